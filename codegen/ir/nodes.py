@@ -1,0 +1,235 @@
+"""The intermediate representation: what a spec says, as frozen values.
+
+Nodes hold tuples, never lists, and carry the place in the spec they came from; the place does not count for
+equality. Expressions keep the order and the parentheses of the spec: evaluation order is part of the meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from thetac.codegen.errors import NOWHERE, Location
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A number or a truth value, as written."""
+
+    value: float | int | bool
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The latest value of a name: a hyperparameter or its element, a flag, a state, `param`, `grad` or a local."""
+
+    name: str
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An op of the registry (`ir/ops.py`) applied to arguments; `a + b` is `Call("add", (a, b))`."""
+
+    op: str
+    args: tuple[Expr, ...]
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+
+Expr = Const | Ref | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """`target = value`: from here on the name means this value. How it is stored is the compiler's business."""
+
+    target: str
+    value: Expr
+    comment: str = ""  # the spec's comment on that line, without the hash
+    location: Location = field(default=NOWHERE, compare=False, repr=False)  # of the target
+    origin: str = ""  # the pass that invented the statement ("weight decay"), empty for the spec's own
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """A branch on a number of the host; never on elements (that is the op `where`)."""
+
+    condition: Expr
+    then: tuple[Stmt, ...]
+    orelse: tuple[Stmt, ...] = ()
+    comment: str = ""
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+    origin: str = ""
+
+
+Stmt = Assign | If
+
+
+class Kind(Enum):
+    """What a value is, inferred and never declared. Later kinds (vectors, matrices) join here."""
+
+    FLAG = "truth value"  # on the host
+    HOST = "number"  # a Python float: one per step, parameter group and step count
+    ELEMENT = "element"  # one per element of the parameter
+    MASK = "mask"  # a truth value per element
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An interval of numbers, such as `[0, 1)`. NaN lies in none."""
+
+    low: float
+    high: float
+    low_closed: bool
+    high_closed: bool
+
+    def __contains__(self, value: float) -> bool:
+        above = self.low <= value if self.low_closed else self.low < value
+        below = value <= self.high if self.high_closed else value < self.high
+        return above and below
+
+    def __str__(self) -> str:
+        ends = [f"{end:g}" for end in (self.low, self.high)]
+        return f"{'[' if self.low_closed else '('}{ends[0]}, {ends[1]}{']' if self.high_closed else ')'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameter:
+    """A number (or tuple of numbers) that every parameter group carries."""
+
+    name: str  # the key in `param_groups`
+    default: float | int | None | tuple[float | int, ...]  # None stands for required unless `optional`
+    elements: tuple[str, ...] = ()  # names of a tuple's elements in the update text, e.g. ("beta1", "beta2")
+    ranges: tuple[Range | None, ...] = (None,)  # one per element (one in all if not a tuple)
+    symbols: tuple[str, ...] = ("",)  # LaTeX, one per element; empty: made from the name
+    tensor: bool = False  # may be given as a 1-element tensor
+    fixed: bool = False  # lives in the groups but is no argument of the constructor
+    required: bool = False  # the constructor has no default for it
+    error: str = ""  # the author's own wording for a value out of range; {0}, {1} stand for the elements
+    doc: str = ""  # a sentence for the documentation
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """The names by which the update text reads it."""
+        return self.elements or (self.name,)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A boolean hyperparameter: the compiler specialises on it."""
+
+    name: str
+    default: bool
+    fixed: bool = False
+    doc: str = ""
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+
+class StateKind(Enum):
+    COUNTER = "counter"  # 0-d float32, 0 at first; the runtime adds 1 before each update, so the body sees 1, 2, ...
+    SCALAR = "scalar"  # 0-d, dtype torch.get_default_dtype(); reads are float64 numbers, stores round
+    TENSOR = "tensor"  # like the parameter
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an optimizer remembers about one parameter."""
+
+    name: str  # the key in `state[param]`
+    kind: StateKind
+    init: Expr = field(default=Const(0))  # a host expression over hyperparameters, or Ref("grad"), Ref("param")
+    when: Expr | None = None  # over flags and hyperparameters; the state exists, and may be used, only if true
+    on_param_device: bool = False  # a scalar or counter that torch keeps beside the parameter, not on the CPU
+    symbol: str = ""  # LaTeX
+    doc: str = ""
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+
+class DecayStyle(Enum):
+    NONE = "none"
+    L2 = "l2"  # grad = grad + weight_decay * param
+    DECOUPLED = "decoupled"  # param = param * (1 - lr * weight_decay)
+    FULLY_DECOUPLED = "fully_decoupled"  # param = param * (1 - lr / max_lr * weight_decay)
+    ABSOLUTE = "absolute"  # param = param * (1 - weight_decay), unless lr is 0
+
+
+class ComplexMode(Enum):
+    """Where a complex parameter becomes pairs of reals. It decides rounding, not mathematics."""
+
+    PAIRS = "pairs"  # after weight decay
+    PAIRS_BEFORE_DECAY = "pairs_before_decay"
+    PAIRS_EXCEPT_PARAM = "pairs_except_param"  # everything but `param` itself, after weight decay
+    NATIVE = "native"  # never: complex arithmetic; only for rules that are linear in their elements
+
+
+class SparseMode(Enum):
+    UNSUPPORTED = "unsupported"  # an error at step
+    NATIVE = "native"  # the for-loop's own operations take sparse tensors
+    ROWS = "rows"  # the rule runs on the stored values alone
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What must hold between constructor arguments, and the error if it does not."""
+
+    condition: Expr
+    message: str
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One optimizer, complete: what every pass takes and gives."""
+
+    name: str  # the class
+    summary: str
+    references: tuple[str, ...]
+    notes: tuple[str, ...]  # departures from the sources, and other remarks for the documentation
+    source: str  # path of the spec relative to the specs folder, "adamw.yaml"
+    hyperparameters: tuple[Hyperparameter, ...]
+    flags: tuple[Flag, ...]
+    states: tuple[State, ...]
+    positional: tuple[str, ...]  # constructor arguments that may be positional, options included, in order
+    keyword_only: tuple[str, ...]  # the rest of them that torch's class of that name has (or all options)
+    requirements: tuple[Requirement, ...]
+    decay: tuple[tuple[Expr | None, DecayStyle], ...]  # cases in order; the condition None is "else"
+    complex_mode: ComplexMode
+    sparse_mode: SparseMode
+    sparse_error: str  # the RuntimeError's text where sparse gradients are unsupported, or where decay forbids them
+    state_at_construction: bool  # states are made by the constructor instead of the first step
+    body: tuple[Stmt, ...]
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+    def state(self, name: str) -> State | None:
+        return next((state for state in self.states if state.name == name), None)
+
+    def names_of(self, kind: StateKind) -> tuple[str, ...]:
+        return tuple(state.name for state in self.states if state.kind is kind)
+
+
+OPTIONS = ("maximize", "foreach", "capturable", "differentiable", "fused")  # of every optimizer; no algorithm's own
+
+
+def walk_expression(expression: Expr) -> Iterator[Expr]:
+    """The expression and everything in it, outermost first, left to right."""
+    yield expression
+    if isinstance(expression, Call):
+        for argument in expression.args:
+            yield from walk_expression(argument)
+
+
+def walk_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
+    """Every statement, branches included, in the order of the text."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, If):
+            yield from walk_statements(statement.then)
+            yield from walk_statements(statement.orelse)
+
+
+def names_read(expression: Expr) -> tuple[str, ...]:
+    """The names an expression reads, each once, in order."""
+    return tuple(dict.fromkeys(e.name for e in walk_expression(expression) if isinstance(e, Ref)))

@@ -1,0 +1,1 @@
+"""What all generated optimizers share: groups, state, serialization, backend choice, launching. Names no algorithm."""

@@ -1,0 +1,88 @@
+"""What a generated optimizer tells the runtime about itself: data and small functions, no behaviour.
+
+Generated code builds one `Schema` per class; everything in the runtime is driven by it. Conditions are functions
+of a parameter group; they are written by the compiler as plain Python, never evaluated from text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Group = Mapping[str, object]  # a parameter group, as in `optimizer.param_groups`
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The numbers a hyperparameter may take; NaN lies in no interval."""
+
+    low: float
+    high: float
+    low_closed: bool
+    high_closed: bool
+
+    def __contains__(self, value: float) -> bool:
+        above = self.low <= value if self.low_closed else self.low < value
+        below = value <= self.high if self.high_closed else value < self.high
+        return above and below
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameter:
+    """A number, or a tuple of numbers, in every parameter group under `name`."""
+
+    name: str
+    elements: tuple[str, ...]  # names of the values in the kernels' signatures; (name,) if it is a single number
+    intervals: tuple[Interval | None, ...]  # one per element; None: any number but NaN
+    is_tuple: bool
+    tensor: bool  # each element may be a 1-element tensor instead of a float
+    error: str  # the ValueError's wording, a str.format template over {0}, {1}, ... (all elements) or {value}, {index}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One entry of `optimizer.state[param]`."""
+
+    name: str
+    argument: str  # the keyword under which implementations take the list of it, one per parameter
+    kind: Literal["counter", "scalar", "tensor"]
+    init: Callable[[Group], float] | None  # the value it starts from; None: zeros (the rule itself fills it in)
+    when: Callable[[Group], bool] | None  # it exists only in groups where this holds; None: always
+    on_param_device: bool  # a counter or scalar that lives beside the parameter even if not capturable
+    first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What must hold between the values of one group."""
+
+    holds: Callable[[Group], bool]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Specialisation:
+    """A condition on a group's values, fixed while a kernel runs: kernels are compiled for each of its values."""
+
+    name: str  # the keyword of the kernels, e.g. "weight_decay_nonzero" or a flag's own name
+    holds: Callable[[Group], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Everything the runtime knows of one optimizer."""
+
+    name: str  # the class
+    package: str  # where the implementations live, e.g. "thetac.generated.adamw"
+    hyperparameters: tuple[Hyperparameter, ...]
+    flags: tuple[str, ...]  # boolean keys of a group that are the algorithm's own
+    states: tuple[State, ...]
+    requirements: tuple[Requirement, ...]
+    specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and `maximize` included
+    options: tuple[str, ...]  # which of maximize, foreach, capturable, differentiable, fused are always in a group
+    sparse: Literal["unsupported", "native", "rows"]
+    sparse_error: str  # the RuntimeError for a sparse gradient where unsupported
+    decays_gradient: Callable[[Group], bool]  # whether weight decay is added to the gradient in such a group
+    state_at_construction: bool
+    foreach_temporaries: int  # parameter-sized temporaries alive at once in foreach, at most
