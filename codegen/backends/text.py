@@ -1,0 +1,32 @@
+"""Text of a spec made safe to stand in generated files. In: any text. Out: text that cannot end what it stands in."""
+
+from __future__ import annotations
+
+import re
+
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]|[\u0085\u2028-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str) -> str:
+    """The text on one line: white space folded, control, separator and direction-changing characters dropped."""
+    return " ".join(_UNPRINTABLE.sub(" ", text).split())
+
+
+def comment(text: str) -> str:
+    """The text as the inside of a line comment: whatever it holds, it stays one line and no escape of any language."""
+    return one_line(text).replace("\\", "\u2216" if text.rstrip().endswith("\\") else "\\").rstrip()
+
+
+def docstring(text: str) -> str:
+    """The text as the inside of a triple-quoted Python string, line breaks kept, such that the string's value is the text."""
+    lines = [_UNPRINTABLE.sub(" ", line).rstrip() for line in text.split("\n")]
+    escaped = "\n".join(lines).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return escaped[:-1] + '\\"' if escaped.endswith('"') else escaped
+
+
+def literal(text: str) -> str:
+    """The text as a Python string literal with double quotes where it can have them."""
+    quoted = repr(one_line(text))
+    if quoted.startswith("'") and '"' not in quoted:
+        return f'"{quoted[1:-1]}"'
+    return quoted
