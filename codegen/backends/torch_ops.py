@@ -1,0 +1,96 @@
+"""The torch operations that element expressions become, and how the for-loop and foreach write each.
+
+One row per operation. `{0}` is the tensor it is a method of, the rest its arguments; `{out}` the tensor that an
+in-place form without a method writes to. An empty in-place form: the operation always makes a new tensor. An
+empty foreach form: torch has no list operation with the same bits, and foreach loops over the tensors instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from thetac.codegen.ir.printer import Precedence
+
+
+@dataclass(frozen=True, slots=True)
+class TorchOp:
+    new: str  # for-loop, makes a new tensor
+    in_place: str = ""  # for-loop, overwrites {0}
+    foreach: str = ""  # foreach, makes a new list
+    foreach_in_place: str = ""  # foreach, overwrites {0}; a statement
+    precedence: Precedence = Precedence.ATOM  # of `new`
+
+
+def _method(name: str, arguments: str = "", foreach: str = "") -> TorchOp:
+    """An operation that is a method in the for-loop and `torch._foreach_name` in foreach."""
+    separator = ", " if arguments else ""
+    return TorchOp(
+        f"{{0}}.{name}({arguments})",
+        f"{{0}}.{name}_({arguments})",
+        f"torch._foreach_{foreach or name}({{0}}{separator}{arguments})",
+        f"torch._foreach_{foreach or name}_({{0}}{separator}{arguments})",
+    )
+
+
+TORCH_OPS: Mapping[str, TorchOp] = {
+    "add": _method("add", "{1}"),
+    "add_number": _method("add", "{1}"),
+    "add_scaled": _method("add", "{1}, alpha={2}"),
+    "sub": _method("sub", "{1}"),
+    "sub_number": _method("sub", "{1}"),
+    "number_sub": TorchOp("{1} - {0}", precedence=Precedence.SUM),
+    "mul": _method("mul", "{1}"),
+    # In place, the list form rounds the number to bfloat16 and float16 first; the runtime's `scale_` does not.
+    "mul_number": TorchOp("{0}.mul({1})", "{0}.mul_({1})", "torch._foreach_mul({0}, {1})", "scale_({0}, {1})"),
+    "div": _method("div", "{1}"),
+    "div_number": _method("div", "{1}"),
+    # torch divides a number by a tensor as reciprocal, then product: two roundings.
+    "number_div": TorchOp("{1} / {0}", precedence=Precedence.PRODUCT),
+    "addcmul": _method("addcmul", "{1}, {2}, value={3}"),
+    "addcdiv": _method("addcdiv", "{1}, {2}, value={3}"),
+    "lerp": _method("lerp", "{1}, {2}"),
+    "neg": _method("neg"),
+    "sqrt": _method("sqrt"),
+    "abs": _method("abs"),
+    "sign": _method("sign"),
+    "maximum": TorchOp(
+        "torch.maximum({0}, {1})",
+        "torch.maximum({0}, {1}, out={out})",
+        "torch._foreach_maximum({0}, {1})",
+        "torch._foreach_maximum_({0}, {1})",
+    ),
+    "minimum": TorchOp(
+        "torch.minimum({0}, {1})",
+        "torch.minimum({0}, {1}, out={out})",
+        "torch._foreach_minimum({0}, {1})",
+        "torch._foreach_minimum_({0}, {1})",
+    ),
+    "clamp": TorchOp("{0}.clamp({1}, {2})", "{0}.clamp_({1}, {2})"),
+    "clamp_min": TorchOp(
+        "{0}.clamp(min={1})",
+        "{0}.clamp_(min={1})",
+        "torch._foreach_clamp_min({0}, {1})",
+        "torch._foreach_clamp_min_({0}, {1})",
+    ),
+    "clamp_max": TorchOp(
+        "{0}.clamp(max={1})",
+        "{0}.clamp_(max={1})",
+        "torch._foreach_clamp_max({0}, {1})",
+        "torch._foreach_clamp_max_({0}, {1})",
+    ),
+    "where": TorchOp("torch.where({0}, {1}, {2})"),
+    "choose": TorchOp("{1} if {0} else {2}", precedence=Precedence.CONDITIONAL),
+    "clone": TorchOp("{0}.clone()"),
+    "full_like": TorchOp("torch.full_like(param, {0})"),
+    "full": TorchOp("param.new_full((), {0})"),  # a number in the parameter's dtype, where torch would take float32
+    "gt": TorchOp("{0} > {1}", precedence=Precedence.COMPARISON),
+    "ge": TorchOp("{0} >= {1}", precedence=Precedence.COMPARISON),
+    "lt": TorchOp("{0} < {1}", precedence=Precedence.COMPARISON),
+    "le": TorchOp("{0} <= {1}", precedence=Precedence.COMPARISON),
+    "eq": TorchOp("{0} == {1}", precedence=Precedence.COMPARISON),
+    "ne": TorchOp("{0} != {1}", precedence=Precedence.COMPARISON),
+    "and": TorchOp("{0}.logical_and({1})"),
+    "or": TorchOp("{0}.logical_or({1})"),
+    "not": TorchOp("{0}.logical_not()"),
+}

@@ -1,0 +1,122 @@
+"""The one printer of expressions: precedence-aware, driven by a table of how each op is written.
+
+In: an Expr, a table. Out: text with no more parentheses than the order of evaluation needs. `SPEC` writes an
+expression as a spec would; backends bring tables of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import assert_never
+
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Stmt
+from thetac.codegen.ir.ops import FUNCTIONS
+
+
+class Precedence(IntEnum):
+    """Python's, from the loosest."""
+
+    CONDITIONAL = 0
+    OR = 1
+    AND = 2
+    NOT = 3
+    COMPARISON = 4
+    SUM = 6
+    PRODUCT = 7
+    SIGN = 8
+    POWER = 9
+    ATOM = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one op is written."""
+
+    template: str  # with {0}, {1}, ... for its arguments
+    precedence: Precedence  # of the whole
+    needs: tuple[Precedence, ...]  # each argument is parenthesised if it binds looser
+
+
+Table = Mapping[str, Row]
+Name = Callable[[str], str]  # how a name of the spec is written
+
+
+def function(name: str, arity: int) -> Row:
+    """A call: its arguments need no parentheses."""
+    arguments = ", ".join(f"{{{i}}}" for i in range(arity))
+    return Row(f"{name}({arguments})", Precedence.ATOM, (Precedence.CONDITIONAL,) * arity)
+
+
+def _binary(operator: str, precedence: Precedence, left: Precedence, right: Precedence) -> Row:
+    return Row(f"{{0}} {operator} {{1}}", precedence, (left, right))
+
+
+def _comparison(operator: str) -> Row:
+    return _binary(operator, Precedence.COMPARISON, Precedence.SUM, Precedence.SUM)
+
+
+OPERATORS: Table = {
+    "add": _binary("+", Precedence.SUM, Precedence.SUM, Precedence.PRODUCT),
+    "sub": _binary("-", Precedence.SUM, Precedence.SUM, Precedence.PRODUCT),
+    "mul": _binary("*", Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN),
+    "div": _binary("/", Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN),
+    "pow": _binary("**", Precedence.POWER, Precedence.ATOM, Precedence.SIGN),
+    "neg": Row("-{0}", Precedence.SIGN, (Precedence.SIGN,)),
+    "gt": _comparison(">"),
+    "ge": _comparison(">="),
+    "lt": _comparison("<"),
+    "le": _comparison("<="),
+    "eq": _comparison("=="),
+    "ne": _comparison("!="),
+    "and": _binary("and", Precedence.AND, Precedence.AND, Precedence.NOT),
+    "or": _binary("or", Precedence.OR, Precedence.OR, Precedence.AND),
+    "not": Row("not {0}", Precedence.NOT, (Precedence.NOT,)),
+}
+
+SPEC: Table = {**OPERATORS, **{name: function(name, op.arity) for name, op in FUNCTIONS.items()}}
+
+
+def expression_text(
+    expression: Expr, table: Table = SPEC, name: Name = str, at_least: Precedence = Precedence.CONDITIONAL
+) -> str:
+    """The expression as text, parenthesised if it binds looser than `at_least`."""
+    text, precedence = _expression(expression, table, name)
+    return text if precedence >= at_least else f"({text})"
+
+
+def _expression(expression: Expr, table: Table, name: Name) -> tuple[str, Precedence]:
+    match expression:
+        case Const(value=value):
+            return number(value), Precedence.SIGN if value < 0 else Precedence.ATOM
+        case Ref(name=ref):
+            return name(ref), Precedence.ATOM
+        case Call(op=op, args=args):
+            row = table[op]
+            arguments = [expression_text(a, table, name, need) for a, need in zip(args, row.needs, strict=True)]
+            return row.template.format(*arguments), row.precedence
+        case _:
+            assert_never(expression)
+
+
+def number(value: float | int | bool) -> str:
+    """A number as Python reads it back, infinities included."""
+    text = repr(value)
+    return f'float("{text}")' if text in ("inf", "-inf", "nan") else text
+
+
+def statement_lines(statement: Stmt, indent: str = "") -> list[str]:
+    """A statement as a spec would write it, without its comment, branches indented by two blanks."""
+    match statement:
+        case Assign(target=target, value=value):
+            return [f"{indent}{target} = {expression_text(value)}"]
+        case If(condition=condition, then=then, orelse=orelse):
+            lines = [f"{indent}if {expression_text(condition)}:"]
+            lines += [line for inner in then for line in statement_lines(inner, indent + "  ")]
+            if orelse:
+                lines.append(f"{indent}else:")
+                lines += [line for inner in orelse for line in statement_lines(inner, indent + "  ")]
+            return lines
+        case _:
+            assert_never(statement)

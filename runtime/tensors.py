@@ -1,0 +1,115 @@
+"""Small operations on tensors and numbers that generated implementations call and torch does not have as one call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+Scalar = float | Tensor  # a number of the host, or a tensor that stands for one
+
+
+def as_pairs(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Complex tensors viewed as pairs of reals; None, for a state that does not exist, stays None."""
+    return tuple(None if tensor is None else torch.view_as_real(tensor) for tensor in tensors)
+
+
+def as_lists_of_pairs(*lists: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
+    """Lists of complex tensors viewed as pairs of reals."""
+    return tuple([torch.view_as_real(tensor) for tensor in tensors] for tensors in lists)
+
+
+def scale_(tensors: Sequence[Tensor], factor: float) -> None:
+    """Multiply a list of tensors of one dtype by a number, in place, each product rounded once.
+
+    `torch._foreach_mul_` rounds the number to bfloat16 or float16 first on the CPU; a 0-d tensor keeps it exact.
+    """
+    if tensors[0].dtype in (torch.bfloat16, torch.float16) and tensors[0].device.type == "cpu":
+        torch._foreach_mul_(tensors, torch.tensor(factor, dtype=torch.float64))
+    else:
+        torch._foreach_mul_(tensors, factor)
+
+
+def increment(counters: Sequence[Tensor]) -> None:
+    """Add 1 to each counter."""
+    if counters[0].device.type == "cpu":
+        # A Python number would be wrapped into a tensor once per counter.
+        torch._foreach_add_(counters, torch.tensor(1.0), alpha=1.0)
+    else:
+        torch._foreach_add_(counters, 1)
+
+
+def store(target: Tensor | None, value: Scalar | None) -> None:
+    """Write a value into a state or parameter; nothing for a state that does not exist."""
+    if target is None or value is None:
+        return
+    if isinstance(value, Tensor):
+        target.copy_(value)
+    else:
+        target.fill_(value)
+
+
+# The functions of the language on numbers and tensors alike, for rules that run on tensors throughout.
+
+
+def sqrt(x: Scalar) -> Scalar:
+    return x.sqrt() if isinstance(x, Tensor) else x**0.5
+
+
+def sign(x: Scalar) -> Scalar:
+    return x.sign() if isinstance(x, Tensor) else float((x > 0) - (x < 0))
+
+
+def exp(x: Scalar) -> Scalar:
+    return x.exp() if isinstance(x, Tensor) else math.exp(x)
+
+
+def log(x: Scalar) -> Scalar:
+    return x.log() if isinstance(x, Tensor) else math.log(x)
+
+
+def maximum(x: Scalar, y: Scalar) -> Scalar:
+    if isinstance(x, Tensor) and isinstance(y, Tensor):
+        return torch.maximum(x, y)
+    if isinstance(x, Tensor):
+        return x.clamp(min=y)
+    return y.clamp(min=x) if isinstance(y, Tensor) else max(x, y)
+
+
+def minimum(x: Scalar, y: Scalar) -> Scalar:
+    if isinstance(x, Tensor) and isinstance(y, Tensor):
+        return torch.minimum(x, y)
+    if isinstance(x, Tensor):
+        return x.clamp(max=y)
+    return y.clamp(max=x) if isinstance(y, Tensor) else min(x, y)
+
+
+def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar:
+    """x where the condition holds, else y; under a tensor condition both have been computed."""
+    if not isinstance(condition, Tensor):
+        return x if condition else y
+    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
+        x = torch.full((), x, dtype=torch.float64, device=condition.device)
+    return torch.where(condition, x, y)
+
+
+def both(x: bool | Tensor, y: bool | Tensor) -> bool | Tensor:
+    return torch.logical_and(*_flags(x, y)) if isinstance(x, Tensor) or isinstance(y, Tensor) else x and y
+
+
+def either(x: bool | Tensor, y: bool | Tensor) -> bool | Tensor:
+    return torch.logical_or(*_flags(x, y)) if isinstance(x, Tensor) or isinstance(y, Tensor) else x or y
+
+
+def negation(x: bool | Tensor) -> bool | Tensor:
+    return torch.logical_not(x) if isinstance(x, Tensor) else not x
+
+
+def _flags(x: bool | Tensor, y: bool | Tensor) -> tuple[Tensor, Tensor]:
+    device = x.device if isinstance(x, Tensor) else y.device if isinstance(y, Tensor) else None
+    first, second = (
+        value if isinstance(value, Tensor) else torch.full((), value, dtype=torch.bool, device=device) for value in (x, y)
+    )
+    return first, second
