@@ -1,0 +1,242 @@
+"""What a spec means: one step of a Rule for one parameter, executed in plain Python.
+
+In: a Rule after passes/features.py, the values of a parameter group, the state so far, a parameter and its gradient.
+Out: the new parameter and the new state; nothing is changed in place. Every backend is tested against this.
+
+Numbers of the host are Python floats. Elements are whatever an `Arithmetic` computes with: Python floats by
+default, arrays where a test brings an arithmetic of its own. Either way every operation is IEEE 754's: a division by zero
+is infinite or NaN, nothing raises and nothing becomes complex. This module must not know numpy or torch.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar, assert_never
+
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt
+
+Number = TypeVar("Number")  # what one or all elements of a parameter are
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Generic[Number]):
+    """How to compute with elements; arguments may also be numbers and truth values of the host."""
+
+    operations: Mapping[str, Callable[..., Number]]  # by name of the op; a comparison gives a mask that `where` takes
+    fill: Callable[[Number, float], Number]  # elements like the first argument, all of this value
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[Number]):
+    """What a step leaves behind."""
+
+    param: Number
+    state: dict[str, Number | float]  # the states that exist in this group, in the rule's order
+
+
+def exact(value: float) -> float:
+    """A store for scalar states that keeps every digit."""
+    return value
+
+
+def to_float32(value: float) -> float:
+    """A store for scalar states that rounds as a float32 tensor does."""
+    if math.isnan(value):
+        return value
+    try:
+        (rounded,) = struct.unpack("f", struct.pack("f", value))
+    except OverflowError:
+        return math.copysign(math.inf, value)
+    return float(rounded)
+
+
+def defaults(rule: Rule) -> dict[str, float | bool]:
+    """Every value that an update can read, as a group has it if the user says nothing; required ones are left out."""
+    values: dict[str, float | bool] = {"maximize": False}
+    for hyperparameter in rule.hyperparameters:
+        default = hyperparameter.default
+        if default is not None:
+            numbers = default if isinstance(default, tuple) else (default,)
+            values |= {name: float(number) for name, number in zip(hyperparameter.value_names, numbers, strict=True)}
+    return values | {flag.name: flag.default for flag in rule.flags}
+
+
+def _divide(a: float, b: float) -> float:
+    if b != 0:
+        return a / b
+    if a == 0 or math.isnan(a) or math.isnan(b):
+        return math.nan
+    return math.copysign(math.inf, a) * math.copysign(1.0, b)
+
+
+def _power(a: float, b: float) -> float:
+    try:
+        return math.pow(a, b)
+    except OverflowError:
+        odd = b % 2 == 1
+        return -math.inf if a < 0 and odd else math.inf
+    except ValueError:  # zero to a negative power, or a negative number to a power that is no integer
+        if a != 0:
+            return math.nan
+        return math.copysign(math.inf, a) if b % 2 == 1 else math.inf
+
+
+def _sqrt(a: float) -> float:
+    return math.nan if a < 0 else math.sqrt(a)
+
+
+def _exp(a: float) -> float:
+    try:
+        return math.exp(a)
+    except OverflowError:
+        return math.inf
+
+
+def _log(a: float) -> float:
+    if a > 0:
+        return math.log(a)
+    return -math.inf if a == 0 else math.nan
+
+
+def _maximum(a: float, b: float) -> float:
+    if math.isnan(a) or math.isnan(b):
+        return math.nan
+    return max(a, b)
+
+
+def _minimum(a: float, b: float) -> float:
+    if math.isnan(a) or math.isnan(b):
+        return math.nan
+    return min(a, b)
+
+
+FLOATS: Arithmetic[float] = Arithmetic(
+    operations={
+        "add": operator.add,
+        "sub": operator.sub,
+        "mul": operator.mul,
+        "div": _divide,
+        "pow": _power,
+        "neg": operator.neg,
+        "sqrt": _sqrt,
+        "abs": abs,
+        "sign": lambda a: float(a > 0) - float(a < 0),
+        "exp": _exp,
+        "log": _log,
+        "lerp": lambda a, b, w: a + w * (b - a),
+        "maximum": _maximum,
+        "minimum": _minimum,
+        "clamp": lambda a, low, high: _minimum(_maximum(a, low), high),
+        "where": lambda c, a, b: a if c else b,
+        "gt": operator.gt,
+        "ge": operator.ge,
+        "lt": operator.lt,
+        "le": operator.le,
+        "eq": operator.eq,
+        "ne": operator.ne,
+        "and": lambda a, b: a and b,
+        "or": lambda a, b: a or b,
+        "not": operator.not_,
+    },
+    fill=lambda like, value: value,
+)
+
+
+def interpret(
+    rule: Rule,
+    values: Mapping[str, float | bool],
+    state: Mapping[str, Number | float],
+    param: Number,
+    grad: Number,
+    *,
+    arithmetic: Arithmetic[Number],
+    store: Callable[[float], float] = to_float32,
+) -> Step[Number]:
+    """One step. Values that are not given have their defaults; states that are not given are created.
+
+    `store` is what keeping a scalar state does to its value.
+    """
+    machine = _Machine(rule, {**defaults(rule), **values}, state, param, grad, arithmetic, store)
+    machine.run(rule.body)
+    return machine.result()
+
+
+class _Machine(Generic[Number]):
+    """The names and their latest values while a step runs."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        values: Mapping[str, float | bool],
+        state: Mapping[str, Number | float],
+        param: Number,
+        grad: Number,
+        arithmetic: Arithmetic[Number],
+        store: Callable[[float], float],
+    ) -> None:
+        self.arithmetic = arithmetic
+        self.store = store
+        self.names: dict[str, Number | float] = {
+            name: value if isinstance(value, bool) else float(value) for name, value in values.items()
+        }
+        self.names |= {"param": param, "grad": grad}
+        self.scalars = frozenset(rule.names_of(StateKind.SCALAR))
+        existing = [s for s in rule.states if s.when is None or self.holds(s.when)]
+        self.states = tuple(s.name for s in existing)
+        self.created = frozenset(self.states) - state.keys()
+        # All starting values come from hyperparameters alone: none sees a state.
+        starts = {s.name: self.host(s.init) for s in existing if s.name in self.created}
+        for s in existing:
+            if s.name not in self.created:
+                self.names[s.name] = state[s.name]
+            elif s.kind is StateKind.TENSOR:
+                self.names[s.name] = arithmetic.fill(param, starts[s.name])
+            else:
+                self.names[s.name] = store(starts[s.name])
+            if s.kind is StateKind.COUNTER:
+                self.names[s.name] = self.host(Call("add", (Ref(s.name), Const(1))))
+
+    def result(self) -> Step[Number]:
+        param = self.names["param"]
+        return Step(param, {name: self.names[name] for name in self.states})  # type: ignore[arg-type]
+
+    def run(self, body: tuple[Stmt, ...]) -> None:
+        for statement in body:
+            match statement:
+                case Assign(target=target, value=expression):
+                    value = self.host(expression) if target in self.scalars else self.value(expression)
+                    self.names[target] = self.store(value) if target in self.scalars else value  # type: ignore[arg-type]
+                case If(condition=condition, then=then, orelse=orelse):
+                    self.run(then if self.holds(condition) else orelse)
+                case _:
+                    assert_never(statement)
+
+    def value(self, expression: Expr) -> Number | float:
+        match expression:
+            case Const(value=value):
+                return value if isinstance(value, bool) else float(value)
+            case Ref(name=name):
+                return self.names[name]
+            case Call(op="first", args=(Ref(name=name),)):
+                return name in self.created
+            case Call(op=op, args=args):
+                operands = [self.value(argument) for argument in args]
+                if all(type(operand) in (float, bool) for operand in operands):
+                    return FLOATS.operations[op](*operands)
+                return self.arithmetic.operations[op](*operands)
+            case _:
+                assert_never(expression)
+
+    def host(self, expression: Expr) -> float:
+        value = self.value(expression)
+        assert isinstance(value, float), f"{expression} is no number of the host"
+        return value
+
+    def holds(self, condition: Expr) -> bool:
+        value = self.value(condition)
+        assert isinstance(value, bool), f"{condition} is no truth value of the host"
+        return value
