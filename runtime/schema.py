@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-Group = Mapping[str, object]  # a parameter group, as in `optimizer.param_groups`
+Group = Mapping[str, Any]  # a parameter group, as in `optimizer.param_groups`: torch types it so
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]|[\u0085\u2028-\u202e\u2066-\u2069]")
 
@@ -30,3 +31,9 @@ def literal(text: str) -> str:
     if quoted.startswith("'") and '"' not in quoted:
         return f'"{quoted[1:-1]}"'
     return quoted
+
+
+def calls(function: str, lines: Iterable[str]) -> bool:
+    """Whether one of the lines of code calls the function; comments do not count."""
+    call = re.compile(rf"(?<![\w.]){re.escape(function)}\(")
+    return any(call.search(line.split("#")[0]) for line in lines)

@@ -1,0 +1,80 @@
+"""What implementations are called with: the names of their arguments and of the lists inside them.
+
+In: a Rule. Out: names that cannot clash with each other or with the rule's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, walk_expression, walk_statements
+
+# Names that generated functions use for themselves.
+RESERVED = ("params", "grads", "param", "grad", "torch", "math", "Tensor", "Sequence", "capturable", "differentiable", "maximize")
+
+
+def names_in(rule: Rule) -> tuple[str, ...]:
+    """Every name that the rule gives a meaning: values, flags, states, locals."""
+    names = [name for h in rule.hyperparameters for name in h.value_names]
+    names += [flag.name for flag in rule.flags]
+    names += [state.name for state in rule.states]
+    names += [s.target for s in walk_statements(rule.body) if isinstance(s, Assign)]
+    return tuple(dict.fromkeys(names))
+
+
+def unique(name: str, taken: Iterable[str]) -> str:
+    """The name, with as many underscores behind it as it takes to be new."""
+    taken = set(taken)
+    while name in taken:
+        name += "_"
+    return name
+
+
+def plural(name: str) -> str:
+    """The list of what a name stands for, one per parameter."""
+    return f"{name}es" if name.endswith("s") else f"{name}s"
+
+
+def list_names(rule: Rule) -> dict[str, str]:
+    """The list that belongs to each name: `params`, `grads`, `exp_avgs`, and of locals `denoms`."""
+    lists = {"param": "params", "grad": "grads"}
+    taken = {*names_in(rule), *RESERVED}
+    for name in names_in(rule):
+        if name not in lists:
+            lists[name] = unique(plural(name), taken)
+            taken.add(lists[name])
+    return lists
+
+
+def typed_values(rule: Rule, *, tensors: bool = False) -> tuple[tuple[str, str], ...]:
+    """The keywords of hyperparameter values and flags with their types, `maximize` last."""
+    values = [(name, "float | Tensor" if tensors and h.tensor else "float") for h in rule.hyperparameters for name in h.value_names]
+    return (*values, *((flag.name, "bool") for flag in rule.flags), ("maximize", "bool"))
+
+
+def state_arguments(rule: Rule) -> tuple[str, ...]:
+    """The keywords of the lists of states, in the order of the rule."""
+    lists = list_names(rule)
+    return tuple(lists[state.name] for state in rule.states)
+
+
+def asks_first(rule: Rule) -> tuple[str, ...]:
+    """The states whose creation the body asks about, in the order of the rule."""
+    conditions = [s.condition for s in walk_statements(rule.body) if isinstance(s, If)]
+    conditions += [s.value for s in walk_statements(rule.body) if isinstance(s, Assign)]
+    asked = {
+        argument.name
+        for condition in conditions
+        for e in walk_expression(condition)
+        if isinstance(e, Call) and e.op == "first"
+        for argument in e.args
+        if isinstance(argument, Ref)
+    }
+    return tuple(state.name for state in rule.states if state.name in asked)
+
+
+def tensor_names(rule: Rule) -> dict[str, str]:
+    """The 0-d tensor behind each counter and scalar state, whose plain name is its number."""
+    small = [state.name for state in rule.states if state.kind is not StateKind.TENSOR]
+    taken = {*names_in(rule), *list_names(rule).values(), *RESERVED}
+    return {name: unique(f"{name}_t", taken) for name in small}

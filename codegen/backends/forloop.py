@@ -1,0 +1,191 @@
+"""The for-loop: plain torch operations on one parameter after the other, the readable reference.
+
+In: a Rule after features. Out: the text of `forloop.py`. `step` is torch.optim's for-loop bit for bit;
+`step_on_tensors` (ontensors.py) is the same rule without overwriting, for capturable and differentiable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import jinja2
+
+from thetac.codegen.backends import ontensors
+from thetac.codegen.backends.arguments import (
+    asks_first,
+    state_arguments,
+    tensor_names,
+    typed_values,
+)
+from thetac.codegen.backends.host import PYTHON
+from thetac.codegen.backends.inplace import (
+    Apply,
+    Branch,
+    Leaf,
+    Number,
+    SetNumber,
+    SetScalarState,
+    SetTensor,
+    Step,
+    Tree,
+    View,
+    lower,
+)
+from thetac.codegen.backends.text import calls, comment
+from thetac.codegen.backends.torch_ops import TORCH_OPS
+from thetac.codegen.emit import header
+from thetac.codegen.ir.nodes import Assign, Expr, If, Rule, StateKind, Stmt, names_read, walk_statements
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, statement_lines
+
+INDENT = "    "
+# The argument `first_x` is a list, one truth value per parameter; `is_first_x` runs through it.
+FOR_LOOP: Table = {**PYTHON, "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,))}
+
+
+def render(rule: Rule, environment: jinja2.Environment) -> str:
+    """The text of `forloop.py`."""
+    body = _ForLoop(rule).render()
+    tensors_body = ontensors.body(rule)
+    return environment.get_template("forloop.py.jinja").render(
+        header=header(rule.source),
+        optimizer=rule.name,
+        states=state_arguments(rule),
+        firsts=[f"first_{name}" for name in asks_first(rule)],
+        values=typed_values(rule),
+        tensor_values=typed_values(rule, tensors=True),
+        body=body,
+        tensors_body=tensors_body,
+        uses_math=calls("math.exp", body) or calls("math.log", body),
+        functions=[name for name in ontensors.FUNCTIONS if calls(name, (*body, *tensors_body))],
+    )
+
+
+def commented(statement: Stmt) -> list[str]:
+    """The spec's line as a comment, with the author's remark behind it."""
+    if isinstance(statement, If):
+        remark = statement.comment or (statement.origin if statement.origin == "first value" else "")
+        return [f"# {comment(remark)}"] if remark else []
+    remark = statement.comment or statement.origin
+    line = statement_lines(statement)[0]
+    return [f"# {line}" + (f"  ({comment(remark)})" if remark else "")]
+
+
+def loop_header(rule: Rule) -> tuple[list[str], list[str]]:
+    """The loop's variables and the lists they run over, counters and scalar states as the tensors behind them."""
+    tensors, firsts = tensor_names(rule), asks_first(rule)
+    variables = ["param", "grad", *(tensors.get(state.name, state.name) for state in rule.states)]
+    variables += [f"is_first_{name}" for name in firsts]
+    return variables, ["params", "grads", *state_arguments(rule), *(f"first_{name}" for name in firsts)]
+
+
+def scalar_reads(rule: Rule, tensors: dict[str, str]) -> list[str]:
+    """Counters incremented, and the numbers that the body reads taken out of their tensors."""
+    read = {name for s in walk_statements(rule.body) for name in names_read(s.value if isinstance(s, Assign) else s.condition)}
+    lines = []
+    for state in rule.states:
+        if state.kind is StateKind.COUNTER:
+            lines.append(f"{tensors[state.name]} += 1")
+        if state.kind is not StateKind.TENSOR and state.name in read:
+            lines.append(f"{state.name} = {tensors[state.name]}.item()")
+    return lines
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    return [INDENT + line if line else line for line in lines]
+
+
+class _ForLoop:
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.steps = lower(rule)
+        self.tensors = tensor_names(rule)
+
+    def render(self) -> list[str]:
+        variables, over = loop_header(self.rule)
+        lines = [
+            f"for {', '.join(variables)} in zip(",
+            *indented([f"{', '.join(over)}, strict=True"]),
+            "):",
+            *indented([*scalar_reads(self.rule, self.tensors), *self.block(self.steps)]),
+        ]
+        return lines
+
+    def block(self, steps: Sequence[Step]) -> list[str]:
+        lines: list[str] = []
+        for step in steps:
+            lines += self.step(step)
+        return lines or ["pass"]
+
+    def step(self, step: Step) -> list[str]:
+        match step:
+            case SetNumber(statement=statement):
+                remark = [f"# {comment(statement.comment)}"] if statement.comment else []
+                return [*remark, f"{statement.target} = {number_text(statement.value)}"]
+            case SetScalarState(statement=statement, self_update=self_update, operand=operand, read_again=read_again):
+                tensor = self.tensors[statement.target]
+                value = number_text(operand)
+                update = f"{tensor}.{self_update}_({value})" if self_update else f"{tensor}.fill_({value})"
+                again = [f"{statement.target} = {tensor}.item()"] if read_again else []
+                return [*commented(statement), update, *again]
+            case SetTensor(statement=statement, tree=tree, how=how):
+                return [*commented(statement), self.set_tensor(statement.target, tree, how)]
+            case Branch(statement=statement, then=then, orelse=orelse):
+                lines = [*commented(statement), f"if {number_text(statement.condition)}:", *indented(self.block(then))]
+                return [*lines, "else:", *indented(self.block(orelse))] if orelse else lines
+            case View(names=names, as_complex=as_complex):
+                return self.view(names, as_complex)
+            case _:
+                assert_never(step)
+
+    def view(self, names: tuple[str, ...], as_complex: bool) -> list[str]:
+        if as_complex:
+            views = [f"{name} = torch.view_as_complex({name})" for name in names]
+        else:
+            views = [f"{', '.join(names)} = as_pairs({', '.join(names)})"]
+        return ["if torch.is_complex(param):", *indented(views)]
+
+    def set_tensor(self, target: str, tree: Tree, how: str) -> str:
+        match how:
+            case "bind":
+                return f"{target} = {tree_text(tree)}"
+            case "write":
+                return tree_text(tree)
+            case "copy":
+                return f"{target}.copy_({tree_text(tree)})"
+            case "fill":
+                return f"{target}.fill_({tree_text(tree)})"
+        raise AssertionError(how)
+
+
+def number_text(expression: Expr, at_least: Precedence = Precedence.CONDITIONAL) -> str:
+    """A number of the host, inside the loop."""
+    return expression_text(expression, FOR_LOOP, at_least=at_least)
+
+
+def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL) -> str:
+    """A tree of torch operations as one expression of method calls on single tensors."""
+    match tree:
+        case Number(value=value):
+            return number_text(value, at_least)
+        case Leaf(name=name):
+            return name
+        case Apply(op=op, args=args, in_place=in_place):
+            row = TORCH_OPS[op]
+            template = row.in_place if in_place else row.new
+            texts = []
+            for position, argument in enumerate(args):
+                # Behind a dot stands an atom, between operators a product, between commas anything.
+                need = Precedence.CONDITIONAL
+                if row.precedence is not Precedence.ATOM:
+                    need = Precedence.SIGN
+                elif f"{{{position}}}." in template:
+                    need = Precedence.ATOM
+                texts.append(tree_text(argument, need))
+            root: Tree = tree
+            while isinstance(root, Apply):
+                root = root.receiver
+            text = template.format(*texts, out=root.name if isinstance(root, Leaf) else "")
+            return text if row.precedence >= at_least or in_place else f"({text})"
+        case _:
+            assert_never(tree)

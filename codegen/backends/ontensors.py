@@ -1,0 +1,191 @@
+"""The rule on tensors throughout: nothing is overwritten before the end, and numbers may be 0-d tensors.
+
+In: a Rule after features. Out: the body of `step_on_tensors`, for capturable (no synchronisation with the host:
+a branch on a counter becomes a selection) and differentiable (autograd keeps what was read).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from thetac.codegen.backends.arguments import RESERVED, asks_first, list_names, names_in, state_arguments, tensor_names, unique
+from thetac.codegen.backends.host import PYTHON
+from thetac.codegen.backends.text import comment
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt, walk_statements
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function, statement_lines
+from thetac.codegen.passes.kinds import is_static
+
+INDENT = "    "
+
+# Functions of runtime/tensors.py take numbers and tensors alike. torch.lerp does not take a weight of another dtype.
+ON_TENSORS: Table = {
+    **PYTHON,
+    **{name: function(name, arity) for name, arity in (
+        ("sqrt", 1), ("sign", 1), ("exp", 1), ("log", 1), ("maximum", 2), ("minimum", 2), ("where", 3),
+    )},
+    "clamp": Row("minimum(maximum({0}, {1}), {2})", Precedence.ATOM, (Precedence.CONDITIONAL,) * 3),
+    "and": function("both", 2),
+    "or": function("either", 2),
+    "not": function("negation", 1),
+    "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
+}  # fmt: skip
+
+FUNCTIONS = ("as_pairs", "both", "either", "exp", "log", "maximum", "minimum", "negation", "sign", "sqrt", "store", "where")
+
+
+def body(rule: Rule) -> list[str]:
+    """The loop over parameters."""
+    return _OnTensors(rule).render()
+
+
+@dataclass(slots=True)
+class _Scope:
+    """How names are written inside one side of a selection, where assignments go to names of the side's own."""
+
+    now: dict[str, str]  # the names that have been assigned, and what they are called
+    own: dict[str, str]  # what each name will be called once assigned
+
+    def name(self, name: str) -> str:
+        return self.now.get(name, name)
+
+    def assign(self, name: str) -> str:
+        if name in self.own:
+            self.now[name] = self.own[name]
+        return self.name(name)
+
+    def settle(self, branch: If, defined: frozenset[str]) -> list[str]:
+        """Before a branch that Python takes: what one path assigns must go by its new name on the other path too."""
+        late = [n for n in _assigned((branch,)) if n in self.own and n in defined and self.name(n) != self.own[n]]
+        old = [self.name(name) for name in late]
+        return [f"{self.assign(name)} = {before}" for name, before in zip(late, old, strict=True)]
+
+
+class _OnTensors:
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        taken = {*names_in(rule), *list_names(rule).values(), *RESERVED}
+        stored = ["param", *(state.name for state in rule.states if state.kind is not StateKind.COUNTER)]
+        self.targets = {name: unique(f"{name}_out", taken) for name in stored}  # what is stored into at the end
+        self.counters = {n: t for n, t in tensor_names(rule).items() if n in rule.names_of(StateKind.COUNTER)}
+        self.scalars = set(rule.names_of(StateKind.SCALAR))
+        self.tensors = [name for name in stored if name not in self.scalars]
+        self.taken = taken | set(self.targets.values()) | set(self.counters.values())
+
+    def render(self) -> list[str]:
+        firsts = asks_first(self.rule)
+        variables = [self.targets["param"], "grad"]
+        variables += [self.targets.get(state.name) or self.counters[state.name] for state in self.rule.states]
+        variables += [f"is_first_{name}" for name in firsts]
+        over = ["params", "grads", *state_arguments(self.rule), *(f"first_{name}" for name in firsts)]
+        pairs = ", ".join([self.targets["param"], "grad", *(self.targets[name] for name in self.tensors[1:])])
+        lines = [
+            f"if torch.is_complex({self.targets['param']}):",
+            f"{INDENT}{pairs} = as_pairs({pairs})",
+            *(f"{name} = {self.targets[name]}" for name in self.tensors),
+            "if differentiable:  # autograd may keep these; what is stored at the end must not change them",
+            *(f"{INDENT}{name} = {self._clone(name)}" for name in self.tensors),
+        ]
+        for name, tensor in self.counters.items():
+            lines += [f"{tensor} += 1", f"{name} = {tensor} if capturable else {tensor}.item()"]
+        for name in self.rule.names_of(StateKind.SCALAR):
+            lines.append(f"{name} = {self.targets[name]} if capturable else {self.targets[name]}.item()")
+        defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
+        lines += self._block(self.rule.body, _Scope({}, {}), defined)[0]
+        lines += [f"store({target}, {name})" for name, target in self.targets.items()]
+        return [
+            f"for {', '.join(variables)} in zip(",
+            f"{INDENT}{', '.join(over)}, strict=True",
+            "):",
+            *(INDENT + line for line in lines),
+        ]
+
+    def _clone(self, name: str) -> str:
+        state = self.rule.state(name)
+        clone = f"{self.targets[name]}.clone()"
+        return clone if state is None or state.when is None else f"{clone} if {self.targets[name]} is not None else None"
+
+    def _block(self, body: Sequence[Stmt], scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
+        """Lines of the statements, and the names defined after them."""
+        lines: list[str] = []
+        for statement in body:
+            match statement:
+                case Assign(target=target, value=value):
+                    if not scope.own:  # a selected side repeats statements that stand commented in the plain branch
+                        lines.append(f"# {statement_lines(statement)[0]}")
+                    text = self._text(value, scope)
+                    lines.append(f"{scope.assign(target)} = {text}")
+                    defined |= {target}
+                case If(condition=condition):
+                    lines += scope.settle(statement, defined)
+                    if is_static(condition, self.rule) or is_static(_without_first(condition), self.rule):
+                        branch, defined = self._branch(self._condition(condition), statement, scope, defined)
+                    else:
+                        branch, defined = self._dynamic(statement, scope, defined)
+                    lines += branch
+                case _:
+                    assert_never(statement)
+        return lines or ["pass"], defined
+
+    def _branch(
+        self, condition: str, statement: If, scope: _Scope, defined: frozenset[str]
+    ) -> tuple[list[str], frozenset[str]]:
+        """A branch that Python takes."""
+        then, after = self._block(statement.then, scope, defined)
+        lines = [f"if {condition}:", *(INDENT + line for line in then)]
+        if not statement.orelse:
+            return lines, after & defined
+        orelse, after_else = self._block(statement.orelse, scope, defined)
+        return [*lines, "else:", *(INDENT + line for line in orelse)], after & after_else
+
+    def _dynamic(self, statement: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
+        """A branch on a number that is a tensor if capturable: then both sides are computed and one is selected."""
+        opening = [f"# {comment(statement.comment)}"] if comment(statement.comment) else []
+        selected, after = self._select(statement, scope, defined)
+        plain, _ = self._branch(self._text(statement.condition, scope), statement, scope, defined)
+        plain[0] = f"el{plain[0]}"
+        return [*opening, "if capturable:", *(INDENT + line for line in selected), *plain], after
+
+    def _select(self, statement: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
+        """Both sides under names of their own, then `where` for what is defined after either."""
+        condition = self._text(statement.condition, scope)
+        lines: list[str] = []
+        sides: list[_Scope] = []
+        both = None
+        for body, suffix in ((statement.then, "if_so"), (statement.orelse, "if_not")):
+            own = {name: unique(f"{scope.name(name)}_{suffix}", self.taken) for name in _assigned(body)}
+            side = _Scope({**scope.now}, own)
+            inner, after = self._block(body, side, defined) if body else ([], defined)
+            lines += inner
+            sides.append(side)
+            both = after if both is None else both & after
+        assert both is not None
+        for name in dict.fromkeys((*sides[0].own, *sides[1].own)):
+            if name in both:
+                chosen, other = sides[0].name(name), sides[1].name(name)
+                lines.append(f"{scope.name(name)} = where({condition}, {chosen}, {other})")
+        return lines, both
+
+    def _condition(self, condition: Expr) -> str:
+        """A condition of the host: a plain truth value."""
+        return expression_text(condition, {**PYTHON, "first": ON_TENSORS["first"]})
+
+    def _text(self, expression: Expr, scope: _Scope) -> str:
+        return expression_text(expression, ON_TENSORS, scope.name)
+
+
+def _assigned(body: Sequence[Stmt]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s.target for s in walk_statements(tuple(body)) if isinstance(s, Assign)))
+
+
+def _without_first(expression: Expr) -> Expr:
+    match expression:
+        case Call(op="first"):
+            return Const(True)
+        case Call(op=op, args=args):
+            return Call(op, tuple(_without_first(argument) for argument in args))
+        case Ref() | Const():
+            return expression
+        case _:
+            assert_never(expression)

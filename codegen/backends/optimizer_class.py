@@ -1,0 +1,153 @@
+"""The class itself: documentation, constructor with torch's signature, and the schema that drives the runtime.
+
+In: a Rule as written and the same after features, with its specialisations. Out: the text of `optimizer.py`.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import jinja2
+
+from thetac.codegen.backends import foreach
+from thetac.codegen.backends.arguments import asks_first, list_names
+from thetac.codegen.backends.docs import docstring as documentation
+from thetac.codegen.backends.host import PYTHON
+from thetac.codegen.backends.text import docstring, literal
+from thetac.codegen.emit import header
+from thetac.codegen.ir.nodes import OPTIONS, Call, Const, DecayStyle, Expr, Flag, Hyperparameter, Range, Ref, Rule, State, StateKind
+from thetac.codegen.ir.printer import expression_text, number
+from thetac.codegen.passes.hoist import Fused
+
+_OPTION_TYPES = {"maximize": "bool", "foreach": "bool | None", "capturable": "bool", "differentiable": "bool", "fused": "bool | None"}
+_OPTION_DEFAULTS = {"maximize": "False", "foreach": "None", "capturable": "False", "differentiable": "False", "fused": "None"}
+_LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
+
+
+def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environment) -> str:
+    """The text of `optimizer.py`: `rule` as the spec says it, `lowered` with the features in its body."""
+    by_name: dict[str, Hyperparameter | Flag] = {h.name: h for h in rule.hyperparameters} | {f.name: f for f in rule.flags}
+    ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
+    group = _GroupAccess(rule)
+    return environment.get_template("optimizer.py.jinja").render(
+        header=header(rule.source),
+        name=rule.name,
+        documentation=docstring(documentation(rule)),
+        positional=[_argument(name, by_name) for name in rule.positional],
+        keyword_only=[_argument(name, by_name) for name in (*rule.keyword_only, *ours)],
+        group=[(name, _fixed_value(by_name.get(name), name)) for name in (*by_name, *OPTIONS)],
+        hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
+        flags=tuple(flag.name for flag in rule.flags),
+        states=[_state(state, lowered, group) for state in lowered.states],
+        requirements=[(group.text(r.condition), literal(r.message)) for r in rule.requirements],
+        specialisations=[(s.name, group.text(s.condition)) for s in fused.specialisations],
+        options=tuple(option for option in OPTIONS if option not in ours),
+        sparse=rule.sparse_mode.value,
+        sparse_error=literal(rule.sparse_error),
+        decays_gradient=group.text(_decays_gradient(rule)),
+        state_at_construction=rule.state_at_construction,
+        foreach_temporaries=foreach.temporaries(lowered),
+        needs_torch=any("torch." in group.text(r.condition) for r in rule.requirements),
+        needs_tensor=any(h.tensor for h in rule.hyperparameters),
+    )
+
+
+class _GroupAccess:
+    """Conditions as functions of a parameter group."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags}
+        self.texts |= {option: f'group.get("{option}", {_OPTION_DEFAULTS[option]})' for option in OPTIONS}
+        for h in rule.hyperparameters:
+            for index, name in enumerate(h.value_names):
+                self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
+
+    def text(self, expression: Expr) -> str:
+        return expression_text(expression, PYTHON, lambda name: self.texts[name])
+
+
+def _argument(name: str, by_name: dict[str, Hyperparameter | Flag]) -> str:
+    """One argument of the constructor, with type and default."""
+    match by_name.get(name):
+        case None:
+            return f"{name}: {_OPTION_TYPES[name]} = {_OPTION_DEFAULTS[name]}"
+        case Flag(default=default):
+            return f"{name}: bool = {default}"
+        case Hyperparameter() as h:
+            one = "float | Tensor" if h.tensor else "float"
+            kind = f"tuple[{', '.join([one] * len(h.elements))}]" if h.elements else one
+            return f"{name}: {kind}" if h.required else f"{name}: {kind} = {_default(h)}"
+        case unexpected:
+            assert_never(unexpected)
+
+
+def _default(h: Hyperparameter) -> str:
+    if isinstance(h.default, tuple):
+        return f"({', '.join(number(value) for value in h.default)}{',' if len(h.default) == 1 else ''})"
+    assert h.default is not None
+    return number(h.default)
+
+
+def _fixed_value(value: Hyperparameter | Flag | None, name: str) -> str:
+    """What a group holds under the name: the argument, or the value of a hyperparameter that is no argument."""
+    match value:
+        case Flag(fixed=True, default=default):
+            return str(default)
+        case Hyperparameter(fixed=True):
+            return _default(value)
+        case _:
+            return name
+
+
+def _hyperparameter(h: Hyperparameter) -> str:
+    intervals = ", ".join(_interval(interval) for interval in h.ranges)
+    return (
+        f'Hyperparameter("{h.name}", elements=({", ".join(literal(n) for n in h.value_names)},), '
+        f"intervals=({intervals},), is_tuple={bool(h.elements)}, tensor={h.tensor}, error={literal(_error(h))})"
+    )
+
+
+def _error(h: Hyperparameter) -> str:
+    if h.error:
+        return h.error
+    if h.name == "betas":
+        return "Invalid beta parameter at index {index}: {value}"
+    if h.elements:
+        return f"Invalid {h.name} value at index {{index}}: {{value}}"
+    return f"Invalid {_LABELS.get(h.name, f'{h.name} value')}: {{value}}"
+
+
+def _interval(interval: Range | None) -> str:
+    if interval is None:
+        return "None"
+    return f"Interval({number(interval.low)}, {number(interval.high)}, {interval.low_closed}, {interval.high_closed})"
+
+
+def _state(state: State, lowered: Rule, group: _GroupAccess) -> str:
+    zero = isinstance(state.init, Const) and state.init.value == 0
+    init = "None" if zero else f"lambda group: {group.text(state.init)}"
+    when = "None" if state.when is None else f"lambda group: {group.text(state.when)}"
+    first = f', first="first_{state.name}"' if state.name in asks_first(lowered) else ""
+    kind = {StateKind.COUNTER: "counter", StateKind.SCALAR: "scalar", StateKind.TENSOR: "tensor"}[state.kind]
+    return (
+        f'State("{state.name}", argument="{list_names(lowered)[state.name]}", kind="{kind}", init={init}, when={when}, '
+        f"on_param_device={state.on_param_device}{first})"
+    )
+
+
+def _decays_gradient(rule: Rule) -> Expr:
+    """Whether weight decay is added to the gradient, over the values of a group."""
+    holds: Expr = Const(False)
+    for condition, style in reversed(rule.decay):
+        decays: Expr = Const(style is DecayStyle.L2)
+        if condition is None:
+            holds = decays
+        elif decays == Const(True):
+            holds = condition if holds == Const(False) else Call("or", (condition, holds))
+        else:
+            opposite = Call("not", (condition,))
+            holds = Const(False) if holds == Const(False) else opposite if holds == Const(True) else Call("and", (opposite, holds))
+    if holds == Const(False):
+        return holds
+    some = Call("ne", (Ref("weight_decay"), Const(0)))
+    return some if holds == Const(True) else Call("and", (some, holds))

@@ -1,0 +1,94 @@
+"""The whole compiler, in order: source text to Rule, passes, one file per backend.
+
+In: spec texts. Out: for each optimizer its rules at every stage and the files of its package, as text. All
+mistakes of all specs are raised together. Writing files is emit.py's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from thetac.codegen.backends import foreach, forloop, optimizer_class, scalars, triton
+from thetac.codegen.backends.package import module_name, package_init
+from thetac.codegen.emit import environment
+from thetac.codegen.errors import Diagnostic, SpecError
+from thetac.codegen.frontend.load import load_spec
+from thetac.codegen.frontend.lower import lower_specs
+from thetac.codegen.ir.nodes import Rule
+from thetac.codegen.ir.verify import verify
+from thetac.codegen.passes import features
+from thetac.codegen.passes.check import check
+from thetac.codegen.passes.hoist import Fused, hoist
+
+# file name -> its text, from the rule as written, the rule after features, and the latter split for fused kernels
+BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
+    "__init__.py": lambda written, rule, fused: package_init(written, environment()),
+    "optimizer.py": lambda written, rule, fused: optimizer_class.render(written, rule, fused, environment()),
+    "forloop.py": lambda written, rule, fused: forloop.render(rule, environment()),
+    "foreach.py": lambda written, rule, fused: foreach.render(rule, environment()),
+    "scalars.py": lambda written, rule, fused: scalars.render(rule, fused, environment()),
+    "triton_kernels.py": lambda written, rule, fused: triton.render(rule, fused, environment()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of one spec, and the path by which the user knows it."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """One optimizer at every stage."""
+
+    written: Rule  # what the spec says
+    rule: Rule  # with the features in its body
+    fused: Fused  # split into host scalars and element code
+    module: str  # the name of its package, "adamw"
+    files: Mapping[str, str]  # relative name -> text
+
+    @property
+    def class_name(self) -> str:
+        return self.written.name
+
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def front_end(sources: Sequence[Source]) -> tuple[Rule, ...]:
+    """Checked rules of all specs, in the order given."""
+    specs = _all(lambda source: load_spec(source.text, source.path), sources)
+    return _all(check, lower_specs(specs))
+
+
+def compile_specs(sources: Sequence[Source]) -> tuple[Compiled, ...]:
+    """Everything about every spec, in the order given. Raises SpecError with all that is wrong with any of them."""
+    return tuple(_compile(rule) for rule in front_end(sources))
+
+
+def _compile(written: Rule) -> Compiled:
+    verify(written, "checked")
+    rule = features.apply(written)
+    verify(rule, "features")
+    fused = hoist(rule)
+    files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
+    return Compiled(written, rule, fused, module_name(written.name), files)
+
+
+def _all(function: Callable[[T], U], items: Iterable[T]) -> tuple[U, ...]:
+    """The function of every item; the mistakes of all of them together."""
+    results: list[U] = []
+    diagnostics: list[Diagnostic] = []
+    for item in items:
+        try:
+            results.append(function(item))
+        except SpecError as error:
+            diagnostics += error.diagnostics
+    if diagnostics:
+        raise SpecError(diagnostics)
+    return tuple(results)
