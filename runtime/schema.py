@@ -86,3 +86,4 @@ class Schema:
     decays_gradient: Callable[[Group], bool]  # whether weight decay is added to the gradient in such a group
     state_at_construction: bool
     foreach_temporaries: int  # parameter-sized temporaries alive at once in foreach, at most
+    fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them

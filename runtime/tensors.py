@@ -21,7 +21,7 @@ def as_lists_of_pairs(*lists: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
     return tuple([torch.view_as_real(tensor) for tensor in tensors] for tensors in lists)
 
 
-def scale_(tensors: Sequence[Tensor], factor: float) -> None:
+def scale_(tensors: list[Tensor], factor: float) -> None:
     """Multiply a list of tensors of one dtype by a number, in place, each product rounded once.
 
     `torch._foreach_mul_` rounds the number to bfloat16 or float16 first on the CPU; a 0-d tensor keeps it exact.
@@ -32,7 +32,7 @@ def scale_(tensors: Sequence[Tensor], factor: float) -> None:
         torch._foreach_mul_(tensors, factor)
 
 
-def increment(counters: Sequence[Tensor]) -> None:
+def increment(counters: list[Tensor]) -> None:
     """Add 1 to each counter."""
     if counters[0].device.type == "cpu":
         # A Python number would be wrapped into a tensor once per counter.

@@ -1,0 +1,71 @@
+"""What `optimizer.explain()` says.
+
+In: an optimizer's groups, its state and what its last step did. Out: text. Decides nothing: reasons come from where the
+decisions were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from .choice import FUSED, Choice, choose
+from .schema import Group, Schema
+from .state import Entry
+from .step import Stepper
+
+
+def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, Entry], stepper: Stepper | None) -> str:
+    """The whole text, one line per group and implementation."""
+    lines = [f"{schema.name}, {len(groups)} parameter group{'s' if len(groups) != 1 else ''}"]
+    served = {} if stepper is None else {served.param: served for served in stepper.served}
+    if not served:
+        lines.append("no step yet; what follows is what the parameters and options ask for")
+    moved = 0
+    for index, group in enumerate(groups):
+        found: dict[Choice, list[Tensor]] = {}
+        idle = 0
+        for param in group["params"]:
+            if served and param not in served:
+                idle += 1
+                continue
+            choice = served[param].choice if served else choose(schema, group, param)
+            found.setdefault(choice, []).append(param)
+        for choice, params in found.items():
+            size = sum(bytes_per_step(schema, param, state.get(param, {})) for param in params)
+            moved += size
+            lines.append(
+                f"group {index}: {choice.implementation.value} for {_count(params)} ({choice.reason}), {size:,} bytes per step"
+            )
+        if idle:
+            lines.append(f"group {index}: {idle} without a gradient in the last step that was prepared anew")
+    lines.append(f"{moved:,} bytes read and written per step")
+    if stepper is not None and stepper.plan is not None:
+        lines += _plans(stepper)
+    return "\n".join(lines)
+
+
+def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
+    """Parameter and tensor states once read and once written, the gradient read; counters are not counted."""
+    size = 3 * param.numel() * param.element_size()
+    for declared in schema.states:
+        value = entry.get(declared.name)
+        if declared.kind == "tensor" and isinstance(value, Tensor):
+            size += 2 * value.numel() * value.element_size()
+    return size
+
+
+def _count(params: list[Tensor]) -> str:
+    elements = sum(param.numel() for param in params)
+    return f"{len(params)} parameter{'s' if len(params) != 1 else ''} of {elements:,} elements"
+
+
+def _plans(stepper: Stepper) -> list[str]:
+    assert stepper.plan is not None
+    fused = [served for served in stepper.served if served.choice.implementation in FUSED]
+    launches = len(stepper.plan.buckets)
+    lines = [f"step plan: {launches} launch{'es' if launches != 1 else ''} per step for {len(fused)} parameters"]
+    for cause, count in stepper.plans_made.items():
+        lines.append(f"plan made {count} time{'s' if count != 1 else ''}: {cause}")
+    return lines

@@ -1,0 +1,159 @@
+"""Launches the generated Triton kernel of one bucket: moves tables to the device and starts one grid.
+
+In: the address table and scalar rows of a bucket, on the host. Out: a launch on the current stream. Must not know what the
+tables mean. On the CPU, where Triton's interpreter runs the kernel, tables are passed as they are.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+
+class Grid(Protocol):
+    def __call__(self, tensors: Tensor, chunks: Tensor, rows: Tensor, **constants: object) -> object: ...
+
+
+class Kernel(Protocol):
+    def __getitem__(self, grid: tuple[int, ...]) -> Grid: ...
+
+    def warmup(
+        self, tensors: Tensor, chunks: Tensor, rows: Tensor, *, grid: tuple[int, ...], **constants: object
+    ) -> object: ...
+
+
+class KernelModule(Protocol):
+    """The generated module."""
+
+    kernel: Kernel
+    CHUNK: int
+    LAUNCH_OPTIONS: Mapping[str, object]
+
+
+@cache
+def module_of(package: str) -> KernelModule:
+    return cast(KernelModule, importlib.import_module(f"{package}.triton_kernels"))
+
+
+class TritonLauncher:
+    """A kernel with everything that stays the same from step to step."""
+
+    def __init__(
+        self,
+        package: str,
+        device: torch.device,
+        dtypes: Mapping[str, torch.dtype],
+        specialisations: Mapping[str, bool],
+        sizes: Sequence[int],
+    ) -> None:
+        module = module_of(package)
+        self._kernel = module.kernel
+        self._chunks = chunk_table(sizes, module.CHUNK)
+        self._grid = (len(self._chunks),)
+        self._constants: dict[str, object] = {
+            **{f"{stream}_dtype": _triton_dtype(dtype) for stream, dtype in dtypes.items()},
+            **specialisations,
+            **module.LAUNCH_OPTIONS,
+        }
+        self._device = device
+        self._staging: _Staging | None = None
+        if device.type != "cpu":
+            self._chunks = self._chunks.to(device)
+            self._staging = _Staging(device)
+            self._compile(len(sizes), 3 + len(dtypes), dtypes["param"])
+
+    def launch(self, tensors: Tensor, rows: Tensor) -> None:
+        if self._grid == (0,):
+            return  # every tensor is empty
+        if self._staging is None:
+            self._kernel[self._grid](tensors, self._chunks, rows, **self._constants)
+            return
+        with torch.cuda.device(self._device):
+            stream = torch.cuda.current_stream()
+            tensors, rows = self._staging.move(stream, tensors, rows)
+            self._chunks.record_stream(stream)
+            self._kernel[self._grid](tensors, self._chunks, rows, **self._constants)
+            self._staging.mark_read(stream)
+
+    def _compile(self, tensors: int, columns: int, dtype: torch.dtype) -> None:
+        """Compile now, so that a kernel that cannot be compiled is known before anything is written."""
+        with torch.cuda.device(self._device):
+            table = torch.empty((tensors, columns), dtype=torch.int64, device=self._device)
+            rows = torch.empty(
+                (1, 1), dtype=torch.float64 if dtype == torch.float64 else torch.float32, device=self._device
+            )
+            self._kernel.warmup(table, self._chunks, rows, grid=self._grid, **self._constants)
+
+
+class _Staging:
+    """The way from host tables to the device: one asynchronous copy per step, from two pinned buffers in turn.
+
+    The copy of the last step may still be in flight when the next one is prepared, so a buffer is filled again only when
+    its own copy is over. The buffer on the device is filled again only when the kernel that reads it is over, which matters where
+    steps run on different streams.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pinned: list[Tensor] = []
+        self._copied = [_event(), _event()]
+        self._read = _event()
+        self._on_device = torch.empty(0, dtype=torch.uint8, device=device)
+        self._stream: torch.cuda.Stream | None = None  # the one that used the buffers last
+        self._turn = 0
+
+    def move(self, stream: torch.cuda.Stream, tensors: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The tables on the device, ready for kernels on this stream."""
+        split, size = tensors.nbytes, tensors.nbytes + rows.nbytes
+        if self._on_device.numel() < size:
+            self._grow(2 * size)
+        if self._stream is not None and stream != self._stream:
+            stream.wait_event(self._read)
+        self._stream = stream
+        self._turn = 1 - self._turn
+        pinned = self._pinned[self._turn]
+        self._copied[self._turn].synchronize()
+        pinned[:split].copy_(tensors.view(-1).view(torch.uint8))
+        pinned[split:size].copy_(rows.view(-1).view(torch.uint8))
+        self._on_device[:size].copy_(pinned[:size], non_blocking=True)
+        self._on_device.record_stream(stream)
+        self._copied[self._turn].record(stream)
+        on_device = self._on_device
+        return (
+            on_device[:split].view(torch.int64).view(tensors.shape),
+            on_device[split:size].view(rows.dtype).view(rows.shape),
+        )
+
+    def mark_read(self, stream: torch.cuda.Stream) -> None:
+        """The kernel that reads the buffer has been started on this stream."""
+        self._read.record(stream)
+
+    def _grow(self, size: int) -> None:
+        for event in self._copied:
+            event.synchronize()
+        self._pinned = [torch.empty(size, dtype=torch.uint8, pin_memory=True) for _ in range(2)]
+        self._on_device = torch.empty(size, dtype=torch.uint8, device=self._device)
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event()  # type: ignore[no-untyped-call]
+
+
+def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
+    """int32 [chunks, 2]: for every chunk the index of its tensor and its own number within that tensor."""
+    counts = torch.tensor([-(-size // chunk) for size in sizes], dtype=torch.int64)
+    tensors = torch.repeat_interleave(torch.arange(len(sizes)), counts)
+    first = torch.cumsum(counts, 0) - counts
+    numbers = torch.arange(len(tensors)) - first[tensors]
+    return torch.stack((tensors, numbers), dim=1).to(torch.int32)
+
+
+def _triton_dtype(dtype: torch.dtype) -> object:
+    """The dtype of the same name. Imported here: triton costs half a second, and need not be installed."""
+    dtypes: object = getattr(importlib.import_module("triton.language"), str(dtype).removeprefix("torch."))
+    return dtypes

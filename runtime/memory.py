@@ -1,0 +1,110 @@
+"""Where tensors lie in memory: what a kernel that takes raw addresses and runs over storage order has to know.
+
+In: tensors. Out: facts about their layout. Must not know of optimizers.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+# Wrapper subclasses, fake and functorch tensors have no memory of their own, or report the address 0.
+_PLAIN_TYPES = (Tensor, Parameter)
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor is exactly a `Tensor` or `Parameter` with strided memory that holds its values as they are."""
+    return (
+        type(tensor) in _PLAIN_TYPES
+        and tensor.layout == torch.strided
+        and not tensor.is_neg()  # negation and conjugation that have not been carried out yet
+        and not tensor.is_conj()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    )
+
+
+def significant_strides(tensor: Tensor) -> tuple[int, ...]:
+    """The strides of the dimensions that have more than one index: equal for tensors with equal orders of elements."""
+    return tuple(stride if size > 1 else 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def is_dense(tensor: Tensor) -> bool:
+    """Whether the elements fill one stretch of memory, each once, in some order of the dimensions."""
+    if tensor.is_contiguous() or tensor.numel() == 0:
+        return True
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size == 1:
+            continue
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def extent(tensor: Tensor) -> tuple[int, int]:
+    """The addresses of the first byte and of the one behind the last; nothing in between need belong to the tensor."""
+    start = tensor.data_ptr()
+    if tensor.is_contiguous():
+        return start, start + tensor.numel() * tensor.element_size()
+    if tensor.numel() == 0:
+        return start, start
+    reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return start, start + (reach + 1) * tensor.element_size()
+
+
+def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Tensor]]) -> set[int]:
+    """The owners of tensors whose memory overlaps, if at least one of the tensors that meet there is written.
+
+    Tensors come with the index of their owner. An owner is also named if two of its own tensors overlap. Stretches that
+    overlap in a chain count as one, and gaps inside a stretch count as used: too many owners may be named, never too few.
+    """
+    stretches = sorted(
+        (*extent(tensor), is_written, owner)
+        for is_written, tensors in ((True, written), (False, read))
+        for owner, tensor in tensors
+        if tensor.numel()
+    )
+    found: set[int] = set()
+    cluster: list[tuple[bool, int]] = []
+    end_of_cluster = 0
+    for start, end, is_written, owner in stretches:
+        if start >= end_of_cluster:
+            found |= _owners_in_conflict(cluster)
+            cluster, end_of_cluster = [], end
+        cluster.append((is_written, owner))
+        end_of_cluster = max(end_of_cluster, end)
+    return found | _owners_in_conflict(cluster)
+
+
+class Stretches:
+    """The memory of a set of tensors, none of them overlapping, to be asked whether others reach into it."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        stretches = sorted(extent(tensor) for tensor in tensors if tensor.numel())
+        self._starts = integers([start for start, _ in stretches])
+        self._ends = integers([end for _, end in stretches])
+
+    def touch(self, tensors: Iterable[Tensor]) -> bool:
+        """Whether any of these tensors shares memory with the set."""
+        stretches = [extent(tensor) for tensor in tensors if tensor.numel()]
+        starts = integers([start for start, _ in stretches])
+        ends = integers([end for _, end in stretches])
+        # The first stretch of the set that ends behind a tensor's start must not begin before that tensor's end.
+        behind = torch.searchsorted(self._ends, starts, right=True)
+        exists = behind < len(self._ends)
+        return bool((self._starts[behind[exists]] < ends[exists]).any())
+
+
+def integers(numbers: Sequence[int]) -> Tensor:
+    """`torch.tensor` for 64-bit integers, several times faster."""
+    return torch.frombuffer(array("q", numbers), dtype=torch.int64) if numbers else torch.empty(0, dtype=torch.int64)
+
+
+def _owners_in_conflict(cluster: list[tuple[bool, int]]) -> set[int]:
+    conflict = len(cluster) > 1 and any(is_written for is_written, _ in cluster)
+    return {owner for _, owner in cluster} if conflict else set()

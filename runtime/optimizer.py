@@ -1,0 +1,106 @@
+"""The class behind every generated optimizer: torch's interface, driven by a schema.
+
+What torch's base class does is torch's: hooks, profiling, `state_dict`, `zero_grad`. Here are the constructor's checks, the
+checks of every group, state made at construction, closures and `explain`. A step is `step.Stepper`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, overload
+
+import torch
+from torch._compile import _disable_dynamo
+from torch.optim.optimizer import ParamsT
+
+from .explain import explanation
+from .groups import check_options, check_values, warn_of_misspelt_keys, with_scalar_tuples, without_unused_options
+from .schema import Schema
+from .state import new_entry, restored_entry, states_of
+from .step import Stepper
+
+
+class Optimizer(torch.optim.Optimizer):
+    """A `torch.optim.Optimizer` whose algorithm is a generated package, described by `schema`.
+
+    Raises what torch's optimizers raise for the same mistakes, in their wording, for constructor arguments and for what a
+    group overrides; NaN is no valid value of any hyperparameter.
+    """
+
+    schema: ClassVar[Schema]
+    _stepper: Stepper | None = None  # made at the first step, and never pickled
+
+    def __init__(self, params: ParamsT, defaults: Mapping[str, object]) -> None:
+        keys = tuple(defaults)
+        check_values(self.schema, defaults, keys)
+        group_keys = with_scalar_tuples(self.schema, without_unused_options(self.schema, defaults))
+        super().__init__(params, group_keys)
+        check_options(group_keys)
+        if self.schema.state_at_construction:
+            self._make_state()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over pickled or loaded attributes; what an older or another version did not have gets its default."""
+        super().__setstate__(state)
+        self._stepper = None
+        for group in self.param_groups:
+            for key, value in self.defaults.items():
+                group.setdefault(key, value)
+            for key in self.schema.fixed:
+                group[key] = self.defaults[key]
+            for param in group["params"]:
+                if entry := self.state.get(param):
+                    entry.update(restored_entry(self.schema, group, param, entry))
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; its own values are checked as the constructor's are, before anything is changed."""
+        if isinstance(param_group, dict):
+            warn_of_misspelt_keys(self.schema, param_group)
+            check_values(self.schema, {**self.defaults, **param_group}, tuple(param_group))
+            if len(self.param_groups):
+                check_options({**self.defaults, **param_group})
+        super().add_param_group(param_group)
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Update every parameter that has a gradient.
+
+        `closure` reevaluates the model and returns the loss, which is returned. Everything that can be checked is checked
+        before the first write: after an error in the closure or in a check, parameters and state are as they were.
+        """
+        if torch.compiler.is_compiling():
+            return self._step_outside_of_graphs(closure)
+        return self._step(closure)
+
+    def explain(self) -> str:
+        """Which implementation updates which parameters and why, bytes moved per step, and when plans were made."""
+        return explanation(self.schema, self.param_groups, self.state, self._stepper)
+
+    def _step(self, closure: Callable[[], float] | None) -> float | None:
+        if all("capturable" in group for group in self.param_groups):
+            self._accelerator_graph_capture_health_check()
+        loss: float | None = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if self._stepper is None:
+            self._stepper = Stepper(self.schema)
+        with torch.no_grad():
+            self._stepper.step(self.param_groups, self.state)
+        return loss
+
+    @_disable_dynamo
+    def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None:
+        """A step in a function that torch compiles: the graph breaks here, the step runs as always."""
+        return self._step(closure)
+
+    def _make_state(self) -> None:
+        for group in self.param_groups:
+            exists = states_of(self.schema, group)
+            for param in group["params"]:
+                self.state[param].update(new_entry(self.schema, group, exists, param, None))

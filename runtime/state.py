@@ -1,0 +1,121 @@
+"""State of one parameter: made as the schema declares it, or checked as it was found.
+
+In: a schema, a group, a parameter, its gradient and what `optimizer.state` holds of it. Out: a complete entry, or an
+error that names what is wrong. Nothing is written here: who calls decides when a new entry becomes visible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from .groups import option
+from .schema import Group, Schema, State
+
+Entry = dict[str, object]  # `optimizer.state[param]`: ours under the schema's names, and whatever a user adds
+
+
+def scalar_dtype() -> torch.dtype:
+    """The dtype of new counters and scalar states, as in torch."""
+    return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
+
+
+def states_of(schema: Schema, group: Group) -> tuple[bool, ...]:
+    """For each state of the schema, whether it exists in such a group."""
+    return tuple(state.when is None or bool(state.when(group)) for state in schema.states)
+
+
+def found_in(schema: Schema, exists: tuple[bool, ...], entry: Mapping[str, object] | None, where: str) -> bool:
+    """Whether an entry holds the state of its parameter; False if it holds none of it, an error if it holds a part."""
+    if not entry:
+        return False
+    names = [state.name for state, existing in zip(schema.states, exists, strict=True) if existing]
+    missing = [name for name in names if entry.get(name) is None]
+    if len(missing) == len(names):
+        return False
+    if missing:
+        present = [name for name in names if name not in missing]
+        raise RuntimeError(
+            f"the state of {where} is incomplete: it has {_list(present)} but not {_list(missing)}; "
+            "give it all of them, or none to start anew"
+        )
+    return True
+
+
+def new_entry(schema: Schema, group: Group, exists: tuple[bool, ...], param: Tensor, grad: Tensor | None) -> Entry:
+    """The state of a parameter before its first step, in the schema's order."""
+    return {
+        state.name: _new_state(schema, state, group, param, grad)
+        for state, existing in zip(schema.states, exists, strict=True)
+        if existing
+    }
+
+
+def check_found(state: State, value: object, param: Tensor, grad: Tensor, where: str) -> None:
+    """Raise if an entry that was found cannot belong to its parameter."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"`{state.name}` of {where} must be a tensor, not {type(value).__name__}")
+    if state.kind != "tensor":
+        if value.numel() != 1 or value.is_complex():
+            raise RuntimeError(f"`{state.name}` of {where} must be one real number, not {_describe(value)}")
+        return
+    if value.shape != param.shape:
+        raise RuntimeError(
+            f"`{state.name}` of {where} has the shape {tuple(value.shape)}, its parameter {tuple(param.shape)}"
+        )
+    if value.device != param.device:
+        raise RuntimeError(f"`{state.name}` of {where} is on {value.device}, its parameter on {param.device}")
+    if value.is_complex() != param.is_complex() or not (value.is_floating_point() or value.is_complex()):
+        raise RuntimeError(f"`{state.name}` of {where} is {value.dtype}, its parameter {param.dtype}")
+    if value.layout != param.layout and value.layout != grad.layout:
+        raise RuntimeError(f"`{state.name}` of {where} is {value.layout}, its parameter {param.layout}")
+    check_writable(value, f"`{state.name}` of {where}")
+
+
+def check_writable(tensor: Tensor, where: str) -> None:
+    """Raise torch's error for a tensor whose elements share memory, as those of an expanded tensor do."""
+    if tensor.layout != torch.strided or tensor.is_contiguous():
+        return
+    if torch._debug_has_internal_overlap(tensor) == 1:
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            f"Please clone() the tensor before performing the operation. ({where})"
+        )
+
+
+def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Entry) -> Entry:
+    """Counters and scalar states that an old checkpoint holds as plain numbers, as tensors."""
+    return {
+        state.name: _scalar(state, group, param, value)
+        for state in schema.states
+        if state.kind != "tensor" and isinstance(value := entry.get(state.name), int | float)
+    }
+
+
+def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
+    beside_param = state.on_param_device or bool(option(group, "capturable"))
+    return torch.full((), value, dtype=scalar_dtype(), device=param.device if beside_param else "cpu")
+
+
+def _new_state(schema: Schema, state: State, group: Group, param: Tensor, grad: Tensor | None) -> Tensor:
+    initial = 0.0 if state.init is None else state.init(group)
+    value = initial.item() if isinstance(initial, Tensor) else initial
+    if state.kind != "tensor":
+        return _scalar(state, group, param, value)
+    if grad is not None and grad.is_sparse and schema.sparse == "native":
+        return torch.zeros_like(grad)  # no stored values yet
+    if value == 0:
+        return torch.zeros_like(param, memory_format=torch.preserve_format)
+    # The imaginary part is a number of its own to every rule that treats complex tensors as pairs.
+    fill = complex(value, value) if param.is_complex() else value
+    return torch.full_like(param, fill, memory_format=torch.preserve_format)
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
