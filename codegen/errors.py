@@ -7,8 +7,12 @@ together as one `SpecError`. An assertion, by contrast, means that the compiler 
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+LONGEST_LINE = 120  # characters of a source line that are shown
+LONGEST_QUOTE = 60  # characters of a spec's text that a message repeats
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -19,9 +23,14 @@ class Location:
     line: int  # from 1
     column: int  # from 1, in characters
     length: int = 1  # characters to underline; 1 where unknown
+    text: str = field(default="", compare=False, repr=False)  # the whole line of the spec, to be shown
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}"
+        return f"{shown(self.path)}:{self.line}:{self.column}"
+
+    def part(self, start: int, length: int) -> Location:
+        """A stretch within this one, `start` characters after its first."""
+        return replace(self, column=self.column + start, length=max(length, 1))
 
 
 NOWHERE = Location("<compiler>", 0, 0)  # for nodes that a pass invents
@@ -34,17 +43,26 @@ class Diagnostic:
     location: Location
     cause: str
     remedy: str = ""
-    source_line: str = field(default="", compare=False)  # the whole line of the spec that the location is on
 
     def __str__(self) -> str:
         headline = f"{self.location}: {self.cause}"
-        if not self.source_line.strip():
+        line = self.location.text
+        if not line.strip():
             return headline if not self.remedy else f"{headline}\n    {self.remedy}"
-        indent = len(self.source_line) - len(self.source_line.lstrip())
-        caret_at = max(self.location.column - 1 - indent, 0)
-        shown = self.source_line.strip()
-        carets = "^" * max(1, min(self.location.length, len(shown) - caret_at))
-        return f"{headline}\n    {shown}\n    {' ' * caret_at}{carets} {self.remedy}".rstrip()
+        first = len(line) - len(line.lstrip())
+        at = min(max(self.location.column - 1, first), len(line.rstrip()))
+        if at - first > LONGEST_LINE * 2 // 3:  # the mistake is far to the right: begin shortly before it
+            first = at - LONGEST_LINE // 3
+        part = line[first : first + LONGEST_LINE].rstrip()
+        carets = min(self.location.length, len(part) - (at - first))
+        return f"{headline}\n    {shown(part)}\n    {' ' * _width(part[: at - first])}{'^' * max(1, carets)} {self.remedy}".rstrip()
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown(text)
+    )
 
 
 class SpecError(Exception):
@@ -55,7 +73,47 @@ class SpecError(Exception):
         super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
 
 
+class Mistakes:
+    """What a stage has found so far."""
+
+    def __init__(self) -> None:
+        self._found: list[Diagnostic] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, location: Location, cause: str, remedy: str = "") -> None:
+        self._found.append(Diagnostic(location, cause, remedy))
+
+    def take(self, error: SpecError) -> None:
+        self._found.extend(error.diagnostics)
+
+    def raise_any(self) -> None:
+        """Raises all of them as one SpecError, if there are any."""
+        if self._found:
+            raise SpecError(self._found)
+
+
+def shown(text: str) -> str:
+    """The text as a terminal may show it: what controls a terminal or hides is replaced."""
+    return "".join(c if c.isprintable() else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def quoted(text: str) -> str:
+    """A piece of a spec as a message repeats it: between backquotes, on one line, not too long."""
+    line = shown(" ".join(text.split()))
+    return f"`{line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 3] + '...'}`"
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """``did you mean `grad`?`` when a known name is close to `name`, else `otherwise`."""
+    if len(name) > LONGEST_QUOTE:
+        return otherwise
     close = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else otherwise
+
+
+def listed(names: Iterable[str], joint: str = "or") -> str:
+    """The names in words: `a`, `b` or `c`."""
+    words = [f"`{name}`" for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {joint} {words[-1]}"

@@ -1,0 +1,234 @@
+"""The entries of `hyperparameters` and `state`, each by itself.
+
+In: one entry of the YAML tree. Out: a Hyperparameter, a Flag or a StateEntry, or None after mistakes have been noted.
+Must not know the other entries.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from thetac.codegen.errors import Mistakes, listed, quoted
+from thetac.codegen.frontend import latex, yaml_tree
+from thetac.codegen.frontend.reading import Fields, is_number, mapping_of, name_of, number_of, parse_number, text_of
+from thetac.codegen.frontend.spec import StateEntry
+from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar
+from thetac.codegen.ir.nodes import Flag, Hyperparameter, Range, StateKind
+
+HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "fixed", "error", "doc")
+FLAG_KEYS = ("default", "fixed", "doc")
+STATE_KEYS = ("counter", "scalar", "init", "when", "symbol", "device", "doc")
+MOST_ELEMENTS = 8  # of a tuple hyperparameter
+
+_RANGE = re.compile(r"\s*([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])\s*")
+_INFINITIES = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf}
+
+
+def hyperparameter(entry: Entry, mistakes: Mistakes) -> Hyperparameter | Flag | None:
+    """One entry of `hyperparameters`; a truth value as default makes it a flag."""
+    before = len(mistakes)
+    what = f"hyperparameter `{entry.key.text}`"
+    name = name_of(entry.key, mistakes)
+    mapping = mapping_of(entry.value, quoted(entry.key.text), f"{entry.key.text[:20]}: {{default: 1e-3}}", mistakes)
+    if mapping is None or name is None:
+        return None
+    default = next((e.value for e in mapping.entries if e.key.text == "default"), None)
+    if default is None:
+        Fields(mapping, what, HYPERPARAMETER_KEYS, mistakes)
+        mistakes.add(entry.key.location, f"{what} has no default", "a number, a list of numbers, `true`, `false` or `required`")
+        return None
+    if isinstance(default, Scalar) and default.style == "" and default.text.lower() in _TRUTHS:
+        result: Hyperparameter | Flag = _flag(name, default, mapping, mistakes)
+    else:
+        result = _number(name, default, mapping, mistakes)
+    return result if len(mistakes) == before else None
+
+
+_TRUTHS = ("true", "false", "yes", "no", "on", "off")
+
+
+def _flag(name: str, default: Scalar, mapping: Mapping, mistakes: Mistakes) -> Flag:
+    fields = Fields(mapping, f"flag `{name}`", FLAG_KEYS, mistakes)
+    value = fields.boolean("default")
+    return Flag(name, bool(value), fields.boolean("fixed") or False, fields.line("doc") or "", default.location)
+
+
+def _number(name: str, default: Node, mapping: Mapping, mistakes: Mistakes) -> Hyperparameter:
+    fields = Fields(mapping, f"hyperparameter `{name}`", HYPERPARAMETER_KEYS, mistakes)
+    names = _names(fields, mistakes)
+    value, places = _default(name, default, names, mistakes)
+    width = max(len(names), 1)
+    ranges = _ranges(fields, width, mistakes)
+    required = value is None
+    fixed = fields.boolean("fixed") or False
+    if required and fixed and isinstance(default, Scalar) and default.text == "required":
+        mistakes.add(default.location, f"`{name}` is fixed, but has no value", "give it a default")
+    values = value if isinstance(value, tuple) else () if value is None else (value,)
+    for number, place, allowed in zip(values, places, ranges, strict=False):
+        if allowed is not None and number not in allowed:
+            mistakes.add(place.location, f"the default {quoted(place.text)} is outside the range {allowed}", "change one of them")
+    return Hyperparameter(
+        name,
+        value,
+        names,
+        ranges,
+        _symbols(fields, width, mistakes),
+        tensor=fields.boolean("tensor") or False,
+        fixed=fixed,
+        required=required,
+        error=_error(fields, width, mistakes),
+        doc=fields.line("doc") or "",
+        location=default.location,
+    )
+
+
+def _default(
+    name: str, node: Node, names: tuple[str, ...], mistakes: Mistakes
+) -> tuple[float | int | None | tuple[float | int, ...], tuple[Scalar, ...]]:
+    """The default and where its numbers stand; None for `required`."""
+    what = f"the default of `{name}`"
+    if isinstance(node, yaml_tree.Sequence):
+        places = tuple(text for item in node.items if (text := text_of(item, f"each number of {what}", mistakes)) is not None)
+        numbers = tuple(n for place in places if (n := number_of(place, what, mistakes)) is not None)
+        if not names and len(node.items):
+            mistakes.add(node.location, f"`{name}` is a tuple without names", "name its elements: `names: [..., ...]`")
+        elif len(names) != len(node.items):
+            mistakes.add(node.location, f"`{name}` has {len(node.items)} numbers and {len(names)} names", "one name per number")
+        return numbers, places
+    text = text_of(node, what, mistakes)
+    if text is None or text.text == "required":
+        return None, ()
+    if names:
+        mistakes.add(text.location, f"`{name}` has names for elements, but one number", "a list of numbers, or no `names`")
+    if not is_number(text) and text.style == "":
+        mistakes.add(text.location, f"{what} is a number, a list of numbers, `true`, `false` or `required`, not {quoted(text.text)}")
+        return None, ()
+    return number_of(text, what, mistakes), (text,)
+
+
+def _names(fields: Fields, mistakes: Mistakes) -> tuple[str, ...]:
+    node = fields.get("names")
+    if node is None:
+        return ()
+    if not isinstance(node, yaml_tree.Sequence) or not 1 <= len(node.items) <= MOST_ELEMENTS:
+        mistakes.add(node.location, f"`names` is a list of 1 to {MOST_ELEMENTS} names", "such as `[beta1, beta2]`")
+        return ()
+    texts = [text_of(item, "an element's name", mistakes) for item in node.items]
+    return tuple(name for text in texts if text is not None and (name := name_of(text, mistakes)) is not None)
+
+
+def _each(fields: Fields, key: str, width: int, mistakes: Mistakes) -> tuple[Scalar, ...]:
+    """The texts under a key that takes one for all elements or a list with one for each."""
+    node = fields.get(key)
+    if isinstance(node, yaml_tree.Sequence):
+        if len(node.items) != width:
+            mistakes.add(node.location, f"{len(node.items)} entries of `{key}` for {width} numbers", "one for each, or one for all")
+            return ()
+        return tuple(text for item in node.items if (text := text_of(item, f"an entry of `{key}`", mistakes)) is not None)
+    text = fields.text(key)
+    return () if text is None else (text,)
+
+
+def _ranges(fields: Fields, width: int, mistakes: Mistakes) -> tuple[Range | None, ...]:
+    ranges = [_range(text, mistakes) for text in _each(fields, "range", width, mistakes)]
+    return tuple(ranges) if len(ranges) == width else ((ranges[0] if ranges else None),) * width
+
+
+def _range(text: Scalar, mistakes: Mistakes) -> Range | None:
+    form = _RANGE.fullmatch(text.text)
+    if form is None:
+        remedy = "`[` or `(`, two numbers or infinities, `)` or `]`, such as `[0, inf)`"
+        mistakes.add(text.location, f"{quoted(text.text)} is no range", remedy)
+        return None
+    before = len(mistakes)
+    ends = [_end(form.group(i), text, mistakes) for i in (2, 3)]
+    if len(mistakes) > before:
+        return None
+    result = Range(ends[0], ends[1], form.group(1) == "[", form.group(4) == "]")
+    if result.low > result.high or (result.low == result.high and not (result.low_closed and result.high_closed)):
+        mistakes.add(text.location, f"the range {quoted(text.text)} is empty", "the smaller number comes first")
+        return None
+    return result
+
+
+def _end(text: str, whole: Scalar, mistakes: Mistakes) -> float:
+    if text in _INFINITIES:
+        return _INFINITIES[text]
+    if not is_number(Scalar(text, "", whole.location, (), exact=False)):
+        mistakes.add(whole.location, f"{quoted(text)} in a range is no number", "numbers, `inf` or `-inf`")
+        return 0.0
+    return float(parse_number(text, whole.location, mistakes) or 0)
+
+
+def _symbols(fields: Fields, width: int, mistakes: Mistakes) -> tuple[str, ...]:
+    symbols = [symbol_of(text, mistakes) for text in _each(fields, "symbol", width, mistakes)]
+    if len(symbols) == width:
+        return tuple(symbols)
+    return tuple(f"{symbols[0]}_{i + 1}" if symbols and symbols[0] else "" for i in range(width))
+
+
+def symbol_of(text: Scalar, mistakes: Mistakes) -> str:
+    symbol = " ".join(text.text.split())
+    if (problem := latex.why_not(symbol)) is not None:
+        mistakes.add(text.location, *problem)
+        return ""
+    return symbol
+
+
+def _error(fields: Fields, width: int, mistakes: Mistakes) -> str:
+    """The author's wording, in which braces stand for nothing but the elements' values."""
+    wording = fields.line("error") or ""
+    rest = wording
+    for i in range(width):
+        rest = rest.replace(f"{{{i}}}", "")
+    node = fields.get("error")
+    if node is not None and ("{" in rest or "}" in rest):
+        known = listed((f"{{{i}}}" for i in range(width)), "and")
+        mistakes.add(node.location, "braces in `error` that stand for no value", f"{known} stand for the numbers")
+    return wording
+
+
+def state(entry: Entry, mistakes: Mistakes) -> StateEntry | None:
+    """One entry of `state`."""
+    before = len(mistakes)
+    name = name_of(entry.key, mistakes)
+    here = entry.key.location
+    if isinstance(entry.value, Scalar):
+        if entry.value.text != "counter" and name is not None:
+            remedy = f"`{name}: counter` or `{name}: {{init: zeros}}`"
+            mistakes.add(entry.value.location, f"state `{name}` is {quoted(entry.value.text)}", remedy)
+        found = StateEntry(name or "", StateKind.COUNTER, None, None, False, "", "", here)
+        return found if len(mistakes) == before else None
+    mapping = mapping_of(entry.value, quoted(entry.key.text), f"{entry.key.text[:20]}: {{init: zeros}}", mistakes)
+    if mapping is None or name is None:
+        return None
+    fields = Fields(mapping, f"state `{name}`", STATE_KEYS, mistakes)
+    kind = _state_kind(name, fields, entry, mistakes)
+    init = fields.text("init")
+    symbol = fields.text("symbol")
+    device = fields.choice("device", ("parameter",))
+    if device is not None and kind is StateKind.TENSOR:
+        mistakes.add(here, f"state `{name}` is a tensor and always beside its parameter", "delete `device`")
+    return StateEntry(
+        name,
+        kind,
+        init=None if init is None or init.text == "zeros" else init,
+        when=fields.text("when"),
+        on_param_device=device is not None,
+        symbol="" if symbol is None else symbol_of(symbol, mistakes),
+        doc=fields.line("doc") or "",
+        location=here,
+    )
+
+
+def _state_kind(name: str, fields: Fields, entry: Entry, mistakes: Mistakes) -> StateKind:
+    counter, scalar = fields.boolean("counter"), fields.boolean("scalar")
+    here = entry.key.location
+    if counter and scalar:
+        mistakes.add(here, f"state `{name}` is a counter and a scalar", "choose one")
+    if counter and "init" in fields:
+        mistakes.add(here, f"counter `{name}` has an initial value", "a counter starts from 0; use `scalar: true` for other numbers")
+    if not counter and "init" not in fields:
+        mistakes.add(here, f"state `{name}` has no initial value", "`init: zeros`, `grad`, `param` or an expression such as `lr`")
+    return StateKind.COUNTER if counter else StateKind.SCALAR if scalar else StateKind.TENSOR

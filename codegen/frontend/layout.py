@@ -1,0 +1,128 @@
+"""An update text as logical lines with their indentation, before anything in them is understood.
+
+In: the text of a block. Out: `Line`s, each a piece of code without its comment. A line goes on while a parenthesis is
+open, as in Python. Each line is then parsed by itself, so that a mistake in one hides none in another.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from thetac.codegen.errors import Location, Mistakes, quoted
+from thetac.codegen.frontend.yaml_tree import Scalar
+
+DEEPEST = 30  # open parentheses
+LONGEST = 600  # names, numbers and operators in one statement
+
+_OPEN, _CLOSE = "([{", ")]}"
+_PARTNER = dict(zip(_CLOSE, _OPEN, strict=True))
+_NEW_STATEMENT = re.compile(r"\s*([A-Za-z_]\w*\s*=(?!=)|if\b|elif\b|else\b)")
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One logical line."""
+
+    code: str  # without comments; the line breaks of the spec are kept
+    comment: str
+    indent: int
+    row: int  # of its first line within the text
+    text: Scalar
+
+    def at(self, row: int, column: int, length: int) -> Location:
+        """A place by row and column within `code`."""
+        return self.text.at(self.row + row, column + (self.indent if row == 0 else 0), length)
+
+    @property
+    def location(self) -> Location:
+        return self.at(0, 0, len(self.code.split("\n", 1)[0]))
+
+
+def logical_lines(text: Scalar, mistakes: Mistakes) -> list[Line]:
+    """The lines that hold code; those with mistakes in their parentheses or characters are left out."""
+    rows = text.text.split("\n")
+    lines: list[Line] = []
+    row = 0
+    while row < len(rows):
+        first = row
+        codes, comments, scan = [], [], _Scan(text, mistakes)
+        while row < len(rows):
+            code, _, comment = rows[row].partition("#")
+            if row > first and _NEW_STATEMENT.match(code):
+                break  # whatever is still open was forgotten
+            scan.row(code, row)
+            codes.append(code.rstrip())
+            comments.append(comment.strip())
+            row += 1
+            if not scan.open:
+                break
+        code = "\n".join(codes).rstrip()
+        if code.strip():
+            indent = len(code) - len(code.lstrip())
+            scan.finish(code)
+            if scan.sound:
+                lines.append(Line(code[indent:], " ".join(filter(None, comments)), indent, first, text))
+    return lines
+
+
+class _Scan:
+    """Follows the parentheses and characters of one logical line."""
+
+    def __init__(self, text: Scalar, mistakes: Mistakes) -> None:
+        self.text = text
+        self.mistakes = mistakes
+        self.open: list[tuple[str, Location]] = []
+        self.sound = True
+
+    def row(self, code: str, row: int) -> None:
+        for column, character in enumerate(code):
+            if character in _OPEN:
+                self.open.append((character, self.text.at(row, column, 1)))
+            elif character in _CLOSE:
+                if not self.open or self.open[-1][0] != _PARTNER[character]:
+                    self._mistake(self.text.at(row, column, 1), f"`{character}` closes nothing", "delete it, or open it before")
+                    self.open.clear()
+                    return
+                self.open.pop()
+            elif not "\x20" <= character <= "\x7e":
+                self._mistake(self.text.at(row, column, 1), *_foreign(character))
+                return
+            elif character == "\\":
+                remedy = "a line goes on while a parenthesis is open" if not code[column + 1 :].strip() else "delete it"
+                self._mistake(self.text.at(row, column, 1), "a backslash", remedy)
+                return
+
+    def finish(self, code: str) -> None:
+        for character, location in self.open[:1]:
+            self._mistake(location, f"`{character}` is never closed", f"add `{_CLOSE[_OPEN.index(character)]}`")
+        deepest = depth = 0
+        for character in code:
+            depth += (character in _OPEN) - (character in _CLOSE)
+            deepest = max(deepest, depth)
+        start = self.text.at(0, 0, 1) if not self.open else self.open[0][1]
+        if self.sound and (deepest > DEEPEST or sum(1 for _ in _TOKEN.finditer(code)) > LONGEST):
+            self._mistake(start, "an expression too large to read", "give its parts names in lines of their own")
+
+    def _mistake(self, location: Location, cause: str, remedy: str) -> None:
+        self.sound = False
+        self.mistakes.add(location, cause, remedy)
+
+
+_SPELLED = {
+    "\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{EM DASH}": "-", "\N{MULTIPLICATION SIGN}": "*", "\N{DOT OPERATOR}": "*",
+    "\N{MIDDLE DOT}": "*", "\N{DIVISION SIGN}": "/", "\N{LESS-THAN OR EQUAL TO}": "<=", "\N{GREATER-THAN OR EQUAL TO}": ">=",
+    "\N{NOT EQUAL TO}": "!=", "\N{SQUARE ROOT}": "sqrt(...)", "\N{SUPERSCRIPT TWO}": "** 2", "\N{SUPERSCRIPT THREE}": "** 3",
+    "\N{LEFTWARDS ARROW}": "=", "\N{LOGICAL AND}": "and", "\N{LOGICAL OR}": "or", "\N{NOT SIGN}": "not",
+}  # fmt: skip
+
+
+def _foreign(character: str) -> tuple[str, str]:
+    if character == "\t":
+        return "a tab", "use blanks"
+    if character in _SPELLED:
+        return f"{quoted(character)} in an expression", f"write `{_SPELLED[character]}`"
+    if character.isspace():
+        return f"a blank that is none (U+{ord(character):04X})", "type it again"
+    return f"{quoted(character)} in an expression", "names are written in plain letters, such as `beta1`"

@@ -1,0 +1,166 @@
+"""A spec file as a Spec: every key known, every value of the right form, all mistakes of the file at once.
+
+In: the text of one file. Out: a Spec. Must not know the other specs, nor what the texts of expressions mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from thetac.codegen.errors import Location, Mistakes, did_you_mean, quoted
+from thetac.codegen.frontend import entries, yaml_tree
+from thetac.codegen.frontend.reading import Fields, choice_of, entries_of, line_of, lines_of, text_of
+from thetac.codegen.frontend.source import split_source
+from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec
+from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar, read_tree
+from thetac.codegen.ir import names
+from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, SparseMode
+
+KEYS = (
+    *("optimizer", "extends", "summary", "references", "notes", "signature", "hyperparameters", "require"),
+    *("state", "state_created", "weight_decay", "complex", "sparse", "update"),
+)
+
+T = TypeVar("T")
+
+
+def load_spec(text: str, path: str) -> Spec:
+    """The spec in a file's text; `path` is how messages name the file. Raises SpecError."""
+    mistakes = Mistakes()
+    source = split_source(text, path)
+    tree = read_tree(source, mistakes)
+    spec = None
+    if isinstance(tree, Mapping):
+        spec = _spec(tree, path, mistakes)
+    elif len(mistakes) == 0:
+        cause = "the file is empty" if tree is None else "a spec is a mapping of keys to values"
+        mistakes.add(source.at(0, 0), cause, "a spec begins with `optimizer: Name`")
+    mistakes.raise_any()
+    assert spec is not None, "a file without a spec has a mistake"
+    return spec
+
+
+def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
+    fields = Fields(tree, "a spec", KEYS, mistakes)
+    name, location = _name(fields, tree, mistakes)
+    summary = fields.line("summary")
+    if "summary" not in fields:
+        mistakes.add(location, "key `summary` is missing", "say in one sentence what the optimizer does")
+    extends = fields.text("extends")
+    if extends is None and "extends" not in fields:
+        for key in ("hyperparameters", "update"):
+            if key not in fields:
+                mistakes.add(location, f"key `{key}` is missing", "or name with `extends` the spec that has it")
+    sparse_mode, sparse_error = _sparse(fields, mistakes)
+    complex_mode = fields.choice("complex", [mode.value for mode in ComplexMode])
+    created = fields.choice("state_created", ("construction", "first_step"))
+    return Spec(
+        path=path,
+        name=name,
+        extends=extends,
+        summary=summary or "",
+        references=_lines(fields, "references", mistakes),
+        notes=_lines(fields, "notes", mistakes),
+        signature=_signature(fields, mistakes),
+        hyperparameters=_entries(fields, "hyperparameters", "{lr: {default: 1e-3}}", entries.hyperparameter),
+        requirements=_entries(fields, "require", "{beta1 < beta2: beta1 must be below beta2}", _requirement),
+        states=_entries(fields, "state", "{exp_avg: {init: zeros}}", entries.state),
+        state_at_construction=None if created is None else created == "construction",
+        decay=_decay(fields, mistakes),
+        complex_mode=None if complex_mode is None else ComplexMode(complex_mode),
+        sparse_mode=sparse_mode,
+        sparse_error=sparse_error,
+        update=_update(fields, mistakes),
+        location=location,
+    )
+
+
+def _name(fields: Fields, tree: Mapping, mistakes: Mistakes) -> tuple[str, Location]:
+    text = fields.text("optimizer")
+    if text is None:
+        if "optimizer" not in fields:
+            mistakes.add(tree.location, "key `optimizer` is missing", "`optimizer: Name` names the class")
+        return "", tree.location
+    if (problem := names.why_not_class(text.text)) is not None:
+        mistakes.add(text.location, *problem)
+    return text.text, text.location
+
+
+def _lines(fields: Fields, key: str, mistakes: Mistakes) -> tuple[str, ...] | None:
+    node = fields.get(key)
+    return None if node is None else lines_of(node, f"`{key}`", mistakes)
+
+
+def _entries(fields: Fields, key: str, example: str, read: Callable[[Entry, Mistakes], T | None]) -> tuple[T, ...]:
+    node = fields.get(key)
+    if node is None:
+        return ()
+    found = [read(entry, fields.mistakes) for entry in entries_of(node, f"`{key}`", example, fields.mistakes)]
+    return tuple(item for item in found if item is not None)
+
+
+def _signature(fields: Fields, mistakes: Mistakes) -> tuple[Scalar, ...] | None:
+    node = fields.get("signature")
+    if node is None:
+        return None
+    if not isinstance(node, yaml_tree.Sequence):
+        mistakes.add(node.location, "`signature` is a list of names", 'such as `[lr, betas, "*", maximize]`')
+        return None
+    texts = [text_of(item, "an entry of `signature`", mistakes) for item in node.items]
+    return tuple(text for text in texts if text is not None)
+
+
+def _requirement(entry: Entry, mistakes: Mistakes) -> RequireEntry | None:
+    message = line_of(entry.value, "the message of a requirement", mistakes)
+    return None if message is None else RequireEntry(entry.key, message)
+
+
+def _decay(fields: Fields, mistakes: Mistakes) -> tuple[DecayEntry, ...] | None:
+    node = fields.get("weight_decay")
+    if node is None:
+        return None
+    if not isinstance(node, Mapping):
+        style = _style(node, mistakes)
+        return None if style is None else (DecayEntry(None, style, node.location),)
+    cases: list[DecayEntry] = []
+    for i, entry in enumerate(node.entries):
+        style = _style(entry.value, mistakes)
+        last = i == len(node.entries) - 1
+        if (entry.key.text == "else") != last:
+            cause = "`else` comes last" if entry.key.text == "else" else "the cases of `weight_decay` end with `else`"
+            mistakes.add(entry.key.location, cause, "such as `{decoupled_weight_decay: decoupled, else: l2}`")
+        if style is not None:
+            cases.append(DecayEntry(None if entry.key.text == "else" else entry.key, style, entry.key.location))
+    if not node.entries:
+        mistakes.add(node.location, "`weight_decay` has no case", "one of its styles, such as `l2`")
+    return tuple(cases)
+
+
+def _style(node: Node, mistakes: Mistakes) -> DecayStyle | None:
+    style = choice_of(node, "a style of `weight_decay`", [style.value for style in DecayStyle], mistakes)
+    return None if style is None else DecayStyle(style)
+
+
+def _sparse(fields: Fields, mistakes: Mistakes) -> tuple[SparseMode | None, str | None]:
+    """How sparse gradients are treated; a sentence is the error where they are not supported."""
+    line = fields.line("sparse")
+    if line is None:
+        return None, None
+    modes = [mode.value for mode in SparseMode]
+    if line in modes:
+        return SparseMode(line), None
+    node = fields.get("sparse")
+    if re.fullmatch(r"\S*", line) and node is not None:
+        remedy = did_you_mean(line, modes, "one of them, or the sentence of the error")
+        mistakes.add(node.location, f"`sparse` is `unsupported`, `native` or `rows`, not {quoted(line)}", remedy)
+    return SparseMode.UNSUPPORTED, line
+
+
+def _update(fields: Fields, mistakes: Mistakes) -> Scalar | None:
+    text = fields.text("update")
+    if text is not None and not text.exact:
+        mistakes.add(text.location, "`update` is a folded or quoted text", "write `update: |` and the statements on lines of their own")
+        return None
+    return text

@@ -1,0 +1,197 @@
+"""Specs as Rules: `extends` resolved, texts parsed, signatures made.
+
+In: all specs of a folder. Out: one Rule each, in the same order. What a rule means is checked by passes/check.py;
+here it is only what one part of a spec says about another part or another spec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
+from typing import TypeVar
+
+from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
+from thetac.codegen.frontend.parse import parse_expression, parse_statements
+from thetac.codegen.frontend.spec import DecayEntry, Spec, StateEntry
+from thetac.codegen.frontend.yaml_tree import Scalar
+from thetac.codegen.ir.nodes import (
+    OPTIONS,
+    ComplexMode,
+    Const,
+    DecayStyle,
+    Expr,
+    Flag,
+    Hyperparameter,
+    Requirement,
+    Rule,
+    SparseMode,
+    State,
+)
+
+DEEPEST_FAMILY = 8  # specs that extend each other in a row
+
+T = TypeVar("T")
+
+
+def lower_specs(specs: Sequence[Spec]) -> tuple[Rule, ...]:
+    """The rules of the specs; `extends` is looked up among them. Raises SpecError with the mistakes of all."""
+    mistakes = Mistakes()
+    by_name: dict[str, Spec] = {}
+    for spec in specs:
+        twin = by_name.setdefault(spec.name.lower(), spec)
+        if twin is not spec:
+            first = f"{twin.location.path}:{twin.location.line}"
+            cause = f"two specs are named {quoted(spec.name)}"
+            if twin.name != spec.name:
+                cause = f"the names `{twin.name}` and `{spec.name}` differ in capitals only"
+            mistakes.add(spec.location, cause, f"the other is in {first}: rename one of them")
+    named = {spec.name: spec for spec in by_name.values()}
+    rules = [_rule(family, mistakes) for spec in specs if (family := _family(spec, named, mistakes))]
+    mistakes.raise_any()
+    return tuple(rules)
+
+
+def _family(spec: Spec, named: dict[str, Spec], mistakes: Mistakes) -> tuple[Spec, ...]:
+    """The spec and those it extends, nearest first; empty after a mistake."""
+    family = [spec]
+    while (extends := family[-1].extends) is not None:
+        parent = named.get(extends.text)
+        if parent is None:
+            others = [name for name in named if name != spec.name]
+            remedy = did_you_mean(extends.text, others, f"there are {listed(others, 'and')}" if 0 < len(others) < 10 else "no spec has that name")
+            mistakes.add(extends.location, f"unknown spec {quoted(extends.text)}", remedy)
+            return ()
+        if parent in family:
+            mistakes.add(spec.location, f"`{spec.name}` extends itself", "a spec extends another one")
+            return ()
+        if len(family) == DEEPEST_FAMILY:
+            mistakes.add(extends.location, f"more than {DEEPEST_FAMILY} specs extend each other in a row", "extend one further up")
+            return ()
+        family.append(parent)
+    return tuple(family)
+
+
+def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
+    spec = family[0]
+    declared = _merged(family, lambda s: s.hyperparameters, lambda entry: entry.name)
+    hyperparameters = tuple(entry for entry in declared if isinstance(entry, Hyperparameter))
+    flags = tuple(entry for entry in declared if isinstance(entry, Flag))
+    requirements = _merged(family, lambda s: s.requirements, lambda entry: entry.condition.text)
+    positional, keyword_only = _signature(spec, _first(family, lambda s: s.signature), declared, mistakes)
+    update = _first(family, lambda s: s.update)
+    sparse_mode, sparse_error = _sparse(family)
+    return Rule(
+        name=spec.name,
+        summary=spec.summary,
+        references=_first(family, lambda s: s.references) or (),
+        notes=_first(family, lambda s: s.notes) or (),
+        source=PurePath(spec.path).name,
+        hyperparameters=hyperparameters,
+        flags=flags,
+        states=tuple(_state(entry, mistakes) for entry in _merged(family, lambda s: s.states, lambda entry: entry.name)),
+        positional=positional,
+        keyword_only=keyword_only,
+        requirements=tuple(
+            Requirement(condition, entry.message, entry.condition.location)
+            for entry in requirements
+            if (condition := parse_expression(entry.condition, mistakes)) is not None
+        ),
+        decay=_decay(_first(family, lambda s: s.decay) or (), mistakes),
+        complex_mode=_first(family, lambda s: s.complex_mode) or ComplexMode.PAIRS,
+        sparse_mode=sparse_mode,
+        sparse_error=sparse_error,
+        state_at_construction=_first(family, lambda s: s.state_at_construction) or False,
+        body=parse_statements(update, mistakes) if update is not None else (),
+        location=spec.location,
+    )
+
+
+def _first(family: tuple[Spec, ...], get: Callable[[Spec], T | None]) -> T | None:
+    """What the nearest spec of the family says that says anything."""
+    return next((value for spec in family if (value := get(spec)) is not None), None)
+
+
+def _merged(family: tuple[Spec, ...], get: Callable[[Spec], tuple[T, ...]], key: Callable[[T], str]) -> tuple[T, ...]:
+    """The entries of all, an entry of a nearer spec in the place of the one it replaces."""
+    entries: dict[str, T] = {}
+    for spec in reversed(family):
+        entries |= {key(entry): entry for entry in get(spec)}
+    return tuple(entries.values())
+
+
+def _signature(
+    spec: Spec, written: tuple[Scalar, ...] | None, declared: tuple[Hyperparameter | Flag, ...], mistakes: Mistakes
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The constructor's arguments: those that may be positional, and those by keyword only."""
+    free = [entry.name for entry in declared if not entry.fixed]
+    if written is None:
+        return tuple(free), OPTIONS
+    seen: dict[str, Location] = {}
+    fixed = {entry.name for entry in declared if entry.fixed}
+    for text in written:
+        name = text.text
+        if name in seen:
+            mistakes.add(text.location, f"{quoted(name)} is twice in the signature", "delete one of them")
+        elif name in fixed:
+            mistakes.add(text.location, f"`{name}` is fixed and no argument", "delete it here, or delete `fixed`")
+        elif name not in free and name not in OPTIONS and name != "*":
+            remedy = did_you_mean(name, [*free, *OPTIONS], "hyperparameters, flags, `*` and the options of every optimizer stand here")
+            mistakes.add(text.location, f"unknown argument {quoted(name)} in the signature", remedy)
+        seen.setdefault(name, text.location)
+    where = written[0].location if written else spec.location
+    for name in free:
+        if name not in seen:
+            mistakes.add(where, f"`{name}` is missing from the signature", "every hyperparameter and flag is an argument, or `fixed`")
+    arguments = list(seen)
+    _check_order(seen, declared, mistakes)
+    if "*" not in arguments:
+        return tuple(arguments), ()
+    star = arguments.index("*")
+    if star == len(arguments) - 1:
+        mistakes.add(seen["*"], "nothing follows the `*` of the signature", "arguments behind it are passed by keyword only")
+    return tuple(arguments[:star]), tuple(arguments[star + 1 :])
+
+
+def _check_order(seen: dict[str, Location], declared: tuple[Hyperparameter | Flag, ...], mistakes: Mistakes) -> None:
+    """An argument without a default cannot follow one that has one, unless it is passed by keyword."""
+    required = {entry.name for entry in declared if isinstance(entry, Hyperparameter) and entry.required}
+    optional_before = ""
+    for name, location in seen.items():
+        if name == "*":
+            return
+        if name in required and optional_before:
+            mistakes.add(location, f"`{name}` is required, but follows `{optional_before}`, which has a default", "required ones come first")
+        if name not in required:
+            optional_before = name
+
+
+def _state(entry: StateEntry, mistakes: Mistakes) -> State:
+    init = Const(0) if entry.init is None else parse_expression(entry.init, mistakes)
+    when = None if entry.when is None else parse_expression(entry.when, mistakes)
+    return State(
+        entry.name,
+        entry.kind,
+        Const(0) if init is None else init,
+        when,
+        entry.on_param_device,
+        entry.symbol,
+        entry.doc,
+        entry.location,
+    )
+
+
+def _decay(entries: tuple[DecayEntry, ...], mistakes: Mistakes) -> tuple[tuple[Expr | None, DecayStyle], ...]:
+    cases: list[tuple[Expr | None, DecayStyle]] = []
+    for entry in entries:
+        if entry.condition is None:
+            cases.append((None, entry.style))
+        elif (condition := parse_expression(entry.condition, mistakes)) is not None:
+            cases.append((condition, entry.style))
+    return tuple(cases)
+
+
+def _sparse(family: tuple[Spec, ...]) -> tuple[SparseMode, str]:
+    mode = _first(family, lambda s: s.sparse_mode) or SparseMode.UNSUPPORTED
+    if mode is not SparseMode.UNSUPPORTED:
+        return mode, "weight_decay option is not compatible with sparse gradients"
+    return mode, _first(family, lambda s: s.sparse_error) or f"{family[0].name} does not support sparse gradients"

@@ -1,0 +1,161 @@
+"""Values of one form, read from the YAML tree: texts, numbers, truth values, choices, names, mappings with strict keys.
+
+In: nodes. Out: the value, or None after a mistake has been noted. Must not know what the values are for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
+from thetac.codegen.frontend import yaml_tree
+from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar
+from thetac.codegen.ir import names
+
+LONGEST_NUMBER = 40  # characters
+LARGEST_INTEGER = 2**53  # beyond it not every integer is a float
+LONGEST_TEXT = 2_000  # characters of a sentence for the documentation
+
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+class Fields:
+    """A mapping whose keys are known beforehand; what else it holds is a mistake."""
+
+    def __init__(self, mapping: Mapping, what: str, known: Sequence[str], mistakes: Mistakes) -> None:
+        self._nodes: dict[str, Node] = {}
+        self.mistakes = mistakes
+        for entry in mapping.entries:
+            if entry.key.text in known:
+                self._nodes[entry.key.text] = entry.value
+            else:
+                remedy = did_you_mean(entry.key.text, known, f"{what} has {listed(known, 'and')}")
+                mistakes.add(entry.key.location, f"unknown key {quoted(entry.key.text)}", remedy)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._nodes
+
+    def get(self, key: str) -> Node | None:
+        return self._nodes.get(key)
+
+    def text(self, key: str) -> Scalar | None:
+        node = self.get(key)
+        return None if node is None else text_of(node, f"`{key}`", self.mistakes)
+
+    def line(self, key: str) -> str | None:
+        node = self.get(key)
+        return None if node is None else line_of(node, f"`{key}`", self.mistakes)
+
+    def boolean(self, key: str) -> bool | None:
+        node = self.get(key)
+        return None if node is None else boolean_of(node, f"`{key}`", self.mistakes)
+
+    def choice(self, key: str, choices: Iterable[str]) -> str | None:
+        node = self.get(key)
+        return None if node is None else choice_of(node, f"`{key}`", choices, self.mistakes)
+
+
+def mapping_of(node: Node, what: str, example: str, mistakes: Mistakes) -> Mapping | None:
+    if isinstance(node, Mapping):
+        return node
+    mistakes.add(node.location, f"{what} is a mapping of keys to values", f"such as `{example}`")
+    return None
+
+
+def entries_of(node: Node, what: str, example: str, mistakes: Mistakes) -> tuple[Entry, ...]:
+    mapping = mapping_of(node, what, example, mistakes)
+    return mapping.entries if mapping is not None else ()
+
+
+def text_of(node: Node, what: str, mistakes: Mistakes) -> Scalar | None:
+    if not isinstance(node, Scalar):
+        mistakes.add(node.location, f"{what} is one text, not a {_form(node)}", "a text that begins with `[` or `{` must be quoted")
+    elif not node.text.strip():
+        mistakes.add(node.location, f"{what} is empty", "give it a value or delete it")
+    else:
+        return node
+    return None
+
+
+def line_of(node: Node, what: str, mistakes: Mistakes) -> str | None:
+    """A text on one line, its blanks folded."""
+    text = text_of(node, what, mistakes)
+    if text is None:
+        return None
+    if len(text.text) > LONGEST_TEXT:
+        mistakes.add(text.location, f"{what} is longer than {LONGEST_TEXT:,} characters", "a sentence or two are enough")
+        return None
+    return " ".join(text.text.split())
+
+
+def lines_of(node: Node, what: str, mistakes: Mistakes) -> tuple[str, ...]:
+    """A list of such texts."""
+    if not isinstance(node, yaml_tree.Sequence):
+        mistakes.add(node.location, f"{what} is a list of texts", '`["...", "..."]`')
+        return ()
+    lines = [line_of(item, f"an entry of {what}", mistakes) for item in node.items]
+    return tuple(line for line in lines if line is not None)
+
+
+def boolean_of(node: Node, what: str, mistakes: Mistakes) -> bool | None:
+    text = text_of(node, what, mistakes)
+    if text is None:
+        return None
+    if text.style == "" and text.text in ("true", "false"):
+        return text.text == "true"
+    mistakes.add(text.location, f"{what} is `true` or `false`, not {quoted(text.text)}")
+    return None
+
+
+def choice_of(node: Node, what: str, choices: Iterable[str], mistakes: Mistakes) -> str | None:
+    choices = tuple(choices)
+    text = text_of(node, what, mistakes)
+    if text is None or text.text in choices:
+        return text.text if text is not None else None
+    remedy = did_you_mean(text.text, choices, "")
+    mistakes.add(text.location, f"{what} is {listed(choices)}, not {quoted(text.text)}", remedy)
+    return None
+
+
+def is_number(text: Scalar) -> bool:
+    return text.style == "" and _NUMBER.fullmatch(text.text) is not None
+
+
+def number_of(text: Scalar, what: str, mistakes: Mistakes) -> float | int | None:
+    if not is_number(text):
+        plain = _NUMBER.fullmatch(text.text.strip()) is not None
+        mistakes.add(text.location, f"{what} is a number, not {quoted(text.text)}", "without quotes" if plain else "")
+        return None
+    return parse_number(text.text, text.location, mistakes)
+
+
+def parse_number(text: str, location: Location, mistakes: Mistakes) -> float | int | None:
+    """A number that floats can hold; an integer stays one."""
+    if len(text) > LONGEST_NUMBER:
+        mistakes.add(location, f"a number of {len(text)} characters", "a float holds 17 digits")
+        return None
+    if re.fullmatch(r"[-+]?[0-9]+", text):
+        whole = int(text)
+        if abs(whole) <= LARGEST_INTEGER:
+            return whole
+        mistakes.add(location, "an integer beyond 2**53", f"as a float: `{float(whole)!r}`")
+        return None
+    value = float(text)
+    if math.isinf(value):
+        mistakes.add(location, f"{quoted(text)} is too large for a float", "the largest is about 1.8e308")
+        return None
+    return value
+
+
+def name_of(text: Scalar, mistakes: Mistakes) -> str | None:
+    """The name of a value: hyperparameter, element, flag or state."""
+    if (problem := names.why_not(text.text)) is not None:
+        mistakes.add(text.location, *problem)
+        return None
+    return text.text
+
+
+def _form(node: Node) -> str:
+    return "list" if isinstance(node, yaml_tree.Sequence) else "mapping"

@@ -1,0 +1,66 @@
+"""What one spec file says, each part of the right form but not yet understood.
+
+Made by load.py; texts in the language of updates are still texts. What `extends` leaves out is None or missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from thetac.codegen.errors import Location
+from thetac.codegen.frontend.yaml_tree import Scalar
+from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, Flag, Hyperparameter, SparseMode, StateKind
+
+
+@dataclass(frozen=True, slots=True)
+class StateEntry:
+    """One entry of `state`."""
+
+    name: str
+    kind: StateKind
+    init: Scalar | None  # None: zeros
+    when: Scalar | None
+    on_param_device: bool
+    symbol: str
+    doc: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class RequireEntry:
+    """One entry of `require`."""
+
+    condition: Scalar
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecayEntry:
+    """One case of `weight_decay`."""
+
+    condition: Scalar | None  # None: else
+    style: DecayStyle
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One file."""
+
+    path: str
+    name: str
+    extends: Scalar | None
+    summary: str
+    references: tuple[str, ...] | None
+    notes: tuple[str, ...] | None
+    signature: tuple[Scalar, ...] | None
+    hyperparameters: tuple[Hyperparameter | Flag, ...]
+    requirements: tuple[RequireEntry, ...]
+    states: tuple[StateEntry, ...]
+    state_at_construction: bool | None
+    decay: tuple[DecayEntry, ...] | None
+    complex_mode: ComplexMode | None
+    sparse_mode: SparseMode | None
+    sparse_error: str | None  # the author's own
+    update: Scalar | None
+    location: Location  # of the name

@@ -1,0 +1,43 @@
+"""Lines that Python's parser cannot read: what is probably wrong with them.
+
+In: a line and the place where the parser gave up. Out: a place, cause and remedy. Python's own wording is not used,
+because it differs between versions.
+"""
+
+from __future__ import annotations
+
+import re
+
+from thetac.codegen.errors import Location
+from thetac.codegen.frontend.layout import Line
+
+_HABITS = (
+    (re.compile(r"&&"), "`&&` is no operator", "write `and`"),
+    (re.compile(r"\|\|"), "`||` is no operator", "write `or`"),
+    (re.compile(r"!(?!=)"), "`!` is no operator", "write `not`"),
+    (re.compile(r":="), "`:=` is no part of the language", "assign on a line of its own, with `=`"),
+    (re.compile(r"\+\+|--\s*$"), "`++` and `--` are no operators", "write `a = a + 1`"),
+    (re.compile(r"=>|=<"), "`=>` and `=<` are no operators", "write `>=` or `<=`"),
+    (re.compile(r"<>"), "`<>` is no operator", "write `!=`"),
+    (re.compile(r"\?"), "`?` is no operator", "write `where(c, a, b)`"),
+    (re.compile(r"[\"'`]"), "quotes in an expression", "an update computes with numbers and names only"),
+    (re.compile(r"\$"), "`$` in an expression", "delete it"),
+    (re.compile(r"(?<![\w.])0[0-9]+(?![\w.])"), "a number that begins with 0", "delete the 0"),
+    (re.compile(r"(?<![\w.])[0-9][0-9.]*(?:[A-Za-df-z_]|e(?![-+0-9]))\w*"), "a number runs into a name", "write `*` between them"),
+    (re.compile(r"(?<=[\w)]) +(?=[\w(])(?!and\b|or\b|not\b|if\b|else\b)(?<!\band )(?<!\bor )(?<!\bnot )"), "an operator is missing", "such as `*`"),
+    (re.compile(r"[-+*/<>=(,]\s*$"), "the line breaks off", "something is missing behind it"),
+    (re.compile(r"[-+/*]\s*[*/)]|\(\s*[*/]|=\s*[*/]"), "an operator without a value beside it", "delete it, or add the value"),
+)  # fmt: skip
+
+
+def explain(line: Line, code: str, start: int, row: int, column: int) -> tuple[Location, str, str]:
+    """Why the code, which begins in column `start` of the line, cannot be read."""
+    for pattern, cause, remedy in _HABITS:
+        if (found := pattern.search(code)) is not None:
+            before = code[: found.start()]
+            at_row = before.count("\n")
+            at_column = found.start() - (before.rfind("\n") + 1)
+            place = line.at(at_row, at_column + (start if at_row == 0 else 0), max(len(found.group().strip()), 1))
+            return place, cause, remedy
+    place = line.at(max(row, 0), max(column, 0) + (start if row <= 0 else 0), 1)
+    return place, "this cannot be read as an expression", "docs/language.md shows what can stand here"

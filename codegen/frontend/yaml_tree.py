@@ -1,0 +1,193 @@
+"""YAML as a tree in which every node knows its place.
+
+In: a Source. Out: Scalars, Sequences and Mappings, and mistakes. YAML is read as events and never constructed: no
+tags, anchors or aliases, and no value is anything but text until a reader of the tree asks for a number.
+Must not know what a spec holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from thetac.codegen.errors import Diagnostic, Location, Mistakes, SpecError, quoted
+from thetac.codegen.frontend.source import Source, unprintable
+
+DEEPEST = 8  # levels of nested YAML; a spec has four
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text, with the place of each of its lines."""
+
+    text: str
+    style: str  # "" plain, "'" or '"' quoted, "|" or ">" a block
+    location: Location
+    lines: tuple[Location, ...]  # one per line of the text; the first character of each, if `exact`
+    exact: bool  # the text stands in the file character by character
+
+    def at(self, line: int, column: int, length: int) -> Location:
+        """The place of a stretch of the text, by line and column from 0."""
+        if not self.exact or line >= len(self.lines):
+            return self.location
+        return self.lines[line].part(column, length)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """`[a, b]` or lines with dashes."""
+
+    items: tuple[Node, ...]
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`key: value`."""
+
+    key: Scalar
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """`{key: value}` or lines of them; the keys differ."""
+
+    entries: tuple[Entry, ...]
+    location: Location
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def read_tree(source: Source, mistakes: Mistakes) -> Node | None:
+    """The one document of the source; None if it is empty or cannot be read, which is then among the mistakes."""
+    try:
+        return _Builder(source, yaml.parse(source.text, Loader=yaml.SafeLoader), mistakes).document()
+    except SpecError as error:
+        mistakes.take(error)
+    except yaml.MarkedYAMLError as error:
+        mistakes.add(*_syntax(source, error))
+    except (yaml.YAMLError, ValueError) as error:  # an escape or a version number that Python cannot convert
+        mistakes.add(source.at(0, 0), f"not valid YAML: {error}")
+    return None
+
+
+class _Builder:
+    """Turns events into nodes, one method per kind of event."""
+
+    def __init__(self, source: Source, events: Iterator[yaml.Event], mistakes: Mistakes) -> None:
+        self.source = source
+        self.events = events
+        self.mistakes = mistakes
+
+    def document(self) -> Node | None:
+        tree: Node | None = None
+        documents = 0
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._stop(event, "a second document in one file", "one file holds one spec: delete the `---`")
+            elif isinstance(event, yaml.NodeEvent):
+                tree = self._node(event, 1)
+        return tree
+
+    def _node(self, event: yaml.Event, depth: int) -> Node:
+        self._refuse_extras(event)
+        if depth > DEEPEST:
+            self._stop(event, f"YAML nested more than {DEEPEST} levels deep", "a spec is nested four levels deep at most")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Node] = []
+            while not isinstance(inner := next(self.events), yaml.SequenceEndEvent):
+                items.append(self._node(inner, depth + 1))
+            return Sequence(tuple(items), self._place(event))
+        assert isinstance(event, yaml.MappingStartEvent), event
+        return self._mapping(event, depth)
+
+    def _mapping(self, event: yaml.MappingStartEvent, depth: int) -> Mapping:
+        entries: dict[str, Entry] = {}
+        while not isinstance(inner := next(self.events), yaml.MappingEndEvent):
+            key = self._node(inner, depth + 1)
+            value = self._node(next(self.events), depth + 1)
+            if not isinstance(key, Scalar):
+                self.mistakes.add(key.location, "a key that is no text", "a text that begins with `[` or `{` must be quoted")
+            elif key.text in entries:
+                first = entries[key.text].key.location
+                self.mistakes.add(key.location, f"key {quoted(key.text)} is given twice", f"the first is in line {first.line}")
+            else:
+                entries[key.text] = Entry(key, value)
+        return Mapping(tuple(entries.values()), self._place(event))
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+        style = event.style or ""
+        text: str = event.value
+        first, _, last, _ = _extent(event)
+        here = self._place(event)
+        if bad := unprintable(text.replace("\n", "")):  # only an escape can have made it: the file itself has none
+            self.mistakes.add(here, f"{bad} in a text", "between double quotes a backslash is written `\\\\`")
+        if style == "|":
+            rows = text.split("\n")
+            lines = tuple(self._block_line(first + 1 + i, row) for i, row in enumerate(rows))
+            head = next((line for line, row in zip(lines, rows, strict=True) if row.strip()), here)
+            return Scalar(text, style, head, lines, exact=True)
+        if style != ">" and first == last:
+            inner = here.part(len(style), len(text)) if style else here
+            written = self.source.lines[first][inner.column - 1 : inner.column - 1 + len(text)]
+            return Scalar(text, style, here, (inner,), exact=written == text)
+        return Scalar(text, style, here, (here,), exact=False)
+
+    def _block_line(self, row: int, text: str) -> Location:
+        line = self.source.lines[row] if row < len(self.source.lines) else ""
+        return self.source.at(row, len(line) - len(text) if line.endswith(text) else 0, len(text))
+
+    def _place(self, event: yaml.Event) -> Location:
+        line, column, end_line, end_column = _extent(event)
+        return self.source.at(line, column, end_column - column if line == end_line else 1)
+
+    def _refuse_extras(self, event: yaml.Event) -> None:
+        """References and types make a file hard to read and, nested, as large as one likes: a spec has none."""
+        if isinstance(event, yaml.AliasEvent):
+            self._stop(event, f"`*{event.anchor}` is a YAML alias", "write the value itself; a text that begins with `*` must be quoted")
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            self._stop(event, f"`&{event.anchor}` is a YAML anchor", "delete it; a text that begins with `&` must be quoted")
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+            self._stop(event, f"{quoted(event.tag)} is a YAML tag", "delete it; a text that begins with `!` must be quoted")
+
+    def _stop(self, event: yaml.Event, cause: str, remedy: str) -> None:
+        raise SpecError([Diagnostic(self._place(event), cause, remedy)])
+
+
+def _extent(event: yaml.Event) -> tuple[int, int, int, int]:
+    """Line and column of the first character, line and column behind the last, from 0."""
+    start, end = event.start_mark, event.end_mark
+    assert start is not None and end is not None, "events of a parsed text have marks"
+    return start.line, start.column, end.line, end.column
+
+
+_REMEDIES = (
+    ("mapping values are not allowed here", "a text that holds `: ` must be quoted"),
+    ("cannot start any token", "a text that begins with this character must be quoted"),
+    ("could not find expected ':'", "a key needs a colon and a blank behind it"),
+    ("expected ',' or '}'", "separate entries by commas and close the brace"),
+    ("expected ',' or ']'", "separate items by commas and close the bracket"),
+    ("unexpected end of stream", "close the quotes"),
+    ("unknown escape character", "write a backslash as `\\\\` between double quotes, or use single quotes"),
+    ("expected escape sequence", "write a backslash as `\\\\` between double quotes, or use single quotes"),
+    ("expected <block end>", "lines that belong together begin in the same column"),
+    ("did not find expected", "lines that belong together begin in the same column"),
+)
+
+
+def _syntax(source: Source, error: yaml.MarkedYAMLError) -> tuple[Location, str, str]:
+    mark = error.problem_mark or error.context_mark
+    where = source.at(mark.line, mark.column) if mark is not None else source.at(0, 0)
+    problem = error.problem or "unknown problem"
+    remedy = next((remedy for part, remedy in _REMEDIES if part in problem), "")
+    if "'\\t'" in problem:
+        problem, remedy = "a tab where YAML wants blanks", "indent with blanks"
+    return where, f"not valid YAML: {problem}", remedy

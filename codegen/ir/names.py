@@ -1,0 +1,66 @@
+"""Which names a spec may give to things.
+
+A spec's names become parameter group keys, state keys, arguments and variables of generated code. In: a name and
+what it is for. Out: why it cannot be used, if so.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+
+from thetac.codegen.ir.nodes import OPTIONS
+from thetac.codegen.ir.ops import FUNCTIONS
+
+LONGEST = 40
+
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_CLASS = re.compile(r"[A-Z][A-Za-z0-9]*")
+
+_GROUP_KEYS = ("params", "param_names", "initial_lr")  # torch keeps its own values in a parameter group under these
+_GIVEN = ("param", "grad")  # every update text has them
+_GENERATED = (
+    *("self", "super", "closure", "group", "groups", "params", "grads", "defaults", "state"),
+    *("torch", "math", "triton", "tl", "ops", "annotations", "Tensor", "Sequence", "ClassVar", "Schema", "Optimizer"),
+)
+_BUILTINS = frozenset(dir(builtins)) - {"sum"}  # torch's Adagrad has a state `sum`; generated code never calls the builtin
+_CLASSES = ("Optimizer", "Schema", "Hyperparameter", "State", "Interval", "Requirement", "Specialisation", "ClassVar", "Tensor")
+
+
+def why_not(name: str) -> tuple[str, str] | None:
+    """Why a value (hyperparameter, flag, state or local) cannot have this name: cause and remedy, or None."""
+    if (cause := _form(name)) is not None:
+        return cause
+    if name in OPTIONS:
+        return f"`{name}` is an option that every optimizer has", "leave it out: no spec declares or handles it"
+    if name in _GIVEN:
+        return f"`{name}` is the name of the {'parameter' if name == 'param' else 'gradient'}", "choose another name"
+    if name in _GROUP_KEYS:
+        return f"`{name}` is a key that torch keeps in every parameter group", "choose another name"
+    if name in FUNCTIONS:
+        return f"`{name}` is a function of the language", "choose another name"
+    if name in _GENERATED or name in _BUILTINS:
+        return f"`{name}` has a meaning in generated code", "choose another name"
+    return None
+
+
+def why_not_class(name: str) -> tuple[str, str] | None:
+    """Why an optimizer cannot have this name: cause and remedy, or None."""
+    if len(name) > LONGEST:
+        return f"a name of {len(name)} characters", f"at most {LONGEST}"
+    if _CLASS.fullmatch(name) is None:
+        return "an optimizer's name is a class name", "a capital letter, then letters and digits, as in `AdamW`"
+    if keyword.iskeyword(name) or name in _CLASSES or hasattr(builtins, name):
+        return f"`{name}` has a meaning in generated code", "choose another name"
+    return None
+
+
+def _form(name: str) -> tuple[str, str] | None:
+    if len(name) > LONGEST:
+        return f"a name of {len(name)} characters", f"at most {LONGEST}"
+    if keyword.iskeyword(name):
+        return f"`{name}` is a keyword of Python", "torch says `lambd`" if name == "lambda" else "choose another name"
+    if _IDENTIFIER.fullmatch(name) is None or name.endswith("_"):
+        return "this is no name", "a letter, then letters, digits and `_`, which does not come last"
+    return None
