@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from thetac.codegen.ir.verify import verify
+
 from thetac.codegen.backends import foreach, forloop, optimizer_class, scalars, triton
 from thetac.codegen.backends.package import module_name, package_init
 from thetac.codegen.emit import environment
@@ -17,7 +19,6 @@ from thetac.codegen.errors import Diagnostic, SpecError
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
-from thetac.codegen.ir.verify import verify
 from thetac.codegen.passes import features
 from thetac.codegen.passes.check import check
 from thetac.codegen.passes.hoist import Fused, hoist

@@ -10,7 +10,19 @@ from collections.abc import Iterable
 from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, walk_expression, walk_statements
 
 # Names that generated functions use for themselves.
-RESERVED = ("params", "grads", "param", "grad", "torch", "math", "Tensor", "Sequence", "capturable", "differentiable", "maximize")
+RESERVED = (
+    "params",
+    "grads",
+    "param",
+    "grad",
+    "torch",
+    "math",
+    "Tensor",
+    "Sequence",
+    "capturable",
+    "differentiable",
+    "maximize",
+)
 
 
 def names_in(rule: Rule) -> tuple[str, ...]:
@@ -48,7 +60,11 @@ def list_names(rule: Rule) -> dict[str, str]:
 
 def typed_values(rule: Rule, *, tensors: bool = False) -> tuple[tuple[str, str], ...]:
     """The keywords of hyperparameter values and flags with their types, `maximize` last."""
-    values = [(name, "float | Tensor" if tensors and h.tensor else "float") for h in rule.hyperparameters for name in h.value_names]
+    values = [
+        (name, "float | Tensor" if tensors and h.tensor else "float")
+        for h in rule.hyperparameters
+        for name in h.value_names
+    ]
     return (*values, *((flag.name, "bool") for flag in rule.flags), ("maximize", "bool"))
 
 

@@ -21,7 +21,7 @@ from thetac.codegen.backends.arguments import (
     typed_values,
     unique,
 )
-from thetac.codegen.backends.forloop import commented, indented, tree_text
+from thetac.codegen.backends.forloop import tree_text
 from thetac.codegen.backends.host import python
 from thetac.codegen.backends.inplace import (
     Apply,
@@ -38,6 +38,7 @@ from thetac.codegen.backends.inplace import (
     lower,
     trees_in,
 )
+from thetac.codegen.backends.lines import call_lines, commented, indented
 from thetac.codegen.backends.text import calls, comment
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.emit import header
@@ -48,7 +49,7 @@ _NOUNS = {
     "add": "sums", "add_number": "sums", "add_scaled": "sums", "addcmul": "sums", "addcdiv": "sums",
     "sub": "differences", "sub_number": "differences", "mul": "products", "mul_number": "products",
     "div": "quotients", "div_number": "quotients", "sqrt": "roots", "abs": "magnitudes", "sign": "signs",
-    "neg": "negatives", "lerp": "means", "maximum": "maxima", "minimum": "minima",
+    "neg": "negatives", "reciprocal": "inverses", "lerp": "means", "maximum": "maxima", "minimum": "minima",
     "clamp_min": "maxima", "clamp_max": "minima",
 }  # fmt: skip
 
@@ -90,7 +91,11 @@ class _Foreach:
         return [*lines, *self._block(lower(self.rule))]
 
     def _counters(self) -> list[str]:
-        read = {n for s in walk_statements(self.rule.body) for n in names_read(s.value if isinstance(s, Assign) else s.condition)}
+        read = {
+            n
+            for s in walk_statements(self.rule.body)
+            for n in names_read(s.value if isinstance(s, Assign) else s.condition)
+        }
         lines = []
         for state in self.rule.states:
             if state.kind is StateKind.COUNTER:
@@ -118,14 +123,23 @@ class _Foreach:
                     self.lines.append(f"torch._foreach_{self_update}_({tensors}, {python(operand)})")
                 else:
                     value = unique(f"new_{statement.target}", self.taken)
-                    self.lines += [f"{value} = {python(operand)}", f"for {one} in {tensors}:", f"    {one}.fill_({value})"]
+                    self.lines += [
+                        f"{value} = {python(operand)}",
+                        f"for {one} in {tensors}:",
+                        f"    {one}.fill_({value})",
+                    ]
                 if read_again:
                     self.lines.append(f"{statement.target} = {tensors}[0].item()")
             case SetTensor(statement=statement, tree=tree, how=how):
-                self.lines += commented(statement)
+                start = len(self.lines)
                 self._set_tensor(statement.target, tree, how)
+                self.lines[start:start] = commented(statement, self.lines[start:])
             case Branch(statement=statement, then=then, orelse=orelse):
-                self.lines += [*commented(statement), f"if {python(statement.condition)}:", *indented(self._block(then))]
+                self.lines += [
+                    *commented(statement),
+                    f"if {python(statement.condition)}:",
+                    *indented(self._block(then)),
+                ]
                 if orelse:
                     self.lines += ["else:", *indented(self._block(orelse))]
             case View(names=names, as_complex=as_complex):
@@ -136,9 +150,11 @@ class _Foreach:
     def _view(self, names: tuple[str, ...], as_complex: bool) -> None:
         lists = [self.lists[name] for name in names]
         if as_complex:
-            views = [f"{each} = [torch.view_as_complex({n}) for {n} in {each}]" for n, each in zip(names, lists, strict=True)]
+            views = [
+                f"{each} = [torch.view_as_complex({n}) for {n} in {each}]" for n, each in zip(names, lists, strict=True)
+            ]
         else:
-            views = [f"{', '.join(lists)} = as_lists_of_pairs({', '.join(lists)})"]
+            views = call_lines(lists, "as_lists_of_pairs", lists)
         self.lines += ["if torch.is_complex(params[0]):", *indented(views)]
 
     def _set_tensor(self, target: str, tree: Tree, how: str) -> None:
@@ -158,7 +174,8 @@ class _Foreach:
             if made != tensors:
                 self.lines.append(f"{tensors} = {made}")
         else:
-            self.lines.append(f"torch._foreach_copy_({tensors}, {self._emit(tree, self._noun(tree))})")
+            value = self._emit(tree, self._noun(tree) if isinstance(tree, Apply) else "")
+            self.lines.append(f"torch._foreach_copy_({tensors}, {value})")
 
     def _tensor_by_tensor(self, target: str, tree: Tree, how: str) -> None:
         """What torch has no list operation for, with the for-loop's own text."""
@@ -174,7 +191,7 @@ class _Foreach:
         match how:
             case "bind":
                 self.made.add(self.lists[target])
-                self.lines.append(f"{self.lists[target]} = [{text} for {variables} in {over}]")
+                self.lines += [f"{self.lists[target]} = [", f"    {text}", f"    for {variables} in {over}", "]"]
             case "write":
                 self.lines += [f"for {variables} in {over}:", f"    {text}"]
             case "copy":
@@ -192,7 +209,7 @@ class _Foreach:
                 receiver = self._emit(args[0], wanted)
                 others = [self._argument(argument) for argument in args[1:]]
                 if in_place:
-                    self.lines.append(row.foreach_in_place.format(receiver, *others))
+                    self.lines += row.foreach_in_place.format(receiver, *others).split("\n")
                     return receiver
                 self.made.add(wanted)
                 self.lines.append(f"{wanted} = {row.foreach.format(receiver, *others)}")
@@ -220,7 +237,8 @@ class _Foreach:
 
 
 def _has_list_form(tree: Tree) -> bool:
-    return all(not isinstance(t, Apply) or bool(TORCH_OPS[t.op].foreach) for t in trees_in(tree))
+    applied = [t for t in trees_in(tree) if isinstance(t, Apply)]
+    return all(TORCH_OPS[t.op].foreach_in_place if t.in_place else TORCH_OPS[t.op].foreach for t in applied)
 
 
 def _read_late(tree: Tree) -> set[str]:

@@ -32,13 +32,13 @@ from thetac.codegen.backends.inplace import (
     View,
     lower,
 )
+from thetac.codegen.backends.lines import call_lines, commented, indented, loop_lines
 from thetac.codegen.backends.text import calls, comment
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.emit import header
-from thetac.codegen.ir.nodes import Assign, Expr, If, Rule, StateKind, Stmt, names_read, walk_statements
-from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, statement_lines
+from thetac.codegen.ir.nodes import Assign, Expr, Rule, StateKind, names_read, walk_statements
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 
-INDENT = "    "
 # The argument `first_x` is a list, one truth value per parameter; `is_first_x` runs through it.
 FOR_LOOP: Table = {**PYTHON, "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,))}
 
@@ -61,16 +61,6 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
     )
 
 
-def commented(statement: Stmt) -> list[str]:
-    """The spec's line as a comment, with the author's remark behind it."""
-    if isinstance(statement, If):
-        remark = statement.comment or (statement.origin if statement.origin == "first value" else "")
-        return [f"# {comment(remark)}"] if remark else []
-    remark = statement.comment or statement.origin
-    line = statement_lines(statement)[0]
-    return [f"# {line}" + (f"  ({comment(remark)})" if remark else "")]
-
-
 def loop_header(rule: Rule) -> tuple[list[str], list[str]]:
     """The loop's variables and the lists they run over, counters and scalar states as the tensors behind them."""
     tensors, firsts = tensor_names(rule), asks_first(rule)
@@ -81,7 +71,11 @@ def loop_header(rule: Rule) -> tuple[list[str], list[str]]:
 
 def scalar_reads(rule: Rule, tensors: dict[str, str]) -> list[str]:
     """Counters incremented, and the numbers that the body reads taken out of their tensors."""
-    read = {name for s in walk_statements(rule.body) for name in names_read(s.value if isinstance(s, Assign) else s.condition)}
+    read = {
+        name
+        for s in walk_statements(rule.body)
+        for name in names_read(s.value if isinstance(s, Assign) else s.condition)
+    }
     lines = []
     for state in rule.states:
         if state.kind is StateKind.COUNTER:
@@ -89,10 +83,6 @@ def scalar_reads(rule: Rule, tensors: dict[str, str]) -> list[str]:
         if state.kind is not StateKind.TENSOR and state.name in read:
             lines.append(f"{state.name} = {tensors[state.name]}.item()")
     return lines
-
-
-def indented(lines: Sequence[str]) -> list[str]:
-    return [INDENT + line if line else line for line in lines]
 
 
 class _ForLoop:
@@ -103,13 +93,7 @@ class _ForLoop:
 
     def render(self) -> list[str]:
         variables, over = loop_header(self.rule)
-        lines = [
-            f"for {', '.join(variables)} in zip(",
-            *indented([f"{', '.join(over)}, strict=True"]),
-            "):",
-            *indented([*scalar_reads(self.rule, self.tensors), *self.block(self.steps)]),
-        ]
-        return lines
+        return loop_lines(variables, over, [*scalar_reads(self.rule, self.tensors), *self.block(self.steps)])
 
     def block(self, steps: Sequence[Step]) -> list[str]:
         lines: list[str] = []
@@ -129,7 +113,8 @@ class _ForLoop:
                 again = [f"{statement.target} = {tensor}.item()"] if read_again else []
                 return [*commented(statement), update, *again]
             case SetTensor(statement=statement, tree=tree, how=how):
-                return [*commented(statement), self.set_tensor(statement.target, tree, how)]
+                code = self.set_tensor(statement.target, tree, how)
+                return [*commented(statement, [code]), code]
             case Branch(statement=statement, then=then, orelse=orelse):
                 lines = [*commented(statement), f"if {number_text(statement.condition)}:", *indented(self.block(then))]
                 return [*lines, "else:", *indented(self.block(orelse))] if orelse else lines
@@ -142,7 +127,7 @@ class _ForLoop:
         if as_complex:
             views = [f"{name} = torch.view_as_complex({name})" for name in names]
         else:
-            views = [f"{', '.join(names)} = as_pairs({', '.join(names)})"]
+            views = call_lines(names, "as_pairs", names)
         return ["if torch.is_complex(param):", *indented(views)]
 
     def set_tensor(self, target: str, tree: Tree, how: str) -> str:

@@ -14,15 +14,13 @@ _LOOSE = Precedence.CONDITIONAL
 
 PYTHON: Table = {
     **OPERATORS,
-    "pow": Row("{0}**{1}", Precedence.POWER, (Precedence.ATOM, Precedence.SIGN)),
-    "sqrt": Row("{0}**0.5", Precedence.POWER, (Precedence.ATOM,)),
+    "pow": Row("{0} ** {1}", Precedence.POWER, (Precedence.ATOM, Precedence.SIGN)),
+    "sqrt": Row("{0} ** 0.5", Precedence.POWER, (Precedence.ATOM,)),
     "abs": function("abs", 1),
     "sign": Row("(({0} > 0) - ({0} < 0))", Precedence.ATOM, (Precedence.SUM,)),
     "exp": function("math.exp", 1),
     "log": function("math.log", 1),
-    "lerp": Row(
-        "{0} + {2} * ({1} - {0})", Precedence.SUM, (Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN)
-    ),
+    "lerp": Row("{0} + {2} * ({1} - {0})", Precedence.SUM, (Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN)),
     "maximum": function("max", 2),
     "minimum": function("min", 2),
     "clamp": Row("min(max({0}, {1}), {2})", Precedence.ATOM, (_LOOSE, _LOOSE, _LOOSE)),

@@ -222,7 +222,9 @@ class _Lowering:
     def _overwritten_before_last_read(self, alias: Assign, storage: str) -> bool:
         """Whether the tensor behind an alias may be written while the alias is still to be read (branches taken as one line)."""
         later = self.statements[self._position(alias) + 1 :]
-        writes = [i for i, s in enumerate(later) if isinstance(s, Assign) and s.target == storage and storage in self.storage]
+        writes = [
+            i for i, s in enumerate(later) if isinstance(s, Assign) and s.target == storage and storage in self.storage
+        ]
         return bool(writes) and any(alias.target in _names_read_by(s) for s in later[writes[0] :])
 
     def _position(self, statement: Stmt) -> int:
@@ -286,13 +288,16 @@ class _Lowering:
 
     def _product(self, op: str, left: Expr, right: Expr) -> Tree:
         if on_host(left, self.kinds):
-            return Apply({"mul": "mul_number", "div": "number_div"}[op], (self.tree(right), Number(left)))
+            # Of `s / a` torch computes the reciprocal, then the product: two roundings.
+            factor = self.tree(right) if op == "mul" else Apply("reciprocal", (self.tree(right),))
+            return Apply("mul_number", (factor, Number(left)))
         suffix = "_number" if on_host(right, self.kinds) else ""
         return Apply(op + suffix, (self.tree(left), self.tree(right)))
 
     def _sum(self, op: str, left: Expr, right: Expr) -> Tree:
         if on_host(left, self.kinds):
-            return Apply({"add": "add_number", "sub": "number_sub"}[op], (self.tree(right), Number(left)))
+            term = self.tree(right) if op == "add" else Apply("neg", (self.tree(right),))
+            return Apply("add_number", (term, Number(left)))
         into = self.tree(left)
         if on_host(right, self.kinds):
             return Apply(f"{op}_number", (into, Number(right)))

@@ -10,14 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from thetac.codegen.backends.arguments import RESERVED, asks_first, list_names, names_in, state_arguments, tensor_names, unique
+from thetac.codegen.backends.arguments import (
+    RESERVED,
+    asks_first,
+    list_names,
+    names_in,
+    state_arguments,
+    tensor_names,
+    unique,
+)
 from thetac.codegen.backends.host import PYTHON
+from thetac.codegen.backends.lines import INDENT, call_lines, commented, loop_lines
 from thetac.codegen.backends.text import comment
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt, walk_statements
-from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function, statement_lines
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes.kinds import is_static
-
-INDENT = "    "
 
 # Functions of runtime/tensors.py take numbers and tensors alike. torch.lerp does not take a weight of another dtype.
 ON_TENSORS: Table = {
@@ -32,7 +39,20 @@ ON_TENSORS: Table = {
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
 }  # fmt: skip
 
-FUNCTIONS = ("as_pairs", "both", "either", "exp", "log", "maximum", "minimum", "negation", "sign", "sqrt", "store", "where")
+FUNCTIONS = (
+    "as_pairs",
+    "both",
+    "either",
+    "exp",
+    "log",
+    "maximum",
+    "minimum",
+    "negation",
+    "sign",
+    "sqrt",
+    "store",
+    "where",
+)
 
 
 def body(rule: Rule) -> list[str]:
@@ -79,10 +99,10 @@ class _OnTensors:
         variables += [self.targets.get(state.name) or self.counters[state.name] for state in self.rule.states]
         variables += [f"is_first_{name}" for name in firsts]
         over = ["params", "grads", *state_arguments(self.rule), *(f"first_{name}" for name in firsts)]
-        pairs = ", ".join([self.targets["param"], "grad", *(self.targets[name] for name in self.tensors[1:])])
+        pairs = [self.targets["param"], "grad", *(self.targets[name] for name in self.tensors[1:])]
         lines = [
             f"if torch.is_complex({self.targets['param']}):",
-            f"{INDENT}{pairs} = as_pairs({pairs})",
+            *(INDENT + line for line in call_lines(pairs, "as_pairs", pairs)),
             *(f"{name} = {self.targets[name]}" for name in self.tensors),
             "if differentiable:  # autograd may keep these; what is stored at the end must not change them",
             *(f"{INDENT}{name} = {self._clone(name)}" for name in self.tensors),
@@ -94,17 +114,14 @@ class _OnTensors:
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
         lines += self._block(self.rule.body, _Scope({}, {}), defined)[0]
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]
-        return [
-            f"for {', '.join(variables)} in zip(",
-            f"{INDENT}{', '.join(over)}, strict=True",
-            "):",
-            *(INDENT + line for line in lines),
-        ]
+        return loop_lines(variables, over, lines)
 
     def _clone(self, name: str) -> str:
         state = self.rule.state(name)
         clone = f"{self.targets[name]}.clone()"
-        return clone if state is None or state.when is None else f"{clone} if {self.targets[name]} is not None else None"
+        return (
+            clone if state is None or state.when is None else f"{clone} if {self.targets[name]} is not None else None"
+        )
 
     def _block(self, body: Sequence[Stmt], scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
         """Lines of the statements, and the names defined after them."""
@@ -112,10 +129,15 @@ class _OnTensors:
         for statement in body:
             match statement:
                 case Assign(target=target, value=value):
-                    if not scope.own:  # a selected side repeats statements that stand commented in the plain branch
-                        lines.append(f"# {statement_lines(statement)[0]}")
                     text = self._text(value, scope)
-                    lines.append(f"{scope.assign(target)} = {text}")
+                    if target in self.tensors and (
+                        isinstance(value, Ref) or (isinstance(value, Call) and value.op == "where")
+                    ):
+                        text = f"{text}.clone()"  # the tensor behind it may be stored into before this one is
+                    line = f"{scope.assign(target)} = {text}"
+                    if not scope.own:  # a selected side repeats statements that stand commented in the plain branch
+                        lines += commented(statement, [line])
+                    lines.append(line)
                     defined |= {target}
                 case If(condition=condition):
                     lines += scope.settle(statement, defined)

@@ -8,25 +8,52 @@ from __future__ import annotations
 from typing import assert_never
 
 import jinja2
+from thetac.codegen.backends.docs import docstring as documentation
 
 from thetac.codegen.backends import foreach
 from thetac.codegen.backends.arguments import asks_first, list_names
-from thetac.codegen.backends.docs import docstring as documentation
 from thetac.codegen.backends.host import PYTHON
 from thetac.codegen.backends.text import docstring, literal
 from thetac.codegen.emit import header
-from thetac.codegen.ir.nodes import OPTIONS, Call, Const, DecayStyle, Expr, Flag, Hyperparameter, Range, Ref, Rule, State, StateKind
+from thetac.codegen.ir.nodes import (
+    OPTIONS,
+    Call,
+    Const,
+    DecayStyle,
+    Expr,
+    Flag,
+    Hyperparameter,
+    Range,
+    Ref,
+    Rule,
+    State,
+    StateKind,
+)
 from thetac.codegen.ir.printer import expression_text, number
 from thetac.codegen.passes.hoist import Fused
 
-_OPTION_TYPES = {"maximize": "bool", "foreach": "bool | None", "capturable": "bool", "differentiable": "bool", "fused": "bool | None"}
-_OPTION_DEFAULTS = {"maximize": "False", "foreach": "None", "capturable": "False", "differentiable": "False", "fused": "None"}
+_OPTION_TYPES = {
+    "maximize": "bool",
+    "foreach": "bool | None",
+    "capturable": "bool",
+    "differentiable": "bool",
+    "fused": "bool | None",
+}
+_OPTION_DEFAULTS = {
+    "maximize": "False",
+    "foreach": "None",
+    "capturable": "False",
+    "differentiable": "False",
+    "fused": "None",
+}
 _LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
 
 
 def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """The text of `optimizer.py`: `rule` as the spec says it, `lowered` with the features in its body."""
-    by_name: dict[str, Hyperparameter | Flag] = {h.name: h for h in rule.hyperparameters} | {f.name: f for f in rule.flags}
+    by_name: dict[str, Hyperparameter | Flag] = {h.name: h for h in rule.hyperparameters} | {
+        f.name: f for f in rule.flags
+    }
     ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
     group = _GroupAccess(rule)
     return environment.get_template("optimizer.py.jinja").render(
@@ -146,7 +173,13 @@ def _decays_gradient(rule: Rule) -> Expr:
             holds = condition if holds == Const(False) else Call("or", (condition, holds))
         else:
             opposite = Call("not", (condition,))
-            holds = Const(False) if holds == Const(False) else opposite if holds == Const(True) else Call("and", (opposite, holds))
+            holds = (
+                Const(False)
+                if holds == Const(False)
+                else opposite
+                if holds == Const(True)
+                else Call("and", (opposite, holds))
+            )
     if holds == Const(False):
         return holds
     some = Call("ne", (Ref("weight_decay"), Const(0)))

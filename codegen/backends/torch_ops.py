@@ -18,7 +18,7 @@ class TorchOp:
     new: str  # for-loop, makes a new tensor
     in_place: str = ""  # for-loop, overwrites {0}
     foreach: str = ""  # foreach, makes a new list
-    foreach_in_place: str = ""  # foreach, overwrites {0}; a statement
+    foreach_in_place: str = ""  # foreach, overwrites {0}; statements
     precedence: Precedence = Precedence.ATOM  # of `new`
 
 
@@ -39,18 +39,16 @@ TORCH_OPS: Mapping[str, TorchOp] = {
     "add_scaled": _method("add", "{1}, alpha={2}"),
     "sub": _method("sub", "{1}"),
     "sub_number": _method("sub", "{1}"),
-    "number_sub": TorchOp("{1} - {0}", precedence=Precedence.SUM),
     "mul": _method("mul", "{1}"),
     # In place, the list form rounds the number to bfloat16 and float16 first; the runtime's `scale_` does not.
     "mul_number": TorchOp("{0}.mul({1})", "{0}.mul_({1})", "torch._foreach_mul({0}, {1})", "scale_({0}, {1})"),
     "div": _method("div", "{1}"),
     "div_number": _method("div", "{1}"),
-    # torch divides a number by a tensor as reciprocal, then product: two roundings.
-    "number_div": TorchOp("{1} / {0}", precedence=Precedence.PRODUCT),
     "addcmul": _method("addcmul", "{1}, {2}, value={3}"),
     "addcdiv": _method("addcdiv", "{1}, {2}, value={3}"),
     "lerp": _method("lerp", "{1}, {2}"),
     "neg": _method("neg"),
+    "reciprocal": _method("reciprocal"),
     "sqrt": _method("sqrt"),
     "abs": _method("abs"),
     "sign": _method("sign"),
@@ -66,7 +64,11 @@ TORCH_OPS: Mapping[str, TorchOp] = {
         "torch._foreach_minimum({0}, {1})",
         "torch._foreach_minimum_({0}, {1})",
     ),
-    "clamp": TorchOp("{0}.clamp({1}, {2})", "{0}.clamp_({1}, {2})"),
+    "clamp": TorchOp(
+        "{0}.clamp({1}, {2})",
+        "{0}.clamp_({1}, {2})",
+        foreach_in_place="torch._foreach_clamp_min_({0}, {1})\ntorch._foreach_clamp_max_({0}, {2})",
+    ),
     "clamp_min": TorchOp(
         "{0}.clamp(min={1})",
         "{0}.clamp_(min={1})",

@@ -1,0 +1,46 @@
+"""Lines of generated Python: indentation, wrapping, and the spec's lines as comments above the code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from thetac.codegen.backends.text import comment
+from thetac.codegen.ir.nodes import If, Stmt
+from thetac.codegen.ir.printer import statement_lines
+
+INDENT = "    "
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    return [INDENT + line if line else line for line in lines]
+
+
+def commented(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
+    """The spec's line as a comment, with the author's remark behind it; no comment that only repeats the code."""
+    remark = comment(statement.comment) or statement.origin
+    if isinstance(statement, If):
+        return [f"# {remark}"] if comment(statement.comment) or statement.origin == "first value" else []
+    line = statement_lines(statement)[0]
+    if list(code) == [line]:
+        return [f"# {remark}"] if remark else []
+    return [f"# {line}" + (f"  ({remark})" if remark else "")]
+
+
+def call_lines(targets: Sequence[str], function: str, arguments: Sequence[str]) -> list[str]:
+    """`targets = function(arguments)`, over as many lines as it takes."""
+    left, right = ", ".join(targets), ", ".join(arguments)
+    line = f"{left} = {function}({right})"
+    if len(line) <= 96:
+        return [line]
+    if len(left) <= 96:
+        return [f"{left} = {function}(", f"{INDENT}{right}", ")"]
+    wrapped = [f"{INDENT}{name}," for name in targets]
+    return ["(", *wrapped, f") = {function}(", *(f"{INDENT}{name}," for name in arguments), ")"]
+
+
+def loop_lines(variables: Sequence[str], over: Sequence[str], body: Sequence[str]) -> list[str]:
+    """The loop over parallel lists."""
+    line = f"for {', '.join(variables)} in zip({', '.join(over)}, strict=True):"
+    if len(line) <= 110:
+        return [line, *indented(body)]
+    return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indented(body)]
