@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from . import scalar_math
+
 Scalar = float | Tensor  # a number of the host, or a tensor that stands for one
 
 
@@ -52,6 +54,14 @@ def store(target: Tensor | None, value: Scalar | None) -> None:
 
 
 # The functions of the language on numbers and tensors alike, for rules that run on tensors throughout.
+
+
+def divide(x: Scalar, y: Scalar) -> Scalar:
+    return x / y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.divide(x, y)
+
+
+def power(x: Scalar, y: Scalar) -> Scalar:
+    return x**y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.power(x, y)
 
 
 def sqrt(x: Scalar) -> Scalar:

@@ -1,0 +1,74 @@
+"""A Rule, ready for kernels that do a whole step at once: what passes/hoist.py gives and backends take.
+
+Values only; which target they are printed for is no business of theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from thetac.codegen.ir.nodes import Assign, Expr, If, Stmt
+
+
+@dataclass(frozen=True, slots=True)
+class Specialisation:
+    """A condition that is fixed by a parameter group: kernels are compiled for each of its values."""
+
+    name: str
+    condition: Expr  # over flags and hyperparameters
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One number of the row."""
+
+    name: str  # in kernels
+    variable: str  # holds it when the scalar program has run
+    definition: Expr  # in the spec's terms, for readers
+    truth: bool  # a truth value: 1 or 0 in the row
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One number per element that kernels read or write: `param`, `grad` or a state."""
+
+    name: str
+    loaded: Expr  # when its old value is needed: a condition on specialisations, `Const(True)` if always
+    stored: Expr  # when it gets a new value
+
+
+@dataclass(frozen=True, slots=True)
+class ElementAssign:
+    """`target = value` for every element."""
+
+    target: str
+    value: Expr  # over streams, locals, entries of the row and constants
+    uniform: bool  # the value is one number, the same for all elements
+    source: Assign  # as the rule says it
+
+
+@dataclass(frozen=True, slots=True)
+class ElementIf:
+    """A branch that all elements take together."""
+
+    condition: Expr  # static: over specialisations. Otherwise a Ref to an entry of the row that is a truth value
+    static: bool
+    then: tuple[ElementStmt, ...]
+    orelse: tuple[ElementStmt, ...]
+    source: If
+
+
+ElementStmt = ElementAssign | ElementIf
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A Rule, ready for kernels that do a whole step at once."""
+
+    inputs: tuple[str, ...]  # what the scalar program reads: counters, scalar states, firsts, values, flags, `maximize`
+    scalars: tuple[str, ...]  # names of the scalar states: assigning one rounds
+    host: tuple[Stmt, ...]  # the scalar program; `first(s)` is the name `first_s` there
+    row: tuple[Entry, ...]
+    specialisations: tuple[Specialisation, ...]
+    streams: tuple[Stream, ...]  # param, grad, then the tensor states in the rule's order
+    body: tuple[ElementStmt, ...]

@@ -1,0 +1,91 @@
+"""Between which numbers a host expression lies, as far as ranges of hyperparameters tell.
+
+In: an Expr over numbers of the host, and what is known of its names. Out: a Range that holds its value, rounding and
+underflow included, unless it is NaN. It lets the scalar program be plain Python where nothing can go wrong. A
+range that is wider than need be costs a function call, one that is too narrow an exception: when in doubt, wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, Rule, StateKind
+
+ANY = Range(-math.inf, math.inf, True, True)
+_NONNEGATIVE = Range(0.0, math.inf, True, True)
+
+Known = Mapping[str, Range]
+
+
+def of_inputs(rule: Rule) -> dict[str, Range]:
+    """What is known before a step: the ranges of hyperparameters, and that counters have counted this step."""
+    known = dict.fromkeys(rule.names_of(StateKind.COUNTER), Range(1.0, math.inf, True, True))
+    for hyperparameter in rule.hyperparameters:
+        ranges = hyperparameter.ranges * (len(hyperparameter.value_names) if len(hyperparameter.ranges) == 1 else 1)
+        known |= {name: r for name, r in zip(hyperparameter.value_names, ranges, strict=True) if r is not None}
+    return known
+
+
+def bounds(expression: Expr, known: Known) -> Range:
+    """A range that holds the value of the expression."""
+    match expression:
+        case Const(value=value):
+            return Range(float(value), float(value), True, True)
+        case Ref(name=name):
+            return known.get(name, ANY)
+        case Call(op="neg", args=(inner,)):
+            return _negative(bounds(inner, known))
+        case Call(op="add", args=(left, right)):
+            return _sum(bounds(left, known), bounds(right, known))
+        case Call(op="sub", args=(left, right)):
+            return _sum(bounds(left, known), _negative(bounds(right, known)))
+        case Call(op="mul" | "div" as op, args=(left, right)):
+            a, b = bounds(left, known), bounds(right, known)
+            if a.low < 0 or b.low < 0:
+                return ANY
+            return Range(a.low * b.low, math.inf, True, True) if op == "mul" and a.low > 0 and b.low > 0 else _NONNEGATIVE
+        case Call(op="pow", args=(base, exponent)):
+            return _power(bounds(base, known), bounds(exponent, known))
+        case Call(op="sqrt", args=(inner,)):
+            a = bounds(inner, known)
+            return Range(math.sqrt(a.low), math.inf, a.low_closed, True) if a.low >= 0 else _NONNEGATIVE
+        case Call(op="abs" | "exp"):
+            return _NONNEGATIVE
+        case Call(op="maximum", args=(left, right)):
+            a, b = bounds(left, known), bounds(right, known)
+            low_closed = all(r.low_closed for r in (a, b) if r.low == max(a.low, b.low))
+            return Range(max(a.low, b.low), max(a.high, b.high), low_closed, True)
+        case Call():
+            return ANY
+
+
+def is_nonzero(expression: Expr, known: Known) -> bool:
+    """Whether dividing by it cannot fail."""
+    return 0.0 not in bounds(expression, known)
+
+
+def is_plain_power(base: Expr, exponent: Expr, known: Known) -> bool:
+    """Whether Python's `**` gives a float and raises nothing: a fraction to a power that is not negative."""
+    a, b = bounds(base, known), bounds(exponent, known)
+    return a.low >= 0 and a.high <= 1 and b.low >= 0
+
+
+def _negative(a: Range) -> Range:
+    return Range(-a.high, -a.low, a.high_closed, a.low_closed)
+
+
+def _sum(a: Range, b: Range) -> Range:
+    low, high = a.low + b.low, a.high + b.high
+    if math.isnan(low) or math.isnan(high):
+        return ANY
+    # Rounding may reach an end that is excluded, except 0: the difference of two different numbers is never 0.
+    return Range(low, high, low != 0 or (a.low_closed and b.low_closed), high != 0 or (a.high_closed and b.high_closed))
+
+
+def _power(base: Range, exponent: Range) -> Range:
+    if base.low < 0:
+        return ANY
+    if base.high <= 1 and exponent.low >= 1:
+        return Range(0.0, base.high, True, base.high_closed)
+    return Range(0.0, 1.0, True, True) if base.high <= 1 and exponent.low >= 0 else _NONNEGATIVE

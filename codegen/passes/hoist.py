@@ -1,0 +1,297 @@
+"""What the host computes once per step, separated from what a fused kernel computes per element.
+
+In: a Rule after passes/features.py. Out: a `Fused`: the scalar program of the host, the row of numbers that kernels
+read, the conditions that kernels are specialised on, and the statements on elements, in which everything of the host
+is a name. Must not know any target language.
+
+A number is taken where it is read: if a name is given another value later, the row keeps the one that was current. Nothing
+is computed outside its branch; what belongs to a branch not taken is 0 in the row, and no kernel uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Entry, Fused, Specialisation
+from thetac.codegen.ir.nodes import (
+    Assign,
+    Call,
+    Const,
+    Expr,
+    If,
+    Kind,
+    Ref,
+    Rule,
+    StateKind,
+    Stmt,
+    names_read,
+    walk_statements,
+)
+from thetac.codegen.passes.kinds import infer, is_static, kind_of, on_host
+from thetac.codegen.passes.names import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
+from thetac.codegen.passes.streams import streams
+
+__all__ = ["Fused", "hoist"]
+
+
+def hoist(rule: Rule) -> Fused:
+    """The rule with host and elements apart."""
+    hoister = _Hoister(rule)
+    host, body = hoister.block(rule.body)
+    host, row = hoister.finished(host)
+    tensors = streams(("param", "grad", *rule.names_of(StateKind.TENSOR)), body)
+    scalars = rule.names_of(StateKind.SCALAR)
+    return Fused(hoister.inputs, scalars, host, row, tuple(hoister.specialisations.values()), tensors, body)
+
+
+def _inputs(rule: Rule) -> tuple[str, ...]:
+    firsts = dict.fromkeys(
+        first_argument(name)
+        for statement in walk_statements(rule.body)
+        for name in _firsts(statement.condition if isinstance(statement, If) else statement.value)
+    )
+    return (
+        *rule.names_of(StateKind.COUNTER),
+        *rule.names_of(StateKind.SCALAR),
+        *(first_argument(state.name) for state in rule.states if first_argument(state.name) in firsts),
+        *(name for hyperparameter in rule.hyperparameters for name in hyperparameter.value_names),
+        *(flag.name for flag in rule.flags),
+        "maximize",
+    )
+
+
+def _firsts(expression: Expr) -> Iterable[str]:
+    match expression:
+        case Call(op="first", args=(Ref(name=name),)):
+            yield name
+        case Call(args=args):
+            for argument in args:
+                yield from _firsts(argument)
+        case Const() | Ref():
+            pass
+        case _:
+            assert_never(expression)
+
+
+@dataclass(frozen=True, slots=True)
+class _Capture:
+    """A host expression with the values that its names had: the same capture is the same number."""
+
+    expression: Expr
+    versions: tuple[int, ...]  # of the names it reads, in order
+
+
+class _Hoister:
+    """Walks a body once, in order, and collects what leaves the element loop."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.kinds = infer(rule)
+        self.inputs = _inputs(rule)
+        self.specialisations: dict[Expr, Specialisation] = {}
+        self.entries: dict[_Capture, Entry] = {}
+        self.versions: dict[str, int] = dict.fromkeys(self.inputs, 0)  # which value of a host name is current
+        self.latest = 0
+        self.copies: dict[str, Assign] = {}  # of inputs that elements read, in case the program changes them
+        self.computed: frozenset[_Capture] = frozenset()  # what every path to here has computed
+        self.kinds |= {name: Kind.FLAG for name in self.inputs if name not in self.kinds}
+        self.host: list[Stmt] = []  # of the block being walked
+        # Names that elements see; a number of the host may share its name with nothing among them.
+        self.taken = set(RESERVED) | {name for name, kind in self.kinds.items() if kind in (Kind.ELEMENT, Kind.MASK)}
+        self.host_names = set(self.inputs) | {name for name, kind in self.kinds.items() if kind in (Kind.HOST, Kind.FLAG)}
+
+    def block(self, body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], tuple[ElementStmt, ...]]:
+        """The host's part and the elements' part of some statements."""
+        outer, self.host = self.host, []
+        elements: list[ElementStmt] = []
+        for statement in body:
+            match statement:
+                case Assign(target=target, value=value) if self.kinds[target] in (Kind.HOST, Kind.FLAG):
+                    self.host.append(replace(statement, value=_plain(value)))
+                    self._new_version(target)
+                case Assign(target=target, value=value):
+                    lowered = self._element(value, f"{target}_value", target)
+                    elements.append(ElementAssign(target, lowered, on_host(value, self.kinds), statement))
+                case If():
+                    elements += self._branch(statement)
+                case _:
+                    assert_never(statement)
+        host, self.host = tuple(self.host), outer
+        return host, tuple(elements)
+
+    def _branch(self, statement: If) -> tuple[ElementIf, ...]:
+        static = is_static(statement.condition, self.rule)
+        condition = _plain(statement.condition)
+        reaches_elements = any(
+            isinstance(inner, Assign) and self.kinds[inner.target] in (Kind.ELEMENT, Kind.MASK)
+            for inner in walk_statements((*statement.then, *statement.orelse))
+        )
+        on_elements: Expr = Const(False)
+        if reaches_elements and static:
+            on_elements = self._specialised(condition)
+        elif reaches_elements:
+            entry = self._capture(condition, "condition")
+            on_elements, condition = Ref(entry.name), Ref(entry.variable)
+        before, computed_before = dict(self.versions), self.computed
+        host_then, then = self.block(statement.then)
+        after_then, computed_then = self.versions, self.computed
+        self.versions, self.computed = dict(before), computed_before
+        host_orelse, orelse = self.block(statement.orelse)
+        self._join(before, after_then)
+        self.computed &= computed_then
+        if host_then or host_orelse:
+            self.host.append(replace(statement, condition=condition, then=host_then, orelse=host_orelse))
+        return (ElementIf(on_elements, static, then, orelse, statement),) if reaches_elements else ()
+
+    def _join(self, before: Mapping[str, int], after_then: Mapping[str, int]) -> None:
+        """After a branch, a name has one of two values, unless only one branch knows it."""
+        for name in {**after_then, **self.versions}:
+            there, here = after_then.get(name), self.versions.get(name)
+            if there is not None and here is not None and there != here:
+                self._new_version(name)
+            elif here is None and there is not None:
+                self.versions[name] = there
+
+    def _new_version(self, name: str) -> None:
+        self.latest += 1
+        self.versions[name] = self.latest
+
+    def _specialised(self, condition: Expr) -> Expr:
+        """A static condition over specialisations, one for each of its parts."""
+        match condition:
+            case Const():
+                return condition
+            case Call(op="and" | "or" | "not" as op, args=args):
+                return Call(op, tuple(self._specialised(argument) for argument in args))
+            case Ref() | Call():
+                if condition not in self.specialisations:
+                    name = unique([specialisation_name(condition)], self.taken)
+                    self.taken.add(name)
+                    self.specialisations[condition] = Specialisation(name, condition)
+                return Ref(self.specialisations[condition].name)
+            case _:
+                assert_never(condition)
+
+    def _element(self, expression: Expr, role: str, target: str) -> Expr:
+        """The expression with its largest host parts read from the row."""
+        if on_host(expression, self.kinds):
+            constant = _constant(expression)
+            return constant if constant is not None else Ref(self._capture(_plain(expression), role).name)
+        match expression:
+            case Call(op=op, args=args):
+                return Call(
+                    op,
+                    tuple(self._element(a, role_name(op, i, args, target), target) for i, a in enumerate(args)),
+                    expression.location,
+                )
+            case Ref() | Const():
+                return expression
+            case _:
+                assert_never(expression)
+
+    def _capture(self, expression: Expr, role: str) -> Entry:
+        """The row's entry that holds the current value of a host expression."""
+        capture = _Capture(expression, tuple(self.versions[name] for name in names_read(expression)))
+        entry = self.entries.get(capture)
+        if entry is None:
+            name = entry_name(expression, role, self.taken)
+            self.taken.add(name)
+            variable = unique([f"old_{name}" if isinstance(expression, Ref) else name], self.host_names)
+            self.host_names.add(variable)
+            truth = kind_of(expression, self.kinds) is Kind.FLAG
+            entry = self.entries[capture] = Entry(name, variable, expression, truth)
+        if isinstance(expression, Ref) and capture.versions == (0,):
+            self.copies[entry.variable] = Assign(entry.variable, expression)  # of an input: known before any branch
+        elif capture not in self.computed:
+            self.host.append(Assign(entry.variable, expression))
+            self.computed |= {capture}
+        return entry
+
+    def finished(self, host: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], tuple[Entry, ...]]:
+        """The scalar program and the row, without copies of names that keep their value to the end."""
+        unchanged = {
+            entry.variable: capture.expression.name
+            for capture, entry in self.entries.items()
+            if isinstance(capture.expression, Ref) and capture.versions == (self.versions[capture.expression.name],)
+        }
+        row = tuple(replace(e, variable=unchanged.get(e.variable, e.variable)) for e in self.entries.values())
+        host = _with_starting_values(_renamed((*self.copies.values(), *host), unchanged), row, self.inputs)
+        return host, row
+
+
+def _plain(expression: Expr) -> Expr:
+    """A host expression with `first(s)` as the name it has among the inputs."""
+    match expression:
+        case Call(op="first", args=(Ref(name=name),)):
+            return Ref(first_argument(name))
+        case Call(op=op, args=args):
+            return Call(op, tuple(_plain(argument) for argument in args), expression.location)
+        case Const() | Ref():
+            return expression
+        case _:
+            assert_never(expression)
+
+
+def _constant(expression: Expr) -> Const | None:
+    """The number itself, if the expression is one as written, sign included."""
+    match expression:
+        case Const():
+            return expression
+        case Call(op="neg", args=(Const(value=value),)) if not isinstance(value, bool):
+            return Const(-value)
+        case _:
+            return None
+
+
+def _renamed(body: tuple[Stmt, ...], variables: Mapping[str, str]) -> tuple[Stmt, ...]:
+    """The scalar program with some of the row's variables replaced by the names that they would copy."""
+    kept: list[Stmt] = []
+    for statement in body:
+        match statement:
+            case Assign(target=target):
+                if target not in variables:
+                    kept.append(statement)
+            case If(condition=condition, then=then, orelse=orelse):
+                if isinstance(condition, Ref):
+                    condition = Ref(variables.get(condition.name, condition.name))
+                then, orelse = _renamed(then, variables), _renamed(orelse, variables)
+                if then:
+                    kept.append(replace(statement, condition=condition, then=then, orelse=orelse))
+                elif orelse:
+                    kept.append(replace(statement, condition=Call("not", (condition,)), then=orelse, orelse=()))
+            case _:
+                assert_never(statement)
+    return tuple(kept)
+
+
+def _with_starting_values(host: tuple[Stmt, ...], row: tuple[Entry, ...], inputs: tuple[str, ...]) -> tuple[Stmt, ...]:
+    """What the row reads and only some branches compute starts as 0."""
+    read = {entry.variable: Const(False) if entry.truth else Const(0.0) for entry in row}
+    known = set(inputs)
+    statements: list[Stmt] = []
+    for statement in host:
+        assigned = _assigned((statement,))
+        if isinstance(statement, If):
+            somewhere = dict.fromkeys(s.target for s in walk_statements((statement,)) if isinstance(s, Assign))
+            starting = [name for name in somewhere if name in read and name not in known and name not in assigned]
+            statements += [Assign(name, read[name]) for name in starting]
+            known.update(starting)
+        known.update(assigned)
+        statements.append(statement)
+    return tuple(statements)
+
+
+def _assigned(body: tuple[Stmt, ...]) -> frozenset[str]:
+    """The names that every path through some statements assigns."""
+    names: frozenset[str] = frozenset()
+    for statement in body:
+        match statement:
+            case Assign(target=target):
+                names |= {target}
+            case If(then=then, orelse=orelse):
+                names |= _assigned(then) & _assigned(orelse)
+            case _:
+                assert_never(statement)
+    return names

@@ -1,0 +1,104 @@
+"""What generated kernels call the things that a spec has no name for, in words.
+
+In: expressions of the spec. Out: identifiers made of the spec's own names, such as `one_minus_beta1` or
+`momentum_positive`. Must not know where they are printed; `RESERVED` are the names that kernels keep for themselves.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Container
+
+from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
+
+LONGEST = 36  # characters; a longer expression is named for what it does instead
+
+RESERVED = frozenset(
+    # modules and functions of the generated module, then the variables of its kernel
+    ("triton", "tl", "ops", "update_elements", "kernel", "STREAMS", "CHUNK", "LAUNCH_OPTIONS", "range")
+    + ("tensors", "chunks", "rows", "chunk", "tensor", "row", "start", "elements", "block", "offsets", "mask", "math", "aligned")
+)
+
+_NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 10: "ten", 0.5: "half"}
+_INFIX = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "pow": "pow", "and": "and", "or": "or"}
+_INFIX |= {"gt": "above", "ge": "at_least", "lt": "below", "le": "at_most", "eq": "equal_to", "ne": "not"}
+_PREFIX = {"neg": "minus", "sqrt": "sqrt", "abs": "abs", "sign": "sign_of", "exp": "exp", "log": "log", "not": "not"}
+_PREFIX |= {"maximum": "max_of", "minimum": "min_of", "clamp": "clamped", "lerp": "lerp_of", "where": "choice_of"}
+_AGAINST_ZERO = {"gt": "positive", "ge": "nonnegative", "lt": "negative", "le": "nonpositive", "eq": "zero", "ne": "nonzero"}
+
+
+def spelled(expression: Expr) -> str:
+    """The expression in words, parentheses left out: two different ones may be spelled alike."""
+    match expression:
+        case Const(value=value):
+            return _NUMBERS.get(value, _digits(value)) if not isinstance(value, bool) else str(value).lower()
+        case Ref(name=name):
+            return name
+        case Call(op="first", args=(Ref(name=name),)):
+            return first_argument(name)
+        case Call(op="pow", args=(base, Const(value=2))):
+            return f"{spelled(base)}_squared"
+        case Call(op=op, args=(left, Const(value=0))) if op in _AGAINST_ZERO:
+            return f"{spelled(left)}_{_AGAINST_ZERO[op]}"
+        case Call(op=op, args=(left, right)) if op in _INFIX:
+            return f"{spelled(left)}_{_INFIX[op]}_{spelled(right)}"
+        case Call(op=op, args=args):
+            return "_".join((_PREFIX.get(op, op), *(spelled(argument) for argument in args)))
+
+
+def _digits(value: float) -> str:
+    """The number as part of an identifier: `0.96` is `0_96`."""
+    return repr(value).replace("-", "minus_").replace(".", "_").replace("+", "")
+
+
+def first_argument(state: str) -> str:
+    """The argument that tells whether this step created a state."""
+    return f"first_{state}"
+
+
+def specialisation_name(condition: Expr) -> str:
+    """The keyword of a condition that kernels are specialised on: a flag keeps its name."""
+    name = spelled(condition)
+    return f"{name}_set" if name in RESERVED else name
+
+
+def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
+    """A free name for a number that kernels read: its own, in words, or what it does."""
+    name = spelled(definition)
+    if isinstance(definition, Ref):
+        return unique([name, f"new_{name}", role], taken)
+    return unique([name, role] if len(name) <= LONGEST and name.isidentifier() else [role], taken)
+
+
+def role_name(op: str, position: int, siblings: tuple[Expr, ...], target: str) -> str:
+    """What a number does as an argument of an op beside other arguments: it is `grad`'s factor, or its divisor."""
+    beside = next((e.name for i, e in enumerate(siblings) if i != position and isinstance(e, Ref)), target)
+    match op:
+        case "mul":
+            return f"{beside}_factor"
+        case "div":
+            return f"{beside}_divisor" if position == 1 else f"{beside}_dividend"
+        case "add" | "sub":
+            return f"{beside}_offset"
+        case "lerp" if position == 2:
+            return f"{target}_weight"
+        case "maximum" | "minimum" | "clamp" | "gt" | "ge" | "lt" | "le":
+            return f"{beside}_bound"
+        case _:
+            return f"{target}_value"
+
+
+def unique(candidates: list[str], taken: Container[str]) -> str:
+    """The first candidate that is free, else the last one with a number."""
+    for name in candidates:
+        if name not in taken and not keyword.iskeyword(name):
+            return name
+    number = 2
+    while (name := f"{candidates[-1]}_{number}") in taken:
+        number += 1
+    return name
+
+
+def safe(name: str) -> str:
+    """A name of the spec as a variable of a kernel."""
+    return f"{name}_" if name in RESERVED else name
