@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from thetac.codegen.errors import Mistakes, listed, quoted
+from thetac.codegen.errors import Location, Mistakes, listed, quoted
 from thetac.codegen.frontend import latex, yaml_tree
 from thetac.codegen.frontend.reading import Fields, is_number, mapping_of, name_of, number_of, parse_number, text_of
 from thetac.codegen.frontend.spec import StateEntry
@@ -39,22 +39,22 @@ def hyperparameter(entry: Entry, mistakes: Mistakes) -> Hyperparameter | Flag | 
         mistakes.add(entry.key.location, f"{what} has no default", "a number, a list of numbers, `true`, `false` or `required`")
         return None
     if isinstance(default, Scalar) and default.style == "" and default.text.lower() in _TRUTHS:
-        result: Hyperparameter | Flag = _flag(name, default, mapping, mistakes)
+        result: Hyperparameter | Flag = _flag(name, entry.key.location, mapping, mistakes)
     else:
-        result = _number(name, default, mapping, mistakes)
+        result = _number(name, entry.key.location, default, mapping, mistakes)
     return result if len(mistakes) == before else None
 
 
 _TRUTHS = ("true", "false", "yes", "no", "on", "off")
 
 
-def _flag(name: str, default: Scalar, mapping: Mapping, mistakes: Mistakes) -> Flag:
+def _flag(name: str, here: Location, mapping: Mapping, mistakes: Mistakes) -> Flag:
     fields = Fields(mapping, f"flag `{name}`", FLAG_KEYS, mistakes)
     value = fields.boolean("default")
-    return Flag(name, bool(value), fields.boolean("fixed") or False, fields.line("doc") or "", default.location)
+    return Flag(name, bool(value), fields.boolean("fixed") or False, fields.line("doc") or "", here)
 
 
-def _number(name: str, default: Node, mapping: Mapping, mistakes: Mistakes) -> Hyperparameter:
+def _number(name: str, here: Location, default: Node, mapping: Mapping, mistakes: Mistakes) -> Hyperparameter:
     fields = Fields(mapping, f"hyperparameter `{name}`", HYPERPARAMETER_KEYS, mistakes)
     names = _names(fields, mistakes)
     value, places = _default(name, default, names, mistakes)
@@ -79,7 +79,7 @@ def _number(name: str, default: Node, mapping: Mapping, mistakes: Mistakes) -> H
         required=required,
         error=_error(fields, width, mistakes),
         doc=fields.line("doc") or "",
-        location=default.location,
+        location=here,
     )
 
 
