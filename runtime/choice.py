@@ -24,7 +24,7 @@ from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
 from .gather import Member, tensor_states
 from .groups import check_options, option
-from .memory import is_dense, is_plain, sharing, significant_strides
+from .memory import has_memory, is_dense, is_plain, sharing, significant_strides
 from .schema import Group, Schema
 
 
@@ -154,8 +154,8 @@ def _sharing_members(members: Iterable[Member]) -> set[int]:
     read: list[tuple[int, Tensor]] = []
     for index, member in enumerate(members):
         for tensor in (member.param, *member.states):
-            if tensor is not None and is_plain(tensor):
+            if tensor is not None and has_memory(tensor):
                 written.append((index, tensor))
-        if is_plain(member.grad):
+        if has_memory(member.grad):
             read.append((index, member.grad))
     return sharing(written, read)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -14,17 +15,17 @@ from torch.nn import Parameter
 
 # Wrapper subclasses, fake and functorch tensors have no memory of their own, or report the address 0.
 _PLAIN_TYPES = (Tensor, Parameter)
+_is_functorch_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+
+
+def has_memory(tensor: Tensor) -> bool:
+    """Whether a tensor is exactly a `Tensor` or `Parameter` with strided memory of its own."""
+    return type(tensor) in _PLAIN_TYPES and tensor.layout is torch.strided and not _is_functorch_wrapped(tensor)
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor is exactly a `Tensor` or `Parameter` with strided memory that holds its values as they are."""
-    return (
-        type(tensor) in _PLAIN_TYPES
-        and tensor.layout == torch.strided
-        and not tensor.is_neg()  # negation and conjugation that have not been carried out yet
-        and not tensor.is_conj()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    )
+    """Whether, besides, the memory holds the values as they are: lazy negations and conjugations are carried out."""
+    return has_memory(tensor) and not tensor.is_neg() and not tensor.is_conj()
 
 
 def significant_strides(tensor: Tensor) -> tuple[int, ...]:
@@ -63,10 +64,13 @@ def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Ten
     Tensors come with the index of their owner. An owner is also named if two of its own tensors overlap. Stretches that
     overlap in a chain count as one, and gaps inside a stretch count as used: too many owners may be named, never too few.
     """
+    tensors = [tensor for _, tensor in (*written, *read)]
+    if not _overlap([extent(tensor) for tensor in tensors if tensor.numel()]):
+        return set()
     stretches = sorted(
         (*extent(tensor), is_written, owner)
-        for is_written, tensors in ((True, written), (False, read))
-        for owner, tensor in tensors
+        for is_written, owned in ((True, written), (False, read))
+        for owner, tensor in owned
         if tensor.numel()
     )
     found: set[int] = set()
@@ -103,6 +107,12 @@ class Stretches:
 def integers(numbers: Sequence[int]) -> Tensor:
     """`torch.tensor` for 64-bit integers, several times faster."""
     return torch.frombuffer(array("q", numbers), dtype=torch.int64) if numbers else torch.empty(0, dtype=torch.int64)
+
+
+def _overlap(stretches: list[tuple[int, int]]) -> bool:
+    """Whether any two stretches have an address in common."""
+    stretches.sort()
+    return any(start < end for (_, end), (start, _) in pairwise(stretches))
 
 
 def _owners_in_conflict(cluster: list[tuple[bool, int]]) -> set[int]:

@@ -6,8 +6,6 @@ error that names what is wrong. Nothing is written here: who calls decides when 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -25,23 +23,6 @@ def scalar_dtype() -> torch.dtype:
 def states_of(schema: Schema, group: Group) -> tuple[bool, ...]:
     """For each state of the schema, whether it exists in such a group."""
     return tuple(state.when is None or bool(state.when(group)) for state in schema.states)
-
-
-def found_in(schema: Schema, exists: tuple[bool, ...], entry: Mapping[str, object] | None, where: str) -> bool:
-    """Whether an entry holds the state of its parameter; False if it holds none of it, an error if it holds a part."""
-    if not entry:
-        return False
-    names = [state.name for state, existing in zip(schema.states, exists, strict=True) if existing]
-    missing = [name for name in names if entry.get(name) is None]
-    if len(missing) == len(names):
-        return False
-    if missing:
-        present = [name for name in names if name not in missing]
-        raise RuntimeError(
-            f"the state of {where} is incomplete: it has {_list(present)} but not {_list(missing)}; "
-            "give it all of them, or none to start anew"
-        )
-    return True
 
 
 def new_entry(schema: Schema, group: Group, exists: tuple[bool, ...], param: Tensor, grad: Tensor | None) -> Entry:
@@ -106,6 +87,9 @@ def _new_state(schema: Schema, state: State, group: Group, param: Tensor, grad: 
         return _scalar(state, group, param, value)
     if grad is not None and grad.is_sparse and schema.sparse == "native":
         return torch.zeros_like(grad)  # no stored values yet
+    if state.first and grad is not None and value == 0:
+        # The rule may start it as a copy of the gradient; torch clones the gradient then, layout included.
+        return torch.zeros_like(grad, dtype=param.dtype, memory_format=torch.preserve_format)
     if value == 0:
         return torch.zeros_like(param, memory_format=torch.preserve_format)
     # The imaginary part is a number of its own to every rule that treats complex tensors as pairs.
@@ -115,7 +99,3 @@ def _new_state(schema: Schema, state: State, group: Group, param: Tensor, grad: 
 
 def _describe(tensor: Tensor) -> str:
     return f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

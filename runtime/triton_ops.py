@@ -1,0 +1,85 @@
+"""What generated Triton kernels call: operations of the language whose rounding or treatment of NaN needs care.
+
+Arithmetic is float32, or float64 where the row of numbers is float64. Every operation rounds once, to nearest; kernels
+are compiled with `enable_fp_fusion=False`, so that a product and a sum stay two operations.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def pointer(address, dtype: tl.constexpr, start):
+    """Element `start` of a tensor, given its address as an integer."""
+    return address.to(tl.pointer_type(dtype)) + start
+
+
+@triton.jit
+def aligned_pointer(address, dtype: tl.constexpr, start):
+    """The same, for the compiler to know that it is a multiple of 16 bytes: accesses of 128 bits."""
+    # A pointer of its own: the promise would otherwise hold wherever the compiler finds the same expression.
+    return tl.multiple_of(address.to(tl.pointer_type(dtype)) + start, 16)
+
+
+@triton.jit
+def divide(x, y):
+    """The plain operator may be approximate in float32."""
+    if y.dtype == tl.float64:
+        return x / y
+    else:
+        return tl.div_rn(x, y)
+
+
+@triton.jit
+def sqrt(x):
+    """The plain function may be approximate in float32."""
+    if x.dtype == tl.float64:
+        return tl.sqrt(x)
+    else:
+        return tl.sqrt_rn(x)
+
+
+@triton.jit
+def negative(x):
+    """The plain operator is 0 - x, which loses the sign of zero."""
+    return x * -1
+
+
+@triton.jit
+def square(x):
+    return x * x
+
+
+@triton.jit
+def cube(x):
+    return x * x * x
+
+
+@triton.jit
+def sign(x):
+    """-1, 0 or 1; 0 for NaN, as torch has it."""
+    return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
+
+
+@triton.jit
+def maximum(x, y):
+    """NaN if either is."""
+    return tl.maximum(x, y, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def minimum(x, y):
+    """NaN if either is."""
+    return tl.minimum(x, y, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def clamp(x, low, high):
+    """The upper bound wins where they cross; NaN stays."""
+    return minimum(maximum(x, low), high)
+
+
+@triton.jit
+def lerp(start, end, weight):
+    """torch's two formulas: each is exact at its own end."""
+    return tl.where(tl.abs(weight) < 0.5, start + weight * (end - start), end - (end - start) * (1 - weight))
