@@ -1,7 +1,7 @@
 """The entries of `hyperparameters` and `state`, each by itself.
 
-In: one entry of the YAML tree. Out: a Hyperparameter, a Flag or a StateEntry, or None after mistakes have been noted.
-Must not know the other entries.
+In: one entry of the YAML tree. Out: a Hyperparameter, a Flag or a StateEntry. What is wrong in an entry is noted
+and replaced by a stand-in, so that its name is known to the rest of the spec. Must not know the other entries.
 """
 
 from __future__ import annotations
@@ -25,24 +25,21 @@ _RANGE = re.compile(r"\s*([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])\s*")
 _INFINITIES = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf}
 
 
-def hyperparameter(entry: Entry, mistakes: Mistakes) -> Hyperparameter | Flag | None:
+def hyperparameter(entry: Entry, mistakes: Mistakes) -> Hyperparameter | Flag:
     """One entry of `hyperparameters`; a truth value as default makes it a flag."""
-    before = len(mistakes)
-    what = f"hyperparameter `{entry.key.text}`"
-    name = name_of(entry.key, mistakes)
-    mapping = mapping_of(entry.value, quoted(entry.key.text), f"{entry.key.text[:20]}: {{default: 1e-3}}", mistakes)
-    if mapping is None or name is None:
-        return None
+    here, name = entry.key.location, name_of(entry.key, mistakes)
+    what = f"hyperparameter {quoted(name)}"
+    mapping = mapping_of(entry.value, quoted(name), f"{name[:20]}: {{default: 1e-3}}", mistakes)
+    if mapping is None:
+        return Hyperparameter(name, 0, location=here)
     default = next((e.value for e in mapping.entries if e.key.text == "default"), None)
     if default is None:
         Fields(mapping, what, HYPERPARAMETER_KEYS, mistakes)
-        mistakes.add(entry.key.location, f"{what} has no default", "a number, a list of numbers, `true`, `false` or `required`")
-        return None
+        mistakes.add(here, f"{what} has no default", "a number, a list of numbers, `true`, `false` or `required`")
+        return Hyperparameter(name, 0, location=here)
     if isinstance(default, Scalar) and default.style == "" and default.text.lower() in _TRUTHS:
-        result: Hyperparameter | Flag = _flag(name, entry.key.location, mapping, mistakes)
-    else:
-        result = _number(name, entry.key.location, default, mapping, mistakes)
-    return result if len(mistakes) == before else None
+        return _flag(name, here, mapping, mistakes)
+    return _number(name, here, default, mapping, mistakes)
 
 
 _TRUTHS = ("true", "false", "yes", "no", "on", "off")
@@ -115,7 +112,7 @@ def _names(fields: Fields, mistakes: Mistakes) -> tuple[str, ...]:
         mistakes.add(node.location, f"`names` is a list of 1 to {MOST_ELEMENTS} names", "such as `[beta1, beta2]`")
         return ()
     texts = [text_of(item, "an element's name", mistakes) for item in node.items]
-    return tuple(name for text in texts if text is not None and (name := name_of(text, mistakes)) is not None)
+    return tuple(name_of(text, mistakes) for text in texts if text is not None)
 
 
 def _each(fields: Fields, key: str, width: int, mistakes: Mistakes) -> tuple[Scalar, ...]:
@@ -189,20 +186,18 @@ def _error(fields: Fields, width: int, mistakes: Mistakes) -> str:
     return wording
 
 
-def state(entry: Entry, mistakes: Mistakes) -> StateEntry | None:
+def state(entry: Entry, mistakes: Mistakes) -> StateEntry:
     """One entry of `state`."""
-    before = len(mistakes)
-    name = name_of(entry.key, mistakes)
-    here = entry.key.location
+    name, here = name_of(entry.key, mistakes), entry.key.location
     if isinstance(entry.value, Scalar):
-        if entry.value.text != "counter" and name is not None:
+        if entry.value.text != "counter":
             remedy = f"`{name}: counter` or `{name}: {{init: zeros}}`"
             mistakes.add(entry.value.location, f"state `{name}` is {quoted(entry.value.text)}", remedy)
-        found = StateEntry(name or "", StateKind.COUNTER, None, None, False, "", "", here)
-        return found if len(mistakes) == before else None
-    mapping = mapping_of(entry.value, quoted(entry.key.text), f"{entry.key.text[:20]}: {{init: zeros}}", mistakes)
-    if mapping is None or name is None:
-        return None
+        kind = StateKind.COUNTER if entry.value.text == "counter" else StateKind.TENSOR
+        return StateEntry(name, kind, None, None, on_param_device=False, symbol="", doc="", location=here)
+    mapping = mapping_of(entry.value, quoted(name), f"{name[:20]}: {{init: zeros}}", mistakes)
+    if mapping is None:
+        return StateEntry(name, StateKind.TENSOR, None, None, on_param_device=False, symbol="", doc="", location=here)
     fields = Fields(mapping, f"state `{name}`", STATE_KEYS, mistakes)
     kind = _state_kind(name, fields, entry, mistakes)
     init = fields.text("init")

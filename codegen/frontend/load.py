@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from thetac.codegen.errors import Location, Mistakes, did_you_mean, quoted
+from thetac.codegen.errors import Location, Mistakes, SpecError, did_you_mean, quoted
 from thetac.codegen.frontend import entries, yaml_tree
 from thetac.codegen.frontend.reading import Fields, choice_of, entries_of, line_of, lines_of, text_of
 from thetac.codegen.frontend.source import split_source
@@ -29,17 +29,27 @@ T = TypeVar("T")
 def load_spec(text: str, path: str) -> Spec:
     """The spec in a file's text; `path` is how messages name the file. Raises SpecError."""
     mistakes = Mistakes()
-    source = split_source(text, path)
-    tree = read_tree(source, mistakes)
-    spec = None
-    if isinstance(tree, Mapping):
-        spec = _spec(tree, path, mistakes)
-    elif len(mistakes) == 0:
-        cause = "the file is empty" if tree is None else "a spec is a mapping of keys to values"
-        mistakes.add(source.at(0, 0), cause, "a spec begins with `optimizer: Name`")
+    spec = read_spec(text, path, mistakes)
     mistakes.raise_any()
     assert spec is not None, "a file without a spec has a mistake"
     return spec
+
+
+def read_spec(text: str, path: str, mistakes: Mistakes) -> Spec | None:
+    """The same for a caller that collects mistakes: what could be read, with stand-ins for what could not."""
+    try:
+        source = split_source(text, path)
+    except SpecError as error:
+        mistakes.take(error)
+        return None
+    before = len(mistakes)
+    tree = read_tree(source, mistakes)
+    if isinstance(tree, Mapping):
+        return _spec(tree, path, mistakes)
+    if len(mistakes) == before:
+        cause = "the file is empty" if tree is None else "a spec is a mapping of keys to values"
+        mistakes.add(source.at(0, 0), cause, "a spec begins with `optimizer: Name`")
+    return None
 
 
 def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:

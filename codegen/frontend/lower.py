@@ -36,8 +36,16 @@ T = TypeVar("T")
 def lower_specs(specs: Sequence[Spec]) -> tuple[Rule, ...]:
     """The rules of the specs; `extends` is looked up among them. Raises SpecError with the mistakes of all."""
     mistakes = Mistakes()
+    rules = read_rules(specs, mistakes)
+    mistakes.raise_any()
+    return rules
+
+
+def read_rules(specs: Sequence[Spec | None], mistakes: Mistakes) -> tuple[Rule, ...]:
+    """The same for a caller that collects mistakes; None stands for a file of which nothing could be read."""
+    known = [spec for spec in specs if spec is not None]
     by_name: dict[str, Spec] = {}
-    for spec in specs:
+    for spec in known:
         twin = by_name.setdefault(spec.name.lower(), spec)
         if twin is not spec:
             first = f"{twin.location.path}:{twin.location.line}"
@@ -46,16 +54,17 @@ def lower_specs(specs: Sequence[Spec]) -> tuple[Rule, ...]:
                 cause = f"the names `{twin.name}` and `{spec.name}` differ in capitals only"
             mistakes.add(spec.location, cause, f"the other is in {first}: rename one of them")
     named = {spec.name: spec for spec in by_name.values()}
-    rules = [_rule(family, mistakes) for spec in specs if (family := _family(spec, named, mistakes))]
-    mistakes.raise_any()
-    return tuple(rules)
+    families = [_family(spec, named, None in specs, mistakes) for spec in known]
+    return tuple(_rule(family, mistakes) for family in families if family)
 
 
-def _family(spec: Spec, named: dict[str, Spec], mistakes: Mistakes) -> tuple[Spec, ...]:
-    """The spec and those it extends, nearest first; empty after a mistake."""
+def _family(spec: Spec, named: dict[str, Spec], some_missing: bool, mistakes: Mistakes) -> tuple[Spec, ...]:
+    """The spec and those it extends, nearest first; empty if one of them is unknown."""
     family = [spec]
     while (extends := family[-1].extends) is not None:
         parent = named.get(extends.text)
+        if parent is None and some_missing:
+            return ()  # it may be in the file that cannot be read, of which enough has been said
         if parent is None:
             others = [name for name in named if name != spec.name]
             remedy = did_you_mean(extends.text, others, f"there are {listed(others, 'and')}" if 0 < len(others) < 10 else "no spec has that name")
@@ -92,9 +101,8 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
         positional=positional,
         keyword_only=keyword_only,
         requirements=tuple(
-            Requirement(condition, entry.message, entry.condition.location)
+            Requirement(parse_expression(entry.condition, mistakes), entry.message, entry.condition.location)
             for entry in requirements
-            if (condition := parse_expression(entry.condition, mistakes)) is not None
         ),
         decay=_decay(_first(family, lambda s: s.decay) or (), mistakes),
         complex_mode=_first(family, lambda s: s.complex_mode) or ComplexMode.PAIRS,
@@ -171,7 +179,7 @@ def _state(entry: StateEntry, mistakes: Mistakes) -> State:
     return State(
         entry.name,
         entry.kind,
-        Const(0) if init is None else init,
+        init,
         when,
         entry.on_param_device,
         entry.symbol,
@@ -181,13 +189,9 @@ def _state(entry: StateEntry, mistakes: Mistakes) -> State:
 
 
 def _decay(entries: tuple[DecayEntry, ...], mistakes: Mistakes) -> tuple[tuple[Expr | None, DecayStyle], ...]:
-    cases: list[tuple[Expr | None, DecayStyle]] = []
-    for entry in entries:
-        if entry.condition is None:
-            cases.append((None, entry.style))
-        elif (condition := parse_expression(entry.condition, mistakes)) is not None:
-            cases.append((condition, entry.style))
-    return tuple(cases)
+    return tuple(
+        (None if entry.condition is None else parse_expression(entry.condition, mistakes), entry.style) for entry in entries
+    )
 
 
 def _sparse(family: tuple[Spec, ...]) -> tuple[SparseMode, str]:

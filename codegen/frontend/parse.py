@@ -1,7 +1,8 @@
 """Texts in the language of updates as expressions and statements, with places.
 
 In: the texts of a spec. Out: nodes of ir/nodes.py; what is no part of the language becomes a mistake with a sentence
-of its own (unsupported.py). Names are not looked up here. Python's own parser reads each line; nothing is evaluated.
+of its own (unsupported.py). Names are not looked up here. Python's own parser reads each line; nothing is evaluated. After a mistake, the name
+UNREADABLE stands for what could not be read.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from thetac.codegen.frontend import syntax, unsupported
 from thetac.codegen.frontend.layout import Line, logical_lines
 from thetac.codegen.frontend.reading import parse_number
 from thetac.codegen.frontend.yaml_tree import Scalar
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Stmt
+from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Expr, If, Ref, Stmt
 from thetac.codegen.ir.ops import FUNCTIONS
+
+_UNREADABLE = Assign(UNREADABLE, Ref(UNREADABLE))
 
 DEEPEST_BRANCH = 10  # `if` within `if`
 DEEPEST_EXPRESSION = 60  # `a + b + c` is two deep
@@ -32,21 +35,27 @@ _COMPARE: dict[type[ast.cmpop], str] = {
 }
 _HEADER = re.compile(r"(if|elif|else)\b(.*?)(:?)\s*", re.DOTALL)
 _KEYWORD = re.compile(r"[a-z]+\b")
+_TARGET = re.compile(r"([A-Za-z]\w*)\s*[-+*/]?=(?!=)")
 
 
-def parse_expression(text: Scalar, mistakes: Mistakes) -> Expr | None:
-    """The expression in a text of its own, such as a condition; None after a mistake."""
+def parse_expression(text: Scalar, mistakes: Mistakes) -> Expr:
+    """The expression in a text of its own, such as a condition."""
+    before = len(mistakes)
     lines = logical_lines(text, mistakes)
     if len(lines) > 1:
         mistakes.add(lines[1].location, "a second line in an expression", "write it on one line")
-        return None
-    return _expression(lines[0], lines[0].code, 0, mistakes) if lines else None
+    elif not lines and len(mistakes) == before:
+        mistakes.add(text.location, "an expression is missing", "a comment alone says nothing")
+    return _expression(lines[0], lines[0].code, 0, mistakes) if len(lines) == 1 else Ref(UNREADABLE)
 
 
 def parse_statements(text: Scalar, mistakes: Mistakes) -> tuple[Stmt, ...]:
-    """The statements of an update text; those with mistakes are left out."""
+    """The statements of an update text."""
+    before = len(mistakes)
     lines = logical_lines(text, mistakes)
     body: list[Stmt] = []
+    if len(mistakes) > before:
+        body.append(_UNREADABLE)  # a line was left out
     position = 0
     while position < len(lines):  # a block ends early only where a line is indented less than the first
         block, position = _Block(lines, mistakes).read(position, lines[position].indent, 0)
@@ -74,9 +83,9 @@ class _Block:
                 if header.group(1) != "if":
                     self.mistakes.add(line.location, f"`{header.group(1)}` without an `if`", "it stands in the column of its `if`")
                 branch, position = self._branch(position, depth)
-                body += [branch] if branch is not None else []
+                body.append(branch)
                 continue
-            body += self._simple(line)
+            body.append(self._simple(line))
             position += 1
             if (inner := self._inner(position, line.indent)) is not None and _KEYWORD.match(line.code):
                 columns.add(inner)  # the block of a loop or definition: read for its mistakes
@@ -88,26 +97,24 @@ class _Block:
             return self.lines[position].indent
         return None
 
-    def _branch(self, position: int, depth: int) -> tuple[Stmt | None, int]:
+    def _branch(self, position: int, depth: int) -> tuple[Stmt, int]:
         """`if` or `elif` with all that belongs to it."""
         line = self.lines[position]
         if depth >= DEEPEST_BRANCH:
             self.mistakes.add(line.location, f"more than {DEEPEST_BRANCH} branches within each other", "join conditions with `and`")
             while position + 1 < len(self.lines) and (self.lines[position + 1].indent > line.indent or self._goes_on(position + 1)):
                 position += 1
-            return None, position + 1
+            return _UNREADABLE, position + 1
         condition = self._condition(line)
         then, position = self._suite(position, depth)
         orelse: list[Stmt] = []
         word = self._goes_on(position) if position < len(self.lines) and self.lines[position].indent == line.indent else ""
         if word == "elif" and not line.code.startswith("else"):
             inner, position = self._branch(position, depth + 1)
-            orelse = [inner] if inner is not None else []
+            orelse = [inner]
         elif word == "else" and not line.code.startswith("else"):
             self._condition(self.lines[position])
             orelse, position = self._suite(position, depth)
-        if condition is None:
-            return None, position
         return If(condition, tuple(then), tuple(orelse), line.comment, line.location), position
 
     def _goes_on(self, position: int) -> str:
@@ -125,7 +132,7 @@ class _Block:
             self.mistakes.add(line.location, "a branch without statements", "indent what belongs to it, or leave the branch out")
         return [], position + 1
 
-    def _condition(self, line: Line) -> Expr | None:
+    def _condition(self, line: Line) -> Expr:
         header = _HEADER.fullmatch(line.code)
         assert header is not None
         word, condition, colon = header.group(1, 2, 3)
@@ -137,47 +144,49 @@ class _Block:
             else:
                 row, column = _row_and_column(line.code, len(line.code) - 1)
                 self.mistakes.add(line.at(row, column, 1), f"`{word}` without a colon", "end the line with `:`")
-            return None
-        if word == "else":
+        elif word == "else":
             if condition.strip():
                 self.mistakes.add(line.location, "`else` with a condition", "write `elif`")
-            return None
-        if not condition.strip():
+        elif not condition.strip():
             self.mistakes.add(line.location, f"`{word}` without a condition", f"such as `{word} momentum > 0:`")
-            return None
-        return _expression(line, condition, len(word), self.mistakes)
+        else:
+            return _expression(line, condition, len(word), self.mistakes)
+        return Ref(UNREADABLE)
 
-    def _simple(self, line: Line) -> list[Stmt]:
+    def _simple(self, line: Line) -> Stmt:
         """An assignment; anything else is a mistake."""
         keyword = _KEYWORD.match(line.code)
         if keyword is not None and (sentence := unsupported.statement_keyword(keyword.group())) is not None:
             self.mistakes.add(line.at(0, 0, keyword.end()), *sentence)
-            return []
+            return _UNREADABLE
         tree = _python(line, line.code, 0, self.mistakes)
         if tree is None:
-            return []
+            return _lost(line)
         places = _Places(line, 0)
+        statement = tree.body[0]
         if len(tree.body) > 1:
             self.mistakes.add(places.of(tree.body[1]), "a second statement on the line", "give each statement its own line")
-            return []
-        statement = tree.body[0]
         match statement:
             case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
-                expression = _Convert(places, self.mistakes).expression(value)
-                return [Assign(name, expression, line.comment, places.of(target))] if expression is not None else []
+                return Assign(name, _Convert(places, self.mistakes).expression(value), line.comment, places.of(target))
             case _:
                 where, sentence = unsupported.statement(statement)
                 self.mistakes.add(places.of(where), *sentence)
-                return []
+                return _lost(line)
 
 
-def _expression(line: Line, code: str, start: int, mistakes: Mistakes) -> Expr | None:
+def _lost(line: Line) -> Stmt:
+    """What remains of a line that cannot be read: the name it assigns to, if it seems to."""
+    word = _TARGET.match(line.code)
+    return _UNREADABLE if word is None else Assign(word.group(1), Ref(UNREADABLE), location=line.location)
+
+
+def _expression(line: Line, code: str, start: int, mistakes: Mistakes) -> Expr:
     """The expression that stands in a line from column `start` on."""
-    stripped = code.strip()
     start += len(code) - len(code.lstrip())
-    tree = _python(line, stripped, start, mistakes)
+    tree = _python(line, code.strip(), start, mistakes)
     if tree is None:
-        return None
+        return Ref(UNREADABLE)
     places = _Places(line, start)
     match tree.body:
         case [ast.Expr(value=value)]:
@@ -186,7 +195,7 @@ def _expression(line: Line, code: str, start: int, mistakes: Mistakes) -> Expr |
             mistakes.add(places.of(statement), "an assignment where a condition is needed", "compare with `==`")
         case _:
             mistakes.add(line.location, "a statement where an expression is needed", "write one expression")
-    return None
+    return Ref(UNREADABLE)
 
 
 def _python(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Module | None:
@@ -241,7 +250,7 @@ class _Convert:
         self.places = places
         self.mistakes = mistakes
 
-    def expression(self, node: ast.expr) -> Expr | None:
+    def expression(self, node: ast.expr) -> Expr:
         here = self.places.of(node)
         match node:
             case ast.Constant(value=bool() as value):
@@ -264,38 +273,35 @@ class _Convert:
                 return self._function(name, args, here, self.places.of(function))
             case _:
                 self._refuse(node)
-                return None
+                return Ref(UNREADABLE)
 
-    def _call(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr | None:
-        args = [self.expression(node) for node in nodes]
-        known = tuple(argument for argument in args if argument is not None)
-        return Call(op, known, here) if len(known) == len(nodes) else None
+    def _call(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr:
+        return Call(op, tuple(self.expression(node) for node in nodes), here)
 
-    def _chain(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr | None:
+    def _chain(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr:
         """`a and b and c` from the left."""
-        args = [self.expression(node) for node in nodes]
-        joined = args[0]
-        for argument in args[1:]:
-            joined = Call(op, (joined, argument), here) if joined is not None and argument is not None else None
+        joined = self.expression(nodes[0])
+        for node in nodes[1:]:
+            joined = Call(op, (joined, self.expression(node)), here)
         return joined
 
-    def _function(self, name: str, nodes: Sequence[ast.expr], here: Location, word: Location) -> Expr | None:
+    def _function(self, name: str, nodes: Sequence[ast.expr], here: Location, word: Location) -> Expr:
         op = FUNCTIONS[name]
         if len(nodes) != op.arity and not any(isinstance(node, ast.Starred) for node in nodes):
             plural = "" if op.arity == 1 else "s"
             self.mistakes.add(word, f"`{name}` takes {op.arity} argument{plural}, not {len(nodes)}", f"`{op.syntax}`: {op.doc}")
             for node in nodes:
                 self.expression(node)
-            return None
+            return Ref(UNREADABLE)
         return self._call(name, nodes, here)
 
-    def _number(self, here: Location) -> Expr | None:
+    def _number(self, here: Location) -> Expr:
         written = here.text[here.column - 1 : here.column - 1 + here.length]
         if re.fullmatch(r"[0-9.]+([eE][-+]?[0-9]+)?", written) is None:
             self.mistakes.add(here, f"{quoted(written)} is written in a form that specs do not use", "such as `1e-3` or `1000`")
-            return None
+            return Ref(UNREADABLE)
         value = parse_number(written, here, self.mistakes)
-        return None if value is None else Const(value, here)
+        return Ref(UNREADABLE) if value is None else Const(value, here)
 
     def _refuse(self, node: ast.expr) -> None:
         match node:

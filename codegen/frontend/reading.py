@@ -149,11 +149,10 @@ def parse_number(text: str, location: Location, mistakes: Mistakes) -> float | i
     return value
 
 
-def name_of(text: Scalar, mistakes: Mistakes) -> str | None:
+def name_of(text: Scalar, mistakes: Mistakes) -> str:
     """The name of a value: hyperparameter, element, flag or state."""
     if (problem := names.why_not(text.text)) is not None:
         mistakes.add(text.location, *problem)
-        return None
     return text.text
 
 

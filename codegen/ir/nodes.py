@@ -210,6 +210,7 @@ class Rule:
         return tuple(state.name for state in self.states if state.kind is kind)
 
 
+UNREADABLE = ""  # the name of what the front end could not read; exists only while mistakes are being collected
 OPTIONS = ("maximize", "foreach", "capturable", "differentiable", "fused")  # of every optimizer; no algorithm's own
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
 from thetac.codegen.ir.nodes import (
     OPTIONS,
+    UNREADABLE,
     ComplexMode,
     DecayStyle,
     Expr,
@@ -37,16 +38,23 @@ _NEEDS = {
 def check(rule: Rule) -> Rule:
     """The rule itself; raises SpecError with all its mistakes."""
     mistakes = Mistakes()
+    find_mistakes(rule, mistakes)
+    mistakes.raise_any()
+    return rule
+
+
+def find_mistakes(rule: Rule, mistakes: Mistakes) -> None:
+    """The same for a caller that collects mistakes and has perhaps already found some in this rule."""
+    before = len(mistakes)
     _check_names(rule, mistakes)
     declared = _Declarations(rule, mistakes)
     declared.check()
     body = BodyCheck(rule, {**declared.values, **_states(rule), "param": Kind.ELEMENT, "grad": Kind.ELEMENT}, mistakes)
     body.run()
-    _check_use(rule, body, declared.read, mistakes)
-    if rule.complex_mode is ComplexMode.NATIVE and not len(mistakes):
+    if body.complete and declared.complete:
+        _check_use(rule, body, declared.read, mistakes)
+    if rule.complex_mode is ComplexMode.NATIVE and body.complete and len(mistakes) == before:
         check_linear(rule, mistakes)
-    mistakes.raise_any()
-    return rule
 
 
 def _states(rule: Rule) -> dict[str, Kind]:
@@ -76,6 +84,7 @@ class _Declarations:
         self.values: dict[str, Kind] = {name: Kind.HOST for h in rule.hyperparameters for name in h.value_names}
         self.values |= {flag.name: Kind.FLAG for flag in rule.flags}
         self.read: set[str] = set()
+        self.complete = True  # nothing was unreadable
         self._tensors = {name for h in rule.hyperparameters if h.tensor for name in h.value_names}
         self._plain = ExpressionCheck(self._value, self._no_predicate, mistakes)
 
@@ -123,6 +132,9 @@ class _Declarations:
                 self._mistakes.add(condition.location, f"{what} would depend on `{name}`, which may be a tensor", remedy)
 
     def _value(self, ref: Ref) -> Kind | None:
+        if ref.name == UNREADABLE:
+            self.complete = False
+            return None
         self.read.add(ref.name)
         if (kind := self.values.get(ref.name)) is not None:
             return kind

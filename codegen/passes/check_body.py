@@ -1,6 +1,7 @@
 """Whether the statements of an update make sense one after the other.
 
-In: a Rule's body. Out: mistakes, and which names were read and written. Follows every path through the branches: a
+In: a Rule's body, in which UNREADABLE may stand for what the front end could not read. Out: mistakes, and which names
+were read and written; after an unreadable part, nothing is concluded from what was not seen. Follows every path through the branches: a
 local must have a value wherever it is read, a state with a condition is used only where the condition holds.
 """
 
@@ -11,7 +12,7 @@ from typing import assert_never
 
 from thetac.codegen.errors import Mistakes, did_you_mean, listed, quoted
 from thetac.codegen.ir import names
-from thetac.codegen.ir.nodes import OPTIONS, Assign, Call, Expr, If, Kind, Ref, Rule, State, StateKind, Stmt, walk_statements
+from thetac.codegen.ir.nodes import OPTIONS, UNREADABLE, Assign, Call, Expr, If, Kind, Ref, Rule, State, StateKind, Stmt, walk_expression, walk_statements
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.check_expressions import ExpressionCheck
@@ -33,10 +34,13 @@ class BodyCheck:
         self._facts: frozenset[Expr] = frozenset()  # hold on the way to here
         self._locals = {s.target: s for s in walk_statements(rule.body) if isinstance(s, Assign) and s.target not in given}
         self._typos: set[str] = set()  # unknown names already reported
+        self.complete = True  # nothing in the body was unreadable
         self._check = ExpressionCheck(self._name, self._predicate, mistakes)
 
     def run(self) -> None:
         self._block(self._rule.body)
+        if not self.complete:
+            return
         for local, assignment in self._locals.items():
             if local not in self.read and self._kinds.get(local) is not None:
                 remedy = did_you_mean(local, ["param", *(s.name for s in self._rule.states)], "delete the line, or use the value")
@@ -67,6 +71,8 @@ class BodyCheck:
 
     def _assign(self, assignment: Assign) -> None:
         kind = self._check.kind(assignment.value)
+        if assignment.target == UNREADABLE:
+            return
         if self._assignable(assignment):
             self._store(assignment, kind)
         self._set.add(assignment.target)
@@ -114,6 +120,9 @@ class BodyCheck:
     def _name(self, ref: Ref) -> Kind | None:
         """What a name is where it is read."""
         name = ref.name
+        if name == UNREADABLE:
+            self.complete = False
+            return None
         self.read.add(name)
         if name in self._given:
             state = self._rule.state(name)
@@ -123,7 +132,8 @@ class BodyCheck:
         if name in self._set:
             return self._kinds.get(name)
         if name in self._locals:
-            self._unset(ref)
+            if self.complete:
+                self._unset(ref)
         elif name not in self._typos:
             self._typos.add(name)
             self._mistakes.add(ref.location, *self._unknown(name))
@@ -153,6 +163,8 @@ class BodyCheck:
         """Whether a state exists wherever this place is reached."""
         if state.when is None or conjuncts(state.when) <= self._facts:
             return True
+        if any(isinstance(e, Ref) and e.name == UNREADABLE for c in (state.when, *self._facts) for e in walk_expression(c)):
+            return True  # there is no telling what the condition is
         condition = expression_text(state.when)
         self._mistakes.add(ref.location, f"`{state.name}` does not exist unless {quoted(condition)}", f"use it under `if {condition}:` only")
         return False
