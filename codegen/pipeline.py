@@ -6,22 +6,21 @@ mistakes of all specs are raised together. Writing files is emit.py's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-from thetac.codegen.ir.verify import verify
 
 from thetac.codegen.backends import foreach, forloop, optimizer_class, scalars, triton
 from thetac.codegen.backends.package import module_name, package_init
 from thetac.codegen.emit import environment
-from thetac.codegen.errors import Diagnostic, SpecError
-from thetac.codegen.frontend.load import load_spec
-from thetac.codegen.frontend.lower import lower_specs
+from thetac.codegen.errors import Mistakes
+from thetac.codegen.frontend.load import read_spec
+from thetac.codegen.frontend.lower import read_rules
 from thetac.codegen.ir.nodes import Rule
+from thetac.codegen.ir.verify import verify
 from thetac.codegen.passes import features
-from thetac.codegen.passes.check import check
+from thetac.codegen.passes.check import find_mistakes
 from thetac.codegen.passes.hoist import Fused, hoist
+from thetac.codegen.passes.powers import expand_powers
 
 # file name -> its text, from the rule as written, the rule after features, and the latter split for fused kernels
 BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
@@ -57,14 +56,15 @@ class Compiled:
         return self.written.name
 
 
-T = TypeVar("T")
-U = TypeVar("U")
-
-
 def front_end(sources: Sequence[Source]) -> tuple[Rule, ...]:
     """Checked rules of all specs, in the order given."""
-    specs = _all(lambda source: load_spec(source.text, source.path), sources)
-    return _all(check, lower_specs(specs))
+    mistakes = Mistakes()
+    specs = [read_spec(source.text, source.path, mistakes) for source in sources]
+    rules = read_rules(specs, mistakes)
+    for rule in rules:
+        find_mistakes(rule, mistakes)
+    mistakes.raise_any()
+    return rules
 
 
 def compile_specs(sources: Sequence[Source]) -> tuple[Compiled, ...]:
@@ -74,22 +74,8 @@ def compile_specs(sources: Sequence[Source]) -> tuple[Compiled, ...]:
 
 def _compile(written: Rule) -> Compiled:
     verify(written, "checked")
-    rule = features.apply(written)
+    rule = features.apply(expand_powers(written))
     verify(rule, "features")
     fused = hoist(rule)
     files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
     return Compiled(written, rule, fused, module_name(written.name), files)
-
-
-def _all(function: Callable[[T], U], items: Iterable[T]) -> tuple[U, ...]:
-    """The function of every item; the mistakes of all of them together."""
-    results: list[U] = []
-    diagnostics: list[Diagnostic] = []
-    for item in items:
-        try:
-            results.append(function(item))
-        except SpecError as error:
-            diagnostics += error.diagnostics
-    if diagnostics:
-        raise SpecError(diagnostics)
-    return tuple(results)
