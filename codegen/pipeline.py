@@ -13,12 +13,12 @@ from thetac.codegen.backends import foreach, forloop, optimizer_class, scalars, 
 from thetac.codegen.backends.package import module_name, package_init
 from thetac.codegen.emit import environment
 from thetac.codegen.errors import Mistakes
-from thetac.codegen.frontend.load import read_spec
-from thetac.codegen.frontend.lower import read_rules
+from thetac.codegen.frontend.load import load_spec
+from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.verify import verify
 from thetac.codegen.passes import features
-from thetac.codegen.passes.check import find_mistakes
+from thetac.codegen.passes.check import check
 from thetac.codegen.passes.hoist import Fused, hoist
 from thetac.codegen.passes.powers import expand_powers
 
@@ -59,10 +59,10 @@ class Compiled:
 def front_end(sources: Sequence[Source]) -> tuple[Rule, ...]:
     """Checked rules of all specs, in the order given."""
     mistakes = Mistakes()
-    specs = [read_spec(source.text, source.path, mistakes) for source in sources]
-    rules = read_rules(specs, mistakes)
+    specs = [load_spec(source.text, source.path, mistakes) for source in sources]
+    rules = lower_specs(specs, mistakes)
     for rule in rules:
-        find_mistakes(rule, mistakes)
+        check(rule, mistakes)
     mistakes.raise_any()
     return rules
 

@@ -1,6 +1,6 @@
 """A spec file as a Spec: every key known, every value of the right form, all mistakes of the file at once.
 
-In: the text of one file. Out: a Spec. Must not know the other specs, nor what the texts of expressions mean.
+In: the text of one file. Out: a Spec, and mistakes. Must not know the other specs, nor what the texts of expressions mean.
 """
 
 from __future__ import annotations
@@ -26,17 +26,11 @@ KEYS = (
 T = TypeVar("T")
 
 
-def load_spec(text: str, path: str) -> Spec:
-    """The spec in a file's text; `path` is how messages name the file. Raises SpecError."""
-    mistakes = Mistakes()
-    spec = read_spec(text, path, mistakes)
-    mistakes.raise_any()
-    assert spec is not None, "a file without a spec has a mistake"
-    return spec
+def load_spec(text: str, path: str, mistakes: Mistakes) -> Spec | None:
+    """The spec in a file's text, with stand-ins for what is wrong in it; None if nothing can be read of it.
 
-
-def read_spec(text: str, path: str, mistakes: Mistakes) -> Spec | None:
-    """The same for a caller that collects mistakes: what could be read, with stand-ins for what could not."""
+    `path` is how messages name the file.
+    """
     try:
         source = split_source(text, path)
     except SpecError as error:

@@ -1,6 +1,6 @@
 """Specs as Rules: `extends` resolved, texts parsed, signatures made.
 
-In: all specs of a folder. Out: one Rule each, in the same order. What a rule means is checked by passes/check.py;
+In: all specs of a folder. Out: one Rule each, in the same order, and mistakes. What a rule means is checked by passes/check.py;
 here it is only what one part of a spec says about another part or another spec.
 """
 
@@ -33,16 +33,8 @@ DEEPEST_FAMILY = 8  # specs that extend each other in a row
 T = TypeVar("T")
 
 
-def lower_specs(specs: Sequence[Spec]) -> tuple[Rule, ...]:
-    """The rules of the specs; `extends` is looked up among them. Raises SpecError with the mistakes of all."""
-    mistakes = Mistakes()
-    rules = read_rules(specs, mistakes)
-    mistakes.raise_any()
-    return rules
-
-
-def read_rules(specs: Sequence[Spec | None], mistakes: Mistakes) -> tuple[Rule, ...]:
-    """The same for a caller that collects mistakes; None stands for a file of which nothing could be read."""
+def lower_specs(specs: Sequence[Spec | None], mistakes: Mistakes) -> tuple[Rule, ...]:
+    """The rules of the specs, in order; `extends` is looked up among them. None stands for a file that cannot be read."""
     known = [spec for spec in specs if spec is not None]
     by_name: dict[str, Spec] = {}
     for spec in known:

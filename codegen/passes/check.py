@@ -1,7 +1,7 @@
 """Everything that is wrong with what a rule means, all of it at once.
 
-In: a Rule as the front end makes it. Out: the same Rule, or a SpecError. The passes behind it may rely on names that
-are bound, kinds that fit and states that are used where they exist.
+In: a Rule as the front end makes it. Out: mistakes. Where there are none, the passes behind may rely on names that are
+bound, kinds that fit and states that are used where they exist.
 """
 
 from __future__ import annotations
@@ -35,16 +35,8 @@ _NEEDS = {
 }
 
 
-def check(rule: Rule) -> Rule:
-    """The rule itself; raises SpecError with all its mistakes."""
-    mistakes = Mistakes()
-    find_mistakes(rule, mistakes)
-    mistakes.raise_any()
-    return rule
-
-
-def find_mistakes(rule: Rule, mistakes: Mistakes) -> None:
-    """The same for a caller that collects mistakes and has perhaps already found some in this rule."""
+def check(rule: Rule, mistakes: Mistakes) -> None:
+    """Notes all mistakes in the meaning of a rule, of which parts may have been unreadable."""
     before = len(mistakes)
     _check_names(rule, mistakes)
     declared = _Declarations(rule, mistakes)
