@@ -46,16 +46,6 @@ def negative(x):
 
 
 @triton.jit
-def square(x):
-    return x * x
-
-
-@triton.jit
-def cube(x):
-    return x * x * x
-
-
-@triton.jit
 def sign(x):
     """-1, 0 or 1; 0 for NaN, as torch has it."""
     return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)

@@ -14,9 +14,9 @@ from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
 LONGEST = 36  # characters; a longer expression is named for what it does instead
 
 RESERVED = frozenset(
-    # modules and functions of the generated module, then the variables of its kernel
-    ("triton", "tl", "ops", "update_elements", "kernel", "STREAMS", "CHUNK", "LAUNCH_OPTIONS", "range")
-    + ("tensors", "chunks", "rows", "chunk", "tensor", "row", "start", "elements", "block", "offsets", "mask", "math", "aligned")
+    # Modules and functions of the generated module, then the variables of its kernel.
+    ("triton", "tl", "ops", "update_elements", "kernel", "range")
+    + ("tensors", "chunks", "rows", "chunk", "tensor", "row", "start", "elements", "block", "first", "offsets", "mask", "math", "aligned", "chunk_size", "threads")
 )
 
 _NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 10: "ten", 0.5: "half"}
@@ -59,7 +59,7 @@ def first_argument(state: str) -> str:
 def specialisation_name(condition: Expr) -> str:
     """The keyword of a condition that kernels are specialised on: a flag keeps its name."""
     name = spelled(condition)
-    return f"{name}_set" if name in RESERVED else name
+    return f"{name}_set" if _is_reserved(name) else name
 
 
 def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
@@ -101,4 +101,8 @@ def unique(candidates: list[str], taken: Container[str]) -> str:
 
 def safe(name: str) -> str:
     """A name of the spec as a variable of a kernel."""
-    return f"{name}_" if name in RESERVED else name
+    return f"{name}_" if _is_reserved(name) else name
+
+
+def _is_reserved(name: str) -> bool:
+    return name in RESERVED or name.endswith(("_ptr", "_address", "_dtype"))  # of streams
