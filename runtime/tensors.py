@@ -43,6 +43,11 @@ def increment(counters: list[Tensor]) -> None:
         torch._foreach_add_(counters, 1)
 
 
+def copied(value: Scalar) -> Scalar:
+    """The same value in memory of its own."""
+    return value.clone() if isinstance(value, Tensor) else value
+
+
 def store(target: Tensor | None, value: Scalar | None) -> None:
     """Write a value into a state or parameter; nothing for a state that does not exist."""
     if target is None or value is None:

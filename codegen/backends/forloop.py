@@ -157,7 +157,9 @@ def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL) -> str:
             return name
         case Apply(op=op, args=args, in_place=in_place):
             row = TORCH_OPS[op]
-            template = row.in_place if in_place else row.new
+            storage = _overwritten(tree)
+            # A new tensor in the middle of a chain has no name that `out=` could take.
+            template = row.in_place if in_place and (storage or "{out}" not in row.in_place) else row.new
             texts = []
             for position, argument in enumerate(args):
                 # Behind a dot stands an atom, between operators a product, between commas anything.
@@ -167,10 +169,16 @@ def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL) -> str:
                 elif f"{{{position}}}." in template:
                     need = Precedence.ATOM
                 texts.append(tree_text(argument, need))
-            root: Tree = tree
-            while isinstance(root, Apply):
-                root = root.receiver
-            text = template.format(*texts, out=root.name if isinstance(root, Leaf) else "")
+            text = template.format(*texts, out=storage)
             return text if row.precedence >= at_least or in_place else f"({text})"
         case _:
             assert_never(tree)
+
+
+def _overwritten(tree: Tree) -> str:
+    """The name whose storage a chain of in-place operations overwrites; empty if it starts with a new tensor."""
+    while isinstance(tree, Apply):
+        if not tree.in_place:
+            return ""
+        tree = tree.receiver
+    return tree.name if isinstance(tree, Leaf) else ""

@@ -33,7 +33,8 @@ ON_TENSORS: Table = {
         ("sqrt", 1), ("sign", 1), ("exp", 1), ("log", 1), ("maximum", 2), ("minimum", 2), ("where", 3),
     )},
     "clamp": Row("minimum(maximum({0}, {1}), {2})", Precedence.ATOM, (Precedence.CONDITIONAL,) * 3),
-    "and": function("both", 2),
+    "and": function("both",
+    "copied", 2),
     "or": function("either", 2),
     "not": function("negation", 1),
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
@@ -133,7 +134,7 @@ class _OnTensors:
                     if target in self.tensors and (
                         isinstance(value, Ref) or (isinstance(value, Call) and value.op == "where")
                     ):
-                        text = f"{text}.clone()"  # the tensor behind it may be stored into before this one is
+                        text = f"copied({text})"  # the tensor behind it may be stored into before this one is
                     line = f"{scope.assign(target)} = {text}"
                     if not scope.own:  # a selected side repeats statements that stand commented in the plain branch
                         lines += commented(statement, [line])
