@@ -33,8 +33,7 @@ ON_TENSORS: Table = {
         ("sqrt", 1), ("sign", 1), ("exp", 1), ("log", 1), ("maximum", 2), ("minimum", 2), ("where", 3),
     )},
     "clamp": Row("minimum(maximum({0}, {1}), {2})", Precedence.ATOM, (Precedence.CONDITIONAL,) * 3),
-    "and": function("both",
-    "copied", 2),
+    "and": function("both", 2),
     "or": function("either", 2),
     "not": function("negation", 1),
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
@@ -43,6 +42,7 @@ ON_TENSORS: Table = {
 FUNCTIONS = (
     "as_pairs",
     "both",
+    "copied",
     "either",
     "exp",
     "log",
