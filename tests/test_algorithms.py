@@ -6,8 +6,7 @@ Gradients are fixed beforehand: a reference in another order of operations then 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -16,53 +15,15 @@ from numpy.typing import NDArray
 from references.algorithms import REFERENCES, Memory
 from references.elements import ELEMENTS
 from references.rules import rules
+from references.settings import GRID, settings_of, values_of
+from references.torch_inputs import Settings
 
 import thetac
 from thetac.codegen.ir.interpret import exact, interpret
 
 Array = NDArray[np.float64]
-Settings = dict[str, float | bool | tuple[float, ...]]
 
-# What to try beside the defaults: every flag, numbers that change the path taken, several at once.
-GRID: Mapping[str, Mapping[str, Sequence[float | bool | tuple[float, ...]]]] = {
-    "Lion": {"betas": [(0.9, 0.99), (0.5, 0.0)]},
-    "Signum": {"momentum": [0.9, 0.0], "decoupled_weight_decay": [False, True]},
-    "Adan": {"no_prox": [False, True], "betas": [(0.98, 0.92, 0.99), (0.0, 0.0, 0.0)]},
-    "AdaBelief": {
-        "amsgrad": [False, True],
-        "weight_decouple": [False, True],
-        "fixed_decay": [False, True],
-        "rectify": [False, True],
-        "degenerated_to_sgd": [False, True],
-        "eps": [1e-16, 1e-3],
-    },
-    "Yogi": {"initial_accumulator_value": [1e-6, 1.0], "eps": [1e-3, 0.1]},
-    "AdEMAMix": {
-        "betas": [(0.9, 0.999, 0.9999), (0.0, 0.99, 0.999)],
-        "alpha_warmup": [0.0, 10.0],
-        "beta3_warmup": [0.0, 20.0],
-        "alpha": [2.0, 8.0],
-    },
-    "ADOPT": {"decouple": [False, True], "clip": [False, True], "clip_exponent": [0.25, 0.0], "eps": [1e-6, 0.5]},
-    "QHAdam": {"decouple_weight_decay": [False, True], "nus": [(1.0, 1.0), (0.7, 1.0), (0.8, 0.6)]},
-    "GradientDescent": {},
-    "MomentumSGD": {"mu": [0.9, 0.0]},
-    "NesterovSGD": {"mu": [0.9, 0.0]},
-    "TextbookAdagrad": {"eps": [1e-8, 0.1]},
-    "TextbookRMSprop": {"decay_rate": [0.99, 0.0]},
-    "AdamNoBiasCorrection": {"beta1": [0.9, 0.0], "beta2": [0.999, 0.5]},
-}
 STEPS = 40
-
-
-def settings_of(name: str) -> Iterator[Settings]:
-    """The defaults, then every combination of the grid, with and without weight decay and with another lr."""
-    yield {}
-    grid = dict(GRID[name]) | {"lr": [0.03]}
-    if "weight_decay" in {h.name for h in rules()[name].hyperparameters}:
-        grid["weight_decay"] = [0.0, 0.1]
-    for combination in itertools.product(*grid.values()):
-        yield dict(zip(grid, combination, strict=True))
 
 
 def problem(steps: int = STEPS, size: int = 17) -> tuple[Array, list[Array]]:
@@ -80,15 +41,6 @@ def expected(name: str, settings: Settings) -> tuple[Array, Memory]:
     x, gradients = problem()
     with np.errstate(all="ignore"):
         return REFERENCES[name](x.copy(), [gradient.copy() for gradient in gradients], **settings)
-
-
-def values_of(name: str, settings: Settings) -> dict[str, float | bool]:
-    """The settings under the names that the update text uses."""
-    values: dict[str, float | bool] = {}
-    elements = {h.name: h.value_names for h in rules()[name].hyperparameters}
-    for key, value in settings.items():
-        values |= zip(elements[key], value, strict=True) if isinstance(value, tuple) else {key: value}.items()
-    return values
 
 
 def assert_close(actual: Mapping[str, Array | float], wanted: Mapping[str, Array | float], message: str) -> None:

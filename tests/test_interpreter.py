@@ -11,7 +11,8 @@ import pytest
 import torch
 from references.elements import ELEMENTS, Array
 from references.rules import rules
-from references.torch_inputs import ELEVEN, Settings, float_settings
+from references.settings import settings_of, values_of
+from references.torch_inputs import ELEVEN
 
 from thetac.codegen.ir.interpret import FLOATS, Step, defaults, exact, interpret, to_float32
 from thetac.codegen.ir.nodes import Rule
@@ -19,12 +20,31 @@ from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.passes import features
 from thetac.codegen.pipeline import Source, front_end
 
-NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -3.0, 2.5, math.inf, -math.inf, math.nan, 5e-324, 1.7e308, -1e-310, 1e5)
+NUMBERS = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -0.5,
+    2.0,
+    -3.0,
+    2.5,
+    math.inf,
+    -math.inf,
+    math.nan,
+    5e-324,
+    1.7e308,
+    -1e-310,
+    1e5,
+)
 
 
 def rule(text: str) -> Rule:
     """A rule from the part of a spec that matters to a test."""
-    (written,) = front_end([Source("test.yaml", f"optimizer: Test\nsummary: A test.\n{text}")])
+    hyperparameters = "" if "hyperparameters" in text else "hyperparameters: {scale: {default: 1}}\n"
+    use = "" if "hyperparameters" in text else "\n  param = scale * param"
+    (written,) = front_end([Source("test.yaml", f"optimizer: Test\nsummary: A test.\n{hyperparameters}{text}{use}")])
     return features.apply(written)
 
 
@@ -83,7 +103,9 @@ def test_a_stored_scalar_is_rounded_to_float32() -> None:
 
 
 def test_a_counter_is_one_in_the_first_update() -> None:
-    spec = rule("hyperparameters: {lr: {default: 1.0}}\nstate: {step: counter}\nupdate: param = param - lr * step * grad")
+    spec = rule(
+        "hyperparameters: {lr: {default: 1.0}}\nstate: {step: counter}\nupdate: param = param - lr * step * grad"
+    )
     assert run(spec, 0.0, [1.0, 1.0, 1.0]) == Step(-6.0, {"step": 3.0})
 
 
@@ -162,15 +184,6 @@ def test_more_digits_than_float64_are_kept() -> None:
     assert (step.param != as_double.param).any()
 
 
-def values_of(name: str, settings: Settings) -> dict[str, float | bool]:
-    values: dict[str, float | bool] = {}
-    elements = {h.name: h.value_names for h in rules()[name].hyperparameters}
-    for key, value in settings.items():
-        assert not isinstance(value, torch.Tensor)
-        values |= zip(elements[key], value, strict=True) if isinstance(value, tuple) else {key: value}.items()
-    return values
-
-
 @pytest.mark.parametrize("name", ELEVEN)
 def test_agrees_with_torch_in_float64(name: str) -> None:
     """400 steps, then step counts 69 and 345 put in by hand, with every flag; scalar states in float64 too."""
@@ -178,7 +191,7 @@ def test_agrees_with_torch_in_float64(name: str) -> None:
     default_dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        for settings in float_settings(name):
+        for settings in settings_of(name):
             generator = np.random.default_rng(5)
             start = generator.standard_normal(50)
             parameter = torch.from_numpy(start.copy())
@@ -219,7 +232,9 @@ def test_scalar_states_round_as_torch_rounds_them(name: str) -> None:
         x, state = step.param, step.state
     key = {"NAdam": "mu_product", "ASGD": "eta"}[name]
     assert np.float32(state[key]) == state[key]
-    assert float(state[key]) == pytest.approx(optimizer.state[parameter][key].item(), rel=1e-6 if name == "NAdam" else 0)
+    assert float(state[key]) == pytest.approx(
+        optimizer.state[parameter][key].item(), rel=1e-6 if name == "NAdam" else 0
+    )
 
 
 def test_defaults_leave_out_what_has_none() -> None:

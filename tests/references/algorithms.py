@@ -277,7 +277,13 @@ def textbook_rmsprop(
 
 
 def adam_no_bias_correction(
-    x: Array, gradients: Sequence[Array], *, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    x: Array,
+    gradients: Sequence[Array],
+    *,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
 ) -> Result:
     """Kingma and Ba 2015, Algorithm 1 with m and v in place of their corrected forms."""
     m, v = np.zeros_like(x), np.zeros_like(x)

@@ -63,5 +63,3 @@ def tensor_settings(name: str) -> list[Settings]:
     if name == "SGD":
         given += [{"lr": torch.tensor(0.01), "momentum": 0.9, "nesterov": True, "weight_decay": torch.tensor(0.1)}]
     return given
-
-

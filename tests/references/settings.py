@@ -1,0 +1,64 @@
+"""What to try with each optimizer beside its defaults."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+from references.rules import rules
+from references.torch_inputs import ELEVEN, Settings, Value, float_settings
+
+# For those that torch does not have: every flag, numbers that change the path taken, several at once.
+GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
+    "Lion": {"betas": [(0.9, 0.99), (0.5, 0.0)]},
+    "Signum": {"momentum": [0.9, 0.0], "decoupled_weight_decay": [False, True]},
+    "Adan": {"no_prox": [False, True], "betas": [(0.98, 0.92, 0.99), (0.0, 0.0, 0.0)]},
+    "AdaBelief": {
+        "amsgrad": [False, True],
+        "weight_decouple": [False, True],
+        "fixed_decay": [False, True],
+        "rectify": [False, True],
+        "degenerated_to_sgd": [False, True],
+        "eps": [1e-16, 1e-3],
+    },
+    "Yogi": {"initial_accumulator_value": [1e-6, 1.0], "eps": [1e-3, 0.1]},
+    "AdEMAMix": {
+        "betas": [(0.9, 0.999, 0.9999), (0.0, 0.99, 0.999)],
+        "alpha_warmup": [0.0, 10.0],
+        "beta3_warmup": [0.0, 20.0],
+        "alpha": [2.0, 8.0],
+    },
+    "ADOPT": {"decouple": [False, True], "clip": [False, True], "clip_exponent": [0.25, 0.0], "eps": [1e-6, 0.5]},
+    "QHAdam": {"decouple_weight_decay": [False, True], "nus": [(1.0, 1.0), (0.7, 1.0), (0.8, 0.6)]},
+    "GradientDescent": {},
+    "MomentumSGD": {"mu": [0.9, 0.0]},
+    "NesterovSGD": {"mu": [0.9, 0.0]},
+    "TextbookAdagrad": {"eps": [1e-8, 0.1]},
+    "TextbookRMSprop": {"decay_rate": [0.99, 0.0]},
+    "AdamNoBiasCorrection": {"beta1": [0.9, 0.0], "beta2": [0.999, 0.5]},
+}
+
+
+def settings_of(name: str) -> Iterator[Settings]:
+    """The defaults, then every combination of the grid, with and without weight decay and with another lr."""
+    if name in ELEVEN:
+        yield from float_settings(name)
+        return
+    yield {}
+    grid: dict[str, Sequence[Value]] = dict(GRID.get(name, {})) | {"lr": [0.03]}
+    if "weight_decay" in {h.name for h in rules()[name].hyperparameters}:
+        grid["weight_decay"] = [0.0, 0.1]
+    for combination in itertools.product(*grid.values()):
+        yield dict(zip(grid, combination, strict=True))
+
+
+def values_of(name: str, settings: Settings) -> dict[str, float | bool]:
+    """The settings under the names that the update text uses."""
+    values: dict[str, float | bool] = {}
+    elements = {h.name: h.value_names for h in rules()[name].hyperparameters}
+    for key, value in settings.items():
+        if isinstance(value, tuple):
+            values |= zip(elements[key], value, strict=True)
+        else:
+            values[key] = value if isinstance(value, bool) else float(value)
+    return values
