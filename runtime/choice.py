@@ -67,7 +67,20 @@ def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member
         for index in _sharing_members(members):
             if choices[index].implementation in batched:
                 choices[index] = Choice(Implementation.FOR_LOOP, reason)
+    for member, choice in zip(members, choices, strict=True):
+        if choice.implementation not in FUSED:
+            _check_dtypes(schema, member)
     return choices
+
+
+def _check_dtypes(schema: Schema, member: Member) -> None:
+    """torch's operations do not mix dtypes everywhere, and would find out after the first writes."""
+    for declared, state in zip(schema.states, member.states, strict=True):
+        if declared.kind == "tensor" and state is not None and state.dtype is not member.param.dtype:
+            raise RuntimeError(
+                f"`{declared.name}` of a parameter of group {member.group} is {state.dtype}, its parameter "
+                f"{member.param.dtype}; only fused implementations take both"
+            )
 
 
 def choose(schema: Schema, group: Group, param: Tensor) -> Choice:

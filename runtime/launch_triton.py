@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 
+ALIGNMENT = 16  # bytes; Triton compiles another kernel for a table that starts elsewhere
+
+
 class Grid(Protocol):
     def __call__(self, tensors: Tensor, chunks: Tensor, rows: Tensor, **constants: object) -> object: ...
 
@@ -109,7 +112,8 @@ class _Staging:
 
     def move(self, stream: torch.cuda.Stream, tensors: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The tables on the device, ready for kernels on this stream."""
-        split, size = tensors.nbytes, tensors.nbytes + rows.nbytes
+        begin_of_rows = -(-tensors.nbytes // ALIGNMENT) * ALIGNMENT
+        size = begin_of_rows + rows.nbytes
         if self._on_device.numel() < size:
             self._grow(2 * size)
         if self._stream is not None and stream != self._stream:
@@ -118,15 +122,15 @@ class _Staging:
         self._turn = 1 - self._turn
         pinned = self._pinned[self._turn]
         self._copied[self._turn].synchronize()
-        pinned[:split].copy_(tensors.view(-1).view(torch.uint8))
-        pinned[split:size].copy_(rows.view(-1).view(torch.uint8))
+        pinned[: tensors.nbytes].copy_(tensors.view(-1).view(torch.uint8))
+        pinned[begin_of_rows:size].copy_(rows.view(-1).view(torch.uint8))
         self._on_device[:size].copy_(pinned[:size], non_blocking=True)
         self._on_device.record_stream(stream)
         self._copied[self._turn].record(stream)
         on_device = self._on_device
         return (
-            on_device[:split].view(torch.int64).view(tensors.shape),
-            on_device[split:size].view(rows.dtype).view(rows.shape),
+            on_device[: tensors.nbytes].view(torch.int64).view(tensors.shape),
+            on_device[begin_of_rows:size].view(rows.dtype).view(rows.shape),
         )
 
     def mark_read(self, stream: torch.cuda.Stream) -> None:

@@ -53,7 +53,6 @@ class Bucket:
         self, schema: Schema, members: list[Member], specialisations: Mapping[str, bool], make: MakeLauncher
     ) -> None:
         first = members[0]
-        self.members = members
         self.device = first.param.device
         self.is_complex = first.param.is_complex()
         dtypes = {
