@@ -5,6 +5,7 @@ In: a Rule as written and the same after features, with its specialisations. Out
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 import jinja2
@@ -64,11 +65,11 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         keyword_only=[_argument(name, by_name) for name in (*rule.keyword_only, *ours)],
         group=[(name, _fixed_value(by_name.get(name), name)) for name in (*by_name, *OPTIONS)],
         hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
-        flags=tuple(flag.name for flag in rule.flags),
+        flags=_names(flag.name for flag in rule.flags),
         states=[_state(state, lowered, group) for state in lowered.states],
         requirements=[(group.text(r.condition), literal(r.message)) for r in rule.requirements],
         specialisations=[(s.name, group.text(s.condition)) for s in fused.specialisations],
-        options=tuple(option for option in OPTIONS if option not in ours),
+        options=_names(option for option in OPTIONS if option not in ours),
         sparse=rule.sparse_mode.value,
         sparse_error=literal(rule.sparse_error),
         decays_gradient=group.text(_decays_gradient(rule)),
@@ -77,6 +78,12 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         needs_torch=any("torch." in group.text(r.condition) for r in rule.requirements),
         needs_tensor=any(h.tensor for h in rule.hyperparameters),
     )
+
+
+def _names(names: Iterable[str]) -> str:
+    """A tuple of names."""
+    quoted = [literal(name) for name in names]
+    return f"({', '.join(quoted)}{',' if len(quoted) == 1 else ''})"
 
 
 class _GroupAccess:
@@ -126,12 +133,16 @@ def _fixed_value(value: Hyperparameter | Flag | None, name: str) -> str:
             return name
 
 
-def _hyperparameter(h: Hyperparameter) -> str:
-    intervals = ", ".join(_interval(interval) for interval in h.ranges)
-    return (
-        f'Hyperparameter("{h.name}", elements=({", ".join(literal(n) for n in h.value_names)},), '
-        f"intervals=({intervals},), is_tuple={bool(h.elements)}, tensor={h.tensor}, error={literal(_error(h))})"
-    )
+def _hyperparameter(h: Hyperparameter) -> list[str]:
+    """The arguments of a `Hyperparameter`, one per line."""
+    return [
+        f'"{h.name}"',
+        f"elements=({', '.join(literal(name) for name in h.value_names)},)",
+        f"intervals=({', '.join(_interval(interval) for interval in h.ranges)},)",
+        f"is_tuple={bool(h.elements)}",
+        f"tensor={h.tensor}",
+        f"error={literal(_error(h))}",
+    ]
 
 
 def _error(h: Hyperparameter) -> str:
@@ -150,16 +161,19 @@ def _interval(interval: Range | None) -> str:
     return f"Interval({number(interval.low)}, {number(interval.high)}, {interval.low_closed}, {interval.high_closed})"
 
 
-def _state(state: State, lowered: Rule, group: _GroupAccess) -> str:
+def _state(state: State, lowered: Rule, group: _GroupAccess) -> list[str]:
+    """The arguments of a `State`, one per line."""
     zero = isinstance(state.init, Const) and state.init.value == 0
-    init = "None" if zero else f"lambda group: {group.text(state.init)}"
-    when = "None" if state.when is None else f"lambda group: {group.text(state.when)}"
-    first = f', first="first_{state.name}"' if state.name in asks_first(lowered) else ""
     kind = {StateKind.COUNTER: "counter", StateKind.SCALAR: "scalar", StateKind.TENSOR: "tensor"}[state.kind]
-    return (
-        f'State("{state.name}", argument="{list_names(lowered)[state.name]}", kind="{kind}", init={init}, when={when}, '
-        f"on_param_device={state.on_param_device}{first})"
-    )
+    arguments = [
+        f'"{state.name}"',
+        f'argument="{list_names(lowered)[state.name]}"',
+        f'kind="{kind}"',
+        "init=None" if zero else f"init=lambda group: {group.text(state.init)}",
+        "when=None" if state.when is None else f"when=lambda group: {group.text(state.when)}",
+        f"on_param_device={state.on_param_device}",
+    ]
+    return [*arguments, f'first="first_{state.name}"'] if state.name in asks_first(lowered) else arguments
 
 
 def _decays_gradient(rule: Rule) -> Expr:

@@ -1,0 +1,6 @@
+# Generated from adabelief.yaml by thetac; do not edit.
+"""AdaBelief and its implementations."""
+
+from .optimizer import AdaBelief
+
+__all__ = ["AdaBelief"]

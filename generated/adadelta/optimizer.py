@@ -1,0 +1,124 @@
+# Generated from adadelta.yaml by thetac; do not edit.
+"""Adadelta: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class Adadelta(Optimizer):
+    """A step scaled by the ratio of running means of squared updates and squared gradients.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="Adadelta",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "rho",
+                elements=("rho",),
+                intervals=(Interval(0.0, 1.0, True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid rho value: {value}",
+            ),
+            Hyperparameter(
+                "eps",
+                elements=("eps",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid epsilon value: {value}",
+            ),
+            Hyperparameter(
+                "weight_decay",
+                elements=("weight_decay",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid weight_decay value: {value}",
+            ),
+        ),
+        flags=(),
+        states=(
+            State(
+                "step",
+                argument="steps",
+                kind="counter",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+            State(
+                "square_avg",
+                argument="square_avgs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+            State(
+                "acc_delta",
+                argument="acc_deltas",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+        ),
+        requirements=(
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
+        ),
+        options=("maximize", "foreach", "capturable", "differentiable"),
+        sparse="unsupported",
+        sparse_error="Adadelta does not support sparse gradients",
+        decays_gradient=lambda group: group["weight_decay"] != 0,
+        state_at_construction=False,
+        foreach_temporaries=3,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-06,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        capturable: bool = False,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "rho": rho,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

@@ -1,0 +1,6 @@
+# Generated from adagrad.yaml by thetac; do not edit.
+"""Adagrad and its implementations."""
+
+from .optimizer import Adagrad
+
+__all__ = ["Adagrad"]

@@ -1,0 +1,43 @@
+# Generated from adagrad.yaml by thetac; do not edit.
+"""Adagrad for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs, increment
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    steps: Sequence[Tensor],
+    sums: Sequence[Tensor],
+    lr: float,
+    lr_decay: float,
+    weight_decay: float,
+    initial_accumulator_value: float,
+    eps: float,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    increment(steps)
+    step = steps[0].item()
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if weight_decay != 0:
+        # grad = grad + weight_decay * param  (weight decay)
+        grads = torch._foreach_add(grads, params, alpha=weight_decay)
+    if torch.is_complex(params[0]):
+        params, grads, sums = as_lists_of_pairs(params, grads, sums)
+    # sum = sum + grad * grad
+    torch._foreach_addcmul_(sums, grads, grads, value=1)
+    # param = param - lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)
+    roots = torch._foreach_sqrt(sums)
+    torch._foreach_add_(roots, eps)
+    torch._foreach_addcdiv_(params, grads, roots, value=-lr / (1 + (step - 1) * lr_decay))

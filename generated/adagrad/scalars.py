@@ -1,0 +1,54 @@
+# Generated from adagrad.yaml by thetac; do not edit.
+"""Adagrad: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "weight_decay",
+    "grad_factor",  # lr / (1 + (step - 1) * lr_decay)
+    "eps",
+)
+
+
+def scalars(
+    *,
+    step: float,
+    lr: float,
+    lr_decay: float,
+    weight_decay: float,
+    initial_accumulator_value: float,
+    eps: float,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    grad_factor = lr / (1 + (step - 1) * lr_decay)
+    row = (
+        weight_decay,
+        grad_factor,
+        eps,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    step: Scalar,
+    lr: Scalar,
+    lr_decay: Scalar,
+    weight_decay: Scalar,
+    initial_accumulator_value: Scalar,
+    eps: Scalar,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    grad_factor = lr / (1 + (step - 1) * lr_decay)
+    row = (
+        weight_decay,
+        grad_factor,
+        eps,
+    )
+    return row, ()

@@ -1,0 +1,115 @@
+# Generated from adagrad.yaml by thetac; do not edit.
+"""Adagrad on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
+
+docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
+"""
+
+import triton
+import triton.language as tl
+
+from thetac.runtime import triton_ops as ops
+
+STREAMS = ("param", "grad", "sum")
+CHUNK = 8192  # elements per program
+LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation rounds on its own
+
+
+@triton.jit
+def update_elements(
+    param_ptr,
+    grad_ptr,
+    sum_ptr,
+    offsets,
+    mask,
+    weight_decay,
+    grad_factor,
+    eps,
+    math: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+):
+    """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.load(param_ptr + offsets, mask=mask).to(math)
+    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
+    sum = tl.load(sum_ptr + offsets, mask=mask).to(math)
+
+    if maximize:
+        # grad = -grad  (maximize)
+        grad = ops.negative(grad)
+    if weight_decay_nonzero:
+        # weight decay
+        grad = grad + weight_decay * param
+    sum = sum + grad * grad
+    # param = param - lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)
+    param = param - ops.divide(grad_factor * grad, ops.sqrt(sum) + eps)
+
+    tl.store(param_ptr + offsets, param, mask=mask)
+    tl.store(sum_ptr + offsets, sum, mask=mask)
+
+
+@triton.jit
+def kernel(
+    tensors,
+    chunks,
+    rows,
+    param_dtype: tl.constexpr,
+    grad_dtype: tl.constexpr,
+    sum_dtype: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+    chunk_size: tl.constexpr = CHUNK,
+    threads: tl.constexpr = 128,
+):
+    """One step of one chunk of one tensor."""
+    math: tl.constexpr = rows.dtype.element_ty
+    block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    chunk = chunks + 2 * tl.program_id(0)
+    tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
+    start = chunk_size * tl.load(chunk + 1).to(tl.int64)
+    elements = tl.load(tensor) - start  # from here to the end of the tensor
+    aligned = tl.load(tensor + 2) != 0
+    row = rows + 3 * tl.load(tensor + 1)
+    weight_decay = tl.load(row + 0)
+    grad_factor = tl.load(row + 1)
+    eps = tl.load(row + 2)
+    param_address = tl.load(tensor + 3)
+    grad_address = tl.load(tensor + 4)
+    sum_address = tl.load(tensor + 5)
+
+    if aligned & (elements >= chunk_size):
+        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
+        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
+        sum_ptr = ops.aligned_pointer(sum_address, sum_dtype, start)
+        for first in range(0, chunk_size, block):
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                sum_ptr,
+                first + tl.arange(0, block),
+                None,
+                weight_decay,
+                grad_factor,
+                eps,
+                math,
+                maximize,
+                weight_decay_nonzero,
+            )
+    else:
+        param_ptr = ops.pointer(param_address, param_dtype, start)
+        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
+        sum_ptr = ops.pointer(sum_address, sum_dtype, start)
+        for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
+            offsets = first + tl.arange(0, block)
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                sum_ptr,
+                offsets,
+                offsets < elements,
+                weight_decay,
+                grad_factor,
+                eps,
+                math,
+                maximize,
+                weight_decay_nonzero,
+            )

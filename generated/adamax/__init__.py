@@ -1,0 +1,6 @@
+# Generated from adamax.yaml by thetac; do not edit.
+"""Adamax and its implementations."""
+
+from .optimizer import Adamax
+
+__all__ = ["Adamax"]

@@ -1,0 +1,47 @@
+# Generated from adamax.yaml by thetac; do not edit.
+"""Adamax for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    steps: Sequence[Tensor],
+    exp_avgs: Sequence[Tensor],
+    exp_infs: Sequence[Tensor],
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    increment(steps)
+    step = steps[0].item()
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if weight_decay != 0:
+        # grad = grad + weight_decay * param  (weight decay)
+        grads = torch._foreach_add(grads, params, alpha=weight_decay)
+    if torch.is_complex(params[0]):
+        params, grads, exp_avgs, exp_infs = as_lists_of_pairs(params, grads, exp_avgs, exp_infs)
+    # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+    torch._foreach_lerp_(exp_avgs, grads, 1 - beta1)
+    # exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  (decaying infinity norm)
+    scale_(exp_infs, beta2)
+    magnitudes = torch._foreach_abs(grads)
+    torch._foreach_add_(magnitudes, eps)
+    torch._foreach_maximum_(exp_infs, magnitudes)
+    # param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
+    torch._foreach_addcdiv_(params, exp_avgs, exp_infs, value=-lr / (1 - beta1 ** step))

@@ -1,0 +1,124 @@
+# Generated from adamax.yaml by thetac; do not edit.
+"""Adamax: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class Adamax(Optimizer):
+    """Adam with the infinity norm in place of the second moment.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="Adamax",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "betas",
+                elements=("beta1", "beta2",),
+                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False),),
+                is_tuple=True,
+                tensor=False,
+                error="Invalid beta parameter at index {index}: {value}",
+            ),
+            Hyperparameter(
+                "eps",
+                elements=("eps",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid epsilon value: {value}",
+            ),
+            Hyperparameter(
+                "weight_decay",
+                elements=("weight_decay",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid weight_decay value: {value}",
+            ),
+        ),
+        flags=(),
+        states=(
+            State(
+                "step",
+                argument="steps",
+                kind="counter",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+            State(
+                "exp_avg",
+                argument="exp_avgs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+            State(
+                "exp_inf",
+                argument="exp_infs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+        ),
+        requirements=(
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
+        ),
+        options=("maximize", "foreach", "capturable", "differentiable"),
+        sparse="unsupported",
+        sparse_error="Adamax does not support sparse gradients",
+        decays_gradient=lambda group: group["weight_decay"] != 0,
+        state_at_construction=False,
+        foreach_temporaries=2,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.002,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-08,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

@@ -1,0 +1,62 @@
+# Generated from adamax.yaml by thetac; do not edit.
+"""Adamax: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "weight_decay",
+    "one_minus_beta1",  # 1 - beta1
+    "beta2",
+    "eps",
+    "lr_over_one_minus_beta1_pow_step",  # lr / (1 - beta1 ** step)
+)
+
+
+def scalars(
+    *,
+    step: float,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_beta1 = 1 - beta1
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    row = (
+        weight_decay,
+        one_minus_beta1,
+        beta2,
+        eps,
+        lr_over_one_minus_beta1_pow_step,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    step: Scalar,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_beta1 = 1 - beta1
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    row = (
+        weight_decay,
+        one_minus_beta1,
+        beta2,
+        eps,
+        lr_over_one_minus_beta1_pow_step,
+    )
+    return row, ()

@@ -1,0 +1,6 @@
+# Generated from adam_no_bias_correction.yaml by thetac; do not edit.
+"""AdamNoBiasCorrection and its implementations."""
+
+from .optimizer import AdamNoBiasCorrection
+
+__all__ = ["AdamNoBiasCorrection"]

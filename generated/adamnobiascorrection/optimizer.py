@@ -1,0 +1,115 @@
+# Generated from adam_no_bias_correction.yaml by thetac; do not edit.
+"""AdamNoBiasCorrection: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class AdamNoBiasCorrection(Optimizer):
+    """Adam whose moments start from zero and are not corrected for it.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="AdamNoBiasCorrection",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "beta1",
+                elements=("beta1",),
+                intervals=(Interval(0.0, 1.0, True, False),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid beta1 value: {value}",
+            ),
+            Hyperparameter(
+                "beta2",
+                elements=("beta2",),
+                intervals=(Interval(0.0, 1.0, True, False),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid beta2 value: {value}",
+            ),
+            Hyperparameter(
+                "eps",
+                elements=("eps",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid epsilon value: {value}",
+            ),
+        ),
+        flags=(),
+        states=(
+            State(
+                "m",
+                argument="ms",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+            State(
+                "v",
+                argument="vs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+        ),
+        requirements=(
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+        ),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        sparse="unsupported",
+        sparse_error="AdamNoBiasCorrection does not support sparse gradients",
+        decays_gradient=lambda group: False,
+        state_at_construction=False,
+        foreach_temporaries=3,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "beta1": beta1,
+                "beta2": beta2,
+                "eps": eps,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

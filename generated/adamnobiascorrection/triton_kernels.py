@@ -1,0 +1,132 @@
+# Generated from adam_no_bias_correction.yaml by thetac; do not edit.
+"""AdamNoBiasCorrection on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
+
+docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
+"""
+
+import triton
+import triton.language as tl
+
+from thetac.runtime import triton_ops as ops
+
+STREAMS = ("param", "grad", "m", "v")
+CHUNK = 8192  # elements per program
+LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation rounds on its own
+
+
+@triton.jit
+def update_elements(
+    param_ptr,
+    grad_ptr,
+    m_ptr,
+    v_ptr,
+    offsets,
+    mask,
+    beta1,
+    one_minus_beta1,
+    beta2,
+    one_minus_beta2,
+    lr,
+    eps,
+    math: tl.constexpr,
+    maximize: tl.constexpr,
+):
+    """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.load(param_ptr + offsets, mask=mask).to(math)
+    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
+    m = tl.load(m_ptr + offsets, mask=mask).to(math)
+    v = tl.load(v_ptr + offsets, mask=mask).to(math)
+
+    if maximize:
+        # grad = -grad  (maximize)
+        grad = ops.negative(grad)
+    # m = beta1 * m + (1 - beta1) * grad
+    m = beta1 * m + one_minus_beta1 * grad
+    # v = beta2 * v + (1 - beta2) * (grad * grad)
+    v = beta2 * v + one_minus_beta2 * (grad * grad)
+    # param = param - lr * m / (sqrt(v) + eps)
+    param = param - ops.divide(lr * m, ops.sqrt(v) + eps)
+
+    tl.store(param_ptr + offsets, param, mask=mask)
+    tl.store(m_ptr + offsets, m, mask=mask)
+    tl.store(v_ptr + offsets, v, mask=mask)
+
+
+@triton.jit
+def kernel(
+    tensors,
+    chunks,
+    rows,
+    param_dtype: tl.constexpr,
+    grad_dtype: tl.constexpr,
+    m_dtype: tl.constexpr,
+    v_dtype: tl.constexpr,
+    maximize: tl.constexpr,
+    chunk_size: tl.constexpr = CHUNK,
+    threads: tl.constexpr = 128,
+):
+    """One step of one chunk of one tensor."""
+    math: tl.constexpr = rows.dtype.element_ty
+    block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    chunk = chunks + 2 * tl.program_id(0)
+    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    start = chunk_size * tl.load(chunk + 1).to(tl.int64)
+    elements = tl.load(tensor) - start  # from here to the end of the tensor
+    aligned = tl.load(tensor + 2) != 0
+    row = rows + 6 * tl.load(tensor + 1)
+    beta1 = tl.load(row + 0)
+    one_minus_beta1 = tl.load(row + 1)
+    beta2 = tl.load(row + 2)
+    one_minus_beta2 = tl.load(row + 3)
+    lr = tl.load(row + 4)
+    eps = tl.load(row + 5)
+    param_address = tl.load(tensor + 3)
+    grad_address = tl.load(tensor + 4)
+    m_address = tl.load(tensor + 5)
+    v_address = tl.load(tensor + 6)
+
+    if aligned & (elements >= chunk_size):
+        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
+        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
+        m_ptr = ops.aligned_pointer(m_address, m_dtype, start)
+        v_ptr = ops.aligned_pointer(v_address, v_dtype, start)
+        for first in range(0, chunk_size, block):
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                m_ptr,
+                v_ptr,
+                first + tl.arange(0, block),
+                None,
+                beta1,
+                one_minus_beta1,
+                beta2,
+                one_minus_beta2,
+                lr,
+                eps,
+                math,
+                maximize,
+            )
+    else:
+        param_ptr = ops.pointer(param_address, param_dtype, start)
+        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
+        m_ptr = ops.pointer(m_address, m_dtype, start)
+        v_ptr = ops.pointer(v_address, v_dtype, start)
+        for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
+            offsets = first + tl.arange(0, block)
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                m_ptr,
+                v_ptr,
+                offsets,
+                offsets < elements,
+                beta1,
+                one_minus_beta1,
+                beta2,
+                one_minus_beta2,
+                lr,
+                eps,
+                math,
+                maximize,
+            )

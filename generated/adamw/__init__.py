@@ -1,0 +1,6 @@
+# Generated from adamw.yaml by thetac; do not edit.
+"""AdamW and its implementations."""
+
+from .optimizer import AdamW
+
+__all__ = ["AdamW"]

@@ -1,0 +1,6 @@
+# Generated from ademamix.yaml by thetac; do not edit.
+"""AdEMAMix and its implementations."""
+
+from .optimizer import AdEMAMix
+
+__all__ = ["AdEMAMix"]

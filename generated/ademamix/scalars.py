@@ -1,0 +1,126 @@
+# Generated from ademamix.yaml by thetac; do not edit.
+"""AdEMAMix: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime import scalar_math, tensors
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
+    "beta1",
+    "one_minus_beta1",  # 1 - beta1
+    "slow_decay",
+    "one_minus_slow_decay",  # 1 - slow_decay
+    "beta2",
+    "one_minus_beta2",  # 1 - beta2
+    "sqrt_one_minus_beta2_pow_step",  # sqrt(1 - beta2 ** step)
+    "eps",
+    "one_minus_beta1_pow_step",  # 1 - beta1 ** step
+    "slow_weight",
+    "lr",
+)
+
+
+def scalars(
+    *,
+    step: float,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    beta3: float,
+    alpha: float,
+    beta3_warmup: float,
+    alpha_warmup: float,
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_lr_times_weight_decay = 0.0
+    if weight_decay != 0:
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    slow_weight = alpha
+    if step < alpha_warmup:
+        slow_weight = scalar_math.divide(step, alpha_warmup) * alpha
+    slow_decay = beta3
+    if step < beta3_warmup:
+        half_life_begin = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta1 + 1e-08)) - 1
+        half_life_end = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta3 + 1e-08)) - 1
+        half_life = (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin + scalar_math.divide(step, beta3_warmup) * half_life_end
+        slow_decay = scalar_math.power(0.5, scalar_math.divide(1, half_life + 1))
+    one_minus_beta1 = 0.0
+    if beta1 != 0:
+        one_minus_beta1 = 1 - beta1
+    one_minus_slow_decay = 1 - slow_decay
+    one_minus_beta2 = 1 - beta2
+    sqrt_one_minus_beta2_pow_step = (1 - beta2 ** step) ** 0.5
+    one_minus_beta1_pow_step = 1 - beta1 ** step
+    row = (
+        one_minus_lr_times_weight_decay,
+        beta1,
+        one_minus_beta1,
+        slow_decay,
+        one_minus_slow_decay,
+        beta2,
+        one_minus_beta2,
+        sqrt_one_minus_beta2_pow_step,
+        eps,
+        one_minus_beta1_pow_step,
+        slow_weight,
+        lr,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    step: Scalar,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    beta3: Scalar,
+    alpha: Scalar,
+    beta3_warmup: Scalar,
+    alpha_warmup: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_lr_times_weight_decay = 0.0
+    if weight_decay != 0:
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    slow_weight = alpha
+    step_below_alpha_warmup = step < alpha_warmup
+    slow_weight = tensors.where(step_below_alpha_warmup, tensors.divide(step, alpha_warmup) * alpha, slow_weight)
+    slow_decay = beta3
+    step_below_beta3_warmup = step < beta3_warmup
+    half_life_begin = tensors.where(step_below_beta3_warmup, tensors.divide(tensors.log(0.5), tensors.log(beta1 + 1e-08)) - 1, 0.0)
+    half_life_end = tensors.where(step_below_beta3_warmup, tensors.divide(tensors.log(0.5), tensors.log(beta3 + 1e-08)) - 1, 0.0)
+    half_life = tensors.where(step_below_beta3_warmup, (1 - tensors.divide(step, beta3_warmup)) * half_life_begin + tensors.divide(step, beta3_warmup) * half_life_end, 0.0)
+    slow_decay = tensors.where(step_below_beta3_warmup, tensors.power(0.5, tensors.divide(1, half_life + 1)), slow_decay)
+    one_minus_beta1 = 0.0
+    if beta1 != 0:
+        one_minus_beta1 = 1 - beta1
+    one_minus_slow_decay = 1 - slow_decay
+    one_minus_beta2 = 1 - beta2
+    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2 ** step)
+    one_minus_beta1_pow_step = 1 - beta1 ** step
+    row = (
+        one_minus_lr_times_weight_decay,
+        beta1,
+        one_minus_beta1,
+        slow_decay,
+        one_minus_slow_decay,
+        beta2,
+        one_minus_beta2,
+        sqrt_one_minus_beta2_pow_step,
+        eps,
+        one_minus_beta1_pow_step,
+        slow_weight,
+        lr,
+    )
+    return row, ()

@@ -1,0 +1,187 @@
+# Generated from ademamix.yaml by thetac; do not edit.
+"""AdEMAMix on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
+
+docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
+"""
+
+import triton
+import triton.language as tl
+
+from thetac.runtime import triton_ops as ops
+
+STREAMS = ("param", "grad", "exp_avg_fast", "exp_avg_slow", "exp_avg_sq")
+CHUNK = 8192  # elements per program
+LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation rounds on its own
+
+
+@triton.jit
+def update_elements(
+    param_ptr,
+    grad_ptr,
+    exp_avg_fast_ptr,
+    exp_avg_slow_ptr,
+    exp_avg_sq_ptr,
+    offsets,
+    mask,
+    one_minus_lr_times_weight_decay,
+    beta1,
+    one_minus_beta1,
+    slow_decay,
+    one_minus_slow_decay,
+    beta2,
+    one_minus_beta2,
+    sqrt_one_minus_beta2_pow_step,
+    eps,
+    one_minus_beta1_pow_step,
+    slow_weight,
+    lr,
+    math: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+    beta1_nonzero: tl.constexpr,
+):
+    """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.load(param_ptr + offsets, mask=mask).to(math)
+    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
+    if beta1_nonzero:
+        exp_avg_fast = tl.load(exp_avg_fast_ptr + offsets, mask=mask).to(math)
+    exp_avg_slow = tl.load(exp_avg_slow_ptr + offsets, mask=mask).to(math)
+    exp_avg_sq = tl.load(exp_avg_sq_ptr + offsets, mask=mask).to(math)
+
+    if maximize:
+        # grad = -grad  (maximize)
+        grad = ops.negative(grad)
+    if weight_decay_nonzero:
+        # param = param * (1 - lr * weight_decay)  (weight decay)
+        param = param * one_minus_lr_times_weight_decay
+    fast = grad
+    if beta1_nonzero:
+        # exp_avg_fast = beta1 * exp_avg_fast + (1 - beta1) * grad
+        exp_avg_fast = beta1 * exp_avg_fast + one_minus_beta1 * grad
+        fast = exp_avg_fast
+    # exp_avg_slow = slow_decay * exp_avg_slow + (1 - slow_decay) * grad
+    exp_avg_slow = slow_decay * exp_avg_slow + one_minus_slow_decay * grad
+    # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
+    exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
+    # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
+    denom = ops.divide(ops.sqrt(exp_avg_sq), sqrt_one_minus_beta2_pow_step) + eps
+    # mix = fast / (1 - beta1 ** step) + slow_weight * exp_avg_slow
+    mix = ops.divide(fast, one_minus_beta1_pow_step) + slow_weight * exp_avg_slow
+    # param = param - lr * mix / denom
+    param = param - ops.divide(lr * mix, denom)
+
+    tl.store(param_ptr + offsets, param, mask=mask)
+    if beta1_nonzero:
+        tl.store(exp_avg_fast_ptr + offsets, exp_avg_fast, mask=mask)
+    tl.store(exp_avg_slow_ptr + offsets, exp_avg_slow, mask=mask)
+    tl.store(exp_avg_sq_ptr + offsets, exp_avg_sq, mask=mask)
+
+
+@triton.jit
+def kernel(
+    tensors,
+    chunks,
+    rows,
+    param_dtype: tl.constexpr,
+    grad_dtype: tl.constexpr,
+    exp_avg_fast_dtype: tl.constexpr,
+    exp_avg_slow_dtype: tl.constexpr,
+    exp_avg_sq_dtype: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+    beta1_nonzero: tl.constexpr,
+    chunk_size: tl.constexpr = CHUNK,
+    threads: tl.constexpr = 128,
+):
+    """One step of one chunk of one tensor."""
+    math: tl.constexpr = rows.dtype.element_ty
+    block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    chunk = chunks + 2 * tl.program_id(0)
+    tensor = tensors + 8 * tl.load(chunk).to(tl.int64)
+    start = chunk_size * tl.load(chunk + 1).to(tl.int64)
+    elements = tl.load(tensor) - start  # from here to the end of the tensor
+    aligned = tl.load(tensor + 2) != 0
+    row = rows + 12 * tl.load(tensor + 1)
+    one_minus_lr_times_weight_decay = tl.load(row + 0)
+    beta1 = tl.load(row + 1)
+    one_minus_beta1 = tl.load(row + 2)
+    slow_decay = tl.load(row + 3)
+    one_minus_slow_decay = tl.load(row + 4)
+    beta2 = tl.load(row + 5)
+    one_minus_beta2 = tl.load(row + 6)
+    sqrt_one_minus_beta2_pow_step = tl.load(row + 7)
+    eps = tl.load(row + 8)
+    one_minus_beta1_pow_step = tl.load(row + 9)
+    slow_weight = tl.load(row + 10)
+    lr = tl.load(row + 11)
+    param_address = tl.load(tensor + 3)
+    grad_address = tl.load(tensor + 4)
+    exp_avg_fast_address = tl.load(tensor + 5)
+    exp_avg_slow_address = tl.load(tensor + 6)
+    exp_avg_sq_address = tl.load(tensor + 7)
+
+    if aligned & (elements >= chunk_size):
+        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
+        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
+        exp_avg_fast_ptr = ops.aligned_pointer(exp_avg_fast_address, exp_avg_fast_dtype, start)
+        exp_avg_slow_ptr = ops.aligned_pointer(exp_avg_slow_address, exp_avg_slow_dtype, start)
+        exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
+        for first in range(0, chunk_size, block):
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                exp_avg_fast_ptr,
+                exp_avg_slow_ptr,
+                exp_avg_sq_ptr,
+                first + tl.arange(0, block),
+                None,
+                one_minus_lr_times_weight_decay,
+                beta1,
+                one_minus_beta1,
+                slow_decay,
+                one_minus_slow_decay,
+                beta2,
+                one_minus_beta2,
+                sqrt_one_minus_beta2_pow_step,
+                eps,
+                one_minus_beta1_pow_step,
+                slow_weight,
+                lr,
+                math,
+                maximize,
+                weight_decay_nonzero,
+                beta1_nonzero,
+            )
+    else:
+        param_ptr = ops.pointer(param_address, param_dtype, start)
+        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
+        exp_avg_fast_ptr = ops.pointer(exp_avg_fast_address, exp_avg_fast_dtype, start)
+        exp_avg_slow_ptr = ops.pointer(exp_avg_slow_address, exp_avg_slow_dtype, start)
+        exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
+        for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
+            offsets = first + tl.arange(0, block)
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                exp_avg_fast_ptr,
+                exp_avg_slow_ptr,
+                exp_avg_sq_ptr,
+                offsets,
+                offsets < elements,
+                one_minus_lr_times_weight_decay,
+                beta1,
+                one_minus_beta1,
+                slow_decay,
+                one_minus_slow_decay,
+                beta2,
+                one_minus_beta2,
+                sqrt_one_minus_beta2_pow_step,
+                eps,
+                one_minus_beta1_pow_step,
+                slow_weight,
+                lr,
+                math,
+                maximize,
+                weight_decay_nonzero,
+                beta1_nonzero,
+            )

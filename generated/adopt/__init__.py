@@ -1,0 +1,6 @@
+# Generated from adopt.yaml by thetac; do not edit.
+"""ADOPT and its implementations."""
+
+from .optimizer import ADOPT
+
+__all__ = ["ADOPT"]

@@ -1,0 +1,140 @@
+# Generated from adopt.yaml by thetac; do not edit.
+"""ADOPT: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class ADOPT(Optimizer):
+    """Adam that normalizes the gradient by the second moment of the steps before, then averages.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="ADOPT",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "betas",
+                elements=("beta1", "beta2",),
+                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False),),
+                is_tuple=True,
+                tensor=False,
+                error="Invalid beta parameter at index {index}: {value}",
+            ),
+            Hyperparameter(
+                "eps",
+                elements=("eps",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid epsilon value: {value}",
+            ),
+            Hyperparameter(
+                "weight_decay",
+                elements=("weight_decay",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid weight_decay value: {value}",
+            ),
+            Hyperparameter(
+                "clip_exponent",
+                elements=("clip_exponent",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid clip_exponent value: {value}",
+            ),
+        ),
+        flags=("decouple", "clip"),
+        states=(
+            State(
+                "step",
+                argument="steps",
+                kind="counter",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+            State(
+                "exp_avg",
+                argument="exp_avgs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+            State(
+                "exp_avg_sq",
+                argument="exp_avg_sqs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+        ),
+        requirements=(
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
+            Specialisation("decouple", holds=lambda group: group["decouple"]),
+            Specialisation("clip", holds=lambda group: group["clip"]),
+        ),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        sparse="unsupported",
+        sparse_error="ADOPT does not support sparse gradients",
+        decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decouple"],
+        state_at_construction=False,
+        foreach_temporaries=4,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.001,
+        betas: tuple[float, float] = (0.9, 0.9999),
+        eps: float = 1e-06,
+        weight_decay: float = 0,
+        decouple: bool = False,
+        clip: bool = True,
+        clip_exponent: float = 0.25,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "clip_exponent": clip_exponent,
+                "decouple": decouple,
+                "clip": clip,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

@@ -1,0 +1,174 @@
+# Generated from adopt.yaml by thetac; do not edit.
+"""ADOPT on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
+
+docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
+"""
+
+import triton
+import triton.language as tl
+
+from thetac.runtime import triton_ops as ops
+
+STREAMS = ("param", "grad", "exp_avg", "exp_avg_sq")
+CHUNK = 8192  # elements per program
+LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation rounds on its own
+
+
+@triton.jit
+def update_elements(
+    param_ptr,
+    grad_ptr,
+    exp_avg_ptr,
+    exp_avg_sq_ptr,
+    offsets,
+    mask,
+    weight_decay,
+    step_equal_to_one,
+    lr_times_weight_decay,
+    eps,
+    minus_bound,
+    bound,
+    one_minus_beta1,
+    lr,
+    beta2,
+    one_minus_beta2,
+    math: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+    decouple: tl.constexpr,
+    clip: tl.constexpr,
+):
+    """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.load(param_ptr + offsets, mask=mask).to(math)
+    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
+    exp_avg = tl.load(exp_avg_ptr + offsets, mask=mask).to(math)
+    exp_avg_sq = tl.load(exp_avg_sq_ptr + offsets, mask=mask).to(math)
+
+    if maximize:
+        # grad = -grad  (maximize)
+        grad = ops.negative(grad)
+    if weight_decay_nonzero:
+        if not decouple:
+            # weight decay
+            grad = grad + weight_decay * param
+    if step_equal_to_one != 0:
+        exp_avg_sq = grad * grad
+    else:
+        if decouple and weight_decay_nonzero:
+            # param = param - lr * weight_decay * param
+            param = param - lr_times_weight_decay * param
+        # normed_grad = grad / maximum(sqrt(exp_avg_sq), eps)
+        normed_grad = ops.divide(grad, ops.maximum(ops.sqrt(exp_avg_sq), eps))
+        if clip:
+            # normed_grad = clamp(normed_grad, -bound, bound)
+            normed_grad = ops.clamp(normed_grad, minus_bound, bound)
+        # exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)
+        exp_avg = ops.lerp(exp_avg, normed_grad, one_minus_beta1)
+        param = param - lr * exp_avg
+        # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (for the next step)
+        exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
+
+    tl.store(param_ptr + offsets, param, mask=mask)
+    tl.store(exp_avg_ptr + offsets, exp_avg, mask=mask)
+    tl.store(exp_avg_sq_ptr + offsets, exp_avg_sq, mask=mask)
+
+
+@triton.jit
+def kernel(
+    tensors,
+    chunks,
+    rows,
+    param_dtype: tl.constexpr,
+    grad_dtype: tl.constexpr,
+    exp_avg_dtype: tl.constexpr,
+    exp_avg_sq_dtype: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+    decouple: tl.constexpr,
+    clip: tl.constexpr,
+    chunk_size: tl.constexpr = CHUNK,
+    threads: tl.constexpr = 128,
+):
+    """One step of one chunk of one tensor."""
+    math: tl.constexpr = rows.dtype.element_ty
+    block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    chunk = chunks + 2 * tl.program_id(0)
+    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    start = chunk_size * tl.load(chunk + 1).to(tl.int64)
+    elements = tl.load(tensor) - start  # from here to the end of the tensor
+    aligned = tl.load(tensor + 2) != 0
+    row = rows + 10 * tl.load(tensor + 1)
+    weight_decay = tl.load(row + 0)
+    step_equal_to_one = tl.load(row + 1)
+    lr_times_weight_decay = tl.load(row + 2)
+    eps = tl.load(row + 3)
+    minus_bound = tl.load(row + 4)
+    bound = tl.load(row + 5)
+    one_minus_beta1 = tl.load(row + 6)
+    lr = tl.load(row + 7)
+    beta2 = tl.load(row + 8)
+    one_minus_beta2 = tl.load(row + 9)
+    param_address = tl.load(tensor + 3)
+    grad_address = tl.load(tensor + 4)
+    exp_avg_address = tl.load(tensor + 5)
+    exp_avg_sq_address = tl.load(tensor + 6)
+
+    if aligned & (elements >= chunk_size):
+        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
+        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
+        exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
+        exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
+        for first in range(0, chunk_size, block):
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                exp_avg_ptr,
+                exp_avg_sq_ptr,
+                first + tl.arange(0, block),
+                None,
+                weight_decay,
+                step_equal_to_one,
+                lr_times_weight_decay,
+                eps,
+                minus_bound,
+                bound,
+                one_minus_beta1,
+                lr,
+                beta2,
+                one_minus_beta2,
+                math,
+                maximize,
+                weight_decay_nonzero,
+                decouple,
+                clip,
+            )
+    else:
+        param_ptr = ops.pointer(param_address, param_dtype, start)
+        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
+        exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
+        exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
+        for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
+            offsets = first + tl.arange(0, block)
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                exp_avg_ptr,
+                exp_avg_sq_ptr,
+                offsets,
+                offsets < elements,
+                weight_decay,
+                step_equal_to_one,
+                lr_times_weight_decay,
+                eps,
+                minus_bound,
+                bound,
+                one_minus_beta1,
+                lr,
+                beta2,
+                one_minus_beta2,
+                math,
+                maximize,
+                weight_decay_nonzero,
+                decouple,
+                clip,
+            )

@@ -1,0 +1,6 @@
+# Generated from asgd.yaml by thetac; do not edit.
+"""ASGD and its implementations."""
+
+from .optimizer import ASGD
+
+__all__ = ["ASGD"]

@@ -1,0 +1,61 @@
+# Generated from asgd.yaml by thetac; do not edit.
+"""ASGD for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    steps: Sequence[Tensor],
+    etas: Sequence[Tensor],
+    mus: Sequence[Tensor],
+    axs: Sequence[Tensor],
+    lr: float,
+    lambd: float,
+    alpha: float,
+    t0: float,
+    weight_decay: float,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    increment(steps)
+    step = steps[0].item()
+    eta = etas[0].item()
+    mu = mus[0].item()
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if torch.is_complex(params[0]):
+        params, grads, axs = as_lists_of_pairs(params, grads, axs)
+    if weight_decay != 0:
+        # grad = grad + weight_decay * param  (weight decay)
+        grads = torch._foreach_add(grads, params, alpha=weight_decay)
+    # param = param * (1 - lambd * eta)
+    scale_(params, 1 - lambd * eta)
+    # param = param - eta * grad
+    torch._foreach_add_(params, grads, alpha=-eta)
+    if mu != 1:
+        # ax = ax + (param - ax) * mu  (running average)
+        differences = torch._foreach_sub(params, axs)
+        scale_(differences, mu)
+        torch._foreach_add_(axs, differences)
+    else:
+        # ax = param
+        torch._foreach_copy_(axs, params)
+    # eta = lr / (1 + lambd * lr * step) ** alpha
+    new_eta = lr / (1 + lambd * lr * step) ** alpha
+    for eta_t in etas:
+        eta_t.fill_(new_eta)
+    # mu = 1 / maximum(1, step - t0)
+    new_mu = 1 / max(1, step - t0)
+    for mu_t in mus:
+        mu_t.fill_(new_mu)

@@ -1,0 +1,142 @@
+# Generated from asgd.yaml by thetac; do not edit.
+"""ASGD: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class ASGD(Optimizer):
+    """Stochastic gradient descent that also keeps the average of its iterates.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="ASGD",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "lambd",
+                elements=("lambd",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid lambd value: {value}",
+            ),
+            Hyperparameter(
+                "alpha",
+                elements=("alpha",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid alpha value: {value}",
+            ),
+            Hyperparameter(
+                "t0",
+                elements=("t0",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid t0 value: {value}",
+            ),
+            Hyperparameter(
+                "weight_decay",
+                elements=("weight_decay",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid weight_decay value: {value}",
+            ),
+        ),
+        flags=(),
+        states=(
+            State(
+                "step",
+                argument="steps",
+                kind="counter",
+                init=None,
+                when=None,
+                on_param_device=True,
+            ),
+            State(
+                "eta",
+                argument="etas",
+                kind="scalar",
+                init=lambda group: group["lr"],
+                when=None,
+                on_param_device=True,
+            ),
+            State(
+                "mu",
+                argument="mus",
+                kind="scalar",
+                init=lambda group: 1,
+                when=None,
+                on_param_device=True,
+            ),
+            State(
+                "ax",
+                argument="axs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+        ),
+        requirements=(
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
+        ),
+        options=("maximize", "foreach", "capturable", "differentiable"),
+        sparse="unsupported",
+        sparse_error="ASGD does not support sparse gradients",
+        decays_gradient=lambda group: group["weight_decay"] != 0,
+        state_at_construction=False,
+        foreach_temporaries=2,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.01,
+        lambd: float = 0.0001,
+        alpha: float = 0.75,
+        t0: float = 1000000.0,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+        *,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "lambd": lambd,
+                "alpha": alpha,
+                "t0": t0,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

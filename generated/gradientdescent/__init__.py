@@ -1,0 +1,6 @@
+# Generated from gradient_descent.yaml by thetac; do not edit.
+"""GradientDescent and its implementations."""
+
+from .optimizer import GradientDescent
+
+__all__ = ["GradientDescent"]

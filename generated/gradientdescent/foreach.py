@@ -1,0 +1,28 @@
+# Generated from gradient_descent.yaml by thetac; do not edit.
+"""GradientDescent for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    lr: float,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if torch.is_complex(params[0]):
+        params, grads = as_lists_of_pairs(params, grads)
+    # param = param - lr * grad
+    torch._foreach_add_(params, grads, alpha=-lr)

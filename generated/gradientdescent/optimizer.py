@@ -1,0 +1,69 @@
+# Generated from gradient_descent.yaml by thetac; do not edit.
+"""GradientDescent: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class GradientDescent(Optimizer):
+    """A step against the gradient.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="GradientDescent",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+        ),
+        flags=(),
+        states=(
+        ),
+        requirements=(
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+        ),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        sparse="unsupported",
+        sparse_error="GradientDescent does not support sparse gradients",
+        decays_gradient=lambda group: False,
+        state_at_construction=False,
+        foreach_temporaries=1,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.01,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

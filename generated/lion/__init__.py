@@ -1,0 +1,6 @@
+# Generated from lion.yaml by thetac; do not edit.
+"""Lion and its implementations."""
+
+from .optimizer import Lion
+
+__all__ = ["Lion"]

@@ -1,0 +1,98 @@
+# Generated from lion.yaml by thetac; do not edit.
+"""Lion: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class Lion(Optimizer):
+    """The sign of a momentum that weighs the new gradient more than its running mean does.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="Lion",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "betas",
+                elements=("beta1", "beta2",),
+                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False),),
+                is_tuple=True,
+                tensor=False,
+                error="Invalid beta parameter at index {index}: {value}",
+            ),
+            Hyperparameter(
+                "weight_decay",
+                elements=("weight_decay",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid weight_decay value: {value}",
+            ),
+        ),
+        flags=(),
+        states=(
+            State(
+                "exp_avg",
+                argument="exp_avgs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+        ),
+        requirements=(
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
+        ),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        sparse="unsupported",
+        sparse_error="Lion does not support sparse gradients",
+        decays_gradient=lambda group: False,
+        state_at_construction=False,
+        foreach_temporaries=2,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.0001,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

@@ -1,0 +1,67 @@
+# Generated from lion.yaml by thetac; do not edit.
+"""Lion: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
+    "lr",
+    "beta1",
+    "one_minus_beta1",  # 1 - beta1
+    "beta2",
+    "one_minus_beta2",  # 1 - beta2
+)
+
+
+def scalars(
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    weight_decay: float,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_lr_times_weight_decay = 0.0
+    if weight_decay != 0:
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    one_minus_beta1 = 1 - beta1
+    one_minus_beta2 = 1 - beta2
+    row = (
+        one_minus_lr_times_weight_decay,
+        lr,
+        beta1,
+        one_minus_beta1,
+        beta2,
+        one_minus_beta2,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    weight_decay: Scalar,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_lr_times_weight_decay = 0.0
+    if weight_decay != 0:
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    one_minus_beta1 = 1 - beta1
+    one_minus_beta2 = 1 - beta2
+    row = (
+        one_minus_lr_times_weight_decay,
+        lr,
+        beta1,
+        one_minus_beta1,
+        beta2,
+        one_minus_beta2,
+    )
+    return row, ()

@@ -1,0 +1,33 @@
+# Generated from momentum_sgd.yaml by thetac; do not edit.
+"""MomentumSGD for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs, scale_
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    vs: Sequence[Tensor],
+    lr: float,
+    mu: float,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if torch.is_complex(params[0]):
+        params, grads, vs = as_lists_of_pairs(params, grads, vs)
+    # v = mu * v - lr * grad
+    scale_(vs, mu)
+    torch._foreach_add_(vs, grads, alpha=-lr)
+    # param = param + v
+    torch._foreach_add_(params, vs)

@@ -1,0 +1,6 @@
+# Generated from nesterov_sgd.yaml by thetac; do not edit.
+"""NesterovSGD and its implementations."""
+
+from .optimizer import NesterovSGD
+
+__all__ = ["NesterovSGD"]

@@ -1,0 +1,51 @@
+# Generated from nesterov_sgd.yaml by thetac; do not edit.
+"""NesterovSGD: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "mu",
+    "lr",
+    "minus_mu",  # -mu
+    "one_plus_mu",  # 1 + mu
+)
+
+
+def scalars(
+    *,
+    lr: float,
+    mu: float,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    minus_mu = -mu
+    one_plus_mu = 1 + mu
+    row = (
+        mu,
+        lr,
+        minus_mu,
+        one_plus_mu,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    lr: Scalar,
+    mu: Scalar,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    minus_mu = -mu
+    one_plus_mu = 1 + mu
+    row = (
+        mu,
+        lr,
+        minus_mu,
+        one_plus_mu,
+    )
+    return row, ()

@@ -1,0 +1,74 @@
+# Generated from qhadam.yaml by thetac; do not edit.
+"""QHAdam for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs, scale_
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    beta1_weights: Sequence[Tensor],
+    beta2_weights: Sequence[Tensor],
+    exp_avgs: Sequence[Tensor],
+    exp_avg_sqs: Sequence[Tensor],
+    lr: float,
+    beta1: float,
+    beta2: float,
+    nu1: float,
+    nu2: float,
+    weight_decay: float,
+    eps: float,
+    decouple_weight_decay: bool,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    beta1_weight = beta1_weights[0].item()
+    beta2_weight = beta2_weights[0].item()
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if weight_decay != 0:
+        if decouple_weight_decay:
+            # param = param * (1 - lr * weight_decay)  (weight decay)
+            scale_(params, 1 - lr * weight_decay)
+        else:
+            # grad = grad + weight_decay * param  (weight decay)
+            grads = torch._foreach_add(grads, params, alpha=weight_decay)
+    if torch.is_complex(params[0]):
+        params, grads, exp_avgs, exp_avg_sqs = as_lists_of_pairs(params, grads, exp_avgs, exp_avg_sqs)
+    # beta1_weight = 1 + beta1 * beta1_weight
+    new_beta1_weight = 1 + beta1 * beta1_weight
+    for beta1_weight_t in beta1_weights:
+        beta1_weight_t.fill_(new_beta1_weight)
+    beta1_weight = beta1_weights[0].item()
+    # beta2_weight = 1 + beta2 * beta2_weight
+    new_beta2_weight = 1 + beta2 * beta2_weight
+    for beta2_weight_t in beta2_weights:
+        beta2_weight_t.fill_(new_beta2_weight)
+    beta2_weight = beta2_weights[0].item()
+    # square = grad * grad
+    squares = torch._foreach_mul(grads, grads)
+    # exp_avg = (1 - 1 / beta1_weight) * exp_avg + 1 / beta1_weight * grad
+    scale_(exp_avgs, 1 - 1 / beta1_weight)
+    torch._foreach_add_(exp_avgs, grads, alpha=1 / beta1_weight)
+    # exp_avg_sq = (1 - 1 / beta2_weight) * exp_avg_sq + 1 / beta2_weight * square
+    scale_(exp_avg_sqs, 1 - 1 / beta2_weight)
+    torch._foreach_add_(exp_avg_sqs, squares, alpha=1 / beta2_weight)
+    # avg_grad = nu1 * exp_avg + (1 - nu1) * grad
+    avg_grads = torch._foreach_mul(exp_avgs, nu1)
+    torch._foreach_add_(avg_grads, grads, alpha=1 - nu1)
+    # avg_grad_rms = sqrt(nu2 * exp_avg_sq + (1 - nu2) * square) + eps
+    avg_grad_rmses = torch._foreach_mul(exp_avg_sqs, nu2)
+    torch._foreach_add_(avg_grad_rmses, squares, alpha=1 - nu2)
+    torch._foreach_sqrt_(avg_grad_rmses)
+    torch._foreach_add_(avg_grad_rmses, eps)
+    # param = param - lr * avg_grad / avg_grad_rms
+    torch._foreach_addcdiv_(params, avg_grads, avg_grad_rmses, value=-lr)

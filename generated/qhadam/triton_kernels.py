@@ -1,0 +1,176 @@
+# Generated from qhadam.yaml by thetac; do not edit.
+"""QHAdam on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
+
+docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
+"""
+
+import triton
+import triton.language as tl
+
+from thetac.runtime import triton_ops as ops
+
+STREAMS = ("param", "grad", "exp_avg", "exp_avg_sq")
+CHUNK = 8192  # elements per program
+LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation rounds on its own
+
+
+@triton.jit
+def update_elements(
+    param_ptr,
+    grad_ptr,
+    exp_avg_ptr,
+    exp_avg_sq_ptr,
+    offsets,
+    mask,
+    one_minus_lr_times_weight_decay,
+    weight_decay,
+    one_minus_one_over_beta1_weight,
+    one_over_beta1_weight,
+    one_minus_one_over_beta2_weight,
+    one_over_beta2_weight,
+    nu1,
+    one_minus_nu1,
+    nu2,
+    one_minus_nu2,
+    eps,
+    lr,
+    math: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+    decouple_weight_decay: tl.constexpr,
+):
+    """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.load(param_ptr + offsets, mask=mask).to(math)
+    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
+    exp_avg = tl.load(exp_avg_ptr + offsets, mask=mask).to(math)
+    exp_avg_sq = tl.load(exp_avg_sq_ptr + offsets, mask=mask).to(math)
+
+    if maximize:
+        # grad = -grad  (maximize)
+        grad = ops.negative(grad)
+    if weight_decay_nonzero:
+        if decouple_weight_decay:
+            # param = param * (1 - lr * weight_decay)  (weight decay)
+            param = param * one_minus_lr_times_weight_decay
+        else:
+            # weight decay
+            grad = grad + weight_decay * param
+    square = grad * grad
+    # exp_avg = (1 - 1 / beta1_weight) * exp_avg + 1 / beta1_weight * grad
+    exp_avg = one_minus_one_over_beta1_weight * exp_avg + one_over_beta1_weight * grad
+    # exp_avg_sq = (1 - 1 / beta2_weight) * exp_avg_sq + 1 / beta2_weight * square
+    exp_avg_sq = one_minus_one_over_beta2_weight * exp_avg_sq + one_over_beta2_weight * square
+    # avg_grad = nu1 * exp_avg + (1 - nu1) * grad
+    avg_grad = nu1 * exp_avg + one_minus_nu1 * grad
+    # avg_grad_rms = sqrt(nu2 * exp_avg_sq + (1 - nu2) * square) + eps
+    avg_grad_rms = ops.sqrt(nu2 * exp_avg_sq + one_minus_nu2 * square) + eps
+    # param = param - lr * avg_grad / avg_grad_rms
+    param = param - ops.divide(lr * avg_grad, avg_grad_rms)
+
+    tl.store(param_ptr + offsets, param, mask=mask)
+    tl.store(exp_avg_ptr + offsets, exp_avg, mask=mask)
+    tl.store(exp_avg_sq_ptr + offsets, exp_avg_sq, mask=mask)
+
+
+@triton.jit
+def kernel(
+    tensors,
+    chunks,
+    rows,
+    param_dtype: tl.constexpr,
+    grad_dtype: tl.constexpr,
+    exp_avg_dtype: tl.constexpr,
+    exp_avg_sq_dtype: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+    decouple_weight_decay: tl.constexpr,
+    chunk_size: tl.constexpr = CHUNK,
+    threads: tl.constexpr = 128,
+):
+    """One step of one chunk of one tensor."""
+    math: tl.constexpr = rows.dtype.element_ty
+    block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    chunk = chunks + 2 * tl.program_id(0)
+    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    start = chunk_size * tl.load(chunk + 1).to(tl.int64)
+    elements = tl.load(tensor) - start  # from here to the end of the tensor
+    aligned = tl.load(tensor + 2) != 0
+    row = rows + 12 * tl.load(tensor + 1)
+    one_minus_lr_times_weight_decay = tl.load(row + 0)
+    weight_decay = tl.load(row + 1)
+    one_minus_one_over_beta1_weight = tl.load(row + 2)
+    one_over_beta1_weight = tl.load(row + 3)
+    one_minus_one_over_beta2_weight = tl.load(row + 4)
+    one_over_beta2_weight = tl.load(row + 5)
+    nu1 = tl.load(row + 6)
+    one_minus_nu1 = tl.load(row + 7)
+    nu2 = tl.load(row + 8)
+    one_minus_nu2 = tl.load(row + 9)
+    eps = tl.load(row + 10)
+    lr = tl.load(row + 11)
+    param_address = tl.load(tensor + 3)
+    grad_address = tl.load(tensor + 4)
+    exp_avg_address = tl.load(tensor + 5)
+    exp_avg_sq_address = tl.load(tensor + 6)
+
+    if aligned & (elements >= chunk_size):
+        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
+        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
+        exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
+        exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
+        for first in range(0, chunk_size, block):
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                exp_avg_ptr,
+                exp_avg_sq_ptr,
+                first + tl.arange(0, block),
+                None,
+                one_minus_lr_times_weight_decay,
+                weight_decay,
+                one_minus_one_over_beta1_weight,
+                one_over_beta1_weight,
+                one_minus_one_over_beta2_weight,
+                one_over_beta2_weight,
+                nu1,
+                one_minus_nu1,
+                nu2,
+                one_minus_nu2,
+                eps,
+                lr,
+                math,
+                maximize,
+                weight_decay_nonzero,
+                decouple_weight_decay,
+            )
+    else:
+        param_ptr = ops.pointer(param_address, param_dtype, start)
+        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
+        exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
+        exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
+        for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
+            offsets = first + tl.arange(0, block)
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                exp_avg_ptr,
+                exp_avg_sq_ptr,
+                offsets,
+                offsets < elements,
+                one_minus_lr_times_weight_decay,
+                weight_decay,
+                one_minus_one_over_beta1_weight,
+                one_over_beta1_weight,
+                one_minus_one_over_beta2_weight,
+                one_over_beta2_weight,
+                nu1,
+                one_minus_nu1,
+                nu2,
+                one_minus_nu2,
+                eps,
+                lr,
+                math,
+                maximize,
+                weight_decay_nonzero,
+                decouple_weight_decay,
+            )

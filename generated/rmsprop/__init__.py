@@ -1,0 +1,6 @@
+# Generated from rmsprop.yaml by thetac; do not edit.
+"""RMSprop and its implementations."""
+
+from .optimizer import RMSprop
+
+__all__ = ["RMSprop"]

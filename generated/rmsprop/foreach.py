@@ -1,0 +1,63 @@
+# Generated from rmsprop.yaml by thetac; do not edit.
+"""RMSprop for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    steps: Sequence[Tensor],
+    square_avgs: Sequence[Tensor],
+    momentum_buffers: Sequence[Tensor],
+    grad_avgs: Sequence[Tensor],
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    centered: bool,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    increment(steps)
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if weight_decay != 0:
+        # grad = grad + weight_decay * param  (weight decay)
+        grads = torch._foreach_add(grads, params, alpha=weight_decay)
+    if torch.is_complex(params[0]):
+        params, grads, square_avgs, momentum_buffers, grad_avgs = as_lists_of_pairs(
+            params, grads, square_avgs, momentum_buffers, grad_avgs
+        )
+    # square_avg = alpha * square_avg + (1 - alpha) * grad * grad  (mean squared gradient)
+    scale_(square_avgs, alpha)
+    torch._foreach_addcmul_(square_avgs, grads, grads, value=1 - alpha)
+    # variance = square_avg
+    variances = square_avgs
+    if centered:
+        # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
+        torch._foreach_lerp_(grad_avgs, grads, 1 - alpha)
+        # variance = square_avg - grad_avg * grad_avg
+        variances = torch._foreach_addcmul(square_avgs, grad_avgs, grad_avgs, value=-1)
+    # avg = sqrt(variance) + eps
+    avgs = torch._foreach_sqrt(variances)
+    torch._foreach_add_(avgs, eps)
+    if momentum > 0:
+        # momentum_buffer = momentum * momentum_buffer + grad / avg
+        scale_(momentum_buffers, momentum)
+        torch._foreach_addcdiv_(momentum_buffers, grads, avgs, value=1)
+        # param = param - lr * momentum_buffer
+        torch._foreach_add_(params, momentum_buffers, alpha=-lr)
+    else:
+        # param = param - lr * grad / avg
+        torch._foreach_addcdiv_(params, grads, avgs, value=-lr)

@@ -1,0 +1,65 @@
+# Generated from rmsprop.yaml by thetac; do not edit.
+"""RMSprop: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "weight_decay",
+    "alpha",
+    "one_minus_alpha",  # 1 - alpha
+    "eps",
+    "momentum",
+    "lr",
+)
+
+
+def scalars(
+    *,
+    step: float,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    centered: bool,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_alpha = 1 - alpha
+    row = (
+        weight_decay,
+        alpha,
+        one_minus_alpha,
+        eps,
+        momentum,
+        lr,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    step: Scalar,
+    lr: Scalar,
+    alpha: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    momentum: Scalar,
+    centered: bool,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_alpha = 1 - alpha
+    row = (
+        weight_decay,
+        alpha,
+        one_minus_alpha,
+        eps,
+        momentum,
+        lr,
+    )
+    return row, ()

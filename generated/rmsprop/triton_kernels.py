@@ -1,0 +1,170 @@
+# Generated from rmsprop.yaml by thetac; do not edit.
+"""RMSprop on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
+
+docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
+"""
+
+import triton
+import triton.language as tl
+
+from thetac.runtime import triton_ops as ops
+
+STREAMS = ("param", "grad", "square_avg", "momentum_buffer", "grad_avg")
+CHUNK = 8192  # elements per program
+LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation rounds on its own
+
+
+@triton.jit
+def update_elements(
+    param_ptr,
+    grad_ptr,
+    square_avg_ptr,
+    momentum_buffer_ptr,
+    grad_avg_ptr,
+    offsets,
+    mask,
+    weight_decay,
+    alpha,
+    one_minus_alpha,
+    eps,
+    momentum,
+    lr,
+    math: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+    centered: tl.constexpr,
+    momentum_positive: tl.constexpr,
+):
+    """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.load(param_ptr + offsets, mask=mask).to(math)
+    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
+    square_avg = tl.load(square_avg_ptr + offsets, mask=mask).to(math)
+    if momentum_positive:
+        momentum_buffer = tl.load(momentum_buffer_ptr + offsets, mask=mask).to(math)
+    if centered:
+        grad_avg = tl.load(grad_avg_ptr + offsets, mask=mask).to(math)
+
+    if maximize:
+        # grad = -grad  (maximize)
+        grad = ops.negative(grad)
+    if weight_decay_nonzero:
+        # weight decay
+        grad = grad + weight_decay * param
+    # square_avg = alpha * square_avg + (1 - alpha) * grad * grad  (mean squared gradient)
+    square_avg = alpha * square_avg + one_minus_alpha * grad * grad
+    variance = square_avg
+    if centered:
+        # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
+        grad_avg = ops.lerp(grad_avg, grad, one_minus_alpha)
+        variance = square_avg - grad_avg * grad_avg
+    # avg = sqrt(variance) + eps
+    avg = ops.sqrt(variance) + eps
+    if momentum_positive:
+        # momentum_buffer = momentum * momentum_buffer + grad / avg
+        momentum_buffer = momentum * momentum_buffer + ops.divide(grad, avg)
+        param = param - lr * momentum_buffer
+    else:
+        # param = param - lr * grad / avg
+        param = param - ops.divide(lr * grad, avg)
+
+    tl.store(param_ptr + offsets, param, mask=mask)
+    tl.store(square_avg_ptr + offsets, square_avg, mask=mask)
+    if momentum_positive:
+        tl.store(momentum_buffer_ptr + offsets, momentum_buffer, mask=mask)
+    if centered:
+        tl.store(grad_avg_ptr + offsets, grad_avg, mask=mask)
+
+
+@triton.jit
+def kernel(
+    tensors,
+    chunks,
+    rows,
+    param_dtype: tl.constexpr,
+    grad_dtype: tl.constexpr,
+    square_avg_dtype: tl.constexpr,
+    momentum_buffer_dtype: tl.constexpr,
+    grad_avg_dtype: tl.constexpr,
+    maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
+    centered: tl.constexpr,
+    momentum_positive: tl.constexpr,
+    chunk_size: tl.constexpr = CHUNK,
+    threads: tl.constexpr = 128,
+):
+    """One step of one chunk of one tensor."""
+    math: tl.constexpr = rows.dtype.element_ty
+    block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    chunk = chunks + 2 * tl.program_id(0)
+    tensor = tensors + 8 * tl.load(chunk).to(tl.int64)
+    start = chunk_size * tl.load(chunk + 1).to(tl.int64)
+    elements = tl.load(tensor) - start  # from here to the end of the tensor
+    aligned = tl.load(tensor + 2) != 0
+    row = rows + 6 * tl.load(tensor + 1)
+    weight_decay = tl.load(row + 0)
+    alpha = tl.load(row + 1)
+    one_minus_alpha = tl.load(row + 2)
+    eps = tl.load(row + 3)
+    momentum = tl.load(row + 4)
+    lr = tl.load(row + 5)
+    param_address = tl.load(tensor + 3)
+    grad_address = tl.load(tensor + 4)
+    square_avg_address = tl.load(tensor + 5)
+    momentum_buffer_address = tl.load(tensor + 6)
+    grad_avg_address = tl.load(tensor + 7)
+
+    if aligned & (elements >= chunk_size):
+        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
+        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
+        square_avg_ptr = ops.aligned_pointer(square_avg_address, square_avg_dtype, start)
+        momentum_buffer_ptr = ops.aligned_pointer(momentum_buffer_address, momentum_buffer_dtype, start)
+        grad_avg_ptr = ops.aligned_pointer(grad_avg_address, grad_avg_dtype, start)
+        for first in range(0, chunk_size, block):
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                square_avg_ptr,
+                momentum_buffer_ptr,
+                grad_avg_ptr,
+                first + tl.arange(0, block),
+                None,
+                weight_decay,
+                alpha,
+                one_minus_alpha,
+                eps,
+                momentum,
+                lr,
+                math,
+                maximize,
+                weight_decay_nonzero,
+                centered,
+                momentum_positive,
+            )
+    else:
+        param_ptr = ops.pointer(param_address, param_dtype, start)
+        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
+        square_avg_ptr = ops.pointer(square_avg_address, square_avg_dtype, start)
+        momentum_buffer_ptr = ops.pointer(momentum_buffer_address, momentum_buffer_dtype, start)
+        grad_avg_ptr = ops.pointer(grad_avg_address, grad_avg_dtype, start)
+        for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
+            offsets = first + tl.arange(0, block)
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                square_avg_ptr,
+                momentum_buffer_ptr,
+                grad_avg_ptr,
+                offsets,
+                offsets < elements,
+                weight_decay,
+                alpha,
+                one_minus_alpha,
+                eps,
+                momentum,
+                lr,
+                math,
+                maximize,
+                weight_decay_nonzero,
+                centered,
+                momentum_positive,
+            )

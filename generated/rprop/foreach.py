@@ -1,0 +1,51 @@
+# Generated from rprop.yaml by thetac; do not edit.
+"""Rprop for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs, increment
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    steps: Sequence[Tensor],
+    prevs: Sequence[Tensor],
+    step_sizes: Sequence[Tensor],
+    lr: float,
+    etaminus: float,
+    etaplus: float,
+    step_size_min: float,
+    step_size_max: float,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    increment(steps)
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if torch.is_complex(params[0]):
+        params, grads, prevs, step_sizes = as_lists_of_pairs(params, grads, prevs, step_sizes)
+    # agreement = sign(grad * prev)
+    agreements = torch._foreach_mul(grads, prevs)
+    torch._foreach_sign_(agreements)
+    # factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
+    factors = [
+        torch.where(agreement > 0, etaplus, torch.where(agreement < 0, etaminus, param.new_full((), 1)))
+        for agreement, param in zip(agreements, params, strict=True)
+    ]
+    # step_size = clamp(step_size * factor, step_size_min, step_size_max)
+    torch._foreach_mul_(step_sizes, factors)
+    torch._foreach_clamp_min_(step_sizes, step_size_min)
+    torch._foreach_clamp_max_(step_sizes, step_size_max)
+    # prev = where(agreement < 0, 0, grad)  (a changed sign takes no step)
+    for prev, agreement, grad in zip(prevs, agreements, grads, strict=True):
+        prev.copy_(torch.where(agreement < 0, 0, grad))
+    # param = param - sign(prev) * step_size
+    torch._foreach_addcmul_(params, torch._foreach_sign(prevs), step_sizes, value=-1)

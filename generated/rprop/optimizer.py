@@ -1,0 +1,113 @@
+# Generated from rprop.yaml by thetac; do not edit.
+"""Rprop: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class Rprop(Optimizer):
+    """Resilient backpropagation, a step size per element that grows while the gradient keeps its sign.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="Rprop",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "etas",
+                elements=("etaminus", "etaplus",),
+                intervals=(Interval(0.0, 1.0, False, False), Interval(1.0, float("inf"), False, True),),
+                is_tuple=True,
+                tensor=False,
+                error="Invalid eta values: {0}, {1}",
+            ),
+            Hyperparameter(
+                "step_sizes",
+                elements=("step_size_min", "step_size_max",),
+                intervals=(None, None,),
+                is_tuple=True,
+                tensor=False,
+                error="Invalid step_sizes value at index {index}: {value}",
+            ),
+        ),
+        flags=(),
+        states=(
+            State(
+                "step",
+                argument="steps",
+                kind="counter",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+            State(
+                "prev",
+                argument="prevs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+            State(
+                "step_size",
+                argument="step_sizes",
+                kind="tensor",
+                init=lambda group: group["lr"],
+                when=None,
+                on_param_device=False,
+            ),
+        ),
+        requirements=(
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+        ),
+        options=("maximize", "foreach", "capturable", "differentiable"),
+        sparse="unsupported",
+        sparse_error="Rprop does not support sparse gradients",
+        decays_gradient=lambda group: False,
+        state_at_construction=False,
+        foreach_temporaries=4,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.01,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-06, 50),
+        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "etas": etas,
+                "step_sizes": step_sizes,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

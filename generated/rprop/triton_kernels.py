@@ -1,0 +1,128 @@
+# Generated from rprop.yaml by thetac; do not edit.
+"""Rprop on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
+
+docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
+"""
+
+import triton
+import triton.language as tl
+
+from thetac.runtime import triton_ops as ops
+
+STREAMS = ("param", "grad", "prev", "step_size")
+CHUNK = 8192  # elements per program
+LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation rounds on its own
+
+
+@triton.jit
+def update_elements(
+    param_ptr,
+    grad_ptr,
+    prev_ptr,
+    step_size_ptr,
+    offsets,
+    mask,
+    etaplus,
+    etaminus,
+    step_size_min,
+    step_size_max,
+    math: tl.constexpr,
+    maximize: tl.constexpr,
+):
+    """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.load(param_ptr + offsets, mask=mask).to(math)
+    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
+    prev = tl.load(prev_ptr + offsets, mask=mask).to(math)
+    step_size = tl.load(step_size_ptr + offsets, mask=mask).to(math)
+
+    if maximize:
+        # grad = -grad  (maximize)
+        grad = ops.negative(grad)
+    # agreement = sign(grad * prev)
+    agreement = ops.sign(grad * prev)
+    # factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
+    factor = tl.where(agreement > 0, etaplus, tl.where(agreement < 0, etaminus, 1.0))
+    # step_size = clamp(step_size * factor, step_size_min, step_size_max)
+    step_size = ops.clamp(step_size * factor, step_size_min, step_size_max)
+    # prev = where(agreement < 0, 0, grad)  (a changed sign takes no step)
+    prev = tl.where(agreement < 0, 0.0, grad)
+    # param = param - sign(prev) * step_size
+    param = param - ops.sign(prev) * step_size
+
+    tl.store(param_ptr + offsets, param, mask=mask)
+    tl.store(prev_ptr + offsets, prev, mask=mask)
+    tl.store(step_size_ptr + offsets, step_size, mask=mask)
+
+
+@triton.jit
+def kernel(
+    tensors,
+    chunks,
+    rows,
+    param_dtype: tl.constexpr,
+    grad_dtype: tl.constexpr,
+    prev_dtype: tl.constexpr,
+    step_size_dtype: tl.constexpr,
+    maximize: tl.constexpr,
+    chunk_size: tl.constexpr = CHUNK,
+    threads: tl.constexpr = 128,
+):
+    """One step of one chunk of one tensor."""
+    math: tl.constexpr = rows.dtype.element_ty
+    block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    chunk = chunks + 2 * tl.program_id(0)
+    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    start = chunk_size * tl.load(chunk + 1).to(tl.int64)
+    elements = tl.load(tensor) - start  # from here to the end of the tensor
+    aligned = tl.load(tensor + 2) != 0
+    row = rows + 4 * tl.load(tensor + 1)
+    etaplus = tl.load(row + 0)
+    etaminus = tl.load(row + 1)
+    step_size_min = tl.load(row + 2)
+    step_size_max = tl.load(row + 3)
+    param_address = tl.load(tensor + 3)
+    grad_address = tl.load(tensor + 4)
+    prev_address = tl.load(tensor + 5)
+    step_size_address = tl.load(tensor + 6)
+
+    if aligned & (elements >= chunk_size):
+        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
+        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
+        prev_ptr = ops.aligned_pointer(prev_address, prev_dtype, start)
+        step_size_ptr = ops.aligned_pointer(step_size_address, step_size_dtype, start)
+        for first in range(0, chunk_size, block):
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                prev_ptr,
+                step_size_ptr,
+                first + tl.arange(0, block),
+                None,
+                etaplus,
+                etaminus,
+                step_size_min,
+                step_size_max,
+                math,
+                maximize,
+            )
+    else:
+        param_ptr = ops.pointer(param_address, param_dtype, start)
+        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
+        prev_ptr = ops.pointer(prev_address, prev_dtype, start)
+        step_size_ptr = ops.pointer(step_size_address, step_size_dtype, start)
+        for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
+            offsets = first + tl.arange(0, block)
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                prev_ptr,
+                step_size_ptr,
+                offsets,
+                offsets < elements,
+                etaplus,
+                etaminus,
+                step_size_min,
+                step_size_max,
+                math,
+                maximize,
+            )

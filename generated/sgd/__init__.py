@@ -1,0 +1,6 @@
+# Generated from sgd.yaml by thetac; do not edit.
+"""SGD and its implementations."""
+
+from .optimizer import SGD
+
+__all__ = ["SGD"]

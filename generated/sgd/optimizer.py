@@ -1,0 +1,116 @@
+# Generated from sgd.yaml by thetac; do not edit.
+"""SGD: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, optionally with momentum, dampening and Nesterov's look-ahead.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="SGD",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "momentum",
+                elements=("momentum",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid momentum value: {value}",
+            ),
+            Hyperparameter(
+                "dampening",
+                elements=("dampening",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid dampening value: {value}",
+            ),
+            Hyperparameter(
+                "weight_decay",
+                elements=("weight_decay",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid weight_decay value: {value}",
+            ),
+        ),
+        flags=("nesterov",),
+        states=(
+            State(
+                "momentum_buffer",
+                argument="momentum_buffers",
+                kind="tensor",
+                init=None,
+                when=lambda group: group["momentum"] != 0,
+                on_param_device=False,
+                first="first_momentum_buffer",
+            ),
+        ),
+        requirements=(
+            Requirement(
+                holds=lambda group: not group["nesterov"] or group["momentum"] > 0 and group["dampening"] == 0,
+                message="Nesterov momentum requires a momentum and zero dampening",
+            ),
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("momentum_nonzero", holds=lambda group: group["momentum"] != 0),
+            Specialisation("nesterov", holds=lambda group: group["nesterov"]),
+        ),
+        options=("maximize", "foreach", "differentiable", "fused"),
+        sparse="native",
+        sparse_error="weight_decay option is not compatible with sparse gradients",
+        decays_gradient=lambda group: group["weight_decay"] != 0,
+        state_at_construction=False,
+        foreach_temporaries=2,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.001,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float | Tensor = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        capturable: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

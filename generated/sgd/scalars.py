@@ -1,0 +1,72 @@
+# Generated from sgd.yaml by thetac; do not edit.
+"""SGD: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime import tensors
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "weight_decay_nonzero",  # weight_decay != 0
+    "weight_decay",
+    "first_momentum_buffer",
+    "momentum",
+    "one_minus_dampening",  # 1 - dampening
+    "lr",
+)
+
+
+def scalars(
+    *,
+    first_momentum_buffer: bool,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    weight_decay_nonzero = weight_decay != 0
+    one_minus_dampening = 0.0
+    if momentum != 0:
+        if not first_momentum_buffer:
+            one_minus_dampening = 1 - dampening
+    row = (
+        float(weight_decay_nonzero),
+        weight_decay,
+        float(first_momentum_buffer),
+        momentum,
+        one_minus_dampening,
+        lr,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    first_momentum_buffer: bool | Tensor,
+    lr: Scalar,
+    momentum: Scalar,
+    dampening: Scalar,
+    weight_decay: Scalar,
+    nesterov: bool,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    weight_decay_nonzero = weight_decay != 0
+    one_minus_dampening = 0.0
+    if momentum != 0:
+        not_first_momentum_buffer = tensors.negation(first_momentum_buffer)
+        one_minus_dampening = tensors.where(not_first_momentum_buffer, 1 - dampening, one_minus_dampening)
+    row = (
+        weight_decay_nonzero,
+        weight_decay,
+        first_momentum_buffer,
+        momentum,
+        one_minus_dampening,
+        lr,
+    )
+    return row, ()

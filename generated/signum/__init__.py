@@ -1,0 +1,6 @@
+# Generated from signum.yaml by thetac; do not edit.
+"""Signum and its implementations."""
+
+from .optimizer import Signum
+
+__all__ = ["Signum"]

@@ -1,0 +1,47 @@
+# Generated from signum.yaml by thetac; do not edit.
+"""Signum for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs, scale_
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    momentum_buffers: Sequence[Tensor],
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    decoupled_weight_decay: bool,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if weight_decay != 0:
+        if decoupled_weight_decay:
+            # param = param * (1 - lr * weight_decay)  (weight decay)
+            scale_(params, 1 - lr * weight_decay)
+        else:
+            # grad = grad + weight_decay * param  (weight decay)
+            grads = torch._foreach_add(grads, params, alpha=weight_decay)
+    if torch.is_complex(params[0]):
+        params, grads, momentum_buffers = as_lists_of_pairs(params, grads, momentum_buffers)
+    # direction = grad
+    directions = grads
+    if momentum != 0:
+        # momentum_buffer = momentum * momentum_buffer + (1 - momentum) * grad
+        scale_(momentum_buffers, momentum)
+        torch._foreach_add_(momentum_buffers, grads, alpha=1 - momentum)
+        # direction = momentum_buffer
+        directions = momentum_buffers
+    # param = param - lr * sign(direction)
+    torch._foreach_add_(params, torch._foreach_sign(directions), alpha=-lr)

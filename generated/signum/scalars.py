@@ -1,0 +1,68 @@
+# Generated from signum.yaml by thetac; do not edit.
+"""Signum: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
+    "weight_decay",
+    "momentum",
+    "one_minus_momentum",  # 1 - momentum
+    "lr",
+)
+
+
+def scalars(
+    *,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    decoupled_weight_decay: bool,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_lr_times_weight_decay = 0.0
+    if weight_decay != 0:
+        if decoupled_weight_decay:
+            one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    one_minus_momentum = 0.0
+    if momentum != 0:
+        one_minus_momentum = 1 - momentum
+    row = (
+        one_minus_lr_times_weight_decay,
+        weight_decay,
+        momentum,
+        one_minus_momentum,
+        lr,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    lr: Scalar,
+    momentum: Scalar,
+    weight_decay: Scalar,
+    decoupled_weight_decay: bool,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_lr_times_weight_decay = 0.0
+    if weight_decay != 0:
+        if decoupled_weight_decay:
+            one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    one_minus_momentum = 0.0
+    if momentum != 0:
+        one_minus_momentum = 1 - momentum
+    row = (
+        one_minus_lr_times_weight_decay,
+        weight_decay,
+        momentum,
+        one_minus_momentum,
+        lr,
+    )
+    return row, ()

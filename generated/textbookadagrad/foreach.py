@@ -1,0 +1,34 @@
+# Generated from adagrad.yaml by thetac; do not edit.
+"""TextbookAdagrad for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    caches: Sequence[Tensor],
+    lr: float,
+    eps: float,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if torch.is_complex(params[0]):
+        params, grads, caches = as_lists_of_pairs(params, grads, caches)
+    # cache = cache + grad * grad
+    torch._foreach_addcmul_(caches, grads, grads, value=1)
+    # param = param - lr * grad / (sqrt(cache) + eps)
+    roots = torch._foreach_sqrt(caches)
+    torch._foreach_add_(roots, eps)
+    torch._foreach_addcdiv_(params, grads, roots, value=-lr)

@@ -1,0 +1,87 @@
+# Generated from adagrad.yaml by thetac; do not edit.
+"""TextbookAdagrad: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+
+
+class TextbookAdagrad(Optimizer):
+    """A step divided by the root of the sum of all squared gradients so far.
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        name="TextbookAdagrad",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "eps",
+                elements=("eps",),
+                intervals=(Interval(0.0, float("inf"), True, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid epsilon value: {value}",
+            ),
+        ),
+        flags=(),
+        states=(
+            State(
+                "cache",
+                argument="caches",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+        ),
+        requirements=(
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+        ),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        sparse="unsupported",
+        sparse_error="TextbookAdagrad does not support sparse gradients",
+        decays_gradient=lambda group: False,
+        state_at_construction=False,
+        foreach_temporaries=2,
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.01,
+        eps: float = 1e-08,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "eps": eps,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

@@ -1,0 +1,41 @@
+# Generated from adagrad.yaml by thetac; do not edit.
+"""TextbookAdagrad: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "lr",
+    "eps",
+)
+
+
+def scalars(
+    *,
+    lr: float,
+    eps: float,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    row = (
+        lr,
+        eps,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    lr: Scalar,
+    eps: Scalar,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    row = (
+        lr,
+        eps,
+    )
+    return row, ()

@@ -1,0 +1,104 @@
+# Generated from adagrad.yaml by thetac; do not edit.
+"""TextbookAdagrad on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
+
+docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
+"""
+
+import triton
+import triton.language as tl
+
+from thetac.runtime import triton_ops as ops
+
+STREAMS = ("param", "grad", "cache")
+CHUNK = 8192  # elements per program
+LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation rounds on its own
+
+
+@triton.jit
+def update_elements(
+    param_ptr,
+    grad_ptr,
+    cache_ptr,
+    offsets,
+    mask,
+    lr,
+    eps,
+    math: tl.constexpr,
+    maximize: tl.constexpr,
+):
+    """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.load(param_ptr + offsets, mask=mask).to(math)
+    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
+    cache = tl.load(cache_ptr + offsets, mask=mask).to(math)
+
+    if maximize:
+        # grad = -grad  (maximize)
+        grad = ops.negative(grad)
+    cache = cache + grad * grad
+    # param = param - lr * grad / (sqrt(cache) + eps)
+    param = param - ops.divide(lr * grad, ops.sqrt(cache) + eps)
+
+    tl.store(param_ptr + offsets, param, mask=mask)
+    tl.store(cache_ptr + offsets, cache, mask=mask)
+
+
+@triton.jit
+def kernel(
+    tensors,
+    chunks,
+    rows,
+    param_dtype: tl.constexpr,
+    grad_dtype: tl.constexpr,
+    cache_dtype: tl.constexpr,
+    maximize: tl.constexpr,
+    chunk_size: tl.constexpr = CHUNK,
+    threads: tl.constexpr = 128,
+):
+    """One step of one chunk of one tensor."""
+    math: tl.constexpr = rows.dtype.element_ty
+    block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    chunk = chunks + 2 * tl.program_id(0)
+    tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
+    start = chunk_size * tl.load(chunk + 1).to(tl.int64)
+    elements = tl.load(tensor) - start  # from here to the end of the tensor
+    aligned = tl.load(tensor + 2) != 0
+    row = rows + 2 * tl.load(tensor + 1)
+    lr = tl.load(row + 0)
+    eps = tl.load(row + 1)
+    param_address = tl.load(tensor + 3)
+    grad_address = tl.load(tensor + 4)
+    cache_address = tl.load(tensor + 5)
+
+    if aligned & (elements >= chunk_size):
+        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
+        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
+        cache_ptr = ops.aligned_pointer(cache_address, cache_dtype, start)
+        for first in range(0, chunk_size, block):
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                cache_ptr,
+                first + tl.arange(0, block),
+                None,
+                lr,
+                eps,
+                math,
+                maximize,
+            )
+    else:
+        param_ptr = ops.pointer(param_address, param_dtype, start)
+        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
+        cache_ptr = ops.pointer(cache_address, cache_dtype, start)
+        for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
+            offsets = first + tl.arange(0, block)
+            update_elements(
+                param_ptr,
+                grad_ptr,
+                cache_ptr,
+                offsets,
+                offsets < elements,
+                lr,
+                eps,
+                math,
+                maximize,
+            )

@@ -1,0 +1,6 @@
+# Generated from rmsprop.yaml by thetac; do not edit.
+"""TextbookRMSprop and its implementations."""
+
+from .optimizer import TextbookRMSprop
+
+__all__ = ["TextbookRMSprop"]

@@ -1,0 +1,6 @@
+# Generated from yogi.yaml by thetac; do not edit.
+"""Yogi and its implementations."""
+
+from .optimizer import Yogi
+
+__all__ = ["Yogi"]

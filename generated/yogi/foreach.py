@@ -1,0 +1,57 @@
+# Generated from yogi.yaml by thetac; do not edit.
+"""Yogi for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    steps: Sequence[Tensor],
+    exp_avgs: Sequence[Tensor],
+    exp_avg_sqs: Sequence[Tensor],
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    initial_accumulator_value: float,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    increment(steps)
+    step = steps[0].item()
+    if maximize:
+        # grad = -grad  (maximize)
+        grads = torch._foreach_neg(grads)
+    if torch.is_complex(params[0]):
+        params, grads, exp_avgs, exp_avg_sqs = as_lists_of_pairs(params, grads, exp_avgs, exp_avg_sqs)
+    # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
+    scale_(exp_avgs, beta1)
+    torch._foreach_add_(exp_avgs, grads, alpha=1 - beta1)
+    # square = grad * grad
+    squares = torch._foreach_mul(grads, grads)
+    # exp_avg_sq = exp_avg_sq - (1 - beta2) * sign(exp_avg_sq - square) * square
+    differences = torch._foreach_sub(exp_avg_sqs, squares)
+    torch._foreach_sign_(differences)
+    torch._foreach_addcmul_(exp_avg_sqs, differences, squares, value=-(1 - beta2))
+    # rate = lr * sqrt(1 - beta2 ** step) / (1 - beta1 ** step) / (sqrt(exp_avg_sq) + eps)
+    rates = torch._foreach_sqrt(exp_avg_sqs)
+    torch._foreach_add_(rates, eps)
+    torch._foreach_reciprocal_(rates)
+    scale_(rates, lr * (1 - beta2 ** step) ** 0.5 / (1 - beta1 ** step))
+    # param = param - rate * exp_avg
+    torch._foreach_addcmul_(params, rates, exp_avgs, value=-1)
+    if weight_decay != 0:
+        # param = param / (1 + weight_decay * rate)  (proximal decay)
+        products = torch._foreach_mul(rates, weight_decay)
+        torch._foreach_add_(products, 1)
+        torch._foreach_div_(params, products)

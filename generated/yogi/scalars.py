@@ -1,0 +1,70 @@
+# Generated from yogi.yaml by thetac; do not edit.
+"""Yogi: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime import tensors
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "beta1",
+    "one_minus_beta1",  # 1 - beta1
+    "one_minus_beta2",  # 1 - beta2
+    "rate_dividend",  # lr * sqrt(1 - beta2 ** step) / (1 - beta1 ** step)
+    "eps",
+    "weight_decay",
+)
+
+
+def scalars(
+    *,
+    step: float,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    initial_accumulator_value: float,
+    maximize: bool,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_beta1 = 1 - beta1
+    one_minus_beta2 = 1 - beta2
+    rate_dividend = lr * (1 - beta2 ** step) ** 0.5 / (1 - beta1 ** step)
+    row = (
+        beta1,
+        one_minus_beta1,
+        one_minus_beta2,
+        rate_dividend,
+        eps,
+        weight_decay,
+    )
+    return row, ()
+
+
+def scalars_on_tensors(
+    *,
+    step: Scalar,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    initial_accumulator_value: Scalar,
+    maximize: bool,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_beta1 = 1 - beta1
+    one_minus_beta2 = 1 - beta2
+    rate_dividend = lr * tensors.sqrt(1 - beta2 ** step) / (1 - beta1 ** step)
+    row = (
+        beta1,
+        one_minus_beta1,
+        one_minus_beta2,
+        rate_dividend,
+        eps,
+        weight_decay,
+    )
+    return row, ()
