@@ -109,7 +109,9 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """``did you mean `grad`?`` when a known name is close to `name`, else `otherwise`."""
     if len(name) > LONGEST_QUOTE:
         return otherwise
-    close = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    by_lower = {candidate.lower(): candidate for candidate in sorted(set(known))}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.65)
+    close = [by_lower[match] for match in matches]
     return f"did you mean `{close[0]}`?" if close else otherwise
 
 

@@ -34,8 +34,8 @@ def hyperparameter(entry: Entry, mistakes: Mistakes) -> Hyperparameter | Flag:
         return Hyperparameter(name, 0, location=here)
     default = next((e.value for e in mapping.entries if e.key.text == "default"), None)
     if default is None:
-        Fields(mapping, what, HYPERPARAMETER_KEYS, mistakes)
-        mistakes.add(here, f"{what} has no default", "a number, a list of numbers, `true`, `false` or `required`")
+        if Fields(mapping, what, HYPERPARAMETER_KEYS, mistakes).lacks("default"):
+            mistakes.add(here, f"{what} has no default", "a number, a list of numbers, `true`, `false` or `required`")
         return Hyperparameter(name, 0, location=here)
     if isinstance(default, Scalar) and default.style == "" and default.text.lower() in _TRUTHS:
         return _flag(name, here, mapping, mistakes)
@@ -120,7 +120,7 @@ def _each(fields: Fields, key: str, width: int, mistakes: Mistakes) -> tuple[Sca
     node = fields.get(key)
     if isinstance(node, yaml_tree.Sequence):
         if len(node.items) != width:
-            mistakes.add(node.location, f"{len(node.items)} entries of `{key}` for {width} numbers", "one for each, or one for all")
+            mistakes.add(node.location, f"`{key}` is a list of {len(node.items)}, for {width} numbers", "one for each, or one for all")
             return ()
         return tuple(text for item in node.items if (text := text_of(item, f"an entry of `{key}`", mistakes)) is not None)
     text = fields.text(key)
@@ -182,7 +182,8 @@ def _error(fields: Fields, width: int, mistakes: Mistakes) -> str:
     node = fields.get("error")
     if node is not None and ("{" in rest or "}" in rest):
         known = listed((f"{{{i}}}" for i in range(width)), "and")
-        mistakes.add(node.location, "braces in `error` that stand for no value", f"{known} stand for the numbers")
+        remedy = f"{known} stand for the numbers" if width > 1 else f"{known} stands for the number"
+        mistakes.add(node.location, "braces in `error` that stand for no value", remedy)
     return wording
 
 
@@ -192,7 +193,7 @@ def state(entry: Entry, mistakes: Mistakes) -> StateEntry:
     if isinstance(entry.value, Scalar):
         if entry.value.text != "counter":
             remedy = f"`{name}: counter` or `{name}: {{init: zeros}}`"
-            mistakes.add(entry.value.location, f"state `{name}` is {quoted(entry.value.text)}", remedy)
+            mistakes.add(entry.value.location, f"{quoted(entry.value.text)} is no kind of state", remedy)
         kind = StateKind.COUNTER if entry.value.text == "counter" else StateKind.TENSOR
         return StateEntry(name, kind, None, None, on_param_device=False, symbol="", doc="", location=here)
     mapping = mapping_of(entry.value, quoted(name), f"{name[:20]}: {{init: zeros}}", mistakes)
@@ -224,6 +225,6 @@ def _state_kind(name: str, fields: Fields, entry: Entry, mistakes: Mistakes) -> 
         mistakes.add(here, f"state `{name}` is a counter and a scalar", "choose one")
     if counter and "init" in fields:
         mistakes.add(here, f"counter `{name}` has an initial value", "a counter starts from 0; use `scalar: true` for other numbers")
-    if not counter and "init" not in fields:
+    if not counter and fields.lacks("init"):
         mistakes.add(here, f"state `{name}` has no initial value", "`init: zeros`, `grad`, `param` or an expression such as `lr`")
     return StateKind.COUNTER if counter else StateKind.SCALAR if scalar else StateKind.TENSOR

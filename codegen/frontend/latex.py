@@ -39,11 +39,11 @@ def why_not(symbol: str) -> tuple[str, str] | None:
         if brace is not None:
             depth += 1 if brace == "{" else -1
             if depth < 0:
-                return "a `}` without a `{` in a symbol", ""
+                return "a `}` without a `{` in a symbol", "open it, or delete it"
         elif _OTHER.fullmatch(other) is None:
             return f"`{other}` in a symbol", "a symbol is letters, digits, `_`, `^`, braces and commands such as `\\beta`"
     if depth:
-        return "a `{` without a `}` in a symbol", ""
+        return "a `{` without a `}` in a symbol", "close it"
     if re.search(r"[_^]\s*(?:[_^}]|$)", symbol):
         return "nothing to raise or lower behind `_` or `^` in a symbol", "such as `\\beta_1`"
     if re.search(r"(_[^_^{}]+_|\^[^_^{}]+\^)", symbol):

@@ -56,12 +56,12 @@ def logical_lines(text: Scalar, mistakes: Mistakes) -> list[Line]:
             codes.append(code.rstrip())
             comments.append(comment.strip())
             row += 1
-            if not scan.open:
+            if not scan.open and not code.rstrip().endswith("\\"):  # a backslash is a mistake, but it shows what was meant
                 break
         code = "\n".join(codes).rstrip()
         if code.strip():
             indent = len(code) - len(code.lstrip())
-            scan.finish(code)
+            scan.finish(code, first, indent)
             if scan.sound:
                 lines.append(Line(code[indent:], " ".join(filter(None, comments)), indent, first, text))
     return lines
@@ -94,16 +94,16 @@ class _Scan:
                 self._mistake(self.text.at(row, column, 1), "a backslash", remedy)
                 return
 
-    def finish(self, code: str) -> None:
+    def finish(self, code: str, row: int, indent: int) -> None:
         for character, location in self.open[:1]:
             self._mistake(location, f"`{character}` is never closed", f"add `{_CLOSE[_OPEN.index(character)]}`")
         deepest = depth = 0
         for character in code:
             depth += (character in _OPEN) - (character in _CLOSE)
             deepest = max(deepest, depth)
-        start = self.text.at(0, 0, 1) if not self.open else self.open[0][1]
         if self.sound and (deepest > DEEPEST or sum(1 for _ in _TOKEN.finditer(code)) > LONGEST):
-            self._mistake(start, "an expression too large to read", "give its parts names in lines of their own")
+            here = self.text.at(row, indent, len(code.split("\n")[0]) - indent)
+            self._mistake(here, "an expression too large to read", "give its parts names in lines of their own")
 
     def _mistake(self, location: Location, cause: str, remedy: str) -> None:
         self.sound = False
@@ -120,9 +120,9 @@ _SPELLED = {
 
 def _foreign(character: str) -> tuple[str, str]:
     if character == "\t":
-        return "a tab", "use blanks"
+        return "a tab", "use spaces"
     if character in _SPELLED:
         return f"{quoted(character)} in an expression", f"write `{_SPELLED[character]}`"
     if character.isspace():
-        return f"a blank that is none (U+{ord(character):04X})", "type it again"
+        return f"a space that is none (U+{ord(character):04X})", "type it again"
     return f"{quoted(character)} in an expression", "names are written in plain letters, such as `beta1`"

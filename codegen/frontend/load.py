@@ -50,13 +50,13 @@ def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
     fields = Fields(tree, "a spec", KEYS, mistakes)
     name, location = _name(fields, tree, mistakes)
     summary = fields.line("summary")
-    if "summary" not in fields:
+    if fields.lacks("summary"):
         mistakes.add(location, "key `summary` is missing", "say in one sentence what the optimizer does")
     extends = fields.text("extends")
     if extends is None and "extends" not in fields:
         for key in ("hyperparameters", "update"):
-            if key not in fields:
-                mistakes.add(location, f"key `{key}` is missing", "or name with `extends` the spec that has it")
+            if fields.lacks(key):
+                mistakes.add(location, f"key `{key}` is missing", "write it, or name with `extends` a spec that has it")
     sparse_mode, sparse_error = _sparse(fields, mistakes)
     complex_mode = fields.choice("complex", [mode.value for mode in ComplexMode])
     created = fields.choice("state_created", ("construction", "first_step"))
@@ -84,7 +84,7 @@ def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
 def _name(fields: Fields, tree: Mapping, mistakes: Mistakes) -> tuple[str, Location]:
     text = fields.text("optimizer")
     if text is None:
-        if "optimizer" not in fields:
+        if fields.lacks("optimizer"):
             mistakes.add(tree.location, "key `optimizer` is missing", "`optimizer: Name` names the class")
         return "", tree.location
     if (problem := names.why_not_class(text.text)) is not None:
@@ -126,8 +126,7 @@ def _decay(fields: Fields, mistakes: Mistakes) -> tuple[DecayEntry, ...] | None:
     if node is None:
         return None
     if not isinstance(node, Mapping):
-        style = _style(node, mistakes)
-        return None if style is None else (DecayEntry(None, style, node.location),)
+        return (DecayEntry(None, _style(node, mistakes), node.location),)
     cases: list[DecayEntry] = []
     for i, entry in enumerate(node.entries):
         style = _style(entry.value, mistakes)
@@ -135,16 +134,16 @@ def _decay(fields: Fields, mistakes: Mistakes) -> tuple[DecayEntry, ...] | None:
         if (entry.key.text == "else") != last:
             cause = "`else` comes last" if entry.key.text == "else" else "the cases of `weight_decay` end with `else`"
             mistakes.add(entry.key.location, cause, "such as `{decoupled_weight_decay: decoupled, else: l2}`")
-        if style is not None:
-            cases.append(DecayEntry(None if entry.key.text == "else" else entry.key, style, entry.key.location))
+        cases.append(DecayEntry(None if entry.key.text == "else" else entry.key, style, entry.key.location))
     if not node.entries:
         mistakes.add(node.location, "`weight_decay` has no case", "one of its styles, such as `l2`")
     return tuple(cases)
 
 
-def _style(node: Node, mistakes: Mistakes) -> DecayStyle | None:
+def _style(node: Node, mistakes: Mistakes) -> DecayStyle:
+    """The style; L2 stands in for a wrong one, because all styles read what it reads."""
     style = choice_of(node, "a style of `weight_decay`", [style.value for style in DecayStyle], mistakes)
-    return None if style is None else DecayStyle(style)
+    return DecayStyle.L2 if style is None else DecayStyle(style)
 
 
 def _sparse(fields: Fields, mistakes: Mistakes) -> tuple[SparseMode | None, str | None]:

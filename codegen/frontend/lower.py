@@ -11,10 +11,11 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
-from thetac.codegen.frontend.parse import parse_expression, parse_statements
+from thetac.codegen.frontend.parse import NOTHING_READ, parse_expression, parse_statements
 from thetac.codegen.frontend.spec import DecayEntry, Spec, StateEntry
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import (
+    DECAY_READS,
     OPTIONS,
     ComplexMode,
     Const,
@@ -80,6 +81,8 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
     requirements = _merged(family, lambda s: s.requirements, lambda entry: entry.condition.text)
     positional, keyword_only = _signature(spec, _first(family, lambda s: s.signature), declared, mistakes)
     update = _first(family, lambda s: s.update)
+    decay = _first(family, lambda s: s.decay) or ()
+    _check_decay(decay, hyperparameters, mistakes)
     sparse_mode, sparse_error = _sparse(family)
     return Rule(
         name=spec.name,
@@ -96,12 +99,12 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
             Requirement(parse_expression(entry.condition, mistakes), entry.message, entry.condition.location)
             for entry in requirements
         ),
-        decay=_decay(_first(family, lambda s: s.decay) or (), mistakes),
+        decay=_decay(decay, mistakes),
         complex_mode=_first(family, lambda s: s.complex_mode) or ComplexMode.PAIRS,
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         state_at_construction=_first(family, lambda s: s.state_at_construction) or False,
-        body=parse_statements(update, mistakes) if update is not None else (),
+        body=parse_statements(update, mistakes) if update is not None else NOTHING_READ,
         location=spec.location,
     )
 
@@ -123,25 +126,30 @@ def _signature(
     spec: Spec, written: tuple[Scalar, ...] | None, declared: tuple[Hyperparameter | Flag, ...], mistakes: Mistakes
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The constructor's arguments: those that may be positional, and those by keyword only."""
+    inherited = written is not None and spec.signature is None
     free = [entry.name for entry in declared if not entry.fixed]
     if written is None:
         return tuple(free), OPTIONS
     seen: dict[str, Location] = {}
     fixed = {entry.name for entry in declared if entry.fixed}
     for text in written:
-        name = text.text
+        name, here = text.text, spec.location if inherited else text.location
         if name in seen:
-            mistakes.add(text.location, f"{quoted(name)} is twice in the signature", "delete one of them")
+            mistakes.add(here, f"{quoted(name)} is twice in the signature", "delete one of them")
         elif name in fixed:
-            mistakes.add(text.location, f"`{name}` is fixed and no argument", "delete it here, or delete `fixed`")
+            remedy = "give this spec a signature without it" if inherited else "delete it here, or delete `fixed`"
+            mistakes.add(here, f"`{name}` is fixed and no argument", remedy)
         elif name not in free and name not in OPTIONS and name != "*":
             remedy = did_you_mean(name, [*free, *OPTIONS], "hyperparameters, flags, `*` and the options of every optimizer stand here")
-            mistakes.add(text.location, f"unknown argument {quoted(name)} in the signature", remedy)
-        seen.setdefault(name, text.location)
-    where = written[0].location if written else spec.location
+            mistakes.add(here, f"unknown argument {quoted(name)} in the signature", remedy)
+        seen.setdefault(name, here)
+    where = spec.location if inherited or not written else written[0].location
     for name in free:
         if name not in seen:
-            mistakes.add(where, f"`{name}` is missing from the signature", "every hyperparameter and flag is an argument, or `fixed`")
+            remedy = "every hyperparameter and flag is an argument, or `fixed`"
+            if inherited:
+                remedy = "write a signature here: the inherited one does not know it"
+            mistakes.add(where, f"`{name}` is missing from the signature", remedy)
     arguments = list(seen)
     _check_order(seen, declared, mistakes)
     if "*" not in arguments:
@@ -178,6 +186,16 @@ def _state(entry: StateEntry, mistakes: Mistakes) -> State:
         entry.doc,
         entry.location,
     )
+
+
+def _check_decay(entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperparameter, ...], mistakes: Mistakes) -> None:
+    """Every style reads hyperparameters of fixed names."""
+    single = {hyperparameter.name for hyperparameter in hyperparameters if not hyperparameter.elements}
+    for entry in entries:
+        for name in DECAY_READS[entry.style]:
+            if name not in single:
+                cause = f"weight decay `{entry.style.value}` needs a hyperparameter `{name}`"
+                mistakes.add(entry.location, cause, "declare it, or choose another style")
 
 
 def _decay(entries: tuple[DecayEntry, ...], mistakes: Mistakes) -> tuple[tuple[Expr | None, DecayStyle], ...]:

@@ -20,6 +20,7 @@ from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Expr, If, R
 from thetac.codegen.ir.ops import FUNCTIONS
 
 _UNREADABLE = Assign(UNREADABLE, Ref(UNREADABLE))
+NOTHING_READ = (_UNREADABLE,)  # the body of a spec without an update
 
 DEEPEST_BRANCH = 10  # `if` within `if`
 DEEPEST_EXPRESSION = 60  # `a + b + c` is two deep
@@ -87,7 +88,8 @@ class _Block:
                 continue
             body.append(self._simple(line))
             position += 1
-            if (inner := self._inner(position, line.indent)) is not None and _KEYWORD.match(line.code):
+            word = _KEYWORD.match(line.code)
+            if (inner := self._inner(position, line.indent)) is not None and word and unsupported.statement_keyword(word.group()):
                 columns.add(inner)  # the block of a loop or definition: read for its mistakes
         return body, position
 

@@ -18,6 +18,7 @@ LONGEST_NUMBER = 40  # characters
 LARGEST_INTEGER = 2**53  # beyond it not every integer is a float
 LONGEST_TEXT = 2_000  # characters of a sentence for the documentation
 
+_TRUTHS = dict.fromkeys(("yes", "on", "true"), "write `true`") | dict.fromkeys(("no", "off", "false"), "write `false`")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
@@ -26,16 +27,23 @@ class Fields:
 
     def __init__(self, mapping: Mapping, what: str, known: Sequence[str], mistakes: Mistakes) -> None:
         self._nodes: dict[str, Node] = {}
+        self._meant: set[str] = set()  # known keys that unknown ones may be misspellings of
         self.mistakes = mistakes
         for entry in mapping.entries:
             if entry.key.text in known:
                 self._nodes[entry.key.text] = entry.value
             else:
-                remedy = did_you_mean(entry.key.text, known, f"{what} has {listed(known, 'and')}")
+                meant = did_you_mean(entry.key.text, known)
+                self._meant.update(key for key in known if f"`{key}`" in meant)
+                remedy = meant or f"{what} has {listed(known, 'and')}"
                 mistakes.add(entry.key.location, f"unknown key {quoted(entry.key.text)}", remedy)
 
     def __contains__(self, key: str) -> bool:
         return key in self._nodes
+
+    def lacks(self, key: str) -> bool:
+        """Whether a key is missing, and is not meant by one that is misspelt."""
+        return key not in self._nodes and key not in self._meant
 
     def get(self, key: str) -> Node | None:
         return self._nodes.get(key)
@@ -105,7 +113,8 @@ def boolean_of(node: Node, what: str, mistakes: Mistakes) -> bool | None:
         return None
     if text.style == "" and text.text in ("true", "false"):
         return text.text == "true"
-    mistakes.add(text.location, f"{what} is `true` or `false`, not {quoted(text.text)}")
+    remedy = _TRUTHS.get(text.text.lower(), "") if text.style == "" else "delete the quotes"
+    mistakes.add(text.location, f"{what} is `true` or `false`, not {quoted(text.text)}", remedy)
     return None
 
 
@@ -125,8 +134,10 @@ def is_number(text: Scalar) -> bool:
 
 def number_of(text: Scalar, what: str, mistakes: Mistakes) -> float | int | None:
     if not is_number(text):
-        plain = _NUMBER.fullmatch(text.text.strip()) is not None
-        mistakes.add(text.location, f"{what} is a number, not {quoted(text.text)}", "without quotes" if plain else "")
+        if _NUMBER.fullmatch(text.text.strip()):
+            mistakes.add(text.location, f"{what} is a number in quotes", "delete the quotes")
+        else:
+            mistakes.add(text.location, f"{what} is a number, not {quoted(text.text)}", "such as `1e-3`")
         return None
     return parse_number(text.text, text.location, mistakes)
 

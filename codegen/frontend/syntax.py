@@ -6,10 +6,13 @@ because it differs between versions.
 
 from __future__ import annotations
 
+import keyword
 import re
 
 from thetac.codegen.errors import Location
 from thetac.codegen.frontend.layout import Line
+
+_KEYWORDS = "|".join(sorted(set(keyword.kwlist) - {"and", "or", "not", "if", "else", "is", "in", "True", "False", "None"}))
 
 _HABITS = (
     (re.compile(r"&&"), "`&&` is no operator", "write `and`"),
@@ -19,6 +22,8 @@ _HABITS = (
     (re.compile(r"\+\+|--\s*$"), "`++` and `--` are no operators", "write `a = a + 1`"),
     (re.compile(r"=>|=<"), "`=>` and `=<` are no operators", "write `>=` or `<=`"),
     (re.compile(r"<>"), "`<>` is no operator", "write `!=`"),
+    (re.compile(rf"\b({_KEYWORDS})\b"), "a keyword of Python in an expression", "choose another name"),
+    (re.compile(r"\bif\b|\belse\b"), "`if` and `else` in an expression", "write `where(c, a, b)`"),
     (re.compile(r"\?"), "`?` is no operator", "write `where(c, a, b)`"),
     (re.compile(r"[\"'`]"), "quotes in an expression", "an update computes with numbers and names only"),
     (re.compile(r"\$"), "`$` in an expression", "delete it"),

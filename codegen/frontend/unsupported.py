@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 
+from thetac.codegen.ir.ops import FUNCTIONS
+
 Sentence = tuple[str, str]
 
 _STATEMENTS: dict[str, Sentence] = {
@@ -47,7 +49,7 @@ _EXPRESSIONS: dict[type[ast.expr], Sentence] = {
     ast.Set: ("sets are no part of the language", "give each value a name of its own"),
     ast.Dict: ("dictionaries are no part of the language", "give each value a name of its own"),
     ast.NamedExpr: ("`:=` is no part of the language", "assign on a line of its own, with `=`"),
-    ast.Starred: ("`*` in front of an argument is no part of the language", "write the arguments one by one"),
+    ast.Starred: ("a `*` without a value in front of it", "delete it; arguments are written one by one"),
     ast.IfExp: ("`a if c else b` is no part of the language", "write `where(c, a, b)`"),
     ast.Await: ("`await` is no part of the language", "statements run in order"),
     ast.Yield: ("`yield` is no part of the language", "the last value of `param` and of each state is the result"),
@@ -56,7 +58,7 @@ _EXPRESSIONS: dict[type[ast.expr], Sentence] = {
 
 _OPERATORS: dict[type[ast.operator | ast.unaryop], Sentence] = {
     ast.FloorDiv: ("`//` is no part of the language", "numbers are real: use `/`"),
-    ast.Mod: ("`%` is no part of the language", "there is no remainder"),
+    ast.Mod: ("`%` is no part of the language", "there is no remainder: count with a scalar state"),
     ast.MatMult: ("`@` is no part of the language", "rules work element by element: use `*`"),
     ast.BitAnd: ("`&` is no part of the language", "write `and`"),
     ast.BitOr: ("`|` is no part of the language", "write `or`"),
@@ -66,6 +68,8 @@ _OPERATORS: dict[type[ast.operator | ast.unaryop], Sentence] = {
     ast.Invert: ("`~` is no part of the language", "write `not`"),
     ast.UAdd: ("a `+` that adds nothing", "leave it out"),
 }
+
+_LIBRARIES = ("torch", "math", "np", "numpy", "jnp", "tl")
 
 _INSTEAD = {
     "max": "write `maximum(a, b)`",
@@ -104,7 +108,7 @@ def statement(node: ast.stmt) -> tuple[ast.stmt | ast.expr, Sentence]:
     match node:
         case ast.AugAssign(op=operator):
             sign = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}.get(type(operator), "+")
-            return node, ("an assignment that also computes", f"write `a = a {sign} b`: the order of evaluation is then in sight")
+            return node, (f"`{sign}=` is no part of the language", f"write `a = a {sign} b`, which shows the order of evaluation")
         case ast.AnnAssign():
             return node, ("a type annotation", "kinds are inferred: leave it out")
         case ast.Assign(targets=[_, second, *_]):
@@ -136,14 +140,17 @@ def expression(node: ast.expr) -> tuple[ast.expr, Sentence]:
             return node, ("`is` is no part of the language", "compare with `==` or `!=`")
         case ast.Compare():
             return node, ("`in` is no part of the language", "compare with `==` and join with `or`")
-        case ast.Attribute(value=ast.Name(id="torch" | "math" | "np" | "numpy"), attr=name):
-            return node, ("a function of another library", f"write `{name}(...)` if it is one of the language's functions")
+        case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in _LIBRARIES:
+            remedy = f"write `{FUNCTIONS[name].syntax}`" if name in FUNCTIONS else "docs/language.md lists the functions there are"
+            return node, (f"`{owner}.{name}` is a function of another library", instead_of(name) or remedy)
         case ast.Attribute(attr="T"):
             return node, ("a transpose", "rules work element by element")
         case ast.Attribute():
             return node, ("an attribute of a value", "values have no attributes or methods: use operators and functions")
         case ast.Subscript():
             return node, ("a part of a value", "a name stands for the whole value; elements of a tuple have names of their own")
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name)) if name in FUNCTIONS and owner not in _LIBRARIES:
+            return node, ("a method call", f"write `{FUNCTIONS[name].syntax}`")
         case ast.Call(func=ast.Attribute() as function):
             return expression(function)
         case ast.Call(func=function):

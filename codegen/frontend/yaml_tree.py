@@ -130,6 +130,7 @@ class _Builder:
         here = self._place(event)
         if bad := unprintable(text.replace("\n", "")):  # only an escape can have made it: the file itself has none
             self.mistakes.add(here, f"{bad} in a text", "between double quotes a backslash is written `\\\\`")
+            text = "".join(character for character in text if not unprintable(character))
         if style == "|":
             rows = text.split("\n")
             lines = tuple(self._block_line(first + 1 + i, row) for i, row in enumerate(rows))
@@ -156,7 +157,11 @@ class _Builder:
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
             self._stop(event, f"`&{event.anchor}` is a YAML anchor", "delete it; a text that begins with `&` must be quoted")
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
-            self._stop(event, f"{quoted(event.tag)} is a YAML tag", "delete it; a text that begins with `!` must be quoted")
+            self._stop(event, f"{quoted(self._written(event))} is a YAML tag", "delete it; a text that begins with `!` must be quoted")
+
+    def _written(self, event: yaml.Event) -> str:
+        here = self._place(event)
+        return here.text[here.column - 1 : here.column - 1 + here.length].split()[0]
 
     def _stop(self, event: yaml.Event, cause: str, remedy: str) -> None:
         raise SpecError([Diagnostic(self._place(event), cause, remedy)])
@@ -169,25 +174,25 @@ def _extent(event: yaml.Event) -> tuple[int, int, int, int]:
     return start.line, start.column, end.line, end.column
 
 
-_REMEDIES = (
-    ("mapping values are not allowed here", "a text that holds `: ` must be quoted"),
-    ("cannot start any token", "a text that begins with this character must be quoted"),
-    ("could not find expected ':'", "a key needs a colon and a blank behind it"),
-    ("expected ',' or '}'", "separate entries by commas and close the brace"),
-    ("expected ',' or ']'", "separate items by commas and close the bracket"),
-    ("unexpected end of stream", "close the quotes"),
-    ("unknown escape character", "write a backslash as `\\\\` between double quotes, or use single quotes"),
-    ("expected escape sequence", "write a backslash as `\\\\` between double quotes, or use single quotes"),
-    ("expected <block end>", "lines that belong together begin in the same column"),
-    ("did not find expected", "lines that belong together begin in the same column"),
+_PROBLEMS = (  # what PyYAML calls it, what it is, what to do
+    ("character '\\t'", "a tab where YAML wants spaces", "indent with spaces"),
+    ("mapping values are not allowed", "a second `: ` on the line", "a text that holds `: ` must be quoted"),
+    ("cannot start any token", "a text cannot begin with this character", "put the text in quotes"),
+    ("could not find expected ':'", "a key without a colon", "a key ends with a colon and a space"),
+    ("expected ',' or '}'", "a comma or a `}` is missing before this", "separate entries by commas and close the brace"),
+    ("expected ',' or ']'", "a comma or a `]` is missing before this", "close the bracket; a range must be quoted, as in `\"[0, 1)\"`"),
+    ("unexpected end of stream", "quotes that are never closed", "close them"),
+    ("unknown escape character", "an unknown escape", "between double quotes a backslash is written `\\\\`"),
+    ("expected escape sequence", "an unknown escape", "between double quotes a backslash is written `\\\\`"),
+    ("expected alphabetic or numeric character", "`*` and `&` begin YAML references", "put the text in quotes, as in `\"*\"`"),
+    ("expected <block end>", "a line that begins in a wrong column", "lines that belong together begin in the same column"),
 )
 
 
 def _syntax(source: Source, error: yaml.MarkedYAMLError) -> tuple[Location, str, str]:
-    mark = error.problem_mark or error.context_mark
+    problem = error.problem or "something is missing"
+    known = next(((cause, remedy) for part, cause, remedy in _PROBLEMS if part in problem), None)
+    unclosed = "unexpected end of stream" in problem  # then the place of interest is where it began
+    mark = error.context_mark if unclosed or error.problem_mark is None else error.problem_mark
     where = source.at(mark.line, mark.column) if mark is not None else source.at(0, 0)
-    problem = error.problem or "unknown problem"
-    remedy = next((remedy for part, remedy in _REMEDIES if part in problem), "")
-    if "'\\t'" in problem:
-        problem, remedy = "a tab where YAML wants blanks", "indent with blanks"
-    return where, f"not valid YAML: {problem}", remedy
+    return (where, *known) if known is not None else (where, f"not valid YAML: {problem}", "")

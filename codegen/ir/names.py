@@ -10,6 +10,7 @@ import builtins
 import keyword
 import re
 
+from thetac.codegen.errors import quoted
 from thetac.codegen.ir.nodes import OPTIONS
 from thetac.codegen.ir.ops import FUNCTIONS
 
@@ -50,7 +51,7 @@ def why_not_class(name: str) -> tuple[str, str] | None:
     if len(name) > LONGEST:
         return f"a name of {len(name)} characters", f"at most {LONGEST}"
     if _CLASS.fullmatch(name) is None:
-        return "an optimizer's name is a class name", "a capital letter, then letters and digits, as in `AdamW`"
+        return f"{quoted(name)} is no name of a class", "a capital letter, then letters and digits, as in `AdamW`"
     if keyword.iskeyword(name) or name in _CLASSES or hasattr(builtins, name):
         return f"`{name}` has a meaning in generated code", "choose another name"
     return None
@@ -62,5 +63,5 @@ def _form(name: str) -> tuple[str, str] | None:
     if keyword.iskeyword(name):
         return f"`{name}` is a keyword of Python", "torch says `lambd`" if name == "lambda" else "choose another name"
     if _IDENTIFIER.fullmatch(name) is None or name.endswith("_"):
-        return "this is no name", "a letter, then letters, digits and `_`, which does not come last"
+        return f"{quoted(name)} is no name", "a letter, then letters, digits and `_`, which does not come last"
     return None

@@ -156,6 +156,15 @@ class DecayStyle(Enum):
     ABSOLUTE = "absolute"  # param = param * (1 - weight_decay), unless lr is 0
 
 
+DECAY_READS: dict[DecayStyle, tuple[str, ...]] = {  # the hyperparameters that weight decay reads, beside the parameter
+    DecayStyle.NONE: (),
+    DecayStyle.L2: ("weight_decay",),
+    DecayStyle.DECOUPLED: ("weight_decay", "lr"),
+    DecayStyle.FULLY_DECOUPLED: ("weight_decay", "lr", "max_lr"),
+    DecayStyle.ABSOLUTE: ("weight_decay", "lr"),
+}
+
+
 class ComplexMode(Enum):
     """Where a complex parameter becomes pairs of reals. It decides rounding, not mathematics."""
 

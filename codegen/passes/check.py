@@ -6,15 +6,15 @@ bound, kinds that fit and states that are used where they exist.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
+from thetac.codegen.ir import names
 from thetac.codegen.ir.nodes import (
+    DECAY_READS,
     OPTIONS,
     UNREADABLE,
     ComplexMode,
-    DecayStyle,
     Expr,
     Kind,
     Ref,
@@ -27,13 +27,6 @@ from thetac.codegen.passes.check_body import BodyCheck
 from thetac.codegen.passes.check_expressions import ExpressionCheck
 from thetac.codegen.passes.check_linear import check_linear
 
-_NEEDS = {
-    DecayStyle.L2: ("weight_decay",),
-    DecayStyle.DECOUPLED: ("weight_decay", "lr"),
-    DecayStyle.FULLY_DECOUPLED: ("weight_decay", "lr", "max_lr"),
-    DecayStyle.ABSOLUTE: ("weight_decay", "lr"),
-}
-
 
 def check(rule: Rule, mistakes: Mistakes) -> None:
     """Notes all mistakes in the meaning of a rule, of which parts may have been unreadable."""
@@ -41,7 +34,8 @@ def check(rule: Rule, mistakes: Mistakes) -> None:
     _check_names(rule, mistakes)
     declared = _Declarations(rule, mistakes)
     declared.check()
-    body = BodyCheck(rule, {**declared.values, **_states(rule), "param": Kind.ELEMENT, "grad": Kind.ELEMENT}, mistakes)
+    given = {**declared.values, **_states(rule), "param": Kind.ELEMENT, "grad": Kind.ELEMENT}
+    body = BodyCheck(rule, given, frozenset(declared.unsure), mistakes)
     body.run()
     if body.complete and declared.complete:
         _check_use(rule, body, declared.read, mistakes)
@@ -61,10 +55,11 @@ def _check_names(rule: Rule, mistakes: Mistakes) -> None:
         places += [(name, hyperparameter.location) for name in (*own, *hyperparameter.elements)]
     places += [(flag.name, flag.location) for flag in rule.flags]
     places += [(state.name, state.location) for state in rule.states]
-    count = Counter(name for name, _ in places)
+    first: dict[str, Location] = {}
     for name, location in places:
-        if count[name] > 1:
-            mistakes.add(location, f"`{name}` is the name of two things", "hyperparameters, elements, flags and states have different names")
+        if first.setdefault(name, location) is not location:
+            cause = f"{quoted(name)} is already the name of something in line {first[name].line}"
+            mistakes.add(location, cause, "hyperparameters, their elements, flags and states have different names")
 
 
 class _Declarations:
@@ -77,23 +72,29 @@ class _Declarations:
         self.values |= {flag.name: Kind.FLAG for flag in rule.flags}
         self.read: set[str] = set()
         self.complete = True  # nothing was unreadable
+        self.unsure: set[str] = set()  # states whose conditions are wrong
         self._tensors = {name for h in rule.hyperparameters if h.tensor for name in h.value_names}
         self._plain = ExpressionCheck(self._value, self._no_predicate, mistakes)
 
     def check(self) -> None:
         for state in self._rule.states:
             self._initial(state)
-            if state.when is not None and self._plain.condition(state.when, f"the condition of `{state.name}`"):
-                self._fixed(state.when, f"whether `{state.name}` exists")
+            if state.when is not None:
+                self._existence(state, state.when)
         for condition, style in self._rule.decay:
             if condition is not None and self._plain.condition(condition, "a case of `weight_decay`"):
                 self._fixed(condition, "the case of `weight_decay`")
-            self._decay(style, condition)
+            self.read.update(DECAY_READS[style])
         in_requirements = ExpressionCheck(self._value_or_option, self._is_tensor, self._mistakes)
         read = set(self.read)
         for requirement in self._rule.requirements:
             in_requirements.condition(requirement.condition, "a requirement")
         self.read = read  # what only a requirement reads has no effect on the update
+
+    def _existence(self, state: State, when: Expr) -> None:
+        if not self._plain.condition(when, f"the condition of `{state.name}`"):
+            self.unsure.add(state.name)
+        self._fixed(when, f"whether `{state.name}` exists")
 
     def _initial(self, state: State) -> None:
         match state.init:
@@ -106,16 +107,6 @@ class _Declarations:
                 pass
             case _:
                 self._plain.number(state.init, f"the initial value of `{state.name}`")
-
-    def _decay(self, style: DecayStyle, condition: Expr | None) -> None:
-        names = {h.name for h in self._rule.hyperparameters if not h.elements}
-        for name in _NEEDS.get(style, ()):
-            if name in names:
-                self.read.add(name)
-            else:
-                where = condition.location if condition is not None else self._rule.location
-                cause = f"weight decay `{style.value}` needs a hyperparameter `{name}`"
-                self._mistakes.add(where, cause, f"declare it, such as `{name}: {{default: 0}}`, or delete `weight_decay`")
 
     def _fixed(self, condition: Expr, what: str) -> None:
         for name in names_read(condition):
@@ -181,7 +172,7 @@ def _check_use(rule: Rule, body: BodyCheck, read: set[str], mistakes: Mistakes) 
         elif state.name not in body.written and not starts_itself:
             mistakes.add(state.location, f"state `{state.name}` is never assigned", "a value that never changes is no state")
     for name, location in _arguments(rule):
-        if name in body.read or name in read:
+        if name in body.read or name in read or names.why_not(name) is not None:
             continue
         remedy = "use it in the update, or delete it"
         if name == "weight_decay":
@@ -198,7 +189,8 @@ def _unused_remedy(name: str, body: BodyCheck) -> str:
 def _arguments(rule: Rule) -> Iterator[tuple[str, Location]]:
     """Every value of a hyperparameter and every flag that someone can choose."""
     for hyperparameter in rule.hyperparameters:
-        if not hyperparameter.fixed:
+        unnamed = isinstance(hyperparameter.default, tuple) and not hyperparameter.elements
+        if not hyperparameter.fixed and not unnamed:
             yield from ((name, hyperparameter.location) for name in hyperparameter.value_names)
     for flag in rule.flags:
         if not flag.fixed:

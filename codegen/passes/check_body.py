@@ -23,11 +23,13 @@ _OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": 
 class BodyCheck:
     """Walks through a body once; `read` and `written` tell afterwards what was used."""
 
-    def __init__(self, rule: Rule, given: Mapping[str, Kind], mistakes: Mistakes) -> None:
+    def __init__(self, rule: Rule, given: Mapping[str, Kind], unsure: frozenset[str], mistakes: Mistakes) -> None:
         self.read: set[str] = set()
         self.written: set[str] = set()
         self._rule = rule
+        self._unsure = unsure  # states whose conditions are wrong
         self._mistakes = mistakes
+        self._unnamed = any(isinstance(h.default, tuple) and not h.elements for h in rule.hyperparameters)
         self._kinds: dict[str, Kind | None] = dict(given)  # hyperparameters, flags, states, param, grad; then locals
         self._given = frozenset(given)
         self._set = set(given)  # has a value on every path to here
@@ -134,7 +136,7 @@ class BodyCheck:
         if name in self._locals:
             if self.complete:
                 self._unset(ref)
-        elif name not in self._typos:
+        elif name not in self._typos and not self._unnamed:  # it may be an element of the tuple that lacks names
             self._typos.add(name)
             self._mistakes.add(ref.location, *self._unknown(name))
         return None
@@ -161,10 +163,10 @@ class BodyCheck:
 
     def _usable(self, state: State, ref: Ref) -> bool:
         """Whether a state exists wherever this place is reached."""
-        if state.when is None or conjuncts(state.when) <= self._facts:
+        if state.when is None or state.name in self._unsure or conjuncts(state.when) <= self._facts:
             return True
-        if any(isinstance(e, Ref) and e.name == UNREADABLE for c in (state.when, *self._facts) for e in walk_expression(c)):
-            return True  # there is no telling what the condition is
+        if any(isinstance(e, Ref) and e.name == UNREADABLE for fact in self._facts for e in walk_expression(fact)):
+            return True  # there is no telling what holds here
         condition = expression_text(state.when)
         self._mistakes.add(ref.location, f"`{state.name}` does not exist unless {quoted(condition)}", f"use it under `if {condition}:` only")
         return False
@@ -176,7 +178,7 @@ class BodyCheck:
         self.read.add(ref.name)
         state = self._rule.state(ref.name)
         if state is None:
-            remedy = did_you_mean(ref.name, [s.name for s in self._rule.states], "it is asked of a state")
+            remedy = did_you_mean(ref.name, [s.name for s in self._rule.states], "`first` is asked of a state")
             self._mistakes.add(ref.location, f"{quoted(ref.name)} is no state", remedy)
             return False
         if state.kind is StateKind.COUNTER:

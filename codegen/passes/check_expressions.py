@@ -67,8 +67,11 @@ class ExpressionCheck:
             case Kind.MASK:
                 remedy = "branch on numbers; choose for each element with `where(c, a, b)`"
                 self._mistakes.add(expression.location, f"{what} differs between elements", remedy)
-            case Kind.HOST | Kind.ELEMENT as kind:
-                self._mistakes.add(expression.location, f"{what} is a truth value, not {_NAMED[kind]}", _compared(expression, kind))
+            case Kind.ELEMENT:
+                remedy = "branch on numbers; choose for each element with `where(c, a, b)`"
+                self._mistakes.add(expression.location, f"{what} is a truth value, not one number per element", remedy)
+            case Kind.HOST:
+                self._mistakes.add(expression.location, f"{what} is a truth value, not a number", _compared(expression, Kind.HOST))
         return False
 
     def _call(self, call: Call, op: Op) -> Kind | None:
@@ -98,7 +101,7 @@ class ExpressionCheck:
         if Kind.ELEMENT not in kinds:
             return Kind.HOST
         if op.host_only:
-            self._mistakes.add(call.location, f"`{op.name}` takes numbers, not elements", "there is no such function of elements yet")
+            self._mistakes.add(call.location, f"`{op.name}` takes numbers, not elements", "elements have `sqrt`, `abs`, `sign` and powers")
             return None
         if op.name == "pow" and not self._power(call, kinds):
             return None

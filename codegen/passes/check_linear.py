@@ -6,7 +6,7 @@ In: a checked Rule. Out: a mistake for each product, quotient or function of ele
 from __future__ import annotations
 
 from thetac.codegen.errors import Mistakes
-from thetac.codegen.ir.nodes import Assign, Call, Rule, walk_expression, walk_statements
+from thetac.codegen.ir.nodes import Assign, Call, Expr, Rule, walk_statements
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.passes.kinds import Kinds, infer, on_host
 
@@ -16,10 +16,18 @@ def check_linear(rule: Rule, mistakes: Mistakes) -> None:
     kinds = infer(rule)
     for statement in walk_statements(rule.body):
         if isinstance(statement, Assign):
-            for call in walk_expression(statement.value):
-                if isinstance(call, Call) and not _linear(call, kinds):
-                    remedy = "`complex: pairs` computes with real and imaginary parts"
-                    mistakes.add(call.location, "`complex: native` needs a rule that is linear in its elements", remedy)
+            _check(statement.value, kinds, mistakes)
+
+
+def _check(expression: Expr, kinds: Kinds, mistakes: Mistakes) -> None:
+    if not isinstance(expression, Call):
+        return
+    if not _linear(expression, kinds):
+        remedy = "`complex: pairs` computes with real and imaginary parts"
+        mistakes.add(expression.location, "`complex: native` needs a rule that is linear in its elements", remedy)
+        return
+    for argument in expression.args:
+        _check(argument, kinds, mistakes)
 
 
 def _linear(call: Call, kinds: Kinds) -> bool:
