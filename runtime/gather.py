@@ -56,6 +56,8 @@ def gather(schema: Schema, groups: Sequence[Group], state: MutableMapping[Tensor
             grad = param.grad
             if grad is None:
                 continue
+            if grad.is_conj() or grad.is_neg():
+                grad = grad.resolve_conj().resolve_neg()  # neither kernels nor views as pairs of reals take lazy ones
             checks.check_param(param, grad, position)
             if not names:
                 members.append(Member(index, param, grad, tuple([None] * len(declared)), False))

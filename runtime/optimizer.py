@@ -42,7 +42,6 @@ class Optimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over pickled or loaded attributes; what an older or another version did not have gets its default."""
         super().__setstate__(state)
-        self._stepper = None
         for group in self.param_groups:
             for key, value in self.defaults.items():
                 group.setdefault(key, value)

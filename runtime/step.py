@@ -54,11 +54,15 @@ class Stepper:
         self._plan_covers_all = False
 
     def step(self, groups: Sequence[Group], state: MutableMapping[Tensor, Entry]) -> None:
-        if self.plan is None or not self._plan_covers_all or not self._step_by_plan(self.plan, groups, state):
-            self._step_anew(groups, state)
+        cause = ""
+        if self.plan is not None and self._plan_covers_all:
+            cause = self._step_by_plan(self.plan, groups, state)
+            if not cause:
+                return
+        self._step_anew(groups, state, cause)
 
-    def _step_by_plan(self, plan: Plan, groups: Sequence[Group], state: MutableMapping[Tensor, Entry]) -> bool:
-        """Step if the plan holds for everything that has a gradient now."""
+    def _step_by_plan(self, plan: Plan, groups: Sequence[Group], state: MutableMapping[Tensor, Entry]) -> str:
+        """Step if the plan holds for everything that has a gradient now; else say why it does not."""
         counts: list[int] = []
         params: list[Tensor] = []
         grads: list[Tensor] = []
@@ -71,20 +75,21 @@ class Stepper:
                     grads.append(grad)
             counts.append(len(params) - before)
         try:
-            if plan.why_void(groups, counts, params, grads, state):
-                return False
-            plan.refresh(self._numbers(groups, counts))
-            plan.run()
+            cause = plan.why_void(groups, counts, params, grads, state)
+            if not cause:
+                plan.refresh(self._numbers(groups, counts))
+                plan.run()
         finally:
             plan.release_gradients()
-        return True
+        return cause
 
-    def _step_anew(self, groups: Sequence[Group], state: MutableMapping[Tensor, Entry]) -> None:
+    def _step_anew(self, groups: Sequence[Group], state: MutableMapping[Tensor, Entry], cause: str) -> None:
+        """Gather and check everything; `cause` is why the plan at hand did not serve, if it was tried."""
         gathered = gather(self.schema, groups, state)
         choices = choose_all(self.schema, groups, gathered.members)
         fused = [m for m, choice in zip(gathered.members, choices, strict=True) if choice.implementation in FUSED]
         work = self._work(groups, gathered, choices)
-        plan = self._plan_for(fused, groups, state) if fused else None
+        plan = self._plan_for(fused, groups, state, cause) if fused else None
         try:
             gathered.commit(state)
             if plan is not None:
@@ -102,15 +107,19 @@ class Stepper:
             if plan is not None:
                 plan.release_gradients()
 
-    def _plan_for(self, members: list[Member], groups: Sequence[Group], state: MutableMapping[Tensor, Entry]) -> Plan:
+    def _plan_for(
+        self, members: list[Member], groups: Sequence[Group], state: MutableMapping[Tensor, Entry], cause: str
+    ) -> Plan:
         """The plan at hand if it holds for these members, else a new one; with this step's rows."""
         counts = [0] * len(groups)
         for member in members:
             counts[member.group] += 1
-        cause = "the first fused step"
         if self.plan is not None:
             params, grads = [member.param for member in members], [member.grad for member in members]
-            cause = self.plan.why_void(groups, counts, params, grads, state)
+            void = self.plan.why_void(groups, counts, params, grads, state)
+            cause = (cause or void) if void else ""
+        else:
+            cause = "the first fused step"
         if self.plan is None or cause:
             self.plan = Plan(self.schema, groups, members, TritonLauncher)
             self.plans_made[cause] += 1
