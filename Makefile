@@ -1,0 +1,41 @@
+# Every target sets up .venv by itself. On a fresh machine `make demo` and `make test` are all there is to know.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help generate check demo test lint parity clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what thetac needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+generate: $(READY) ## write generated/ and docs/optimizers/ from specs/
+	@$(BIN)/python -m thetac.codegen generate
+
+check: $(READY) ## generated/ and docs/optimizers/ are exactly what the specs and the compiler give
+	@$(BIN)/python -m thetac.codegen check
+
+demo: generate ## train on handwritten digits, a generated AdamW beside torch's
+	@$(BIN)/python examples/digits.py
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+parity: $(READY) ## measure every implementation against torch and float64, and write docs/parity.md
+	@$(BIN)/python -m tests.parity_table
+
+clean: ## remove what is installed and cached, not what is generated
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
