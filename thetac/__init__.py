@@ -1,0 +1,38 @@
+"""Optimizers for torch, compiled from specs: `from thetac import AdamW`, or `thetac.load("my_optimizer.yaml")`.
+
+Importing this package imports neither torch nor triton; an optimizer is imported when its name is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thetac.generated import *
+    from thetac.loader import load as load
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name == "load":
+        from thetac.loader import load
+
+        value: object = load
+    elif name.startswith("_"):  # nothing of ours; a look for __path__ or __all__ must not import anything
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    else:
+        from thetac import generated
+
+        try:
+            value = getattr(generated, name)
+        except AttributeError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    from thetac import generated
+
+    return sorted({"__version__", "load", *getattr(generated, "__all__", ())})
