@@ -45,17 +45,17 @@ class Diagnostic:
     remedy: str = ""
 
     def __str__(self) -> str:
-        headline = f"{self.location}: {self.cause}"
+        headline, remedy = f"{self.location}: {shown(self.cause)}", shown(self.remedy)
         line = self.location.text
         if not line.strip():
-            return headline if not self.remedy else f"{headline}\n    {self.remedy}"
+            return headline if not remedy else f"{headline}\n    {remedy}"
         first = len(line) - len(line.lstrip())
         at = min(max(self.location.column - 1, first), len(line.rstrip()))
         if at - first > LONGEST_LINE * 2 // 3:  # the mistake is far to the right: begin shortly before it
             first = at - LONGEST_LINE // 3
         part = line[first : first + LONGEST_LINE].rstrip()
         carets = min(self.location.length, len(part) - (at - first))
-        return f"{headline}\n    {shown(part)}\n    {' ' * _width(part[: at - first])}{'^' * max(1, carets)} {self.remedy}".rstrip()
+        return f"{headline}\n    {shown(part)}\n    {' ' * _width(part[: at - first])}{'^' * max(1, carets)} {remedy}".rstrip()
 
 
 def _width(text: str) -> int:
@@ -96,7 +96,7 @@ class Mistakes:
 
 def shown(text: str) -> str:
     """The text as a terminal may show it: what controls a terminal or hides is replaced."""
-    return "".join(c if c.isprintable() else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def quoted(text: str) -> str:

@@ -1,0 +1,97 @@
+"""Specs for property tests: ones that mean nothing, and ones that are legal but as nasty as a legal spec can be."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from thetac.codegen.frontend import latex
+from thetac.codegen.ir import names
+
+NASTY = (
+    '"""', "'''", '"', "'", "\\", "\\\\", "\\n", "\\N{DIGIT ONE}", "\\x41", "\\u0041", "`", "#", "# type: ignore", "%s", "%(a)s",
+    "{0}", "{value}", "{{ 1 / 0 }}", "{% raise %}", "{# #}", "#}", "${HOME}", "$(reboot)", "$x$", "$$", "\\(", "\\end{document}",
+    "\\input{/etc/passwd}", "*/", "/*", "//", "??/", "</script>", "<!-- -->", "&amp;", "|", "__import__('os')", "; import os",
+    "f'{x}'", "b''", "\\", "->", "`:class:`", "::", ".. code::", "noqa", "fmt: off", "é", "漢字", "🦆", "ﬁ", "ß", "~", "^", "_", "*",
+    "[a](b)", "@", "=", "=== ", "- ", "---", "...", "!", "?", ":", ": ", " #", ",", "0", "None", "TODO", "\t", "\N{NO-BREAK SPACE}",
+)  # fmt: skip
+
+USED_BY_GENERATED_CODE = (
+    *("mask", "offsets", "start", "elements", "block", "chunk", "chunks", "rows", "row", "tensor", "tensors", "kernel", "ops"),
+    *("scalars", "states", "values", "math_dtype", "ROW", "STREAMS", "CHUNK", "schema", "group", "closure", "round_to", "first"),
+    *("buffers", "bufferss", "totals", "lrs", "steps", "buffer_t", "first_buffer", "total_list", "exp_avgs", "e", "i", "t", "pid"),
+    *("one_minus_lr", "lr_nonzero", "scale_positive", "grad_factor", "buffer_weight", "param_value", "dtype", "device", "a1", "B"),
+)
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Texts that a spec accepts as prose, made of what breaks out of strings, comments, templates and LaTeX."""
+    pieces = st.one_of(st.sampled_from(NASTY), st.characters(categories=("L", "N", "P", "S", "Zs")))
+    return st.lists(pieces, min_size=1, max_size=12).map("".join).filter(lambda text: text.isprintable() and bool(text.strip()))
+
+
+def symbols() -> st.SearchStrategy[str]:
+    """LaTeX that a spec accepts as a symbol."""
+    commands = [f"\\{command}" for command in sorted(latex.COMMANDS)]
+    pieces = st.sampled_from((*commands, *"abcXYZ019 ", "{", "}", "_", "^", "'", "\\,", "(", ")", "-", "="))
+    return st.lists(pieces, min_size=1, max_size=8).map("".join).filter(lambda text: text.strip() != "" and latex.why_not(text) is None)
+
+
+def value_names() -> st.SearchStrategy[str]:
+    """Names that a spec may give to its values, those first that generated code has a use for as well."""
+    written = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,20}", fullmatch=True)
+    legal = st.one_of(st.sampled_from(USED_BY_GENERATED_CODE), written)
+    return legal.filter(lambda name: names.why_not(name) is None and name not in ("lr", "step"))
+
+
+@dataclass(frozen=True, slots=True)
+class Hostile:
+    """A legal spec and the texts that stand in it."""
+
+    text: str
+    prose: tuple[str, ...]  # everything that is printed into comments, docstrings, messages or documentation
+    symbols: tuple[str, ...]
+
+
+@st.composite
+def hostile_specs(draw: st.DrawFn) -> Hostile:
+    """A small legal optimizer, called Hostile, in which every text, symbol and free name is drawn."""
+    prose = tuple(draw(texts()) for _ in range(12))
+    drawn_symbols = tuple(draw(symbols()) for _ in range(3))
+    scale, low, high, flag, buffer, total, local = draw(st.lists(value_names(), min_size=7, max_size=7, unique_by=str.lower))
+    summary, reference, note, note2, error, message, doc, doc2, doc3, sparse, comment, comment2 = prose
+    error = error.translate({ord("{"): "(", ord("}"): ")"})  # braces have a meaning there
+    symbol, symbol2, symbol3 = (json.dumps(symbol, ensure_ascii=False) for symbol in drawn_symbols)
+    spec = f"""\
+optimizer: Hostile
+summary: {_quoted(summary)}
+references: [{_quoted(reference)}]
+notes: [{_quoted(note)}, {_quoted(note2)}]
+hyperparameters:
+  lr: {{default: 1e-3, range: "[0, inf)", tensor: true, error: {_quoted(error)}, doc: {_quoted(doc)}, symbol: {symbol}}}
+  {scale}: {{default: 0.5, doc: {_quoted(doc2)}}}
+  bounds: {{default: [0.1, 1], names: [{low}, {high}], symbol: {symbol2}}}
+  {flag}: {{default: false, doc: {_quoted(doc3)}}}
+require:
+  {low} <= {high}: {_quoted(message)}
+state:
+  step: counter
+  {buffer}: {{init: zeros, symbol: {symbol3}}}
+  {total}: {{init: grad, when: {flag}, doc: {_quoted(doc3)}}}
+sparse: {_quoted(f"no {sparse}")}
+update: |
+  {local} = {scale} * grad   # {comment}
+  if {flag}:                 # {comment2}
+    {total} = lerp({total}, grad, {scale})
+    {local} = {local} + {total}
+  {buffer} = clamp({buffer} * {high}, {low}, {high}) + {local}
+  param = param - lr * {buffer} / step
+"""
+    return Hostile(spec, prose, drawn_symbols)
+
+
+def _quoted(text: str) -> str:
+    """The text as a YAML scalar between double quotes, which JSON's strings are."""
+    return json.dumps(text, ensure_ascii=False)
