@@ -7,6 +7,8 @@ are compiled with `enable_fp_fusion=False`, so that a product and a sum stay two
 import triton
 import triton.language as tl
 
+INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)  # kernels run in Triton's interpreter, without a GPU
+
 
 @triton.jit
 def pointer(address, dtype: tl.constexpr, start):
@@ -19,6 +21,30 @@ def aligned_pointer(address, dtype: tl.constexpr, start):
     """The same, for the compiler to know that it is a multiple of 16 bytes: accesses of 128 bits."""
     # A pointer of its own: the promise would otherwise hold wherever the compiler finds the same expression.
     return tl.multiple_of(address.to(tl.pointer_type(dtype)) + start, 16)
+
+
+@triton.jit
+def load(pointers, mask, math: tl.constexpr):
+    """Elements in the dtype of the arithmetic. Without a mask all of them exist."""
+    return tl.load(pointers, mask=mask).to(math)
+
+
+@triton.jit
+def store(pointers, values, mask):
+    """Round to the dtype of storage, to nearest, ties to even."""
+    dtype: tl.constexpr = pointers.dtype.element_ty
+    if INTERPRETED and dtype == tl.bfloat16:
+        tl.store(pointers, _bfloat16(values), mask=mask)
+    else:
+        tl.store(pointers, values, mask=mask)
+
+
+@triton.jit
+def _bfloat16(x):
+    """Triton's interpreter (3.7) truncates where compiled code rounds."""
+    bits = x.to(tl.float32).to(tl.uint32, bitcast=True)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    return tl.where(x == x, rounded, 0x7FC0).to(tl.uint16).to(tl.bfloat16, bitcast=True)
 
 
 @triton.jit

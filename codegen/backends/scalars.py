@@ -16,10 +16,10 @@ import jinja2
 from thetac.codegen.backends.host import PYTHON
 from thetac.codegen.backends.text import comment
 from thetac.codegen.emit import header
+from thetac.codegen.ir.fused import Fused
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Kind, Range, Ref, Rule, Stmt
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes import bounds
-from thetac.codegen.ir.fused import Fused
 from thetac.codegen.passes.kinds import infer, is_static
 from thetac.codegen.passes.names import first_argument, spelled, unique
 

@@ -13,7 +13,7 @@ from typing import assert_never
 
 import jinja2
 
-from thetac.codegen.backends.forloop import commented
+from thetac.codegen.backends.lines import commented
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Stream
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule
@@ -58,9 +58,9 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         warps=WARPS,
         row=[safe(entry.name) for entry in fused.row],
         specialisations=[s.name for s in fused.specialisations],
-        loads=lowering.accesses("{0} = tl.load({0}_ptr + offsets, mask=mask).to(math)", store=False),
+        loads=lowering.accesses("{0} = ops.load({0}_ptr + offsets, mask, math)", store=False),
         body=lowering.block(fused.body),
-        stores=lowering.accesses("tl.store({0}_ptr + offsets, {0}, mask=mask)", store=True),
+        stores=lowering.accesses("ops.store({0}_ptr + offsets, {0}, mask)", store=True),
     )
 
 
@@ -94,18 +94,20 @@ class _Lowering:
     def block(self, body: Sequence[ElementStmt]) -> list[str]:
         lines: list[str] = []
         for statement in body:
-            lines += commented(statement.source)
             match statement:
                 case ElementAssign(target=target, value=value, uniform=uniform):
                     lowered = Call("fill", (value,)) if uniform else self.lowered(value)
-                    lines.append(f"{safe(target)} = {expression_text(lowered, TRITON, safe)}")
+                    line = f"{safe(target)} = {expression_text(lowered, TRITON, safe)}"
+                    lines += [*commented(statement.source, [line]), line]
                 case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
-                    text = condition_text(condition) if static else expression_text(self.lowered(condition), TRITON, safe)
+                    text = (
+                        condition_text(condition) if static else expression_text(self.lowered(condition), TRITON, safe)
+                    )
                     if then:
                         lines += [f"if {text}:", *(INDENT + line for line in self.block(then))]
                         lines += ["else:"] if orelse else []
                     else:
-                        lines.append(f"if not ({text}):" if static else f"if ({text}) == 0:")
+                        lines.append(f"if not ({text}):")
                     lines += [INDENT + line for line in self.block(orelse)]
                 case _:
                     assert_never(statement)

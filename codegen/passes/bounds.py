@@ -44,7 +44,9 @@ def bounds(expression: Expr, known: Known) -> Range:
             a, b = bounds(left, known), bounds(right, known)
             if a.low < 0 or b.low < 0:
                 return ANY
-            return Range(a.low * b.low, math.inf, True, True) if op == "mul" and a.low > 0 and b.low > 0 else _NONNEGATIVE
+            return (
+                Range(a.low * b.low, math.inf, True, True) if op == "mul" and a.low > 0 and b.low > 0 else _NONNEGATIVE
+            )
         case Call(op="pow", args=(base, exponent)):
             return _power(bounds(base, known), bounds(exponent, known))
         case Call(op="sqrt", args=(inner,)):

@@ -100,7 +100,9 @@ class _Hoister:
         self.host: list[Stmt] = []  # of the block being walked
         # Names that elements see; a number of the host may share its name with nothing among them.
         self.taken = set(RESERVED) | {name for name, kind in self.kinds.items() if kind in (Kind.ELEMENT, Kind.MASK)}
-        self.host_names = set(self.inputs) | {name for name, kind in self.kinds.items() if kind in (Kind.HOST, Kind.FLAG)}
+        self.host_names = set(self.inputs) | {
+            name for name, kind in self.kinds.items() if kind in (Kind.HOST, Kind.FLAG)
+        }
 
     def block(self, body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], tuple[ElementStmt, ...]]:
         """The host's part and the elements' part of some statements."""

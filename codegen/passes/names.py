@@ -15,8 +15,30 @@ LONGEST = 36  # characters; a longer expression is named for what it does instea
 
 RESERVED = frozenset(
     # Modules and functions of the generated module, then the variables of its kernel.
-    ("triton", "tl", "ops", "update_elements", "kernel", "range")
-    + ("tensors", "chunks", "rows", "chunk", "tensor", "row", "start", "elements", "block", "first", "offsets", "mask", "math", "aligned", "chunk_size", "threads")
+    [
+        "triton",
+        "tl",
+        "ops",
+        "update_elements",
+        "kernel",
+        "range",
+        "tensors",
+        "chunks",
+        "rows",
+        "chunk",
+        "tensor",
+        "row",
+        "start",
+        "elements",
+        "block",
+        "first",
+        "offsets",
+        "mask",
+        "math",
+        "aligned",
+        "chunk_size",
+        "threads",
+    ]
 )
 
 _NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 10: "ten", 0.5: "half"}
@@ -24,7 +46,14 @@ _INFIX = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "pow": "
 _INFIX |= {"gt": "above", "ge": "at_least", "lt": "below", "le": "at_most", "eq": "equal_to", "ne": "not"}
 _PREFIX = {"neg": "minus", "sqrt": "sqrt", "abs": "abs", "sign": "sign_of", "exp": "exp", "log": "log", "not": "not"}
 _PREFIX |= {"maximum": "max_of", "minimum": "min_of", "clamp": "clamped", "lerp": "lerp_of", "where": "choice_of"}
-_AGAINST_ZERO = {"gt": "positive", "ge": "nonnegative", "lt": "negative", "le": "nonpositive", "eq": "zero", "ne": "nonzero"}
+_AGAINST_ZERO = {
+    "gt": "positive",
+    "ge": "nonnegative",
+    "lt": "negative",
+    "le": "nonpositive",
+    "eq": "zero",
+    "ne": "nonzero",
+}
 
 
 def spelled(expression: Expr) -> str:
