@@ -82,7 +82,7 @@ def warn_of_misspelt_keys(schema: Schema, given: Iterable[str]) -> None:
 
 
 def with_scalar_tuples(schema: Schema, defaults: Mapping[str, object]) -> dict[str, object]:
-    """Tuples as tuples, with 1-element tensors in them as 0-d tensors, as torch's Adam keeps its betas."""
+    """Tuples as tuples, with 1-element tensors in them as 0-d tensors, as torch keeps betas."""
     result = dict(defaults)
     for hyperparameter in schema.hyperparameters:
         if hyperparameter.is_tuple:

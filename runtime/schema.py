@@ -74,7 +74,7 @@ class Schema:
     """Everything the runtime knows of one optimizer."""
 
     name: str  # the class
-    package: str  # where the implementations live, e.g. "thetac.generated.adamw"
+    package: str  # where the implementations live, such as "thetac.generated.<module>"
     hyperparameters: tuple[Hyperparameter, ...]
     flags: tuple[str, ...]  # boolean keys of a group that are the algorithm's own
     states: tuple[State, ...]

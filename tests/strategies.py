@@ -92,6 +92,112 @@ update: |
     return Hostile(spec, prose, drawn_symbols)
 
 
+def _numbers(depth: int) -> st.SearchStrategy[str]:
+    """Expressions of the host."""
+    leaf = st.sampled_from(("lr", "beta", "step", "weight", "h", "0", "1", "0.5", "2", "1e-8"))
+    if depth == 0:
+        return leaf
+    inner = _numbers(depth - 1)
+    return st.one_of(
+        leaf,
+        st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+        st.tuples(st.sampled_from(("sqrt", "abs", "sign", "exp", "log", "-")), inner).map(lambda t: f"{t[0]}({t[1]})"),
+        st.tuples(st.sampled_from(("beta", "2")), st.sampled_from(("step", "2", "0.5"))).map(lambda t: f"{t[0]} ** {t[1]}"),
+        st.tuples(st.sampled_from(("maximum", "minimum")), inner, inner).map(lambda t: f"{t[0]}({t[1]}, {t[2]})"),
+        st.tuples(_conditions(0), inner, inner).map(lambda t: f"where({t[0]}, {t[1]}, {t[2]})"),
+    )
+
+
+def _elements(depth: int) -> st.SearchStrategy[str]:
+    """Expressions with a value per element."""
+    leaf = st.sampled_from(("grad", "param", "buffer", "e"))
+    if depth == 0:
+        return leaf
+    inner, number = _elements(depth - 1), _numbers(1)
+    either = st.one_of(inner, number)
+    return st.one_of(
+        leaf,
+        st.tuples(inner, st.sampled_from("+-*/"), either).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+        st.tuples(number, st.sampled_from("+-*/"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+        st.tuples(st.sampled_from(("sqrt", "abs", "sign", "-")), inner).map(lambda t: f"{t[0]}({t[1]})"),
+        st.tuples(inner, st.sampled_from(("2", "3", "0.5"))).map(lambda t: f"({t[0]}) ** {t[1]}"),
+        st.tuples(st.sampled_from(("maximum", "minimum")), inner, either).map(lambda t: f"{t[0]}({t[1]}, {t[2]})"),
+        st.tuples(inner, either, number).map(lambda t: f"lerp({t[0]}, {t[1]}, {t[2]})"),
+        st.tuples(inner, number, number).map(lambda t: f"clamp({t[0]}, {t[1]}, {t[2]})"),
+        st.tuples(_masks(), either, inner).map(lambda t: f"where({t[0]}, {t[1]}, {t[2]})"),
+        st.tuples(_conditions(0), inner, either).map(lambda t: f"where({t[0]}, {t[1]}, {t[2]})"),
+    )
+
+
+def _masks() -> st.SearchStrategy[str]:
+    comparison = st.tuples(_elements(0), st.sampled_from((">", ">=", "<", "<=", "==", "!=")), st.one_of(_elements(0), _numbers(0)))
+    mask = comparison.map(lambda t: f"{t[0]} {t[1]} {t[2]}")
+    return st.one_of(mask, st.tuples(mask, mask).map(lambda t: f"{t[0]} and not {t[1]}"), mask.map(lambda m: f"flag or {m}"))
+
+
+def _conditions(depth: int) -> st.SearchStrategy[str]:
+    number = st.sampled_from(("beta", "step", "weight", "h", "lr"))
+    leaf = st.one_of(
+        st.sampled_from(("flag", "not flag", "beta > 0", "step == 1", "first(buffer)", "beta != 0 and flag")),
+        st.tuples(number, st.sampled_from((">", "<=", "==")), st.sampled_from(("0", "1", "3", "beta"))).map(" ".join),
+    )
+    if depth == 0:
+        return leaf
+    inner = _conditions(depth - 1)
+    return st.one_of(leaf, st.tuples(inner, st.sampled_from(("and", "or")), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"))
+
+
+def _lines(depth: int) -> st.SearchStrategy[list[str]]:
+    simple = st.one_of(
+        st.tuples(st.sampled_from(("e", "buffer", "param")), _elements(2)).map(lambda t: [f"{t[0]} = {t[1]}"]),
+        st.tuples(st.sampled_from(("h", "weight")), _numbers(2)).map(lambda t: [f"{t[0]} = {t[1]}"]),
+    )
+    if depth == 0:
+        return st.lists(simple, min_size=1, max_size=3).map(lambda blocks: sum(blocks, []))
+    inner, condition = _lines(depth - 1), _conditions(1)
+    guarded = inner.map(lambda lines: [*lines, "extra = lerp(extra, e, beta)", "e = e + extra"])
+    branches = st.one_of(
+        st.tuples(condition, inner).map(lambda t: [f"if {t[0]}:", *_indented(t[1])]),
+        st.tuples(condition, inner, inner).map(lambda t: [f"if {t[0]}:", *_indented(t[1]), "else:", *_indented(t[2])]),
+        guarded.map(lambda lines: ["if flag:", *_indented(lines)]),
+    )
+    return st.lists(st.one_of(simple, simple, branches), min_size=1, max_size=4).map(lambda blocks: sum(blocks, []))
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+@st.composite
+def legal_specs(draw: st.DrawFn) -> str:
+    """A legal optimizer, called Arbitrary, whose update is any program over numbers, elements, states and branches."""
+    extra = draw(st.sampled_from(("zeros", "grad", "param", "beta")))
+    decay = draw(st.sampled_from(("none", "l2", "decoupled", "absolute", "{flag: decoupled, else: l2}")))
+    lines = ["e = grad + weight_decay * param", "h = lr + beta", *draw(_lines(2))]
+    return f"""\
+optimizer: Arbitrary
+summary: An arbitrary legal program.
+hyperparameters:
+  lr: {{default: 1e-2}}
+  beta: {{default: 0.9, range: "[0, 1)"}}
+  weight_decay: {{default: 0.1}}
+  flag: {{default: false}}
+state:
+  step: counter
+  buffer: {{init: zeros}}
+  weight: {{scalar: true, init: 1}}
+  extra: {{init: {extra}, when: flag}}
+weight_decay: {decay}
+update: |
+{"".join(f"  {line}" + chr(10) for line in lines)}\
+  weight = weight * beta + h
+  buffer = beta * buffer + e
+  if flag:
+    extra = extra + buffer
+  param = param - lr * buffer * where(flag, weight, 1)
+"""
+
+
 def _quoted(text: str) -> str:
     """The text as a YAML scalar between double quotes, which JSON's strings are."""
     return json.dumps(text, ensure_ascii=False)

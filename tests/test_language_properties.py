@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from strategies import NASTY, Hostile, hostile_specs
+from strategies import NASTY, Hostile, hostile_specs, legal_specs
 
 from thetac.codegen.errors import Mistakes, SpecError
 from thetac.codegen.frontend.load import KEYS, load_spec
@@ -143,6 +143,12 @@ update: |
   buffer = buffer + grad
   weight = weight * beta
 {update}""")
+
+
+@fast
+@given(legal_specs())
+def test_legal_programs_are_accepted(text: str) -> None:
+    assert accepted(text) is not None
 
 
 @fast

@@ -1,0 +1,131 @@
+"""Who may import whom, and what the hand-written parts must not know (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CODEGEN = sorted((ROOT / "codegen").rglob("*.py"))
+RUNTIME = sorted((ROOT / "runtime").rglob("*.py"))
+GENERATED = sorted((ROOT / "generated").rglob("*.py"))
+
+# A layer of the compiler may import itself and those further right; `emit` is beside the backends, which use it.
+LAYERS = {
+    "__main__": 0, "__init__": 0, "command": 0, "pipeline": 1, "frontend": 2, "passes": 2, "backends": 2, "emit": 3, "ir": 4, "errors": 5,
+}  # fmt: skip
+SAME_LEVEL = {("backends", "passes")}  # a backend may ask a pass about a rule; no other two of one level know each other
+
+
+def imported(path: Path) -> list[str]:
+    """The full names of the modules that a file imports, wherever in it."""
+    package = ("thetac", *path.relative_to(ROOT).parent.parts)
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                found += [name.name for name in names]
+            case ast.ImportFrom(module=module, names=names, level=0):
+                assert module is not None
+                found += [f"{module}.{name.name}" for name in names]
+            case ast.ImportFrom(module=module, names=names, level=level):
+                start = [*package[: len(package) - level + 1], *([module] if module else [])]
+                found += [".".join((*start, name.name)) for name in names]
+    return found
+
+
+def layer(module: str) -> str:
+    return module.split(".")[2]
+
+
+def test_the_layers_of_the_compiler_import_in_one_direction() -> None:
+    wrong: list[str] = []
+    for path in CODEGEN:
+        relative = path.relative_to(ROOT / "codegen")
+        own = relative.parts[0].removesuffix(".py")
+        for module in imported(path):
+            if not module.startswith("thetac.codegen."):
+                continue
+            other = layer(module)
+            allowed = own == other or LAYERS[own] < LAYERS.get(other, 9) or (own, other) in SAME_LEVEL
+            if not allowed:
+                wrong.append(f"codegen/{relative} imports {module}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_part_of_the_compiler_has_a_layer() -> None:
+    parts = {path.relative_to(ROOT / "codegen").parts[0].removesuffix(".py") for path in CODEGEN}
+    assert parts <= LAYERS.keys(), "say in LAYERS where it belongs"
+
+
+@pytest.mark.parametrize(
+    ("files", "forbidden"),
+    [
+        (CODEGEN, ("torch", "triton", "numpy", "thetac.runtime", "thetac.generated")),
+        (RUNTIME, ("thetac.codegen", "thetac.generated", "jinja2", "yaml")),
+        (GENERATED, ("thetac.codegen", "jinja2", "yaml")),
+        ([*CODEGEN, *RUNTIME, *GENERATED], ("codegen", "runtime", "generated", "specs")),
+    ],
+    ids=["codegen", "runtime", "generated", "bare names"],
+)
+def test_nothing_imports_what_it_must_not_know(files: list[Path], forbidden: tuple[str, ...]) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in files
+        for module in imported(path)
+        if any(module == name or module.startswith(f"{name}.") for name in forbidden)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def algorithm_names() -> list[str]:
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").rglob("*.yaml"))]
+    return [re.search(r"^optimizer:\s*(\w+)", text, re.MULTILINE).group(1) for text in texts]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("folder", ["codegen", "runtime"])
+def test_nothing_hand_written_names_an_algorithm(folder: str) -> None:
+    """Comments and messages included: what is said of one algorithm belongs into its spec."""
+    names = algorithm_names()
+    assert len(names) >= 11, "the specs were not found"
+    words = re.compile(rf"\b({'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
+    suffixes = (".py", ".jinja") if folder == "runtime" else (".jinja",)
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in suffixes
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+        if words.search(line)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_code_of_the_compiler_compares_with_the_name_of_an_algorithm() -> None:
+    """Comments may give one as an example; a string constant outside docstrings would be a special case."""
+    names = {name.lower() for name in algorithm_names()}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.value!r}"
+        for path in CODEGEN
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.lower() in names
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_compiler_runs_without_torch_and_triton() -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['torch'] = sys.modules['triton'] = None\n"  # makes any import of them fail
+        "from pathlib import Path\n"
+        "from thetac.codegen.pipeline import Source, compile_specs\n"
+        "files = sorted(Path('specs').glob('*.yaml'))\n"
+        "print(len(compile_specs([Source(str(f), f.read_text(encoding='utf-8')) for f in files])))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) >= 11
