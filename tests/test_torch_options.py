@@ -12,7 +12,7 @@ import torch
 from references.rules import rules
 from references.settings import settings_of
 from references.torch_inputs import ELEVEN, Settings, float_settings, optimizer_info, tensor_settings
-from references.training import Construct, parameters_of, run, values
+from references.training import Construct, pairs_of, run, values
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -40,13 +40,9 @@ def _prefixed(prefix: str, message: str) -> str:
 
 
 def _assert_near(case: str, expected: Optimizer, actual: Optimizer, message: str) -> None:
-    for theirs, ours in zip(parameters_of(expected), parameters_of(actual), strict=True):
-        pairs = {"param": (theirs, ours)}
-        pairs |= {key: (value, actual.state[ours][key]) for key, value in expected.state.get(theirs, {}).items()}
-        for key, (wanted, got) in pairs.items():
-            torch.testing.assert_close(
-                got, wanted, rtol=2e-5, atol=2e-5, equal_nan=True, msg=partial(_prefixed, f"{case}, {message}, {key}")
-            )
+    for what, wanted, got in pairs_of(expected, actual):
+        prefix = f"{case}, {message}, {what}"
+        torch.testing.assert_close(got, wanted, rtol=2e-5, atol=2e-5, msg=partial(_prefixed, prefix))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def values(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator,
     """Numbers of many sizes and both signs, the same for every dtype up to rounding."""
     real = torch.randn((*shape, 2), generator=generator, dtype=torch.float64)
     real = real * torch.exp(spread * torch.randn((*shape, 2), generator=generator, dtype=torch.float64))
-    return (torch.view_as_complex(real) if dtype.is_complex else real[..., 0]).to(dtype)
+    return (torch.view_as_complex(real) if dtype.is_complex else real[..., 0].contiguous()).to(dtype)
 
 
 def special(dtype: torch.dtype) -> Tensor:
@@ -123,17 +123,22 @@ def parameters_of(optimizer: Optimizer) -> Parameters:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def assert_same_bits(expected: Optimizer, actual: Optimizer, message: str) -> None:
-    """Parameters and every state entry: names, dtypes, shapes, strides and all bits."""
+def pairs_of(expected: Optimizer, actual: Optimizer) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Parameters and every state entry of both, with what they are; an entry that only one has is an error."""
     for theirs, ours in zip(parameters_of(expected), parameters_of(actual), strict=True):
-        pairs = {"param": (theirs, ours)}
+        where = f"of a parameter of shape {tuple(theirs.shape)}, strides {theirs.stride()}"
+        yield f"param {where}", theirs, ours
         names, own_names = list(expected.state.get(theirs, {})), list(actual.state.get(ours, {}))
-        assert names == own_names, f"{message}: states {own_names}, expected {names}"
-        pairs |= {name: (expected.state[theirs][name], actual.state[ours][name]) for name in names}
-        for name, (wanted, got) in pairs.items():
-            where = f"{message}: {name} of a parameter of shape {tuple(theirs.shape)}, strides {theirs.stride()}"
-            assert (wanted.dtype, wanted.shape) == (got.dtype, got.shape), where
-            different = differing_bits(wanted, got)
-            assert not different, (
-                f"{where}: {different} of {wanted.numel()} elements differ:\n{got}\nexpected\n{wanted}"
-            )
+        assert names == own_names, f"states {where}: {own_names}, expected {names}"
+        for name in names:
+            yield f"{name} {where}", expected.state[theirs][name], actual.state[ours][name]
+
+
+def assert_same_bits(expected: Optimizer, actual: Optimizer, message: str) -> None:
+    """Parameters and every state entry: names, dtypes, shapes and all bits."""
+    for what, wanted, got in pairs_of(expected, actual):
+        assert (wanted.dtype, wanted.shape) == (got.dtype, got.shape), f"{message}: {what}"
+        different = differing_bits(wanted, got)
+        assert not different, (
+            f"{message}: {what}: {different} of {wanted.numel()} elements differ:\n{got}\nexpected\n{wanted}"
+        )
