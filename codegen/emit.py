@@ -1,4 +1,4 @@
-"""Templates in, files out: the Jinja environment, the header, and the replacement of a package as a whole.
+"""Templates in, files out: the Jinja environment, the header, and what of a folder has to change.
 
 In: finished strings for templates, and finished files. Out: the same bytes on disk, whatever the locale, the hash
 seed or the order of the specs. Must not know what the files say.
@@ -6,18 +6,24 @@ seed or the order of the specs. Must not know what the files say.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import jinja2
 
+from thetac.codegen.folder import FolderError, files_in, prepared, replace_folder
+
 TEMPLATES = Path(__file__).parent / "backends" / "templates"
-MARK = "by thetac; do not edit."  # a first line that holds this is ours to replace or remove
+MARK = "by thetac; do not edit."  # a file whose first line holds this is ours to replace or remove
+_LONGEST_HEADER = 1000  # bytes
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """The one environment of all templates. Its output is Python and Markdown, not HTML, so nothing is escaped in it."""
+    """The one environment of all templates. Their output is Python and Markdown, not HTML: nothing is escaped in it."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
         undefined=jinja2.StrictUndefined,
@@ -29,11 +35,79 @@ def environment() -> jinja2.Environment:
     )
 
 
-def render(template: str, **values: object) -> str:
-    """A template of codegen/backends/templates filled with finished values."""
-    return environment().get_template(template).render(**values)
-
-
 def header(source: str) -> str:
     """The text of the first line of a generated file, without the comment sign of its language."""
     return f"Generated from {source} {MARK}"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a folder departs from what it should hold: paths relative to it, in order."""
+
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+    orphaned: tuple[str, ...]  # ours, and no longer generated
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.changed or self.orphaned)
+
+    def __str__(self) -> str:
+        words = (("missing", self.missing), ("changed", self.changed), ("orphaned", self.orphaned))
+        return "\n".join(f"{word}: {path}" for word, paths in words for path in paths)
+
+
+def compare(folder: Path, files: Mapping[str, str]) -> Difference:
+    """What `write_package` would do; files of other people do not count."""
+    return _compare(folder, files)[0]
+
+
+def write_package(folder: Path, files: Mapping[str, str]) -> Difference:
+    """Make the folder hold exactly these files, and those in it that are not ours; returns what was different.
+
+    The folder changes as a whole or not at all, and nothing is touched where nothing differs. Raises FolderError,
+    before anything has changed, if a file of somebody else is in the way or the folder cannot be written.
+    """
+    folder = Path(os.path.realpath(folder))
+    with prepared(folder):
+        difference, others = _compare(folder, files)
+        _refuse(folder, files, others)
+        if difference:
+            gone = {*difference.missing, *difference.changed, *difference.orphaned}
+            kept = [path for path in (*others, *files) if path not in gone]
+            replace_folder(folder, kept, {path: files[path].encode() for path in gone if path in files})
+        return difference
+
+
+def _compare(folder: Path, files: Mapping[str, str]) -> tuple[Difference, tuple[str, ...]]:
+    """The difference, and the files of others in the folder."""
+    missing, changed, orphaned, others = set(files), [], [], []
+    for path in files_in(folder):
+        if not _is_ours(folder / path):
+            others.append(path)
+        elif path not in files:
+            orphaned.append(path)
+        elif (folder / path).read_bytes() != files[path].encode():
+            changed.append(path)
+        missing.discard(path)
+    return Difference(tuple(sorted(missing)), tuple(changed), tuple(orphaned)), tuple(others)
+
+
+def _is_ours(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return MARK.encode() in file.readline(_LONGEST_HEADER)
+
+
+def _refuse(folder: Path, files: Mapping[str, str], others: tuple[str, ...]) -> None:
+    """Raises if writing would take something away from somebody."""
+    parents = {str(parent) for path in files for parent in Path(path).parents}
+    in_the_way = [path for path in others if path in files or path in parents]
+    in_the_way += [path for path in files if (folder / path).is_dir() and path not in others]
+    if in_the_way:
+        listing = "\n".join(f"  {folder / path}" for path in sorted(in_the_way))
+        raise FolderError(f"not written by thetac, and in the way; move or delete:\n{listing}")
+    if others and len(others) == len(files_in(folder)):
+        raise FolderError(f"{folder} holds files that thetac did not write; give a new or an empty folder")
+    if Path(os.path.realpath(os.curdir)).is_relative_to(folder):
+        raise FolderError(f"{folder} is replaced as a whole; run this from a folder outside of it")

@@ -1,0 +1,134 @@
+"""Replacing a folder as a whole.
+
+In: a folder, names of files in it that stay, contents of files that are new. Out: the folder with exactly those.
+Whoever looks at the folder at any time, also after the process was killed, sees all of the old files or all of the
+new ones. Must not know what the files are.
+
+Everything is put together in a new folder beside the old one; files that stay are hard links to themselves, so they
+keep their times. Then the two folders change places in one call of the operating system (Linux), or in two renames
+where it has no such call; a crash between those two is put right by the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+_CACHES = "__pycache__"  # made again by Python; an old one could outlive a change of its source
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
+
+
+class FolderError(Exception):
+    """A folder that cannot be written, and what to do about it."""
+
+
+def files_in(folder: Path) -> tuple[str, ...]:
+    """Every file and link in the folder, relative to it, in order of names; caches of Python left out."""
+    found: list[str] = []
+    for where, folders, names in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(where, name))]
+        folders[:] = [name for name in folders if name != _CACHES]
+        found += [os.path.relpath(os.path.join(where, name), folder) for name in (*names, *links)]
+    return tuple(sorted(found))
+
+
+@contextlib.contextmanager
+def prepared(folder: Path) -> Iterator[None]:
+    """The folder to ourselves, with what a crashed run left behind cleared away. OSErrors become FolderErrors."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder.parent, os.O_RDONLY)
+        try:
+            # Some network file systems lock no folders; there, two runs at once are the user's to avoid.
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _clear(folder)
+            yield
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise FolderError(f"{folder} cannot be written: {error.strerror}: {error.filename or folder}") from error
+
+
+def _new(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.thetac-new")
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.thetac-old")
+
+
+def _clear(folder: Path) -> None:
+    if _old(folder).exists() and not folder.exists():
+        os.rename(_old(folder), folder)
+    for leftover in (_new(folder), _old(folder)):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+
+
+def replace_folder(folder: Path, kept: Iterable[str], fresh: Mapping[str, bytes]) -> None:
+    """The folder with the kept files as they are and the fresh ones as given, and no others."""
+    new = _new(folder)
+    try:
+        new.mkdir()
+        for path in kept:
+            _keep(folder / path, new / path)
+        for path, content in sorted(fresh.items()):
+            _write(new / path, content, like=folder / path)
+        if folder.exists():
+            shutil.copystat(folder, new)
+            _swap(new, folder)
+        else:
+            os.rename(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # what was there before; or, after a failure, what was to be
+
+
+def _keep(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _write(path: Path, content: bytes, like: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+    if like.exists():
+        shutil.copymode(like, path)
+
+
+def _swap(new: Path, folder: Path) -> None:
+    """The two folders change places."""
+    if _exchange(new, folder):
+        return
+    old = _old(folder)
+    os.rename(folder, old)
+    try:
+        os.rename(new, folder)
+    except BaseException:
+        os.rename(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(new: Path, folder: Path) -> bool:
+    """Whether the system could swap the two in one call."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(folder), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL):  # an old kernel, or a file system that cannot
+        return False
+    raise OSError(number, os.strerror(number), str(folder))
