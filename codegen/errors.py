@@ -54,8 +54,9 @@ class Diagnostic:
         if at - first > LONGEST_LINE * 2 // 3:  # the mistake is far to the right: begin shortly before it
             first = at - LONGEST_LINE // 3
         part = line[first : first + LONGEST_LINE].rstrip()
-        carets = min(self.location.length, len(part) - (at - first))
-        return f"{headline}\n    {shown(part)}\n    {' ' * _width(part[: at - first])}{'^' * max(1, carets)} {remedy}".rstrip()
+        carets = "^" * max(1, min(self.location.length, len(part) - (at - first)))
+        before = " " * _width(part[: at - first])
+        return f"{headline}\n    {shown(part)}\n    {before}{carets} {remedy}".rstrip()
 
 
 def _width(text: str) -> int:

@@ -11,32 +11,122 @@ from thetac.codegen.frontend import latex
 from thetac.codegen.ir import names
 
 NASTY = (
-    '"""', "'''", '"', "'", "\\", "\\\\", "\\n", "\\N{DIGIT ONE}", "\\x41", "\\u0041", "`", "#", "# type: ignore", "%s", "%(a)s",
-    "{0}", "{value}", "{{ 1 / 0 }}", "{% raise %}", "{# #}", "#}", "${HOME}", "$(reboot)", "$x$", "$$", "\\(", "\\end{document}",
-    "\\input{/etc/passwd}", "*/", "/*", "//", "??/", "</script>", "<!-- -->", "&amp;", "|", "__import__('os')", "; import os",
-    "f'{x}'", "b''", "\\", "->", "`:class:`", "::", ".. code::", "noqa", "fmt: off", "é", "漢字", "🦆", "ﬁ", "ß", "~", "^", "_", "*",
-    "[a](b)", "@", "=", "=== ", "- ", "---", "...", "!", "?", ":", ": ", " #", ",", "0", "None", "TODO", "\t", "\N{NO-BREAK SPACE}",
-)  # fmt: skip
+    *('"""', "'''", '"', "'", "\\", "\\\\", "\\n", "\\N{DIGIT ONE}", "\\x41", "\\u0041", "`", "#", "# type: ignore"),
+    *(
+        "%s",
+        "%(a)s",
+        "{0}",
+        "{value}",
+        "{{ 1 / 0 }}",
+        "{% raise %}",
+        "{# #}",
+        "#}",
+        "${HOME}",
+        "$(reboot)",
+        "$x$",
+        "$$",
+    ),
+    *("\\(", "\\end{document}", "\\input{/etc/passwd}", "*/", "/*", "//", "??/", "</script>", "<!-- -->", "&amp;", "|"),
+    *("__import__('os')", "; import os", "f'{x}'", "b''", "->", "`:class:`", "::", ".. code::", "noqa", "fmt: off"),
+    *(
+        "é",
+        "漢字",
+        "🦆",
+        "\N{LATIN SMALL LIGATURE FI}",
+        "ß",
+        "~",
+        "^",
+        "_",
+        "*",
+        "[a](b)",
+        "@",
+        "=",
+        "=== ",
+        "- ",
+        "---",
+    ),
+    *("...", "!", "?", ":", ": ", " #", ",", "0", "None", "TODO", "\t", "\N{NO-BREAK SPACE}"),
+)
 
 USED_BY_GENERATED_CODE = (
-    *("mask", "offsets", "start", "elements", "block", "chunk", "chunks", "rows", "row", "tensor", "tensors", "kernel", "ops"),
-    *("scalars", "states", "values", "math_dtype", "ROW", "STREAMS", "CHUNK", "schema", "group", "closure", "round_to", "first"),
-    *("buffers", "bufferss", "totals", "lrs", "steps", "buffer_t", "first_buffer", "total_list", "exp_avgs", "e", "i", "t", "pid"),
-    *("one_minus_lr", "lr_nonzero", "scale_positive", "grad_factor", "buffer_weight", "param_value", "dtype", "device", "a1", "B"),
+    *(
+        "mask",
+        "offsets",
+        "start",
+        "elements",
+        "block",
+        "chunk",
+        "chunks",
+        "rows",
+        "row",
+        "tensor",
+        "tensors",
+        "kernel",
+        "ops",
+    ),
+    *(
+        "scalars",
+        "states",
+        "values",
+        "math_dtype",
+        "ROW",
+        "STREAMS",
+        "CHUNK",
+        "schema",
+        "group",
+        "closure",
+        "round_to",
+        "first",
+    ),
+    *(
+        "buffers",
+        "bufferss",
+        "totals",
+        "lrs",
+        "steps",
+        "buffer_t",
+        "first_buffer",
+        "total_list",
+        "exp_avgs",
+        "e",
+        "i",
+        "t",
+        "pid",
+    ),
+    *(
+        "one_minus_lr",
+        "lr_nonzero",
+        "scale_positive",
+        "grad_factor",
+        "buffer_weight",
+        "param_value",
+        "dtype",
+        "device",
+        "a1",
+        "B",
+    ),
 )
 
 
 def texts() -> st.SearchStrategy[str]:
     """Texts that a spec accepts as prose, made of what breaks out of strings, comments, templates and LaTeX."""
     pieces = st.one_of(st.sampled_from(NASTY), st.characters(categories=("L", "N", "P", "S", "Zs")))
-    return st.lists(pieces, min_size=1, max_size=12).map("".join).filter(lambda text: text.isprintable() and bool(text.strip()))
+    return (
+        st.lists(pieces, min_size=1, max_size=12)
+        .map("".join)
+        .filter(lambda text: text.isprintable() and bool(text.strip()))
+    )
 
 
 def symbols() -> st.SearchStrategy[str]:
     """LaTeX that a spec accepts as a symbol."""
     commands = [f"\\{command}" for command in sorted(latex.COMMANDS)]
     pieces = st.sampled_from((*commands, *"abcXYZ019 ", "{", "}", "_", "^", "'", "\\,", "(", ")", "-", "="))
-    return st.lists(pieces, min_size=1, max_size=8).map("".join).filter(lambda text: text.strip() != "" and latex.why_not(text) is None)
+    return (
+        st.lists(pieces, min_size=1, max_size=8)
+        .map("".join)
+        .filter(lambda text: text.strip() != "" and latex.why_not(text) is None)
+    )
 
 
 def value_names() -> st.SearchStrategy[str]:
@@ -60,7 +150,9 @@ def hostile_specs(draw: st.DrawFn) -> Hostile:
     """A small legal optimizer, called Hostile, in which every text, symbol and free name is drawn."""
     prose = tuple(draw(texts()) for _ in range(12))
     drawn_symbols = tuple(draw(symbols()) for _ in range(3))
-    scale, low, high, flag, buffer, total, local = draw(st.lists(value_names(), min_size=7, max_size=7, unique_by=str.lower))
+    scale, low, high, flag, buffer, total, local = draw(
+        st.lists(value_names(), min_size=7, max_size=7, unique_by=str.lower)
+    )
     summary, reference, note, note2, error, message, doc, doc2, doc3, sparse, comment, comment2 = prose
     error = error.translate({ord("{"): "(", ord("}"): ")"})  # braces have a meaning there
     symbol, symbol2, symbol3 = (json.dumps(symbol, ensure_ascii=False) for symbol in drawn_symbols)
@@ -102,7 +194,9 @@ def _numbers(depth: int) -> st.SearchStrategy[str]:
         leaf,
         st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
         st.tuples(st.sampled_from(("sqrt", "abs", "sign", "exp", "log", "-")), inner).map(lambda t: f"{t[0]}({t[1]})"),
-        st.tuples(st.sampled_from(("beta", "2")), st.sampled_from(("step", "2", "0.5"))).map(lambda t: f"{t[0]} ** {t[1]}"),
+        st.tuples(st.sampled_from(("beta", "2")), st.sampled_from(("step", "2", "0.5"))).map(
+            lambda t: f"{t[0]} ** {t[1]}"
+        ),
         st.tuples(st.sampled_from(("maximum", "minimum")), inner, inner).map(lambda t: f"{t[0]}({t[1]}, {t[2]})"),
         st.tuples(_conditions(0), inner, inner).map(lambda t: f"where({t[0]}, {t[1]}, {t[2]})"),
     )
@@ -130,9 +224,13 @@ def _elements(depth: int) -> st.SearchStrategy[str]:
 
 
 def _masks() -> st.SearchStrategy[str]:
-    comparison = st.tuples(_elements(0), st.sampled_from((">", ">=", "<", "<=", "==", "!=")), st.one_of(_elements(0), _numbers(0)))
+    comparison = st.tuples(
+        _elements(0), st.sampled_from((">", ">=", "<", "<=", "==", "!=")), st.one_of(_elements(0), _numbers(0))
+    )
     mask = comparison.map(lambda t: f"{t[0]} {t[1]} {t[2]}")
-    return st.one_of(mask, st.tuples(mask, mask).map(lambda t: f"{t[0]} and not {t[1]}"), mask.map(lambda m: f"flag or {m}"))
+    return st.one_of(
+        mask, st.tuples(mask, mask).map(lambda t: f"{t[0]} and not {t[1]}"), mask.map(lambda m: f"flag or {m}")
+    )
 
 
 def _conditions(depth: int) -> st.SearchStrategy[str]:
@@ -144,7 +242,9 @@ def _conditions(depth: int) -> st.SearchStrategy[str]:
     if depth == 0:
         return leaf
     inner = _conditions(depth - 1)
-    return st.one_of(leaf, st.tuples(inner, st.sampled_from(("and", "or")), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"))
+    return st.one_of(
+        leaf, st.tuples(inner, st.sampled_from(("and", "or")), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})")
+    )
 
 
 def _lines(depth: int) -> st.SearchStrategy[list[str]]:
@@ -153,7 +253,7 @@ def _lines(depth: int) -> st.SearchStrategy[list[str]]:
         st.tuples(st.sampled_from(("h", "weight")), _numbers(2)).map(lambda t: [f"{t[0]} = {t[1]}"]),
     )
     if depth == 0:
-        return st.lists(simple, min_size=1, max_size=3).map(lambda blocks: sum(blocks, []))
+        return st.lists(simple, min_size=1, max_size=3).map(_joined)
     inner, condition = _lines(depth - 1), _conditions(1)
     guarded = inner.map(lambda lines: [*lines, "extra = lerp(extra, e, beta)", "e = e + extra"])
     branches = st.one_of(
@@ -161,7 +261,11 @@ def _lines(depth: int) -> st.SearchStrategy[list[str]]:
         st.tuples(condition, inner, inner).map(lambda t: [f"if {t[0]}:", *_indented(t[1]), "else:", *_indented(t[2])]),
         guarded.map(lambda lines: ["if flag:", *_indented(lines)]),
     )
-    return st.lists(st.one_of(simple, simple, branches), min_size=1, max_size=4).map(lambda blocks: sum(blocks, []))
+    return st.lists(st.one_of(simple, simple, branches), min_size=1, max_size=4).map(_joined)
+
+
+def _joined(blocks: list[list[str]]) -> list[str]:
+    return [line for block in blocks for line in block]
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -64,7 +64,9 @@ def _number(name: str, here: Location, default: Node, mapping: Mapping, mistakes
     values = value if isinstance(value, tuple) else () if value is None else (value,)
     for number, place, allowed in zip(values, places, ranges, strict=False):
         if allowed is not None and number not in allowed:
-            mistakes.add(place.location, f"the default {quoted(place.text)} is outside the range {allowed}", "change one of them")
+            mistakes.add(
+                place.location, f"the default {quoted(place.text)} is outside the range {allowed}", "change one of them"
+            )
     return Hyperparameter(
         name,
         value,
@@ -82,24 +84,33 @@ def _number(name: str, here: Location, default: Node, mapping: Mapping, mistakes
 
 def _default(
     name: str, node: Node, names: tuple[str, ...], mistakes: Mistakes
-) -> tuple[float | int | None | tuple[float | int, ...], tuple[Scalar, ...]]:
+) -> tuple[float | int | tuple[float | int, ...] | None, tuple[Scalar, ...]]:
     """The default and where its numbers stand; None for `required`."""
     what = f"the default of `{name}`"
     if isinstance(node, yaml_tree.Sequence):
-        places = tuple(text for item in node.items if (text := text_of(item, f"each number of {what}", mistakes)) is not None)
+        places = tuple(
+            text for item in node.items if (text := text_of(item, f"each number of {what}", mistakes)) is not None
+        )
         numbers = tuple(n for place in places if (n := number_of(place, what, mistakes)) is not None)
         if not names and len(node.items):
             mistakes.add(node.location, f"`{name}` is a tuple without names", "name its elements: `names: [..., ...]`")
         elif len(names) != len(node.items):
-            mistakes.add(node.location, f"`{name}` has {len(node.items)} numbers and {len(names)} names", "one name per number")
+            mistakes.add(
+                node.location, f"`{name}` has {len(node.items)} numbers and {len(names)} names", "one name per number"
+            )
         return numbers, places
     text = text_of(node, what, mistakes)
     if text is None or text.text == "required":
         return None, ()
     if names:
-        mistakes.add(text.location, f"`{name}` has names for elements, but one number", "a list of numbers, or no `names`")
+        mistakes.add(
+            text.location, f"`{name}` has names for elements, but one number", "a list of numbers, or no `names`"
+        )
     if not is_number(text) and text.style == "":
-        mistakes.add(text.location, f"{what} is a number, a list of numbers, `true`, `false` or `required`, not {quoted(text.text)}")
+        mistakes.add(
+            text.location,
+            f"{what} is a number, a list of numbers, `true`, `false` or `required`, not {quoted(text.text)}",
+        )
         return None, ()
     return number_of(text, what, mistakes), (text,)
 
@@ -120,9 +131,15 @@ def _each(fields: Fields, key: str, width: int, mistakes: Mistakes) -> tuple[Sca
     node = fields.get(key)
     if isinstance(node, yaml_tree.Sequence):
         if len(node.items) != width:
-            mistakes.add(node.location, f"`{key}` is a list of {len(node.items)}, for {width} numbers", "one for each, or one for all")
+            mistakes.add(
+                node.location,
+                f"`{key}` is a list of {len(node.items)}, for {width} numbers",
+                "one for each, or one for all",
+            )
             return ()
-        return tuple(text for item in node.items if (text := text_of(item, f"an entry of `{key}`", mistakes)) is not None)
+        return tuple(
+            text for item in node.items if (text := text_of(item, f"an entry of `{key}`", mistakes)) is not None
+        )
     text = fields.text(key)
     return () if text is None else (text,)
 
@@ -224,7 +241,13 @@ def _state_kind(name: str, fields: Fields, entry: Entry, mistakes: Mistakes) -> 
     if counter and scalar:
         mistakes.add(here, f"state `{name}` is a counter and a scalar", "choose one")
     if counter and "init" in fields:
-        mistakes.add(here, f"counter `{name}` has an initial value", "a counter starts from 0; use `scalar: true` for other numbers")
+        mistakes.add(
+            here,
+            f"counter `{name}` has an initial value",
+            "a counter starts from 0; use `scalar: true` for other numbers",
+        )
     if not counter and fields.lacks("init"):
-        mistakes.add(here, f"state `{name}` has no initial value", "`init: zeros`, `grad`, `param` or an expression such as `lr`")
+        mistakes.add(
+            here, f"state `{name}` has no initial value", "`init: zeros`, `grad`, `param` or an expression such as `lr`"
+        )
     return StateKind.COUNTER if counter else StateKind.SCALAR if scalar else StateKind.TENSOR

@@ -18,7 +18,9 @@ _GREEK = (
 )
 _ACCENTS = "hat widehat bar overline tilde widetilde vec dot ddot check breve acute grave underline mathring"
 _FONTS = "mathrm mathbf mathit mathsf mathcal mathbb mathfrak boldsymbol text textrm operatorname"
-_SIGNS = "ell prime star ast dagger infty nabla partial max min sqrt sum prod odot circ cdot times pm top perp parallel hbar"
+_SIGNS = (
+    "ell prime star ast dagger infty nabla partial max min sqrt sum prod odot circ cdot times pm top perp parallel hbar"
+)
 COMMANDS = frozenset(f"{_GREEK} {_ACCENTS} {_FONTS} {_SIGNS}".split())
 
 _TOKEN = re.compile(r"\\(?P<command>[A-Za-z]+|.|$)|(?P<brace>[{}])|(?P<other>.)")
@@ -41,7 +43,10 @@ def why_not(symbol: str) -> tuple[str, str] | None:
             if depth < 0:
                 return "a `}` without a `{` in a symbol", "open it, or delete it"
         elif _OTHER.fullmatch(other) is None:
-            return f"`{other}` in a symbol", "a symbol is letters, digits, `_`, `^`, braces and commands such as `\\beta`"
+            return (
+                f"`{other}` in a symbol",
+                "a symbol is letters, digits, `_`, `^`, braces and commands such as `\\beta`",
+            )
     if depth:
         return "a `{` without a `}` in a symbol", "close it"
     if re.search(r"[_^]\s*(?:[_^}]|$)", symbol):

@@ -56,7 +56,9 @@ def logical_lines(text: Scalar, mistakes: Mistakes) -> list[Line]:
             codes.append(code.rstrip())
             comments.append(comment.strip())
             row += 1
-            if not scan.open and not code.rstrip().endswith("\\"):  # a backslash is a mistake, but it shows what was meant
+            if not scan.open and not code.rstrip().endswith(
+                "\\"
+            ):  # a backslash is a mistake, but it shows what was meant
                 break
         code = "\n".join(codes).rstrip()
         if code.strip():
@@ -82,7 +84,9 @@ class _Scan:
                 self.open.append((character, self.text.at(row, column, 1)))
             elif character in _CLOSE:
                 if not self.open or self.open[-1][0] != _PARTNER[character]:
-                    self._mistake(self.text.at(row, column, 1), f"`{character}` closes nothing", "delete it, or open it before")
+                    self._mistake(
+                        self.text.at(row, column, 1), f"`{character}` closes nothing", "delete it, or open it before"
+                    )
                     self.open.clear()
                     return
                 self.open.pop()
@@ -111,11 +115,24 @@ class _Scan:
 
 
 _SPELLED = {
-    "\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{EM DASH}": "-", "\N{MULTIPLICATION SIGN}": "*", "\N{DOT OPERATOR}": "*",
-    "\N{MIDDLE DOT}": "*", "\N{DIVISION SIGN}": "/", "\N{LESS-THAN OR EQUAL TO}": "<=", "\N{GREATER-THAN OR EQUAL TO}": ">=",
-    "\N{NOT EQUAL TO}": "!=", "\N{SQUARE ROOT}": "sqrt(...)", "\N{SUPERSCRIPT TWO}": "** 2", "\N{SUPERSCRIPT THREE}": "** 3",
-    "\N{LEFTWARDS ARROW}": "=", "\N{LOGICAL AND}": "and", "\N{LOGICAL OR}": "or", "\N{NOT SIGN}": "not",
-}  # fmt: skip
+    "\N{MINUS SIGN}": "-",
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "\N{MULTIPLICATION SIGN}": "*",
+    "\N{DOT OPERATOR}": "*",
+    "\N{MIDDLE DOT}": "*",
+    "\N{DIVISION SIGN}": "/",
+    "\N{LESS-THAN OR EQUAL TO}": "<=",
+    "\N{GREATER-THAN OR EQUAL TO}": ">=",
+    "\N{NOT EQUAL TO}": "!=",
+    "\N{SQUARE ROOT}": "sqrt(...)",
+    "\N{SUPERSCRIPT TWO}": "** 2",
+    "\N{SUPERSCRIPT THREE}": "** 3",
+    "\N{LEFTWARDS ARROW}": "=",
+    "\N{LOGICAL AND}": "and",
+    "\N{LOGICAL OR}": "or",
+    "\N{NOT SIGN}": "not",
+}
 
 
 def _foreign(character: str) -> tuple[str, str]:

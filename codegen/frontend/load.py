@@ -1,6 +1,7 @@
 """A spec file as a Spec: every key known, every value of the right form, all mistakes of the file at once.
 
-In: the text of one file. Out: a Spec, and mistakes. Must not know the other specs, nor what the texts of expressions mean.
+In: the text of one file. Out: a Spec, and mistakes. Must not know the other specs, nor what the texts of
+expressions mean.
 """
 
 from __future__ import annotations
@@ -164,6 +165,10 @@ def _sparse(fields: Fields, mistakes: Mistakes) -> tuple[SparseMode | None, str 
 def _update(fields: Fields, mistakes: Mistakes) -> Scalar | None:
     text = fields.text("update")
     if text is not None and not text.exact:
-        mistakes.add(text.location, "`update` is a folded or quoted text", "write `update: |` and the statements on lines of their own")
+        mistakes.add(
+            text.location,
+            "`update` is a folded or quoted text",
+            "write `update: |` and the statements on lines of their own",
+        )
         return None
     return text

@@ -1,7 +1,7 @@
 """Specs as Rules: `extends` resolved, texts parsed, signatures made.
 
-In: all specs of a folder. Out: one Rule each, in the same order, and mistakes. What a rule means is checked by passes/check.py;
-here it is only what one part of a spec says about another part or another spec.
+In: all specs of a folder. Out: one Rule each, in the same order, and mistakes. What a rule means is checked by
+passes/check.py; here it is only what one part of a spec says about another part or another spec.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def lower_specs(specs: Sequence[Spec | None], mistakes: Mistakes) -> tuple[Rule, ...]:
-    """The rules of the specs, in order; `extends` is looked up among them. None stands for a file that cannot be read."""
+    """The rules of the specs, in order; `extends` is looked up among them. None stands for an unreadable file."""
     known = [spec for spec in specs if spec is not None]
     by_name: dict[str, Spec] = {}
     for spec in known:
@@ -60,14 +60,22 @@ def _family(spec: Spec, named: dict[str, Spec], some_missing: bool, mistakes: Mi
             return ()  # it may be in the file that cannot be read, of which enough has been said
         if parent is None:
             others = [name for name in named if name != spec.name]
-            remedy = did_you_mean(extends.text, others, f"there are {listed(others, 'and')}" if 0 < len(others) < 10 else "no spec has that name")
+            remedy = did_you_mean(
+                extends.text,
+                others,
+                f"there are {listed(others, 'and')}" if 0 < len(others) < 10 else "no spec has that name",
+            )
             mistakes.add(extends.location, f"unknown spec {quoted(extends.text)}", remedy)
             return ()
         if parent in family:
             mistakes.add(spec.location, f"`{spec.name}` extends itself", "a spec extends another one")
             return ()
         if len(family) == DEEPEST_FAMILY:
-            mistakes.add(extends.location, f"more than {DEEPEST_FAMILY} specs extend each other in a row", "extend one further up")
+            mistakes.add(
+                extends.location,
+                f"more than {DEEPEST_FAMILY} specs extend each other in a row",
+                "extend one further up",
+            )
             return ()
         family.append(parent)
     return tuple(family)
@@ -92,7 +100,9 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
         source=PurePath(spec.path).name,
         hyperparameters=hyperparameters,
         flags=flags,
-        states=tuple(_state(entry, mistakes) for entry in _merged(family, lambda s: s.states, lambda entry: entry.name)),
+        states=tuple(
+            _state(entry, mistakes) for entry in _merged(family, lambda s: s.states, lambda entry: entry.name)
+        ),
         positional=positional,
         keyword_only=keyword_only,
         requirements=tuple(
@@ -140,7 +150,9 @@ def _signature(
             remedy = "give this spec a signature without it" if inherited else "delete it here, or delete `fixed`"
             mistakes.add(here, f"`{name}` is fixed and no argument", remedy)
         elif name not in free and name not in OPTIONS and name != "*":
-            remedy = did_you_mean(name, [*free, *OPTIONS], "hyperparameters, flags, `*` and the options of every optimizer stand here")
+            remedy = did_you_mean(
+                name, [*free, *OPTIONS], "hyperparameters, flags, `*` and the options of every optimizer stand here"
+            )
             mistakes.add(here, f"unknown argument {quoted(name)} in the signature", remedy)
         seen.setdefault(name, here)
     where = spec.location if inherited or not written else written[0].location
@@ -156,7 +168,9 @@ def _signature(
         return tuple(arguments), ()
     star = arguments.index("*")
     if star == len(arguments) - 1:
-        mistakes.add(seen["*"], "nothing follows the `*` of the signature", "arguments behind it are passed by keyword only")
+        mistakes.add(
+            seen["*"], "nothing follows the `*` of the signature", "arguments behind it are passed by keyword only"
+        )
     return tuple(arguments[:star]), tuple(arguments[star + 1 :])
 
 
@@ -168,7 +182,11 @@ def _check_order(seen: dict[str, Location], declared: tuple[Hyperparameter | Fla
         if name == "*":
             return
         if name in required and optional_before:
-            mistakes.add(location, f"`{name}` is required, but follows `{optional_before}`, which has a default", "required ones come first")
+            mistakes.add(
+                location,
+                f"`{name}` is required, but follows `{optional_before}`, which has a default",
+                "required ones come first",
+            )
         if name not in required:
             optional_before = name
 
@@ -188,7 +206,9 @@ def _state(entry: StateEntry, mistakes: Mistakes) -> State:
     )
 
 
-def _check_decay(entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperparameter, ...], mistakes: Mistakes) -> None:
+def _check_decay(
+    entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperparameter, ...], mistakes: Mistakes
+) -> None:
     """Every style reads hyperparameters of fixed names."""
     single = {hyperparameter.name for hyperparameter in hyperparameters if not hyperparameter.elements}
     for entry in entries:
@@ -200,7 +220,8 @@ def _check_decay(entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperpa
 
 def _decay(entries: tuple[DecayEntry, ...], mistakes: Mistakes) -> tuple[tuple[Expr | None, DecayStyle], ...]:
     return tuple(
-        (None if entry.condition is None else parse_expression(entry.condition, mistakes), entry.style) for entry in entries
+        (None if entry.condition is None else parse_expression(entry.condition, mistakes), entry.style)
+        for entry in entries
     )
 
 

@@ -79,7 +79,11 @@ def entries_of(node: Node, what: str, example: str, mistakes: Mistakes) -> tuple
 
 def text_of(node: Node, what: str, mistakes: Mistakes) -> Scalar | None:
     if not isinstance(node, Scalar):
-        mistakes.add(node.location, f"{what} is one text, not a {_form(node)}", "a text that begins with `[` or `{` must be quoted")
+        mistakes.add(
+            node.location,
+            f"{what} is one text, not a {_form(node)}",
+            "a text that begins with `[` or `{` must be quoted",
+        )
     elif not node.text.strip():
         mistakes.add(node.location, f"{what} is empty", "give it a value or delete it")
     else:
@@ -93,7 +97,9 @@ def line_of(node: Node, what: str, mistakes: Mistakes) -> str | None:
     if text is None:
         return None
     if len(text.text) > LONGEST_TEXT:
-        mistakes.add(text.location, f"{what} is longer than {LONGEST_TEXT:,} characters", "a sentence or two are enough")
+        mistakes.add(
+            text.location, f"{what} is longer than {LONGEST_TEXT:,} characters", "a sentence or two are enough"
+        )
         return None
     return " ".join(text.text.split())
 

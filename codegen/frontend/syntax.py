@@ -12,7 +12,11 @@ import re
 from thetac.codegen.errors import Location
 from thetac.codegen.frontend.layout import Line
 
-_KEYWORDS = "|".join(sorted(set(keyword.kwlist) - {"and", "or", "not", "if", "else", "is", "in", "True", "False", "None"}))
+_KEYWORDS = "|".join(
+    sorted(set(keyword.kwlist) - {"and", "or", "not", "if", "else", "is", "in", "True", "False", "None"})
+)
+_NUMBER_AND_NAME = re.compile(r"(?<![\w.])[0-9][0-9.]*(?:[A-Za-df-z_]|e(?![-+0-9]))\w*")
+_NOTHING_BETWEEN = re.compile(r"(?<=[\w)]) +(?=[\w(])(?!(?:and|or|not|if|else)\b)(?<!\band )(?<!\bor )(?<!\bnot )")
 
 _HABITS = (
     (re.compile(r"&&"), "`&&` is no operator", "write `and`"),
@@ -28,11 +32,11 @@ _HABITS = (
     (re.compile(r"[\"'`]"), "quotes in an expression", "an update computes with numbers and names only"),
     (re.compile(r"\$"), "`$` in an expression", "delete it"),
     (re.compile(r"(?<![\w.])0[0-9]+(?![\w.])"), "a number that begins with 0", "delete the 0"),
-    (re.compile(r"(?<![\w.])[0-9][0-9.]*(?:[A-Za-df-z_]|e(?![-+0-9]))\w*"), "a number runs into a name", "write `*` between them"),
-    (re.compile(r"(?<=[\w)]) +(?=[\w(])(?!and\b|or\b|not\b|if\b|else\b)(?<!\band )(?<!\bor )(?<!\bnot )"), "an operator is missing", "such as `*`"),
+    (_NUMBER_AND_NAME, "a number runs into a name", "write `*` between them"),
+    (_NOTHING_BETWEEN, "an operator is missing", "such as `*`"),
     (re.compile(r"[-+*/<>=(,]\s*$"), "the line breaks off", "something is missing behind it"),
-    (re.compile(r"[-+/*]\s*[*/)]|\(\s*[*/]|=\s*[*/]"), "an operator without a value beside it", "delete it, or add the value"),
-)  # fmt: skip
+    (re.compile(r"[-+/*]\s*[*/)]|\(\s*[*/]|=\s*[*/]"), "an operator without a value beside it", "delete it"),
+)
 
 
 def explain(line: Line, code: str, start: int, row: int, column: int) -> tuple[Location, str, str]:

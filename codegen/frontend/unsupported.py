@@ -21,7 +21,10 @@ _STATEMENTS: dict[str, Sentence] = {
     "with": ("`with` is no part of the language", "gradients are never recorded during an update"),
     "try": ("`try` is no part of the language", "arithmetic raises no errors: a division by 0 gives inf or NaN"),
     "except": ("`except` is no part of the language", "arithmetic raises no errors: a division by 0 gives inf or NaN"),
-    "finally": ("`finally` is no part of the language", "arithmetic raises no errors: a division by 0 gives inf or NaN"),
+    "finally": (
+        "`finally` is no part of the language",
+        "arithmetic raises no errors: a division by 0 gives inf or NaN",
+    ),
     "raise": ("`raise` is no part of the language", "say under `require` what must hold"),
     "assert": ("`assert` is no part of the language", "say under `require` what must hold"),
     "return": ("`return` is no part of the language", "the last value of `param` and of each state is the result"),
@@ -108,7 +111,10 @@ def statement(node: ast.stmt) -> tuple[ast.stmt | ast.expr, Sentence]:
     match node:
         case ast.AugAssign(op=operator):
             sign = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}.get(type(operator), "+")
-            return node, (f"`{sign}=` is no part of the language", f"write `a = a {sign} b`, which shows the order of evaluation")
+            return node, (
+                f"`{sign}=` is no part of the language",
+                f"write `a = a {sign} b`, which shows the order of evaluation",
+            )
         case ast.AnnAssign():
             return node, ("a type annotation", "kinds are inferred: leave it out")
         case ast.Assign(targets=[_, second, *_]):
@@ -141,15 +147,27 @@ def expression(node: ast.expr) -> tuple[ast.expr, Sentence]:
         case ast.Compare():
             return node, ("`in` is no part of the language", "compare with `==` and join with `or`")
         case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in _LIBRARIES:
-            remedy = f"write `{FUNCTIONS[name].syntax}`" if name in FUNCTIONS else "docs/language.md lists the functions there are"
+            remedy = (
+                f"write `{FUNCTIONS[name].syntax}`"
+                if name in FUNCTIONS
+                else "docs/language.md lists the functions there are"
+            )
             return node, (f"`{owner}.{name}` is a function of another library", instead_of(name) or remedy)
         case ast.Attribute(attr="T"):
             return node, ("a transpose", "rules work element by element")
         case ast.Attribute():
-            return node, ("an attribute of a value", "values have no attributes or methods: use operators and functions")
+            return node, (
+                "an attribute of a value",
+                "values have no attributes or methods: use operators and functions",
+            )
         case ast.Subscript():
-            return node, ("a part of a value", "a name stands for the whole value; elements of a tuple have names of their own")
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name)) if name in FUNCTIONS and owner not in _LIBRARIES:
+            return node, (
+                "a part of a value",
+                "a name stands for the whole value; elements of a tuple have names of their own",
+            )
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name)) if (
+            name in FUNCTIONS and owner not in _LIBRARIES
+        ):
             return node, ("a method call", f"write `{FUNCTIONS[name].syntax}`")
         case ast.Call(func=ast.Attribute() as function):
             return expression(function)
@@ -160,7 +178,10 @@ def expression(node: ast.expr) -> tuple[ast.expr, Sentence]:
         case ast.Constant(value=None):
             return node, ("`None` is no part of the language", "a state that does not exist is declared with `when`")
         case ast.Constant(value=complex()):
-            return node, ("a complex number", "a rule is written for real numbers; complex parameters are taken care of")
+            return node, (
+                "a complex number",
+                "a rule is written for real numbers; complex parameters are taken care of",
+            )
         case ast.Constant():
             return node, ("`...` is no part of the language", "write the expression out")
         case _ if type(node) in _EXPRESSIONS:

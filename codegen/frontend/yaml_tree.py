@@ -98,7 +98,9 @@ class _Builder:
     def _node(self, event: yaml.Event, depth: int) -> Node:
         self._refuse_extras(event)
         if depth > DEEPEST:
-            self._stop(event, f"YAML nested more than {DEEPEST} levels deep", "a spec is nested four levels deep at most")
+            self._stop(
+                event, f"YAML nested more than {DEEPEST} levels deep", "a spec is nested four levels deep at most"
+            )
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -115,10 +117,14 @@ class _Builder:
             key = self._node(inner, depth + 1)
             value = self._node(next(self.events), depth + 1)
             if not isinstance(key, Scalar):
-                self.mistakes.add(key.location, "a key that is no text", "a text that begins with `[` or `{` must be quoted")
+                self.mistakes.add(
+                    key.location, "a key that is no text", "a text that begins with `[` or `{` must be quoted"
+                )
             elif key.text in entries:
                 first = entries[key.text].key.location
-                self.mistakes.add(key.location, f"key {quoted(key.text)} is given twice", f"the first is in line {first.line}")
+                self.mistakes.add(
+                    key.location, f"key {quoted(key.text)} is given twice", f"the first is in line {first.line}"
+                )
             else:
                 entries[key.text] = Entry(key, value)
         return Mapping(tuple(entries.values()), self._place(event))
@@ -153,11 +159,21 @@ class _Builder:
     def _refuse_extras(self, event: yaml.Event) -> None:
         """References and types make a file hard to read and, nested, as large as one likes: a spec has none."""
         if isinstance(event, yaml.AliasEvent):
-            self._stop(event, f"`*{event.anchor}` is a YAML alias", "write the value itself; a text that begins with `*` must be quoted")
+            self._stop(
+                event,
+                f"`*{event.anchor}` is a YAML alias",
+                "write the value itself; a text that begins with `*` must be quoted",
+            )
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-            self._stop(event, f"`&{event.anchor}` is a YAML anchor", "delete it; a text that begins with `&` must be quoted")
+            self._stop(
+                event, f"`&{event.anchor}` is a YAML anchor", "delete it; a text that begins with `&` must be quoted"
+            )
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
-            self._stop(event, f"{quoted(self._written(event))} is a YAML tag", "delete it; a text that begins with `!` must be quoted")
+            self._stop(
+                event,
+                f"{quoted(self._written(event))} is a YAML tag",
+                "delete it; a text that begins with `!` must be quoted",
+            )
 
     def _written(self, event: yaml.Event) -> str:
         here = self._place(event)
@@ -170,7 +186,8 @@ class _Builder:
 def _extent(event: yaml.Event) -> tuple[int, int, int, int]:
     """Line and column of the first character, line and column behind the last, from 0."""
     start, end = event.start_mark, event.end_mark
-    assert start is not None and end is not None, "events of a parsed text have marks"
+    assert start is not None, "events of a parsed text have marks"
+    assert end is not None, "events of a parsed text have marks"
     return start.line, start.column, end.line, end.column
 
 
@@ -179,13 +196,29 @@ _PROBLEMS = (  # what PyYAML calls it, what it is, what to do
     ("mapping values are not allowed", "a second `: ` on the line", "a text that holds `: ` must be quoted"),
     ("cannot start any token", "a text cannot begin with this character", "put the text in quotes"),
     ("could not find expected ':'", "a key without a colon", "a key ends with a colon and a space"),
-    ("expected ',' or '}'", "a comma or a `}` is missing before this", "separate entries by commas and close the brace"),
-    ("expected ',' or ']'", "a comma or a `]` is missing before this", "close the bracket; a range must be quoted, as in `\"[0, 1)\"`"),
+    (
+        "expected ',' or '}'",
+        "a comma or a `}` is missing before this",
+        "separate entries by commas and close the brace",
+    ),
+    (
+        "expected ',' or ']'",
+        "a comma or a `]` is missing before this",
+        'close the bracket; a range must be quoted, as in `"[0, 1)"`',
+    ),
     ("unexpected end of stream", "quotes that are never closed", "close them"),
     ("unknown escape character", "an unknown escape", "between double quotes a backslash is written `\\\\`"),
     ("expected escape sequence", "an unknown escape", "between double quotes a backslash is written `\\\\`"),
-    ("expected alphabetic or numeric character", "`*` and `&` begin YAML references", "put the text in quotes, as in `\"*\"`"),
-    ("expected <block end>", "a line that begins in a wrong column", "lines that belong together begin in the same column"),
+    (
+        "expected alphabetic or numeric character",
+        "`*` and `&` begin YAML references",
+        'put the text in quotes, as in `"*"`',
+    ),
+    (
+        "expected <block end>",
+        "a line that begins in a wrong column",
+        "lines that belong together begin in the same column",
+    ),
 )
 
 

@@ -25,8 +25,20 @@ _GENERATED = (
     *("self", "super", "closure", "group", "groups", "params", "grads", "defaults", "state"),
     *("torch", "math", "triton", "tl", "ops", "annotations", "Tensor", "Sequence", "ClassVar", "Schema", "Optimizer"),
 )
-_BUILTINS = frozenset(dir(builtins)) - {"sum"}  # torch's Adagrad has a state `sum`; generated code never calls the builtin
-_CLASSES = ("Optimizer", "Schema", "Hyperparameter", "State", "Interval", "Requirement", "Specialisation", "ClassVar", "Tensor")
+_BUILTINS = frozenset(dir(builtins)) - {
+    "sum"
+}  # torch's Adagrad has a state `sum`; generated code never calls the builtin
+_CLASSES = (
+    "Optimizer",
+    "Schema",
+    "Hyperparameter",
+    "State",
+    "Interval",
+    "Requirement",
+    "Specialisation",
+    "ClassVar",
+    "Tensor",
+)
 
 
 def why_not(name: str) -> tuple[str, str] | None:

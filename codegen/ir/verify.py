@@ -6,6 +6,8 @@ optimizers share is in the body). Out: nothing, or an AssertionError that names 
 
 from __future__ import annotations
 
+import math
+
 from thetac.codegen.ir.nodes import (
     OPTIONS,
     Assign,
@@ -64,10 +66,14 @@ def _bound(body: tuple[Stmt, ...], known: set[str], where: str) -> set[str]:
     for statement in body:
         match statement:
             case Assign(target=target, value=value):
-                assert set(_names(value)) <= known, f"{where}: {sorted(set(_names(value)) - known)} read before it is set"
+                assert set(_names(value)) <= known, (
+                    f"{where}: {sorted(set(_names(value)) - known)} read before it is set"
+                )
                 known.add(target)
             case If(condition=condition, then=then, orelse=orelse):
-                assert set(_names(condition)) <= known, f"{where}: {sorted(set(_names(condition)) - known)} read before it is set"
+                assert set(_names(condition)) <= known, (
+                    f"{where}: {sorted(set(_names(condition)) - known)} read before it is set"
+                )
                 known |= _bound(then, known, where) & _bound(orelse, known, where)
     return known
 
@@ -85,7 +91,7 @@ def _expressions(rule: Rule, where: str) -> None:
                 assert op in OPS, f"{where}: unknown op {op}"
                 assert len(args) == OPS[op].arity, f"{where}: {op} with {len(args)} arguments"
             case Const(value=value):
-                assert value == value and abs(value) != float("inf"), f"{where}: the constant {value}"
+                assert math.isfinite(value), f"{where}: the constant {value}"
             case Ref(name=name):
                 assert name, f"{where}: a part that the front end could not read"
 

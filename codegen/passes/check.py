@@ -99,10 +99,16 @@ class _Declarations:
     def _initial(self, state: State) -> None:
         match state.init:
             case Ref(name="grad" | "param" as name) as ref if state.kind is StateKind.SCALAR:
-                self._mistakes.add(ref.location, f"scalar state `{state.name}` starts from `{name}`, which has many elements", "start from a number")
+                self._mistakes.add(
+                    ref.location,
+                    f"scalar state `{state.name}` starts from `{name}`, which has many elements",
+                    "start from a number",
+                )
             case Ref(name="grad") as ref if self._rule.state_at_construction:
                 remedy = "delete `state_created: construction`"
-                self._mistakes.add(ref.location, "there is no gradient yet when states are made at construction", remedy)
+                self._mistakes.add(
+                    ref.location, "there is no gradient yet when states are made at construction", remedy
+                )
             case Ref(name="grad" | "param"):
                 pass
             case _:
@@ -112,7 +118,9 @@ class _Declarations:
         for name in names_read(condition):
             if name in self._tensors:
                 remedy = "conditions read flags and hyperparameters that are never tensors"
-                self._mistakes.add(condition.location, f"{what} would depend on `{name}`, which may be a tensor", remedy)
+                self._mistakes.add(
+                    condition.location, f"{what} would depend on `{name}`, which may be a tensor", remedy
+                )
 
     def _value(self, ref: Ref) -> Kind | None:
         if ref.name == UNREADABLE:
@@ -128,7 +136,9 @@ class _Declarations:
         if ref.name in OPTIONS:
             if ref.name in (*self._rule.positional, *self._rule.keyword_only):
                 return Kind.FLAG
-            self._mistakes.add(ref.location, f"`{ref.name}` is no argument of this optimizer", "add it to the signature")
+            self._mistakes.add(
+                ref.location, f"`{ref.name}` is no argument of this optimizer", "add it to the signature"
+            )
             return None
         return self._value(ref)
 
@@ -140,7 +150,9 @@ class _Declarations:
             return f"`{name}` is not known here", "only hyperparameters and flags are"
         if name in OPTIONS:
             return f"`{name}` is an option", "only `require` can ask for it"
-        return f"unknown name {quoted(name)}", did_you_mean(name, known, "only hyperparameters and flags are known here")
+        return f"unknown name {quoted(name)}", did_you_mean(
+            name, known, "only hyperparameters and flags are known here"
+        )
 
     def _no_predicate(self, predicate: str, ref: Ref) -> bool:
         remedy = "only the update can ask it" if predicate == "first" else "only `require` can ask it"
@@ -162,7 +174,11 @@ class _Declarations:
 def _check_use(rule: Rule, body: BodyCheck, read: set[str], mistakes: Mistakes) -> None:
     """Nothing is declared in vain, and the update changes the parameter."""
     if "param" not in body.written:
-        mistakes.add(rule.location, "the update never assigns `param`", "a step ends with something like `param = param - lr * ...`")
+        mistakes.add(
+            rule.location,
+            "the update never assigns `param`",
+            "a step ends with something like `param = param - lr * ...`",
+        )
     for state in rule.states:
         if state.kind is StateKind.COUNTER:
             continue  # torch keeps counters that no update reads, and checkpoints hold them
@@ -170,7 +186,9 @@ def _check_use(rule: Rule, body: BodyCheck, read: set[str], mistakes: Mistakes) 
         if state.name not in body.read:
             mistakes.add(state.location, f"state `{state.name}` is never read", _unused_remedy(state.name, body))
         elif state.name not in body.written and not starts_itself:
-            mistakes.add(state.location, f"state `{state.name}` is never assigned", "a value that never changes is no state")
+            mistakes.add(
+                state.location, f"state `{state.name}` is never assigned", "a value that never changes is no state"
+            )
     for name, location in _arguments(rule):
         if name in body.read or name in read or names.why_not(name) is not None:
             continue

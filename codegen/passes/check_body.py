@@ -1,8 +1,9 @@
 """Whether the statements of an update make sense one after the other.
 
 In: a Rule's body, in which UNREADABLE may stand for what the front end could not read. Out: mistakes, and which names
-were read and written; after an unreadable part, nothing is concluded from what was not seen. Follows every path through the branches: a
-local must have a value wherever it is read, a state with a condition is used only where the condition holds.
+were read and written; after an unreadable part, nothing is concluded from what was not seen. Follows every path
+through the branches: a local must have a value wherever it is read, a state with a condition is used only where the
+condition holds.
 """
 
 from __future__ import annotations
@@ -12,7 +13,22 @@ from typing import assert_never
 
 from thetac.codegen.errors import Mistakes, did_you_mean, listed, quoted
 from thetac.codegen.ir import names
-from thetac.codegen.ir.nodes import OPTIONS, UNREADABLE, Assign, Call, Expr, If, Kind, Ref, Rule, State, StateKind, Stmt, walk_expression, walk_statements
+from thetac.codegen.ir.nodes import (
+    OPTIONS,
+    UNREADABLE,
+    Assign,
+    Call,
+    Expr,
+    If,
+    Kind,
+    Ref,
+    Rule,
+    State,
+    StateKind,
+    Stmt,
+    walk_expression,
+    walk_statements,
+)
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.check_expressions import ExpressionCheck
@@ -34,7 +50,9 @@ class BodyCheck:
         self._given = frozenset(given)
         self._set = set(given)  # has a value on every path to here
         self._facts: frozenset[Expr] = frozenset()  # hold on the way to here
-        self._locals = {s.target: s for s in walk_statements(rule.body) if isinstance(s, Assign) and s.target not in given}
+        self._locals = {
+            s.target: s for s in walk_statements(rule.body) if isinstance(s, Assign) and s.target not in given
+        }
         self._typos: set[str] = set()  # unknown names already reported
         self.complete = True  # nothing in the body was unreadable
         self._check = ExpressionCheck(self._name, self._predicate, mistakes)
@@ -45,7 +63,9 @@ class BodyCheck:
             return
         for local, assignment in self._locals.items():
             if local not in self.read and self._kinds.get(local) is not None:
-                remedy = did_you_mean(local, ["param", *(s.name for s in self._rule.states)], "delete the line, or use the value")
+                remedy = did_you_mean(
+                    local, ["param", *(s.name for s in self._rule.states)], "delete the line, or use the value"
+                )
                 self._mistakes.add(assignment.location, f"`{local}` is never used", remedy)
 
     def _block(self, body: tuple[Stmt, ...]) -> None:
@@ -60,7 +80,9 @@ class BodyCheck:
 
     def _branch(self, branch: If) -> None:
         facts, before = self._facts, self._set
-        for condition in conjuncts(branch.condition):  # `first(s)` behind `flag and` is asked only where the flag is set
+        for condition in conjuncts(
+            branch.condition
+        ):  # `first(s)` behind `flag and` is asked only where the flag is set
             self._check.condition(condition, "the condition of a branch")
             self._facts |= {condition}
         self._set = set(before)
@@ -85,16 +107,24 @@ class BodyCheck:
         target, here = assignment.target, assignment.location
         state = self._rule.state(target)
         if state is not None and state.kind is StateKind.COUNTER:
-            self._mistakes.add(here, f"`{target}` is a counter and counts by itself", "delete the line; it is 1 in the first step")
+            self._mistakes.add(
+                here, f"`{target}` is a counter and counts by itself", "delete the line; it is 1 in the first step"
+            )
         elif state is not None:
             return self._usable(state, Ref(target, here))
         elif target == "grad":
-            self._mistakes.add(here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`")
+            self._mistakes.add(
+                here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`"
+            )
         elif target in self._given and target != "param":
             what = "flag" if self._kinds[target] is Kind.FLAG else "hyperparameter"
-            self._mistakes.add(here, f"`{target}` is a {what} and cannot be assigned to", "call the changed value something else")
+            self._mistakes.add(
+                here, f"`{target}` is a {what} and cannot be assigned to", "call the changed value something else"
+            )
         elif any(h.name == target for h in self._rule.hyperparameters):
-            self._mistakes.add(here, f"`{target}` is a hyperparameter and cannot be assigned to", "call the value something else")
+            self._mistakes.add(
+                here, f"`{target}` is a hyperparameter and cannot be assigned to", "call the value something else"
+            )
         elif target != "param" and (problem := names.why_not(target)) is not None:
             self._mistakes.add(here, *problem)
         else:
@@ -113,7 +143,11 @@ class BodyCheck:
             remedy = "there is one per element: start from an expression of elements, such as `0 * grad`"
             self._mistakes.add(here, f"one number for all of {quoted(target)}", remedy)
         elif target in self._given:
-            remedy = "a scalar state holds numbers: declare it without `scalar`" if known is Kind.HOST else "write `where(c, 1, 0)`"
+            remedy = (
+                "a scalar state holds numbers: declare it without `scalar`"
+                if known is Kind.HOST
+                else "write `where(c, 1, 0)`"
+            )
             self._mistakes.add(here, f"`{target}` holds {NAMED[known]}, not {NAMED[kind]}", remedy)
         else:
             cause = f"`{target}` was {NAMED[known]} before and is {NAMED[kind]} here"
@@ -147,19 +181,26 @@ class BodyCheck:
             remedy = f"assign it before the branch of line {first.location.line} too, or in every branch"
             self._mistakes.add(ref.location, f"`{ref.name}` has no value on some path to here", remedy)
         else:
-            self._mistakes.add(ref.location, f"`{ref.name}` is used before it is set", f"it is set in line {first.location.line}")
+            self._mistakes.add(
+                ref.location, f"`{ref.name}` is used before it is set", f"it is set in line {first.location.line}"
+            )
 
     def _unknown(self, name: str) -> tuple[str, str]:
         for hyperparameter in self._rule.hyperparameters:
             if hyperparameter.name == name:
                 return f"`{name}` is a tuple", f"use its elements {listed(hyperparameter.elements, 'and')}"
         if name in OPTIONS:
-            return f"`{name}` is an option that no update needs to know", "every optimizer has it: write the rule as if there were none"
+            return (
+                f"`{name}` is an option that no update needs to know",
+                "every optimizer has it: write the rule as if there were none",
+            )
         if name in ("true", "false"):
             return f"unknown name `{name}`", f"write `{name.capitalize()}`"
         if name in FUNCTIONS:
             return f"`{name}` is a function", f"`{FUNCTIONS[name].syntax}`: {FUNCTIONS[name].doc}"
-        return f"unknown name {quoted(name)}", did_you_mean(name, [*self._given, *self._locals], "declare it, or set it in an earlier line")
+        return f"unknown name {quoted(name)}", did_you_mean(
+            name, [*self._given, *self._locals], "declare it, or set it in an earlier line"
+        )
 
     def _usable(self, state: State, ref: Ref) -> bool:
         """Whether a state exists wherever this place is reached."""
@@ -168,7 +209,11 @@ class BodyCheck:
         if any(isinstance(e, Ref) and e.name == UNREADABLE for fact in self._facts for e in walk_expression(fact)):
             return True  # there is no telling what holds here
         condition = expression_text(state.when)
-        self._mistakes.add(ref.location, f"`{state.name}` does not exist unless {quoted(condition)}", f"use it under `if {condition}:` only")
+        self._mistakes.add(
+            ref.location,
+            f"`{state.name}` does not exist unless {quoted(condition)}",
+            f"use it under `if {condition}:` only",
+        )
         return False
 
     def _predicate(self, predicate: str, ref: Ref) -> bool:

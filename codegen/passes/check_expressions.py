@@ -61,7 +61,9 @@ class ExpressionCheck:
                 return False
             case Kind.FLAG:
                 if not names_read(expression):
-                    self._mistakes.add(expression.location, f"{what} never changes", "a condition reads at least one name")
+                    self._mistakes.add(
+                        expression.location, f"{what} never changes", "a condition reads at least one name"
+                    )
                     return False
                 return True
             case Kind.MASK:
@@ -71,7 +73,9 @@ class ExpressionCheck:
                 remedy = "branch on numbers; choose for each element with `where(c, a, b)`"
                 self._mistakes.add(expression.location, f"{what} is a truth value, not one number per element", remedy)
             case Kind.HOST:
-                self._mistakes.add(expression.location, f"{what} is a truth value, not a number", _compared(expression, Kind.HOST))
+                self._mistakes.add(
+                    expression.location, f"{what} is a truth value, not a number", _compared(expression, Kind.HOST)
+                )
         return False
 
     def _call(self, call: Call, op: Op) -> Kind | None:
@@ -101,7 +105,11 @@ class ExpressionCheck:
         if Kind.ELEMENT not in kinds:
             return Kind.HOST
         if op.host_only:
-            self._mistakes.add(call.location, f"`{op.name}` takes numbers, not elements", "elements have `sqrt`, `abs`, `sign` and powers")
+            self._mistakes.add(
+                call.location,
+                f"`{op.name}` takes numbers, not elements",
+                "elements have `sqrt`, `abs`, `sign` and powers",
+            )
             return None
         if op.name == "pow" and not self._power(call, kinds):
             return None
@@ -113,7 +121,9 @@ class ExpressionCheck:
             self._mistakes.add(exponent.location, "an exponent that differs between elements", "exponents are numbers")
         elif not (isinstance(exponent, Const) and exponent.value in EXPONENTS):
             remedy = "of elements there are `** 2`, `** 3` and `** 0.5`"
-            self._mistakes.add(exponent.location, f"the power {quoted(expression_text(exponent))} of an element", remedy)
+            self._mistakes.add(
+                exponent.location, f"the power {quoted(expression_text(exponent))} of an element", remedy
+            )
         else:
             return True
         return False
@@ -127,14 +137,20 @@ class ExpressionCheck:
         for argument, kind in zip(call.args, kinds, strict=True):
             if kind in _TRUTHS:
                 sign = op.syntax.split()[1]
-                self._mistakes.add(argument.location, f"a truth value beside `{sign}`", "use it as it is, or join with `and`, `or`, `not`")
+                self._mistakes.add(
+                    argument.location,
+                    f"a truth value beside `{sign}`",
+                    "use it as it is, or join with `and`, `or`, `not`",
+                )
                 return None
         return Kind.MASK if Kind.ELEMENT in kinds else Kind.FLAG
 
     def _predicate(self, call: Call, op: Op) -> Kind | None:
         argument = call.args[0]
         if not isinstance(argument, Ref):
-            self._mistakes.add(argument.location, f"`{op.name}` is asked of a name, not of an expression", f"`{op.syntax}`: {op.doc}")
+            self._mistakes.add(
+                argument.location, f"`{op.name}` is asked of a name, not of an expression", f"`{op.syntax}`: {op.doc}"
+            )
             return None
         return Kind.FLAG if self._ask(op.name, argument) else None
 
@@ -150,7 +166,9 @@ class ExpressionCheck:
         kind = self.kind(expression)
         if kind in _NUMBERS:
             assert kind is not None
-            self._mistakes.add(expression.location, f"{what} takes a truth value, not {_NAMED[kind]}", _compared(expression, kind))
+            self._mistakes.add(
+                expression.location, f"{what} takes a truth value, not {_NAMED[kind]}", _compared(expression, kind)
+            )
             return None
         return kind
 
@@ -165,7 +183,11 @@ _NAMED = {
 
 def _sign(op: Op) -> str:
     """The op as an author knows it: its sign or its name."""
-    return op.syntax.replace("a ", "").replace(" b", "") if op.syntax.startswith("a ") else op.syntax.split("(")[0].removesuffix("a")
+    return (
+        op.syntax.replace("a ", "").replace(" b", "")
+        if op.syntax.startswith("a ")
+        else op.syntax.split("(")[0].removesuffix("a")
+    )
 
 
 def _short(expression: Expr) -> str:

@@ -1,0 +1,176 @@
+"""One expression of a spec, by way of Python's own parser, which reads each line by itself. Nothing is evaluated.
+
+In: a line and where the expression stands in it. Out: an Expr with places, and a mistake for everything in it that is
+no part of the language.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
+from thetac.codegen.frontend import syntax, unsupported
+from thetac.codegen.frontend.layout import Line
+from thetac.codegen.frontend.reading import parse_number
+from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref
+from thetac.codegen.ir.ops import FUNCTIONS
+
+DEEPEST_EXPRESSION = 60  # nodes of Python within each other; `a + b + c` is two sums deep
+
+_BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.Div: "div",
+    ast.Pow: "pow",
+}
+_COMPARE: dict[type[ast.cmpop], str] = {
+    ast.Gt: "gt",
+    ast.GtE: "ge",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+}
+
+
+def read_expression(line: Line, code: str, start: int, mistakes: Mistakes) -> Expr:
+    """The expression that stands in a line from column `start` on."""
+    start += len(code) - len(code.lstrip())
+    tree = python_tree(line, code.strip(), start, mistakes)
+    if tree is None:
+        return Ref(UNREADABLE)
+    places = Places(line, start)
+    match tree.body:
+        case [ast.Expr(value=value)]:
+            return Convert(places, mistakes).expression(value)
+        case [ast.Assign() | ast.AnnAssign() | ast.AugAssign() as statement]:
+            mistakes.add(places.of(statement), "an assignment where a condition is needed", "compare with `==`")
+        case _:
+            mistakes.add(line.location, "a statement where an expression is needed", "write one expression")
+    return Ref(UNREADABLE)
+
+
+def python_tree(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Module | None:
+    try:
+        tree = ast.parse(code)
+    except SyntaxError as error:
+        row, column = (error.lineno or 1) - 1, (error.offset or 1) - 1
+        mistakes.add(*syntax.explain(line, code, start, row, column))
+        return None
+    except (ValueError, RecursionError, MemoryError):
+        mistakes.add(line.location, "an expression too large to read", "give its parts names in lines of their own")
+        return None
+    if not tree.body:
+        mistakes.add(line.location, "an expression is missing", "")
+        return None
+    return tree if _shallow(tree, line, mistakes) else None
+
+
+def _shallow(tree: ast.Module, line: Line, mistakes: Mistakes) -> bool:
+    level: list[ast.AST] = [tree]
+    for _ in range(DEEPEST_EXPRESSION):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return True
+    mistakes.add(line.location, "an expression nested too deeply to read", "give its parts names in lines of their own")
+    return False
+
+
+class Places:
+    """From places in what Python's parser read to places in the spec."""
+
+    def __init__(self, line: Line, start: int) -> None:
+        self.line = line
+        self.start = start  # column of the line at which the parsed code begins
+
+    def of(self, node: ast.expr | ast.stmt | ast.keyword) -> Location:
+        row = node.lineno - 1
+        ends_here = node.end_lineno == node.lineno and node.end_col_offset is not None
+        length = node.end_col_offset - node.col_offset if ends_here and node.end_col_offset is not None else 1
+        return self.line.at(row, node.col_offset + (self.start if row == 0 else 0), length)
+
+
+class Convert:
+    """Python's nodes as ours. Every mistake in an expression is noted, not only the first."""
+
+    def __init__(self, places: Places, mistakes: Mistakes) -> None:
+        self.places = places
+        self.mistakes = mistakes
+
+    def expression(self, node: ast.expr) -> Expr:
+        here = self.places.of(node)
+        match node:
+            case ast.Constant(value=bool() as value):
+                return Const(value, here)
+            case ast.Constant(value=int() | float()):
+                return self._number(here)
+            case ast.Name(id=name):
+                return Ref(name, here)
+            case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _BINARY:
+                return self._call(_BINARY[type(operator)], (left, right), here)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return self._call("neg", (operand,), here)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return self._call("not", (operand,), here)
+            case ast.BoolOp(op=operator, values=values):
+                return self._chain("and" if isinstance(operator, ast.And) else "or", values, here)
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in _COMPARE:
+                return self._call(_COMPARE[type(operator)], (left, right), here)
+            case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=[]) if name in FUNCTIONS:
+                return self._function(name, args, here, self.places.of(function))
+            case _:
+                self._refuse(node)
+                return Ref(UNREADABLE)
+
+    def _call(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr:
+        return Call(op, tuple(self.expression(node) for node in nodes), here)
+
+    def _chain(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr:
+        """`a and b and c` from the left."""
+        joined = self.expression(nodes[0])
+        for node in nodes[1:]:
+            joined = Call(op, (joined, self.expression(node)), here)
+        return joined
+
+    def _function(self, name: str, nodes: Sequence[ast.expr], here: Location, word: Location) -> Expr:
+        op = FUNCTIONS[name]
+        if len(nodes) != op.arity and not any(isinstance(node, ast.Starred) for node in nodes):
+            plural = "" if op.arity == 1 else "s"
+            self.mistakes.add(
+                word, f"`{name}` takes {op.arity} argument{plural}, not {len(nodes)}", f"`{op.syntax}`: {op.doc}"
+            )
+            for node in nodes:
+                self.expression(node)
+            return Ref(UNREADABLE)
+        return self._call(name, nodes, here)
+
+    def _number(self, here: Location) -> Expr:
+        written = here.text[here.column - 1 : here.column - 1 + here.length]
+        if re.fullmatch(r"[0-9.]+([eE][-+]?[0-9]+)?", written) is None:
+            self.mistakes.add(
+                here, f"{quoted(written)} is written in a form that specs do not use", "such as `1e-3` or `1000`"
+            )
+            return Ref(UNREADABLE)
+        value = parse_number(written, here, self.mistakes)
+        return Ref(UNREADABLE) if value is None else Const(value, here)
+
+    def _refuse(self, node: ast.expr) -> None:
+        match node:
+            case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=keywords):
+                if name not in FUNCTIONS:
+                    remedy = unsupported.instead_of(name) or did_you_mean(
+                        name, FUNCTIONS, f"there are {listed(FUNCTIONS, 'and')}"
+                    )
+                    self.mistakes.add(self.places.of(function), f"unknown function {quoted(name)}", remedy)
+                for keyword in keywords:
+                    self.mistakes.add(
+                        self.places.of(keyword), "an argument by keyword", "functions take their arguments in order"
+                    )
+                for argument in (*args, *(keyword.value for keyword in keywords)):
+                    self.expression(argument)
+            case _:
+                where, sentence = unsupported.expression(node)
+                self.mistakes.add(self.places.of(where), *sentence)
