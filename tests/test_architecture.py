@@ -18,11 +18,10 @@ GENERATED = sorted((ROOT / "generated").rglob("*.py"))
 # A layer of the compiler may import itself and those further right; `emit` is beside the backends, which use it.
 ORDER = (
     ("__main__", "__init__"),
-    ("folder",),
     ("pipeline",),
     ("frontend", "passes", "backends"),
     ("emit",),
-    ("ir",),
+    ("ir", "folder"),
     ("errors",),
 )
 LAYERS = {part: level for level, parts in enumerate(ORDER) for part in parts}
