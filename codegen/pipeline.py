@@ -7,7 +7,7 @@ mistakes of all specs are raised together. Writing files is emit.py's business.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thetac.codegen.backends import foreach, forloop, optimizer_class, scalars, triton
 from thetac.codegen.backends.package import module_name, package_init
@@ -39,6 +39,7 @@ class Source:
 
     path: str
     text: str
+    name: str = ""  # by which generated files know it, the same on every machine; empty: the file's own name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def front_end(sources: Sequence[Source]) -> tuple[Rule, ...]:
     for rule in rules:
         check(rule, mistakes)
     mistakes.raise_any()
-    return rules
+    return tuple(replace(rule, source=source.name or rule.source) for rule, source in zip(rules, sources, strict=True))
 
 
 def compile_specs(sources: Sequence[Source]) -> tuple[Compiled, ...]:

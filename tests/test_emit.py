@@ -168,11 +168,7 @@ def failing(number: int, error: BaseException, *, exchange: bool) -> Iterator[li
         patch.setattr(folder_module, "_write", count("write", folder_module._write))
         patch.setattr(folder_module, "_keep", count("keep", folder_module._keep))
         swap = folder_module._exchange if exchange else lambda new, old: False
-        patch.setattr(
-            folder_module,
-            "_exchange",
-            count("exchange", folder_module._exchange if exchange else lambda new, old: False),
-        )
+        patch.setattr(folder_module, "_exchange", count("exchange", swap))
         yield made
 
 

@@ -1,6 +1,9 @@
-"""The `__init__.py` of one optimizer's package, and the package's name."""
+"""The `__init__.py` of one optimizer's package and of the package that holds them all, and their names."""
 
 from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping
 
 import jinja2
 
@@ -9,10 +12,22 @@ from thetac.codegen.ir.nodes import Rule
 
 
 def module_name(class_name: str) -> str:
-    """The package that holds a class: its name in lower case."""
-    return class_name.lower()
+    """The package that holds a class: its name in lower case, which must not be a word of Python's own."""
+    name = class_name.lower()
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def package_init(rule: Rule, environment: jinja2.Environment) -> str:
     """The text of `__init__.py`."""
     return environment.get_template("package.py.jinja").render(header=header(rule.source), name=rule.name)
+
+
+def collection_init(members: Mapping[str, str], source: str, home: str, environment: jinja2.Environment) -> str:
+    """The text of the outer `__init__.py`: `members` maps classes to their packages, which are found below `home`.
+
+    An empty `home` stands for wherever the package lies. Ours has one, so that a class is the same class whether it
+    is imported as `generated.AdamW`, in a checkout, or as `thetac.AdamW`.
+    """
+    return environment.get_template("collection.py.jinja").render(
+        header=header(source), members=sorted(members.items()), home=f'"{home}"' if home else "__name__"
+    )
