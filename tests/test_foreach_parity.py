@@ -1,4 +1,7 @@
-"""foreach equals the for-loop in every bit, for the optimizers that torch does not have (test_torch_parity.py has the rest)."""
+"""foreach equals the for-loop in every bit, for the optimizers that torch does not have.
+
+test_torch_parity.py says the same of those that torch has.
+"""
 
 from __future__ import annotations
 

@@ -80,7 +80,9 @@ def test_numbers_of_the_host_are_ieee(op: str) -> None:
             wanted, got = wanted + 0.0, got + 0.0
         same_sign = math.isnan(wanted) or math.copysign(1, wanted) == math.copysign(1, got)
         same_value = got == pytest.approx(wanted, rel=1e-15 if op == "pow" else 0, abs=0, nan_ok=True)
-        assert same_value and same_sign, f"{op}{arguments} is {got}, IEEE says {wanted}"
+        message = f"{op}{arguments} is {got}, IEEE says {wanted}"
+        assert same_value, message
+        assert same_sign, message
 
 
 def test_exponential_and_logarithm_do_not_raise() -> None:
@@ -118,7 +120,8 @@ def test_a_scalar_state_reads_as_it_was_stored() -> None:
 
 def test_first_holds_in_the_step_that_creates_the_state() -> None:
     spec = rule(
-        "state: {b: {init: zeros}}\nupdate: |\n  if first(b):\n    b = grad\n  else:\n    b = b + 10 * grad\n  param = b"
+        "state: {b: {init: zeros}}\n"
+        "update: |\n  if first(b):\n    b = grad\n  else:\n    b = b + 10 * grad\n  param = b"
     )
     assert run(spec, 0.0, [1.0]).param == 1.0
     assert run(spec, 0.0, [1.0, 2.0]).param == 21.0
@@ -238,6 +241,8 @@ def test_scalar_states_round_as_torch_rounds_them(name: str) -> None:
 
 
 def test_defaults_leave_out_what_has_none() -> None:
-    spec = rule("hyperparameters: {lr: {default: 0.1}, flag: {default: true}, betas: {default: [1, 2], names: [b1, b2]}}\n"
-                "update: |\n  if flag:\n    param = param - lr * b1 * b2 * grad")  # fmt: skip
+    spec = rule(
+        "hyperparameters:\n  lr: {default: 0.1}\n  flag: {default: true}\n  betas: {default: [1, 2], names: [b1, b2]}\n"
+        "update: |\n  if flag:\n    param = param - lr * b1 * b2 * grad"
+    )
     assert defaults(spec) == {"maximize": False, "lr": 0.1, "b1": 1.0, "b2": 2.0, "flag": True}

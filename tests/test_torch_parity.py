@@ -43,7 +43,7 @@ def test_same_bits_in_every_layout(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("name", ELEVEN)
 def test_same_bits_after_hundreds_of_steps(name: str) -> None:
-    """Host arithmetic that differs in one case of a thousand (a root, say) shows only in float64 and after many steps."""
+    """Host arithmetic that differs once in a thousand times (a root, say) shows only in float64, after many steps."""
     start = [values((65,), torch.float64, torch.Generator().manual_seed(3), spread=1.0)]
     for settings in float_settings(name):
         compare = partial(_compare, name, settings)

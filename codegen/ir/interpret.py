@@ -3,9 +3,9 @@
 In: a Rule after passes/features.py, the values of a parameter group, the state so far, a parameter and its gradient.
 Out: the new parameter and the new state; nothing is changed in place. Every backend is tested against this.
 
-Numbers of the host are Python floats. Elements are whatever an `Arithmetic` computes with: Python floats by
-default, arrays where a test brings an arithmetic of its own. Either way every operation is IEEE 754's: a division by zero
-is infinite or NaN, nothing raises and nothing becomes complex. This module must not know numpy or torch.
+Numbers of the host are Python floats. Elements are whatever the given `Arithmetic` computes with: `FLOATS`, or a test's
+own for arrays. Either way every operation is IEEE 754's: a division by zero is infinite or NaN, nothing raises and
+nothing becomes complex. This module must not know numpy or torch.
 """
 
 from __future__ import annotations

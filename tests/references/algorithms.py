@@ -150,7 +150,7 @@ def ademamix(
     eps: float = 1e-8,
     weight_decay: float = 0.0,
 ) -> Result:
-    """Pagliardini et al. 2024, Algorithm 1 and appendix A's schedules, with ademamix.py's 1e-8 in the half-life."""
+    """Pagliardini et al. 2024, Algorithm 1 and its schedules, with ademamix.py's 1e-8 in the half-life."""
 
     def half_life(beta: float) -> float:
         return math.log(0.5) / math.log(beta + 1e-8) - 1
@@ -185,7 +185,7 @@ def adopt(
     clip: bool = True,
     clip_exponent: float = 0.25,
 ) -> Result:
-    """Taniguchi et al. 2024, Algorithm 2 (clipped ADOPT), and adopt.py, whose step counts from 0."""
+    """Taniguchi et al. 2024, clipped ADOPT, and adopt.py, whose step counts from 0."""
     b1, b2 = betas
     m, v = np.zeros_like(x), np.zeros_like(x)
     for t, gradient in enumerate(gradients):
@@ -215,7 +215,7 @@ def qhadam(
     decouple_weight_decay: bool = False,
     eps: float = 1e-8,
 ) -> Result:
-    """Ma and Yarats 2019, equation 5: moments divided by 1 - beta^t, which qhadam.py's weights amount to."""
+    """Ma and Yarats 2019: moments divided by 1 - beta^t, which qhadam.py's weights amount to."""
     (b1, b2), (nu1, nu2) = betas, nus
     m, s = np.zeros_like(x), np.zeros_like(x)
     t = 0
