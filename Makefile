@@ -35,7 +35,7 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/mypy
 
 parity: $(READY) ## measure every implementation against torch and float64, and write docs/parity.md
-	@$(BIN)/python -m tests.parity_table
+	@$(BIN)/python tests/parity_table.py
 
 clean: ## remove what is installed and cached, not what is generated
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
