@@ -25,9 +25,7 @@ ORDER = (
     ("errors",),
 )
 LAYERS = {part: level for level, parts in enumerate(ORDER) for part in parts}
-SAME_LEVEL = {
-    ("backends", "passes")
-}  # a backend may ask a pass about a rule; no other two of one level know each other
+SAME_LEVEL = {("backends", "passes")}  # a backend may ask a pass about a rule
 
 
 def imported(path: Path) -> list[str]:
