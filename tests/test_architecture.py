@@ -18,6 +18,7 @@ GENERATED = sorted((ROOT / "generated").rglob("*.py"))
 # A layer of the compiler may import itself and those further right; `emit` is beside the backends, which use it.
 ORDER = (
     ("__main__", "__init__"),
+    ("cli",),
     ("pipeline",),
     ("frontend", "passes", "backends"),
     ("emit",),

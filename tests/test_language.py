@@ -13,7 +13,7 @@ from thetac.codegen.frontend import entries, layout, lower, parse, reading, sour
 from thetac.codegen.frontend.latex import LONGEST as LONGEST_SYMBOL
 from thetac.codegen.frontend.load import KEYS
 from thetac.codegen.ir import names
-from thetac.codegen.ir.nodes import OPTIONS, ComplexMode, DecayStyle, SparseMode
+from thetac.codegen.ir.nodes import OPTIONS, Assign, ComplexMode, DecayStyle, SparseMode
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.powers import expand_powers
@@ -99,7 +99,8 @@ def body(update: str) -> str:
         {"a.yaml": f"{HEAD}update: |\n{''.join(f'  {line}{chr(10)}' for line in update.split(chr(10)))}"}
     )
     (statement,) = expand_powers(rule).body
-    return expression_text(statement.value)  # type: ignore[union-attr]
+    assert isinstance(statement, Assign)
+    return expression_text(statement.value)
 
 
 HEAD = "optimizer: A\nsummary: a\nhyperparameters: {lr: {default: 1}}\nstate: {step: counter}\n"
@@ -130,7 +131,7 @@ def test_comments_are_kept_with_their_statements() -> None:
     (rule,) = front_end(
         {"a.yaml": f"{HEAD}update: |\n  # alone\n  param = param - (lr # first\n    * grad)  #  second # third\n"}
     )
-    assert [statement.comment for statement in rule.body] == ["first second # third"]
+    assert [statement.comment for statement in rule.body if isinstance(statement, Assign)] == ["first second # third"]
 
 
 def test_numbers_stay_what_they_are() -> None:
