@@ -1,12 +1,12 @@
 """Which implementation runs, and why.
 
-In: a group's options and what the tensors at hand are. Out: a `Choice` with its reason in words, or torch's error where an
-explicit option cannot be met. This is the only place that decides it.
+In: a group's options and what the tensors at hand are. Out: a `Choice` with its reason in words, or torch's error
+where an explicit option cannot be met. This is the only place that decides it.
 
-An explicit option is followed: `fused=True`, `foreach=True`, or either of them False for the for-loop. With neither, the
-fastest that fits: fused where there is a kernel for the device, then foreach where torch would take it, then the for-loop.
-`differentiable` and `capturable` run the for-loop on tensors. A single parameter that a faster implementation cannot take
-falls back to the for-loop, also under an explicit option; `explain()` names it.
+An explicit option is followed: `fused=True`, `foreach=True`, or either of them False for the for-loop. With neither,
+the fastest that fits: fused where there is a kernel for the device, then foreach where torch would take it, then the
+for-loop. `differentiable` and `capturable` run the for-loop on tensors. A single parameter that a faster
+implementation cannot take falls back to the for-loop, also under an explicit option; `explain()` names it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
-from .gather import Member, tensor_states
-from .groups import check_options, option
-from .memory import has_memory, is_dense, is_plain, sharing, significant_strides
-from .schema import Group, Schema
+from thetac.runtime.gather import Member, tensor_states
+from thetac.runtime.groups import check_options, option
+from thetac.runtime.memory import has_memory, is_dense, is_plain, sharing, significant_strides
+from thetac.runtime.schema import Group, Schema
 
 
 class Implementation(Enum):

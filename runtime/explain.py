@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from .choice import FUSED, Choice, choose
-from .schema import Group, Schema
-from .state import Entry
-from .step import Stepper
+from thetac.runtime.choice import FUSED, Choice, choose
+from thetac.runtime.schema import Group, Schema
+from thetac.runtime.state import Entry
+from thetac.runtime.step import Stepper
 
 
 def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, Entry], stepper: Stepper | None) -> str:
@@ -35,9 +35,8 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
         for choice, params in found.items():
             size = sum(bytes_per_step(schema, param, state.get(param, {})) for param in params)
             moved += size
-            lines.append(
-                f"group {index}: {choice.implementation.value} for {_count(params)} ({choice.reason}), {size:,} bytes per step"
-            )
+            what = f"{choice.implementation.value} for {_count(params)} ({choice.reason})"
+            lines.append(f"group {index}: {what}, {size:,} bytes per step")
         if idle:
             lines.append(f"group {index}: {idle} without a gradient in the last step that was prepared anew")
     lines.append(f"{moved:,} bytes read and written per step")

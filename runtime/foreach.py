@@ -15,12 +15,12 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from .gather import Member
-from .schema import Schema
+from thetac.runtime.gather import Member
+from thetac.runtime.schema import Schema
 
-# Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's working set
-# should stay in the second-level cache, and a few hundred small tensors still share a call; an accelerator wants
-# launches that fill it.
+# Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
+# working set should stay in the second-level cache, and a few hundred small tensors still share a call; an
+# accelerator wants launches that fill it.
 CPU_BUDGET = 1 << 20
 ACCELERATOR_BUDGET = 1 << 27
 

@@ -13,9 +13,9 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from .gather import Member
-from .groups import Value, option
-from .schema import Group, Schema
+from thetac.runtime.gather import Member
+from thetac.runtime.groups import Value, option
+from thetac.runtime.schema import Group, Schema
 
 
 class ForLoop(Protocol):

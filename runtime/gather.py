@@ -1,7 +1,8 @@
 """The first half of a step: collect what has a gradient, make the state that is missing, check all that can be checked.
 
-In: the parameter groups and the state of an optimizer. Out: one `Member` per parameter with a gradient, and the new state
-set aside, so that an error leaves everything as it was. Nothing here writes to a tensor or to `optimizer.state`.
+In: the parameter groups and the state of an optimizer. Out: one `Member` per parameter with a gradient, and the new
+state set aside, so that an error leaves everything as it was. Nothing here writes to a tensor or to
+`optimizer.state`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import _get_capturable_supported_devices
 
-from .groups import option
-from .schema import Group, Schema
-from .state import Entry, check_found, check_writable, new_entry, states_of
+from thetac.runtime.groups import option
+from thetac.runtime.schema import Group, Schema
+from thetac.runtime.state import Entry, check_found, check_writable, new_entry, states_of
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class Member:
 
 @dataclass(slots=True)
 class Gathered:
-    """All members, in the order of groups and parameters, and the state entries that are not yet part of the optimizer."""
+    """All members, in the order of groups and parameters, and the new state that the optimizer does not have yet."""
 
     members: list[Member]
     created: list[tuple[Tensor, Entry]]

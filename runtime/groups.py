@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from torch import Tensor
 
-from .schema import Group, Hyperparameter, Schema
+from thetac.runtime.schema import Group, Hyperparameter, Schema
 
 Value = float | Tensor  # a hyperparameter's element, or a flag
 
@@ -129,12 +129,11 @@ def _check_hyperparameter(hyperparameter: Hyperparameter, value: object) -> None
 def _elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value, ...]:
     if not hyperparameter.is_tuple:
         return (value,)  # type: ignore[return-value]  # what a user gives is checked where it is compared
+    name, count = hyperparameter.name, len(hyperparameter.elements)
     if not isinstance(value, tuple | list):
-        raise TypeError(
-            f"{hyperparameter.name} must be a tuple of {len(hyperparameter.elements)} numbers, not {type(value).__name__}"
-        )
-    if len(value) != len(hyperparameter.elements):
-        raise ValueError(f"{hyperparameter.name} must have {len(hyperparameter.elements)} elements, not {len(value)}")
+        raise TypeError(f"{name} must be a tuple of {count} numbers, not {type(value).__name__}")
+    if len(value) != count:
+        raise ValueError(f"{name} must have {count} elements, not {len(value)}")
     return tuple(value)
 
 

@@ -1,7 +1,7 @@
 """Launches the generated Triton kernel of one bucket: moves tables to the device and starts one grid.
 
-In: the address table and scalar rows of a bucket, on the host. Out: a launch on the current stream. Must not know what the
-tables mean. On the CPU, where Triton's interpreter runs the kernel, tables are passed as they are.
+In: the address table and scalar rows of a bucket, on the host. Out: a launch on the current stream. Must not know
+what the tables mean. On the CPU, where Triton's interpreter runs the kernel, tables are passed as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor
-
 
 ALIGNMENT = 16  # bytes; Triton compiles another kernel for a table that starts elsewhere
 
@@ -96,9 +95,9 @@ class TritonLauncher:
 class _Staging:
     """The way from host tables to the device: one asynchronous copy per step, from two pinned buffers in turn.
 
-    The copy of the last step may still be in flight when the next one is prepared, so a buffer is filled again only when
-    its own copy is over. The buffer on the device is filled again only when the kernel that reads it is over, which matters where
-    steps run on different streams.
+    The copy of the last step may still be in flight when the next one is prepared, so a buffer is filled again only
+    when its own copy is over. The buffer on the device is filled again only when the kernel that reads it is over,
+    which matters where steps run on different streams.
     """
 
     def __init__(self, device: torch.device) -> None:

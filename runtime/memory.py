@@ -61,8 +61,9 @@ def extent(tensor: Tensor) -> tuple[int, int]:
 def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Tensor]]) -> set[int]:
     """The owners of tensors whose memory overlaps, if at least one of the tensors that meet there is written.
 
-    Tensors come with the index of their owner. An owner is also named if two of its own tensors overlap. Stretches that
-    overlap in a chain count as one, and gaps inside a stretch count as used: too many owners may be named, never too few.
+    Tensors come with the index of their owner. An owner is also named if two of its own tensors overlap. Stretches
+    that overlap in a chain count as one, and gaps inside a stretch count as used: too many owners may be named, never
+    too few.
     """
     tensors = [tensor for _, tensor in (*written, *read)]
     if not _overlap([extent(tensor) for tensor in tensors if tensor.numel()]):

@@ -1,7 +1,8 @@
 """The class behind every generated optimizer: torch's interface, driven by a schema.
 
-What torch's base class does is torch's: hooks, profiling, `state_dict`, `zero_grad`. Here are the constructor's checks, the
-checks of every group, state made at construction, closures and `explain`. A step is `step.Stepper`'s business.
+What torch's base class does is torch's: hooks, profiling, `state_dict`, `zero_grad`. Here are the constructor's
+checks, the checks of every group, state made at construction, closures and `explain`. A step is `step.Stepper`'s
+business.
 """
 
 from __future__ import annotations
@@ -13,18 +14,24 @@ import torch
 from torch._compile import _disable_dynamo
 from torch.optim.optimizer import ParamsT
 
-from .explain import explanation
-from .groups import check_options, check_values, warn_of_misspelt_keys, with_scalar_tuples, without_unused_options
-from .schema import Schema
-from .state import new_entry, restored_entry, states_of
-from .step import Stepper
+from thetac.runtime.explain import explanation
+from thetac.runtime.groups import (
+    check_options,
+    check_values,
+    warn_of_misspelt_keys,
+    with_scalar_tuples,
+    without_unused_options,
+)
+from thetac.runtime.schema import Schema
+from thetac.runtime.state import new_entry, restored_entry, states_of
+from thetac.runtime.step import Stepper
 
 
 class Optimizer(torch.optim.Optimizer):
     """A `torch.optim.Optimizer` whose algorithm is a generated package, described by `schema`.
 
-    Raises what torch's optimizers raise for the same mistakes, in their wording, for constructor arguments and for what a
-    group overrides; NaN is no valid value of any hyperparameter.
+    Raises what torch's optimizers raise for the same mistakes, in their wording, for constructor arguments and for
+    what a group overrides; NaN is no valid value of any hyperparameter.
     """
 
     schema: ClassVar[Schema]
@@ -69,8 +76,9 @@ class Optimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient.
 
-        `closure` reevaluates the model and returns the loss, which is returned. Everything that can be checked is checked
-        before the first write: after an error in the closure or in a check, parameters and state are as they were.
+        `closure` reevaluates the model and returns the loss, which is returned. Everything that can be checked is
+        checked before the first write: after an error in the closure or in a check, parameters and state are as they
+        were.
         """
         if torch.compiler.is_compiling():
             return self._step_outside_of_graphs(closure)

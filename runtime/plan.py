@@ -1,12 +1,13 @@
 """The step plan: what a fused step needs to know, worked out once and checked at every step.
 
-In: the members of all groups that a fused implementation serves. A plan sorts them into buckets of equal device, dtypes and
-specialisations, each with one table of addresses and one launch per step. It remembers what it assumed: `why_void`
-compares that with what is there now, without trusting that nobody assigned a state, swapped a parameter's `.data` or
-changed strides in place. `state` and `param_groups` stay the truth; the plan keeps nothing that cannot be read there.
+In: the members of all groups that a fused implementation serves. A plan sorts them into buckets of equal device,
+dtypes and specialisations, each with one table of addresses and one launch per step. It remembers what it assumed:
+`why_void` compares that with what is there now, without trusting that nobody assigned a state, swapped a parameter's
+`.data` or changed strides in place. `state` and `param_groups` stay the truth; the plan keeps nothing that cannot be
+read there.
 
-A step is `why_void`, then `refresh` (addresses and scalar rows; the last place where anything can be wrong with what a user
-did), then `run`, which writes. Must not know which fused implementation launches.
+A step is `why_void`, then `refresh` (addresses and scalar rows; the last place where anything can be wrong with what
+a user did), then `run`, which writes. Must not know which fused implementation launches.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .gather import Member
-from .groups import option
-from .memory import Stretches, integers, is_plain, sharing
-from .rows import RowTable
-from .schema import Group, Schema
-from .state import Entry, states_of
+from thetac.runtime.gather import Member
+from thetac.runtime.groups import option
+from thetac.runtime.memory import Stretches, integers, is_plain, sharing
+from thetac.runtime.rows import RowTable
+from thetac.runtime.schema import Group, Schema
+from thetac.runtime.state import Entry, states_of
 
 HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
 ALIGNMENT = 16  # bytes, for 128-bit loads and stores
@@ -111,7 +112,7 @@ class _Stream:
 
 
 class Plan:
-    """Everything a fused step of these members needs. Made for one optimizer, for as long as `why_void` says nothing."""
+    """Everything a fused step of these members needs, for as long as `why_void` says nothing."""
 
     def __init__(self, schema: Schema, groups: Sequence[Group], members: list[Member], make: MakeLauncher) -> None:
         self._schema = schema
@@ -166,7 +167,8 @@ class Plan:
     ) -> str:
         """What has changed so that a new plan is needed; empty if this one serves, with moved addresses taken in.
 
-        `params` and `grads` are those that a fused implementation is to update now, `counts` how many there are per group.
+        `params` and `grads` are those that a fused implementation is to update now, `counts` how many there are per
+        group.
         """
         if counts != self._counts or not all(map(is_, params, self._params)):
             return "other parameters have gradients"

@@ -1,8 +1,8 @@
 """The numbers a fused kernel reads: one row per distinct group, step count and scalar state.
 
-In: members of one bucket, and the numbers of their groups. Out: the rows, which member reads which, and, once the kernel has
-been launched, the new values of counters and scalar states. Numbers are computed in float64; what is stored has the dtype of
-the state it is stored in, and so have later reads.
+In: members of one bucket, and the numbers of their groups. Out: the rows, which member reads which, and, once the
+kernel has been launched, the new values of counters and scalar states. Numbers are computed in float64; what is
+stored has the dtype of the state it is stored in, and so have later reads.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from .gather import Member
-from .schema import Schema, State
+from thetac.runtime.gather import Member
+from thetac.runtime.schema import Schema, State
 
 _EXACT_INTEGERS = 2**24  # float32 counts exactly up to here
 

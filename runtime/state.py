@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .groups import option
-from .schema import Group, Schema, State
+from thetac.runtime.groups import option
+from thetac.runtime.schema import Group, Schema, State
 
 Entry = dict[str, object]  # `optimizer.state[param]`: ours under the schema's names, and whatever a user adds
 

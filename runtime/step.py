@@ -1,8 +1,8 @@
 """One step of an optimizer: prepare, then run.
 
-In: an optimizer's groups and state. Out: updated parameters and state, or an error before anything was written. Where a plan
-covers every parameter with a gradient and still holds, a step is its check and one launch per bucket; otherwise all members
-are gathered and checked anew, and the plan is kept if it holds for those that it serves.
+In: an optimizer's groups and state. Out: updated parameters and state, or an error before anything was written. Where
+a plan covers every parameter with a gradient and still holds, a step is its check and one launch per bucket;
+otherwise all members are gathered and checked anew, and the plan is kept if it holds for those that it serves.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from . import foreach, forloop
-from .choice import FUSED, Choice, Implementation, choose_all
-from .gather import Gathered, Member, gather
-from .groups import Value, numbers_of, values_of
-from .launch_triton import TritonLauncher
-from .plan import Plan
-from .schema import Group, Schema
-from .state import Entry
+from thetac.runtime import foreach, forloop
+from thetac.runtime.choice import FUSED, Choice, Implementation, choose_all
+from thetac.runtime.gather import Gathered, Member, gather
+from thetac.runtime.groups import Value, numbers_of, values_of
+from thetac.runtime.launch_triton import TritonLauncher
+from thetac.runtime.plan import Plan
+from thetac.runtime.schema import Group, Schema
+from thetac.runtime.state import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,10 @@ def picture(optimizer: torch.optim.Optimizer) -> object:
     """Everything that a failed step must leave as it was, copied."""
     return (
         [param.detach().clone() for group in optimizer.param_groups for param in group["params"]],
-        [(id(param), {name: _copy(value) for name, value in entry.items()}) for param, entry in optimizer.state.items()],
+        [
+            (id(param), {name: _copy(value) for name, value in entry.items()})
+            for param, entry in optimizer.state.items()
+        ],
         [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups],
     )
 
@@ -76,7 +79,9 @@ def assert_same_training(
             other = b[name]
             assert isinstance(value, Tensor)
             assert isinstance(other, Tensor)
-            torch.testing.assert_close(value, other, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}")
+            torch.testing.assert_close(
+                value, other, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}"
+            )
 
 
 def _params(optimizer: torch.optim.Optimizer) -> Sequence[Tensor]:

@@ -6,10 +6,11 @@ import warnings
 from collections.abc import Callable
 
 import pytest
-import thetac.generated as ours
 import torch
 from runtime_helpers import parameters
 from torch import Tensor
+
+import thetac as ours
 
 NAN = float("nan")
 
@@ -64,7 +65,9 @@ def test_constructor_rejects_what_torch_rejects_in_its_words(name: str, argument
     assert mine == theirs
 
 
-@pytest.mark.parametrize("params", [torch.ones(3), [], [1], [{"params": {torch.ones(1)}}]], ids=["tensor", "empty", "numbers", "set"])
+@pytest.mark.parametrize(
+    "params", [torch.ones(3), [], [1], [{"params": {torch.ones(1)}}]], ids=["tensor", "empty", "numbers", "set"]
+)
 def test_parameters_are_checked_by_torch(params: object) -> None:
     assert _error(lambda: ours.SGD(params)) == _error(lambda: torch.optim.SGD(params))  # type: ignore[arg-type]
 

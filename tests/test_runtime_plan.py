@@ -13,7 +13,7 @@ import torch
 from runtime_helpers import assert_same_training, assert_unchanged, give_gradients, parameters, picture, states, train
 from torch import Tensor
 
-import thetac.generated as ours
+import thetac as ours
 from thetac.runtime import choice
 from thetac.runtime.launch_triton import TritonLauncher, chunk_table
 from thetac.runtime.memory import Stretches, is_dense, sharing, significant_strides
@@ -50,7 +50,9 @@ FIRST = "the first fused step"
 
 
 def test_one_launch_per_step_for_all_groups_and_shapes(launches: list[Tensor]) -> None:
-    optimizer = ours.AdamW([{"params": parameters()}, {"params": parameters(seed=1), "lr": 0.1, "betas": (0.8, 0.9)}], fused=True)
+    optimizer = ours.AdamW(
+        [{"params": parameters()}, {"params": parameters(seed=1), "lr": 0.1, "betas": (0.8, 0.9)}], fused=True
+    )
     train(optimizer, 5)
     assert len(launches) == 5
     assert [len(table) for table in launches] == [8] * 5
@@ -67,7 +69,12 @@ def test_buckets_differ_in_dtype_and_in_what_kernels_are_specialised_on(launches
         ],
         fused=True,
     )
-    twin = ours.AdamW([{**g, "params": [torch.nn.Parameter(p.detach().clone()) for p in g["params"]], "fused": None} for g in optimizer.param_groups])
+    twin = ours.AdamW(
+        [
+            {**g, "params": [torch.nn.Parameter(p.detach().clone()) for p in g["params"]], "fused": None}
+            for g in optimizer.param_groups
+        ]
+    )
     train(optimizer, 3)
     train(twin, 3)
     assert len(launches) == 3 * 3
@@ -253,7 +260,9 @@ CHANGES: list[tuple[Change, str]] = [
 
 @pytest.mark.parametrize(("change", "cause"), CHANGES, ids=[change.__name__[1:] for change, _ in CHANGES])
 def test_training_is_right_whatever_happens_between_steps(change: Change, cause: str, launches: list[Tensor]) -> None:
-    optimizer, twin = (ours.AdamW(parameters([(5, 3), (7,), (), (4, 4)]), lr=0.05, **o) for o in ({"fused": True}, {"foreach": False}))
+    optimizer, twin = (
+        ours.AdamW(parameters([(5, 3), (7,), (), (4, 4)]), lr=0.05, **o) for o in ({"fused": True}, {"foreach": False})
+    )
     for one in (optimizer, twin):
         train(one, 2)
         change(one)
@@ -308,7 +317,9 @@ class _Subclass(Tensor):
 
 
 @pytest.mark.parametrize(
-    "form", [_contiguous, _same_address_other_strides, _expanded, _with_gaps, _negated, _of_another_type], ids=lambda f: f.__name__[1:]
+    "form",
+    [_contiguous, _same_address_other_strides, _expanded, _with_gaps, _negated, _of_another_type],
+    ids=lambda f: f.__name__[1:],
 )
 def test_gradients_of_any_form(form: Callable[[Tensor], Tensor], launches: list[Tensor]) -> None:
     """The gradient lies at one address throughout; only its form changes, and changes back."""
@@ -325,7 +336,9 @@ def test_gradients_of_any_form(form: Callable[[Tensor], Tensor], launches: list[
 
 
 def test_a_conjugated_gradient_is_conjugated(launches: list[Tensor]) -> None:
-    optimizer, twin = (ours.AdamW(parameters([(4, 4)], dtype=torch.complex64), **o) for o in ({"fused": True}, {"foreach": False}))
+    optimizer, twin = (
+        ours.AdamW(parameters([(4, 4)], dtype=torch.complex64), **o) for o in ({"fused": True}, {"foreach": False})
+    )
     for one in (optimizer, twin):
         memory = torch.randn(4, 4, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
         for grad in (memory, memory.conj(), memory):
@@ -337,14 +350,18 @@ def test_a_conjugated_gradient_is_conjugated(launches: list[Tensor]) -> None:
 
 
 def test_a_gradient_that_is_the_parameter_itself() -> None:
-    optimizer, twin = (ours.SGD(parameters([(4,), (3,)]), lr=0.1, momentum=0.9, **o) for o in ({"fused": True}, {"foreach": False}))
+    optimizer, twin = (
+        ours.SGD(parameters([(4,), (3,)]), lr=0.1, momentum=0.9, **o) for o in ({"fused": True}, {"foreach": False})
+    )
     for one in (optimizer, twin):
         train(one, 2)
         params_of(one)[0].grad = params_of(one)[1].data.new_zeros(4).copy_(torch.arange(4.0))
         params_of(one)[0].data = params_of(one)[0].grad  # one memory, two names
         one.step()
     assert_same_training(optimizer, twin, rtol=1e-6, atol=1e-7)
-    assert "a gradient shares memory with a parameter or state" in causes(optimizer) or "parameters or states came to share memory" in causes(optimizer)
+    assert "a gradient shares memory with a parameter or state" in causes(
+        optimizer
+    ) or "parameters or states came to share memory" in causes(optimizer)
 
 
 def test_gradients_at_new_addresses_do_not_make_new_plans(launches: list[Tensor]) -> None:
@@ -369,7 +386,9 @@ def test_strides_of_dimensions_of_one_do_not_count(launches: list[Tensor]) -> No
 
 def test_any_dense_order_of_memory_is_taken(launches: list[Tensor]) -> None:
     tensors = [torch.randn(3, 5).t(), torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)]
-    optimizer, twin = (ours.AdamW([torch.nn.Parameter(t.clone()) for t in tensors], **o) for o in ({"fused": True}, {"foreach": False}))
+    optimizer, twin = (
+        ours.AdamW([torch.nn.Parameter(t.clone()) for t in tensors], **o) for o in ({"fused": True}, {"foreach": False})
+    )
     for one in (optimizer, twin):
         for step in range(3):
             for param in params_of(one):
@@ -382,7 +401,12 @@ def test_any_dense_order_of_memory_is_taken(launches: list[Tensor]) -> None:
 def test_parameters_that_cannot_run_fused_fall_back_one_by_one(launches: list[Tensor]) -> None:
     shared = torch.zeros(20)
     gaps = torch.nn.Parameter(torch.zeros(8)[::2])
-    tensors = [torch.nn.Parameter(shared[:12]), torch.nn.Parameter(shared[8:]), gaps, torch.nn.Parameter(torch.zeros(5))]
+    tensors = [
+        torch.nn.Parameter(shared[:12]),
+        torch.nn.Parameter(shared[8:]),
+        gaps,
+        torch.nn.Parameter(torch.zeros(5)),
+    ]
     optimizer = ours.AdamW(tensors, fused=True)
     train(optimizer, 3)
     assert [len(table) for table in launches] == [1, 1, 1]
@@ -396,7 +420,8 @@ def test_parameters_that_cannot_run_fused_fall_back_one_by_one(launches: list[Te
 def test_neighbours_in_one_storage_run_fused(launches: list[Tensor]) -> None:
     flat = torch.randn(20)
     optimizer, twin = (
-        ours.AdamW([torch.nn.Parameter(p) for p in flat.clone().split((8, 12))], **o) for o in ({"fused": True}, {"foreach": False})
+        ours.AdamW([torch.nn.Parameter(p) for p in flat.clone().split((8, 12))], **o)
+        for o in ({"fused": True}, {"foreach": False})
     )
     train(optimizer, 2)
     train(twin, 2)
@@ -442,7 +467,9 @@ def test_counters_are_independent_tensors() -> None:
 @pytest.mark.parametrize("name", ["NAdam", "ASGD", "Adagrad", "RMSprop", "Rprop", "SGD"])
 def test_scalar_states_and_first_steps(name: str) -> None:
     arguments = {"momentum": 0.9} if name == "SGD" else {}
-    optimizer, twin = (getattr(ours, name)(parameters(), **arguments, **o) for o in ({"fused": True}, {"foreach": False}))
+    optimizer, twin = (
+        getattr(ours, name)(parameters(), **arguments, **o) for o in ({"fused": True}, {"foreach": False})
+    )
     for one in (optimizer, twin):
         give_gradients(params_of(one), 0)
         params_of(one)[1].grad = None
@@ -465,7 +492,9 @@ def test_arithmetic_that_fails_on_a_users_numbers_changes_nothing(launches: list
 def test_without_triton_there_is_no_fused_implementation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "has_triton_kernels", lambda package: False)
     optimizer = ours.AdamW(parameters(), fused=True)
-    with pytest.raises(RuntimeError, match=r"^`fused=True` requires triton and the kernels of .*adamw, of which one is not installed$"):
+    with pytest.raises(
+        RuntimeError, match=r"^`fused=True` requires triton and the kernels of .*adamw, of which one is not installed$"
+    ):
         train(optimizer, 1)
     train(ours.AdamW(parameters()), 1)
 

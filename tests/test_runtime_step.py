@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
-import thetac.generated as ours
 import torch
 from runtime_helpers import (
     assert_same_training,
@@ -22,6 +21,8 @@ from runtime_helpers import (
 )
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
+
+import thetac as ours
 
 IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
     "for-loop": {"foreach": False},
@@ -130,7 +131,10 @@ def test_nothing_is_made_for_parameters_without_gradients(options: dict[str, boo
 
 @every_implementation
 def test_state_has_torchs_order_dtypes_devices_and_strides(options: dict[str, bool]) -> None:
-    params = [torch.nn.Parameter(torch.randn(4, 6).t()), torch.nn.Parameter(torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last))]
+    params = [
+        torch.nn.Parameter(torch.randn(4, 6).t()),
+        torch.nn.Parameter(torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)),
+    ]
     twins = [torch.nn.Parameter(param.detach().clone()) for param in params]
     mine, theirs = ours.NAdam(params, **options), torch.optim.NAdam(twins)
     for optimizer in (mine, theirs):
@@ -150,7 +154,9 @@ def test_state_has_torchs_order_dtypes_devices_and_strides(options: dict[str, bo
 def test_counters_take_the_default_dtype_when_it_is_float64() -> None:
     optimizer = ours.AdamW(parameters())
     train(optimizer, 1)
-    assert all(isinstance(entry["step"], Tensor) and entry["step"].dtype == torch.float64 for entry in states(optimizer))
+    assert all(
+        isinstance(entry["step"], Tensor) and entry["step"].dtype == torch.float64 for entry in states(optimizer)
+    )
 
 
 def test_complex_state_starts_with_both_parts() -> None:
@@ -275,10 +281,12 @@ def test_a_mistake_is_found_before_the_first_write(
     optimizer = ours.Adam([{"params": params[:2]}, {"params": params[2:]}], **options)
     train(optimizer, steps_before)
     give_gradients(params, 9)
-    if steps_before == 0 and "state" in spoil.__name__ or spoil is _several_counters:
+    if (steps_before == 0 and "state" in spoil.__name__) or spoil is _several_counters:
         # A state that a user has filled in for one parameter, by hand.
         for param in params[3:]:
-            optimizer.state[param].update(step=torch.zeros(()), exp_avg=torch.zeros_like(param), exp_avg_sq=torch.zeros_like(param))
+            optimizer.state[param].update(
+                step=torch.zeros(()), exp_avg=torch.zeros_like(param), exp_avg_sq=torch.zeros_like(param)
+            )
     spoil(optimizer, params)
     before = _picture_of(optimizer, params)
     with pytest.raises(error, match=text):
@@ -292,8 +300,13 @@ def _picture_of(optimizer: torch.optim.Optimizer, params: list[Tensor]) -> list[
     def plain(value: object) -> object:
         return value.tolist() if isinstance(value, Tensor) and value.device.type == "cpu" else repr(value)
 
-    entries = [(id(param), [(name, plain(value)) for name, value in entry.items()]) for param, entry in optimizer.state.items()]
-    groups = [sorted((key, repr(value)) for key, value in group.items() if key != "params") for group in optimizer.param_groups]
+    entries = [
+        (id(param), [(name, plain(value)) for name, value in entry.items()]) for param, entry in optimizer.state.items()
+    ]
+    groups = [
+        sorted((key, repr(value)) for key, value in group.items() if key != "params")
+        for group in optimizer.param_groups
+    ]
     return [[plain(param) for param in params], entries, groups]
 
 
@@ -302,7 +315,9 @@ def test_compressed_gradients_are_refused() -> None:
     param = torch.ones(5, 3).to_sparse_csr().requires_grad_()
     optimizer = ours.SGD([param])
     param.grad = torch.ones(5, 3).to_sparse_csr()
-    with pytest.raises(RuntimeError, match="^the gradient of parameter 0 of group 0 is torch.sparse_csr, which no implement"):
+    with pytest.raises(
+        RuntimeError, match=r"^the gradient of parameter 0 of group 0 is torch.sparse_csr, which no implement"
+    ):
         optimizer.step()
 
 
@@ -324,10 +339,10 @@ def test_options_that_exclude_each_other_are_found_at_the_step_too() -> None:
     give_gradients(optimizer.param_groups[0]["params"], 0)
     for param in optimizer.param_groups[0]["params"]:
         param.requires_grad_(False)
-    with pytest.raises(RuntimeError, match="^`fused` does not support `differentiable`$"):
+    with pytest.raises(RuntimeError, match=r"^`fused` does not support `differentiable`$"):
         optimizer.step()
     optimizer.param_groups[0].update(fused=None, foreach=True)
-    with pytest.raises(AssertionError, match="^_foreach ops don't support autograd$"):
+    with pytest.raises(AssertionError, match=r"^_foreach ops don't support autograd$"):
         optimizer.step()
     assert len(optimizer.state) == 0
 
@@ -339,7 +354,10 @@ def test_mixed_dtypes_of_state_need_a_fused_implementation() -> None:
         for entry in optimizer.state.values():
             entry["exp_avg"] = entry["exp_avg"].float()
         before = picture(optimizer)
-        with pytest.raises(RuntimeError, match="^`exp_avg` of a parameter of group 0 is torch.float32, its parameter torch.bfloat16; only fused impl"):
+        with pytest.raises(
+            RuntimeError,
+            match=r"^`exp_avg` of a parameter of group 0 is torch.float32, its parameter torch.bfloat16; only",
+        ):
             optimizer.step()
         assert_unchanged(before, optimizer)
     fused = ours.AdamW(parameters(dtype=torch.bfloat16), fused=True)
@@ -411,7 +429,7 @@ def test_a_counter_that_requires_grad_is_an_error_as_in_torch() -> None:
         step=torch.zeros((), requires_grad=True), exp_avg=torch.zeros(3), exp_avg_sq=torch.zeros(3)
     )
     param.grad = torch.ones(3)
-    with pytest.raises(RuntimeError, match="^`requires_grad` is not supported for `step` in differentiable mode$"):
+    with pytest.raises(RuntimeError, match=r"^`requires_grad` is not supported for `step` in differentiable mode$"):
         optimizer.step()
 
 
@@ -437,7 +455,9 @@ def _sparse(rows: list[int], width: int, seed: int, coalesced: bool) -> Tensor:
     ],
     ids=str,
 )
-def test_sparse_gradients_as_in_torch(name: str, arguments: dict[str, float], options: dict[str, bool], coalesced: bool) -> None:
+def test_sparse_gradients_as_in_torch(
+    name: str, arguments: dict[str, float], options: dict[str, bool], coalesced: bool
+) -> None:
     results = []
     for module in (torch.optim, ours):
         params = parameters([(10, 4), (10, 4), (3,)])
