@@ -5,6 +5,7 @@ In: a Rule. Out: names that cannot clash with each other or with the rule's own.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable
 
 from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, walk_expression, walk_statements
@@ -35,9 +36,9 @@ def names_in(rule: Rule) -> tuple[str, ...]:
 
 
 def unique(name: str, taken: Iterable[str]) -> str:
-    """The name, with as many underscores behind it as it takes to be new."""
+    """The name, with as many underscores behind it as it takes to be new and no keyword (of a state `a`, the list)."""
     taken = set(taken)
-    while name in taken:
+    while name in taken or keyword.iskeyword(name):
         name += "_"
     return name
 

@@ -51,6 +51,8 @@ def why_not(name: str) -> tuple[str, str] | None:
         return f"`{name}` is the name of the {'parameter' if name == 'param' else 'gradient'}", "choose another name"
     if name in _GROUP_KEYS:
         return f"`{name}` is a key that torch keeps in every parameter group", "choose another name"
+    if name.startswith("first_"):
+        return "names that begin with `first_` tell generated code which states are new", "choose another name"
     if name in FUNCTIONS:
         return f"`{name}` is a function of the language", "choose another name"
     if name in _GENERATED or name in _BUILTINS:
