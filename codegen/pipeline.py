@@ -57,20 +57,27 @@ class Compiled:
         return self.written.name
 
 
-def front_end(sources: Sequence[Source]) -> tuple[Rule, ...]:
+Parents = Callable[[], Sequence[Source]]  # specs that may be extended; read only if one is asked for
+
+
+def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule, ...]:
     """Checked rules of all specs, in the order given."""
     mistakes = Mistakes()
     specs = [load_spec(source.text, source.path, mistakes) for source in sources]
-    rules = lower_specs(specs, mistakes)
+    names = {spec.name for spec in specs if spec is not None}
+    strangers = any(spec.extends is not None and spec.extends.text not in names for spec in specs if spec is not None)
+    # What is wrong with a parent is said where it is compiled itself.
+    families = [load_spec(parent.text, parent.path, Mistakes()) for parent in parents()] if strangers else []
+    rules = lower_specs(specs, mistakes, families)
     for rule in rules:
         check(rule, mistakes)
     mistakes.raise_any()
     return tuple(replace(rule, source=source.name or rule.source) for rule, source in zip(rules, sources, strict=True))
 
 
-def compile_specs(sources: Sequence[Source]) -> tuple[Compiled, ...]:
+def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Compiled, ...]:
     """Everything about every spec, in the order given. Raises SpecError with all that is wrong with any of them."""
-    return tuple(_compile(rule) for rule in front_end(sources))
+    return tuple(_compile(rule) for rule in front_end(sources, parents))
 
 
 def _compile(written: Rule) -> Compiled:

@@ -34,8 +34,13 @@ DEEPEST_FAMILY = 8  # specs that extend each other in a row
 T = TypeVar("T")
 
 
-def lower_specs(specs: Sequence[Spec | None], mistakes: Mistakes) -> tuple[Rule, ...]:
-    """The rules of the specs, in order; `extends` is looked up among them. None stands for an unreadable file."""
+def lower_specs(
+    specs: Sequence[Spec | None], mistakes: Mistakes, parents: Sequence[Spec | None] = ()
+) -> tuple[Rule, ...]:
+    """The rules of the specs, in order; `extends` is looked up among them, then among the parents.
+
+    None stands for an unreadable file.
+    """
     known = [spec for spec in specs if spec is not None]
     by_name: dict[str, Spec] = {}
     for spec in known:
@@ -46,7 +51,7 @@ def lower_specs(specs: Sequence[Spec | None], mistakes: Mistakes) -> tuple[Rule,
             if twin.name != spec.name:
                 cause = f"the names `{twin.name}` and `{spec.name}` differ in capitals only"
             mistakes.add(spec.location, cause, f"the other is in {first}: rename one of them")
-    named = {spec.name: spec for spec in by_name.values()}
+    named = {spec.name: spec for spec in (*parents, *by_name.values()) if spec is not None}
     families = [_family(spec, named, None in specs, mistakes) for spec in known]
     return tuple(_rule(family, mistakes) for family in families if family)
 

@@ -1,0 +1,1 @@
+"""What the `thetac` command does, one module per group of subcommands. Prints; knows no algorithm."""

@@ -1,0 +1,54 @@
+"""`thetac generate` and `thetac check`: all specs of a folder, and the files they give.
+
+Nothing is written before every spec has compiled.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from thetac.codegen.backends.docs import pages
+from thetac.codegen.backends.package import collection_init
+from thetac.codegen.cli.library import Output, our_specs, read_folder, shown_as
+from thetac.codegen.emit import compare, environment, write_package
+from thetac.codegen.pipeline import Compiled, compile_specs
+
+
+def generate(specs: Path, output: Output) -> int:
+    """Write what the specs give; returns the exit status."""
+    for folder, files in _folders(specs, output):
+        difference = write_package(folder, files)
+        written, removed = len(difference.missing) + len(difference.changed), len(difference.orphaned)
+        news = f"{written} written, {removed} removed" if difference else "nothing to do"
+        print(f"{shown_as(folder)}: {len(files)} files, {news}")
+    return 0
+
+
+def check(specs: Path, output: Output) -> int:
+    """Whether the files are what the specs give; says which are not."""
+    status = 0
+    for folder, files in _folders(specs, output):
+        for line in str(compare(folder, files)).splitlines():
+            print(f"{shown_as(folder)}: {line}", file=sys.stderr)
+            status = 1
+    if status:
+        print("`thetac generate` (or `make generate`) puts this right", file=sys.stderr)
+    return status
+
+
+def _folders(specs: Path, output: Output) -> list[tuple[Path, Mapping[str, str]]]:
+    compiled = compile_specs(read_folder(specs), our_specs)
+    folders: list[tuple[Path, Mapping[str, str]]] = [(output.package, _package(compiled, specs, output.home))]
+    if output.pages is not None:
+        folders.append((output.pages, pages([one.written for one in compiled])))
+    return folders
+
+
+def _package(compiled: tuple[Compiled, ...], specs: Path, home: str) -> dict[str, str]:
+    """Every file of the package, by its name relative to it."""
+    members = {one.class_name: one.module for one in compiled}
+    files = {f"{one.module}/{name}": text for one in compiled for name, text in one.files.items()}
+    files["__init__.py"] = collection_init(members, f"{specs.resolve().name}/", home, environment())
+    return files

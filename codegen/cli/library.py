@@ -1,0 +1,81 @@
+"""Where specs lie and where their output goes.
+
+In: folders and names that the user gave. Out: sources for the pipeline, with paths as the user would write them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from thetac.codegen.errors import Mistakes, SpecError, did_you_mean
+from thetac.codegen.frontend.source import read_source
+from thetac.codegen.pipeline import Compiled, Source, compile_specs
+
+ROOT = Path(__file__).resolve().parents[2]  # the checkout, or the installed package
+SPECS = ROOT / "specs"
+
+
+class UsageError(Exception):
+    """What the user asked for does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where files go."""
+
+    package: Path
+    home: str  # the name by which the package is imported; empty: wherever it lies
+    pages: Path | None  # documentation, of our own specs only
+
+
+def our_output() -> Output:
+    """Of an installed package, only the code: its documentation lies in the checkout."""
+    in_checkout = (ROOT / "pyproject.toml").is_file()
+    return Output(ROOT / "generated", "thetac.generated", ROOT / "docs" / "optimizers" if in_checkout else None)
+
+
+def read_folder(folder: Path) -> tuple[Source, ...]:
+    """All specs of a folder and the folders in it, in order of their names. Raises UsageError and SpecError."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder")
+    relative = [path.relative_to(folder) for path in folder.rglob("*.yaml")]
+    visible = [path.as_posix() for path in relative if not any(part.startswith(".") for part in path.parts)]
+    if not visible:
+        raise UsageError(f"{folder} holds no specs: a spec is a file NAME.yaml, and `thetac new Name` writes one")
+    mistakes, sources = Mistakes(), []
+    for path in sorted(visible):
+        shown = shown_as(folder / path)
+        try:
+            sources.append(Source(shown, read_source(folder / path, shown), f"{folder.resolve().name}/{path}"))
+        except SpecError as error:
+            mistakes.take(error)
+    mistakes.raise_any()
+    return tuple(sources)
+
+
+def our_specs() -> Sequence[Source]:
+    """What a user's spec may extend."""
+    return read_folder(SPECS)
+
+
+def compile_named(name: str) -> Compiled:
+    """One optimizer, by the name of one of ours or by the path of a spec."""
+    if name.endswith((".yaml", ".yml")) or os.sep in name:
+        path = Path(name)
+        return compile_specs([Source(name, read_source(path, name))], our_specs)[0]
+    ours = {one.class_name: one for one in compile_specs(our_specs())}
+    by_lower = {known.lower(): known for known in ours}
+    if name.lower() not in by_lower:
+        hint = did_you_mean(name, ours, "`thetac list` shows all, and a file is named with its .yaml")
+        raise UsageError(f"no optimizer is named `{name}`: {hint}")
+    return ours[by_lower[name.lower()]]
+
+
+def shown_as(path: Path) -> str:
+    """The path relative to where the user is, if it lies below; whole otherwise."""
+    here = Path.cwd()
+    whole = here / path
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)
