@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from references.elements import ELEMENTS
 from torch import Tensor
-from triton_support import Training, Values, combinations, described, every_spec
+from triton_support import Training, Values, combinations, described, every_spec, launch
 
 from thetac.codegen.ir.interpret import interpret
 from thetac.codegen.ir.nodes import StateKind
@@ -54,7 +54,9 @@ def numbers(seed: int, low: float, high: float, dtype: torch.dtype) -> Tensor:
     """Magnitudes from 2**low to 2**high, evenly on a logarithmic scale, and signs."""
     generator = torch.Generator().manual_seed(seed)
     sign = torch.randint(0, 2, (ELEMENTS_COMPARED,), generator=generator) * 2 - 1
-    return (sign * torch.exp2(low + (high - low) * torch.rand(ELEMENTS_COMPARED, generator=generator).double())).to(dtype)
+    return (sign * torch.exp2(low + (high - low) * torch.rand(ELEMENTS_COMPARED, generator=generator).double())).to(
+        dtype
+    )
 
 
 def gradients(dtype: torch.dtype) -> list[Tensor]:
@@ -113,3 +115,93 @@ def test_kernels_are_as_close_to_the_definition_as_the_for_loop(name: str) -> No
         for dtype in DTYPES[:1] if values["maximize"] else DTYPES:
             found += complaints(compiled, values, dtype)
     assert not found, "\n".join(found)
+
+
+def special(dtype: torch.dtype) -> Tensor:
+    """NaN, infinities, zeros of both signs, large numbers, numbers below the smallest normal one; ordinary ones.
+
+    Not the largest: where a square overflows, the for-loop's products inside an FMA do not.
+    """
+    info = torch.finfo(dtype)
+    edges = [float("nan"), float("inf"), 0.0, info.max**0.4, info.smallest_normal, info.smallest_normal / 4, 1.0, 3e-3]
+    return torch.tensor([sign * edge for edge in edges for sign in (1, -1)], dtype=torch.float64).to(dtype)
+
+
+def nature(tensor: Tensor) -> Tensor:
+    """Which elements are NaN, infinite, or finite."""
+    return torch.where(tensor.isnan(), 2, torch.where(tensor.isinf(), tensor.sign(), 0)).to(torch.int8)
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered:RuntimeWarning")
+@pytest.mark.parametrize("name", every_spec())
+def test_nan_and_infinity_propagate_as_in_the_for_loop(name: str) -> None:
+    """Every pair of special values as parameter and gradient, then the same gradients in another order.
+
+    Where the arithmetic of the for-loop overflows in the dtype of storage the kernel, which computes in float32, may
+    still be finite; so this compares the dtypes whose arithmetic is their own.
+    """
+    compiled = every_spec()[name]
+    for values in combinations(compiled):
+        for dtype in (torch.float32, torch.float64):
+            edges = special(dtype)
+            param, grad = (t.flatten().contiguous() for t in torch.meshgrid(edges, edges, indexing="ij"))
+            loop, kernel = Training.start(compiled, values, param), Training.start(compiled, values, param)
+            for step in range(3):
+                loop.step_for_loop(grad.roll(step))
+                kernel.step_triton(grad.roll(step))
+            tensors = {"param": (loop.param, kernel.param)}
+            tensors |= {key: (loop.states[key], kernel.states[key]) for key in loop.states}
+            for key, (expected, found) in tensors.items():
+                differ = nature(expected) != nature(found)
+                assert not differ.any(), (
+                    f"{dtype} ({described(compiled.rule, values)}): {key} is {found[differ][:4].tolist()}, in the "
+                    f"for-loop {expected[differ][:4].tolist()}, for gradients {grad[differ][:4].tolist()}"
+                )
+
+
+def guarded(tensor: Tensor, offset: int) -> tuple[Tensor, Tensor]:
+    """A copy that starts `offset` elements behind an aligned address, and the memory around it."""
+    around = torch.full((tensor.numel() + offset + 64,), -7.0, dtype=tensor.dtype)
+    assert around.data_ptr() % 16 == 0
+    inside = around[offset : offset + tensor.numel()]
+    inside.copy_(tensor)
+    return inside, around
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+def test_results_do_not_depend_on_chunks_alignment_or_neighbours(name: str, dtype: torch.dtype) -> None:
+    """Tensors of many sizes in one launch, each with its own row, against one launch each in one block."""
+    compiled = every_spec()[name]
+    values = {**list(combinations(compiled))[-1], "maximize": False}
+    chunk = 2048
+    members, rows, wanted, around = [], [], [], []
+    for index, size in enumerate((1, 7, 511, 512, 2047, 2048, 2049, 4096, 5000, 4096, 4100)):
+        param, grad = parameters(dtype)[:size].clone(), gradients(dtype)[0][index : index + size].clone()
+        alone = Training.start(compiled, values, param)
+        for state in alone.states.values():
+            if state.dim():
+                state.copy_(numbers(index, -1, 1, dtype)[:size].abs())
+        offset = index % 2 if size > 4096 else 0  # some start where no 128-bit access may
+        states = {}
+        for key, state in {**alone.states, "param": param, "grad": grad}.items():
+            states[key], guard = guarded(state.reshape(-1), offset)
+            around.append((states[key], guard))
+        alone.created = False
+        if "step" in alone.states:
+            alone.states["step"].fill_(index)
+        row, _ = alone.row()
+        rows.append(row)
+        members.append((states.pop("param"), states.pop("grad"), states))
+        launch(compiled, values, [(alone.param, grad, alone.states)], [row], **one_pass(dtype))
+        wanted.append(alone)
+    launch(compiled, values, members, rows, chunk_size=chunk)
+    for (param, _, states), alone in zip(members, wanted, strict=True):
+        assert torch.equal(param, alone.param), f"parameter of {param.numel()} elements"
+        for key, state in alone.states.items():
+            if state.dim():
+                assert torch.equal(states[key], state), f"{key} of {param.numel()} elements"
+    for inside, guard in around:
+        outside = torch.ones_like(guard, dtype=torch.bool)
+        outside[inside.storage_offset() : inside.storage_offset() + inside.numel()] = False
+        assert (guard[outside] == -7).all(), "a kernel wrote beside a tensor"

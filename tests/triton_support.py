@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,6 @@ from torch import Tensor
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
 from thetac.codegen.ir.interpret import FLOATS, defaults
 from thetac.codegen.ir.nodes import (
-    Assign,
     Call,
     Const,
     Expr,
@@ -44,6 +44,63 @@ def every_spec() -> Mapping[str, Compiled]:
     return {compiled.class_name: compiled for compiled in compile_specs(sources)}
 
 
+DECLARATIONS = {
+    "lr": "{default: 0.1, range: '[0, inf)'}",
+    "beta": "{default: 0.5, range: '[0, 1)'}",
+    "eps": "{default: 0}",
+    "fancy": "{default: false}",
+    "elements": "{default: false}",
+}
+STATES = {"step": "counter", "rate": "{scalar: true, init: 1}", "seen": "{init: zeros}"}
+
+
+def rule_of(update: str, name: str = "Made") -> Compiled:
+    """A rule made for a test, with those of the hyperparameters and states that its update names."""
+    words = set(re.findall(r"\w+", update))
+    lines = [f"optimizer: {name}", "summary: Made for a test.", "references: [none]"]
+    for title, known in (("hyperparameters:", DECLARATIONS), ("state:", STATES)):
+        declared = [f"  {key}: {value}" for key, value in known.items() if key in words]
+        lines += [title, *declared] if declared else []
+    lines += ["update: |", *(f"  {line}" for line in update.strip().splitlines())]
+    (result,) = compile_specs([Source("made.yaml", "\n".join(lines) + "\n")])
+    return result
+
+
+EVERYTHING = """
+count = step
+warm = count > 2
+scale = where(warm, beta, 1 - beta)
+size = lr
+if warm:
+  size = size * beta
+  if fancy:
+    size = size / 3
+    param = param * (1 - 0.1 * size)
+  mask = abs(grad) > 0.1 and not grad > 2 or grad < -3
+  row = where(mask, minimum(grad, 0.1), lerp(grad, seen, 0.3))
+  seen = 0.7 * seen + row
+else:
+  seen = 0 * seen
+  rate = rate + 1
+if count > 4:
+  rate = rate / 2
+else:
+  offsets = clamp(grad, -0.1, 0.3) / 3
+  seen = seen + offsets - where(warm, grad, param) * 1e-3
+if fancy and elements:
+  seen = seen + lr / (beta + 1)
+tl_x = maximum(where(seen > 0, 1, 0), where(fancy, seen, grad))
+param_ptr = 0.1 / (1 + sqrt(abs(tl_x)))
+param = param - size * scale * rate * param_ptr * tl_x - -grad * 1e-3
+"""
+
+
+@cache
+def everything() -> Compiled:
+    """Branches in branches, constants of every kind, names that kernels have uses for."""
+    return rule_of(EVERYTHING, "Everything")
+
+
 @cache
 def _folder() -> Path:
     return Path(mkdtemp(prefix="thetac-kernels-"))
@@ -65,7 +122,8 @@ def module(compiled: Compiled, name: str) -> ModuleType:
     if key not in _loaded:
         path = written(compiled, name)
         spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         _loaded[key] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(_loaded[key])
     return _loaded[key]
@@ -115,15 +173,27 @@ def combinations(compiled: Compiled) -> Iterator[dict[str, float | bool]]:
     rule, fused = compiled.rule, compiled.fused
     usual = {**{name: 0.1 for h in rule.hyperparameters for name in h.value_names}, **defaults(rule)}
     chosen = dict.fromkeys(
-        name for s in walk_statements(rule.body) if isinstance(s, If) for name in names_read(s.condition) if name in usual
+        name
+        for s in walk_statements(rule.body)
+        if isinstance(s, If)
+        for name in names_read(s.condition)
+        if name in usual
     )
     choices = [_choices(name, usual[name]) for name in chosen]
     seen: set[object] = set()
     for choice in itertools.product(*choices):
         values = {**usual, **dict(zip(chosen, choice, strict=True))}
-        if not all(host_value(r.condition, {**values, "foreach": False, "capturable": False}) for r in rule.requirements):
+        if not all(
+            host_value(r.condition, {**values, "foreach": False, "capturable": False}) for r in rule.requirements
+        ):
             continue
-        tensors = {name: values[name] != 0 for h in rule.hyperparameters if h.tensor for name in h.value_names if name in chosen}
+        tensors = {
+            name: values[name] != 0
+            for h in rule.hyperparameters
+            if h.tensor
+            for name in h.value_names
+            if name in chosen
+        }
         key = (resolved(fused.body, specialised(fused, values)), tuple(tensors.items()))
         if key not in seen:
             seen.add(key)
@@ -165,10 +235,6 @@ class Training:
                 states[state.name] = torch.tensor(value, dtype=torch.float32)
         return cls(compiled, values, param.clone(), states)
 
-    def keywords(self, values: Values) -> dict[str, float | bool]:
-        """Hyperparameters, flags and `maximize`, as implementations take them."""
-        return dict(values)
-
     def step_for_loop(self, grad: Tensor) -> None:
         from thetac.codegen.backends.arguments import asks_first, list_names
 
@@ -179,7 +245,7 @@ class Training:
         self.created = False
 
     def row(self) -> tuple[Sequence[float], Sequence[float]]:
-        """The numbers that a kernel reads in the next step, and the scalar states after it. Counters are counted here."""
+        """The numbers that a kernel reads in the next step, and the scalar states after it. Counts the step."""
         rule, scalars = self.compiled.rule, module(self.compiled, "scalars.py")
         arguments: dict[str, object] = dict(self.values)
         for state in rule.states:

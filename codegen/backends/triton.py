@@ -40,9 +40,9 @@ TRITON: Table = {
     "and": Row("{0} & {1}", Precedence.COMPARISON, (Precedence.SUM, Precedence.SUM)),
     "or": Row("{0} | {1}", Precedence.COMPARISON, (Precedence.SUM, Precedence.SUM)),
     "not": Row("{0} == 0", Precedence.COMPARISON, (Precedence.SUM,)),
-    # What `lowered` makes of constants.
-    "number": Row("tl.full((), {0}, math)", Precedence.ATOM, (Precedence.CONDITIONAL,)),
-    "fill": Row("tl.full(offsets.shape, {0}, math)", Precedence.ATOM, (Precedence.CONDITIONAL,)),
+    "number": Row(
+        "tl.full((), {0}, math)", Precedence.ATOM, (Precedence.CONDITIONAL,)
+    ),  # what `lowered` makes of constants
 }
 _TAKE_LITERALS = ("where", "maximum", "minimum", "clamp")
 
@@ -95,9 +95,8 @@ class _Lowering:
         lines: list[str] = []
         for statement in body:
             match statement:
-                case ElementAssign(target=target, value=value, uniform=uniform):
-                    lowered = Call("fill", (value,)) if uniform else self.lowered(value)
-                    line = f"{safe(target)} = {expression_text(lowered, TRITON, safe)}"
+                case ElementAssign(target=target, value=value):
+                    line = f"{safe(target)} = {expression_text(self.lowered(value), TRITON, safe)}"
                     lines += [*commented(statement.source, [line]), line]
                 case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
                     text = (

@@ -43,7 +43,6 @@ class ElementAssign:
 
     target: str
     value: Expr  # over streams, locals, entries of the row and constants
-    uniform: bool  # the value is one number, the same for all elements
     source: Assign  # as the rule says it
 
 

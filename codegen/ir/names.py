@@ -23,7 +23,21 @@ _GROUP_KEYS = ("params", "param_names", "initial_lr")  # torch keeps its own val
 _GIVEN = ("param", "grad")  # every update text has them
 _GENERATED = (
     *("self", "super", "closure", "group", "groups", "params", "grads", "defaults", "state"),
-    *("torch", "math", "triton", "tl", "ops", "annotations", "Tensor", "Sequence", "ClassVar", "Schema", "Optimizer"),
+    *(
+        "torch",
+        "math",
+        "triton",
+        "tl",
+        "ops",
+        "round_to",
+        "annotations",
+        "Tensor",
+        "Sequence",
+        "Callable",
+        "ClassVar",
+        "Schema",
+        "Optimizer",
+    ),
 )
 _BUILTINS = frozenset(dir(builtins)) - {
     "sum"

@@ -4,8 +4,8 @@ In: a Rule after passes/features.py. Out: a `Fused`: the scalar program of the h
 read, the conditions that kernels are specialised on, and the statements on elements, in which everything of the host
 is a name. Must not know any target language.
 
-A number is taken where it is read: if a name is given another value later, the row keeps the one that was current. Nothing
-is computed outside its branch; what belongs to a branch not taken is 0 in the row, and no kernel uses it.
+A number is taken where it is read: if a name is given another value later, the row keeps the one that was current.
+Nothing is computed outside its branch; what belongs to a branch not taken is 0 in the row, and no kernel uses it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class _Hoister:
                     self._new_version(target)
                 case Assign(target=target, value=value):
                     lowered = self._element(value, f"{target}_value", target)
-                    elements.append(ElementAssign(target, lowered, on_host(value, self.kinds), statement))
+                    elements.append(ElementAssign(target, lowered, statement))
                 case If():
                     elements += self._branch(statement)
                 case _:

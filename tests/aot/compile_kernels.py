@@ -1,0 +1,79 @@
+"""Compile Triton kernels ahead of time, without a GPU, and say what came out.
+
+Run as a program, in a process of its own: where TRITON_INTERPRET is set, kernels cannot be compiled. Input: a file
+of JSON, a list of {module, target, dtypes, specialisations}. Output: the list on stdout, with findings added to each.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import triton
+import triton.language as tl
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+TARGETS = {"sm_90": GPUTarget("cuda", 90, 32), "gfx942": GPUTarget("hip", "gfx942", 64)}
+DTYPES = {"float32": tl.float32, "float64": tl.float64, "float16": tl.float16, "bfloat16": tl.bfloat16}
+CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+
+
+def load(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def compile_kernel(module: ModuleType, target: str, dtypes: dict[str, str], specialisations: dict[str, bool]) -> Any:
+    constants = {f"{stream}_dtype": DTYPES[dtype] for stream, dtype in dtypes.items()}
+    constants |= {**specialisations, "chunk_size": module.CHUNK, "threads": 32 * module.LAUNCH_OPTIONS["num_warps"]}
+    number = "fp64" if dtypes["param"] == "float64" else "fp32"
+    pointers = {"tensors": "*i64", "chunks": "*i32", "rows": f"*{number}"}
+    signature = {name: pointers.get(name, "constexpr") for name in module.kernel.arg_names}
+    source = ASTSource(module.kernel, signature=signature, constexprs=constants)
+    return triton.compile(source, target=TARGETS[target], options=dict(module.LAUNCH_OPTIONS))
+
+
+def resources(cubin: bytes, scratch: Path) -> dict[str, int]:
+    """Registers per thread, and bytes of stack and local memory, where spilled registers go."""
+    scratch.write_bytes(cubin)
+    usage = subprocess.run([CUOBJDUMP, "-res-usage", scratch], capture_output=True, text=True, check=True).stdout
+    return {name.lower(): int(re.search(rf"\b{name}:(\d+)", usage)[1]) for name in ("REG", "STACK", "LOCAL")}  # type: ignore[index]
+
+
+def main(jobs_file: str) -> None:
+    jobs = json.loads(Path(jobs_file).read_text())
+    modules = {path: load(path) for path in sorted({job["module"] for job in jobs})}
+    for job in jobs:
+        began = time.perf_counter()
+        try:
+            compiled = compile_kernel(modules[job["module"]], job["target"], job["dtypes"], job["specialisations"])
+        except Exception as error:
+            job["error"] = f"{type(error).__name__}: {error}"
+            continue
+        if job["target"] == "sm_90":
+            ptx = compiled.asm["ptx"]
+            job["wide_loads"] = len(re.findall(r"\bld\.global(?:\.\w+)*\.(?:v4\.b32|v2\.b64)", ptx))
+            job["wide_stores"] = len(re.findall(r"\bst\.global(?:\.\w+)*\.(?:v4\.b32|v2\.b64)", ptx))
+            job["fused"] = re.findall(r"\bfma\.\S+", ptx)
+            job["approximate"] = re.findall(r"\b(?:div|sqrt|rcp|ex2|lg2)\.(?:approx|full)\S*", ptx)
+            job |= resources(compiled.asm["cubin"], Path(jobs_file).with_suffix(".cubin"))
+        else:
+            job["code"] = len(compiled.asm["hsaco"])
+        job["seconds"] = time.perf_counter() - began
+    json.dump(jobs, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
