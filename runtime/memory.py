@@ -8,13 +8,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from operator import attrgetter
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 # Wrapper subclasses, fake and functorch tensors have no memory of their own, or report the address 0.
-_PLAIN_TYPES = (Tensor, Parameter)
+_PLAIN_TYPES = frozenset((Tensor, Parameter))
+_layout = attrgetter("layout")
 _is_functorch_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
@@ -26,6 +28,15 @@ def has_memory(tensor: Tensor) -> bool:
 def is_plain(tensor: Tensor) -> bool:
     """Whether, besides, the memory holds the values as they are: lazy negations and conjugations are carried out."""
     return has_memory(tensor) and not tensor.is_neg() and not tensor.is_conj()
+
+
+def all_have_memory(tensors: Sequence[Tensor]) -> bool:
+    """`has_memory` of many tensors, without a call of Python for each."""
+    return (
+        set(map(type, tensors)) <= _PLAIN_TYPES
+        and set(map(_layout, tensors)) <= {torch.strided}
+        and not any(map(_is_functorch_wrapped, tensors))
+    )
 
 
 def significant_strides(tensor: Tensor) -> tuple[int, ...]:

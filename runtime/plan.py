@@ -13,7 +13,7 @@ a user did), then `run`, which writes. Must not know which fused implementation 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import is_
+from operator import attrgetter, is_
 from typing import Protocol
 
 import torch
@@ -21,13 +21,17 @@ from torch import Tensor
 
 from thetac.runtime.gather import Member
 from thetac.runtime.groups import option
-from thetac.runtime.memory import Stretches, integers, is_plain, sharing
+from thetac.runtime.memory import Stretches, all_have_memory, integers, sharing
 from thetac.runtime.rows import RowTable
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry, states_of
 
 HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
 ALIGNMENT = 16  # bytes, for 128-bit loads and stores
+
+# What a plan assumes of a tensor is read for thousands of tensors at every step: without a call of Python for each.
+_shape = attrgetter("shape")
+_dtype = attrgetter("dtype")
 
 
 class Launcher(Protocol):
@@ -75,40 +79,45 @@ class Bucket:
 
 
 class _Stream:
-    """The same tensor of every member of a bucket: parameter or one state. What the plan assumes of it."""
+    """The same tensor of every member of a bucket: parameter, gradient or one state. What the plan assumes of it."""
 
     def __init__(self, bucket: Bucket, column: int, tensors: list[Tensor]) -> None:
         self.bucket = bucket
         self.column = column
         self.tensors = tensors
-        self.dtype = tensors[0].dtype
-        self.shapes = [tensor.shape for tensor in tensors]
-        self.strides = [tensor.stride() for tensor in tensors]
-        self.addresses = [tensor.data_ptr() for tensor in tensors]
+        self.shapes = list(map(_shape, tensors))
+        self.strides = list(map(Tensor.stride, tensors))
+        self.dtypes = list(map(_dtype, tensors))
+        self.addresses = list(map(Tensor.data_ptr, tensors))
         bucket.set_addresses(column, self.addresses)
 
-    def why_void(self, tensors: list[Tensor]) -> str:
-        """What else than addresses differs from what the plan assumes."""
-        if [tensor.shape for tensor in tensors] != self.shapes:
-            return "shape"
-        if [tensor.stride() for tensor in tensors] != self.strides:
-            return "strides"
-        if any(tensor.dtype is not self.dtype for tensor in tensors):
+    def why_void(self) -> str:
+        """What differs from what the plan assumes, addresses apart."""
+        if list(map(_dtype, self.tensors)) != self.dtypes:
             return "dtype"
-        if any(tensor.is_neg() for tensor in tensors) or (
-            self.bucket.is_complex and any(tensor.is_conj() for tensor in tensors)
-        ):
-            return "lazy negation or conjugation"
+        if list(map(_shape, self.tensors)) != self.shapes:
+            return "shape"
+        if list(map(Tensor.stride, self.tensors)) != self.strides:
+            return "strides"
+        if any(map(Tensor.is_neg, self.tensors)):
+            return "lazy negation"
+        if self.bucket.is_complex and any(map(Tensor.is_conj, self.tensors)):
+            return "lazy conjugation"
         return ""
 
-    def moved(self, tensors: list[Tensor]) -> bool:
+    def moved(self) -> bool:
         """Take new addresses into the table; whether there were any."""
-        addresses = [tensor.data_ptr() for tensor in tensors]
+        addresses = list(map(Tensor.data_ptr, self.tensors))
         if addresses == self.addresses:
             return False
         self.addresses = addresses
         self.bucket.set_addresses(self.column, addresses)
+        self.bucket.mark_aligned()
         return True
+
+    def elsewhere(self) -> bool:
+        """Whether any tensor is on another device than the bucket; only one that moved can be."""
+        return any(tensor.device != self.bucket.device for tensor in self.tensors)
 
 
 class Plan:
@@ -178,10 +187,10 @@ class Plan:
         if not same_entries or not all(map(is_, state.values(), self._entries)):
             return "a state entry was replaced"
         for name, positions, tensors in self._states:
-            if not all(self._owners[at].get(name) is tensor for at, tensor in zip(positions, tensors, strict=True)):
+            if not all(map(is_, [self._owners[position].get(name) for position in positions], tensors)):
                 return f"`{name}` was replaced"
         for stream in self._written:
-            if differing := stream.why_void(stream.tensors):
+            if differing := stream.why_void():
                 return f"the {differing} of a parameter or state changed"
         return self._why_gradients_void(grads) or self._why_addresses_void()
 
@@ -208,26 +217,23 @@ class Plan:
     def _why_gradients_void(self, grads: list[Tensor]) -> str:
         for stream, positions in zip(self._grads, self._positions, strict=True):
             stream.tensors = [grads[position] for position in positions]
-            if not all(map(is_plain, stream.tensors)):
-                return "a gradient is no plain tensor"
-            if differing := stream.why_void(stream.tensors):
+            if not all_have_memory(stream.tensors):
+                return "a gradient has a type or layout that kernels do not take"
+            if differing := stream.why_void():
                 return f"the {differing} of a gradient changed"
-            if stream.moved(stream.tensors):
-                if any(grad.device != stream.bucket.device for grad in stream.tensors):
+            if stream.moved():
+                if stream.elsewhere():
                     return "a gradient is on another device"
-                stream.bucket.mark_aligned()
                 if self._stretches.touch(stream.tensors):
                     return "a gradient shares memory with a parameter or state"
         return ""
 
     def _why_addresses_void(self) -> str:
-        moved = [stream for stream in self._written if stream.moved(stream.tensors)]
+        moved = [stream for stream in self._written if stream.moved()]
         if not moved:
             return ""
-        for stream in moved:
-            if not all(is_plain(tensor) and tensor.device == stream.bucket.device for tensor in stream.tensors):
-                return "a parameter or state is on another device"
-            stream.bucket.mark_aligned()
+        if any(stream.elsewhere() for stream in moved):
+            return "a parameter or state is on another device"
         everything = [tensor for stream in self._written for tensor in stream.tensors]
         grads = [tensor for stream in self._grads for tensor in stream.tensors]
         if sharing(list(enumerate(everything)), list(enumerate(grads, len(everything)))):

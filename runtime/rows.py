@@ -97,9 +97,10 @@ class _Numbers:
         self.new: list[float] = []  # one per row, as it will be stored
         self._tensors = tensors
         self._dtype = tensors[0].dtype
+        self._on_host = all(tensor.device.type == "cpu" for tensor in tensors)
 
     def read(self) -> list[float]:
-        if all(tensor.device.type == "cpu" for tensor in self._tensors):
+        if self._on_host:
             return [tensor.item() for tensor in self._tensors]
         # Beside the parameters, as a checkpoint of torch's fused optimizers has them: wait for the device once.
         device = next(tensor.device for tensor in self._tensors if tensor.device.type != "cpu")
