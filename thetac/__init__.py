@@ -5,6 +5,7 @@ Importing this package imports neither torch nor triton; an optimizer is importe
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ def __getattr__(name: str) -> object:
     elif name.startswith("_"):  # nothing of ours; a look for __path__ or __all__ must not import anything
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     else:
-        from thetac import generated
-
+        # Not `from thetac import generated`: that would ask this very function for it.
+        generated = import_module("thetac.generated")
+        if name == "generated":
+            return generated
         try:
             value = getattr(generated, name)
         except AttributeError:
@@ -33,6 +36,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    from thetac import generated
-
+    generated = import_module("thetac.generated")
     return sorted({"__version__", "load", *getattr(generated, "__all__", ())})
