@@ -49,9 +49,7 @@ class State:
     name: str
     argument: str  # the keyword under which implementations take the list of it, one per parameter
     kind: Literal["counter", "scalar", "tensor"]
-    init: (
-        Callable[[Group], float | Tensor] | None
-    )  # the value it starts from; None: zeros (the rule itself fills it in)
+    init: Callable[[Group], float | Tensor] | None  # what it starts from; None: zeros (the rule itself fills it in)
     when: Callable[[Group], bool] | None  # it exists only in groups where this holds; None: always
     on_param_device: bool  # a counter or scalar that lives beside the parameter even if not capturable
     first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for

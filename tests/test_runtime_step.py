@@ -547,6 +547,15 @@ def test_what_an_old_pickle_lacks_gets_the_constructors_values() -> None:
     train(restored, 1)
 
 
+def test_a_checkpoint_does_not_change_what_is_no_argument() -> None:
+    """AdamW's `decoupled_weight_decay` is in its groups, as in torch, but another optimizer's does not replace it."""
+    for module in (torch.optim, ours):
+        source, target = module.Adam(parameters(), weight_decay=0.5), module.AdamW(parameters())
+        target.load_state_dict(source.state_dict())
+        assert target.param_groups[0]["weight_decay"] == 0.5
+        assert target.param_groups[0]["decoupled_weight_decay"] is True
+
+
 def test_gradients_are_not_kept_alive() -> None:
     for options in IMPLEMENTATIONS.values():
         params = parameters()

@@ -56,6 +56,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         f.name: f for f in rule.flags
     }
     ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
+    fixed = [name for name, value in by_name.items() if value.fixed]
     group = _GroupAccess(rule)
     return environment.get_template("optimizer.py.jinja").render(
         header=header(rule.source),
@@ -75,6 +76,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         decays_gradient=group.text(_decays_gradient(rule)),
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.temporaries(lowered),
+        fixed=_names(fixed) if fixed else "",
         needs_torch=any("torch." in group.text(r.condition) for r in rule.requirements),
         needs_tensor=any(h.tensor for h in rule.hyperparameters),
     )
