@@ -1,4 +1,4 @@
-# Generated from adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac; do not edit.
 """AdaBelief and its implementations."""
 
 from .optimizer import AdaBelief

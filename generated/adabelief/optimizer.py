@@ -1,4 +1,4 @@
-# Generated from adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac; do not edit.
 """AdaBelief: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,92 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class AdaBelief(Optimizer):
     """Adam that divides by how far gradients stray from their running mean, rectified like RAdam.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                                 # maximize
+        if weight_decay != 0:
+          if weight_decouple and fixed_decay:
+            if lr != 0:
+              param = param * (1 - weight_decay)       # weight decay
+          else:
+            if weight_decouple:
+              param = param * (1 - lr * weight_decay)  # weight decay
+            else:
+              grad = grad + weight_decay * param       # weight decay
+        exp_avg = beta1 * exp_avg + (1 - beta1) * grad
+        surprise = grad - exp_avg                      # what the mean did not predict
+        exp_avg_var = beta2 * exp_avg_var + (1 - beta2) * surprise * surprise
+        exp_avg_var = exp_avg_var + eps
+        variance = exp_avg_var
+        if amsgrad:
+          max_exp_avg_var = maximum(max_exp_avg_var, exp_avg_var)
+          variance = max_exp_avg_var
+        bias_correction1 = 1 - beta1 ** step
+        bias_correction2 = 1 - beta2 ** step
+        if rectify:
+          rho_inf = 2 / (1 - beta2) - 1                # longest simple moving average
+          rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
+          if rho >= 5:
+            rect = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2))
+            param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
+          else:
+            if degenerated_to_sgd:
+              param = param - lr / bias_correction1 * exp_avg
+        else:
+          param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
+        eps (float, default: 1e-16, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): is the part of the parameter that each step takes
+            away or times lr is the part of the parameter that each step takes away or times the
+            parameter is added to the gradient
+        amsgrad (bool, default: False): use the maximum of all variances so far
+        weight_decouple (bool, default: True): decay the parameter instead of adding to the gradient
+        fixed_decay (bool, default: False): decoupled decay that is not multiplied by lr
+        rectify (bool, default: True): scale the step by the variance of its denominator, as RAdam does
+        degenerated_to_sgd (bool, default: True): while that variance is undefined, step along the mean
+            gradient instead of not at all
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
+        step: number of steps
+        exp_avg: like the parameter, at first 0
+        exp_avg_var: like the parameter, at first 0
+        max_exp_avg_var: like the parameter, at first 0, if amsgrad
+
+    Notes:
+        - eps is added twice, as in the paper and the authors' code: into exp_avg_var, where it
+          accumulates, and to the root.
+        - Rectification is not in the paper; its threshold 5 and its eps beside the uncorrected root are
+          the authors' code's.
+        - Where the rectified step is taken, amsgrad has no effect on it, as in the authors' code.
+        - In the authors' code the order is decay, moments, step; fixed_decay decays by weight_decay
+          itself, here unless lr is 0.
+        - print_change_log, which prints at construction, is left out.
+
+    References:
+        - Zhuang et al., AdaBelief Optimizer, Adapting Stepsizes by the Belief in Observed Gradients,
+          NeurIPS 2020, Algorithm 2, arXiv:2010.07468
+        - juntang-zhuang/Adabelief-Optimizer, adabelief_pytorch 0.2.1 (the authors' code)
+
+    Example::
+
+        optimizer = AdaBelief(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac; do not edit.
 """AdaBelief: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def scalars(
     else:
         lr_over_bias_correction1 = lr / bias_correction1
         sqrt_bias_correction2 = bias_correction2 ** 0.5
-    row = (
+    return (
         float(lr_nonzero),
         one_minus_weight_decay,
         one_minus_lr_times_weight_decay,
@@ -87,8 +87,7 @@ def scalars(
         lr_times_rect_over_bias_correction1,
         lr_over_bias_correction1,
         sqrt_bias_correction2,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -136,7 +135,7 @@ def scalars_on_tensors(
     else:
         lr_over_bias_correction1 = lr / bias_correction1
         sqrt_bias_correction2 = tensors.sqrt(bias_correction2)
-    row = (
+    return (
         lr_nonzero,
         one_minus_weight_decay,
         one_minus_lr_times_weight_decay,
@@ -150,5 +149,4 @@ def scalars_on_tensors(
         lr_times_rect_over_bias_correction1,
         lr_over_bias_correction1,
         sqrt_bias_correction2,
-    )
-    return row, ()
+    ), ()

@@ -1,4 +1,4 @@
-# Generated from adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac; do not edit.
 """AdaBelief on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -46,12 +46,12 @@ def update_elements(
     degenerated_to_sgd: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    exp_avg = tl.load(exp_avg_ptr + offsets, mask=mask).to(math)
-    exp_avg_var = tl.load(exp_avg_var_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    exp_avg = ops.load(exp_avg_ptr + offsets, mask, math)
+    exp_avg_var = ops.load(exp_avg_var_ptr + offsets, mask, math)
     if amsgrad:
-        max_exp_avg_var = tl.load(max_exp_avg_var_ptr + offsets, mask=mask).to(math)
+        max_exp_avg_var = ops.load(max_exp_avg_var_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -92,11 +92,11 @@ def update_elements(
         # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
         param = param - ops.divide(lr_over_bias_correction1 * exp_avg, ops.divide(ops.sqrt(variance), sqrt_bias_correction2) + eps)
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(exp_avg_ptr + offsets, exp_avg, mask=mask)
-    tl.store(exp_avg_var_ptr + offsets, exp_avg_var, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(exp_avg_ptr + offsets, exp_avg, mask)
+    ops.store(exp_avg_var_ptr + offsets, exp_avg_var, mask)
     if amsgrad:
-        tl.store(max_exp_avg_var_ptr + offsets, max_exp_avg_var, mask=mask)
+        ops.store(max_exp_avg_var_ptr + offsets, max_exp_avg_var, mask)
 
 
 @triton.jit
@@ -122,6 +122,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 8 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

@@ -1,4 +1,4 @@
-# Generated from adadelta.yaml by thetac; do not edit.
+# Generated from specs/adadelta.yaml by thetac; do not edit.
 """Adadelta and its implementations."""
 
 from .optimizer import Adadelta

@@ -1,4 +1,4 @@
-# Generated from adadelta.yaml by thetac; do not edit.
+# Generated from specs/adadelta.yaml by thetac; do not edit.
 """Adadelta: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,50 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class Adadelta(Optimizer):
     """A step scaled by the ratio of running means of squared updates and squared gradients.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                                           # maximize
+        if weight_decay != 0:
+          grad = grad + weight_decay * param                     # weight decay
+        square_avg = rho * square_avg + (1 - rho) * grad * grad  # mean squared gradient
+        delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * grad
+        acc_delta = rho * acc_delta + (1 - rho) * delta * delta  # mean squared update
+        param = param - lr * delta
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 1.0, in [0, inf]): learning rate
+        rho (float, default: 0.9, in [0, 1])
+        eps (float, default: 1e-06, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element:
+        step: number of steps
+        square_avg: like the parameter, at first 0
+        acc_delta: like the parameter, at first 0
+
+    Notes:
+        - The step is multiplied by lr, as in torch; the paper has none.
+
+    References:
+        - Zeiler, ADADELTA: An Adaptive Learning Rate Method, 2012, arXiv:1212.5701
+
+    Example::
+
+        optimizer = Adadelta(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from adadelta.yaml by thetac; do not edit.
+# Generated from specs/adadelta.yaml by thetac; do not edit.
 """Adadelta: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_rho = 1 - rho
-    row = (
+    return (
         weight_decay,
         rho,
         one_minus_rho,
         eps,
         lr,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -48,11 +47,10 @@ def scalars_on_tensors(
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_rho = 1 - rho
-    row = (
+    return (
         weight_decay,
         rho,
         one_minus_rho,
         eps,
         lr,
-    )
-    return row, ()
+    ), ()

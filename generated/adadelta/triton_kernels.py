@@ -1,4 +1,4 @@
-# Generated from adadelta.yaml by thetac; do not edit.
+# Generated from specs/adadelta.yaml by thetac; do not edit.
 """Adadelta on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -32,10 +32,10 @@ def update_elements(
     weight_decay_nonzero: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    square_avg = tl.load(square_avg_ptr + offsets, mask=mask).to(math)
-    acc_delta = tl.load(acc_delta_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    square_avg = ops.load(square_avg_ptr + offsets, mask, math)
+    acc_delta = ops.load(acc_delta_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -51,9 +51,9 @@ def update_elements(
     acc_delta = rho * acc_delta + one_minus_rho * delta * delta
     param = param - lr * delta
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(square_avg_ptr + offsets, square_avg, mask=mask)
-    tl.store(acc_delta_ptr + offsets, acc_delta, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(square_avg_ptr + offsets, square_avg, mask)
+    ops.store(acc_delta_ptr + offsets, acc_delta, mask)
 
 
 @triton.jit
@@ -73,6 +73,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

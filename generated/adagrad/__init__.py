@@ -1,4 +1,4 @@
-# Generated from adagrad.yaml by thetac; do not edit.
+# Generated from specs/adagrad.yaml by thetac; do not edit.
 """Adagrad and its implementations."""
 
 from .optimizer import Adagrad

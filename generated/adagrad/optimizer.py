@@ -1,4 +1,4 @@
-# Generated from adagrad.yaml by thetac; do not edit.
+# Generated from specs/adagrad.yaml by thetac; do not edit.
 """Adagrad: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,46 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class Adagrad(Optimizer):
     """A step divided by the root of the sum of all squared gradients so far.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                        # maximize
+        if weight_decay != 0:
+          grad = grad + weight_decay * param  # weight decay
+        sum = sum + grad * grad
+        param = param - lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        lr_decay (float, default: 0, in [0, inf])
+        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        initial_accumulator_value (float, default: 0, in [0, inf])
+        eps (float, default: 1e-10, in [0, inf]): keeps a divisor away from zero
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+
+    State of a parameter, in float32 4 bytes per element:
+        step: number of steps
+        sum: like the parameter, at first initial_accumulator_value
+
+    References:
+        - Duchi, Hazan and Singer, Adaptive Subgradient Methods for Online Learning and Stochastic
+          Optimization, JMLR 12, 2011
+
+    Example::
+
+        optimizer = Adagrad(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from adagrad.yaml by thetac; do not edit.
+# Generated from specs/adagrad.yaml by thetac; do not edit.
 """Adagrad: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     grad_factor = lr / (1 + (step - 1) * lr_decay)
-    row = (
+    return (
         weight_decay,
         grad_factor,
         eps,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -46,9 +45,8 @@ def scalars_on_tensors(
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     grad_factor = lr / (1 + (step - 1) * lr_decay)
-    row = (
+    return (
         weight_decay,
         grad_factor,
         eps,
-    )
-    return row, ()
+    ), ()

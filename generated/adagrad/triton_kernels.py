@@ -1,4 +1,4 @@
-# Generated from adagrad.yaml by thetac; do not edit.
+# Generated from specs/adagrad.yaml by thetac; do not edit.
 """Adagrad on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -29,9 +29,9 @@ def update_elements(
     weight_decay_nonzero: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    sum = tl.load(sum_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    sum = ops.load(sum_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -43,8 +43,8 @@ def update_elements(
     # param = param - lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)
     param = param - ops.divide(grad_factor * grad, ops.sqrt(sum) + eps)
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(sum_ptr + offsets, sum, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(sum_ptr + offsets, sum, mask)
 
 
 @triton.jit
@@ -63,6 +63,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

@@ -1,4 +1,4 @@
-# Generated from adam.yaml by thetac; do not edit.
+# Generated from specs/adam.yaml by thetac; do not edit.
 """Adam and its implementations."""
 
 from .optimizer import Adam

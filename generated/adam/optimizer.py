@@ -1,4 +1,4 @@
-# Generated from adam.yaml by thetac; do not edit.
+# Generated from specs/adam.yaml by thetac; do not edit.
 """Adam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -15,6 +15,67 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class Adam(Optimizer):
     """Adaptive moment estimation, a step scaled by running means of the gradient and of its square.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                                               # maximize
+        if weight_decay != 0:
+          if decoupled_weight_decay:
+            param = param * (1 - lr * weight_decay)                  # weight decay
+          else:
+            grad = grad + weight_decay * param                       # weight decay
+        exp_avg = lerp(exp_avg, grad, 1 - beta1)                     # first moment
+        exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  # second moment
+        second_moment = exp_avg_sq
+        if amsgrad:
+          max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
+          second_moment = max_exp_avg_sq
+        denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
+        param = param - lr / (1 - beta1 ** step) * exp_avg / denom
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        betas (tuple of 2, float or Tensor, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
+            step takes away or times the parameter is added to the gradient
+        amsgrad (bool, default: False): use the maximum of all second moments so far
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+        decoupled_weight_decay (bool, default: False): decay the parameter instead of adding to the
+            gradient (AdamW)
+
+    State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
+        step: number of steps
+        exp_avg: like the parameter, at first 0
+        exp_avg_sq: like the parameter, at first 0
+        max_exp_avg_sq: like the parameter, at first 0, if amsgrad
+
+    Notes:
+        - eps is added to the root of the bias-corrected second moment, as in torch and in the paper's
+          Algorithm 1.
+        - amsgrad takes the maximum of the second moments before bias correction, as torch does; the
+          paper has no bias correction.
+
+    References:
+        - Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, arXiv:1412.6980
+        - Reddi, Kale and Kumar, On the Convergence of Adam and Beyond, ICLR 2018 (amsgrad),
+          arXiv:1904.09237
+
+    Example::
+
+        optimizer = Adam(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

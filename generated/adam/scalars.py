@@ -1,4 +1,4 @@
-# Generated from adam.yaml by thetac; do not edit.
+# Generated from specs/adam.yaml by thetac; do not edit.
 """Adam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def scalars(
     one_minus_beta2 = 1 - beta2
     sqrt_one_minus_beta2_pow_step = (1 - beta2 ** step) ** 0.5
     lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         one_minus_beta1,
@@ -50,8 +50,7 @@ def scalars(
         sqrt_one_minus_beta2_pow_step,
         eps,
         lr_over_one_minus_beta1_pow_step,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -75,7 +74,7 @@ def scalars_on_tensors(
     one_minus_beta2 = 1 - beta2
     sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2 ** step)
     lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         one_minus_beta1,
@@ -84,5 +83,4 @@ def scalars_on_tensors(
         sqrt_one_minus_beta2_pow_step,
         eps,
         lr_over_one_minus_beta1_pow_step,
-    )
-    return row, ()
+    ), ()

@@ -1,4 +1,4 @@
-# Generated from adam.yaml by thetac; do not edit.
+# Generated from specs/adam.yaml by thetac; do not edit.
 """Adam on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -38,12 +38,12 @@ def update_elements(
     amsgrad: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    exp_avg = tl.load(exp_avg_ptr + offsets, mask=mask).to(math)
-    exp_avg_sq = tl.load(exp_avg_sq_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    exp_avg = ops.load(exp_avg_ptr + offsets, mask, math)
+    exp_avg_sq = ops.load(exp_avg_sq_ptr + offsets, mask, math)
     if amsgrad:
-        max_exp_avg_sq = tl.load(max_exp_avg_sq_ptr + offsets, mask=mask).to(math)
+        max_exp_avg_sq = ops.load(max_exp_avg_sq_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -69,11 +69,11 @@ def update_elements(
     # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
     param = param - ops.divide(lr_over_one_minus_beta1_pow_step * exp_avg, denom)
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(exp_avg_ptr + offsets, exp_avg, mask=mask)
-    tl.store(exp_avg_sq_ptr + offsets, exp_avg_sq, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(exp_avg_ptr + offsets, exp_avg, mask)
+    ops.store(exp_avg_sq_ptr + offsets, exp_avg_sq, mask)
     if amsgrad:
-        tl.store(max_exp_avg_sq_ptr + offsets, max_exp_avg_sq, mask=mask)
+        ops.store(max_exp_avg_sq_ptr + offsets, max_exp_avg_sq, mask)
 
 
 @triton.jit
@@ -96,6 +96,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 8 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

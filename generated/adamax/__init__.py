@@ -1,4 +1,4 @@
-# Generated from adamax.yaml by thetac; do not edit.
+# Generated from specs/adamax.yaml by thetac; do not edit.
 """Adamax and its implementations."""
 
 from .optimizer import Adamax

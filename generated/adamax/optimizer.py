@@ -1,4 +1,4 @@
-# Generated from adamax.yaml by thetac; do not edit.
+# Generated from specs/adamax.yaml by thetac; do not edit.
 """Adamax: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,50 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class Adamax(Optimizer):
     """Adam with the infinity norm in place of the second moment.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                                       # maximize
+        if weight_decay != 0:
+          grad = grad + weight_decay * param                 # weight decay
+        exp_avg = lerp(exp_avg, grad, 1 - beta1)             # first moment
+        exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  # decaying infinity norm
+        param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.002, in [0, inf]): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        differentiable (bool, default: False): let autograd run through the step
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element:
+        step: number of steps
+        exp_avg: like the parameter, at first 0
+        exp_inf: like the parameter, at first 0
+
+    Notes:
+        - eps is added to the absolute gradient before the maximum, as in torch; the paper has no eps.
+
+    References:
+        - Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, section 7.1,
+          arXiv:1412.6980
+
+    Example::
+
+        optimizer = Adamax(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from adamax.yaml by thetac; do not edit.
+# Generated from specs/adamax.yaml by thetac; do not edit.
 """Adamax: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ def scalars(
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
     lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
-    row = (
+    return (
         weight_decay,
         one_minus_beta1,
         beta2,
         eps,
         lr_over_one_minus_beta1_pow_step,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -52,11 +51,10 @@ def scalars_on_tensors(
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_beta1 = 1 - beta1
     lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
-    row = (
+    return (
         weight_decay,
         one_minus_beta1,
         beta2,
         eps,
         lr_over_one_minus_beta1_pow_step,
-    )
-    return row, ()
+    ), ()

@@ -1,4 +1,4 @@
-# Generated from adam_no_bias_correction.yaml by thetac; do not edit.
+# Generated from specs/textbook/adam_no_bias_correction.yaml by thetac; do not edit.
 """AdamNoBiasCorrection: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,48 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class AdamNoBiasCorrection(Optimizer):
     """Adam whose moments start from zero and are not corrected for it.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad  # maximize
+        m = beta1 * m + (1 - beta1) * grad
+        v = beta2 * v + (1 - beta2) * grad ** 2
+        param = param - lr * m / (sqrt(v) + eps)
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        beta1 (float, default: 0.9, in [0, 1))
+        beta2 (float, default: 0.999, in [0, 1))
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element:
+        m: like the parameter, at first 0
+        v: like the parameter, at first 0
+
+    Notes:
+        - Without bias correction the first steps are too long where beta2 is nearer to 1 than beta1.
+
+    References:
+        - Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, arXiv:1412.6980
+        - CS231n: Deep Learning for Computer Vision, course notes, Neural Networks Part 3: parameter
+          updates
+
+    Example::
+
+        optimizer = AdamNoBiasCorrection(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from adam_no_bias_correction.yaml by thetac; do not edit.
+# Generated from specs/textbook/adam_no_bias_correction.yaml by thetac; do not edit.
 """AdamNoBiasCorrection: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -28,15 +28,14 @@ def scalars(
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    row = (
+    return (
         beta1,
         one_minus_beta1,
         beta2,
         one_minus_beta2,
         lr,
         eps,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -50,12 +49,11 @@ def scalars_on_tensors(
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    row = (
+    return (
         beta1,
         one_minus_beta1,
         beta2,
         one_minus_beta2,
         lr,
         eps,
-    )
-    return row, ()
+    ), ()

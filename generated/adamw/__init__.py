@@ -1,4 +1,4 @@
-# Generated from adamw.yaml by thetac; do not edit.
+# Generated from specs/adamw.yaml by thetac; do not edit.
 """AdamW and its implementations."""
 
 from .optimizer import AdamW

@@ -1,4 +1,4 @@
-# Generated from adamw.yaml by thetac; do not edit.
+# Generated from specs/adamw.yaml by thetac; do not edit.
 """AdamW: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -15,6 +15,61 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class AdamW(Optimizer):
     """Adam with weight decay taken from the parameter instead of the gradient.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                                               # maximize
+        if weight_decay != 0:
+          if decoupled_weight_decay:
+            param = param * (1 - lr * weight_decay)                  # weight decay
+          else:
+            grad = grad + weight_decay * param                       # weight decay
+        exp_avg = lerp(exp_avg, grad, 1 - beta1)                     # first moment
+        exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  # second moment
+        second_moment = exp_avg_sq
+        if amsgrad:
+          max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
+          second_moment = max_exp_avg_sq
+        denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
+        param = param - lr / (1 - beta1 ** step) * exp_avg / denom
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        betas (tuple of 2, float or Tensor, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0.01, in [0, inf]): times lr is the part of the parameter that
+            each step takes away or times the parameter is added to the gradient
+        amsgrad (bool, default: False): use the maximum of all second moments so far
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
+        step: number of steps
+        exp_avg: like the parameter, at first 0
+        exp_avg_sq: like the parameter, at first 0
+        max_exp_avg_sq: like the parameter, at first 0, if amsgrad
+
+    Notes:
+        - The decay is multiplied by lr, as in torch; the paper's schedule multiplier stands apart from
+          lr.
+
+    References:
+        - Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, arXiv:1711.05101
+
+    Example::
+
+        optimizer = AdamW(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(
@@ -115,6 +170,7 @@ class AdamW(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],
         state_at_construction=False,
         foreach_temporaries=2,
+        fixed=("decoupled_weight_decay",),
     )
 
     def __init__(

@@ -1,4 +1,4 @@
-# Generated from adan.yaml by thetac; do not edit.
+# Generated from specs/adan.yaml by thetac; do not edit.
 """Adan and its implementations."""
 
 from .optimizer import Adan

@@ -1,4 +1,4 @@
-# Generated from adan.yaml by thetac; do not edit.
+# Generated from specs/adan.yaml by thetac; do not edit.
 """Adan: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,74 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class Adan(Optimizer):
     """Adaptive Nesterov momentum, from running means of the gradient and of its change.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                               # maximize
+        if weight_decay != 0:
+          if no_prox:
+            param = param * (1 - lr * weight_decay)  # weight decay
+        if first(pre_grad):
+          pre_grad = grad                            # first value
+        change = grad - pre_grad
+        exp_avg = beta1 * exp_avg + (1 - beta1) * grad
+        exp_avg_diff = beta2 * exp_avg_diff + (1 - beta2) * change
+        ahead = grad + beta2 * change                # the gradient at the look-ahead point
+        exp_avg_sq = beta3 * exp_avg_sq + (1 - beta3) * ahead * ahead
+        denom = sqrt(exp_avg_sq) / sqrt(1 - beta3 ** step) + eps
+        param = param - lr / (1 - beta1 ** step) * exp_avg / denom
+        param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
+        if weight_decay != 0 and not no_prox:
+          param = param / (1 + lr * weight_decay)    # proximal decay
+        pre_grad = grad
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        betas (tuple of 3, float, default: (0.98, 0.92, 0.99), in [0, 1)): decay of the means of the
+            gradient, of its change, and of the square of the look-ahead gradient
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
+            step takes away
+        no_prox (bool, default: False): shrink the parameter before the step (AdamW) instead of dividing
+            it after the step
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 16 bytes per element:
+        step: number of steps
+        exp_avg: like the parameter, at first 0
+        exp_avg_diff: like the parameter, at first 0
+        exp_avg_sq: like the parameter, at first 0
+        pre_grad: like the parameter, at first the first gradient; the gradient of the step before; at
+            first the gradient itself, so that nothing has changed
+
+    Notes:
+        - betas are the authors' code's: 1 minus the paper's.
+        - Bias corrections are the authors' code's; the paper's Algorithm 1 has none.
+        - The authors' code counts steps per group, this one per parameter: they differ for a parameter
+          whose gradient comes late.
+        - The authors' code keeps the negated gradient (neg_pre_grad); pre_grad is not negated.
+        - max_grad_norm, a clipping by the norm of all gradients together, is left out.
+
+    References:
+        - Xie, Zhou, Li, Lin and Yan, Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing
+          Deep Models, TPAMI 2024, Algorithm 1, arXiv:2208.06677
+        - sail-sg/Adan, adan.py (the authors' code)
+
+    Example::
+
+        optimizer = Adan(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

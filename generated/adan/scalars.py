@@ -1,4 +1,4 @@
-# Generated from adan.yaml by thetac; do not edit.
+# Generated from specs/adan.yaml by thetac; do not edit.
 """Adan: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def scalars(
     one_plus_lr_times_weight_decay = 0.0
     if weight_decay != 0 and not no_prox:
         one_plus_lr_times_weight_decay = 1 + lr * weight_decay
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         float(first_pre_grad),
         beta1,
@@ -66,8 +66,7 @@ def scalars(
         lr_over_one_minus_beta1_pow_step,
         exp_avg_diff_factor,
         one_plus_lr_times_weight_decay,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -97,7 +96,7 @@ def scalars_on_tensors(
     one_plus_lr_times_weight_decay = 0.0
     if tensors.both(weight_decay != 0, tensors.negation(no_prox)):
         one_plus_lr_times_weight_decay = 1 + lr * weight_decay
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         first_pre_grad,
         beta1,
@@ -111,5 +110,4 @@ def scalars_on_tensors(
         lr_over_one_minus_beta1_pow_step,
         exp_avg_diff_factor,
         one_plus_lr_times_weight_decay,
-    )
-    return row, ()
+    ), ()

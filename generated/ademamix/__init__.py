@@ -1,4 +1,4 @@
-# Generated from ademamix.yaml by thetac; do not edit.
+# Generated from specs/ademamix.yaml by thetac; do not edit.
 """AdEMAMix and its implementations."""
 
 from .optimizer import AdEMAMix

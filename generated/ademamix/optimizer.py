@@ -1,4 +1,4 @@
-# Generated from ademamix.yaml by thetac; do not edit.
+# Generated from specs/ademamix.yaml by thetac; do not edit.
 """AdEMAMix: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,78 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class AdEMAMix(Optimizer):
     """Adam with a second, much slower running mean of the gradient mixed into its step.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                             # maximize
+        if weight_decay != 0:
+          param = param * (1 - lr * weight_decay)  # weight decay
+        slow_weight = alpha
+        if step < alpha_warmup:
+          slow_weight = step / alpha_warmup * alpha
+        slow_decay = beta3
+        if step < beta3_warmup:
+          half_life_begin = log(0.5) / log(beta1 + 1e-08) - 1
+          half_life_end = log(0.5) / log(beta3 + 1e-08) - 1
+          half_life = (1 - step / beta3_warmup) * half_life_begin + step / beta3_warmup * half_life_end
+          slow_decay = 0.5 ** (1 / (half_life + 1))
+        fast = grad
+        if beta1 != 0:
+          exp_avg_fast = beta1 * exp_avg_fast + (1 - beta1) * grad
+          fast = exp_avg_fast
+        exp_avg_slow = slow_decay * exp_avg_slow + (1 - slow_decay) * grad
+        exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
+        denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
+        mix = fast / (1 - beta1 ** step) + slow_weight * exp_avg_slow
+        param = param - lr * mix / denom
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        betas (tuple of 3, float, default: (0.9, 0.999, 0.9999), in [0, 1)): decay of the fast mean, of
+            the mean square, and of the slow mean
+        alpha (float, default: 2, in [0, inf]): weight of the slow mean
+        beta3_warmup (float, default: 0, in [0, inf]): steps until beta3 is reached
+        alpha_warmup (float, default: 0, in [0, inf]): steps until alpha is reached
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
+            step takes away
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element, 4 more if beta1 != 0:
+        step: number of steps
+        exp_avg_fast: like the parameter, at first 0, if beta1 != 0
+        exp_avg_slow: like the parameter, at first 0
+        exp_avg_sq: like the parameter, at first 0
+
+    Notes:
+        - A warm-up of 0 steps stands for the authors' None: no warm-up. The paper names the lengths
+          T_alpha and T_beta3.
+        - beta3 warms up from beta1, linearly in its half-life; the half-life of beta is taken at beta +
+          1e-8, as in the authors' code.
+        - The slow mean is not corrected for its bias, as in the paper.
+        - The authors' code adds weight_decay * param to the step; decaying the parameter first is the
+          same up to rounding.
+
+    References:
+        - Pagliardini, Ablin and Grangier, The AdEMAMix Optimizer: Better, Faster, Older, ICLR 2025,
+          Algorithm 1, arXiv:2409.03137
+        - apple/ml-ademamix, pytorch/ademamix.py (the authors' code)
+
+    Example::
+
+        optimizer = AdEMAMix(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from ademamix.yaml by thetac; do not edit.
+# Generated from specs/ademamix.yaml by thetac; do not edit.
 """AdEMAMix: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def scalars(
     one_minus_beta2 = 1 - beta2
     sqrt_one_minus_beta2_pow_step = (1 - beta2 ** step) ** 0.5
     one_minus_beta1_pow_step = 1 - beta1 ** step
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         beta1,
         one_minus_beta1,
@@ -71,8 +71,7 @@ def scalars(
         one_minus_beta1_pow_step,
         slow_weight,
         lr,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -109,7 +108,7 @@ def scalars_on_tensors(
     one_minus_beta2 = 1 - beta2
     sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2 ** step)
     one_minus_beta1_pow_step = 1 - beta1 ** step
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         beta1,
         one_minus_beta1,
@@ -122,5 +121,4 @@ def scalars_on_tensors(
         one_minus_beta1_pow_step,
         slow_weight,
         lr,
-    )
-    return row, ()
+    ), ()

@@ -1,4 +1,4 @@
-# Generated from adopt.yaml by thetac; do not edit.
+# Generated from specs/adopt.yaml by thetac; do not edit.
 """ADOPT and its implementations."""
 
 from .optimizer import ADOPT

@@ -1,4 +1,4 @@
-# Generated from adopt.yaml by thetac; do not edit.
+# Generated from specs/adopt.yaml by thetac; do not edit.
 """ADOPT: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,71 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class ADOPT(Optimizer):
     """Adam that normalizes the gradient by the second moment of the steps before, then averages.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                          # maximize
+        if weight_decay != 0:
+          if not decouple:
+            grad = grad + weight_decay * param  # weight decay
+        if step == 1:
+          exp_avg_sq = grad * grad
+        else:
+          if decouple and weight_decay != 0:
+            param = param - lr * weight_decay * param
+          normed_grad = grad / maximum(sqrt(exp_avg_sq), eps)
+          if clip:
+            bound = (step - 1) ** clip_exponent
+            normed_grad = clamp(normed_grad, -bound, bound)
+          exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)
+          param = param - lr * exp_avg
+          exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  # for the next step
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.9999), in [0, 1)): (beta1, beta2)
+        eps (float, default: 1e-06, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        decouple (bool, default: False): decay the parameter instead of adding to the gradient
+        clip (bool, default: True): clip every element of the normalized gradient
+        clip_exponent (float, default: 0.25, in [0, inf]): clip at this power of the number of steps
+            before this one
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element:
+        step: number of steps
+        exp_avg: like the parameter, at first 0
+        exp_avg_sq: like the parameter, at first 0
+
+    Notes:
+        - The first step only sets the second moment: it moves no parameter, and decoupled decay begins
+          with the second step.
+        - The normalized gradient is divided by max(sqrt(v), eps), as in the paper and the authors'
+          code.
+        - The authors' clip_lambda is a function of the number of steps before this one, by default its
+          power 0.25; here that power is clip_exponent, and clip: false stands for None.
+        - There is no bias correction.
+
+    References:
+        - Taniguchi et al., ADOPT: Modified Adam Can Converge with Any beta2 with the Optimal Rate,
+          NeurIPS 2024, arXiv:2411.02853
+        - iShohei220/adopt, adopt.py with clipping (the authors' code since November 2024)
+
+    Example::
+
+        optimizer = ADOPT(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from adopt.yaml by thetac; do not edit.
+# Generated from specs/adopt.yaml by thetac; do not edit.
 """ADOPT: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def scalars(
             minus_bound = -bound
         one_minus_beta1 = 1 - beta1
         one_minus_beta2 = 1 - beta2
-    row = (
+    return (
         weight_decay,
         float(step_equal_to_one),
         lr_times_weight_decay,
@@ -61,8 +61,7 @@ def scalars(
         lr,
         beta2,
         one_minus_beta2,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -93,7 +92,7 @@ def scalars_on_tensors(
         minus_bound = tensors.where(not_step_equal_to_one, -bound, minus_bound)
     one_minus_beta1 = tensors.where(not_step_equal_to_one, 1 - beta1, one_minus_beta1)
     one_minus_beta2 = tensors.where(not_step_equal_to_one, 1 - beta2, one_minus_beta2)
-    row = (
+    return (
         weight_decay,
         step_equal_to_one,
         lr_times_weight_decay,
@@ -104,5 +103,4 @@ def scalars_on_tensors(
         lr,
         beta2,
         one_minus_beta2,
-    )
-    return row, ()
+    ), ()

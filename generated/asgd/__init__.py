@@ -1,4 +1,4 @@
-# Generated from asgd.yaml by thetac; do not edit.
+# Generated from specs/asgd.yaml by thetac; do not edit.
 """ASGD and its implementations."""
 
 from .optimizer import ASGD

@@ -1,4 +1,4 @@
-# Generated from asgd.yaml by thetac; do not edit.
+# Generated from specs/asgd.yaml by thetac; do not edit.
 """ASGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,54 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class ASGD(Optimizer):
     """Stochastic gradient descent that also keeps the average of its iterates.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                        # maximize
+        if weight_decay != 0:
+          grad = grad + weight_decay * param  # weight decay
+        param = param * (1 - lambd * eta)
+        param = param - eta * grad
+        if mu != 1:
+          ax = ax + (param - ax) * mu         # running average
+        else:
+          ax = param
+        eta = lr / (1 + lambd * lr * step) ** alpha
+        mu = 1 / maximum(1, step - t0)
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        lambd (float, default: 0.0001)
+        alpha (float, default: 0.75)
+        t0 (float, default: 1000000.0)
+        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        differentiable (bool, default: False): let autograd run through the step
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 4 bytes per element:
+        step: number of steps
+        eta: a number, at first lr
+        mu: a number, at first 1
+        ax: like the parameter, at first 0
+
+    References:
+        - Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, SIAM J. Control
+          and Optimization 30, 1992
+
+    Example::
+
+        optimizer = ASGD(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

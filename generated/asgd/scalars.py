@@ -1,4 +1,4 @@
-# Generated from asgd.yaml by thetac; do not edit.
+# Generated from specs/asgd.yaml by thetac; do not edit.
 """ASGD: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -39,14 +39,13 @@ def scalars(
     mu_not_one = mu != 1
     eta = round_to(scalar_math.divide(lr, scalar_math.power(1 + lambd * lr * step, alpha)))
     mu = round_to(1 / scalar_math.maximum(1, step - t0))
-    row = (
+    return (
         weight_decay,
         one_minus_lambd_times_eta,
         old_eta,
         float(mu_not_one),
         old_mu,
-    )
-    return row, (eta, mu)
+    ), (eta, mu)
 
 
 def scalars_on_tensors(
@@ -69,11 +68,10 @@ def scalars_on_tensors(
     mu_not_one = mu != 1
     eta = round_to(tensors.divide(lr, tensors.power(1 + lambd * lr * step, alpha)))
     mu = round_to(1 / tensors.maximum(1, step - t0))
-    row = (
+    return (
         weight_decay,
         one_minus_lambd_times_eta,
         old_eta,
         mu_not_one,
         old_mu,
-    )
-    return row, (eta, mu)
+    ), (eta, mu)

@@ -1,4 +1,4 @@
-# Generated from asgd.yaml by thetac; do not edit.
+# Generated from specs/asgd.yaml by thetac; do not edit.
 """ASGD on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -31,9 +31,9 @@ def update_elements(
     weight_decay_nonzero: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    ax = tl.load(ax_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    ax = ops.load(ax_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -50,8 +50,8 @@ def update_elements(
     else:
         ax = param
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(ax_ptr + offsets, ax, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(ax_ptr + offsets, ax, mask)
 
 
 @triton.jit
@@ -70,6 +70,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

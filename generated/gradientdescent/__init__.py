@@ -1,4 +1,4 @@
-# Generated from gradient_descent.yaml by thetac; do not edit.
+# Generated from specs/textbook/gradient_descent.yaml by thetac; do not edit.
 """GradientDescent and its implementations."""
 
 from .optimizer import GradientDescent

@@ -1,4 +1,4 @@
-# Generated from gradient_descent.yaml by thetac; do not edit.
+# Generated from specs/textbook/gradient_descent.yaml by thetac; do not edit.
 """GradientDescent for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations

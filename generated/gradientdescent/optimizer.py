@@ -1,4 +1,4 @@
-# Generated from gradient_descent.yaml by thetac; do not edit.
+# Generated from specs/textbook/gradient_descent.yaml by thetac; do not edit.
 """GradientDescent: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,36 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class GradientDescent(Optimizer):
     """A step against the gradient.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad  # maximize
+        param = param - lr * grad
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    References:
+        - Cauchy, Methode generale pour la resolution des systemes d'equations simultanees, 1847
+        - CS231n: Deep Learning for Computer Vision, course notes, Neural Networks Part 3: parameter
+          updates
+
+    Example::
+
+        optimizer = GradientDescent(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

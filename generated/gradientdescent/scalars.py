@@ -1,4 +1,4 @@
-# Generated from gradient_descent.yaml by thetac; do not edit.
+# Generated from specs/textbook/gradient_descent.yaml by thetac; do not edit.
 """GradientDescent: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ def scalars(
     maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
-    row = (
+    return (
         lr,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -30,7 +29,6 @@ def scalars_on_tensors(
     maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    row = (
+    return (
         lr,
-    )
-    return row, ()
+    ), ()

@@ -1,4 +1,4 @@
-# Generated from lion.yaml by thetac; do not edit.
+# Generated from specs/lion.yaml by thetac; do not edit.
 """Lion and its implementations."""
 
 from .optimizer import Lion

@@ -1,4 +1,4 @@
-# Generated from lion.yaml by thetac; do not edit.
+# Generated from specs/lion.yaml by thetac; do not edit.
 """Lion for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations

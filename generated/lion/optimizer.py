@@ -1,4 +1,4 @@
-# Generated from lion.yaml by thetac; do not edit.
+# Generated from specs/lion.yaml by thetac; do not edit.
 """Lion: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,50 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class Lion(Optimizer):
     """The sign of a momentum that weighs the new gradient more than its running mean does.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad                                  # maximize
+        if weight_decay != 0:
+          param = param * (1 - lr * weight_decay)       # weight decay
+        param = param - lr * sign(beta1 * exp_avg + (1 - beta1) * grad)
+        exp_avg = beta2 * exp_avg + (1 - beta2) * grad  # after the step, with its own decay
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.0001, in [0, inf]): the size of every element's step
+        betas (tuple of 2, float, default: (0.9, 0.99), in [0, 1)): weight of the running mean in the
+            step, and its decay
+        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
+            step takes away
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 4 bytes per element:
+        exp_avg: like the parameter, at first 0
+
+    Notes:
+        - Order as in the authors' code: decay, step, then the running mean.
+        - A complex parameter takes the signs of its real and imaginary parts.
+
+    References:
+        - Chen et al., Symbolic Discovery of Optimization Algorithms, NeurIPS 2023, Algorithm 2,
+          arXiv:2302.06675
+        - google/automl, lion/lion_pytorch.py (the authors' code)
+
+    Example::
+
+        optimizer = Lion(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from lion.yaml by thetac; do not edit.
+# Generated from specs/lion.yaml by thetac; do not edit.
 """Lion: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -31,15 +31,14 @@ def scalars(
         one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         lr,
         beta1,
         one_minus_beta1,
         beta2,
         one_minus_beta2,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -56,12 +55,11 @@ def scalars_on_tensors(
         one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         lr,
         beta1,
         one_minus_beta1,
         beta2,
         one_minus_beta2,
-    )
-    return row, ()
+    ), ()

@@ -1,4 +1,4 @@
-# Generated from lion.yaml by thetac; do not edit.
+# Generated from specs/lion.yaml by thetac; do not edit.
 """Lion on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -32,9 +32,9 @@ def update_elements(
     weight_decay_nonzero: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    exp_avg = tl.load(exp_avg_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    exp_avg = ops.load(exp_avg_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -47,8 +47,8 @@ def update_elements(
     # exp_avg = beta2 * exp_avg + (1 - beta2) * grad  (after the step, with its own decay)
     exp_avg = beta2 * exp_avg + one_minus_beta2 * grad
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(exp_avg_ptr + offsets, exp_avg, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(exp_avg_ptr + offsets, exp_avg, mask)
 
 
 @triton.jit
@@ -67,6 +67,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

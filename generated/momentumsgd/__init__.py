@@ -1,4 +1,4 @@
-# Generated from momentum_sgd.yaml by thetac; do not edit.
+# Generated from specs/textbook/momentum_sgd.yaml by thetac; do not edit.
 """MomentumSGD and its implementations."""
 
 from .optimizer import MomentumSGD

@@ -1,4 +1,4 @@
-# Generated from momentum_sgd.yaml by thetac; do not edit.
+# Generated from specs/textbook/momentum_sgd.yaml by thetac; do not edit.
 """MomentumSGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,44 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class MomentumSGD(Optimizer):
     """A velocity that gathers steps, so that speed survives a change of the learning rate.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad  # maximize
+        v = mu * v - lr * grad
+        param = param + v
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        mu (float, default: 0.9, in [0, 1))
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 4 bytes per element:
+        v: like the parameter, at first 0
+
+    Notes:
+        - The velocity holds steps; the buffer of SGD holds gradients, and lr multiplies all of it.
+
+    References:
+        - Polyak, Some methods of speeding up the convergence of iteration methods, 1964
+        - CS231n: Deep Learning for Computer Vision, course notes, Neural Networks Part 3: parameter
+          updates
+
+    Example::
+
+        optimizer = MomentumSGD(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from nadam.yaml by thetac; do not edit.
+# Generated from specs/nadam.yaml by thetac; do not edit.
 """NAdam and its implementations."""
 
 from .optimizer import NAdam

@@ -1,4 +1,4 @@
-# Generated from nadam.yaml by thetac; do not edit.
+# Generated from specs/nadam.yaml by thetac; do not edit.
 """NAdam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,59 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class NAdam(Optimizer):
     """Adam with Nesterov momentum, whose coefficient follows a schedule.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                                               # maximize
+        if weight_decay != 0:
+          if decoupled_weight_decay:
+            param = param * (1 - lr * weight_decay)                  # weight decay
+          else:
+            grad = grad + weight_decay * param                       # weight decay
+        mu = beta1 * (1 - 0.5 * 0.96 ** (step * momentum_decay))     # momentum of this step
+        mu_next = beta1 * (1 - 0.5 * 0.96 ** ((step + 1) * momentum_decay))  # and of the next
+        mu_product = mu_product * mu
+        exp_avg = lerp(exp_avg, grad, 1 - beta1)                     # first moment
+        exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  # second moment
+        denom = sqrt(exp_avg_sq / (1 - beta2 ** step)) + eps
+        param = param - lr * (1 - mu) / (1 - mu_product) * grad / denom
+        param = param - lr * mu_next / (1 - mu_product * mu_next) * exp_avg / denom
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.002, in [0, inf]): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
+            step takes away or times the parameter is added to the gradient
+        momentum_decay (float, default: 0.004, in [0, inf])
+        decoupled_weight_decay (bool, default: False): decay the parameter instead of adding to the
+            gradient
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element:
+        step: number of steps
+        mu_product: a number, at first 1
+        exp_avg: like the parameter, at first 0
+        exp_avg_sq: like the parameter, at first 0
+
+    References:
+        - Dozat, Incorporating Nesterov Momentum into Adam, ICLR 2016 workshop
+
+    Example::
+
+        optimizer = NAdam(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from nadam.yaml by thetac; do not edit.
+# Generated from specs/nadam.yaml by thetac; do not edit.
 """NAdam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def scalars(
     one_minus_beta2_pow_step = 1 - beta2 ** step
     grad_factor = scalar_math.divide(lr * (1 - mu), 1 - mu_product)
     exp_avg_factor = scalar_math.divide(lr * mu_next, 1 - mu_product * mu_next)
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         one_minus_beta1,
@@ -60,8 +60,7 @@ def scalars(
         eps,
         grad_factor,
         exp_avg_factor,
-    )
-    return row, (mu_product,)
+    ), (mu_product,)
 
 
 def scalars_on_tensors(
@@ -91,7 +90,7 @@ def scalars_on_tensors(
     one_minus_beta2_pow_step = 1 - beta2 ** step
     grad_factor = tensors.divide(lr * (1 - mu), 1 - mu_product)
     exp_avg_factor = tensors.divide(lr * mu_next, 1 - mu_product * mu_next)
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         one_minus_beta1,
@@ -101,5 +100,4 @@ def scalars_on_tensors(
         eps,
         grad_factor,
         exp_avg_factor,
-    )
-    return row, (mu_product,)
+    ), (mu_product,)

@@ -1,4 +1,4 @@
-# Generated from nesterov_sgd.yaml by thetac; do not edit.
+# Generated from specs/textbook/nesterov_sgd.yaml by thetac; do not edit.
 """NesterovSGD and its implementations."""
 
 from .optimizer import NesterovSGD

@@ -1,4 +1,4 @@
-# Generated from nesterov_sgd.yaml by thetac; do not edit.
+# Generated from specs/textbook/nesterov_sgd.yaml by thetac; do not edit.
 """NesterovSGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,46 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class NesterovSGD(Optimizer):
     """Nesterov's momentum, written for the parameter that looks ahead.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad  # maximize
+        v_prev = v
+        v = mu * v - lr * grad
+        param = param + (-mu * v_prev + (1 + mu) * v)
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        mu (float, default: 0.9, in [0, 1))
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 4 bytes per element:
+        v: like the parameter, at first 0
+
+    Notes:
+        - The parameter is the look-ahead point: the gradient is taken where the momentum will have led.
+
+    References:
+        - Nesterov, A method for solving the convex programming problem with convergence rate O(1/k^2),
+          1983
+        - CS231n: Deep Learning for Computer Vision, course notes, Neural Networks Part 3: parameter
+          updates
+
+    Example::
+
+        optimizer = NesterovSGD(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from nesterov_sgd.yaml by thetac; do not edit.
+# Generated from specs/textbook/nesterov_sgd.yaml by thetac; do not edit.
 """NesterovSGD: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ def scalars(
     """The row, and the new values of scalar states (there are none)."""
     minus_mu = -mu
     one_plus_mu = 1 + mu
-    row = (
+    return (
         mu,
         lr,
         minus_mu,
         one_plus_mu,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -42,10 +41,9 @@ def scalars_on_tensors(
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     minus_mu = -mu
     one_plus_mu = 1 + mu
-    row = (
+    return (
         mu,
         lr,
         minus_mu,
         one_plus_mu,
-    )
-    return row, ()
+    ), ()

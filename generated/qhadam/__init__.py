@@ -1,4 +1,4 @@
-# Generated from qhadam.yaml by thetac; do not edit.
+# Generated from specs/qhadam.yaml by thetac; do not edit.
 """QHAdam and its implementations."""
 
 from .optimizer import QHAdam

@@ -1,4 +1,4 @@
-# Generated from qhadam.yaml by thetac; do not edit.
+# Generated from specs/qhadam.yaml by thetac; do not edit.
 """QHAdam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,69 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class QHAdam(Optimizer):
     """Adam whose moments are averaged with the plain gradient and its plain square.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad                               # maximize
+        if weight_decay != 0:
+          if decouple_weight_decay:
+            param = param * (1 - lr * weight_decay)  # weight decay
+          else:
+            grad = grad + weight_decay * param       # weight decay
+        beta1_weight = 1 + beta1 * beta1_weight
+        beta2_weight = 1 + beta2 * beta2_weight
+        square = grad * grad
+        exp_avg = (1 - 1 / beta1_weight) * exp_avg + 1 / beta1_weight * grad
+        exp_avg_sq = (1 - 1 / beta2_weight) * exp_avg_sq + 1 / beta2_weight * square
+        avg_grad = nu1 * exp_avg + (1 - nu1) * grad
+        avg_grad_rms = sqrt(nu2 * exp_avg_sq + (1 - nu2) * square) + eps
+        param = param - lr * avg_grad / avg_grad_rms
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
+        nus (tuple of 2, float, default: (1.0, 1.0)): weight of each moment against the plain gradient
+            and its square
+        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
+            step takes away or times the parameter is added to the gradient
+        decouple_weight_decay (bool, default: False): decay the parameter instead of adding to the
+            gradient
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element:
+        beta1_weight: a number, at first 0
+        beta2_weight: a number, at first 0
+        exp_avg: like the parameter, at first 0
+        exp_avg_sq: like the parameter, at first 0
+
+    Notes:
+        - Bias is corrected by the weights of the running means, as in the authors' code: the same as
+          dividing by 1 - beta ** step, also when betas change.
+        - The weights are kept as tensors of the default dtype; the authors' code keeps Python floats.
+        - eps is added to the root.
+        - nus have no range, as in the authors' code.
+
+    References:
+        - Ma and Yarats, Quasi-hyperbolic Momentum and Adam for Deep Learning, ICLR 2019, section 5,
+          arXiv:1810.06801
+        - facebookresearch/qhoptim, qhoptim/pyt/qhadam.py (the authors' code)
+
+    Example::
+
+        optimizer = QHAdam(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

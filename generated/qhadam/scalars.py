@@ -1,4 +1,4 @@
-# Generated from qhadam.yaml by thetac; do not edit.
+# Generated from specs/qhadam.yaml by thetac; do not edit.
 """QHAdam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def scalars(
     one_over_beta2_weight = scalar_math.divide(1, beta2_weight)
     one_minus_nu1 = 1 - nu1
     one_minus_nu2 = 1 - nu2
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         one_minus_one_over_beta1_weight,
@@ -67,8 +67,7 @@ def scalars(
         one_minus_nu2,
         eps,
         lr,
-    )
-    return row, (beta1_weight, beta2_weight)
+    ), (beta1_weight, beta2_weight)
 
 
 def scalars_on_tensors(
@@ -99,7 +98,7 @@ def scalars_on_tensors(
     one_over_beta2_weight = tensors.divide(1, beta2_weight)
     one_minus_nu1 = 1 - nu1
     one_minus_nu2 = 1 - nu2
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         one_minus_one_over_beta1_weight,
@@ -112,5 +111,4 @@ def scalars_on_tensors(
         one_minus_nu2,
         eps,
         lr,
-    )
-    return row, (beta1_weight, beta2_weight)
+    ), (beta1_weight, beta2_weight)

@@ -1,4 +1,4 @@
-# Generated from qhadam.yaml by thetac; do not edit.
+# Generated from specs/qhadam.yaml by thetac; do not edit.
 """QHAdam on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -40,10 +40,10 @@ def update_elements(
     decouple_weight_decay: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    exp_avg = tl.load(exp_avg_ptr + offsets, mask=mask).to(math)
-    exp_avg_sq = tl.load(exp_avg_sq_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    exp_avg = ops.load(exp_avg_ptr + offsets, mask, math)
+    exp_avg_sq = ops.load(exp_avg_sq_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -67,9 +67,9 @@ def update_elements(
     # param = param - lr * avg_grad / avg_grad_rms
     param = param - ops.divide(lr * avg_grad, avg_grad_rms)
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(exp_avg_ptr + offsets, exp_avg, mask=mask)
-    tl.store(exp_avg_sq_ptr + offsets, exp_avg_sq, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(exp_avg_ptr + offsets, exp_avg, mask)
+    ops.store(exp_avg_sq_ptr + offsets, exp_avg_sq, mask)
 
 
 @triton.jit
@@ -90,6 +90,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

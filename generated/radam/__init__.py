@@ -1,4 +1,4 @@
-# Generated from radam.yaml by thetac; do not edit.
+# Generated from specs/radam.yaml by thetac; do not edit.
 """RAdam and its implementations."""
 
 from .optimizer import RAdam

@@ -1,4 +1,4 @@
-# Generated from radam.yaml by thetac; do not edit.
+# Generated from specs/radam.yaml by thetac; do not edit.
 """RAdam for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from radam.yaml by thetac; do not edit.
+# Generated from specs/radam.yaml by thetac; do not edit.
 """RAdam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,64 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class RAdam(Optimizer):
     """Adam whose adaptive step is rectified, and left out while its variance is still undefined.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                                               # maximize
+        if weight_decay != 0:
+          if decoupled_weight_decay:
+            param = param * (1 - lr * weight_decay)                  # weight decay
+          else:
+            grad = grad + weight_decay * param                       # weight decay
+        exp_avg = lerp(exp_avg, grad, 1 - beta1)                     # first moment
+        exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  # second moment
+        bias_correction2 = 1 - beta2 ** step
+        rho_inf = 2 / (1 - beta2) - 1                                # longest simple moving average
+        rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
+        change = exp_avg / (1 - beta1 ** step) * lr
+        if rho > 5:
+          rect = sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+          change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
+        param = param - change
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
+            step takes away or times the parameter is added to the gradient
+        decoupled_weight_decay (bool, default: False): decay the parameter instead of adding to the
+            gradient
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element:
+        step: number of steps
+        exp_avg: like the parameter, at first 0
+        exp_avg_sq: like the parameter, at first 0
+
+    Notes:
+        - The threshold is 5, as in torch and the authors' code; the paper's is 4.
+        - eps is added to the root of the uncorrected second moment, as in torch and the authors' code.
+
+    References:
+        - Liu et al., On the Variance of the Adaptive Learning Rate and Beyond, ICLR 2020,
+          arXiv:1908.03265
+
+    Example::
+
+        optimizer = RAdam(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

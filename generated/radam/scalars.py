@@ -1,4 +1,4 @@
-# Generated from radam.yaml by thetac; do not edit.
+# Generated from specs/radam.yaml by thetac; do not edit.
 """RAdam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def scalars(
     if rho_above_five:
         rect = scalar_math.sqrt(scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
         sqrt_bias_correction2 = bias_correction2 ** 0.5
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         one_minus_beta1,
@@ -63,8 +63,7 @@ def scalars(
         sqrt_bias_correction2,
         eps,
         rect,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -94,7 +93,7 @@ def scalars_on_tensors(
     sqrt_bias_correction2 = 0.0
     rect = tensors.where(rho_above_five, tensors.sqrt(tensors.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)), rect)
     sqrt_bias_correction2 = tensors.where(rho_above_five, tensors.sqrt(bias_correction2), sqrt_bias_correction2)
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         one_minus_beta1,
@@ -106,5 +105,4 @@ def scalars_on_tensors(
         sqrt_bias_correction2,
         eps,
         rect,
-    )
-    return row, ()
+    ), ()

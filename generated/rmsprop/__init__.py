@@ -1,4 +1,4 @@
-# Generated from rmsprop.yaml by thetac; do not edit.
+# Generated from specs/rmsprop.yaml by thetac; do not edit.
 """RMSprop and its implementations."""
 
 from .optimizer import RMSprop

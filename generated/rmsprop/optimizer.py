@@ -1,4 +1,4 @@
-# Generated from rmsprop.yaml by thetac; do not edit.
+# Generated from specs/rmsprop.yaml by thetac; do not edit.
 """RMSprop: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,62 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class RMSprop(Optimizer):
     """A step divided by the root of a running mean of squared gradients.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                                               # maximize
+        if weight_decay != 0:
+          grad = grad + weight_decay * param                         # weight decay
+        square_avg = alpha * square_avg + (1 - alpha) * grad * grad  # mean squared gradient
+        variance = square_avg
+        if centered:
+          grad_avg = lerp(grad_avg, grad, 1 - alpha)                 # mean gradient
+          variance = square_avg - grad_avg * grad_avg
+        avg = sqrt(variance) + eps
+        if momentum > 0:
+          momentum_buffer = momentum * momentum_buffer + grad / avg
+          param = param - lr * momentum_buffer
+        else:
+          param = param - lr * grad / avg
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        alpha (float, default: 0.99, in [0, inf])
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        momentum (float, default: 0, in [0, inf])
+        centered (bool, default: False): divide by an estimate of the standard deviation instead of the
+            root mean square
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 4 bytes per element, 4 more if momentum > 0, 4 more if centered:
+        step: number of steps
+        square_avg: like the parameter, at first 0
+        momentum_buffer: like the parameter, at first 0, if momentum > 0
+        grad_avg: like the parameter, at first 0, if centered
+
+    Notes:
+        - eps is added outside the root, as in torch; TensorFlow adds it inside.
+
+    References:
+        - Hinton, Neural Networks for Machine Learning, lecture 6e, 2012
+        - Graves, Generating Sequences With Recurrent Neural Networks, 2013 (centered), arXiv:1308.0850
+
+    Example::
+
+        optimizer = RMSprop(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

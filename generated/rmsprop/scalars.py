@@ -1,4 +1,4 @@
-# Generated from rmsprop.yaml by thetac; do not edit.
+# Generated from specs/rmsprop.yaml by thetac; do not edit.
 """RMSprop: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_alpha = 1 - alpha
-    row = (
+    return (
         weight_decay,
         alpha,
         one_minus_alpha,
         eps,
         momentum,
         lr,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -54,12 +53,11 @@ def scalars_on_tensors(
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_alpha = 1 - alpha
-    row = (
+    return (
         weight_decay,
         alpha,
         one_minus_alpha,
         eps,
         momentum,
         lr,
-    )
-    return row, ()
+    ), ()

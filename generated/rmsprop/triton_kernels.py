@@ -1,4 +1,4 @@
-# Generated from rmsprop.yaml by thetac; do not edit.
+# Generated from specs/rmsprop.yaml by thetac; do not edit.
 """RMSprop on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -36,13 +36,13 @@ def update_elements(
     momentum_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    square_avg = tl.load(square_avg_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    square_avg = ops.load(square_avg_ptr + offsets, mask, math)
     if momentum_positive:
-        momentum_buffer = tl.load(momentum_buffer_ptr + offsets, mask=mask).to(math)
+        momentum_buffer = ops.load(momentum_buffer_ptr + offsets, mask, math)
     if centered:
-        grad_avg = tl.load(grad_avg_ptr + offsets, mask=mask).to(math)
+        grad_avg = ops.load(grad_avg_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -67,12 +67,12 @@ def update_elements(
         # param = param - lr * grad / avg
         param = param - ops.divide(lr * grad, avg)
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(square_avg_ptr + offsets, square_avg, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(square_avg_ptr + offsets, square_avg, mask)
     if momentum_positive:
-        tl.store(momentum_buffer_ptr + offsets, momentum_buffer, mask=mask)
+        ops.store(momentum_buffer_ptr + offsets, momentum_buffer, mask)
     if centered:
-        tl.store(grad_avg_ptr + offsets, grad_avg, mask=mask)
+        ops.store(grad_avg_ptr + offsets, grad_avg, mask)
 
 
 @triton.jit
@@ -95,6 +95,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 8 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

@@ -1,4 +1,4 @@
-# Generated from rprop.yaml by thetac; do not edit.
+# Generated from specs/rprop.yaml by thetac; do not edit.
 """Rprop and its implementations."""
 
 from .optimizer import Rprop

@@ -1,4 +1,4 @@
-# Generated from rprop.yaml by thetac; do not edit.
+# Generated from specs/rprop.yaml by thetac; do not edit.
 """Rprop for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from rprop.yaml by thetac; do not edit.
+# Generated from specs/rprop.yaml by thetac; do not edit.
 """Rprop: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,46 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class Rprop(Optimizer):
     """Resilient backpropagation, a step size per element that grows while the gradient keeps its sign.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                        # maximize
+        agreement = sign(grad * prev)
+        factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
+        step_size = clamp(step_size * factor, step_size_min, step_size_max)
+        prev = where(agreement < 0, 0, grad)  # a changed sign takes no step
+        param = param - sign(prev) * step_size
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): the first step size
+        etas (tuple of 2, float, default: (0.5, 1.2), etaminus in (0, 1); etaplus in (1, inf]):
+            (etaminus, etaplus)
+        step_sizes (tuple of 2, float, default: (1e-06, 50)): (step_size_min, step_size_max)
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element:
+        step: number of steps
+        prev: like the parameter, at first 0
+        step_size: like the parameter, at first lr
+
+    References:
+        - Riedmiller and Braun, A Direct Adaptive Method for Faster Backpropagation Learning, ICNN 1993
+
+    Example::
+
+        optimizer = Rprop(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from rprop.yaml by thetac; do not edit.
+# Generated from specs/rprop.yaml by thetac; do not edit.
 """Rprop: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ def scalars(
     maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
-    row = (
+    return (
         etaplus,
         etaminus,
         step_size_min,
         step_size_max,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -46,10 +45,9 @@ def scalars_on_tensors(
     maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    row = (
+    return (
         etaplus,
         etaminus,
         step_size_min,
         step_size_max,
-    )
-    return row, ()
+    ), ()

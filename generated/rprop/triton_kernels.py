@@ -1,4 +1,4 @@
-# Generated from rprop.yaml by thetac; do not edit.
+# Generated from specs/rprop.yaml by thetac; do not edit.
 """Rprop on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -30,10 +30,10 @@ def update_elements(
     maximize: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    prev = tl.load(prev_ptr + offsets, mask=mask).to(math)
-    step_size = tl.load(step_size_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    prev = ops.load(prev_ptr + offsets, mask, math)
+    step_size = ops.load(step_size_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -49,9 +49,9 @@ def update_elements(
     # param = param - sign(prev) * step_size
     param = param - ops.sign(prev) * step_size
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(prev_ptr + offsets, prev, mask=mask)
-    tl.store(step_size_ptr + offsets, step_size, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(prev_ptr + offsets, prev, mask)
+    ops.store(step_size_ptr + offsets, step_size, mask)
 
 
 @triton.jit
@@ -70,6 +70,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

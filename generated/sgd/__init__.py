@@ -1,4 +1,4 @@
-# Generated from sgd.yaml by thetac; do not edit.
+# Generated from specs/sgd.yaml by thetac; do not edit.
 """SGD and its implementations."""
 
 from .optimizer import SGD

@@ -1,4 +1,4 @@
-# Generated from sgd.yaml by thetac; do not edit.
+# Generated from specs/sgd.yaml by thetac; do not edit.
 """SGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,61 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class SGD(Optimizer):
     """Stochastic gradient descent, optionally with momentum, dampening and Nesterov's look-ahead.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad                        # maximize
+        if weight_decay != 0:
+          grad = grad + weight_decay * param  # weight decay
+        direction = grad
+        if momentum != 0:
+          if first(momentum_buffer):
+            momentum_buffer = grad
+          else:
+            momentum_buffer = momentum * momentum_buffer + (1 - dampening) * grad
+          if nesterov:
+            direction = grad + momentum * momentum_buffer
+          else:
+            direction = momentum_buffer
+        param = param - lr * direction
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
+        momentum (float, default: 0, in [0, inf])
+        dampening (float, default: 0)
+        weight_decay (float or Tensor, default: 0, in [0, inf]): times the parameter is added to the
+            gradient
+        nesterov (bool, default: False): step along the gradient plus momentum times the new buffer
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+
+    State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
+        momentum_buffer: like the parameter, at first 0, if momentum != 0
+
+    Notes:
+        - The buffer holds gradients, not steps: a change of lr acts on the whole buffer at once, as in
+          torch and unlike the reference.
+        - The first gradient enters the buffer undampened.
+        - NaN is rejected for every hyperparameter; torch's SGD lets it pass.
+
+    References:
+        - Sutskever, Martens, Dahl and Hinton, On the importance of initialization and momentum in deep
+          learning, ICML 2013
+
+    Example::
+
+        optimizer = SGD(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from sgd.yaml by thetac; do not edit.
+# Generated from specs/sgd.yaml by thetac; do not edit.
 """SGD: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -34,15 +34,14 @@ def scalars(
     if momentum != 0:
         if not first_momentum_buffer:
             one_minus_dampening = 1 - dampening
-    row = (
+    return (
         float(weight_decay_nonzero),
         weight_decay,
         float(first_momentum_buffer),
         momentum,
         one_minus_dampening,
         lr,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -61,12 +60,11 @@ def scalars_on_tensors(
     if momentum != 0:
         not_first_momentum_buffer = tensors.negation(first_momentum_buffer)
         one_minus_dampening = tensors.where(not_first_momentum_buffer, 1 - dampening, one_minus_dampening)
-    row = (
+    return (
         weight_decay_nonzero,
         weight_decay,
         first_momentum_buffer,
         momentum,
         one_minus_dampening,
         lr,
-    )
-    return row, ()
+    ), ()

@@ -1,4 +1,4 @@
-# Generated from sgd.yaml by thetac; do not edit.
+# Generated from specs/sgd.yaml by thetac; do not edit.
 """SGD on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -33,10 +33,10 @@ def update_elements(
     nesterov: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
     if momentum_nonzero:
-        momentum_buffer = tl.load(momentum_buffer_ptr + offsets, mask=mask).to(math)
+        momentum_buffer = ops.load(momentum_buffer_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -57,9 +57,9 @@ def update_elements(
             direction = momentum_buffer
     param = param - lr * direction
 
-    tl.store(param_ptr + offsets, param, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
     if momentum_nonzero:
-        tl.store(momentum_buffer_ptr + offsets, momentum_buffer, mask=mask)
+        ops.store(momentum_buffer_ptr + offsets, momentum_buffer, mask)
 
 
 @triton.jit
@@ -79,6 +79,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

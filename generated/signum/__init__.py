@@ -1,4 +1,4 @@
-# Generated from signum.yaml by thetac; do not edit.
+# Generated from specs/signum.yaml by thetac; do not edit.
 """Signum and its implementations."""
 
 from .optimizer import Signum

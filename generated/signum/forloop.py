@@ -1,4 +1,4 @@
-# Generated from signum.yaml by thetac; do not edit.
+# Generated from specs/signum.yaml by thetac; do not edit.
 """Signum for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from signum.yaml by thetac; do not edit.
+# Generated from specs/signum.yaml by thetac; do not edit.
 """Signum: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,58 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class Signum(Optimizer):
     """The sign of a running mean of the gradient; without momentum, signSGD.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad                               # maximize
+        if weight_decay != 0:
+          if decoupled_weight_decay:
+            param = param * (1 - lr * weight_decay)  # weight decay
+          else:
+            grad = grad + weight_decay * param       # weight decay
+        direction = grad
+        if momentum != 0:
+          momentum_buffer = momentum * momentum_buffer + (1 - momentum) * grad
+          direction = momentum_buffer
+        param = param - lr * sign(direction)
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): the size of every element's step
+        momentum (float, default: 0.9, in [0, 1)): decay of the running mean; 0 keeps none
+        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
+            step takes away or times the parameter is added to the gradient
+        decoupled_weight_decay (bool, default: False): decay the parameter instead of adding to the
+            gradient
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
+        momentum_buffer: like the parameter, at first 0, if momentum != 0
+
+    Notes:
+        - The authors' code has two decays, wd (in the gradient) and wd_lh (decoupled); here
+          decoupled_weight_decay chooses which one weight_decay is.
+        - The running mean starts from zero and is not corrected: the sign does not depend on its scale.
+
+    References:
+        - Bernstein, Wang, Azizzadenesheli and Anandkumar, signSGD: Compressed Optimisation for Non-
+          Convex Problems, ICML 2018, Algorithm 2, arXiv:1802.04434
+        - apache/mxnet, optimizer Signum (the authors' code)
+
+    Example::
+
+        optimizer = Signum(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

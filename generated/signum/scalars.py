@@ -1,4 +1,4 @@
-# Generated from signum.yaml by thetac; do not edit.
+# Generated from specs/signum.yaml by thetac; do not edit.
 """Signum: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -32,14 +32,13 @@ def scalars(
     one_minus_momentum = 0.0
     if momentum != 0:
         one_minus_momentum = 1 - momentum
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         momentum,
         one_minus_momentum,
         lr,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -58,11 +57,10 @@ def scalars_on_tensors(
     one_minus_momentum = 0.0
     if momentum != 0:
         one_minus_momentum = 1 - momentum
-    row = (
+    return (
         one_minus_lr_times_weight_decay,
         weight_decay,
         momentum,
         one_minus_momentum,
         lr,
-    )
-    return row, ()
+    ), ()

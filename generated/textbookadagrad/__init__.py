@@ -1,4 +1,4 @@
-# Generated from adagrad.yaml by thetac; do not edit.
+# Generated from specs/textbook/adagrad.yaml by thetac; do not edit.
 """TextbookAdagrad and its implementations."""
 
 from .optimizer import TextbookAdagrad

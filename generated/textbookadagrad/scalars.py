@@ -1,4 +1,4 @@
-# Generated from adagrad.yaml by thetac; do not edit.
+# Generated from specs/textbook/adagrad.yaml by thetac; do not edit.
 """TextbookAdagrad: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ def scalars(
     maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
-    row = (
+    return (
         lr,
         eps,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -34,8 +33,7 @@ def scalars_on_tensors(
     maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    row = (
+    return (
         lr,
         eps,
-    )
-    return row, ()
+    ), ()

@@ -1,4 +1,4 @@
-# Generated from adagrad.yaml by thetac; do not edit.
+# Generated from specs/textbook/adagrad.yaml by thetac; do not edit.
 """TextbookAdagrad on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -27,9 +27,9 @@ def update_elements(
     maximize: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = tl.load(param_ptr + offsets, mask=mask).to(math)
-    grad = tl.load(grad_ptr + offsets, mask=mask).to(math)
-    cache = tl.load(cache_ptr + offsets, mask=mask).to(math)
+    param = ops.load(param_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
+    cache = ops.load(cache_ptr + offsets, mask, math)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -38,8 +38,8 @@ def update_elements(
     # param = param - lr * grad / (sqrt(cache) + eps)
     param = param - ops.divide(lr * grad, ops.sqrt(cache) + eps)
 
-    tl.store(param_ptr + offsets, param, mask=mask)
-    tl.store(cache_ptr + offsets, cache, mask=mask)
+    ops.store(param_ptr + offsets, param, mask)
+    ops.store(cache_ptr + offsets, cache, mask)
 
 
 @triton.jit
@@ -57,6 +57,7 @@ def kernel(
     """One step of one chunk of one tensor."""
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
+    tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)

@@ -1,4 +1,4 @@
-# Generated from rmsprop.yaml by thetac; do not edit.
+# Generated from specs/textbook/rmsprop.yaml by thetac; do not edit.
 """TextbookRMSprop and its implementations."""
 
 from .optimizer import TextbookRMSprop

@@ -1,4 +1,4 @@
-# Generated from rmsprop.yaml by thetac; do not edit.
+# Generated from specs/textbook/rmsprop.yaml by thetac; do not edit.
 """TextbookRMSprop for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from rmsprop.yaml by thetac; do not edit.
+# Generated from specs/textbook/rmsprop.yaml by thetac; do not edit.
 """TextbookRMSprop: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,45 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class TextbookRMSprop(Optimizer):
     """A step divided by the root of a running mean of squared gradients.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad  # maximize
+        cache = decay_rate * cache + (1 - decay_rate) * grad ** 2
+        param = param - lr * grad / (sqrt(cache) + eps)
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        decay_rate (float, default: 0.99, in [0, 1))
+        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 4 bytes per element:
+        cache: like the parameter, at first 0
+
+    Notes:
+        - eps is added to the root.
+
+    References:
+        - Hinton, Neural Networks for Machine Learning, lecture 6e, 2012
+        - CS231n: Deep Learning for Computer Vision, course notes, Neural Networks Part 3: parameter
+          updates
+
+    Example::
+
+        optimizer = TextbookRMSprop(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

@@ -1,4 +1,4 @@
-# Generated from rmsprop.yaml by thetac; do not edit.
+# Generated from specs/textbook/rmsprop.yaml by thetac; do not edit.
 """TextbookRMSprop: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_decay_rate = 1 - decay_rate
-    row = (
+    return (
         decay_rate,
         one_minus_decay_rate,
         lr,
         eps,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -42,10 +41,9 @@ def scalars_on_tensors(
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_decay_rate = 1 - decay_rate
-    row = (
+    return (
         decay_rate,
         one_minus_decay_rate,
         lr,
         eps,
-    )
-    return row, ()
+    ), ()

@@ -1,4 +1,4 @@
-# Generated from yogi.yaml by thetac; do not edit.
+# Generated from specs/yogi.yaml by thetac; do not edit.
 """Yogi and its implementations."""
 
 from .optimizer import Yogi

@@ -1,4 +1,4 @@
-# Generated from yogi.yaml by thetac; do not edit.
+# Generated from specs/yogi.yaml by thetac; do not edit.
 """Yogi: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -14,6 +14,60 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 class Yogi(Optimizer):
     """Adam whose second moment moves by at most a fraction of the squared gradient, whatever its own size.
+
+    Each step (`step` is 1 in the first) does this to every parameter::
+
+        if maximize:
+          grad = -grad                               # maximize
+        exp_avg = beta1 * exp_avg + (1 - beta1) * grad
+        square = grad * grad
+        exp_avg_sq = exp_avg_sq - (1 - beta2) * sign(exp_avg_sq - square) * square
+        rate = lr * sqrt(1 - beta2 ** step) / (1 - beta1 ** step) / (sqrt(exp_avg_sq) + eps)
+        param = param - rate * exp_avg
+        if weight_decay != 0:
+          param = param / (1 + weight_decay * rate)  # proximal decay
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
+        eps (float, default: 0.001, in [0, inf]): trades adaptivity for noise
+        weight_decay (float, default: 0, in [0, inf])
+        initial_accumulator_value (float, default: 1e-06, in [0, inf])
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
+            the fastest that fits
+
+    State of a parameter, in float32 8 bytes per element:
+        step: number of steps
+        exp_avg: like the parameter, at first 0
+        exp_avg_sq: like the parameter, at first initial_accumulator_value
+
+    Notes:
+        - Bias corrections are the authors' code's, with eps beside the uncorrected root; the paper's
+          Algorithm 2 has none.
+        - The second moment starts from initial_accumulator_value, the first from zero, as in the
+          authors' code.
+        - weight_decay is the authors' l2_regularization_strength: a proximal step after the update, per
+          element.
+        - The authors' l1_regularization_strength and the activation tanh in place of sign are left out.
+
+    References:
+        - Zaheer, Reddi, Sachan, Kale and Kumar, Adaptive Methods for Nonconvex Optimization, NeurIPS
+          2018, Algorithm 2
+        - tensorflow/addons, tensorflow_addons/optimizers/yogi.py (the authors' code)
+
+    Example::
+
+        optimizer = Yogi(model.parameters())
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
     """
 
     schema: ClassVar[Schema] = Schema(

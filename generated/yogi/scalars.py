@@ -1,4 +1,4 @@
-# Generated from yogi.yaml by thetac; do not edit.
+# Generated from specs/yogi.yaml by thetac; do not edit.
 """Yogi: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -33,15 +33,14 @@ def scalars(
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
     rate_dividend = lr * (1 - beta2 ** step) ** 0.5 / (1 - beta1 ** step)
-    row = (
+    return (
         beta1,
         one_minus_beta1,
         one_minus_beta2,
         rate_dividend,
         eps,
         weight_decay,
-    )
-    return row, ()
+    ), ()
 
 
 def scalars_on_tensors(
@@ -59,12 +58,11 @@ def scalars_on_tensors(
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
     rate_dividend = lr * tensors.sqrt(1 - beta2 ** step) / (1 - beta1 ** step)
-    row = (
+    return (
         beta1,
         one_minus_beta1,
         one_minus_beta2,
         rate_dividend,
         eps,
         weight_decay,
-    )
-    return row, ()
+    ), ()

@@ -1,0 +1,103 @@
+# Generated from specs/ by thetac; do not edit.
+"""The optimizers of this package; each is imported when its name is first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .adopt import ADOPT as ADOPT
+    from .asgd import ASGD as ASGD
+    from .ademamix import AdEMAMix as AdEMAMix
+    from .adabelief import AdaBelief as AdaBelief
+    from .adadelta import Adadelta as Adadelta
+    from .adagrad import Adagrad as Adagrad
+    from .adam import Adam as Adam
+    from .adamnobiascorrection import AdamNoBiasCorrection as AdamNoBiasCorrection
+    from .adamw import AdamW as AdamW
+    from .adamax import Adamax as Adamax
+    from .adan import Adan as Adan
+    from .gradientdescent import GradientDescent as GradientDescent
+    from .lion import Lion as Lion
+    from .momentumsgd import MomentumSGD as MomentumSGD
+    from .nadam import NAdam as NAdam
+    from .nesterovsgd import NesterovSGD as NesterovSGD
+    from .qhadam import QHAdam as QHAdam
+    from .radam import RAdam as RAdam
+    from .rmsprop import RMSprop as RMSprop
+    from .rprop import Rprop as Rprop
+    from .sgd import SGD as SGD
+    from .signum import Signum as Signum
+    from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
+    from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
+    from .yogi import Yogi as Yogi
+
+__all__ = [
+    "ADOPT",
+    "ASGD",
+    "AdEMAMix",
+    "AdaBelief",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamNoBiasCorrection",
+    "AdamW",
+    "Adamax",
+    "Adan",
+    "GradientDescent",
+    "Lion",
+    "MomentumSGD",
+    "NAdam",
+    "NesterovSGD",
+    "QHAdam",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SGD",
+    "Signum",
+    "TextbookAdagrad",
+    "TextbookRMSprop",
+    "Yogi",
+]
+
+_HOME = "thetac.generated"
+_MODULES = {
+    "ADOPT": "adopt",
+    "ASGD": "asgd",
+    "AdEMAMix": "ademamix",
+    "AdaBelief": "adabelief",
+    "Adadelta": "adadelta",
+    "Adagrad": "adagrad",
+    "Adam": "adam",
+    "AdamNoBiasCorrection": "adamnobiascorrection",
+    "AdamW": "adamw",
+    "Adamax": "adamax",
+    "Adan": "adan",
+    "GradientDescent": "gradientdescent",
+    "Lion": "lion",
+    "MomentumSGD": "momentumsgd",
+    "NAdam": "nadam",
+    "NesterovSGD": "nesterovsgd",
+    "QHAdam": "qhadam",
+    "RAdam": "radam",
+    "RMSprop": "rmsprop",
+    "Rprop": "rprop",
+    "SGD": "sgd",
+    "Signum": "signum",
+    "TextbookAdagrad": "textbookadagrad",
+    "TextbookRMSprop": "textbookrmsprop",
+    "Yogi": "yogi",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{_HOME}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
