@@ -31,7 +31,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.passes.check_expressions import ExpressionCheck
+from thetac.codegen.passes.check_expressions import NAMED, ExpressionCheck
 
 _OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": "eq"}
 
@@ -230,14 +230,6 @@ class BodyCheck:
             self._mistakes.add(ref.location, "`first` is not asked of a counter", f"write `{ref.name} == 1`")
             return False
         return self._usable(state, ref)
-
-
-NAMED = {
-    Kind.HOST: "a number",
-    Kind.ELEMENT: "one number per element",
-    Kind.FLAG: "a truth value",
-    Kind.MASK: "one truth value per element",
-}
 
 
 def conjuncts(condition: Expr) -> frozenset[Expr]:

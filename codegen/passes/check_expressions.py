@@ -51,7 +51,7 @@ class ExpressionCheck:
         if kind is None or kind is Kind.HOST:
             return kind is not None
         remedy = "compute it from hyperparameters" if kind is Kind.ELEMENT else "write `where(c, 1, 0)`"
-        self._mistakes.add(expression.location, f"{what} is a number, not {_NAMED[kind]}", remedy)
+        self._mistakes.add(expression.location, f"{what} is a number, not {NAMED[kind]}", remedy)
         return False
 
     def condition(self, expression: Expr, what: str) -> bool:
@@ -167,13 +167,13 @@ class ExpressionCheck:
         if kind in _NUMBERS:
             assert kind is not None
             self._mistakes.add(
-                expression.location, f"{what} takes a truth value, not {_NAMED[kind]}", _compared(expression, kind)
+                expression.location, f"{what} takes a truth value, not {NAMED[kind]}", _compared(expression, kind)
             )
             return None
         return kind
 
 
-_NAMED = {
+NAMED = {
     Kind.HOST: "a number",
     Kind.ELEMENT: "one number per element",
     Kind.FLAG: "a truth value",
