@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from . import scalar_math
+from thetac.runtime import scalar_math
 
 Scalar = float | Tensor  # a number of the host, or a tensor that stands for one
 
@@ -125,6 +125,7 @@ def negation(x: bool | Tensor) -> bool | Tensor:
 def _flags(x: bool | Tensor, y: bool | Tensor) -> tuple[Tensor, Tensor]:
     device = x.device if isinstance(x, Tensor) else y.device if isinstance(y, Tensor) else None
     first, second = (
-        value if isinstance(value, Tensor) else torch.full((), value, dtype=torch.bool, device=device) for value in (x, y)
+        value if isinstance(value, Tensor) else torch.full((), value, dtype=torch.bool, device=device)
+        for value in (x, y)
     )
     return first, second

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import pytest
 import torch
 from torch import Tensor
+
+from thetac.runtime.choice import triton_interprets
+
+# Tests that run kernels on the CPU need Triton's interpreter; tests/test_runtime_gpu.py runs them on a GPU.
+needs_interpreter = pytest.mark.skipif(not triton_interprets(), reason="kernels run on the GPU here")
 
 SHAPES = ((5, 3), (7,), (), (2, 3, 4))
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from runtime_helpers import give_gradients, parameters, train
+from runtime_helpers import give_gradients, needs_interpreter, parameters, train
 
 import thetac as ours
 from thetac.runtime.choice import Implementation, choose
@@ -38,6 +38,7 @@ def test_bytes_groups_and_idle_parameters() -> None:
     )
 
 
+@needs_interpreter
 def test_plans_and_their_causes() -> None:
     optimizer = ours.AdamW([{"params": parameters()}, {"params": parameters(dtype=torch.bfloat16)}], fused=True)
     train(optimizer, 3)
@@ -62,8 +63,8 @@ def test_plans_and_their_causes() -> None:
         ({"foreach": False}, Implementation.FOR_LOOP, "foreach=False"),
         ({"fused": False}, Implementation.FOR_LOOP, "fused=False"),
         ({"fused": False, "foreach": True}, Implementation.FOREACH, "foreach=True"),
-        ({"fused": True}, Implementation.TRITON, "fused=True"),
-        ({"fused": True, "foreach": False}, Implementation.TRITON, "fused=True"),
+        pytest.param({"fused": True}, Implementation.TRITON, "fused=True", marks=needs_interpreter),
+        pytest.param({"fused": True, "foreach": False}, Implementation.TRITON, "fused=True", marks=needs_interpreter),
         ({"differentiable": True}, Implementation.ON_TENSORS, "differentiable=True"),
         ({"capturable": True}, Implementation.ON_TENSORS, "capturable=True keeps every number on the device"),
     ],

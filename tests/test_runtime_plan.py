@@ -10,7 +10,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from runtime_helpers import assert_same_training, assert_unchanged, give_gradients, parameters, picture, states, train
+from runtime_helpers import (
+    assert_same_training,
+    assert_unchanged,
+    give_gradients,
+    needs_interpreter,
+    parameters,
+    picture,
+    states,
+    train,
+)
 from torch import Tensor
 
 import thetac as ours
@@ -44,6 +53,8 @@ def params_of(optimizer: Optimizer) -> list[Tensor]:
 
 
 FIRST = "the first fused step"
+
+pytestmark = needs_interpreter
 
 
 # One launch per bucket
