@@ -21,40 +21,12 @@ _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*")
 
 _GROUP_KEYS = ("params", "param_names", "initial_lr")  # torch keeps its own values in a parameter group under these
 _GIVEN = ("param", "grad")  # every update text has them
-_GENERATED = (
-    *("self", "super", "closure", "group", "groups", "params", "grads", "defaults", "state"),
-    *(
-        "torch",
-        "math",
-        "triton",
-        "tl",
-        "ops",
-        "round_to",
-        "scalar_math",
-        "tensors",
-        "Scalar",
-        "annotations",
-        "Tensor",
-        "Sequence",
-        "Callable",
-        "ClassVar",
-        "Schema",
-        "Optimizer",
-    ),
-)
-_BUILTINS = frozenset(dir(builtins)) - {
-    "sum"
-}  # torch's Adagrad has a state `sum`; generated code never calls the builtin
-_CLASSES = (
-    "Optimizer",
-    "Schema",
-    "Hyperparameter",
-    "State",
-    "Interval",
-    "Requirement",
-    "Specialisation",
-    "ClassVar",
-    "Tensor",
+_ARGUMENTS = "self super closure group groups params grads defaults state tensors round_to"
+_MODULES = "torch math triton tl ops scalar_math annotations Tensor Scalar Sequence Callable ClassVar Schema Optimizer"
+_GENERATED = frozenset(f"{_ARGUMENTS} {_MODULES}".split())
+_BUILTINS = frozenset(dir(builtins)) - {"sum"}  # a state of torch's is called so; generated code never calls it
+_CLASSES = frozenset(
+    "Optimizer Schema Hyperparameter State Interval Requirement Specialisation ClassVar Tensor".split()
 )
 
 
