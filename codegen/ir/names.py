@@ -25,9 +25,8 @@ _ARGUMENTS = "self super closure group groups params grads defaults state tensor
 _MODULES = "torch math triton tl ops scalar_math annotations Tensor Scalar Sequence Callable ClassVar Schema Optimizer"
 _GENERATED = frozenset(f"{_ARGUMENTS} {_MODULES}".split())
 _BUILTINS = frozenset(dir(builtins)) - {"sum"}  # a state of torch's is called so; generated code never calls it
-_CLASSES = frozenset(
-    "Optimizer Schema Hyperparameter State Interval Requirement Specialisation ClassVar Tensor".split()
-)
+_SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "Specialisation")
+_CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
 
 
 def why_not(name: str) -> tuple[str, str] | None:
