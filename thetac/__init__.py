@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thetac.generated import *
+    from thetac.generated import *  # noqa: F403  # type checkers see the optimizers; nobody imports them here
     from thetac.loader import load as load
 
 __version__ = "0.1.0"

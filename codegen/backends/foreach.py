@@ -183,7 +183,7 @@ class _Foreach:
         text = tree_text(tree)
         if how != "bind" and target not in names:
             names.insert(0, target)
-        if "param." in text and "param" not in names or "(param," in text and "param" not in names:
+        if ("param." in text and "param" not in names) or ("(param," in text and "param" not in names):
             names.append("param")
         variables = ", ".join(names)
         over = ", ".join(self.lists[name] for name in names)

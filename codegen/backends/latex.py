@@ -9,7 +9,6 @@ arranged as one writes them by hand, equal over the real numbers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.backends.symbols import Symbols, words
@@ -29,6 +28,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.printer import Precedence, Row, Table
 from thetac.codegen.passes import features
+from thetac.codegen.passes.fixed import decide_fixed_flags
 
 ROW_WIDTH = 4  # inputs and states in one line
 
@@ -72,7 +72,7 @@ LATEX: Table = {
 
 def algorithm(rule: Rule) -> str:
     """The whole box."""
-    box = _Box(features.apply(_without_fixed_flags(rule)), starts={s.name: s.init for s in rule.states})
+    box = _Box(features.apply(decide_fixed_flags(rule)), starts={s.name: s.init for s in rule.states})
     lines = [_RULE, *box.inputs(), *box.initial_values(), _RULE]
     lines.append(r"&\textbf{for} \: t = 1 \: \textbf{to} \: \ldots \: \textbf{do}")
     lines += box.steps()
@@ -272,52 +272,3 @@ def _always_assigned(statements: Iterable[Stmt]) -> set[str]:
             case If(then=then, orelse=orelse):
                 names |= _always_assigned(then) & _always_assigned(orelse)
     return names
-
-
-def _without_fixed_flags(rule: Rule) -> Rule:
-    """The rule with the flags that nobody can set decided."""
-    values = {flag.name: flag.default for flag in rule.flags if flag.fixed}
-    if not values:
-        return rule
-    decay = tuple((_decided(c, values) if c is not None else None, style) for c, style in rule.decay)
-    return replace(
-        rule,
-        decay=tuple((None if c == Const(True) else c, style) for c, style in decay if c != Const(False)),
-        body=_decide(rule.body, values),
-    )
-
-
-def _decide(statements: tuple[Stmt, ...], values: dict[str, bool]) -> tuple[Stmt, ...]:
-    decided: list[Stmt] = []
-    for statement in statements:
-        match statement:
-            case If(condition=condition, then=then, orelse=orelse):
-                condition = _decided(condition, values)
-                then, orelse = _decide(then, values), _decide(orelse, values)
-                if isinstance(condition, Const):
-                    decided += then if condition.value else orelse
-                else:
-                    decided.append(replace(statement, condition=condition, then=then, orelse=orelse))
-            case Assign():
-                decided.append(statement)
-    return tuple(decided)
-
-
-def _decided(condition: Expr, values: dict[str, bool]) -> Expr:
-    """A condition with known flags put in and what follows from them."""
-    match condition:
-        case Ref(name=name) if name in values:
-            return Const(values[name])
-        case Call(op="not", args=(inner,)):
-            inner = _decided(inner, values)
-            return Const(not inner.value) if isinstance(inner, Const) else Call("not", (inner,))
-        case Call(op="and" | "or" as op, args=args):
-            neutral = op == "and"
-            left, right = (_decided(argument, values) for argument in args)
-            if Const(not neutral) in (left, right):
-                return Const(not neutral)
-            if left == Const(neutral):
-                return right
-            return left if right == Const(neutral) else Call(op, (left, right))
-        case _:
-            return condition

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import assert_never
 
 import jinja2
-from thetac.codegen.backends.docs import docstring as documentation
 
 from thetac.codegen.backends import foreach
 from thetac.codegen.backends.arguments import asks_first, list_names
+from thetac.codegen.backends.docs import docstring as documentation
 from thetac.codegen.backends.host import PYTHON
 from thetac.codegen.backends.text import docstring, literal
 from thetac.codegen.emit import header

@@ -18,18 +18,18 @@ class AdaBelief(Optimizer):
     Each step (`step` is 1 in the first) does this to every parameter::
 
         if maximize:
-          grad = -grad                                 # maximize
+          grad = -grad                                                 # maximize
         if weight_decay != 0:
           if weight_decouple and fixed_decay:
             if lr != 0:
-              param = param * (1 - weight_decay)       # weight decay
+              param = param * (1 - weight_decay)                       # weight decay
           else:
             if weight_decouple:
-              param = param * (1 - lr * weight_decay)  # weight decay
+              param = param * (1 - lr * weight_decay)                  # weight decay
             else:
-              grad = grad + weight_decay * param       # weight decay
+              grad = grad + weight_decay * param                       # weight decay
         exp_avg = beta1 * exp_avg + (1 - beta1) * grad
-        surprise = grad - exp_avg                      # what the mean did not predict
+        surprise = grad - exp_avg                                      # what the mean did not predict
         exp_avg_var = beta2 * exp_avg_var + (1 - beta2) * surprise * surprise
         exp_avg_var = exp_avg_var + eps
         variance = exp_avg_var
@@ -39,7 +39,7 @@ class AdaBelief(Optimizer):
         bias_correction1 = 1 - beta1 ** step
         bias_correction2 = 1 - beta2 ** step
         if rectify:
-          rho_inf = 2 / (1 - beta2) - 1                # longest simple moving average
+          rho_inf = 2 / (1 - beta2) - 1                                # longest simple moving average
           rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
           if rho >= 5:
             rect = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2))
@@ -70,8 +70,8 @@ class AdaBelief(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
-            the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
+            fastest that fits
 
     State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
         step: number of steps

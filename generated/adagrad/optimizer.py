@@ -35,8 +35,8 @@ class Adagrad(Optimizer):
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
-            the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
+            fastest that fits
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
 

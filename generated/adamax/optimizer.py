@@ -37,8 +37,8 @@ class Adamax(Optimizer):
         differentiable (bool, default: False): let autograd run through the step
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
-        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
-            the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
+            fastest that fits
 
     State of a parameter, in float32 8 bytes per element:
         step: number of steps

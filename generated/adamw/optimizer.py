@@ -21,10 +21,7 @@ class AdamW(Optimizer):
         if maximize:
           grad = -grad                                               # maximize
         if weight_decay != 0:
-          if decoupled_weight_decay:
-            param = param * (1 - lr * weight_decay)                  # weight decay
-          else:
-            grad = grad + weight_decay * param                       # weight decay
+          param = param * (1 - lr * weight_decay)                    # weight decay
         exp_avg = lerp(exp_avg, grad, 1 - beta1)                     # first moment
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  # second moment
         second_moment = exp_avg_sq
@@ -48,8 +45,8 @@ class AdamW(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
-            the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
+            fastest that fits
 
     State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
         step: number of steps

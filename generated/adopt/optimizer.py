@@ -18,10 +18,10 @@ class ADOPT(Optimizer):
     Each step (`step` is 1 in the first) does this to every parameter::
 
         if maximize:
-          grad = -grad                          # maximize
+          grad = -grad                                                 # maximize
         if weight_decay != 0:
           if not decouple:
-            grad = grad + weight_decay * param  # weight decay
+            grad = grad + weight_decay * param                         # weight decay
         if step == 1:
           exp_avg_sq = grad * grad
         else:
@@ -51,8 +51,8 @@ class ADOPT(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
-            the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
+            fastest that fits
 
     State of a parameter, in float32 8 bytes per element:
         step: number of steps

@@ -18,17 +18,17 @@ class NAdam(Optimizer):
     Each step (`step` is 1 in the first) does this to every parameter::
 
         if maximize:
-          grad = -grad                                               # maximize
+          grad = -grad                                                       # maximize
         if weight_decay != 0:
           if decoupled_weight_decay:
-            param = param * (1 - lr * weight_decay)                  # weight decay
+            param = param * (1 - lr * weight_decay)                          # weight decay
           else:
-            grad = grad + weight_decay * param                       # weight decay
-        mu = beta1 * (1 - 0.5 * 0.96 ** (step * momentum_decay))     # momentum of this step
+            grad = grad + weight_decay * param                               # weight decay
+        mu = beta1 * (1 - 0.5 * 0.96 ** (step * momentum_decay))             # momentum of this step
         mu_next = beta1 * (1 - 0.5 * 0.96 ** ((step + 1) * momentum_decay))  # and of the next
         mu_product = mu_product * mu
-        exp_avg = lerp(exp_avg, grad, 1 - beta1)                     # first moment
-        exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  # second moment
+        exp_avg = lerp(exp_avg, grad, 1 - beta1)                             # first moment
+        exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad          # second moment
         denom = sqrt(exp_avg_sq / (1 - beta2 ** step)) + eps
         param = param - lr * (1 - mu) / (1 - mu_product) * grad / denom
         param = param - lr * mu_next / (1 - mu_product * mu_next) * exp_avg / denom
@@ -49,8 +49,8 @@ class NAdam(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
-            the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
+            fastest that fits
 
     State of a parameter, in float32 8 bytes per element:
         step: number of steps

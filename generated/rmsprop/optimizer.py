@@ -48,8 +48,8 @@ class RMSprop(Optimizer):
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
-            the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
+            fastest that fits
 
     State of a parameter, in float32 4 bytes per element, 4 more if momentum > 0, 4 more if centered:
         step: number of steps

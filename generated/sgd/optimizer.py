@@ -45,8 +45,8 @@ class SGD(Optimizer):
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
-            the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
+            fastest that fits
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
 

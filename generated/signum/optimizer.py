@@ -44,8 +44,8 @@ class Signum(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do the whole step in one kernel; by default where that is
-            the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
+            fastest that fits
 
     State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
         momentum_buffer: like the parameter, at first 0, if momentum != 0

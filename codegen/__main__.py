@@ -1,0 +1,89 @@
+"""The `thetac` command, also `python -m thetac.codegen`.
+
+Exit status: 0 if all is well; 1 for mistakes in specs, files that cannot be written, or a failed check; 2 for a wrong
+call. Mistakes go to the standard error, all of them at once, and never as a stack trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from thetac.codegen.cli import generate, new, overview, show
+from thetac.codegen.cli.library import SPECS, Output, UsageError, our_output
+from thetac.codegen.errors import SpecError
+from thetac.codegen.folder import FolderError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return _run(options, parser)
+    except UsageError as error:
+        parser.error(str(error))
+    except (SpecError, FolderError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    match options.command:
+        case "generate" | "check" as command:
+            specs, output = _folders(options.specs, options.out, parser)
+            return generate.generate(specs, output) if command == "generate" else generate.check(specs, output)
+        case "list":
+            return overview.print_table()
+        case "show":
+            return show.show(options.name, options.backend, options.stage)
+        case "new":
+            return new.new(options.name, options.out)
+        case command:
+            raise AssertionError(f"no such command: {command}")
+
+
+def _folders(specs: Path | None, out: Path | None, parser: argparse.ArgumentParser) -> tuple[Path, Output]:
+    if (specs is None) != (out is None):
+        parser.error("--specs and --out go together: your specs go into a package of your own")
+    return (SPECS, our_output()) if specs is None or out is None else (specs, Output(out, home="", pages=None))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="thetac", description="Compile specs of optimizers into torch.optim.Optimizer classes."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (
+        ("generate", "write the package that the specs give"),
+        ("check", "say whether the package is exactly what the specs give"),
+    ):
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command.add_argument("--specs", type=Path, metavar="DIR", help="folder of your specs (default: thetac's own)")
+        command.add_argument("--out", type=Path, metavar="DIR", help="folder of your package (default: thetac's own)")
+    commands.add_parser("list", help="list thetac's optimizers", description="List thetac's optimizers.")
+    command = commands.add_parser(
+        "show",
+        help="show what a spec compiles to, at any stage",
+        description="Show what the compiler makes of a spec: the rule at a stage, or what one backend writes.",
+    )
+    command.add_argument("name", metavar="NAME", help="an optimizer of thetac's, or the path of a spec")
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--backend", choices=show.BACKENDS, help="show what this backend writes")
+    what.add_argument("--stage", choices=show.STAGES, help="show the rule after this stage (default: checked)")
+    command = commands.add_parser(
+        "new", help="write a commented spec to start from", description="Write a commented spec to start from."
+    )
+    command.add_argument("name", metavar="NAME", help="name of the optimizer's class, such as MyOptimizer")
+    command.add_argument("--out", type=Path, metavar="FILE", help="the file (default: NAME in lower case, .yaml)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

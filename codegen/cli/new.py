@@ -1,0 +1,28 @@
+"""`thetac new`: a commented spec to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from thetac.codegen.cli.library import UsageError
+from thetac.codegen.emit import environment
+from thetac.codegen.folder import FolderError
+from thetac.codegen.pipeline import Source, compile_specs
+
+
+def new(name: str, out: Path | None) -> int:
+    """Write the spec, never over a file; returns the exit status."""
+    path = Path(f"{name.lower()}.yaml") if out is None else out
+    if out is None and Path(name).name != name:
+        raise UsageError(f"`{name}` is no name for a class; say with --out where the file goes")
+    text = environment().get_template("new_spec.yaml.jinja").render(name=name, path=path)
+    compile_specs([Source(str(path), text)])  # says what is wrong with the name
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise FolderError(f"{path} is there already; give another file with --out, or move it away") from None
+    except OSError as error:
+        raise FolderError(f"{path} cannot be written: {error.strerror}") from error
+    print(f"{path}: a spec to start from; `thetac show {path}` shows what it says")
+    return 0

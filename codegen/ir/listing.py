@@ -1,0 +1,61 @@
+"""Rules as text for people: the update in the language of specs, with its comments.
+
+In: statements, or a whole Rule. Out: lines. Used wherever a rule is shown, never to be read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from thetac.codegen.errors import shown
+from thetac.codegen.ir.nodes import Assign, If, Rule, StateKind, Stmt
+from thetac.codegen.ir.printer import expression_text
+
+WIDEST = 72  # columns; longer lines have their comment right behind them
+
+
+def listing(body: Iterable[Stmt]) -> list[str]:
+    """The statements with their comments, or the feature they come from, in one column."""
+    rows = [row for statement in body for row in _rows(statement, "")]
+    column = max((len(line) for line, remark in rows if remark and len(line) <= WIDEST), default=0)
+    return [f"{line:<{column}}  # {remark}" if remark else line for line, remark in rows]
+
+
+def _rows(statement: Stmt, indent: str) -> list[tuple[str, str]]:
+    remark = shown(" ".join((statement.comment or statement.origin).split()))
+    match statement:
+        case Assign(target=target, value=value):
+            return [(f"{indent}{target} = {expression_text(value)}", remark)]
+        case If(condition=condition, then=then, orelse=orelse):
+            rows = [(f"{indent}if {expression_text(condition)}:", remark if statement.comment else "")]
+            rows += [row for inner in then for row in _rows(inner, indent + "  ")]
+            if orelse:
+                rows.append((f"{indent}else:", ""))
+                rows += [row for inner in orelse for row in _rows(inner, indent + "  ")]
+            return rows
+        case _:
+            assert_never(statement)
+
+
+def rule_listing(rule: Rule) -> list[str]:
+    """The whole rule: what it declares, then its update."""
+    lines = [f"optimizer: {rule.name}", "hyperparameters:"]
+    for h in rule.hyperparameters:
+        ranges = ", ".join("any" if interval is None else str(interval) for interval in h.ranges)
+        names = f" = ({', '.join(h.elements)})" if h.elements else ""
+        lines.append(f"  {h.name}{names}: default {h.default}, range {ranges}")
+    lines += [f"  {flag.name}: {'fixed' if flag.fixed else 'default'} {flag.default}" for flag in rule.flags]
+    if rule.states:
+        lines.append("state:")
+    for state in rule.states:
+        init = "" if state.kind is StateKind.COUNTER else f" from {expression_text(state.init)}"
+        when = "" if state.when is None else f", if {expression_text(state.when)}"
+        lines.append(f"  {state.name}: {state.kind.value}{init}{when}")
+    cases = [
+        style.value if condition is None else f"{style.value} if {expression_text(condition)}"
+        for condition, style in rule.decay
+    ]
+    if cases:
+        lines.append(f"weight_decay: {', else '.join(cases)}")
+    return [*lines, "update:", *(f"  {line}" for line in listing(rule.body))]

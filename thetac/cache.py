@@ -1,0 +1,61 @@
+"""A folder for compiled specs that nobody but this user can write to.
+
+What lies in it is imported, so whoever can write to it runs code as this user. In: the environment. Out: a folder
+that is safe; a fresh temporary one where the usual place is not, or cannot be used.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import stat
+import tempfile
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def private_folder() -> Path:
+    """`$XDG_CACHE_HOME/thetac` or `~/.cache/thetac`; a temporary folder of this process if that is not private."""
+    folder = _usual_place()
+    return folder if folder is not None and is_usable(folder) else temporary_folder()
+
+
+@cache
+def temporary_folder() -> Path:
+    """A folder of this process, removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="thetac-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _usual_place() -> Path | None:
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if given.is_absolute():  # the specification says to ignore relative ones
+        return given / "thetac"
+    try:
+        return Path.home() / ".cache" / "thetac"
+    except RuntimeError:  # a user without a home
+        return None
+
+
+def is_usable(folder: Path) -> bool:
+    """Whether the folder is, or could be made, one that only this user can write to."""
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+        return (
+            private and all(_is_trusted(parent) for parent in folder.resolve().parents) and os.access(folder, os.W_OK)
+        )
+    except OSError:
+        return False
+
+
+def _is_trusted(folder: Path) -> bool:
+    """Whether nobody else can put another folder in the place of one in this folder."""
+    found = folder.stat()
+    shared = bool(found.st_mode & 0o022)
+    return found.st_uid in (0, os.geteuid()) and (not shared or bool(found.st_mode & stat.S_ISVTX))

@@ -1,0 +1,98 @@
+"""`thetac.load`: a spec compiled at run time.
+
+In: a spec. Out: its class, with the same implementations that `thetac generate` writes. They are put on disk, because
+Triton reads the source of its kernels from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from thetac import loaded
+from thetac.cache import private_folder, temporary_folder
+from thetac.codegen.cli.library import our_specs
+from thetac.codegen.frontend.source import read_source
+from thetac.codegen.pipeline import Source, compile_specs
+from thetac.runtime.optimizer import Optimizer
+
+
+def load(spec: str | os.PathLike[str]) -> type[Optimizer]:
+    """The optimizer class of a spec, given as the path of a file or as the text itself (of more than one line).
+
+    The same text gives the same class within a process. Instances and the class can be pickled, and unpickled by
+    another process of the same user as long as its cache (`~/.cache/thetac`, or `$XDG_CACHE_HOME/thetac`) is kept.
+    Raises `thetac.codegen.errors.SpecError` with everything that is wrong with the spec.
+    """
+    compiled = compile_specs([_source(spec)], our_specs)[0]
+    package = f"{compiled.module}_{_digest(compiled.files)}"
+    _provide(package, compiled.files)
+    importlib.invalidate_caches()
+    module = importlib.import_module(f"{loaded.__name__}.{package}")
+    made = getattr(module, compiled.class_name)
+    assert isinstance(made, type)
+    assert issubclass(made, Optimizer)
+    return made
+
+
+def _source(spec: str | os.PathLike[str]) -> Source:
+    if isinstance(spec, str) and "\n" in spec:
+        return Source("<text>", spec, name="a spec")
+    path = os.fspath(spec)
+    return Source(path, read_source(Path(path), path), name="a spec")
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    """What the files say, in short: another spec, or another compiler, gives another package."""
+    digest = hashlib.sha256()
+    for name, text in sorted(files.items()):
+        for part in (name.encode(), text.encode()):
+            digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()[:24]
+
+
+def _provide(package: str, files: Mapping[str, str]) -> None:
+    """The package on disk, in the user's cache, or in a temporary folder if that cannot be written."""
+    try:
+        _write(private_folder() / package, files)
+    except OSError:
+        folder = temporary_folder()
+        if str(folder) not in loaded.__path__:
+            loaded.__path__.insert(0, str(folder))
+        _write(folder / package, files)
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """The folder with these files: made under another name and renamed, so that nobody ever sees a part of it."""
+    if _holds(folder, files):
+        return
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
+    try:
+        for name, text in files.items():
+            (made / name).write_bytes(text.encode())
+        for _ in range(10):  # another process may do the same at the same time
+            with contextlib.suppress(OSError):
+                os.rename(made, folder)
+                return
+            if _holds(folder, files):
+                return
+            # A damaged one: out of the way, whole.
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(folder, Path(tempfile.mkdtemp(dir=folder.parent, prefix=".old-")))
+        raise OSError(f"{folder} cannot be written")
+    finally:
+        for leftover in (made, *folder.parent.glob(".old-*")):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _holds(folder: Path, files: Mapping[str, str]) -> bool:
+    try:
+        return all((folder / name).read_bytes() == text.encode() for name, text in files.items())
+    except OSError:
+        return False
