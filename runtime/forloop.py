@@ -6,7 +6,7 @@ In: members of one group that were gathered and checked. Out: nothing; parameter
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Protocol, cast
 
@@ -34,28 +34,38 @@ def module_of(package: str) -> ForLoop:
 def run(schema: Schema, values: Mapping[str, float], members: Sequence[Member]) -> None:
     """One parameter after the other, with Python numbers."""
     forloop = module_of(schema.package)
-    by_rows = schema.sparse == "rows" and any(member.grad.is_sparse for member in members)
-    if not by_rows:
-        forloop.step(*_tensors(members), **_states(schema, members), **values)
-        return
-    for member in members:
-        if member.grad.is_sparse:
-            _step_on_stored_rows(schema, forloop, member, values)
-        else:
-            forloop.step(*_tensors([member]), **_states(schema, [member]), **values)
+
+    def step(some: Sequence[Member]) -> None:
+        forloop.step(*_tensors(some), **_states(schema, some), **values)
+
+    _step_all(schema, members, step)
 
 
 def run_on_tensors(schema: Schema, group: Group, values: Mapping[str, Value], members: Sequence[Member]) -> None:
     """The same in tensor arithmetic: nothing leaves the device, and autograd can follow."""
-    differentiable = bool(option(group, "differentiable"))
-    with torch.set_grad_enabled(differentiable):
-        module_of(schema.package).step_on_tensors(
-            *_tensors(members),
-            **_states(schema, members),
-            **values,
-            capturable=bool(option(group, "capturable")),
-            differentiable=differentiable,
+    forloop = module_of(schema.package)
+    capturable, differentiable = (bool(option(group, name)) for name in ("capturable", "differentiable"))
+
+    def step(some: Sequence[Member]) -> None:
+        states = _states(schema, some)
+        forloop.step_on_tensors(
+            *_tensors(some), **states, **values, capturable=capturable, differentiable=differentiable
         )
+
+    with torch.set_grad_enabled(differentiable):
+        _step_all(schema, members, step)
+
+
+def _step_all(schema: Schema, members: Sequence[Member], step: Callable[[Sequence[Member]], None]) -> None:
+    """In one call, unless the rule runs on stored rows and some gradient is sparse: then in order, one by one."""
+    if schema.sparse != "rows" or not any(member.grad.is_sparse for member in members):
+        step(members)
+        return
+    for member in members:
+        if member.grad.is_sparse:
+            _step_on_stored_rows(schema, member, step)
+        else:
+            step([member])
 
 
 def _tensors(members: Sequence[Member]) -> tuple[list[Tensor], list[Tensor]]:
@@ -72,7 +82,7 @@ def _states(schema: Schema, members: Sequence[Member]) -> dict[str, object]:
     return keywords
 
 
-def _step_on_stored_rows(schema: Schema, forloop: ForLoop, member: Member, values: Mapping[str, float]) -> None:
+def _step_on_stored_rows(schema: Schema, member: Member, step: Callable[[Sequence[Member]], None]) -> None:
     """Update the entries that a sparse gradient has values for, as if they were all there is.
 
     The rule need not be linear, so every entry must occur once: the gradient is coalesced first.
@@ -89,7 +99,7 @@ def _step_on_stored_rows(schema: Schema, forloop: ForLoop, member: Member, value
         ),
         member.created,
     )
-    forloop.step(*_tensors([rows]), **_states(schema, [rows]), **values)
+    step([rows])
     member.param[where] = rows.param
     for declared, state, new in zip(schema.states, member.states, rows.states, strict=True):
         if state is not None and new is not None and declared.kind == "tensor":

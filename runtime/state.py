@@ -67,17 +67,30 @@ def check_writable(tensor: Tensor, where: str) -> None:
 
 
 def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Entry) -> Entry:
-    """Counters and scalar states that an old checkpoint holds as plain numbers, as tensors."""
-    return {
-        state.name: _scalar(state, group, param, value)
-        for state in schema.states
-        if state.kind != "tensor" and isinstance(value := entry.get(state.name), int | float)
-    }
+    """Counters and scalar states as this runtime makes them, where a pickle or checkpoint has them otherwise.
+
+    Old ones hold plain numbers, and torch loads the counters of a fused optimizer to the parameter's device, where
+    reading them would wait for the device at every step.
+    """
+    restored: Entry = {}
+    for state in schema.states:
+        value = entry.get(state.name)
+        if state.kind == "tensor":
+            continue
+        if isinstance(value, int | float):
+            restored[state.name] = _scalar(state, group, param, value)
+        elif isinstance(value, Tensor):
+            restored[state.name] = value.to(_device_of_scalar(state, group, param))
+    return restored
 
 
 def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
+    return torch.full((), value, dtype=scalar_dtype(), device=_device_of_scalar(state, group, param))
+
+
+def _device_of_scalar(state: State, group: Group, param: Tensor) -> torch.device:
     beside_param = state.on_param_device or bool(option(group, "capturable"))
-    return torch.full((), value, dtype=scalar_dtype(), device=param.device if beside_param else "cpu")
+    return param.device if beside_param else torch.device("cpu")
 
 
 def _new_state(schema: Schema, state: State, group: Group, param: Tensor, grad: Tensor | None) -> Tensor:

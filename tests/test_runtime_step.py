@@ -451,6 +451,7 @@ def _sparse(rows: list[int], width: int, seed: int, coalesced: bool) -> Tensor:
     return grad.coalesce() if coalesced else grad
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # torch's Adagrad makes such tensors
 @pytest.mark.parametrize("coalesced", [True, False])
 @every_implementation
 @pytest.mark.parametrize(
@@ -482,6 +483,25 @@ def test_sparse_gradients_as_in_torch(
     exact = {"rtol": 0.0, "atol": 0.0} if name == "SGD" and "fused" not in options else {"rtol": 1e-5, "atol": 1e-6}
     for theirs, mine in zip(*results, strict=True):
         torch.testing.assert_close(mine, theirs, **exact)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad"])
+def test_sparse_gradients_in_a_differentiable_step(name: str) -> None:
+    """torch has no such thing; the dense gradient says what is right."""
+    results = []
+    for dense in (False, True):
+        lr = torch.tensor(0.1, requires_grad=True)
+        leaf = torch.linspace(0, 1, 40).reshape(10, 4).requires_grad_()
+        param = leaf.clone()
+        optimizer = getattr(ours, name)([param], lr=lr, differentiable=True)
+        for step in range(3):
+            grad = _sparse([1, 7, 1, 3], 4, step, coalesced=False)
+            param.grad = grad.to_dense() if dense else grad
+            optimizer.step()
+        param.square().sum().backward(inputs=[lr, leaf])
+        results.append((param.detach(), lr.grad, leaf.grad))
+    for sparse, right in zip(*results, strict=True):
+        torch.testing.assert_close(sparse, right)
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adagrad"])
