@@ -39,7 +39,7 @@ from thetac.codegen.backends.inplace import (
     trees_in,
 )
 from thetac.codegen.backends.lines import call_lines, commented, indented
-from thetac.codegen.backends.text import calls, comment
+from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Assign, Rule, StateKind, names_read, walk_statements
@@ -65,7 +65,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         firsts=[f"first_{name}" for name in asks_first(rule)],
         values=typed_values(rule),
         body=body,
-        uses_math=calls("math.exp", body) or calls("math.log", body),
+        uses_math=uses("math", body),
         functions=[name for name in ("as_lists_of_pairs", "increment", "scale_") if calls(name, body)],
     )
 

@@ -33,7 +33,7 @@ from thetac.codegen.backends.inplace import (
     lower,
 )
 from thetac.codegen.backends.lines import call_lines, commented, indented, loop_lines
-from thetac.codegen.backends.text import calls, comment
+from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Assign, Expr, Rule, StateKind, names_read, walk_statements
@@ -56,7 +56,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         tensor_values=typed_values(rule, tensors=True),
         body=body,
         tensors_body=tensors_body,
-        uses_math=calls("math.exp", body) or calls("math.log", body),
+        uses_math=uses("math", body),
         functions=[name for name in ontensors.FUNCTIONS if calls(name, (*body, *tensors_body))],
     )
 

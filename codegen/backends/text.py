@@ -39,3 +39,9 @@ def calls(function: str, lines: Iterable[str]) -> bool:
     """Whether one of the lines of code calls the function; comments do not count."""
     call = re.compile(rf"(?<![\w.]){re.escape(function)}\(")
     return any(call.search(line.split("#")[0]) for line in lines)
+
+
+def uses(module: str, lines: Iterable[str]) -> bool:
+    """Whether one of the lines of code reads something of the module; comments do not count."""
+    member = re.compile(rf"(?<![\w.]){re.escape(module)}\.")
+    return any(member.search(line.split("#")[0]) for line in lines)
