@@ -4,6 +4,9 @@ Arithmetic is float32, or float64 where the row of numbers is float64. Every ope
 are compiled with `enable_fp_fusion=False`, so that a product and a sum stay two operations.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
+# (values of a kernel have types of Triton's own, which its compiler infers)
+
 import triton
 import triton.language as tl
 
@@ -51,18 +54,20 @@ def _bfloat16(x):
 def divide(x, y):
     """The plain operator may be approximate in float32."""
     if y.dtype == tl.float64:
-        return x / y
+        quotient = x / y
     else:
-        return tl.div_rn(x, y)
+        quotient = tl.div_rn(x, y)
+    return quotient
 
 
 @triton.jit
 def sqrt(x):
     """The plain function may be approximate in float32."""
     if x.dtype == tl.float64:
-        return tl.sqrt(x)
+        root = tl.sqrt(x)
     else:
-        return tl.sqrt_rn(x)
+        root = tl.sqrt_rn(x)
+    return root
 
 
 @triton.jit

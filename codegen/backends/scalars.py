@@ -14,10 +14,11 @@ from typing import assert_never
 import jinja2
 
 from thetac.codegen.backends.host import PYTHON
-from thetac.codegen.backends.text import comment
+from thetac.codegen.backends.lines import call_lines
+from thetac.codegen.backends.text import comment, uses
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Kind, Range, Ref, Rule, Stmt
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Kind, Range, Ref, Rule, Stmt, walk_statements
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes import bounds
 from thetac.codegen.passes.kinds import infer, is_static
@@ -81,7 +82,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         tensor_row=[entry.variable for entry in fused.row],
         states=_tuple(fused.scalars),
         state_names=", ".join(fused.scalars),
-        modules=[name for name in ("scalar_math", "tensors") if _uses(name, (*body, *tensors_body))],
+        modules=[name for name in ("scalar_math", "tensors") if uses(name, (*body, *tensors_body))],
     )
 
 
@@ -89,10 +90,6 @@ def _on_tensors(name: str, flags: set[str]) -> str:
     if name not in flags:
         return "Scalar"
     return "bool | Tensor" if name.startswith("first_") else "bool"
-
-
-def _uses(module: str, lines: Sequence[str]) -> bool:
-    return any(f"{module}." in line.split("#")[0] for line in lines)
 
 
 def _tuple(names: Sequence[str]) -> str:
@@ -132,7 +129,7 @@ class _Program:
         for statement in body:
             match statement:
                 case Assign():
-                    lines.append(self.assignment(statement))
+                    lines += self.assignment(statement)
                 case If():
                     lines += self.branch(statement)
                 case _:
@@ -146,10 +143,14 @@ class _Program:
         text = self.text(statement.value)
         return f"round_to({text})" if statement.target in self.fused.scalars else text
 
-    def assignment(self, statement: Assign) -> str:
-        line = f"{statement.target} = {self.assigned_text(statement)}"
+    def assignment(self, statement: Assign) -> list[str]:
+        line = f"{self.declared(statement.target)} = {self.assigned_text(statement)}"
         self.learn(statement)
-        return f"{line}  # {comment(statement.comment)}" if statement.comment else line
+        return [f"{line}  # {comment(statement.comment)}" if statement.comment else line]
+
+    def declared(self, name: str) -> str:
+        """A name that is given a value, with its type where a reader of types cannot tell."""
+        return name
 
     def learn(self, statement: Assign) -> None:
         """What the new value is bounded by; rounding to another dtype may move it anywhere near, so nothing then."""
@@ -158,7 +159,7 @@ class _Program:
             self.known[statement.target] = bounds.bounds(statement.value, self.known)
 
     def branch(self, statement: If) -> list[str]:
-        lines = [f"if {self.text(statement.condition)}:"]
+        lines = [f"if {expression_text(guarded(statement.condition, self.known), ON_FLOATS)}:"]
         before = dict(self.known)
         lines += [INDENT + line for line in self.side(statement.then)]
         after_then, self.known = self.known, before
@@ -186,23 +187,33 @@ class _ProgramOnTensors(_Program):
         self.taken = set(self.kinds) | set(fused.inputs)
         self.having = set(fused.inputs)  # names with a value
         self.within: Expr | None = None  # what must hold for the statements here to count
+        targets = [s.target for s in walk_statements(fused.host) if isinstance(s, Assign)]
+        self.undeclared = {name for name in targets if targets.count(name) > 1} - set(fused.inputs)
 
-    def assignment(self, statement: Assign) -> str:
-        line = super().assignment(statement) if self.within is None else self.selection(statement, self.within)
+    def assignment(self, statement: Assign) -> list[str]:
+        lines = super().assignment(statement) if self.within is None else self.selection(statement, self.within)
         self.having.add(statement.target)
-        return line
+        return lines
 
-    def selection(self, statement: Assign, holds: Expr) -> str:
-        target, condition = statement.target, self.text(holds)
+    def declared(self, name: str) -> str:
+        """With its type where it is first a number of Python and then perhaps a tensor."""
+        if name not in self.undeclared:
+            return name
+        self.undeclared.remove(name)
+        return f"{name}: {'bool | Tensor' if self.kinds[name] is Kind.FLAG else 'Scalar'}"
+
+    def selection(self, statement: Assign, holds: Expr) -> list[str]:
+        target, condition, value = statement.target, self.text(holds), self.assigned_text(statement)
         before = target if target in self.having else None
         if self.kinds[target] is Kind.FLAG:
-            text = f"tensors.both({condition}, {self.assigned_text(statement)})"
+            call, arguments = "tensors.both", [condition, value]
             if before is not None:
-                text = f"tensors.either({text}, tensors.both(tensors.negation({condition}), {before}))"
+                otherwise = f"tensors.both(tensors.negation({condition}), {before})"
+                call, arguments = "tensors.either", [f"tensors.both({condition}, {value})", otherwise]
         else:
-            text = f"tensors.where({condition}, {self.assigned_text(statement)}, {before or '0.0'})"
+            call, arguments = "tensors.where", [condition, value, before or "0.0"]
         self.known.pop(target, None)
-        return f"{target} = {text}"
+        return call_lines([self.declared(target)], call, arguments)
 
     def branch(self, statement: If) -> list[str]:
         if is_static(statement.condition, self.rule):
