@@ -74,7 +74,9 @@ def make_rule(body: tuple[Stmt, ...]) -> Rule:
     )
 
 
-numbers = st.sampled_from([Ref("lr"), Ref("rho"), Const(0.5), Const(2), Call("sub", (Const(1), Ref("rho"))), Ref("step")])
+numbers = st.sampled_from(
+    [Ref("lr"), Ref("rho"), Const(0.5), Const(2), Call("sub", (Const(1), Ref("rho"))), Ref("step")]
+)
 
 
 def elements(names: tuple[str, ...]) -> st.SearchStrategy[Expr]:
@@ -89,8 +91,16 @@ def elements(names: tuple[str, ...]) -> st.SearchStrategy[Expr]:
             st.builds(lambda op, a, b: Call(op, (a, b)), binary, inner, either),
             st.builds(lambda op, a, b: Call(op, (a, b)), binary, either, inner),
             st.builds(lambda a, b: Call("div", (a, b)), either, bounded),
-            st.builds(lambda s, a, b, c: Call("add", (c, Call("mul", (Call("mul", (s, a)), b)))), numbers, inner, inner, inner),
-            st.builds(lambda s, a, b, c: Call("sub", (c, Call("div", (Call("mul", (s, a)), b)))), numbers, inner, bounded, inner),
+            st.builds(
+                lambda s, a, b, c: Call("add", (c, Call("mul", (Call("mul", (s, a)), b)))), numbers, inner, inner, inner
+            ),
+            st.builds(
+                lambda s, a, b, c: Call("sub", (c, Call("div", (Call("mul", (s, a)), b)))),
+                numbers,
+                inner,
+                bounded,
+                inner,
+            ),
             st.builds(lambda a, b: Call("lerp", (a, b, Ref("rho"))), inner, inner),
             st.builds(lambda op, a: Call(op, (a,)), st.sampled_from(["abs", "neg", "sign"]), inner),
             st.builds(lambda a: Call("sqrt", (Call("abs", (a,)),)), inner),
@@ -146,13 +156,13 @@ def run(rule: Rule, how: str, flag: bool) -> list[torch.Tensor]:
     steps = [torch.tensor(0.0, dtype=torch.float64) for _ in params]
     lists = list_names(rule)
     grads = [[draw(), draw()], [draw(), draw()]]
+    made = module(text)
     for count, pair in enumerate(grads):
         arguments: dict[str, object] = {lists[name]: states[name] for name in STATES}
         arguments |= {"steps": steps, "lr": 0.25, "rho": 0.75, "flag": flag, "maximize": False}
         first: object = count == 0 if how == "foreach" else [count == 0] * 2
         if "first_u" in text:
             arguments["first_u"] = first
-        made = module(text)
         if how in ("capturable", "differentiable"):
             made.step_on_tensors(
                 params, pair, **arguments, capturable=how == "capturable", differentiable=how == "differentiable"
@@ -190,7 +200,12 @@ def spec_text(rule: Rule) -> str:
     return "\n".join(line for statement in rule.body for line in statement_lines(statement))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.explicit, Phase.generate])
+@settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.generate],
+)
 @given(rule=rules(), flag=st.booleans())
 def test_every_implementation_computes_what_the_interpreter_says(rule: Rule, flag: bool) -> None:
     expected = defined_result(rule, flag)

@@ -267,8 +267,8 @@ class _Lowering:
             case Call(op="gt" | "ge" | "lt" | "le" | "eq" | "ne" as op, args=args):
                 return Apply(op, tuple(self.tree(argument) for argument in args))
             case Call(op="and" | "or" as op, args=(left, right)):
-                other = Apply("full", (Number(right),)) if on_host(right, self.kinds) else self.tree(right)
-                return Apply(op, (self.tree(left), other))
+                second = Apply("full", (Number(right),)) if on_host(right, self.kinds) else self.tree(right)
+                return Apply(op, (self.tree(left), second))
             case Call(op=op, args=args):
                 assert op in TORCH_OPS, f"no torch operation for {op}"
                 return Apply(op, tuple(self.tree(argument) for argument in args))
