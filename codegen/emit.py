@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jinja2
 
+from thetac.codegen.errors import shown
 from thetac.codegen.folder import FolderError, files_in, prepared, replace_folder
 
 TEMPLATES = Path(__file__).parent / "backends" / "templates"
@@ -36,8 +37,11 @@ def environment() -> jinja2.Environment:
 
 
 def header(source: str) -> str:
-    """The text of the first line of a generated file, without the comment sign of its language."""
-    return f"Generated from {source} {MARK}"
+    """The text of the first line of a generated file, without the comment sign of its language.
+
+    A path may hold any character, line breaks too; the header stays one line.
+    """
+    return f"Generated from {shown(' '.join(source.split()))} {MARK}"
 
 
 @dataclass(frozen=True, slots=True)
