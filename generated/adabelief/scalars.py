@@ -106,11 +106,11 @@ def scalars_on_tensors(
     maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    lr_nonzero = False
-    one_minus_weight_decay = 0.0
-    one_minus_lr_times_weight_decay = 0.0
+    lr_nonzero: bool | Tensor = False
+    one_minus_weight_decay: Scalar = 0.0
+    one_minus_lr_times_weight_decay: Scalar = 0.0
     if weight_decay != 0:
-        if tensors.both(weight_decouple, fixed_decay):
+        if weight_decouple and fixed_decay:
             lr_nonzero = lr != 0
             one_minus_weight_decay = tensors.where(lr_nonzero, 1 - weight_decay, one_minus_weight_decay)
         else:
@@ -120,18 +120,24 @@ def scalars_on_tensors(
     one_minus_beta2 = 1 - beta2
     bias_correction1 = 1 - beta1 ** step
     bias_correction2 = 1 - beta2 ** step
-    rho_at_least_five = False
-    lr_times_rect_over_bias_correction1 = 0.0
-    lr_over_bias_correction1 = 0.0
-    sqrt_bias_correction2 = 0.0
+    rho_at_least_five: bool | Tensor = False
+    lr_times_rect_over_bias_correction1: Scalar = 0.0
+    lr_over_bias_correction1: Scalar = 0.0
+    sqrt_bias_correction2: Scalar = 0.0
     if rectify:
         rho_inf = 2 / (1 - beta2) - 1  # longest simple moving average
         rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
         rho_at_least_five = rho >= 5
-        rect = tensors.where(rho_at_least_five, tensors.sqrt(tensors.divide(tensors.divide(tensors.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2)), 0.0)
-        lr_times_rect_over_bias_correction1 = tensors.where(rho_at_least_five, lr * rect / bias_correction1, lr_times_rect_over_bias_correction1)
+        rect = tensors.where(
+            rho_at_least_five, tensors.sqrt(tensors.divide(tensors.divide(tensors.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2)), 0.0
+        )
+        lr_times_rect_over_bias_correction1 = tensors.where(
+            rho_at_least_five, lr * rect / bias_correction1, lr_times_rect_over_bias_correction1
+        )
         if degenerated_to_sgd:
-            lr_over_bias_correction1 = tensors.where(tensors.negation(rho_at_least_five), lr / bias_correction1, lr_over_bias_correction1)
+            lr_over_bias_correction1 = tensors.where(
+                tensors.negation(rho_at_least_five), lr / bias_correction1, lr_over_bias_correction1
+            )
     else:
         lr_over_bias_correction1 = lr / bias_correction1
         sqrt_bias_correction2 = tensors.sqrt(bias_correction2)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,12 +11,12 @@ from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    steps: Sequence[Tensor],
-    square_avgs: Sequence[Tensor],
-    acc_deltas: Sequence[Tensor],
+    steps: list[Tensor],
+    square_avgs: list[Tensor],
+    acc_deltas: list[Tensor],
     lr: float,
     rho: float,
     eps: float,

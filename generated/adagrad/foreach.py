@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,11 +11,11 @@ from thetac.runtime.tensors import as_lists_of_pairs, increment
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    steps: Sequence[Tensor],
-    sums: Sequence[Tensor],
+    steps: list[Tensor],
+    sums: list[Tensor],
     lr: float,
     lr_decay: float,
     weight_decay: float,

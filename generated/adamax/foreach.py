@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,12 +11,12 @@ from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    steps: Sequence[Tensor],
-    exp_avgs: Sequence[Tensor],
-    exp_infs: Sequence[Tensor],
+    steps: list[Tensor],
+    exp_avgs: list[Tensor],
+    exp_infs: list[Tensor],
     lr: float,
     beta1: float,
     beta2: float,

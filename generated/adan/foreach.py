@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,14 +11,14 @@ from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    steps: Sequence[Tensor],
-    exp_avgs: Sequence[Tensor],
-    exp_avg_diffs: Sequence[Tensor],
-    exp_avg_sqs: Sequence[Tensor],
-    pre_grads: Sequence[Tensor],
+    steps: list[Tensor],
+    exp_avgs: list[Tensor],
+    exp_avg_diffs: list[Tensor],
+    exp_avg_sqs: list[Tensor],
+    pre_grads: list[Tensor],
     first_pre_grad: bool,
     lr: float,
     beta1: float,

@@ -83,7 +83,7 @@ def scalars_on_tensors(
     maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    one_minus_lr_times_weight_decay = 0.0
+    one_minus_lr_times_weight_decay: Scalar = 0.0
     if weight_decay != 0:
         if no_prox:
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
@@ -93,8 +93,8 @@ def scalars_on_tensors(
     sqrt_one_minus_beta3_pow_step = tensors.sqrt(1 - beta3 ** step)
     lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
     exp_avg_diff_factor = lr * beta2 / (1 - beta2 ** step)
-    one_plus_lr_times_weight_decay = 0.0
-    if tensors.both(weight_decay != 0, tensors.negation(no_prox)):
+    one_plus_lr_times_weight_decay: Scalar = 0.0
+    if weight_decay != 0 and not no_prox:
         one_plus_lr_times_weight_decay = 1 + lr * weight_decay
     return (
         one_minus_lr_times_weight_decay,

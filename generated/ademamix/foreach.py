@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,13 +12,13 @@ from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    steps: Sequence[Tensor],
-    exp_avg_fasts: Sequence[Tensor],
-    exp_avg_slows: Sequence[Tensor],
-    exp_avg_sqs: Sequence[Tensor],
+    steps: list[Tensor],
+    exp_avg_fasts: list[Tensor],
+    exp_avg_slows: list[Tensor],
+    exp_avg_sqs: list[Tensor],
     lr: float,
     beta1: float,
     beta2: float,

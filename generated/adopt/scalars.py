@@ -79,14 +79,16 @@ def scalars_on_tensors(
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     step_equal_to_one = step == 1
-    lr_times_weight_decay = 0.0
-    bound = 0.0
-    minus_bound = 0.0
-    one_minus_beta1 = 0.0
-    one_minus_beta2 = 0.0
+    lr_times_weight_decay: Scalar = 0.0
+    bound: Scalar = 0.0
+    minus_bound: Scalar = 0.0
+    one_minus_beta1: Scalar = 0.0
+    one_minus_beta2: Scalar = 0.0
     not_step_equal_to_one = tensors.negation(step_equal_to_one)
-    if tensors.both(decouple, weight_decay != 0):
-        lr_times_weight_decay = tensors.where(not_step_equal_to_one, lr * weight_decay, lr_times_weight_decay)
+    if decouple and weight_decay != 0:
+        lr_times_weight_decay = tensors.where(
+            not_step_equal_to_one, lr * weight_decay, lr_times_weight_decay
+        )
     if clip:
         bound = tensors.where(not_step_equal_to_one, tensors.power(step - 1, clip_exponent), bound)
         minus_bound = tensors.where(not_step_equal_to_one, -bound, minus_bound)

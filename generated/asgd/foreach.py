@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,13 +11,13 @@ from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    steps: Sequence[Tensor],
-    etas: Sequence[Tensor],
-    mus: Sequence[Tensor],
-    axs: Sequence[Tensor],
+    steps: list[Tensor],
+    etas: list[Tensor],
+    mus: list[Tensor],
+    axs: list[Tensor],
     lr: float,
     lambd: float,
     alpha: float,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,8 +11,8 @@ from thetac.runtime.tensors import as_lists_of_pairs
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
     lr: float,
     maximize: bool,

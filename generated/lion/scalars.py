@@ -50,7 +50,7 @@ def scalars_on_tensors(
     maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    one_minus_lr_times_weight_decay = 0.0
+    one_minus_lr_times_weight_decay: Scalar = 0.0
     if weight_decay != 0:
         one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,13 +11,13 @@ from thetac.runtime.tensors import as_lists_of_pairs, scale_
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    beta1_weights: Sequence[Tensor],
-    beta2_weights: Sequence[Tensor],
-    exp_avgs: Sequence[Tensor],
-    exp_avg_sqs: Sequence[Tensor],
+    beta1_weights: list[Tensor],
+    beta2_weights: list[Tensor],
+    exp_avgs: list[Tensor],
+    exp_avg_sqs: list[Tensor],
     lr: float,
     beta1: float,
     beta2: float,

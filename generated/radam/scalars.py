@@ -78,7 +78,7 @@ def scalars_on_tensors(
     maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    one_minus_lr_times_weight_decay = 0.0
+    one_minus_lr_times_weight_decay: Scalar = 0.0
     if weight_decay != 0:
         if decoupled_weight_decay:
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
@@ -89,10 +89,14 @@ def scalars_on_tensors(
     rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
     one_minus_beta1_pow_step = 1 - beta1 ** step
     rho_above_five = rho > 5
-    rect = 0.0
-    sqrt_bias_correction2 = 0.0
-    rect = tensors.where(rho_above_five, tensors.sqrt(tensors.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)), rect)
-    sqrt_bias_correction2 = tensors.where(rho_above_five, tensors.sqrt(bias_correction2), sqrt_bias_correction2)
+    rect: Scalar = 0.0
+    sqrt_bias_correction2: Scalar = 0.0
+    rect = tensors.where(
+        rho_above_five, tensors.sqrt(tensors.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)), rect
+    )
+    sqrt_bias_correction2 = tensors.where(
+        rho_above_five, tensors.sqrt(bias_correction2), sqrt_bias_correction2
+    )
     return (
         one_minus_lr_times_weight_decay,
         weight_decay,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,13 +11,13 @@ from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    steps: Sequence[Tensor],
-    square_avgs: Sequence[Tensor],
-    momentum_buffers: Sequence[Tensor],
-    grad_avgs: Sequence[Tensor],
+    steps: list[Tensor],
+    square_avgs: list[Tensor],
+    momentum_buffers: list[Tensor],
+    grad_avgs: list[Tensor],
     lr: float,
     alpha: float,
     eps: float,

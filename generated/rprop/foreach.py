@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,12 +11,12 @@ from thetac.runtime.tensors import as_lists_of_pairs, increment
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    steps: Sequence[Tensor],
-    prevs: Sequence[Tensor],
-    step_sizes: Sequence[Tensor],
+    steps: list[Tensor],
+    prevs: list[Tensor],
+    step_sizes: list[Tensor],
     lr: float,
     etaminus: float,
     etaplus: float,

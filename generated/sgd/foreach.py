@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,10 +11,10 @@ from thetac.runtime.tensors import scale_
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    momentum_buffers: Sequence[Tensor],
+    momentum_buffers: list[Tensor],
     first_momentum_buffer: bool,
     lr: float,
     momentum: float,

@@ -56,10 +56,12 @@ def scalars_on_tensors(
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     weight_decay_nonzero = weight_decay != 0
-    one_minus_dampening = 0.0
+    one_minus_dampening: Scalar = 0.0
     if momentum != 0:
         not_first_momentum_buffer = tensors.negation(first_momentum_buffer)
-        one_minus_dampening = tensors.where(not_first_momentum_buffer, 1 - dampening, one_minus_dampening)
+        one_minus_dampening = tensors.where(
+            not_first_momentum_buffer, 1 - dampening, one_minus_dampening
+        )
     return (
         weight_decay_nonzero,
         weight_decay,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,10 +11,10 @@ from thetac.runtime.tensors import as_lists_of_pairs, scale_
 
 
 def step(
-    params: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    params: list[Tensor],
+    grads: list[Tensor],
     *,
-    caches: Sequence[Tensor],
+    caches: list[Tensor],
     lr: float,
     decay_rate: float,
     eps: float,
