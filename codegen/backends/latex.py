@@ -178,7 +178,7 @@ class _Box:
     def _text(self, expression: Expr) -> tuple[str, Precedence]:
         match expression:
             case Const(value=value):
-                return _number(value), _SIGN if value < 0 else _ATOM
+                return _number(value)
             case Ref(name=name):
                 return self.read(name), _ATOM
             case Call(op="where"):
@@ -223,17 +223,18 @@ def arranged(expression: Expr) -> Expr:
             return expression
 
 
-def _number(value: float | int | bool) -> str:
+def _number(value: float | int | bool) -> tuple[str, Precedence]:
     if isinstance(value, bool):
-        return rf"\text{{{str(value).lower()}}}"
+        return rf"\text{{{str(value).lower()}}}", _ATOM
     text = repr(value).removesuffix(".0")
+    sign = _SIGN if value < 0 else _ATOM
     if "inf" in text or "nan" in text:
-        return text.replace("inf", r"\infty").replace("nan", r"\text{NaN}")
+        return text.replace("inf", r"\infty").replace("nan", r"\text{NaN}"), sign
     digits, _, exponent = text.partition("e")
     if not exponent:
-        return digits
+        return digits, sign
     power = f"10^{{{int(exponent)}}}"
-    return power if digits == "1" else rf"{digits} \cdot {power}"
+    return (power, Precedence.POWER) if digits == "1" else (rf"{digits} \cdot {power}", min(sign, _PRODUCT))
 
 
 def _rows(title: str, entries: Sequence[str]) -> list[str]:

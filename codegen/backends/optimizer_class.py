@@ -83,9 +83,14 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
 
 
 def _names(names: Iterable[str]) -> str:
-    """A tuple of names."""
-    quoted = [literal(name) for name in names]
-    return f"({', '.join(quoted)}{',' if len(quoted) == 1 else ''})"
+    """A tuple of names, as Python text."""
+    return _tuple(literal(name) for name in names)
+
+
+def _tuple(items: Iterable[str]) -> str:
+    """A tuple of what the texts say, as Python text."""
+    texts = list(items)
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
 
 
 class _GroupAccess:
@@ -139,8 +144,8 @@ def _hyperparameter(h: Hyperparameter) -> list[str]:
     """The arguments of a `Hyperparameter`, one per line."""
     return [
         f'"{h.name}"',
-        f"elements=({', '.join(literal(name) for name in h.value_names)},)",
-        f"intervals=({', '.join(_interval(interval) for interval in h.ranges)},)",
+        f"elements={_tuple(literal(name) for name in h.value_names)}",
+        f"intervals={_tuple(_interval(interval) for interval in h.ranges)}",
         f"is_tuple={bool(h.elements)}",
         f"tensor={h.tensor}",
         f"error={literal(_error(h))}",

@@ -83,8 +83,8 @@ class AdamW(Optimizer):
             ),
             Hyperparameter(
                 "betas",
-                elements=("beta1", "beta2",),
-                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False),),
+                elements=("beta1", "beta2"),
+                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False)),
                 is_tuple=True,
                 tensor=True,
                 error="Invalid beta parameter at index {index}: {value}",
