@@ -33,7 +33,7 @@ def pages(rules: Sequence[Rule]) -> dict[str, str]:
     """One page per optimizer and an index, by file name."""
     texts = {f"{module_name(rule.name)}.md": _page(rule) for rule in rules}
     index = [
-        (f"[{rule.name}]({module_name(rule.name)}.md)", markdown(rule.summary), state_size(rule))
+        (f"[{rule.name}]({module_name(rule.name)}.md)", markdown(rule.summary), markdown(state_size(rule)))
         for rule in sorted(rules, key=lambda rule: rule.name.lower())
     ]
     texts["README.md"] = environment().get_template("index.md.jinja").render(header=header("specs/"), rows=index)
@@ -54,7 +54,7 @@ def _page(rule: Rule) -> str:
             link=re.sub(r"[^\w./-]", "", rule.source),
             algorithm=algorithm(rule),
             arguments=[_argument_row(rule, symbols, name) for name in arguments(rule)],
-            size=state_size(rule),
+            size=markdown(state_size(rule)),
             states=[_state_row(symbols, state) for state in rule.states],
             notes=[markdown(note) for note in rule.notes],
             references=[markdown(reference) for reference in rule.references],

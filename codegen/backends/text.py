@@ -21,10 +21,10 @@ def comment(text: str) -> str:
 
 
 def docstring(text: str) -> str:
-    """The text as the inside of a triple-quoted Python string, line breaks kept, such that the string's value is the text."""
+    """The text as the inside of a triple-quoted Python string, line breaks kept: the string's value is the text."""
     lines = [_UNPRINTABLE.sub(" ", line).rstrip() for line in text.split("\n")]
-    escaped = "\n".join(lines).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    return escaped[:-1] + '\\"' if escaped.endswith('"') else escaped
+    # Backslashes are doubled by now, so the one put before a quote is the one that counts.
+    return re.sub(r'"(?="|\Z)', r"\"", "\n".join(lines).replace("\\", "\\\\"))
 
 
 def literal(text: str) -> str:
