@@ -1,1 +1,1 @@
-"""The compiler: reads specs, writes optimizers. Knows nothing of any one algorithm; imports neither torch nor the runtime."""
+"""The compiler: specs in, optimizers out. Knows nothing of any one algorithm; imports neither torch nor the runtime."""

@@ -23,24 +23,11 @@ from thetac.codegen.backends.arguments import (
 )
 from thetac.codegen.backends.forloop import tree_text
 from thetac.codegen.backends.host import python
-from thetac.codegen.backends.inplace import (
-    Apply,
-    Branch,
-    Leaf,
-    Number,
-    SetNumber,
-    SetScalarState,
-    SetTensor,
-    Step,
-    Tree,
-    View,
-    leaves,
-    lower,
-    trees_in,
-)
+from thetac.codegen.backends.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
 from thetac.codegen.backends.lines import call_lines, commented, indented
 from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
+from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree, leaves, trees_in
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Assign, Rule, StateKind, names_read, walk_statements
 

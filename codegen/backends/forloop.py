@@ -19,22 +19,11 @@ from thetac.codegen.backends.arguments import (
     typed_values,
 )
 from thetac.codegen.backends.host import PYTHON
-from thetac.codegen.backends.inplace import (
-    Apply,
-    Branch,
-    Leaf,
-    Number,
-    SetNumber,
-    SetScalarState,
-    SetTensor,
-    Step,
-    Tree,
-    View,
-    lower,
-)
+from thetac.codegen.backends.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
 from thetac.codegen.backends.lines import call_lines, commented, indented, loop_lines
 from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
+from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Assign, Expr, Rule, StateKind, names_read, walk_statements
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text

@@ -100,7 +100,7 @@ class Hyperparameter:
     """A number (or tuple of numbers) that every parameter group carries."""
 
     name: str  # the key in `param_groups`
-    default: float | int | None | tuple[float | int, ...]  # None stands for required unless `optional`
+    default: float | int | tuple[float | int, ...] | None  # None stands for required unless `optional`
     elements: tuple[str, ...] = ()  # names of a tuple's elements in the update text, e.g. ("beta1", "beta2")
     ranges: tuple[Range | None, ...] = (None,)  # one per element (one in all if not a tuple)
     symbols: tuple[str, ...] = ("",)  # LaTeX, one per element; empty: made from the name

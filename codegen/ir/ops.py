@@ -57,7 +57,9 @@ _ROWS = (
     Op("or", 2, Shape.LOGIC, "a or b", "either"),
     Op("not", 1, Shape.LOGIC, "not a", "negation of a truth value"),
     Op("first", 1, Shape.PREDICATE, "first(s)", "true in the step that creates the state s of this parameter"),
-    Op("is_tensor", 1, Shape.PREDICATE, "is_tensor(h)", "whether a hyperparameter was given as a tensor (in `require`)"),
+    Op(
+        "is_tensor", 1, Shape.PREDICATE, "is_tensor(h)", "whether a hyperparameter was given as a tensor (in `require`)"
+    ),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in _ROWS}

@@ -80,7 +80,9 @@ def _start_states(rule: Rule) -> tuple[Stmt, ...]:
     for state in rule.states:
         if isinstance(state.init, Ref) and state.init.name in ("grad", "param"):
             start: Stmt = If(
-                Call("first", (Ref(state.name),)), (Assign(state.name, state.init, origin="first value"),), origin="first value"
+                Call("first", (Ref(state.name),)),
+                (Assign(state.name, state.init, origin="first value"),),
+                origin="first value",
             )
             starts.append(If(state.when, (start,), origin="first value") if state.when is not None else start)
     return tuple(starts)

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from thetac.codegen.ir.nodes import OPTIONS, Assign, Call, Const, Expr, Kind, Ref, Rule, StateKind, walk_expression, walk_statements
+from thetac.codegen.ir.nodes import (
+    OPTIONS,
+    Assign,
+    Call,
+    Const,
+    Expr,
+    Kind,
+    Ref,
+    Rule,
+    StateKind,
+    walk_expression,
+    walk_statements,
+)
 from thetac.codegen.ir.ops import OPS, Shape
 
 Kinds = Mapping[str, Kind]  # of every name that an update text can read
