@@ -41,6 +41,9 @@ def files_in(folder: Path) -> tuple[str, ...]:
 @contextlib.contextmanager
 def prepared(folder: Path) -> Iterator[None]:
     """The folder to ourselves, with what a crashed run left behind cleared away. OSErrors become FolderErrors."""
+    if folder.exists() and not folder.is_dir():
+        # Anything can change places with a folder: somebody's file, even a device.
+        raise FolderError(f"{folder} is no folder; give a new or an empty one")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder.parent, os.O_RDONLY)

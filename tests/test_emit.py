@@ -250,6 +250,15 @@ def test_a_folder_that_cannot_be_written_is_reported_without_being_changed(out: 
     assert held(out) == as_bytes(OLD)
 
 
+def test_what_is_no_folder_is_left_alone(out: Path) -> None:
+    out.write_text("mine")
+    with pytest.raises(FolderError) as error:
+        write_package(out, NEW)
+    assert str(error.value) == f"{out} is no folder; give a new or an empty one"
+    assert out.read_text() == "mine"
+    assert os.listdir(out.parent) == ["generated"]
+
+
 def test_two_runs_at_once_wait_for_each_other(out: Path) -> None:
     write_package(out, OLD)
     code = (
