@@ -172,9 +172,10 @@ def test_pages_have_the_same_blocks_whatever_the_texts(hostile: Hostile) -> None
     page, twin = (pages([one])["hostile.md"] for one in (rule, harmless(rule)))
     assert structure(page) == structure(twin)
     outside = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
-    outside = re.sub(r"\$[^$\n]*\$|`[^`\n]*`", "", outside.replace("\\$", ""))
+    outside = re.sub(r"\\(?:_|[^\w\s])", "", outside)  # signs that are escaped are text
+    outside = re.sub(r"\$[^$\n]*\$|`[^`\n]*`", "", outside)
     outside = outside.split("\n", 1)[1]  # our own comment
-    assert re.findall(r"(?<!\\)(?:\\\\)*[<`*_~&\[]", outside.replace("](../../", "").replace("Spec: [", "")) == []
+    assert re.findall(r"[<`*_~&\[]", outside.replace("](../../", "").replace("Spec: [", "")) == []
 
 
 @slow

@@ -26,16 +26,16 @@ _OPTIONS = {
     "fused": (
         "bool or None",
         "None",
-        "do a whole step in one kernel; by default where that is the fastest that fits",
+        "do a whole step in one Triton kernel, on a GPU; by default where that is the fastest that fits",
     ),
 }
 _COMMON = {"lr": "learning rate", "eps": "keeps a divisor away from zero"}  # for specs that say no more
 _DECAY = {
-    DecayStyle.NONE: "no weight decay",
-    DecayStyle.L2: "times the parameter is added to the gradient",
-    DecayStyle.DECOUPLED: "times lr is the part of the parameter that each step takes away",
-    DecayStyle.FULLY_DECOUPLED: "times lr / max_lr is the part of the parameter that each step takes away",
-    DecayStyle.ABSOLUTE: "is the part of the parameter that each step takes away",
+    DecayStyle.NONE: "weight decay is part of the rule",
+    DecayStyle.L2: "weight_decay * param is added to the gradient",
+    DecayStyle.DECOUPLED: "each step takes away lr * weight_decay of the parameter",
+    DecayStyle.FULLY_DECOUPLED: "each step takes away lr / max_lr * weight_decay of the parameter",
+    DecayStyle.ABSOLUTE: "each step takes away weight_decay of the parameter",
 }
 
 
@@ -84,8 +84,8 @@ def _range(h: Hyperparameter) -> str:
 
 def _meaning(rule: Rule, h: Hyperparameter) -> str:
     if h.name == "weight_decay":
-        styles = dict.fromkeys(style for _, style in rule.decay if style is not DecayStyle.NONE)
-        return " or ".join(_DECAY[style] for style in styles)
+        cases = [_DECAY[s] + ("" if c is None else f" if {expression_text(c)}") for c, s in rule.decay]
+        return ", else ".join(cases) or _DECAY[DecayStyle.NONE]
     return _COMMON.get(h.name, f"({', '.join(h.elements)})" if h.elements else "")
 
 
@@ -105,9 +105,9 @@ def start(state: State) -> str:
 def kind(state: State) -> str:
     match state.kind:
         case StateKind.COUNTER:
-            return "number of steps"
+            return "0-d, the number of steps"
         case StateKind.SCALAR:
-            return "a number"
+            return "0-d, a number"
         case StateKind.TENSOR:
             return "like the parameter"
 
@@ -139,11 +139,19 @@ def docstring(rule: Rule) -> str:
 
 
 def _wrapped(text: str, first: str, later: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False)
+    whole = textwrap.TextWrapper(
+        WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+    return whole.wrap(text)
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"    {line}" for line in lines]
+    """Lines of code behind four blanks; long ones go on further right."""
+    indented: list[str] = []
+    for line in lines:
+        begin = " " * (4 + len(line) - len(line.lstrip()))
+        indented += _wrapped(line.lstrip(), begin, begin + "    ") or [""]
+    return indented
 
 
 def _argument_entries(rule: Rule) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from thetac.codegen.backends.docs import argument, arguments, kind, start, state_size
+from thetac.codegen.backends.docs import FLOAT32, argument, arguments, kind, start, state_size
 from thetac.codegen.backends.latex import algorithm
 from thetac.codegen.backends.package import module_name
 from thetac.codegen.backends.symbols import Symbols
@@ -81,6 +81,7 @@ def _state_row(symbols: Symbols, state: State) -> list[str]:
         f"`{state.name}`",
         _inline(symbols.bare(state.name)),
         kind(state),
+        f"{FLOAT32} per element" if state.kind is StateKind.TENSOR else str(FLOAT32),
         "0" if counter else markdown(start(state)),
         "always" if state.when is None else f"if `{expression_text(state.when)}`",
         markdown(state.doc),

@@ -42,22 +42,24 @@ class AdaBelief(Optimizer):
           rho_inf = 2 / (1 - beta2) - 1                                # longest simple moving average
           rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
           if rho >= 5:
-            rect = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2))
+            rect = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf /
+                (rho_inf - 2))
             param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
           else:
             if degenerated_to_sgd:
               param = param - lr / bias_correction1 * exp_avg
         else:
-          param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
+          param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) +
+              eps)
 
     Args:
         params: parameters, or groups of them, to optimize
         lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
         betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
         eps (float, default: 1e-16, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): is the part of the parameter that each step takes
-            away or times lr is the part of the parameter that each step takes away or times the
-            parameter is added to the gradient
+        weight_decay (float, default: 0, in [0, inf]): each step takes away weight_decay of the
+            parameter if weight_decouple and fixed_decay, else each step takes away lr * weight_decay of
+            the parameter if weight_decouple, else weight_decay * param is added to the gradient
         amsgrad (bool, default: False): use the maximum of all variances so far
         weight_decouple (bool, default: True): decay the parameter instead of adding to the gradient
         fixed_decay (bool, default: False): decoupled decay that is not multiplied by lr
@@ -70,11 +72,11 @@ class AdaBelief(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
-        step: number of steps
+        step: 0-d, the number of steps
         exp_avg: like the parameter, at first 0
         exp_avg_var: like the parameter, at first 0
         max_exp_avg_var: like the parameter, at first 0, if amsgrad

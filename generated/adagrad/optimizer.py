@@ -28,20 +28,20 @@ class Adagrad(Optimizer):
         params: parameters, or groups of them, to optimize
         lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
         lr_decay (float, default: 0, in [0, inf])
-        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        weight_decay (float, default: 0, in [0, inf]): weight_decay * param is added to the gradient
         initial_accumulator_value (float, default: 0, in [0, inf])
         eps (float, default: 1e-10, in [0, inf]): keeps a divisor away from zero
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
 
     State of a parameter, in float32 4 bytes per element:
-        step: number of steps
+        step: 0-d, the number of steps
         sum: like the parameter, at first initial_accumulator_value
 
     References:

@@ -30,18 +30,18 @@ class Adamax(Optimizer):
         lr (float or Tensor, default: 0.002, in [0, inf]): learning rate
         betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
         eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        weight_decay (float, default: 0, in [0, inf]): weight_decay * param is added to the gradient
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
         differentiable (bool, default: False): let autograd run through the step
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 8 bytes per element:
-        step: number of steps
+        step: 0-d, the number of steps
         exp_avg: like the parameter, at first 0
         exp_inf: like the parameter, at first 0
 

@@ -36,8 +36,8 @@ class AdamW(Optimizer):
         lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
         betas (tuple of 2, float or Tensor, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
         eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0.01, in [0, inf]): times lr is the part of the parameter that
-            each step takes away or times the parameter is added to the gradient
+        weight_decay (float, default: 0.01, in [0, inf]): each step takes away lr * weight_decay of the
+            parameter, else weight_decay * param is added to the gradient
         amsgrad (bool, default: False): use the maximum of all second moments so far
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
@@ -45,11 +45,11 @@ class AdamW(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
-        step: number of steps
+        step: 0-d, the number of steps
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
         max_exp_avg_sq: like the parameter, at first 0, if amsgrad

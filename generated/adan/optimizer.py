@@ -42,8 +42,8 @@ class Adan(Optimizer):
         betas (tuple of 3, float, default: (0.98, 0.92, 0.99), in [0, 1)): decay of the means of the
             gradient, of its change, and of the square of the look-ahead gradient
         eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
-            step takes away
+        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
+            parameter if no_prox, else weight decay is part of the rule
         no_prox (bool, default: False): shrink the parameter before the step (AdamW) instead of dividing
             it after the step
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -52,11 +52,11 @@ class Adan(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 16 bytes per element:
-        step: number of steps
+        step: 0-d, the number of steps
         exp_avg: like the parameter, at first 0
         exp_avg_diff: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0

@@ -49,19 +49,19 @@ class AdEMAMix(Optimizer):
         beta3_warmup (float, default: 0, in [0, inf]): steps until beta3 is reached
         alpha_warmup (float, default: 0, in [0, inf]): steps until alpha is reached
         eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
-            step takes away
+        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
+            parameter
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 8 bytes per element, 4 more if beta1 != 0:
-        step: number of steps
+        step: 0-d, the number of steps
         exp_avg_fast: like the parameter, at first 0, if beta1 != 0
         exp_avg_slow: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0

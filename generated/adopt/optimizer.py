@@ -40,7 +40,8 @@ class ADOPT(Optimizer):
         lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
         betas (tuple of 2, float, default: (0.9, 0.9999), in [0, 1)): (beta1, beta2)
         eps (float, default: 1e-06, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        weight_decay (float, default: 0, in [0, inf]): weight decay is part of the rule if decouple,
+            else weight_decay * param is added to the gradient
         decouple (bool, default: False): decay the parameter instead of adding to the gradient
         clip (bool, default: True): clip every element of the normalized gradient
         clip_exponent (float, default: 0.25, in [0, inf]): clip at this power of the number of steps
@@ -51,11 +52,11 @@ class ADOPT(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 8 bytes per element:
-        step: number of steps
+        step: 0-d, the number of steps
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 

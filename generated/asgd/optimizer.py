@@ -36,20 +36,20 @@ class ASGD(Optimizer):
         lambd (float, default: 0.0001)
         alpha (float, default: 0.75)
         t0 (float, default: 1000000.0)
-        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        weight_decay (float, default: 0, in [0, inf]): weight_decay * param is added to the gradient
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
         differentiable (bool, default: False): let autograd run through the step
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 4 bytes per element:
-        step: number of steps
-        eta: a number, at first lr
-        mu: a number, at first 1
+        step: 0-d, the number of steps
+        eta: 0-d, a number, at first lr
+        mu: 0-d, a number, at first 1
         ax: like the parameter, at first 0
 
     References:

@@ -29,16 +29,16 @@ class Lion(Optimizer):
         lr (float or Tensor, default: 0.0001, in [0, inf]): the size of every element's step
         betas (tuple of 2, float, default: (0.9, 0.99), in [0, 1)): weight of the running mean in the
             step, and its decay
-        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
-            step takes away
+        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
+            parameter
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 4 bytes per element:
         exp_avg: like the parameter, at first 0

@@ -39,8 +39,8 @@ class QHAdam(Optimizer):
         betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
         nus (tuple of 2, float, default: (1.0, 1.0)): weight of each moment against the plain gradient
             and its square
-        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
-            step takes away or times the parameter is added to the gradient
+        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
+            parameter if decouple_weight_decay, else weight_decay * param is added to the gradient
         decouple_weight_decay (bool, default: False): decay the parameter instead of adding to the
             gradient
         eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
@@ -50,12 +50,12 @@ class QHAdam(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 8 bytes per element:
-        beta1_weight: a number, at first 0
-        beta2_weight: a number, at first 0
+        beta1_weight: 0-d, a number, at first 0
+        beta2_weight: 0-d, a number, at first 0
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 

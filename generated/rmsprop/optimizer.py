@@ -38,7 +38,7 @@ class RMSprop(Optimizer):
         lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
         alpha (float, default: 0.99, in [0, inf])
         eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): times the parameter is added to the gradient
+        weight_decay (float, default: 0, in [0, inf]): weight_decay * param is added to the gradient
         momentum (float, default: 0, in [0, inf])
         centered (bool, default: False): divide by an estimate of the standard deviation instead of the
             root mean square
@@ -48,11 +48,11 @@ class RMSprop(Optimizer):
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 4 bytes per element, 4 more if momentum > 0, 4 more if centered:
-        step: number of steps
+        step: 0-d, the number of steps
         square_avg: like the parameter, at first 0
         momentum_buffer: like the parameter, at first 0, if momentum > 0
         grad_avg: like the parameter, at first 0, if centered

@@ -37,11 +37,11 @@ class Rprop(Optimizer):
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 8 bytes per element:
-        step: number of steps
+        step: 0-d, the number of steps
         prev: like the parameter, at first 0
         step_size: like the parameter, at first lr
 

@@ -38,15 +38,15 @@ class SGD(Optimizer):
         lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
         momentum (float, default: 0, in [0, inf])
         dampening (float, default: 0)
-        weight_decay (float or Tensor, default: 0, in [0, inf]): times the parameter is added to the
+        weight_decay (float or Tensor, default: 0, in [0, inf]): weight_decay * param is added to the
             gradient
         nesterov (bool, default: False): step along the gradient plus momentum times the new buffer
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
 

@@ -34,8 +34,8 @@ class Signum(Optimizer):
         params: parameters, or groups of them, to optimize
         lr (float or Tensor, default: 0.01, in [0, inf]): the size of every element's step
         momentum (float, default: 0.9, in [0, 1)): decay of the running mean; 0 keeps none
-        weight_decay (float, default: 0, in [0, inf]): times lr is the part of the parameter that each
-            step takes away or times the parameter is added to the gradient
+        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
+            parameter if decoupled_weight_decay, else weight_decay * param is added to the gradient
         decoupled_weight_decay (bool, default: False): decay the parameter instead of adding to the
             gradient
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -44,8 +44,8 @@ class Signum(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
         momentum_buffer: like the parameter, at first 0, if momentum != 0
@@ -56,8 +56,8 @@ class Signum(Optimizer):
         - The running mean starts from zero and is not corrected: the sign does not depend on its scale.
 
     References:
-        - Bernstein, Wang, Azizzadenesheli and Anandkumar, signSGD: Compressed Optimisation for Non-
-          Convex Problems, ICML 2018, Algorithm 2, arXiv:1802.04434
+        - Bernstein, Wang, Azizzadenesheli and Anandkumar, signSGD: Compressed Optimisation for
+          Non-Convex Problems, ICML 2018, Algorithm 2, arXiv:1802.04434
         - apache/mxnet, optimizer Signum (the authors' code)
 
     Example::

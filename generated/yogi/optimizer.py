@@ -32,7 +32,7 @@ class Yogi(Optimizer):
         lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
         betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
         eps (float, default: 0.001, in [0, inf]): trades adaptivity for noise
-        weight_decay (float, default: 0, in [0, inf])
+        weight_decay (float, default: 0, in [0, inf]): weight decay is part of the rule
         initial_accumulator_value (float, default: 1e-06, in [0, inf])
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
@@ -40,11 +40,11 @@ class Yogi(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one kernel; by default where that is the
-            fastest that fits
+        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
+            where that is the fastest that fits
 
     State of a parameter, in float32 8 bytes per element:
-        step: number of steps
+        step: 0-d, the number of steps
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first initial_accumulator_value
 
