@@ -22,8 +22,10 @@ _SIGNS = (
     "ell prime star ast dagger infty nabla partial max min sqrt sum prod odot circ cdot times pm top perp parallel hbar"
 )
 COMMANDS = frozenset(f"{_GREEK} {_ACCENTS} {_FONTS} {_SIGNS}".split())
+_TAKES = "|".join((*_ACCENTS.split(), *_FONTS.split(), "sqrt"))  # commands with an argument
 
 _TOKEN = re.compile(r"\\(?P<command>[A-Za-z]+|.|$)|(?P<brace>[{}])|(?P<other>.)")
+_LACKING = re.compile(rf"\\(?P<command>{_TAKES})(?![A-Za-z])\s*(?:$|[_^}}\[])")
 _OTHER = re.compile(r"[A-Za-z0-9 _^+\-*/=<>.,:;|'()!\[\]]")
 
 
@@ -49,6 +51,9 @@ def why_not(symbol: str) -> tuple[str, str] | None:
             )
     if depth:
         return "a `{` without a `}` in a symbol", "close it"
+    if (lacking := _LACKING.search(symbol)) is not None:
+        command = f"\\{lacking['command']}"
+        return f"`{command}` with nothing to stand on in a symbol", f"such as `{command}{{g}}`"
     if re.search(r"[_^]\s*(?:[_^}]|$)", symbol):
         return "nothing to raise or lower behind `_` or `^` in a symbol", "such as `\\beta_1`"
     if re.search(r"(_[^_^{}]+_|\^[^_^{}]+\^)", symbol):
