@@ -99,11 +99,7 @@ def test_an_instance_can_be_unpickled_by_another_process(tmp_path: Path) -> None
 
 def test_four_processes_at_once_load_the_same_spec(tmp_path: Path) -> None:
     text = LION.replace("optimizer: Lion", "optimizer: Liger")
-    code = (
-        "import sys, thetac.loader\n"
-        "sys.stdin.readline()\n"
-        f"print(thetac.load({text!r}).__module__)\n"
-    )
+    code = f"import sys, thetac.loader\nsys.stdin.readline()\nprint(thetac.load({text!r}).__module__)\n"
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", code],

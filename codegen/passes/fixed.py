@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt
+from thetac.codegen.ir.nodes import Assign, Call, Const, DecayStyle, Expr, If, Ref, Rule, Stmt
+
+DecayCases = tuple[tuple[Expr | None, DecayStyle], ...]
 
 
 def decide_fixed_flags(rule: Rule) -> Rule:
@@ -16,13 +18,24 @@ def decide_fixed_flags(rule: Rule) -> Rule:
     values = {flag.name: flag.default for flag in rule.flags if flag.fixed}
     if not values:
         return rule
-    decay = tuple((_decided(c, values) if c is not None else None, style) for c, style in rule.decay)
     return replace(
         rule,
         flags=tuple(flag for flag in rule.flags if not flag.fixed),
-        decay=tuple((None if c == Const(True) else c, style) for c, style in decay if c != Const(False)),
+        decay=_decide_cases(rule.decay, values),
         body=_decide(rule.body, values),
     )
+
+
+def _decide_cases(cases: DecayCases, values: dict[str, bool]) -> DecayCases:
+    """The cases that are left, up to the first one that always holds."""
+    left: list[tuple[Expr | None, DecayStyle]] = []
+    for condition, style in cases:
+        decided = Const(True) if condition is None else _decided(condition, values)
+        if decided == Const(True):
+            return (*left, (None, style))
+        if decided != Const(False):
+            left.append((decided, style))
+    return tuple(left)
 
 
 def _decide(statements: tuple[Stmt, ...], values: dict[str, bool]) -> tuple[Stmt, ...]:

@@ -37,7 +37,7 @@ class AdamW(Optimizer):
         betas (tuple of 2, float or Tensor, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
         eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
         weight_decay (float, default: 0.01, in [0, inf]): each step takes away lr * weight_decay of the
-            parameter, else weight_decay * param is added to the gradient
+            parameter
         amsgrad (bool, default: False): use the maximum of all second moments so far
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
