@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -70,19 +69,19 @@ def power(x: Scalar, y: Scalar) -> Scalar:
 
 
 def sqrt(x: Scalar) -> Scalar:
-    return x.sqrt() if isinstance(x, Tensor) else x**0.5
+    return x.sqrt() if isinstance(x, Tensor) else scalar_math.sqrt(x)
 
 
 def sign(x: Scalar) -> Scalar:
-    return x.sign() if isinstance(x, Tensor) else float((x > 0) - (x < 0))
+    return x.sign() if isinstance(x, Tensor) else scalar_math.sign(x)
 
 
 def exp(x: Scalar) -> Scalar:
-    return x.exp() if isinstance(x, Tensor) else math.exp(x)
+    return x.exp() if isinstance(x, Tensor) else scalar_math.exp(x)
 
 
 def log(x: Scalar) -> Scalar:
-    return x.log() if isinstance(x, Tensor) else math.log(x)
+    return x.log() if isinstance(x, Tensor) else scalar_math.log(x)
 
 
 def maximum(x: Scalar, y: Scalar) -> Scalar:
@@ -90,7 +89,7 @@ def maximum(x: Scalar, y: Scalar) -> Scalar:
         return torch.maximum(x, y)
     if isinstance(x, Tensor):
         return x.clamp(min=y)
-    return y.clamp(min=x) if isinstance(y, Tensor) else max(x, y)
+    return y.clamp(min=x) if isinstance(y, Tensor) else scalar_math.maximum(x, y)
 
 
 def minimum(x: Scalar, y: Scalar) -> Scalar:
@@ -98,7 +97,7 @@ def minimum(x: Scalar, y: Scalar) -> Scalar:
         return torch.minimum(x, y)
     if isinstance(x, Tensor):
         return x.clamp(max=y)
-    return y.clamp(max=x) if isinstance(y, Tensor) else min(x, y)
+    return y.clamp(max=x) if isinstance(y, Tensor) else scalar_math.minimum(x, y)
 
 
 def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar:

@@ -247,7 +247,8 @@ CONTRACTIONS: dict[str, str] = {
     "param + grad / u": "param.addcdiv_(grad, u, value=1)",
     "param - lr * grad": "param.add_(grad, alpha=-lr)",
     "param - grad * lr": "param.sub_(grad.mul(lr))",
-    "param - lr / rho * grad / u": "param.addcdiv_(grad, u, value=-lr / rho)",
+    "param - lr / 2 * grad / u": "param.addcdiv_(grad, u, value=-lr / 2)",
+    "param - lr / rho * grad / u": "param.addcdiv_(grad, u, value=scalar_math.divide(-lr, rho))",
     "(param - u) * rho": "param.sub_(u).mul_(rho)",
     "rho * u + (1 - rho) * grad": "param.copy_(u.mul(rho).add_(grad, alpha=1 - rho))",
     "rho * param + param * param": "param.copy_(param.mul(rho).addcmul_(param, param, value=1))",
@@ -302,3 +303,25 @@ def test_capturable_never_asks_the_host() -> None:
     assert _counts(lambda: run(rule, "capturable", False) and None) == 0
     assert _counts(lambda: run(rule, "differentiable", False) and None) > 0
     assert math.isfinite(run(rule, "capturable", False)[0].sum())
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1 / (step - 1)",
+        "exp(800 * step)",
+        "log(step - 1)",
+        "sqrt(1 - step * 2)",
+        "(0 - lr) ** rho",
+        "10 ** (400 * step)",
+    ],
+)
+def test_no_number_of_the_host_raises_midway(number: str) -> None:
+    """Division by zero, overflow and roots of negative numbers are IEEE's: a step that has begun to write goes on."""
+    value = Assign("x", parsed(number))
+    rule = make_rule((Assign("u", parsed("u + grad")), value, Assign("param", parsed("param - x * u"))))
+    expected = defined_result(rule, flag=False)
+    assert not torch.isfinite(expected[0]).all()
+    for how in ("for-loop", "foreach", "differentiable"):
+        for got, want in zip(run(rule, how, flag=False), expected, strict=True):
+            assert torch.allclose(got, want, equal_nan=True), f"{how}: {got} for {want}"

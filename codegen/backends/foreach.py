@@ -52,7 +52,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         firsts=[f"first_{name}" for name in asks_first(rule)],
         values=typed_values(rule),
         body=body,
-        uses_math=uses("math", body),
+        uses_scalar_math=uses("scalar_math", body),
         functions=[name for name in ("as_lists_of_pairs", "increment", "scale_") if calls(name, body)],
     )
 

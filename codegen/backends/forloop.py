@@ -45,7 +45,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         tensor_values=typed_values(rule, tensors=True),
         body=body,
         tensors_body=tensors_body,
-        uses_math=uses("math", body),
+        uses_scalar_math=uses("scalar_math", (*body, *tensors_body)),
         functions=[name for name in ontensors.FUNCTIONS if calls(name, (*body, *tensors_body))],
     )
 

@@ -8,10 +8,11 @@ written into their own storage at once. The text is made elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree, TreeBuilder, fresh, overwriting
+from thetac.codegen.backends.host import guarded, known_numbers
+from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree, TreeBuilder, fresh, guarded_numbers, overwriting
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -82,6 +83,7 @@ class _Lowering:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.kinds: Kinds = infer(rule)
+        self.known = known_numbers(rule)
         self.trees = TreeBuilder(self.kinds)
         self.storage = {"param", *rule.names_of(StateKind.TENSOR)}  # names with memory of their own
         self.scalars = set(rule.names_of(StateKind.SCALAR))
@@ -120,7 +122,8 @@ class _Lowering:
                     after_then, self.owned = self.owned, before
                     orelse = self._block(statement.orelse)
                     self.owned &= after_then
-                    steps.append(Branch(statement, then, orelse))
+                    guarded_branch = replace(statement, condition=guarded(statement.condition, self.known))
+                    steps.append(Branch(guarded_branch, then, orelse))
                 case Assign():
                     steps.extend(self._assign(statement))
                 case _:
@@ -132,16 +135,16 @@ class _Lowering:
         if target in self.scalars:
             yield self._set_scalar_state(statement)
         elif self.kinds[target] in (Kind.HOST, Kind.FLAG):
-            yield SetNumber(statement)
+            yield SetNumber(replace(statement, value=guarded(value, self.known)))
         elif on_host(value, self.kinds):
-            yield SetTensor(statement, Number(value), "fill")
+            yield SetTensor(statement, Number(guarded(value, self.known)), "fill")
         else:
             if target == "param" and self.rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM:
                 pairs = tuple(n for n in names_read(value) if self.kinds[n] is Kind.ELEMENT and n != "param")
                 assert not self.storage.intersection(pairs), "a complex parameter takes locals only"
                 if pairs:
                     yield View(pairs, as_complex=True)
-            yield self._set_tensor(statement, self.trees.tree(value))
+            yield self._set_tensor(statement, guarded_numbers(self.trees.tree(value), self.known))
 
     def _set_scalar_state(self, statement: Assign) -> SetScalarState:
         """`s = s op h` is an in-place operation of the 0-d tensor, any other value is stored."""
@@ -151,9 +154,9 @@ class _Lowering:
             case Call(op="add" | "sub" | "mul" | "div" as op, args=(Ref(name=name), operand)) if (
                 name == statement.target and name not in names_read(operand)
             ):
-                return SetScalarState(statement, op, operand, read_again)
+                return SetScalarState(statement, op, guarded(operand, self.known), read_again)
             case _:
-                return SetScalarState(statement, "", statement.value, read_again)
+                return SetScalarState(statement, "", guarded(statement.value, self.known), read_again)
 
     def _set_tensor(self, statement: Assign, tree: Tree) -> SetTensor:
         target = statement.target

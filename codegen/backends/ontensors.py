@@ -19,12 +19,12 @@ from thetac.codegen.backends.arguments import (
     tensor_names,
     unique,
 )
-from thetac.codegen.backends.host import PYTHON
+from thetac.codegen.backends.host import PYTHON, guarded, known_numbers
 from thetac.codegen.backends.lines import INDENT, call_lines, commented, loop_lines
 from thetac.codegen.backends.text import comment
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt, walk_statements
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
-from thetac.codegen.passes.kinds import is_static
+from thetac.codegen.passes.kinds import infer, is_static, on_host
 
 # Functions of runtime/tensors.py take numbers and tensors alike. torch.lerp does not take a weight of another dtype.
 ON_TENSORS: Table = {
@@ -32,6 +32,9 @@ ON_TENSORS: Table = {
     **{name: function(name, arity) for name, arity in (
         ("sqrt", 1), ("sign", 1), ("exp", 1), ("log", 1), ("maximum", 2), ("minimum", 2), ("where", 3),
     )},
+    "checked_div": function("divide", 2),
+    "checked_pow": function("power", 2),
+    "checked_sqrt": function("sqrt", 1),
     "clamp": Row("minimum(maximum({0}, {1}), {2})", Precedence.ATOM, (Precedence.CONDITIONAL,) * 3),
     "and": function("both", 2),
     "or": function("either", 2),
@@ -43,12 +46,14 @@ FUNCTIONS = (
     "as_pairs",
     "both",
     "copied",
+    "divide",
     "either",
     "exp",
     "log",
     "maximum",
     "minimum",
     "negation",
+    "power",
     "sign",
     "sqrt",
     "store",
@@ -86,6 +91,7 @@ class _Scope:
 class _OnTensors:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
+        self.kinds, self.known = infer(rule), known_numbers(rule)
         taken = {*names_in(rule), *list_names(rule).values(), *RESERVED}
         stored = ["param", *(state.name for state in rule.states if state.kind is not StateKind.COUNTER)]
         self.targets = {name: unique(f"{name}_out", taken) for name in stored}  # what is stored into at the end
@@ -192,10 +198,16 @@ class _OnTensors:
 
     def _condition(self, condition: Expr) -> str:
         """A condition of the host: a plain truth value."""
-        return expression_text(condition, {**PYTHON, "first": ON_TENSORS["first"]})
+        return expression_text(guarded(condition, self.known), {**PYTHON, "first": ON_TENSORS["first"]})
 
     def _text(self, expression: Expr, scope: _Scope) -> str:
-        return expression_text(expression, ON_TENSORS, scope.name)
+        return expression_text(self._guarded(expression), ON_TENSORS, scope.name)
+
+    def _guarded(self, expression: Expr) -> Expr:
+        """Numbers of the host may not fail where they are floats; elements cannot."""
+        if isinstance(expression, Call) and not on_host(expression, self.kinds):
+            return replace(expression, args=tuple(self._guarded(argument) for argument in expression.args))
+        return guarded(expression, self.known)
 
 
 def _assigned(body: Sequence[Stmt]) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ import jinja2
 from thetac.codegen.backends import foreach
 from thetac.codegen.backends.arguments import asks_first, list_names
 from thetac.codegen.backends.docs import docstring as documentation
-from thetac.codegen.backends.host import PYTHON
-from thetac.codegen.backends.text import docstring, literal
+from thetac.codegen.backends.host import PYTHON, guarded, known_numbers
+from thetac.codegen.backends.text import docstring, literal, uses
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import (
     OPTIONS,
@@ -77,6 +77,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
+        uses_scalar_math=uses("scalar_math", group.printed),
         needs_torch=any("torch." in group.text(r.condition) for r in rule.requirements),
         needs_tensor=any(h.tensor for h in rule.hyperparameters),
     )
@@ -97,6 +98,8 @@ class _GroupAccess:
     """Conditions as functions of a parameter group."""
 
     def __init__(self, rule: Rule) -> None:
+        self.known = known_numbers(rule)
+        self.printed: list[str] = []
         self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags}
         self.texts |= {option: f'group.get("{option}", {_OPTION_DEFAULTS[option]})' for option in OPTIONS}
         for h in rule.hyperparameters:
@@ -104,7 +107,9 @@ class _GroupAccess:
                 self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
 
     def text(self, expression: Expr) -> str:
-        return expression_text(expression, PYTHON, lambda name: self.texts[name])
+        text = expression_text(guarded(expression, self.known), PYTHON, lambda name: self.texts[name])
+        self.printed.append(text)
+        return text
 
 
 def _argument(name: str, by_name: dict[str, Hyperparameter | Flag]) -> str:

@@ -7,18 +7,18 @@ Must not know how elements are computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
 import jinja2
 
-from thetac.codegen.backends.host import PYTHON
+from thetac.codegen.backends.host import PYTHON, guarded
 from thetac.codegen.backends.lines import call_lines
 from thetac.codegen.backends.text import comment, uses
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Kind, Range, Ref, Rule, Stmt, walk_statements
+from thetac.codegen.ir.nodes import Assign, Call, Expr, If, Kind, Range, Ref, Rule, Stmt, walk_statements
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes import bounds
 from thetac.codegen.passes.kinds import infer, is_static
@@ -26,26 +26,9 @@ from thetac.codegen.passes.names import first_argument, spelled, unique
 
 INDENT = "    "
 _LOOSE = Precedence.CONDITIONAL
-_SPACED_POWER = Row("{0} ** {1}", Precedence.POWER, (Precedence.ATOM, Precedence.SIGN))
-_ROOT = Row("{0} ** 0.5", Precedence.POWER, (Precedence.ATOM,))
 
-# The rows `checked_*` are not of the language: they stand where Python's operator could raise or give a complex number.
-ON_FLOATS: Table = {
-    **PYTHON,
-    "pow": _SPACED_POWER,
-    "sqrt": _ROOT,
-    "checked_div": function("scalar_math.divide", 2),
-    "checked_pow": function("scalar_math.power", 2),
-    "checked_sqrt": function("scalar_math.sqrt", 1),
-    "sign": function("scalar_math.sign", 1),
-    "exp": function("scalar_math.exp", 1),
-    "log": function("scalar_math.log", 1),
-    "maximum": function("scalar_math.maximum", 2),
-    "minimum": function("scalar_math.minimum", 2),
-    "clamp": Row("scalar_math.minimum(scalar_math.maximum({0}, {1}), {2})", Precedence.ATOM, (_LOOSE, _LOOSE, _LOOSE)),
-}
 ON_TENSORS: Table = {
-    **ON_FLOATS,
+    **PYTHON,
     "sqrt": function("tensors.sqrt", 1),
     "checked_div": function("tensors.divide", 2),
     "checked_pow": function("tensors.power", 2),
@@ -96,29 +79,13 @@ def _tuple(names: Sequence[str]) -> str:
     return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
 
 
-def guarded(expression: Expr, known: Mapping[str, Range]) -> Expr:
-    """The expression with `checked_*` ops where the operator of Python could fail."""
-    match expression:
-        case Call(op=op, args=args):
-            safe = (
-                (op != "div" or bounds.is_nonzero(args[1], known))
-                and (op != "pow" or bounds.is_plain_power(args[0], args[1], known))
-                and (op != "sqrt" or bounds.bounds(args[0], known).low >= 0)
-            )
-            return Call(op if safe else f"checked_{op}", tuple(guarded(argument, known) for argument in args))
-        case Const() | Ref():
-            return expression
-        case _:
-            assert_never(expression)
-
-
 @dataclass
 class _Program:
     """The scalar program on Python floats."""
 
     rule: Rule
     fused: Fused
-    table: Table = field(default_factory=lambda: ON_FLOATS)
+    table: Table = field(default_factory=lambda: PYTHON)
     known: dict[str, Range] = field(init=False)  # where the values lie that names have here
 
     def __post_init__(self) -> None:
@@ -159,7 +126,7 @@ class _Program:
             self.known[statement.target] = bounds.bounds(statement.value, self.known)
 
     def branch(self, statement: If) -> list[str]:
-        lines = [f"if {expression_text(guarded(statement.condition, self.known), ON_FLOATS)}:"]
+        lines = [f"if {expression_text(guarded(statement.condition, self.known), PYTHON)}:"]
         before = dict(self.known)
         lines += [INDENT + line for line in self.side(statement.then)]
         after_then, self.known = self.known, before

@@ -7,13 +7,13 @@ torch.optim's bits, found by syntax alone: the right operand of a sum, with its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from thetac.codegen.backends.host import negated
+from thetac.codegen.backends.host import guarded, negated
 from thetac.codegen.backends.torch_ops import TORCH_OPS
-from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Ref
+from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Range, Ref
 from thetac.codegen.passes.kinds import Kinds, kind_of, on_host
 
 
@@ -58,6 +58,19 @@ def trees_in(tree: Tree) -> Iterator[Tree]:
 def leaves(tree: Tree) -> tuple[str, ...]:
     """Names of the tensors a tree reads, each once, in order."""
     return tuple(dict.fromkeys(t.name for t in trees_in(tree) if isinstance(t, Leaf)))
+
+
+def guarded_numbers(tree: Tree, known: Mapping[str, Range]) -> Tree:
+    """The tree with numbers that nothing can go wrong in."""
+    match tree:
+        case Number(value=value):
+            return Number(guarded(value, known))
+        case Leaf():
+            return tree
+        case Apply(args=args):
+            return replace(tree, args=tuple(guarded_numbers(argument, known) for argument in args))
+        case _:
+            assert_never(tree)
 
 
 class TreeBuilder:

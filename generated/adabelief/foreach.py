@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
@@ -77,7 +77,7 @@ def step(
         # its length by now
         rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
         if rho >= 5:
-            rect = (bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2)) ** 0.5
+            rect = scalar_math.sqrt(scalar_math.divide(scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
             # param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
             roots = torch._foreach_sqrt(exp_avg_vars)
             torch._foreach_add_(roots, eps)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, maximum, sqrt, store, where
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, divide, maximum, sqrt, store, where
 
 
 def step(
@@ -77,7 +78,7 @@ def step(
             # its length by now
             rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
             if rho >= 5:
-                rect = (bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2)) ** 0.5
+                rect = scalar_math.sqrt(scalar_math.divide(scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
                 # param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
                 param.addcdiv_(exp_avg, exp_avg_var.sqrt().add_(eps), value=-lr * rect / bias_correction1)
             else:
@@ -168,14 +169,15 @@ def step_on_tensors(
             # its length by now
             rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
             if capturable:
-                rect_if_so = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2))
+                rect_if_so = sqrt(divide(divide(divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
                 param_if_so = param - lr * rect_if_so / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
                 param_if_not = param
                 if degenerated_to_sgd:
                     param_if_not = param_if_not - lr / bias_correction1 * exp_avg
                 param = where(rho >= 5, param_if_so, param_if_not)
             elif rho >= 5:
-                rect = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2))
+                # rect = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2))
+                rect = sqrt(divide(divide(divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
                 param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
             else:
                 if degenerated_to_sgd:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
@@ -45,13 +44,13 @@ def step(
         )
     slow_weight = alpha
     if step < alpha_warmup:
-        slow_weight = step / alpha_warmup * alpha
+        slow_weight = scalar_math.divide(step, alpha_warmup) * alpha
     slow_decay = beta3
     if step < beta3_warmup:
-        half_life_begin = math.log(0.5) / math.log(beta1 + 1e-08) - 1
-        half_life_end = math.log(0.5) / math.log(beta3 + 1e-08) - 1
-        half_life = (1 - step / beta3_warmup) * half_life_begin + step / beta3_warmup * half_life_end
-        slow_decay = 0.5 ** (1 / (half_life + 1))
+        half_life_begin = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta1 + 1e-08)) - 1
+        half_life_end = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta3 + 1e-08)) - 1
+        half_life = (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin + scalar_math.divide(step, beta3_warmup) * half_life_end
+        slow_decay = scalar_math.power(0.5, scalar_math.divide(1, half_life + 1))
     # fast = grad
     fasts = grads
     if beta1 != 0:

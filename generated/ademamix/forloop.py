@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, log, sqrt, store, where
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, divide, log, power, sqrt, store, where
 
 
 def step(
@@ -49,13 +49,13 @@ def step(
             )
         slow_weight = alpha
         if step < alpha_warmup:
-            slow_weight = step / alpha_warmup * alpha
+            slow_weight = scalar_math.divide(step, alpha_warmup) * alpha
         slow_decay = beta3
         if step < beta3_warmup:
-            half_life_begin = math.log(0.5) / math.log(beta1 + 1e-08) - 1
-            half_life_end = math.log(0.5) / math.log(beta3 + 1e-08) - 1
-            half_life = (1 - step / beta3_warmup) * half_life_begin + step / beta3_warmup * half_life_end
-            slow_decay = 0.5 ** (1 / (half_life + 1))
+            half_life_begin = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta1 + 1e-08)) - 1
+            half_life_end = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta3 + 1e-08)) - 1
+            half_life = (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin + scalar_math.divide(step, beta3_warmup) * half_life_end
+            slow_decay = scalar_math.power(0.5, scalar_math.divide(1, half_life + 1))
         fast = grad
         if beta1 != 0:
             # exp_avg_fast = beta1 * exp_avg_fast + (1 - beta1) * grad
@@ -124,22 +124,27 @@ def step_on_tensors(
             param = param * (1 - lr * weight_decay)
         slow_weight = alpha
         if capturable:
-            slow_weight_if_so = step / alpha_warmup * alpha
+            slow_weight_if_so = divide(step, alpha_warmup) * alpha
             slow_weight = where(step < alpha_warmup, slow_weight_if_so, slow_weight)
         elif step < alpha_warmup:
-            slow_weight = step / alpha_warmup * alpha
+            # slow_weight = step / alpha_warmup * alpha
+            slow_weight = divide(step, alpha_warmup) * alpha
         slow_decay = beta3
         if capturable:
-            half_life_begin_if_so = log(0.5) / log(beta1 + 1e-08) - 1
-            half_life_end_if_so = log(0.5) / log(beta3 + 1e-08) - 1
-            half_life_if_so = (1 - step / beta3_warmup) * half_life_begin_if_so + step / beta3_warmup * half_life_end_if_so
-            slow_decay_if_so = 0.5 ** (1 / (half_life_if_so + 1))
+            half_life_begin_if_so = divide(log(0.5), log(beta1 + 1e-08)) - 1
+            half_life_end_if_so = divide(log(0.5), log(beta3 + 1e-08)) - 1
+            half_life_if_so = (1 - divide(step, beta3_warmup)) * half_life_begin_if_so + divide(step, beta3_warmup) * half_life_end_if_so
+            slow_decay_if_so = power(0.5, divide(1, half_life_if_so + 1))
             slow_decay = where(step < beta3_warmup, slow_decay_if_so, slow_decay)
         elif step < beta3_warmup:
-            half_life_begin = log(0.5) / log(beta1 + 1e-08) - 1
-            half_life_end = log(0.5) / log(beta3 + 1e-08) - 1
-            half_life = (1 - step / beta3_warmup) * half_life_begin + step / beta3_warmup * half_life_end
-            slow_decay = 0.5 ** (1 / (half_life + 1))
+            # half_life_begin = log(0.5) / log(beta1 + 1e-08) - 1
+            half_life_begin = divide(log(0.5), log(beta1 + 1e-08)) - 1
+            # half_life_end = log(0.5) / log(beta3 + 1e-08) - 1
+            half_life_end = divide(log(0.5), log(beta3 + 1e-08)) - 1
+            # half_life = (1 - step / beta3_warmup) * half_life_begin + step / beta3_warmup * half_life_end
+            half_life = (1 - divide(step, beta3_warmup)) * half_life_begin + divide(step, beta3_warmup) * half_life_end
+            # slow_decay = 0.5 ** (1 / (half_life + 1))
+            slow_decay = power(0.5, divide(1, half_life + 1))
         fast = grad
         if beta1 != 0:
             exp_avg_fast = beta1 * exp_avg_fast + (1 - beta1) * grad

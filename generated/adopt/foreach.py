@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
@@ -52,7 +52,7 @@ def step(
         torch._foreach_clamp_min_(roots, eps)
         normed_grads = torch._foreach_div(grads, roots)
         if clip:
-            bound = (step - 1) ** clip_exponent
+            bound = scalar_math.power(step - 1, clip_exponent)
             # normed_grad = clamp(normed_grad, -bound, bound)
             torch._foreach_clamp_min_(normed_grads, -bound)
             torch._foreach_clamp_max_(normed_grads, bound)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, maximum, minimum, sqrt, store, where
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, maximum, minimum, power, sqrt, store, where
 
 
 def step(
@@ -51,7 +52,7 @@ def step(
             # normed_grad = grad / maximum(sqrt(exp_avg_sq), eps)
             normed_grad = grad.div(exp_avg_sq.sqrt().clamp_(min=eps))
             if clip:
-                bound = (step - 1) ** clip_exponent
+                bound = scalar_math.power(step - 1, clip_exponent)
                 # normed_grad = clamp(normed_grad, -bound, bound)
                 normed_grad.clamp_(-bound, bound)
             # exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)
@@ -115,7 +116,7 @@ def step_on_tensors(
                 param_if_not = param_if_not - lr * weight_decay * param_if_not
             normed_grad_if_not = grad / maximum(sqrt(exp_avg_sq), eps)
             if clip:
-                bound_if_not = (step - 1) ** clip_exponent
+                bound_if_not = power(step - 1, clip_exponent)
                 normed_grad_if_not = minimum(maximum(normed_grad_if_not, -bound_if_not), bound_if_not)
             exp_avg_if_not = exp_avg + (1 - beta1) * (normed_grad_if_not - exp_avg)
             param_if_not = param_if_not - lr * exp_avg_if_not
@@ -130,7 +131,8 @@ def step_on_tensors(
                 param = param - lr * weight_decay * param
             normed_grad = grad / maximum(sqrt(exp_avg_sq), eps)
             if clip:
-                bound = (step - 1) ** clip_exponent
+                # bound = (step - 1) ** clip_exponent
+                bound = power(step - 1, clip_exponent)
                 # normed_grad = clamp(normed_grad, -bound, bound)
                 normed_grad = minimum(maximum(normed_grad, -bound), bound)
             # exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
@@ -51,10 +51,10 @@ def step(
         # ax = param
         torch._foreach_copy_(axs, params)
     # eta = lr / (1 + lambd * lr * step) ** alpha
-    new_eta = lr / (1 + lambd * lr * step) ** alpha
+    new_eta = scalar_math.divide(lr, scalar_math.power(1 + lambd * lr * step, alpha))
     for eta_t in etas:
         eta_t.fill_(new_eta)
     # mu = 1 / maximum(1, step - t0)
-    new_mu = 1 / max(1, step - t0)
+    new_mu = 1 / scalar_math.maximum(1, step - t0)
     for mu_t in mus:
         mu_t.fill_(new_mu)

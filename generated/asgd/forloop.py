@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, copied, maximum, store, where
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, copied, divide, maximum, power, store, where
 
 
 def step(
@@ -51,9 +52,9 @@ def step(
             # ax = param
             ax.copy_(param)
         # eta = lr / (1 + lambd * lr * step) ** alpha
-        eta_t.fill_(lr / (1 + lambd * lr * step) ** alpha)
+        eta_t.fill_(scalar_math.divide(lr, scalar_math.power(1 + lambd * lr * step, alpha)))
         # mu = 1 / maximum(1, step - t0)
-        mu_t.fill_(1 / max(1, step - t0))
+        mu_t.fill_(1 / scalar_math.maximum(1, step - t0))
 
 
 def step_on_tensors(
@@ -109,7 +110,8 @@ def step_on_tensors(
         else:
             # ax = param
             ax = copied(param)
-        eta = lr / (1 + lambd * lr * step) ** alpha
+        # eta = lr / (1 + lambd * lr * step) ** alpha
+        eta = divide(lr, power(1 + lambd * lr * step, alpha))
         mu = 1 / maximum(1, step - t0)
         store(param_out, param)
         store(eta_out, eta)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
@@ -60,6 +60,6 @@ def step(
     torch._foreach_sqrt_(denoms)
     torch._foreach_add_(denoms, eps)
     # param = param - lr * (1 - mu) / (1 - mu_product) * grad / denom
-    torch._foreach_addcdiv_(params, grads, denoms, value=-lr * (1 - mu) / (1 - mu_product))
+    torch._foreach_addcdiv_(params, grads, denoms, value=scalar_math.divide(-lr * (1 - mu), 1 - mu_product))
     # param = param - lr * mu_next / (1 - mu_product * mu_next) * exp_avg / denom
-    torch._foreach_addcdiv_(params, exp_avgs, denoms, value=-lr * mu_next / (1 - mu_product * mu_next))
+    torch._foreach_addcdiv_(params, exp_avgs, denoms, value=scalar_math.divide(-lr * mu_next, 1 - mu_product * mu_next))

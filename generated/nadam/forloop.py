@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, sqrt, store
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, divide, sqrt, store
 
 
 def step(
@@ -61,9 +62,9 @@ def step(
         # denom = sqrt(exp_avg_sq / (1 - beta2 ** step)) + eps
         denom = exp_avg_sq.div(1 - beta2 ** step).sqrt_().add_(eps)
         # param = param - lr * (1 - mu) / (1 - mu_product) * grad / denom
-        param.addcdiv_(grad, denom, value=-lr * (1 - mu) / (1 - mu_product))
+        param.addcdiv_(grad, denom, value=scalar_math.divide(-lr * (1 - mu), 1 - mu_product))
         # param = param - lr * mu_next / (1 - mu_product * mu_next) * exp_avg / denom
-        param.addcdiv_(exp_avg, denom, value=-lr * mu_next / (1 - mu_product * mu_next))
+        param.addcdiv_(exp_avg, denom, value=scalar_math.divide(-lr * mu_next, 1 - mu_product * mu_next))
 
 
 def step_on_tensors(
@@ -126,8 +127,10 @@ def step_on_tensors(
         # second moment
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         denom = sqrt(exp_avg_sq / (1 - beta2 ** step)) + eps
-        param = param - lr * (1 - mu) / (1 - mu_product) * grad / denom
-        param = param - lr * mu_next / (1 - mu_product * mu_next) * exp_avg / denom
+        # param = param - lr * (1 - mu) / (1 - mu_product) * grad / denom
+        param = param - divide(lr * (1 - mu), 1 - mu_product) * grad / denom
+        # param = param - lr * mu_next / (1 - mu_product * mu_next) * exp_avg / denom
+        param = param - divide(lr * mu_next, 1 - mu_product * mu_next) * exp_avg / denom
         store(param_out, param)
         store(mu_product_out, mu_product)
         store(exp_avg_out, exp_avg)

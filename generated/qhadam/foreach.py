@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_lists_of_pairs, scale_
 
 
@@ -56,11 +56,11 @@ def step(
     # square = grad * grad
     squares = torch._foreach_mul(grads, grads)
     # exp_avg = (1 - 1 / beta1_weight) * exp_avg + 1 / beta1_weight * grad
-    scale_(exp_avgs, 1 - 1 / beta1_weight)
-    torch._foreach_add_(exp_avgs, grads, alpha=1 / beta1_weight)
+    scale_(exp_avgs, 1 - scalar_math.divide(1, beta1_weight))
+    torch._foreach_add_(exp_avgs, grads, alpha=scalar_math.divide(1, beta1_weight))
     # exp_avg_sq = (1 - 1 / beta2_weight) * exp_avg_sq + 1 / beta2_weight * square
-    scale_(exp_avg_sqs, 1 - 1 / beta2_weight)
-    torch._foreach_add_(exp_avg_sqs, squares, alpha=1 / beta2_weight)
+    scale_(exp_avg_sqs, 1 - scalar_math.divide(1, beta2_weight))
+    torch._foreach_add_(exp_avg_sqs, squares, alpha=scalar_math.divide(1, beta2_weight))
     # avg_grad = nu1 * exp_avg + (1 - nu1) * grad
     avg_grads = torch._foreach_mul(exp_avgs, nu1)
     torch._foreach_add_(avg_grads, grads, alpha=1 - nu1)

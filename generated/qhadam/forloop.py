@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, sqrt, store
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, divide, sqrt, store
 
 
 def step(
@@ -56,9 +57,9 @@ def step(
         # square = grad * grad
         square = grad.mul(grad)
         # exp_avg = (1 - 1 / beta1_weight) * exp_avg + 1 / beta1_weight * grad
-        exp_avg.mul_(1 - 1 / beta1_weight).add_(grad, alpha=1 / beta1_weight)
+        exp_avg.mul_(1 - scalar_math.divide(1, beta1_weight)).add_(grad, alpha=scalar_math.divide(1, beta1_weight))
         # exp_avg_sq = (1 - 1 / beta2_weight) * exp_avg_sq + 1 / beta2_weight * square
-        exp_avg_sq.mul_(1 - 1 / beta2_weight).add_(square, alpha=1 / beta2_weight)
+        exp_avg_sq.mul_(1 - scalar_math.divide(1, beta2_weight)).add_(square, alpha=scalar_math.divide(1, beta2_weight))
         # avg_grad = nu1 * exp_avg + (1 - nu1) * grad
         avg_grad = exp_avg.mul(nu1).add_(grad, alpha=1 - nu1)
         # avg_grad_rms = sqrt(nu2 * exp_avg_sq + (1 - nu2) * square) + eps
@@ -120,8 +121,10 @@ def step_on_tensors(
         beta1_weight = 1 + beta1 * beta1_weight
         beta2_weight = 1 + beta2 * beta2_weight
         square = grad * grad
-        exp_avg = (1 - 1 / beta1_weight) * exp_avg + 1 / beta1_weight * grad
-        exp_avg_sq = (1 - 1 / beta2_weight) * exp_avg_sq + 1 / beta2_weight * square
+        # exp_avg = (1 - 1 / beta1_weight) * exp_avg + 1 / beta1_weight * grad
+        exp_avg = (1 - divide(1, beta1_weight)) * exp_avg + divide(1, beta1_weight) * grad
+        # exp_avg_sq = (1 - 1 / beta2_weight) * exp_avg_sq + 1 / beta2_weight * square
+        exp_avg_sq = (1 - divide(1, beta2_weight)) * exp_avg_sq + divide(1, beta2_weight) * square
         avg_grad = nu1 * exp_avg + (1 - nu1) * grad
         avg_grad_rms = sqrt(nu2 * exp_avg_sq + (1 - nu2) * square) + eps
         param = param - lr * avg_grad / avg_grad_rms

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
 
 
@@ -54,7 +54,7 @@ def step(
     changes = torch._foreach_div(exp_avgs, 1 - beta1 ** step)
     scale_(changes, lr)
     if rho > 5:
-        rect = ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
+        rect = scalar_math.sqrt(scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
         # change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
         roots = torch._foreach_sqrt(exp_avg_sqs)
         torch._foreach_add_(roots, eps)

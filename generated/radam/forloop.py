@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, sqrt, store, where
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, divide, sqrt, store, where
 
 
 def step(
@@ -54,7 +55,7 @@ def step(
         # change = exp_avg / (1 - beta1 ** step) * lr
         change = exp_avg.div(1 - beta1 ** step).mul_(lr)
         if rho > 5:
-            rect = ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
+            rect = scalar_math.sqrt(scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
             # change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
             change.mul_(exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(bias_correction2 ** 0.5)).mul_(rect)
         # param = param - change
@@ -119,11 +120,12 @@ def step_on_tensors(
         rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
         change = exp_avg / (1 - beta1 ** step) * lr
         if capturable:
-            rect_if_so = sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+            rect_if_so = sqrt(divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
             change_if_so = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect_if_so
             change = where(rho > 5, change_if_so, change)
         elif rho > 5:
-            rect = sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+            # rect = sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+            rect = sqrt(divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
             change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
         param = param - change
         store(param_out, param)
