@@ -7,31 +7,39 @@ call. Mistakes go to the standard error, all of them at once, and never as a sta
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from thetac.codegen.cli import generate, new, overview, show
-from thetac.codegen.cli.library import SPECS, Output, UsageError, our_output
+from thetac.codegen.cli.library import SPECS, Output, UsageError, our_output, users_output
 from thetac.codegen.errors import SpecError
 from thetac.codegen.folder import FolderError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a spec may hold what this terminal's encoding does not
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return _run(options, parser)
+        status = _run(options, parser)
+        sys.stdout.flush()
     except UsageError as error:
         parser.error(str(error))
     except (SpecError, FolderError) as error:
         print(error, file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:  # of the standard output: those of files are reported as what they are
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more when it ends
+        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
+            return 0
+        print(f"thetac: {error}", file=sys.stderr)
+        return 1
+    return status
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -52,7 +60,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 def _folders(specs: Path | None, out: Path | None, parser: argparse.ArgumentParser) -> tuple[Path, Output]:
     if (specs is None) != (out is None):
         parser.error("--specs and --out go together: your specs go into a package of your own")
-    return (SPECS, our_output()) if specs is None or out is None else (specs, Output(out, home="", pages=None))
+    return (SPECS, our_output()) if specs is None or out is None else (specs, users_output(out))
 
 
 def _parser() -> argparse.ArgumentParser:

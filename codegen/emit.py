@@ -15,11 +15,11 @@ from pathlib import Path
 import jinja2
 
 from thetac.codegen.errors import shown
-from thetac.codegen.folder import FolderError, files_in, prepared, replace_folder
+from thetac.codegen.folder import FolderError, files_in, prepared, readable, replace_folder
 
 TEMPLATES = Path(__file__).parent / "backends" / "templates"
 MARK = "by thetac; do not edit."  # a file whose first line holds this is ours to replace or remove
-_LONGEST_HEADER = 1000  # bytes
+_LONGEST_HEADER = 16_384  # bytes; a path has at most 4,096, and a sign in place of one of them three
 
 
 @cache
@@ -62,7 +62,8 @@ class Difference:
 
 def compare(folder: Path, files: Mapping[str, str]) -> Difference:
     """What `write_package` would do; files of other people do not count."""
-    return _compare(folder, files)[0]
+    with readable(folder):
+        return _compare(folder, files)[0]
 
 
 def write_package(folder: Path, files: Mapping[str, str]) -> Difference:
@@ -111,7 +112,9 @@ def _refuse(folder: Path, files: Mapping[str, str], others: tuple[str, ...]) -> 
     if in_the_way:
         listing = "\n".join(f"  {folder / path}" for path in sorted(in_the_way))
         raise FolderError(f"not written by thetac, and in the way; move or delete:\n{listing}")
-    if others and len(others) == len(files_in(folder)):
-        raise FolderError(f"{folder} holds files that thetac did not write; give a new or an empty folder")
+    # A folder above an output of ours holds files of ours too; the files right in it tell the two apart.
+    known = any(_is_ours(folder / path) for path in files if len(Path(path).parts) == 1)
+    if not known and files_in(folder):
+        raise FolderError(f"{folder} is neither empty nor output of thetac; give a new or an empty folder")
     if Path(os.path.realpath(os.curdir)).is_relative_to(folder):
         raise FolderError(f"{folder} is replaced as a whole; run this from a folder outside of it")

@@ -31,18 +31,31 @@ class FolderError(Exception):
 def files_in(folder: Path) -> tuple[str, ...]:
     """Every file and link in the folder, relative to it, in order of names; caches of Python left out."""
     found: list[str] = []
-    for where, folders, names in os.walk(folder):
+    for where, folders, names in os.walk(folder, onerror=_raise) if folder.exists() else ():
         links = [name for name in folders if os.path.islink(os.path.join(where, name))]
         folders[:] = [name for name in folders if name != _CACHES]
         found += [os.path.relpath(os.path.join(where, name), folder) for name in (*names, *links)]
     return tuple(sorted(found))
 
 
+def _raise(error: OSError) -> None:
+    raise error  # what cannot be listed would be taken for empty, and lost
+
+
+@contextlib.contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """OSErrors become FolderErrors."""
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(f"{error.filename or folder} cannot be read: {error.strerror}") from error
+
+
 @contextlib.contextmanager
 def prepared(folder: Path) -> Iterator[None]:
     """The folder to ourselves, with what a crashed run left behind cleared away. OSErrors become FolderErrors."""
-    if folder.exists() and not folder.is_dir():
-        # Anything can change places with a folder: somebody's file, even a device.
+    if (folder.exists() and not folder.is_dir()) or folder == folder.parent:
+        # Anything can change places with a folder: somebody's file, even a device. The root of all has no place.
         raise FolderError(f"{folder} is no folder; give a new or an empty one")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,28 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 # Triton decides at import whether kernels run in its interpreter. Where there is no GPU, they must.
 if shutil.which("nvidia-smi") is None and shutil.which("rocm-smi") is None:
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+@pytest.fixture
+def unlistable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes a folder one that this user may not list; root, too, whom permissions do not stop."""
+
+    def forbid(folder: Path) -> None:
+        original = os.scandir
+
+        def scandir(path: os.PathLike[str] | str | int = ".") -> object:
+            if not isinstance(path, int) and Path(path) == folder:
+                raise PermissionError(13, "Permission denied", str(path))
+            return original(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    return forbid

@@ -8,13 +8,13 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from thetac.codegen.__main__ import main
-from thetac.codegen.cli.library import SPECS
+from thetac.codegen.cli.library import GENERATED, SPECS
 from thetac.codegen.cli.show import BACKENDS, STAGES
 
 ROOT = Path(__file__).parents[1]
@@ -128,6 +128,11 @@ def test_mistakes_are_all_reported_and_nothing_is_written(
         (["show", "Qwertz"], "no optimizer is named `Qwertz`: `thetac list` shows all"),
         (["show", "AdamW", "--backend", "cuda"], "invalid choice: 'cuda'"),
         (["show", "AdamW", "--backend", "foreach", "--stage", "checked"], "not allowed with argument"),
+        (["new", "A  # b", "--out", "b.yaml"], "`A # b` is no name for a class"),
+        (
+            ["check", "--specs", str(SPECS / "textbook"), "--out", str(GENERATED)],
+            f"{GENERATED} is thetac's own package; your specs go into a package of your own",
+        ),
         (["new", "a/b"], "`a/b` is no name for a class; say with --out where the file goes"),
     ],
 )
@@ -146,6 +151,24 @@ def test_a_wrong_call_exits_2(
 def test_a_folder_without_specs_is_a_wrong_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["generate", "--specs", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "holds no specs: a spec is a file NAME.yaml" in capsys.readouterr().err
+
+
+def test_a_folder_of_specs_that_cannot_be_read_is_not_passed_over(
+    specs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], unlistable: Callable[[Path], None]
+) -> None:
+    """What was generated from it would be removed."""
+    (specs / "mine.yaml").rename(specs / "mine.yml")
+    (specs / "folder.yaml").mkdir()
+    (specs / ".hidden.yaml").write_text("no spec")
+    out = tmp_path / "made"
+    assert status(["generate", "--specs", str(specs), "--out", str(out)]) == 0
+    before = held(out)
+    assert {path.split("/")[0] for path in before} == {"__init__.py", "mine", "child"}
+    unlistable(specs / "more")
+    capsys.readouterr()
+    assert status(["generate", "--specs", str(specs), "--out", str(out)]) == 1
+    assert capsys.readouterr().err == f"{specs}/more:1:1: the folder cannot be read: Permission denied\n"
+    assert held(out) == before
 
 
 def test_a_file_of_somebody_else_stops_generate(specs: Path, tmp_path: Path) -> None:
@@ -277,6 +300,26 @@ def test_a_reader_who_stops_reading_is_no_error() -> None:
     assert done.stderr == ""
 
 
+def test_output_that_cannot_be_written_is_reported() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "thetac.codegen", "list"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "thetac: [Errno 28] No space left on device\n")
+
+
+def test_what_a_terminal_cannot_encode_is_written_in_ascii(specs: Path) -> None:
+    (specs / "mine.yaml").write_text(MINE.replace("- lr * grad", "- lr * grad  # nach Gauß"), encoding="utf-8")
+    done = run("show", str(specs / "mine.yaml"), PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "# nach Gau\\xdf" in done.stdout
+
+
 def test_new_writes_a_spec_that_compiles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "fresh.yaml"
     assert status(["new", "Fresh", "--out", str(path)]) == 0
@@ -297,3 +340,5 @@ def test_new_says_what_is_wrong_with_a_name(
     assert "my_optimizer.yaml:" in capsys.readouterr().err
     assert status(["new", "A\nupdate: x"]) == 1
     assert os.listdir(tmp_path) == []
+    assert status(["new", "A", "--out", "a\nupdate: x.yaml"]) == 0, "the name of a file cannot leave its comment"
+    assert os.listdir(tmp_path) == ["a\nupdate: x.yaml"]

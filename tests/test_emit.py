@@ -13,7 +13,7 @@ import pytest
 
 from thetac.codegen import folder as folder_module
 from thetac.codegen.emit import compare, header, write_package
-from thetac.codegen.folder import FolderError
+from thetac.codegen.folder import FolderError, prepared
 
 OLD = {
     "__init__.py": f"# {header('specs')}\n",
@@ -113,11 +113,43 @@ def test_a_folder_of_somebody_else_is_not_taken_over(out: Path, monkeypatch: pyt
     (out / "thesis.tex").write_text("years of work")
     with pytest.raises(FolderError) as error:
         write_package(out, OLD)
-    assert str(error.value) == f"{out} holds files that thetac did not write; give a new or an empty folder"
+    assert str(error.value) == f"{out} is neither empty nor output of thetac; give a new or an empty folder"
     (out / "thesis.tex").unlink()
     monkeypatch.chdir(out)
     with pytest.raises(FolderError, match="run this from a folder outside of it"):
         write_package(out, OLD)
+
+
+def test_a_folder_above_or_beside_an_output_is_not_taken_for_one(out: Path) -> None:
+    """All that is ours in it would be orphaned."""
+    write_package(out, OLD)
+    before = held(out.parent)
+    for folder in (out.parent, out / "a"):
+        with pytest.raises(FolderError, match="is neither empty nor output of thetac"):
+            write_package(folder, {"index.md": f"<!-- {header('specs')} -->"})
+    with pytest.raises(FolderError, match="/ is no folder"), prepared(Path("/")):
+        pytest.fail("the root has nothing beside it")
+    assert held(out.parent) == before
+
+
+def test_what_cannot_be_listed_is_not_taken_for_empty(out: Path, unlistable: Callable[[Path], None]) -> None:
+    write_package(out, OLD)
+    (out / "mine").mkdir()
+    (out / "mine" / "notes.txt").write_text("mine")
+    unlistable(out / "mine")
+    with pytest.raises(FolderError) as error:
+        compare(out, NEW)
+    assert str(error.value) == f"{out / 'mine'} cannot be read: Permission denied"
+    with pytest.raises(FolderError, match="cannot be written: Permission denied"):
+        write_package(out, NEW)
+    assert (out / "mine" / "notes.txt").read_text() == "mine"
+    assert (out / "a" / "k.py").exists()
+
+
+def test_a_header_of_any_length_is_recognised(out: Path) -> None:
+    name = "/".join(["\N{HIRAGANA LETTER A}" * 80] * 15)
+    write_package(out, {"__init__.py": f"# {header(name)}\n"})
+    assert write_package(out, NEW).changed == ("__init__.py",)
 
 
 def test_compare_writes_nothing(out: Path) -> None:

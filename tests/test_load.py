@@ -181,6 +181,20 @@ def test_a_temporary_folder_takes_the_place_of_an_unusable_cache(tmp_path: Path)
     assert not place.parents[1].exists(), "it is removed with its process"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_the_end_of_a_forked_process_does_not_remove_the_temporary_folder() -> None:
+    code = (
+        "import os, sys\n"
+        "from thetac.cache import temporary_folder\n"
+        "folder = temporary_folder()\n"
+        "child = os.fork()\n"
+        "if not child: sys.exit()\n"
+        "os.waitpid(child, 0)\n"
+        "print(folder.is_dir())\n"
+    )
+    assert run(code) == "True\n"
+
+
 # The front door.
 
 
@@ -215,6 +229,17 @@ def test_thetac_works_where_triton_is_not_installed() -> None:
         "    assert parameter.tolist() != [1, 1]\n"
     )
     run(code)
+
+
+def test_a_star_brings_everything_and_nothing_else() -> None:
+    code = (
+        "before = set(globals())\n"
+        "from thetac import *\n"
+        "import thetac\n"
+        "print(set(globals()) - before - {'before', 'thetac'} == set(dir(thetac)) - {'__version__'})\n"
+        "print(AdamW is thetac.AdamW, load is thetac.load)"
+    )
+    assert run(code) == "True\nTrue True\n"
 
 
 def test_every_name_is_there_and_an_unknown_one_is_not() -> None:

@@ -20,7 +20,9 @@ def __getattr__(name: str) -> object:
         from thetac.loader import load
 
         value: object = load
-    elif name.startswith("_"):  # nothing of ours; a look for __path__ or __all__ must not import anything
+    elif name == "__all__":  # of `from thetac import *`
+        value = [name for name in __dir__() if not name.startswith("_")]
+    elif name.startswith("_"):  # nothing of ours; a look for __path__ must not import anything
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     else:
         # Not `from thetac import generated`: that would ask this very function for it.

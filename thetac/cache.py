@@ -26,8 +26,13 @@ def private_folder() -> Path:
 def temporary_folder() -> Path:
     """A folder of this process, removed at its end."""
     folder = Path(tempfile.mkdtemp(prefix="thetac-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove, folder, os.getpid())
     return folder
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # not at the end of a process forked from it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _usual_place() -> Path | None:

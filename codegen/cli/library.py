@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from thetac.codegen.errors import Mistakes, SpecError, did_you_mean
+from thetac.codegen.errors import Location, Mistakes, SpecError, did_you_mean
 from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
 ROOT = Path(__file__).resolve().parents[2]  # the checkout, or the installed package
 SPECS = ROOT / "specs"
+GENERATED = ROOT / "generated"
+SUFFIXES = (".yaml", ".yml")
 
 
 class UsageError(Exception):
@@ -34,19 +36,25 @@ class Output:
 def our_output() -> Output:
     """Of an installed package, only the code: its documentation lies in the checkout."""
     in_checkout = (ROOT / "pyproject.toml").is_file()
-    return Output(ROOT / "generated", "thetac.generated", ROOT / "docs" / "optimizers" if in_checkout else None)
+    return Output(GENERATED, "thetac.generated", ROOT / "docs" / "optimizers" if in_checkout else None)
+
+
+def users_output(out: Path) -> Output:
+    """A package of the user's. Raises UsageError if it would take the place of ours, or lie within it."""
+    if out.resolve().is_relative_to(GENERATED.resolve()):
+        raise UsageError(f"{out} is thetac's own package; your specs go into a package of your own")
+    return Output(out, home="", pages=None)
 
 
 def read_folder(folder: Path) -> tuple[Source, ...]:
     """All specs of a folder and the folders in it, in order of their names. Raises UsageError and SpecError."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder")
-    relative = [path.relative_to(folder) for path in folder.rglob("*.yaml")]
-    visible = [path.as_posix() for path in relative if not any(part.startswith(".") for part in path.parts)]
-    if not visible:
+    paths, mistakes = _spec_files(folder), Mistakes()
+    if not paths:
         raise UsageError(f"{folder} holds no specs: a spec is a file NAME.yaml, and `thetac new Name` writes one")
-    mistakes, sources = Mistakes(), []
-    for path in sorted(visible):
+    sources = []
+    for path in paths:
         shown = shown_as(folder / path)
         try:
             sources.append(Source(shown, read_source(folder / path, shown), f"{folder.resolve().name}/{path}"))
@@ -56,6 +64,24 @@ def read_folder(folder: Path) -> tuple[Source, ...]:
     return tuple(sources)
 
 
+def _spec_files(folder: Path) -> list[str]:
+    """Relative to the folder, in order; what is hidden is left out. A folder that cannot be listed is a mistake.
+
+    Passed over, its specs would seem to be gone, and what was generated from them would go too.
+    """
+    mistakes, found = Mistakes(), []
+
+    def note(error: OSError) -> None:
+        mistakes.add(Location(shown_as(Path(error.filename)), 1, 1), f"the folder cannot be read: {error.strerror}")
+
+    for where, folders, names in os.walk(folder, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        specs = [name for name in names if name.endswith(SUFFIXES) and not name.startswith(".")]
+        found += [(Path(where) / name).relative_to(folder).as_posix() for name in specs]
+    mistakes.raise_any()
+    return sorted(found)
+
+
 def our_specs() -> Sequence[Source]:
     """What a user's spec may extend."""
     return read_folder(SPECS)
@@ -63,7 +89,7 @@ def our_specs() -> Sequence[Source]:
 
 def compile_named(name: str) -> Compiled:
     """One optimizer, by the name of one of ours or by the path of a spec."""
-    if name.endswith((".yaml", ".yml")) or os.sep in name:
+    if name.endswith(SUFFIXES) or os.sep in name:
         path = Path(name)
         return compile_specs([Source(name, read_source(path, name))], our_specs)[0]
     ours = {one.class_name: one for one in compile_specs(our_specs())}
