@@ -136,7 +136,8 @@ class Plan:
             streams = _streams(schema, member).values()
             dtypes = tuple(None if stream is None else stream.dtype for stream in streams)
             specialised = tuple(_specialisations(schema, groups[member.group]).items())
-            kinds.setdefault((member.param.device, dtypes, specialised), []).append(index)
+            exist = tuple(state is not None for state in member.states)
+            kinds.setdefault((member.param.device, dtypes, exist, specialised), []).append(index)
         self.buckets: list[Bucket] = []
         self._positions = list(kinds.values())
         self._written: list[_Stream] = []

@@ -47,6 +47,9 @@ class RowTable:
             for index, declared in enumerate(schema.states)
             if declared.kind != "tensor" and members[0].states[index] is not None
         ]
+        here = {numbers.name for numbers in self._numbers}
+        self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
+        self._absent = [s.name for s in schema.states if s.kind != "tensor" and s.name not in here]
         self._created = [member.created for member in members]
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
         self.index = [0] * len(members)
@@ -74,6 +77,10 @@ class RowTable:
         """The row of one key: group, whether the state is new, then a number per counter and scalar state."""
         keywords: dict[str, object] = dict(values)
         keywords |= {declared.first: key[1] for declared in self._schema.states if declared.first}
+        # What a group has no state for is not read there.
+        keywords |= dict.fromkeys(self._absent, 0.0)
+        if self._scalars:
+            keywords["round_to"] = _Numbers.unrounded
         for numbers, read in zip(self._numbers, key[2:], strict=True):
             value = cast(float, read)
             if numbers.is_counter:
@@ -83,8 +90,10 @@ class RowTable:
                 keywords["round_to"] = numbers.rounded
             keywords[numbers.name] = value
         row, new_states = self._module.scalars(**keywords)
-        for numbers, value in zip((n for n in self._numbers if not n.is_counter), new_states, strict=True):
-            numbers.new.append(value)
+        news = dict(zip(self._scalars, new_states, strict=True))
+        for numbers in self._numbers:
+            if not numbers.is_counter:
+                numbers.new.append(news[numbers.name])
         return row
 
 
@@ -112,6 +121,11 @@ class _Numbers:
         if value < _EXACT_INTEGERS and self._dtype in (torch.float32, torch.float64):
             return value + 1
         return (torch.tensor(value, dtype=self._dtype) + 1).item()
+
+    @staticmethod
+    def unrounded(value: float) -> float:
+        """Where none of the scalar states exists, nothing is stored."""
+        return value
 
     def rounded(self, value: float) -> float:
         """What reading it gives once it has been stored."""

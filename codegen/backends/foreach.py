@@ -24,12 +24,12 @@ from thetac.codegen.backends.arguments import (
 from thetac.codegen.backends.forloop import tree_text
 from thetac.codegen.backends.host import python
 from thetac.codegen.backends.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.lines import call_lines, commented, indented
+from thetac.codegen.backends.lines import call_lines, commented, indented, numbers_read
 from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree, leaves, trees_in
 from thetac.codegen.emit import header
-from thetac.codegen.ir.nodes import Assign, Rule, StateKind, names_read, walk_statements
+from thetac.codegen.ir.nodes import Rule
 
 # What a temporary list holds, by the operation that made it.
 _NOUNS = {
@@ -78,18 +78,11 @@ class _Foreach:
         return [*lines, *self._block(lower(self.rule))]
 
     def _counters(self) -> list[str]:
-        read = {
-            n
-            for s in walk_statements(self.rule.body)
-            for n in names_read(s.value if isinstance(s, Assign) else s.condition)
-        }
-        lines = []
-        for state in self.rule.states:
-            if state.kind is StateKind.COUNTER:
-                lines.append(f"increment({self.lists[state.name]})")
-            if state.kind is not StateKind.TENSOR and state.name in read:
-                lines.append(f"{state.name} = {self.lists[state.name]}[0].item()")
-        return lines
+        return numbers_read(
+            self.rule,
+            count=lambda name: f"increment({self.lists[name]})",
+            read=lambda name: f"{name} = {self.lists[name]}[0].item()",
+        )
 
     def _block(self, steps: Sequence[Step]) -> list[str]:
         outer, self.lines = self.lines, []

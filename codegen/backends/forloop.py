@@ -20,12 +20,12 @@ from thetac.codegen.backends.arguments import (
 )
 from thetac.codegen.backends.host import PYTHON
 from thetac.codegen.backends.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.lines import call_lines, commented, indented, loop_lines
+from thetac.codegen.backends.lines import call_lines, commented, indented, loop_lines, numbers_read
 from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree
 from thetac.codegen.emit import header
-from thetac.codegen.ir.nodes import Assign, Expr, Rule, StateKind, names_read, walk_statements
+from thetac.codegen.ir.nodes import Expr, Rule
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 
 # The argument `first_x` is a list, one truth value per parameter; `is_first_x` runs through it.
@@ -58,22 +58,6 @@ def loop_header(rule: Rule) -> tuple[list[str], list[str]]:
     return variables, ["params", "grads", *state_arguments(rule), *(f"first_{name}" for name in firsts)]
 
 
-def scalar_reads(rule: Rule, tensors: dict[str, str]) -> list[str]:
-    """Counters incremented, and the numbers that the body reads taken out of their tensors."""
-    read = {
-        name
-        for s in walk_statements(rule.body)
-        for name in names_read(s.value if isinstance(s, Assign) else s.condition)
-    }
-    lines = []
-    for state in rule.states:
-        if state.kind is StateKind.COUNTER:
-            lines.append(f"{tensors[state.name]} += 1")
-        if state.kind is not StateKind.TENSOR and state.name in read:
-            lines.append(f"{state.name} = {tensors[state.name]}.item()")
-    return lines
-
-
 class _ForLoop:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -82,7 +66,12 @@ class _ForLoop:
 
     def render(self) -> list[str]:
         variables, over = loop_header(self.rule)
-        return loop_lines(variables, over, [*scalar_reads(self.rule, self.tensors), *self.block(self.steps)])
+        numbers = numbers_read(
+            self.rule,
+            count=lambda name: f"{self.tensors[name]} += 1",
+            read=lambda name: f"{name} = {self.tensors[name]}.item()",
+        )
+        return loop_lines(variables, over, [*numbers, *self.block(self.steps)])
 
     def block(self, steps: Sequence[Step]) -> list[str]:
         lines: list[str] = []

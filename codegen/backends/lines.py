@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from thetac.codegen.backends.host import python
 from thetac.codegen.backends.text import comment
-from thetac.codegen.ir.nodes import If, Stmt
+from thetac.codegen.ir.nodes import Assign, If, Rule, StateKind, Stmt, names_read, walk_statements
 from thetac.codegen.ir.printer import statement_lines
 
 INDENT = "    "
@@ -44,3 +45,22 @@ def loop_lines(variables: Sequence[str], over: Sequence[str], body: Sequence[str
     if len(line) <= 110:
         return [line, *indented(body)]
     return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indented(body)]
+
+
+def numbers_read(rule: Rule, count: Callable[[str], str], read: Callable[[str], str]) -> list[str]:
+    """Counters incremented, and the numbers that the body reads taken out of their tensors, where they exist.
+
+    `count` and `read` write the statement for one counter or scalar state.
+    """
+    statements = walk_statements(rule.body)
+    read_names = {n for s in statements for n in names_read(s.value if isinstance(s, Assign) else s.condition)}
+    lines: list[str] = []
+    for state in rule.states:
+        if state.kind is StateKind.TENSOR:
+            continue
+        own = [count(state.name)] if state.kind is StateKind.COUNTER else []
+        own += [read(state.name)] if state.name in read_names else []
+        if own and state.when is not None:
+            own = [f"if {python(state.when)}:", *indented(own)]
+        lines += own
+    return lines

@@ -20,7 +20,7 @@ from thetac.codegen.backends.arguments import (
     unique,
 )
 from thetac.codegen.backends.host import PYTHON, guarded, known_numbers
-from thetac.codegen.backends.lines import INDENT, call_lines, commented, loop_lines
+from thetac.codegen.backends.lines import INDENT, call_lines, commented, loop_lines, numbers_read
 from thetac.codegen.backends.text import comment
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt, walk_statements
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
@@ -114,10 +114,15 @@ class _OnTensors:
             "if differentiable:  # autograd may keep these; what is stored at the end must not change them",
             *(f"{INDENT}{name} = {self._clone(name)}" for name in self.tensors),
         ]
-        for name, tensor in self.counters.items():
-            lines += [f"{tensor} += 1", f"{name} = {tensor} if capturable else {tensor}.item()"]
-        for name in self.rule.names_of(StateKind.SCALAR):
-            lines.append(f"{name} = {self.targets[name]} if capturable else {self.targets[name]}.item()")
+        small = {**self.counters, **{name: self.targets[name] for name in self.rule.names_of(StateKind.SCALAR)}}
+        lines += [
+            f"{state.name} = None" for state in self.rule.states if state.when is not None and state.name in small
+        ]
+        lines += numbers_read(
+            self.rule,
+            count=lambda name: f"{small[name]} += 1",
+            read=lambda name: f"{name} = {small[name]} if capturable else {small[name]}.item()",
+        )
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
         lines += self._block(self.rule.body, _Scope({}, {}), defined)[0]
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]

@@ -58,9 +58,9 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         warps=WARPS,
         row=[safe(entry.name) for entry in fused.row],
         specialisations=[s.name for s in fused.specialisations],
-        loads=lowering.accesses("{0} = ops.load({0}_ptr + offsets, mask, math)", store=False),
+        loads=lowering.accesses("{0} = ops.load({1}_ptr + offsets, mask, math)", store=False),
         body=lowering.block(fused.body),
-        stores=lowering.accesses("ops.store({0}_ptr + offsets, {0}, mask)", store=True),
+        stores=lowering.accesses("ops.store({1}_ptr + offsets, {0}, mask)", store=True),
     )
 
 
@@ -127,7 +127,8 @@ class _Lowering:
 
 
 def _access(template: str, stream: Stream) -> str:
-    return template.format(safe(stream.name))
+    """A load or store: {0} is the variable, {1} the stream as the kernel's arguments are named after it."""
+    return template.format(safe(stream.name), stream.name)
 
 
 def _with_numbers(op: str, args: tuple[Expr, ...]) -> tuple[Expr, ...]:

@@ -83,7 +83,6 @@ def step_on_tensors(
             square_avg = square_avg_out.clone()
             acc_delta = acc_delta_out.clone()
         step_t += 1
-        step = step_t if capturable else step_t.item()
         if maximize:
             # maximize
             grad = -grad

@@ -101,7 +101,6 @@ def step_on_tensors(
             momentum_buffer = momentum_buffer_out.clone() if momentum_buffer_out is not None else None
             grad_avg = grad_avg_out.clone() if grad_avg_out is not None else None
         step_t += 1
-        step = step_t if capturable else step_t.item()
         if maximize:
             # maximize
             grad = -grad

@@ -78,7 +78,6 @@ def step_on_tensors(
             prev = prev_out.clone()
             step_size = step_size_out.clone()
         step_t += 1
-        step = step_t if capturable else step_t.item()
         if maximize:
             # maximize
             grad = -grad
