@@ -91,12 +91,16 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
+def _member(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(importlib.import_module(f"{_HOME}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt name for a member
+    __getattr__ = _member
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -256,3 +257,26 @@ def test_every_name_is_there_and_an_unknown_one_is_not() -> None:
 def test_a_class_is_the_same_by_all_its_names() -> None:
     code = "import generated, thetac, thetac.generated as g; print(generated.AdamW is thetac.AdamW is g.AdamW)"
     assert run(code) == "True\n"
+
+
+def test_type_checkers_know_every_name_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "use.py").write_text(
+        "import torch\n"
+        "import thetac\n"
+        "from thetac import AdamW\n"
+        "made: torch.optim.Optimizer = AdamW([torch.ones(1)], lr=0.1)\n"
+        "loaded: type[torch.optim.Optimizer] = thetac.load('mine.yaml')\n"
+        "AdamW([torch.ones(1)], lr='high')\n"
+        "thetac.AdmaW\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(tmp_path / "use.py")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = [re.sub(r"^.*use\.py:", "", line) for line in done.stdout.splitlines()]
+    assert len(found) == 2, done.stdout + done.stderr
+    assert found[0].startswith('6: error: Argument "lr" to "AdamW" has incompatible type "str"')
+    assert found[1].startswith('7: error: Module has no attribute "AdmaW"')

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> object:
+def _member(name: str) -> object:
     if name == "load":
         from thetac.loader import load
 
@@ -35,6 +35,10 @@ def __getattr__(name: str) -> object:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt name for one of ours
+    __getattr__ = _member
 
 
 def __dir__() -> list[str]:
