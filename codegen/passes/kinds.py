@@ -76,10 +76,13 @@ def on_host(expression: Expr, kinds: Kinds) -> bool:
 def is_static(condition: Expr, rule: Rule) -> bool:
     """Whether a condition is fixed by the values in a parameter group, so that implementations can specialise on it.
 
-    A hyperparameter that may be a tensor may change on the device, where the host cannot look: not fixed.
+    A hyperparameter that may be a tensor may change on the device, where the host cannot look: not fixed. The host
+    does look at weight_decay, as torch does, to leave the decay out where it is 0.
     """
     fixed = {"maximize", *(flag.name for flag in rule.flags)}
-    fixed.update(name for h in rule.hyperparameters if not h.tensor for name in h.value_names)
+    fixed.update(
+        name for h in rule.hyperparameters if not h.tensor or h.name == "weight_decay" for name in h.value_names
+    )
     return all(
         (not isinstance(e, Ref) or e.name in fixed) and (not isinstance(e, Call) or e.op != "first")
         for e in walk_expression(condition)

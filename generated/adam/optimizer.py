@@ -39,8 +39,9 @@ class Adam(Optimizer):
         lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
         betas (tuple of 2, float or Tensor, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
         eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
-            parameter if decoupled_weight_decay, else weight_decay * param is added to the gradient
+        weight_decay (float or Tensor, default: 0, in [0, inf]): each step takes away lr * weight_decay
+            of the parameter if decoupled_weight_decay, else weight_decay * param is added to the
+            gradient
         amsgrad (bool, default: False): use the maximum of all second moments so far
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -111,7 +112,7 @@ class Adam(Optimizer):
                 elements=("weight_decay",),
                 intervals=(Interval(0.0, float("inf"), True, True),),
                 is_tuple=False,
-                tensor=False,
+                tensor=True,
                 error="Invalid weight_decay value: {value}",
             ),
         ),
@@ -184,7 +185,7 @@ class Adam(Optimizer):
         lr: float | Tensor = 0.001,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-08,
-        weight_decay: float = 0,
+        weight_decay: float | Tensor = 0,
         amsgrad: bool = False,
         *,
         foreach: bool | None = None,

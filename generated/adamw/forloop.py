@@ -75,7 +75,7 @@ def step_on_tensors(
     beta1: float | Tensor,
     beta2: float | Tensor,
     eps: float,
-    weight_decay: float,
+    weight_decay: float | Tensor,
     amsgrad: bool,
     decoupled_weight_decay: bool,
     maximize: bool,

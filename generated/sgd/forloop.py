@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, copied, store, where
+from thetac.runtime.tensors import as_pairs, copied, store
 
 
 def step(
@@ -83,10 +83,7 @@ def step_on_tensors(
         if maximize:
             # maximize
             grad = -grad
-        if capturable:
-            grad_if_so = grad + weight_decay * param
-            grad = where(weight_decay != 0, grad_if_so, grad)
-        elif weight_decay != 0:
+        if weight_decay != 0:
             # weight decay
             grad = grad + weight_decay * param
         direction = grad

@@ -128,6 +128,7 @@ class SGD(Optimizer):
         ),
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
             Specialisation("momentum_nonzero", holds=lambda group: group["momentum"] != 0),
             Specialisation("nesterov", holds=lambda group: group["nesterov"]),
         ),

@@ -9,7 +9,6 @@ from thetac.runtime import tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
-    "weight_decay_nonzero",  # weight_decay != 0
     "weight_decay",
     "first_momentum_buffer",
     "momentum",
@@ -29,13 +28,11 @@ def scalars(
     maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
-    weight_decay_nonzero = weight_decay != 0
     one_minus_dampening = 0.0
     if momentum != 0:
         if not first_momentum_buffer:
             one_minus_dampening = 1 - dampening
     return (
-        float(weight_decay_nonzero),
         weight_decay,
         float(first_momentum_buffer),
         momentum,
@@ -55,7 +52,6 @@ def scalars_on_tensors(
     maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    weight_decay_nonzero = weight_decay != 0
     one_minus_dampening: Scalar = 0.0
     if momentum != 0:
         not_first_momentum_buffer = tensors.negation(first_momentum_buffer)
@@ -63,7 +59,6 @@ def scalars_on_tensors(
             not_first_momentum_buffer, 1 - dampening, one_minus_dampening
         )
     return (
-        weight_decay_nonzero,
         weight_decay,
         first_momentum_buffer,
         momentum,

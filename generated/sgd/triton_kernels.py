@@ -21,7 +21,6 @@ def update_elements(
     momentum_buffer_ptr,
     offsets,
     mask,
-    weight_decay_nonzero,
     weight_decay,
     first_momentum_buffer,
     momentum,
@@ -29,6 +28,7 @@ def update_elements(
     lr,
     math: tl.constexpr,
     maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
     momentum_nonzero: tl.constexpr,
     nesterov: tl.constexpr,
 ):
@@ -41,7 +41,7 @@ def update_elements(
     if maximize:
         # grad = -grad  (maximize)
         grad = ops.negative(grad)
-    if weight_decay_nonzero != 0:
+    if weight_decay_nonzero:
         # weight decay
         grad = grad + weight_decay * param
     direction = grad
@@ -71,6 +71,7 @@ def kernel(
     grad_dtype: tl.constexpr,
     momentum_buffer_dtype: tl.constexpr,
     maximize: tl.constexpr,
+    weight_decay_nonzero: tl.constexpr,
     momentum_nonzero: tl.constexpr,
     nesterov: tl.constexpr,
     chunk_size: tl.constexpr = CHUNK,
@@ -85,13 +86,12 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 6 * tl.load(tensor + 1)
-    weight_decay_nonzero = tl.load(row + 0)
-    weight_decay = tl.load(row + 1)
-    first_momentum_buffer = tl.load(row + 2)
-    momentum = tl.load(row + 3)
-    one_minus_dampening = tl.load(row + 4)
-    lr = tl.load(row + 5)
+    row = rows + 5 * tl.load(tensor + 1)
+    weight_decay = tl.load(row + 0)
+    first_momentum_buffer = tl.load(row + 1)
+    momentum = tl.load(row + 2)
+    one_minus_dampening = tl.load(row + 3)
+    lr = tl.load(row + 4)
     param_address = tl.load(tensor + 3)
     grad_address = tl.load(tensor + 4)
     momentum_buffer_address = tl.load(tensor + 5)
@@ -107,7 +107,6 @@ def kernel(
                 momentum_buffer_ptr,
                 first + tl.arange(0, block),
                 None,
-                weight_decay_nonzero,
                 weight_decay,
                 first_momentum_buffer,
                 momentum,
@@ -115,6 +114,7 @@ def kernel(
                 lr,
                 math,
                 maximize,
+                weight_decay_nonzero,
                 momentum_nonzero,
                 nesterov,
             )
@@ -130,7 +130,6 @@ def kernel(
                 momentum_buffer_ptr,
                 offsets,
                 offsets < elements,
-                weight_decay_nonzero,
                 weight_decay,
                 first_momentum_buffer,
                 momentum,
@@ -138,6 +137,7 @@ def kernel(
                 lr,
                 math,
                 maximize,
+                weight_decay_nonzero,
                 momentum_nonzero,
                 nesterov,
             )
