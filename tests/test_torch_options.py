@@ -67,18 +67,20 @@ def test_autograd_through_a_step(name: str) -> None:
 
 
 @pytest.mark.usefixtures("double_precision_counters")
+@pytest.mark.parametrize("argument", ["lr", "weight_decay"])
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
-def test_autograd_through_the_learning_rate(name: str) -> None:
-    rates = []
+def test_autograd_through_a_hyperparameter(name: str, argument: str) -> None:
+    """The steps of torch that take a tensor which requires grad are differentiable by it; so are ours."""
+    found = []
     for library in (torch.optim, thetac):
-        lr = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+        value = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
         weight = torch.linspace(-1, 1, 5, dtype=torch.float64, requires_grad=True)
         parameter = weight.clone()
-        optimizer = getattr(library, name)([parameter], lr=lr, differentiable=True)
+        optimizer = getattr(library, name)([parameter], **{argument: value}, differentiable=True)
         parameter.grad = torch.linspace(1, 3, 5, dtype=torch.float64)
         optimizer.step()
-        rates.append(torch.autograd.grad(parameter.square().sum(), (lr, weight)))
-    torch.testing.assert_close(rates[1], rates[0], rtol=1e-9, atol=1e-12)
+        found.append(torch.autograd.grad(parameter.square().sum(), (value, weight)))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-12)
 
 
 def _derivatives(cls: type[Optimizer], settings: Settings) -> dict[str, Tensor]:
