@@ -24,7 +24,7 @@ from thetac.codegen.backends.arguments import (
 from thetac.codegen.backends.forloop import tree_text
 from thetac.codegen.backends.host import python
 from thetac.codegen.backends.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.lines import call_lines, commented, indented, numbers_read
+from thetac.codegen.backends.lines import commented, indented, numbers_read, view_lines
 from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree, leaves, trees_in
@@ -134,7 +134,7 @@ class _Foreach:
                 f"{each} = [torch.view_as_complex({n}) for {n} in {each}]" for n, each in zip(names, lists, strict=True)
             ]
         else:
-            views = call_lines(lists, "as_lists_of_pairs", lists)
+            views = view_lines(lists, "as_lists_of_pairs")
         self.lines += ["if torch.is_complex(params[0]):", *indented(views)]
 
     def _set_tensor(self, target: str, tree: Tree, how: str) -> None:

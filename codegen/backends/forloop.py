@@ -20,7 +20,7 @@ from thetac.codegen.backends.arguments import (
 )
 from thetac.codegen.backends.host import PYTHON
 from thetac.codegen.backends.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.lines import call_lines, commented, indented, loop_lines, numbers_read
+from thetac.codegen.backends.lines import commented, indented, loop_lines, numbers_read, view_lines
 from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree
@@ -105,7 +105,7 @@ class _ForLoop:
         if as_complex:
             views = [f"{name} = torch.view_as_complex({name})" for name in names]
         else:
-            views = call_lines(names, "as_pairs", names)
+            views = view_lines(names, "as_pairs")
         return ["if torch.is_complex(param):", *indented(views)]
 
     def set_tensor(self, target: str, tree: Tree, how: str) -> str:

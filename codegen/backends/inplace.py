@@ -140,11 +140,20 @@ class _Lowering:
             yield SetTensor(statement, Number(guarded(value, self.known)), "fill")
         else:
             if target == "param" and self.rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM:
-                pairs = tuple(n for n in names_read(value) if self.kinds[n] is Kind.ELEMENT and n != "param")
-                assert not self.storage.intersection(pairs), "a complex parameter takes locals only"
-                if pairs:
-                    yield View(pairs, as_complex=True)
-            yield self._set_tensor(statement, guarded_numbers(self.trees.tree(value), self.known))
+                yield from self._set_complex_param(statement)
+            else:
+                yield self._set_tensor(statement, guarded_numbers(self.trees.tree(value), self.known))
+
+    def _set_complex_param(self, statement: Assign) -> Iterator[Step]:
+        """What the parameter is computed from becomes complex for this statement."""
+        pairs = tuple(n for n in names_read(statement.value) if self.kinds[n] is Kind.ELEMENT and n != "param")
+        if pairs:
+            yield View(pairs, as_complex=True)
+        yield self._set_tensor(statement, guarded_numbers(self.trees.tree(statement.value), self.known))
+        later = self.statements[self._position(statement) + 1 :]
+        again = tuple(n for n in pairs if any(n in _names_used_by(s) for s in later))
+        if again:
+            yield View(again)
 
     def _set_scalar_state(self, statement: Assign) -> SetScalarState:
         """`s = s op h` is an in-place operation of the 0-d tensor, any other value is stored."""
@@ -185,6 +194,11 @@ class _Lowering:
 
     def _position(self, statement: Stmt) -> int:
         return next(i for i, s in enumerate(self.statements) if s is statement)
+
+
+def _names_used_by(statement: Stmt) -> tuple[str, ...]:
+    target = (statement.target,) if isinstance(statement, Assign) else ()
+    return (*target, *_names_read_by(statement))
 
 
 def _names_read_by(statement: Stmt) -> tuple[str, ...]:

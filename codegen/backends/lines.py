@@ -39,6 +39,11 @@ def call_lines(targets: Sequence[str], function: str, arguments: Sequence[str]) 
     return ["(", *wrapped, f") = {function}(", *(f"{INDENT}{name}," for name in arguments), ")"]
 
 
+def view_lines(names: Sequence[str], function: str) -> list[str]:
+    """Each name becomes what the function makes of it; the function returns a tuple, of one as of many."""
+    return call_lines(names if len(names) > 1 else [f"({names[0]},)"], function, names)
+
+
 def loop_lines(variables: Sequence[str], over: Sequence[str], body: Sequence[str]) -> list[str]:
     """The loop over parallel lists."""
     line = f"for {', '.join(variables)} in zip({', '.join(over)}, strict=True):"

@@ -20,9 +20,21 @@ from thetac.codegen.backends.arguments import (
     unique,
 )
 from thetac.codegen.backends.host import PYTHON, guarded, known_numbers
-from thetac.codegen.backends.lines import INDENT, call_lines, commented, loop_lines, numbers_read
+from thetac.codegen.backends.lines import INDENT, commented, loop_lines, numbers_read, view_lines
 from thetac.codegen.backends.text import comment
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt, walk_statements
+from thetac.codegen.ir.nodes import (
+    Assign,
+    Call,
+    Const,
+    Expr,
+    If,
+    Ref,
+    Rule,
+    StateKind,
+    Stmt,
+    names_read,
+    walk_statements,
+)
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes.kinds import infer, is_static, on_host
 
@@ -72,6 +84,8 @@ class _Scope:
 
     now: dict[str, str]  # the names that have been assigned, and what they are called
     own: dict[str, str]  # what each name will be called once assigned
+    taken: frozenset[str]  # the own names of this and all surrounding sides, and of the other side of each
+    capturable: bool | None  # whether these lines run only if capturable (True), only if not (False), or always (None)
 
     def name(self, name: str) -> str:
         return self.now.get(name, name)
@@ -109,7 +123,7 @@ class _OnTensors:
         pairs = [self.targets["param"], "grad", *(self.targets[name] for name in self.tensors[1:])]
         lines = [
             f"if torch.is_complex({self.targets['param']}):",
-            *(INDENT + line for line in call_lines(pairs, "as_pairs", pairs)),
+            *(INDENT + line for line in view_lines(pairs, "as_pairs")),
             *(f"{name} = {self.targets[name]}" for name in self.tensors),
             "if differentiable:  # autograd may keep these; what is stored at the end must not change them",
             *(f"{INDENT}{name} = {self._clone(name)}" for name in self.tensors),
@@ -124,7 +138,7 @@ class _OnTensors:
             read=lambda name: f"{name} = {small[name]} if capturable else {small[name]}.item()",
         )
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
-        lines += self._block(self.rule.body, _Scope({}, {}), defined)[0]
+        lines += self._block(self.rule.body, _Scope({}, {}, frozenset(), None), defined)[0]
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]
         return loop_lines(variables, over, lines)
 
@@ -152,8 +166,8 @@ class _OnTensors:
                     lines.append(line)
                     defined |= {target}
                 case If(condition=condition):
-                    lines += scope.settle(statement, defined)
                     if is_static(condition, self.rule) or is_static(_without_first(condition), self.rule):
+                        lines += scope.settle(statement, defined)
                         branch, defined = self._branch(self._condition(condition), statement, scope, defined)
                     else:
                         branch, defined = self._dynamic(statement, scope, defined)
@@ -176,29 +190,44 @@ class _OnTensors:
     def _dynamic(self, statement: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
         """A branch on a number that is a tensor if capturable: then both sides are computed and one is selected."""
         opening = [f"# {comment(statement.comment)}"] if comment(statement.comment) else []
-        selected, after = self._select(statement, scope, defined)
-        plain, _ = self._branch(self._text(statement.condition, scope), statement, scope, defined)
+        if scope.capturable is True:
+            lines, after = self._select(statement, scope, defined)
+            return [*opening, *lines], after
+        plain_scope = replace(scope, capturable=False)
+        plain, after = self._branch(self._text(statement.condition, scope), statement, plain_scope, defined)
+        if scope.capturable is False:
+            return [*opening, *plain], after
+        selected, _ = self._select(statement, scope, defined)
         plain[0] = f"el{plain[0]}"
         return [*opening, "if capturable:", *(INDENT + line for line in selected), *plain], after
 
     def _select(self, statement: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
         """Both sides under names of their own, then `where` for what is defined after either."""
-        condition = self._text(statement.condition, scope)
+        condition, read = self._text(statement.condition, scope), names_read(statement.condition)
         lines: list[str] = []
+        taken = scope.taken
+        if not set(read).isdisjoint(_assigned((statement,))):  # the selections must not change what they go by
+            name = unique("condition", self.taken | taken)
+            taken |= {name}
+            lines.append(f"{name} = {condition}")
+            condition = name
         sides: list[_Scope] = []
-        both = None
+        after = []
         for body, suffix in ((statement.then, "if_so"), (statement.orelse, "if_not")):
-            own = {name: unique(f"{scope.name(name)}_{suffix}", self.taken) for name in _assigned(body)}
-            side = _Scope({**scope.now}, own)
-            inner, after = self._block(body, side, defined) if body else ([], defined)
+            own = {}
+            for name in _assigned(body):
+                own[name] = unique(f"{scope.name(name)}_{suffix}", self.taken | taken)
+                taken |= {own[name]}
+            side = _Scope({**scope.now}, own, taken, capturable=True)
+            inner, defined_after = self._block(body, side, defined) if body else ([], defined)
             lines += inner
             sides.append(side)
-            both = after if both is None else both & after
-        assert both is not None
+            after.append(defined_after)
+        both = after[0] & after[1]
         for name in dict.fromkeys((*sides[0].own, *sides[1].own)):
             if name in both:
                 chosen, other = sides[0].name(name), sides[1].name(name)
-                lines.append(f"{scope.name(name)} = where({condition}, {chosen}, {other})")
+                lines.append(f"{scope.assign(name)} = where({condition}, {chosen}, {other})")
         return lines, both
 
     def _condition(self, condition: Expr) -> str:

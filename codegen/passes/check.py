@@ -25,7 +25,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.passes.check_body import BodyCheck
 from thetac.codegen.passes.check_expressions import ExpressionCheck
-from thetac.codegen.passes.check_linear import check_linear
+from thetac.codegen.passes.check_linear import check_complex_param, check_linear
 
 
 def check(rule: Rule, mistakes: Mistakes) -> None:
@@ -41,6 +41,8 @@ def check(rule: Rule, mistakes: Mistakes) -> None:
         _check_use(rule, body, declared.read, mistakes)
     if rule.complex_mode is ComplexMode.NATIVE and body.complete and len(mistakes) == before:
         check_linear(rule, mistakes)
+    if rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM and body.complete and len(mistakes) == before:
+        check_complex_param(rule, mistakes)
 
 
 def _states(rule: Rule) -> dict[str, Kind]:
@@ -78,6 +80,9 @@ class _Declarations:
 
     def check(self) -> None:
         for state in self._rule.states:
+            if state.name == "step" and state.kind is not StateKind.COUNTER:
+                cause = "torch takes a state `step` for a counter, and loads it from a checkpoint as one"
+                self._mistakes.add(state.location, cause, "make it a `counter`, or choose another name")
             self._initial(state)
             if state.when is not None:
                 self._existence(state, state.when)
