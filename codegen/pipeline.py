@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from thetac.codegen.backends import foreach, forloop, optimizer_class, scalars, triton
+from thetac.codegen.backends import cpp, foreach, forloop, optimizer_class, scalars, triton
 from thetac.codegen.backends.package import module_name, package_init
 from thetac.codegen.emit import environment
 from thetac.codegen.errors import Mistakes
@@ -30,6 +30,7 @@ BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
     "foreach.py": lambda written, rule, fused: foreach.render(rule, environment()),
     "scalars.py": lambda written, rule, fused: scalars.render(rule, fused, environment()),
     "triton_kernels.py": lambda written, rule, fused: triton.render(rule, fused, environment()),
+    "kernels.cpp": lambda written, rule, fused: cpp.render(rule, fused, environment()),
 }
 
 

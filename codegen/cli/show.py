@@ -20,6 +20,7 @@ IMPLEMENTATIONS: Mapping[str, str] = {
     "for-loop": "forloop.py",
     "foreach": "foreach.py",
     "triton": "triton_kernels.py",
+    "cpp": "kernels.cpp",
 }
 _FILES: Mapping[str, str] = {**IMPLEMENTATIONS, "scalars": "scalars.py", "class": "optimizer.py"}
 BACKENDS = (*_FILES, "latex")
@@ -38,7 +39,8 @@ def show(name: str, backend: str | None, stage: str | None) -> int:
     if backend == "latex":
         text, language = algorithm(one.written), "latex"
     elif backend is not None:
-        text, language = one.files[_FILES[backend]], "python"
+        file = _FILES[backend]
+        text, language = one.files[file], "cpp" if file.endswith(".cpp") else "python"
     else:
         text, language = "\n".join(_STAGES[stage or "checked"](one)), "python"
     text = text.rstrip("\n")

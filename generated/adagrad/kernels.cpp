@@ -1,0 +1,84 @@
+// Generated from specs/adagrad.yaml by thetac; do not edit.
+//
+// Adagrad on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
+// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+
+#include "kernel.h"
+
+namespace {
+
+using thetac::int64;
+using thetac::Mask;
+namespace ops = thetac::ops;
+
+struct Rule {
+    using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
+
+    static constexpr int STREAMS = 3;
+    static constexpr int ENTRIES = 3;  // of a row
+    static constexpr int CONDITIONS = 2;
+    static constexpr thetac::Access<Number> access[STREAMS] = {
+        thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
+        thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
+        thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // sum
+    };
+
+    // The conditions that may change from step to step.
+    static Mask truths(const Number*) {
+        Mask mask = 0;
+        return mask;
+    }
+
+    template <Mask mask>
+    struct Kernel {
+        static constexpr bool maximize = mask >> 0 & 1;
+        static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
+
+        // Conditions that make a difference, given the others; streams that are read; streams that are written.
+        static constexpr Mask asked =
+            Mask(1) << 0
+            | Mask(1) << 1;
+        static constexpr Mask loaded =
+            Mask(1) << 0
+            | Mask(1) << 1
+            | Mask(1) << 2;
+        static constexpr Mask stored =
+            Mask(1) << 0
+            | Mask(1) << 2;
+
+        static void update(Number* const* streams, int64 count, const Number* row) {
+            const Number weight_decay = row[0];
+            const Number grad_factor = row[1];
+            const Number eps = row[2];
+            Number* __restrict param_ptr = streams[0];
+            const Number* __restrict grad_ptr = streams[1];
+            Number* __restrict sum_ptr = streams[2];
+
+#pragma GCC ivdep
+            for (int64 i = 0; i < count; ++i) {
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number sum = sum_ptr[i];
+
+                if constexpr (maximize) {
+                    // maximize
+                    grad = -grad;
+                }
+                if constexpr (weight_decay_nonzero) {
+                    // weight decay
+                    grad = grad + weight_decay * param;
+                }
+                sum = sum + grad * grad;
+                // param = param - lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)
+                param = param - grad_factor * grad / (ops::square_root(sum) + eps);
+
+                param_ptr[i] = thetac::canonical(param);
+                sum_ptr[i] = thetac::canonical(sum);
+            }
+        }
+    };
+};
+
+}  // namespace
+
+void thetac_step(const ThetacLaunch* launch) { thetac::Step<Rule>(*launch).run(); }

@@ -1,0 +1,95 @@
+// Generated from specs/adamax.yaml by thetac; do not edit.
+//
+// Adamax on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
+// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+
+#include "kernel.h"
+
+namespace {
+
+using thetac::int64;
+using thetac::Mask;
+namespace ops = thetac::ops;
+
+struct Rule {
+    using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
+
+    static constexpr int STREAMS = 4;
+    static constexpr int ENTRIES = 5;  // of a row
+    static constexpr int CONDITIONS = 2;
+    static constexpr thetac::Access<Number> access[STREAMS] = {
+        thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
+        thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
+        thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // exp_avg
+        thetac::access_of<Number, thetac::THETAC_DTYPE_3>(),  // exp_inf
+    };
+
+    // The conditions that may change from step to step.
+    static Mask truths(const Number*) {
+        Mask mask = 0;
+        return mask;
+    }
+
+    template <Mask mask>
+    struct Kernel {
+        static constexpr bool maximize = mask >> 0 & 1;
+        static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
+
+        // Conditions that make a difference, given the others; streams that are read; streams that are written.
+        static constexpr Mask asked =
+            Mask(1) << 0
+            | Mask(1) << 1;
+        static constexpr Mask loaded =
+            Mask(1) << 0
+            | Mask(1) << 1
+            | Mask(1) << 2
+            | Mask(1) << 3;
+        static constexpr Mask stored =
+            Mask(1) << 0
+            | Mask(1) << 2
+            | Mask(1) << 3;
+
+        static void update(Number* const* streams, int64 count, const Number* row) {
+            const Number weight_decay = row[0];
+            const Number one_minus_beta1 = row[1];
+            const Number beta2 = row[2];
+            const Number eps = row[3];
+            const Number lr_over_one_minus_beta1_pow_step = row[4];
+            Number* __restrict param_ptr = streams[0];
+            const Number* __restrict grad_ptr = streams[1];
+            Number* __restrict exp_avg_ptr = streams[2];
+            Number* __restrict exp_inf_ptr = streams[3];
+
+#pragma GCC ivdep
+            for (int64 i = 0; i < count; ++i) {
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number exp_avg = exp_avg_ptr[i];
+                Number exp_inf = exp_inf_ptr[i];
+
+                if constexpr (maximize) {
+                    // maximize
+                    grad = -grad;
+                }
+                if constexpr (weight_decay_nonzero) {
+                    // weight decay
+                    grad = grad + weight_decay * param;
+                }
+                // exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+                exp_avg = ops::lerp(exp_avg, grad, one_minus_beta1);
+                // exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  (decaying infinity norm)
+                exp_inf = ops::maximum(beta2 * exp_inf, ops::absolute(grad) + eps);
+                // param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
+                param = param - lr_over_one_minus_beta1_pow_step * exp_avg / exp_inf;
+
+                param_ptr[i] = thetac::canonical(param);
+                exp_avg_ptr[i] = thetac::canonical(exp_avg);
+                exp_inf_ptr[i] = thetac::canonical(exp_inf);
+            }
+        }
+    };
+};
+
+}  // namespace
+
+void thetac_step(const ThetacLaunch* launch) { thetac::Step<Rule>(*launch).run(); }

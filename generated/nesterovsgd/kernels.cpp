@@ -1,0 +1,80 @@
+// Generated from specs/textbook/nesterov_sgd.yaml by thetac; do not edit.
+//
+// NesterovSGD on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
+// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+
+#include "kernel.h"
+
+namespace {
+
+using thetac::int64;
+using thetac::Mask;
+namespace ops = thetac::ops;
+
+struct Rule {
+    using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
+
+    static constexpr int STREAMS = 3;
+    static constexpr int ENTRIES = 4;  // of a row
+    static constexpr int CONDITIONS = 1;
+    static constexpr thetac::Access<Number> access[STREAMS] = {
+        thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
+        thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
+        thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // v
+    };
+
+    // The conditions that may change from step to step.
+    static Mask truths(const Number*) {
+        Mask mask = 0;
+        return mask;
+    }
+
+    template <Mask mask>
+    struct Kernel {
+        static constexpr bool maximize = mask >> 0 & 1;
+
+        // Conditions that make a difference, given the others; streams that are read; streams that are written.
+        static constexpr Mask asked =
+            Mask(1) << 0;
+        static constexpr Mask loaded =
+            Mask(1) << 0
+            | Mask(1) << 1
+            | Mask(1) << 2;
+        static constexpr Mask stored =
+            Mask(1) << 0
+            | Mask(1) << 2;
+
+        static void update(Number* const* streams, int64 count, const Number* row) {
+            const Number mu = row[0];
+            const Number lr = row[1];
+            const Number minus_mu = row[2];
+            const Number one_plus_mu = row[3];
+            Number* __restrict param_ptr = streams[0];
+            const Number* __restrict grad_ptr = streams[1];
+            Number* __restrict v_ptr = streams[2];
+
+#pragma GCC ivdep
+            for (int64 i = 0; i < count; ++i) {
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number v = v_ptr[i];
+
+                if constexpr (maximize) {
+                    // maximize
+                    grad = -grad;
+                }
+                Number v_prev = v;
+                v = mu * v - lr * grad;
+                // param = param + (-mu * v_prev + (1 + mu) * v)
+                param = param + (minus_mu * v_prev + one_plus_mu * v);
+
+                param_ptr[i] = thetac::canonical(param);
+                v_ptr[i] = thetac::canonical(v);
+            }
+        }
+    };
+};
+
+}  // namespace
+
+void thetac_step(const ThetacLaunch* launch) { thetac::Step<Rule>(*launch).run(); }

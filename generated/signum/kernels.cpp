@@ -1,0 +1,100 @@
+// Generated from specs/signum.yaml by thetac; do not edit.
+//
+// Signum on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
+// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+
+#include "kernel.h"
+
+namespace {
+
+using thetac::int64;
+using thetac::Mask;
+namespace ops = thetac::ops;
+
+struct Rule {
+    using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
+
+    static constexpr int STREAMS = 3;
+    static constexpr int ENTRIES = 5;  // of a row
+    static constexpr int CONDITIONS = 4;
+    static constexpr thetac::Access<Number> access[STREAMS] = {
+        thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
+        thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
+        thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // momentum_buffer
+    };
+
+    // The conditions that may change from step to step.
+    static Mask truths(const Number*) {
+        Mask mask = 0;
+        return mask;
+    }
+
+    template <Mask mask>
+    struct Kernel {
+        static constexpr bool maximize = mask >> 0 & 1;
+        static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
+        static constexpr bool decoupled_weight_decay = mask >> 2 & 1;
+        static constexpr bool momentum_nonzero = mask >> 3 & 1;
+
+        // Conditions that make a difference, given the others; streams that are read; streams that are written.
+        static constexpr Mask asked =
+            Mask(1) << 0
+            | Mask(1) << 1
+            | Mask(weight_decay_nonzero) << 2
+            | Mask(1) << 3;
+        static constexpr Mask loaded =
+            Mask(1) << 0
+            | Mask(1) << 1
+            | Mask(momentum_nonzero) << 2;
+        static constexpr Mask stored =
+            Mask(1) << 0
+            | Mask(momentum_nonzero) << 2;
+
+        static void update(Number* const* streams, int64 count, const Number* row) {
+            const Number one_minus_lr_times_weight_decay = row[0];
+            const Number weight_decay = row[1];
+            const Number momentum = row[2];
+            const Number one_minus_momentum = row[3];
+            const Number lr = row[4];
+            Number* __restrict param_ptr = streams[0];
+            const Number* __restrict grad_ptr = streams[1];
+            Number* __restrict momentum_buffer_ptr = streams[2];
+
+#pragma GCC ivdep
+            for (int64 i = 0; i < count; ++i) {
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number momentum_buffer = momentum_nonzero ? momentum_buffer_ptr[i] : Number(0);
+
+                if constexpr (maximize) {
+                    // maximize
+                    grad = -grad;
+                }
+                if constexpr (weight_decay_nonzero) {
+                    if constexpr (decoupled_weight_decay) {
+                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        param = param * one_minus_lr_times_weight_decay;
+                    } else {
+                        // weight decay
+                        grad = grad + weight_decay * param;
+                    }
+                }
+                Number direction = grad;
+                if constexpr (momentum_nonzero) {
+                    // momentum_buffer = momentum * momentum_buffer + (1 - momentum) * grad
+                    momentum_buffer = momentum * momentum_buffer + one_minus_momentum * grad;
+                    direction = momentum_buffer;
+                }
+                // param = param - lr * sign(direction)
+                param = param - lr * ops::sign(direction);
+
+                param_ptr[i] = thetac::canonical(param);
+                if constexpr (momentum_nonzero) momentum_buffer_ptr[i] = thetac::canonical(momentum_buffer);
+            }
+        }
+    };
+};
+
+}  // namespace
+
+void thetac_step(const ThetacLaunch* launch) { thetac::Step<Rule>(*launch).run(); }
