@@ -1,0 +1,166 @@
+"""Generated C++ kernels, built by the system's compiler into a temporary folder, and called through ctypes.
+
+No caching between runs, no choice of implementation: that is the runtime's business and has tests of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import torch
+from torch import Tensor
+from triton_support import Training, Values, specialised
+
+from thetac.codegen.pipeline import Compiled
+
+HEADER = Path(__file__).parents[1] / "runtime" / "cpp"
+FLAGS = ("-O3", "-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+NAMES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16"}
+DTYPES = tuple(NAMES)
+
+
+class Launch(ctypes.Structure):
+    """`ThetacLaunch` of runtime/cpp/kernel.h."""
+
+    _fields_ = (
+        ("tensors", ctypes.c_void_p),
+        ("chunks", ctypes.c_void_p),
+        ("n_chunks", ctypes.c_int64),
+        ("rows", ctypes.c_void_p),
+        ("specialisations", ctypes.c_uint64),
+        ("grad_scale", ctypes.c_double),
+        ("clip", ctypes.c_double),
+        ("write_back", ctypes.c_int64),
+        ("threads", ctypes.c_int64),
+        ("parallel", ctypes.c_void_p),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a launch may be told beside its tensors."""
+
+    grad_scale: float = 1.0
+    clip: float = 1.0
+    write_back: bool = False
+    threads: int = 1
+    order: Sequence[int] | None = None  # of the chunks
+
+
+@cache
+def compiler() -> str:
+    found = shutil.which("g++")
+    assert found is not None, "these tests need g++"
+    return found
+
+
+@cache
+def levels() -> tuple[str, ...]:
+    """The levels of x86-64 that this processor runs."""
+    words = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")).split()
+    needs = {
+        "v2": {"sse4_2", "popcnt"},
+        "v3": {"avx2", "f16c", "fma", "bmi2"},
+        "v4": {"avx512f", "avx512bw", "avx512vl"},
+    }
+    return tuple(f"x86-64-{level}" for level, flags in needs.items() if flags <= set(words))
+
+
+@cache
+def _folder() -> Path:
+    return Path(mkdtemp(prefix="thetac-cpp-"))
+
+
+def compile_kernels(source: str, streams: Sequence[torch.dtype], *flags: str, level: str = "") -> tuple[Path, str]:
+    """The object made of a kernels.cpp for the dtypes of its streams, and what the compiler said."""
+    dtypes = [f"-DTHETAC_DTYPE_{index}={NAMES[dtype]}" for index, dtype in enumerate(streams)]
+    options = [*FLAGS, f"-march={level or levels()[-1]}", *dtypes, *flags]
+    key = hashlib.sha256("\0".join((source, *options)).encode()).hexdigest()[:16]
+    text, made = _folder() / f"{key}.cpp", _folder() / f"{key}.so"
+    text.write_text(source, encoding="utf-8")
+    command = [compiler(), *options, f"-I{HEADER}", "-o", str(made), str(text)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return made, done.stderr
+
+
+@cache
+def library(source: str, streams: tuple[torch.dtype, ...], *flags: str, level: str = "") -> ctypes.CDLL:
+    """The same, loaded."""
+    made, _ = compile_kernels(source, streams, *flags, level=level)
+    loaded = ctypes.CDLL(str(made))
+    loaded.thetac_step.restype = None
+    assert ctypes.c_int64.in_dll(loaded, "thetac_abi").value == 1
+    return loaded
+
+
+@cache
+def parallel() -> int:
+    """The address of GOMP_parallel in the OpenMP runtime that torch has loaded."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        path = line.split(maxsplit=5)[-1]
+        if "libgomp" in path or "libomp" in path or "libiomp" in path:
+            function = ctypes.CDLL(path).GOMP_parallel
+            return ctypes.cast(function, ctypes.c_void_p).value or 0
+    raise AssertionError("torch has loaded no OpenMP runtime")
+
+
+def launch_cpp(
+    compiled: Compiled,
+    values: Values,
+    members: Sequence[tuple[Tensor, Tensor, Mapping[str, Tensor]]],
+    rows: Sequence[Sequence[float]],
+    options: Options = Options(),
+    *flags: str,
+    level: str = "",
+) -> None:
+    """One launch over parameters of one dtype, each with its own row."""
+    names = [stream.name for stream in compiled.fused.streams]
+    first = {"param": members[0][0], "grad": members[0][1], **members[0][2]}
+    dtypes = tuple(first.get(name, first["param"]).dtype for name in names)
+    loaded = library(compiled.files["kernels.cpp"], dtypes, *flags, level=level)
+    chunk = ctypes.c_int64.in_dll(loaded, "thetac_chunk").value
+    table: list[list[int]] = []
+    for index, (param, grad, states) in enumerate(members):
+        tensors = {"param": param, "grad": grad, **states}
+        addresses = [tensors[name].data_ptr() if name in tensors else 0 for name in names]
+        table.append([param.numel(), index, all(address % 16 == 0 for address in addresses), *addresses])
+    chunks = [(i, number) for i, entry in enumerate(table) for number in range(-(-entry[0] // chunk))]
+    chunks = chunks if options.order is None else [chunks[i] for i in options.order]
+    tensors = torch.tensor(table, dtype=torch.int64)
+    chunk_table = torch.tensor(chunks, dtype=torch.int32)
+    row_table = torch.tensor(rows, dtype=torch.float64 if dtypes[0] is torch.float64 else torch.float32)
+    holds = specialised(compiled.fused, values)
+    mask = sum(1 << bit for bit, one in enumerate(compiled.fused.specialisations) if holds[one.name])
+    launch = Launch(
+        tensors.data_ptr(),
+        chunk_table.data_ptr(),
+        len(chunks),
+        row_table.data_ptr(),
+        mask,
+        options.grad_scale,
+        options.clip,
+        options.write_back,
+        options.threads,
+        parallel() if options.threads > 1 else None,
+    )
+    loaded.thetac_step(ctypes.byref(launch))
+
+
+class CppTraining(Training):
+    """The tensors of one parameter, stepped by the C++ kernel too."""
+
+    def step_cpp(self, grad: Tensor, options: Options = Options(), *flags: str, level: str = "") -> None:
+        row, scalar_states = self.row()
+        member = (self.param, grad, self.states)
+        launch_cpp(self.compiled, self.values, [member], [row], options, *flags, level=level)
+        for name, value in zip(self.compiled.fused.scalars, scalar_states, strict=True):
+            self.states[name].fill_(value)
