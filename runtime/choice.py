@@ -22,8 +22,10 @@ import torch
 from torch import Tensor
 from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
+from thetac.runtime.fused import MakeLauncher
 from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import check_options, option
+from thetac.runtime.launch_triton import TritonLauncher
 from thetac.runtime.memory import has_memory, is_dense, is_plain, sharing, significant_strides
 from thetac.runtime.schema import Group, Schema
 
@@ -46,6 +48,7 @@ FUSED_DTYPES = frozenset(
 class Choice:
     implementation: Implementation
     reason: str
+    is_fallback: bool = False  # of a parameter that what its group asks for cannot take
 
 
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
@@ -59,18 +62,27 @@ def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member
         if choice is None:
             choice = wanted[key] = choose(schema, groups[member.group], param)
         obstacle = _obstacle(schema, choice.implementation, member)
-        choices.append(Choice(Implementation.FOR_LOOP, obstacle) if obstacle else choice)
+        choices.append(Choice(Implementation.FOR_LOOP, obstacle, is_fallback=True) if obstacle else choice)
 
     batched = (Implementation.FOREACH, *FUSED)
     if any(choice.implementation in batched for choice in choices):
         reason = "shares memory with another tensor of this step"
         for index in _sharing_members(members):
             if choices[index].implementation in batched:
-                choices[index] = Choice(Implementation.FOR_LOOP, reason)
+                choices[index] = Choice(Implementation.FOR_LOOP, reason, is_fallback=True)
     for member, choice in zip(members, choices, strict=True):
         if choice.implementation not in FUSED:
             _check_dtypes(schema, member)
     return choices
+
+
+def launcher_of(implementation: Implementation) -> MakeLauncher:
+    """What launches the kernels of a fused implementation."""
+    match implementation:
+        case Implementation.TRITON:
+            return TritonLauncher
+        case _:
+            raise AssertionError(f"{implementation.value} is not a fused implementation")
 
 
 def _check_dtypes(schema: Schema, member: Member) -> None:

@@ -62,9 +62,10 @@ def _count(params: list[Tensor]) -> str:
 
 def _plans(stepper: Stepper) -> list[str]:
     assert stepper.plan is not None
-    fused = [served for served in stepper.served if served.choice.implementation in FUSED]
-    launches = len(stepper.plan.buckets)
-    lines = [f"step plan: {launches} launch{'es' if launches != 1 else ''} per step for {len(fused)} parameters"]
+    lines = []
+    if launches := stepper.plan.launches:
+        fused = sum(served.choice.implementation in FUSED for served in stepper.served)
+        lines.append(f"step plan: {launches} launch{'es' if launches != 1 else ''} per step for {fused} parameters")
     for cause, count in stepper.plans_made.items():
         lines.append(f"plan made {count} time{'s' if count != 1 else ''}: {cause}")
     return lines

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Protocol, cast
 
@@ -16,7 +17,8 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.gather import Member
-from thetac.runtime.schema import Schema
+from thetac.runtime.numbers import Numbers, numbers_of_members
+from thetac.runtime.schema import Group, Schema
 
 # Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
 # working set should stay in the second-level cache, and a few hundred small tensors still share a call; an
@@ -36,17 +38,56 @@ def module_of(package: str) -> Foreach:
     return cast(Foreach, importlib.import_module(f"{package}.foreach"))
 
 
-def run(schema: Schema, values: Mapping[str, float], members: Sequence[Member]) -> None:
-    """Every bucket, chunk by chunk."""
-    foreach = module_of(schema.package)
-    for bucket in buckets(schema, members):
-        for chunk in chunks(schema, bucket):
-            foreach.step(
-                [member.param for member in chunk],
-                [member.grad for member in chunk],
-                **_states(schema, chunk),
-                **values,
-            )
+class ForeachWork:
+    """Members of one group, bucket by bucket and chunk by chunk."""
+
+    def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
+        self._schema = schema
+        self._step = module_of(schema.package).step
+        self._group = members[0].group
+        self._values: Mapping[str, float] = {}
+        place = {id(member): position for member, position in zip(members, positions, strict=True)}
+        self._some_created = len({member.created for member in members}) > 1
+        self._outdated = ""  # why later steps can form better buckets
+        self._chunks: list[_Chunk] = []
+        self._counts: list[list[Numbers]] = []  # per bucket: what has to be equal in all of its members
+        for bucket in buckets(schema, members):
+            self._counts.append(numbers_of_members(schema, bucket))
+            for chunk in chunks(schema, bucket):
+                params = [member.param for member in chunk]
+                self._chunks.append(_Chunk(params, [place[id(member)] for member in chunk], _states(schema, chunk)))
+
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
+        if self._outdated:
+            return self._outdated
+        self._values = numbers[self._group]
+        for bucket in self._counts:
+            for counts in bucket:
+                if not counts.agree():
+                    return f"`{counts.name}` came to differ between parameters"
+        return ""
+
+    def run(self, grads: Sequence[Tensor]) -> None:
+        for chunk in self._chunks:
+            mine = [grads[position] for position in chunk.positions]
+            self._step(chunk.params, mine, **chunk.states, **self._values)
+
+    def finish(self) -> None:
+        if self._some_created:
+            self._outdated = "states that were made in the last step can share a call with others now"
+        for state in self._schema.states:
+            if state.first:
+                for chunk in self._chunks:
+                    chunk.states[state.first] = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What one call takes."""
+
+    params: list[Tensor]
+    positions: list[int]  # of its gradients among those of the step
+    states: dict[str, object]
 
 
 def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:

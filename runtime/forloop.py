@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.gather import Member
-from thetac.runtime.groups import Value, option
+from thetac.runtime.groups import option, values_of
 from thetac.runtime.schema import Group, Schema
 
 
@@ -31,45 +31,88 @@ def module_of(package: str) -> ForLoop:
     return cast(ForLoop, importlib.import_module(f"{package}.forloop"))
 
 
-def run(schema: Schema, values: Mapping[str, float], members: Sequence[Member]) -> None:
-    """One parameter after the other, with Python numbers."""
-    forloop = module_of(schema.package)
+class ForLoopWork:
+    """One parameter of a group after the other, with Python numbers."""
 
-    def step(some: Sequence[Member]) -> None:
-        forloop.step(*_tensors(some), **_states(schema, some), **values)
+    def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
+        self._schema = schema
+        self._step = module_of(schema.package).step
+        self._group = members[0].group
+        self._members = members
+        self._positions = positions
+        self._params = [member.param for member in members]
+        self._states = _states(schema, members)
+        self._values: Mapping[str, float] = {}
 
-    _step_all(schema, members, step)
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
+        self._values = numbers[self._group]
+        return ""
 
-
-def run_on_tensors(schema: Schema, group: Group, values: Mapping[str, Value], members: Sequence[Member]) -> None:
-    """The same in tensor arithmetic: nothing leaves the device, and autograd can follow."""
-    forloop = module_of(schema.package)
-    capturable, differentiable = (bool(option(group, name)) for name in ("capturable", "differentiable"))
-
-    def step(some: Sequence[Member]) -> None:
-        states = _states(schema, some)
-        forloop.step_on_tensors(
-            *_tensors(some), **states, **values, capturable=capturable, differentiable=differentiable
-        )
-
-    with torch.set_grad_enabled(differentiable):
-        _step_all(schema, members, step)
-
-
-def _step_all(schema: Schema, members: Sequence[Member], step: Callable[[Sequence[Member]], None]) -> None:
-    """In one call, unless the rule runs on stored rows and some gradient is sparse: then in order, one by one."""
-    if schema.sparse != "rows" or not any(member.grad.is_sparse for member in members):
-        step(members)
-        return
-    for member in members:
-        if member.grad.is_sparse:
-            _step_on_stored_rows(schema, member, step)
+    def run(self, grads: Sequence[Tensor]) -> None:
+        mine = [grads[position] for position in self._positions]
+        if not _by_rows(self._schema, mine):
+            self._step(self._params, mine, **self._states, **self._values)
         else:
-            step([member])
+            _step_each(self._schema, self._members, mine, self._step, self._values)
+
+    def finish(self) -> None:
+        self._members = ()  # they hold a gradient each, and only sparse ones need them
+        for state in self._schema.states:
+            if state.first:
+                self._states[state.first] = [False] * len(self._params)
 
 
-def _tensors(members: Sequence[Member]) -> tuple[list[Tensor], list[Tensor]]:
-    return [member.param for member in members], [member.grad for member in members]
+class OnTensorsWork:
+    """The same in tensor arithmetic: nothing leaves the device, and autograd can follow."""
+
+    def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
+        self._schema = schema
+        self._step = module_of(schema.package).step_on_tensors
+        self._group = members[0].group
+        self._members = members
+        self._positions = positions
+        self._values: dict[str, object] = {}
+
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
+        group = groups[self._group]
+        self._values = {
+            **values_of(self._schema, group),
+            "capturable": bool(option(group, "capturable")),
+            "differentiable": bool(option(group, "differentiable")),
+        }
+        return ""
+
+    def run(self, grads: Sequence[Tensor]) -> None:
+        mine = [grads[position] for position in self._positions]
+        with torch.set_grad_enabled(bool(self._values["differentiable"])):
+            if not _by_rows(self._schema, mine):
+                params = [member.param for member in self._members]
+                self._step(params, mine, **_states(self._schema, self._members), **self._values)
+            else:
+                _step_each(self._schema, self._members, mine, self._step, self._values)
+
+    def finish(self) -> None:
+        self._members = ()  # it serves a single step, and they hold a gradient each
+
+
+def _by_rows(schema: Schema, grads: Sequence[Tensor]) -> bool:
+    """Whether some gradient is sparse and the rule runs on its stored rows."""
+    return schema.sparse == "rows" and any(grad.is_sparse for grad in grads)
+
+
+def _step_each(
+    schema: Schema,
+    members: Sequence[Member],
+    grads: Sequence[Tensor],
+    step: Callable[..., None],
+    values: Mapping[str, object],
+) -> None:
+    """In order, one by one."""
+    for member, grad in zip(members, grads, strict=True):
+        if grad.is_sparse:
+            _step_on_stored_rows(schema, member, grad, step, values)
+        else:
+            step([member.param], [grad], **_states(schema, [member]), **values)
 
 
 def _states(schema: Schema, members: Sequence[Member]) -> dict[str, object]:
@@ -82,12 +125,14 @@ def _states(schema: Schema, members: Sequence[Member]) -> dict[str, object]:
     return keywords
 
 
-def _step_on_stored_rows(schema: Schema, member: Member, step: Callable[[Sequence[Member]], None]) -> None:
+def _step_on_stored_rows(
+    schema: Schema, member: Member, grad: Tensor, step: Callable[..., None], values: Mapping[str, object]
+) -> None:
     """Update the entries that a sparse gradient has values for, as if they were all there is.
 
     The rule need not be linear, so every entry must occur once: the gradient is coalesced first.
     """
-    grad = member.grad.coalesce()
+    grad = grad.coalesce()
     where = tuple(grad.indices())
     rows = Member(
         member.group,
@@ -99,7 +144,7 @@ def _step_on_stored_rows(schema: Schema, member: Member, step: Callable[[Sequenc
         ),
         member.created,
     )
-    step([rows])
+    step([rows.param], [rows.grad], **_states(schema, [rows]), **values)
     member.param[where] = rows.param
     for declared, state, new in zip(schema.states, member.states, rows.states, strict=True):
         if state is not None and new is not None and declared.kind == "tensor":

@@ -18,12 +18,13 @@ from thetac.runtime.schema import Group, Hyperparameter, Schema
 
 Value = float | Tensor  # a hyperparameter's element, or a flag
 
-OPTIONS: Mapping[str, bool | None] = {
+OPTIONS: Mapping[str, bool | float | None] = {
     "maximize": False,
     "foreach": None,
     "capturable": False,
     "differentiable": False,
     "fused": None,
+    "clip_grad_norm": None,
 }
 
 # What torch itself puts into groups: names of parameters, and what its schedulers and averaging remember.

@@ -98,12 +98,22 @@ def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Ten
 
 
 class Stretches:
-    """The memory of a set of tensors, none of them overlapping, to be asked whether others reach into it."""
+    """The memory of a set of tensors, to be asked whether others reach into it."""
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
-        stretches = sorted(extent(tensor) for tensor in tensors if tensor.numel())
-        self._starts = integers([start for start, _ in stretches])
-        self._ends = integers([end for _, end in stretches])
+        starts: list[int] = []
+        ends: list[int] = []
+        for start, end in sorted(extent(tensor) for tensor in tensors if tensor.numel()):
+            if ends and start < ends[-1]:
+                ends[-1] = max(ends[-1], end)
+            else:
+                starts.append(start)
+                ends.append(end)
+        self._starts, self._ends = integers(starts), integers(ends)
+
+    def addresses(self) -> tuple[int, int, int]:
+        """Where the starts and the ends of the stretches lie as 64-bit integers, in order, and how many there are."""
+        return self._starts.data_ptr(), self._ends.data_ptr(), len(self._starts)
 
     def touch(self, tensors: Iterable[Tensor]) -> bool:
         """Whether any of these tensors shares memory with the set."""

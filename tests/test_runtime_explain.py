@@ -34,7 +34,8 @@ def test_bytes_groups_and_idle_parameters() -> None:
         "group 0: foreach for 4 parameters of 47 elements (foreach=True), 1,316 bytes per step\n"  # 28 per element
         "group 1: for-loop for 3 parameters of 32 elements (foreach=False), 1,792 bytes per step\n"
         "group 1: 1 without a gradient in the last step that was prepared anew\n"
-        "3,108 bytes read and written per step"
+        "3,108 bytes read and written per step\n"
+        "plan made 1 time: the first step"
     )
 
 
@@ -50,7 +51,7 @@ def test_plans_and_their_causes() -> None:
         "group 1: Triton for 4 parameters of 47 elements (fused=True), 658 bytes per step\n"
         "1,974 bytes read and written per step\n"
         "step plan: 2 launches per step for 8 parameters\n"
-        "plan made 1 time: the first fused step\n"
+        "plan made 1 time: the first step\n"
         "plan made 1 time: an option or a condition on hyperparameters changed"
     )
 

@@ -26,7 +26,12 @@ _OPTIONS = {
     "fused": (
         "bool or None",
         "None",
-        "do a whole step in one Triton kernel, on a GPU; by default where that is the fastest that fits",
+        "do a whole step in one kernel: Triton on a GPU, C++ on a CPU; by default where that fits",
+    ),
+    "clip_grad_norm": (
+        "float or None",
+        "None",
+        "scale gradients down to this global norm within the step; the gradients themselves stay as they are",
     ),
 }
 _COMMON = {"lr": "learning rate", "eps": "keeps a divisor away from zero"}  # for specs that say no more

@@ -39,6 +39,7 @@ _OPTION_TYPES = {
     "capturable": "bool",
     "differentiable": "bool",
     "fused": "bool | None",
+    "clip_grad_norm": "float | None",
 }
 _OPTION_DEFAULTS = {
     "maximize": "False",
@@ -46,6 +47,7 @@ _OPTION_DEFAULTS = {
     "capturable": "False",
     "differentiable": "False",
     "fused": "None",
+    "clip_grad_norm": "None",
 }
 _LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
 

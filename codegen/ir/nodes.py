@@ -220,7 +220,8 @@ class Rule:
 
 
 UNREADABLE = ""  # the name of what the front end could not read; exists only while mistakes are being collected
-OPTIONS = ("maximize", "foreach", "capturable", "differentiable", "fused")  # of every optimizer; no algorithm's own
+# Of every optimizer; no algorithm's own.
+OPTIONS = ("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm")
 
 
 def walk_expression(expression: Expr) -> Iterator[Expr]:

@@ -72,8 +72,10 @@ class AdaBelief(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
-            where that is the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel: Triton on a GPU, C++ on a
+            CPU; by default where that fits
+        clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
+            the step; the gradients themselves stay as they are
 
     State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
         step: 0-d, the number of steps
@@ -187,7 +189,7 @@ class AdaBelief(Optimizer):
             Specialisation("rectify", holds=lambda group: group["rectify"]),
             Specialisation("degenerated_to_sgd", holds=lambda group: group["degenerated_to_sgd"]),
         ),
-        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         sparse="unsupported",
         sparse_error="AdaBelief does not support sparse gradients, please consider SparseAdam instead",
         decays_gradient=lambda group: group["weight_decay"] != 0 and (not (group["weight_decouple"] and group["fixed_decay"]) and not group["weight_decouple"]),
@@ -213,6 +215,7 @@ class AdaBelief(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -231,5 +234,6 @@ class AdaBelief(Optimizer):
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "clip_grad_norm": clip_grad_norm,
             },
         )

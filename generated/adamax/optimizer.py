@@ -37,8 +37,10 @@ class Adamax(Optimizer):
         differentiable (bool, default: False): let autograd run through the step
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
-        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
-            where that is the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel: Triton on a GPU, C++ on a
+            CPU; by default where that fits
+        clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
+            the step; the gradients themselves stay as they are
 
     State of a parameter, in float32 8 bytes per element:
         step: 0-d, the number of steps
@@ -151,6 +153,7 @@ class Adamax(Optimizer):
         differentiable: bool = False,
         capturable: bool = False,
         fused: bool | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -164,5 +167,6 @@ class Adamax(Optimizer):
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "clip_grad_norm": clip_grad_norm,
             },
         )

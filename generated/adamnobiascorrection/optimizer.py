@@ -35,8 +35,10 @@ class AdamNoBiasCorrection(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
-            where that is the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel: Triton on a GPU, C++ on a
+            CPU; by default where that fits
+        clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
+            the step; the gradients themselves stay as they are
 
     State of a parameter, in float32 8 bytes per element:
         m: like the parameter, at first 0
@@ -119,7 +121,7 @@ class AdamNoBiasCorrection(Optimizer):
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
-        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         sparse="unsupported",
         sparse_error="AdamNoBiasCorrection does not support sparse gradients",
         decays_gradient=lambda group: False,
@@ -140,6 +142,7 @@ class AdamNoBiasCorrection(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -153,5 +156,6 @@ class AdamNoBiasCorrection(Optimizer):
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "clip_grad_norm": clip_grad_norm,
             },
         )

@@ -52,8 +52,10 @@ class Adan(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
-            where that is the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel: Triton on a GPU, C++ on a
+            CPU; by default where that fits
+        clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
+            the step; the gradients themselves stay as they are
 
     State of a parameter, in float32 16 bytes per element:
         step: 0-d, the number of steps
@@ -172,7 +174,7 @@ class Adan(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
             Specialisation("no_prox", holds=lambda group: group["no_prox"]),
         ),
-        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         sparse="unsupported",
         sparse_error="Adan does not support sparse gradients",
         decays_gradient=lambda group: False,
@@ -194,6 +196,7 @@ class Adan(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -208,5 +211,6 @@ class Adan(Optimizer):
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "clip_grad_norm": clip_grad_norm,
             },
         )

@@ -57,8 +57,10 @@ class AdEMAMix(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
-            where that is the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel: Triton on a GPU, C++ on a
+            CPU; by default where that fits
+        clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
+            the step; the gradients themselves stay as they are
 
     State of a parameter, in float32 8 bytes per element, 4 more if beta1 != 0:
         step: 0-d, the number of steps
@@ -191,7 +193,7 @@ class AdEMAMix(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
             Specialisation("beta1_nonzero", holds=lambda group: group["betas"][0] != 0),
         ),
-        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         sparse="unsupported",
         sparse_error="AdEMAMix does not support sparse gradients.",
         decays_gradient=lambda group: False,
@@ -215,6 +217,7 @@ class AdEMAMix(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -231,5 +234,6 @@ class AdEMAMix(Optimizer):
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "clip_grad_norm": clip_grad_norm,
             },
         )

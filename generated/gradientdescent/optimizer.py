@@ -30,8 +30,10 @@ class GradientDescent(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
-            where that is the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel: Triton on a GPU, C++ on a
+            CPU; by default where that fits
+        clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
+            the step; the gradients themselves stay as they are
 
     References:
         - Cauchy, Methode generale pour la resolution des systemes d'equations simultanees, 1847
@@ -67,7 +69,7 @@ class GradientDescent(Optimizer):
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
-        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         sparse="unsupported",
         sparse_error="GradientDescent does not support sparse gradients",
         decays_gradient=lambda group: False,
@@ -85,6 +87,7 @@ class GradientDescent(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -95,5 +98,6 @@ class GradientDescent(Optimizer):
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "clip_grad_norm": clip_grad_norm,
             },
         )

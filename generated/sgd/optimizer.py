@@ -45,10 +45,12 @@ class SGD(Optimizer):
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
-            where that is the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel: Triton on a GPU, C++ on a
+            CPU; by default where that fits
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
+        clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
+            the step; the gradients themselves stay as they are
 
     State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
         momentum_buffer: like the parameter, at first 0, if momentum != 0
@@ -154,6 +156,7 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         capturable: bool = False,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -168,5 +171,6 @@ class SGD(Optimizer):
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "clip_grad_norm": clip_grad_norm,
             },
         )

@@ -32,8 +32,10 @@ class TextbookAdagrad(Optimizer):
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         differentiable (bool, default: False): let autograd run through the step
-        fused (bool or None, default: None): do a whole step in one Triton kernel, on a GPU; by default
-            where that is the fastest that fits
+        fused (bool or None, default: None): do a whole step in one kernel: Triton on a GPU, C++ on a
+            CPU; by default where that fits
+        clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
+            the step; the gradients themselves stay as they are
 
     State of a parameter, in float32 4 bytes per element:
         cache: like the parameter, at first 0
@@ -92,7 +94,7 @@ class TextbookAdagrad(Optimizer):
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
-        options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         sparse="unsupported",
         sparse_error="TextbookAdagrad does not support sparse gradients",
         decays_gradient=lambda group: False,
@@ -111,6 +113,7 @@ class TextbookAdagrad(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -122,5 +125,6 @@ class TextbookAdagrad(Optimizer):
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "clip_grad_norm": clip_grad_norm,
             },
         )

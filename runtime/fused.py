@@ -1,0 +1,107 @@
+"""The work of a fused implementation: one bucket, one table of addresses, one launch per step.
+
+In: members of any groups that agree in device, dtypes and specialisations. Must not know which fused implementation
+launches, nor whether the tensors still are what they were: `plan.py` finds that out and fills in the addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.gather import Member
+from thetac.runtime.memory import integers
+from thetac.runtime.rows import RowTable
+from thetac.runtime.schema import Group, Schema
+
+HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
+ALIGNMENT = 16  # bytes, for 128-bit loads and stores
+
+
+class Launcher(Protocol):
+    """A compiled kernel for one bucket."""
+
+    def launch(self, tensors: Tensor, rows: Tensor) -> None: ...
+
+
+class MakeLauncher(Protocol):
+    def __call__(
+        self,
+        package: str,
+        device: torch.device,
+        dtypes: Mapping[str, torch.dtype],
+        specialisations: Mapping[str, bool],
+        sizes: Sequence[int],
+    ) -> Launcher: ...
+
+
+class FusedWork:
+    """Parameters of any groups that one launch updates."""
+
+    def __init__(
+        self, schema: Schema, members: Sequence[Member], specialisations: Mapping[str, bool], make: MakeLauncher
+    ) -> None:
+        first = members[0]
+        dtypes = {
+            name: _real(first.param.dtype if stream is None else stream.dtype)
+            for name, stream in streams(schema, first).items()
+        }
+        sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
+        self.table = torch.zeros((len(members), HEADER + len(dtypes)), dtype=torch.int64)
+        self.table[:, 0] = integers(sizes)
+        self._rows = RowTable(schema, members, dtypes["param"])
+        self._launcher = make(schema.package, first.param.device, dtypes, specialisations, sizes)
+        for index, name in enumerate(dtypes):
+            found = [stream for member in members if (stream := streams(schema, member)[name]) is not None]
+            if found:
+                self.column(index).copy_(integers(list(map(Tensor.data_ptr, found))))
+        self.mark_aligned()
+        self._written = [
+            tensor
+            for name in dtypes
+            if name != "grad"
+            for member in members
+            if (tensor := streams(schema, member)[name]) is not None and not tensor.is_inference()
+        ]
+
+    def column(self, index: int) -> Tensor:
+        """The addresses of one stream: 0 is the parameter, 1 the gradient, then the states in the schema's order."""
+        return self.table[:, HEADER + index]
+
+    def mark_aligned(self) -> None:
+        """Addresses are new."""
+        self.table[:, 2] = (self.table[:, HEADER:] % ALIGNMENT == 0).all(dim=1)
+
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
+        if self._rows.compute(numbers):
+            self.table[:, 1] = integers(self._rows.index)
+        return ""
+
+    def run(self, grads: Sequence[Tensor]) -> None:
+        self._launcher.launch(self.table, self._rows.numbers)
+        self._rows.store()
+        torch.autograd.graph.increment_version(self._written)
+
+    def finish(self) -> None:
+        """The rows know that every state exists now."""
+
+
+def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
+    """The tensors of a parameter that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
+    found: dict[str, Tensor | None] = {"param": member.param, "grad": member.grad}
+    for declared, state in zip(schema.states, member.states, strict=True):
+        if declared.kind == "tensor":
+            found[declared.name] = state
+    return found
+
+
+def specialisations_of(schema: Schema, group: Group) -> dict[str, bool]:
+    """What the kernels of a group are specialised on."""
+    return {specialisation.name: bool(specialisation.holds(group)) for specialisation in schema.specialisations}
+
+
+def _real(dtype: torch.dtype) -> torch.dtype:
+    return dtype.to_real() if dtype.is_complex else dtype
