@@ -41,6 +41,7 @@ class Launch(ctypes.Structure):
         ("write_back", ctypes.c_int64),
         ("threads", ctypes.c_int64),
         ("parallel", ctypes.c_void_p),
+        ("thread_number", ctypes.c_void_p),
     )
 
 
@@ -103,13 +104,15 @@ def library(source: str, streams: tuple[torch.dtype, ...], *flags: str, level: s
 
 
 @cache
-def parallel() -> int:
-    """The address of GOMP_parallel in the OpenMP runtime that torch has loaded."""
+def openmp() -> tuple[int, int]:
+    """The addresses of GOMP_parallel and omp_get_thread_num in the OpenMP runtime that torch has loaded."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         path = line.split(maxsplit=5)[-1]
         if "libgomp" in path or "libomp" in path or "libiomp" in path:
-            function = ctypes.CDLL(path).GOMP_parallel
-            return ctypes.cast(function, ctypes.c_void_p).value or 0
+            runtime = ctypes.CDLL(path)
+            functions = (runtime.GOMP_parallel, runtime.omp_get_thread_num)
+            parallel, number = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions)
+            return parallel, number
     raise AssertionError("torch has loaded no OpenMP runtime")
 
 
@@ -150,7 +153,7 @@ def launch_cpp(
         options.clip,
         options.write_back,
         options.threads,
-        parallel() if options.threads > 1 else None,
+        *(openmp() if options.threads > 1 else (None, None)),
     )
     loaded.thetac_step(ctypes.byref(launch))
 

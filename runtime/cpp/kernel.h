@@ -17,6 +17,7 @@ struct ThetacLaunch {
     __INT64_TYPE__ write_back;        // whether the quotient (not the product) is stored in the gradient
     __INT64_TYPE__ threads;           // at most so many
     void* parallel;  // GOMP_parallel of the process's OpenMP runtime; null: everything on the caller's thread
+    void* thread_number;  // omp_get_thread_num of the same runtime
 };
 
 extern "C" {
@@ -223,46 +224,66 @@ public:
 
     void run() {
         using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
-        const int64 threads = useful_threads();
-        if (launch_.parallel != nullptr && threads > 1)
-            reinterpret_cast<Parallel>(launch_.parallel)(&work, this, unsigned(threads), 0);
+        share();
+        if (threads_ > 1)
+            reinterpret_cast<Parallel>(launch_.parallel)(&work, this, unsigned(threads_), 0);
         else
-            work(this);
+            take(shares_[0]);
     }
 
 private:
     using Number = typename Rule::Number;
 
     static constexpr int64 COLUMNS = 3 + Rule::STREAMS;
+    static constexpr int64 MOST_THREADS = 256;
+
+    // Chunks that one thread does first, in order. Others help when they are done with their own.
+    struct alignas(64) Share {
+        int64 next, end;
+    };
 
     const int64* tensor_of(int64 chunk) const { return launch_.tensors + COLUMNS * launch_.chunks[2 * chunk]; }
-
-    int64 useful_threads() const {
-        int64 elements = 0;
-        for (int64 chunk = 0; chunk < launch_.n_chunks && elements < launch_.threads * PER_THREAD; ++chunk)
-            elements += elements_of(chunk);
-        const int64 useful = (elements + PER_THREAD - 1) / PER_THREAD;
-        return useful < launch_.threads ? useful : launch_.threads;
-    }
 
     int64 elements_of(int64 chunk) const {
         const int64 left = *tensor_of(chunk) - CHUNK * launch_.chunks[2 * chunk + 1];
         return left < CHUNK ? left : CHUNK;
     }
 
-    // One thread. The chunks that it gets are a matter of time; what becomes of them is not.
+    // Every thread gets the same elements in every step, so that they stay in its caches, and about as many as others.
+    void share() {
+        int64 elements = 0;
+        for (int64 chunk = 0; chunk < launch_.n_chunks; ++chunk) elements += elements_of(chunk);
+        threads_ = launch_.parallel == nullptr ? 1 : (elements + PER_THREAD - 1) / PER_THREAD;
+        if (threads_ > launch_.threads) threads_ = launch_.threads;
+        if (threads_ > MOST_THREADS) threads_ = MOST_THREADS;
+        if (threads_ < 1) threads_ = 1;
+        int64 chunk = 0, before = 0;
+        for (int64 thread = 0; thread < threads_; ++thread) {
+            shares_[thread].next = chunk;
+            for (; chunk < launch_.n_chunks && before * threads_ < (thread + 1) * elements; ++chunk)
+                before += elements_of(chunk);
+            shares_[thread].end = chunk;
+        }
+    }
+
     static void work(void* self) {
         Step& step = *static_cast<Step*>(self);
+        const int64 first = reinterpret_cast<int (*)()>(step.launch_.thread_number)();
+        for (int64 i = 0; i < step.threads_; ++i) step.take(step.shares_[(first + i) % step.threads_]);
+    }
+
+    // What is left of a share. Which thread does a chunk is a matter of time; what becomes of it is not.
+    void take(Share& share) {
         Mask known = ~Mask(0);
         Chosen<Number> kernel{};
         for (;;) {
-            const int64 chunk = __atomic_fetch_add(&step.next_, 1, __ATOMIC_RELAXED);
-            if (chunk >= step.launch_.n_chunks) return;
-            const int64* tensor = step.tensor_of(chunk);
-            const Number* row = static_cast<const Number*>(step.launch_.rows) + Rule::ENTRIES * tensor[1];
-            const Mask holds = step.launch_.specialisations | Rule::truths(row);
+            const int64 chunk = __atomic_fetch_add(&share.next, 1, __ATOMIC_RELAXED);
+            if (chunk >= share.end) return;
+            const int64* tensor = tensor_of(chunk);
+            const Number* row = static_cast<const Number*>(launch_.rows) + Rule::ENTRIES * tensor[1];
+            const Mask holds = launch_.specialisations | Rule::truths(row);
             if (holds != known) kernel = choose<Rule>(known = holds);
-            step.update(kernel, tensor + 3, row, CHUNK * step.launch_.chunks[2 * chunk + 1], step.elements_of(chunk));
+            update(kernel, tensor + 3, row, CHUNK * launch_.chunks[2 * chunk + 1], elements_of(chunk));
         }
     }
 
@@ -308,7 +329,8 @@ private:
     static constexpr int GRAD = 1;
 
     const ThetacLaunch& launch_;
-    int64 next_ = 0;
+    int64 threads_ = 1;
+    Share shares_[MOST_THREADS];
 };
 
 }  // namespace
