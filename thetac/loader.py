@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from thetac import loaded
-from thetac.cache import private_folder, temporary_folder
+from thetac.runtime.private_folder import private_folder, temporary_folder
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Source, compile_specs

@@ -5,6 +5,6 @@ They have names of their own here, so that they can be pickled, and unpickled by
 
 from __future__ import annotations
 
-from thetac.cache import private_folder
+from thetac.runtime.private_folder import private_folder
 
 __path__ = [str(private_folder())]

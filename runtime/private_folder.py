@@ -1,7 +1,7 @@
-"""A folder for compiled specs that nobody but this user can write to.
+"""Folders that nobody but this user can write to, for what is made at run time and then run.
 
-What lies in it is imported, so whoever can write to it runs code as this user. In: the environment. Out: a folder
-that is safe; a fresh temporary one where the usual place is not, or cannot be used.
+What lies in them is imported or loaded, so whoever can write to one runs code as this user. In: the environment. Out:
+folders that are safe; a fresh temporary one where the usual place is not, or cannot be used. Must not import torch.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,21 @@ def private_folder() -> Path:
     """`$XDG_CACHE_HOME/thetac` or `~/.cache/thetac`; a temporary folder of this process if that is not private."""
     folder = _usual_place()
     return folder if folder is not None and is_usable(folder) else temporary_folder()
+
+
+def private_folders() -> Iterator[Path]:
+    """Every place to try in turn, best first: where one cannot hold what it should, another may."""
+    folder = _usual_place()
+    if folder is not None and is_usable(folder):
+        yield folder
+    try:
+        # Kept for other processes of this user, which the last one is not.
+        shared = Path(tempfile.gettempdir()) / f"thetac-{os.geteuid()}"
+        if is_usable(shared):
+            yield shared
+        yield temporary_folder()
+    except OSError:  # there is no place for temporary files at all
+        return
 
 
 @cache

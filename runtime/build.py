@@ -1,0 +1,160 @@
+"""Compiled objects: found where one was built before, else built, then loaded.
+
+In: a source file with its headers and macros. Out: a loaded library, or a `BuildError` with the reason; the same answer
+at every later call of the process, so that a compiler that fails is not asked twice. docs/building.md says where
+objects are searched for and what decides whether one fits. Must not know what is compiled. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from thetac.runtime.build_compiler import (
+    BuildError,
+    Compiler,
+    Recipe,
+    arguments,
+    compiled,
+    find_compiler,
+    levels,
+)
+from thetac.runtime.build_files import Library, is_whole, load_whole, only_one, write_whole
+from thetac.runtime.private_folder import private_folders
+
+__all__ = ["BuildError", "build", "build_folder", "load_object", "recipe", "warn_once"]
+
+ROOT = Path(__file__).parents[1]  # the checkout, or the installed package
+
+_lock = threading.Lock()
+_known: dict[tuple[object, ...], ctypes.CDLL | BuildError] = {}
+_warned = False
+
+
+def _after_fork() -> None:
+    """The thread that held the lock, if any, is not in the new process."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def load_object(source_paths: Sequence[Path], defines: Mapping[str, str], name: str, kind: type[Library]) -> Library:
+    """The library compiled from the first of the paths; the others are headers that it includes by their names.
+
+    `kind` is `ctypes.CDLL`, or `ctypes.PyDLL` for functions that need the interpreter's lock. Raises BuildError.
+    """
+    asked = (tuple(source_paths), tuple(defines.items()), name, kind, *_settings())
+    with _lock:
+        if asked not in _known:
+            try:
+                _known[asked] = _found_or_built(recipe(source_paths, defines, name), kind)
+            except BuildError as error:
+                _known[asked] = error
+        known = _known[asked]
+    if isinstance(known, BuildError):
+        raise BuildError(str(known))
+    return cast("Library", known)
+
+
+def recipe(source_paths: Sequence[Path], defines: Mapping[str, str], name: str) -> Recipe:
+    source, *headers = source_paths
+    return Recipe(name, source, tuple(headers), tuple(sorted(defines.items())))
+
+
+def build(wanted: Recipe, folder: Path) -> Path:
+    """Build an object ahead of time, in a folder that `build_folder` or the source's own place is; returns the file.
+
+    Raises BuildError, and OSError where it cannot be written. One that is there already and whole is left.
+    """
+    level = levels()[0]
+    path = _place(wanted, folder) / _file_name(wanted, level, None)
+    if not is_whole(path):
+        content = compiled(wanted, level, find_compiler())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    return path
+
+
+def build_folder() -> Path:
+    """Where objects that were built ahead of time lie: `$THETAC_BUILD_DIR`, or `build/objects` beside the runtime."""
+    given = os.environ.get("THETAC_BUILD_DIR", "")
+    return Path(given) if given else ROOT / "build" / "objects"
+
+
+def warn_once(error: BuildError) -> None:
+    """Tell the user, once per process, that something runs without its compiled object."""
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(f"optimizers run without their C++ kernels, and slower: {error}", RuntimeWarning, stacklevel=2)
+
+
+def _settings() -> tuple[str | None, ...]:
+    """What of the environment decides which object is loaded."""
+    return tuple(map(os.environ.get, ("CXX", "PATH", "THETAC_CPU_LEVEL", "THETAC_BUILD_DIR", "XDG_CACHE_HOME")))
+
+
+def _found_or_built(wanted: Recipe, kind: type[Library]) -> Library:
+    for path in _prebuilt(wanted):
+        if library := load_whole(path, kind):
+            return library
+    compiler = find_compiler()
+    level = levels()[0]
+    name = _file_name(wanted, level, compiler)
+    folders = [folder / "objects" for folder in private_folders()]
+    for folder in folders:
+        if library := load_whole(folder / name, kind):
+            return library
+    content: bytes | None = None
+    obstacles: list[str] = []
+    for folder in folders:
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with only_one(folder / name):
+                if library := load_whole(folder / name, kind):  # another process was faster
+                    return library
+                if content is None:
+                    content = compiled(wanted, level, compiler)
+                write_whole(folder / name, content)
+                if library := load_whole(folder / name, kind):
+                    return library
+            obstacles.append(f"{folder}: nothing can be loaded from there")
+        except OSError as error:
+            obstacles.append(f"{folder}: {error.strerror}")
+    listing = "".join(f"\n  {obstacle}" for obstacle in obstacles)
+    raise BuildError(f"no folder can hold compiled kernels; set XDG_CACHE_HOME or TMPDIR to one that can{listing}")
+
+
+def _prebuilt(wanted: Recipe) -> Iterator[Path]:
+    """Where an object may lie that was built ahead of time, by whatever compiler, for this CPU or an older one."""
+    for level in levels():
+        name = _file_name(wanted, level, None)
+        yield wanted.source.parent / name
+        yield _place(wanted, build_folder()) / name
+
+
+def _place(wanted: Recipe, folder: Path) -> Path:
+    """The folder within `folder` where objects of a source lie: as the source itself lies in the package."""
+    home = wanted.source.parent.resolve()
+    return folder / (home.relative_to(ROOT) if home.is_relative_to(ROOT) else home.name)
+
+
+def _file_name(wanted: Recipe, level: str, compiler: Compiler | None) -> str:
+    """Two objects have the same name only if it does not matter which of them is loaded."""
+    digest = hashlib.sha256()
+    parts = [path.read_bytes() for path in (wanted.source, *wanted.headers)]
+    parts += [text.encode() for text in arguments(wanted, level)]
+    if compiler is not None:
+        parts += [text.encode() for text in (*compiler.command, compiler.version)]
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return f"{wanted.name}-{level}-{digest.hexdigest()[:20]}.so"
