@@ -18,6 +18,7 @@ from torch import Tensor
 
 from thetac.runtime.gather import Member
 from thetac.runtime.numbers import Numbers, numbers_of_members
+from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
 
 # Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
@@ -67,10 +68,13 @@ class ForeachWork:
                     return f"`{counts.name}` came to differ between parameters"
         return ""
 
-    def run(self, grads: Sequence[Tensor]) -> None:
+    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
+        return sum_of_squares([grads[position] for chunk in self._chunks for position in chunk.positions])
+
+    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         for chunk in self._chunks:
             mine = [grads[position] for position in chunk.positions]
-            self._step(chunk.params, mine, **chunk.states, **self._values)
+            self._step(chunk.params, scaling.apply(mine) if scaling else mine, **chunk.states, **self._values)
 
     def finish(self) -> None:
         if self._some_created:

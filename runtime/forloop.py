@@ -15,6 +15,7 @@ from torch import Tensor
 
 from thetac.runtime.gather import Member
 from thetac.runtime.groups import option, values_of
+from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
 
 
@@ -48,12 +49,20 @@ class ForLoopWork:
         self._values = numbers[self._group]
         return ""
 
-    def run(self, grads: Sequence[Tensor]) -> None:
+    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
+        return sum_of_squares([grads[position] for position in self._positions])
+
+    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         mine = [grads[position] for position in self._positions]
-        if not _by_rows(self._schema, mine):
-            self._step(self._params, mine, **self._states, **self._values)
+        if _by_rows(self._schema, mine):
+            _step_each(self._schema, self._members, mine, self._step, self._values, scaling)
+        elif scaling:
+            # One by one, so that at most one scaled copy exists at a time.
+            for index, (param, grad) in enumerate(zip(self._params, mine, strict=True)):
+                states = {name: values[index : index + 1] for name, values in self._states.items()}
+                self._step([param], scaling.apply([grad]), **states, **self._values)
         else:
-            _step_each(self._schema, self._members, mine, self._step, self._values)
+            self._step(self._params, mine, **self._states, **self._values)
 
     def finish(self) -> None:
         self._members = ()  # they hold a gradient each, and only sparse ones need them
@@ -82,14 +91,19 @@ class OnTensorsWork:
         }
         return ""
 
-    def run(self, grads: Sequence[Tensor]) -> None:
+    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
+        with torch.set_grad_enabled(bool(self._values["differentiable"])):
+            return sum_of_squares([grads[position] for position in self._positions])
+
+    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         mine = [grads[position] for position in self._positions]
         with torch.set_grad_enabled(bool(self._values["differentiable"])):
-            if not _by_rows(self._schema, mine):
-                params = [member.param for member in self._members]
-                self._step(params, mine, **_states(self._schema, self._members), **self._values)
+            if _by_rows(self._schema, mine):
+                _step_each(self._schema, self._members, mine, self._step, self._values, scaling)
             else:
-                _step_each(self._schema, self._members, mine, self._step, self._values)
+                params = [member.param for member in self._members]
+                states = _states(self._schema, self._members)
+                self._step(params, scaling.apply(mine), **states, **self._values)
 
     def finish(self) -> None:
         self._members = ()  # it serves a single step, and they hold a gradient each
@@ -106,18 +120,20 @@ def _step_each(
     grads: Sequence[Tensor],
     step: Callable[..., None],
     values: Mapping[str, object],
+    scaling: Scaling,
 ) -> None:
     """In order, one by one."""
-    for member, grad in zip(members, grads, strict=True):
+    for member, unscaled in zip(members, grads, strict=True):
+        (grad,) = scaling.apply([unscaled])
         if grad.is_sparse:
             _step_on_stored_rows(schema, member, grad, step, values)
         else:
             step([member.param], [grad], **_states(schema, [member]), **values)
 
 
-def _states(schema: Schema, members: Sequence[Member]) -> dict[str, object]:
+def _states(schema: Schema, members: Sequence[Member]) -> dict[str, list[object]]:
     """The keywords for states and firsts: lists with one item per parameter."""
-    keywords: dict[str, object] = {}
+    keywords: dict[str, list[object]] = {}
     for index, state in enumerate(schema.states):
         keywords[state.argument] = [member.states[index] for member in members]
         if state.first:

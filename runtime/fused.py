@@ -15,6 +15,7 @@ from torch import Tensor
 from thetac.runtime.gather import Member
 from thetac.runtime.memory import integers
 from thetac.runtime.rows import RowTable
+from thetac.runtime.scaling import NONE, Scaling
 from thetac.runtime.schema import Group, Schema
 
 HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
@@ -24,7 +25,13 @@ ALIGNMENT = 16  # bytes, for 128-bit loads and stores
 class Launcher(Protocol):
     """A compiled kernel for one bucket."""
 
-    def launch(self, tensors: Tensor, rows: Tensor) -> None: ...
+    def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
+        """Update every tensor of the address table by the numbers in its row."""
+        ...
+
+    def sum_of_squares(self, tensors: Tensor) -> Tensor:
+        """Of all gradients: 0-d float64 on their device; the same bits every time."""
+        ...
 
 
 class MakeLauncher(Protocol):
@@ -42,8 +49,14 @@ class FusedWork:
     """Parameters of any groups that one launch updates."""
 
     def __init__(
-        self, schema: Schema, members: Sequence[Member], specialisations: Mapping[str, bool], make: MakeLauncher
+        self,
+        schema: Schema,
+        members: Sequence[Member],
+        positions: Sequence[int],
+        specialisations: Mapping[str, bool],
+        make: MakeLauncher,
     ) -> None:
+        self._positions = positions
         first = members[0]
         dtypes = {
             name: _real(first.param.dtype if stream is None else stream.dtype)
@@ -80,10 +93,15 @@ class FusedWork:
             self.table[:, 1] = integers(self._rows.index)
         return ""
 
-    def run(self, grads: Sequence[Tensor]) -> None:
-        self._launcher.launch(self.table, self._rows.numbers)
+    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
+        return self._launcher.sum_of_squares(self.table)
+
+    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
+        self._launcher.launch(self.table, self._rows.numbers, scaling)
         self._rows.store()
         torch.autograd.graph.increment_version(self._written)
+        if scaling.grad_scale is not None:
+            torch.autograd.graph.increment_version([grads[position] for position in self._positions])
 
     def finish(self) -> None:
         """The rows know that every state exists now."""

@@ -68,6 +68,12 @@ def check_options(group: Group) -> None:
             raise RuntimeError("`fused` does not support `differentiable`")
         if option(group, "foreach"):
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    clip = option(group, "clip_grad_norm")
+    if clip is not None:
+        if isinstance(clip, bool) or not isinstance(clip, int | float):
+            raise TypeError(f"clip_grad_norm must be a float or None, not {type(clip).__name__}")
+        if not clip >= 0:
+            raise ValueError(f"Invalid clip_grad_norm value: {clip}")
 
 
 def warn_of_misspelt_keys(schema: Schema, given: Iterable[str]) -> None:

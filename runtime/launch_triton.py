@@ -14,6 +14,8 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
+from thetac.runtime.scaling import NONE, Scaling
+
 ALIGNMENT = 16  # bytes; Triton compiles another kernel for a table that starts elsewhere
 
 
@@ -42,6 +44,12 @@ def module_of(package: str) -> KernelModule:
     return cast(KernelModule, importlib.import_module(f"{package}.triton_kernels"))
 
 
+@cache
+def norm_kernel() -> Kernel:
+    module = importlib.import_module("thetac.runtime.triton_norm")  # only where gradients are clipped
+    return cast(Kernel, module.sum_of_squares)
+
+
 class TritonLauncher:
     """A kernel with everything that stays the same from step to step."""
 
@@ -55,6 +63,8 @@ class TritonLauncher:
     ) -> None:
         module = module_of(package)
         self._kernel = module.kernel
+        self._grad_dtype = dtypes["grad"]
+        self._chunk = module.CHUNK
         self._chunks = chunk_table(sizes, module.CHUNK)
         self._grid = (len(self._chunks),)
         self._constants: dict[str, object] = {
@@ -69,18 +79,42 @@ class TritonLauncher:
             self._staging = _Staging(device)
             self._compile(len(sizes), 3 + len(dtypes), dtypes["param"])
 
-    def launch(self, tensors: Tensor, rows: Tensor) -> None:
+    def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         if self._grid == (0,):
             return  # every tensor is empty
+        constants = {**self._constants, "grad_scale": scaling.grad_scale, "clip_factor": scaling.clip}
         if self._staging is None:
-            self._kernel[self._grid](tensors, self._chunks, rows, **self._constants)
+            self._kernel[self._grid](tensors, self._chunks, rows, **constants)
             return
         with torch.cuda.device(self._device):
             stream = torch.cuda.current_stream()
             tensors, rows = self._staging.move(stream, tensors, rows)
             self._chunks.record_stream(stream)
-            self._kernel[self._grid](tensors, self._chunks, rows, **self._constants)
+            self._kernel[self._grid](tensors, self._chunks, rows, **constants)
             self._staging.mark_read(stream)
+
+    def sum_of_squares(self, tensors: Tensor) -> Tensor:
+        """Of all gradients; 0-d float64, on their device, without waiting for it."""
+        kernel = norm_kernel()
+        wide = self._grad_dtype == torch.float64
+        sums = torch.zeros(self._grid[0], dtype=torch.float64 if wide else torch.float32, device=self._device)
+        constants = {
+            "columns": tensors.shape[1],
+            "grad_dtype": _triton_dtype(self._grad_dtype),
+            "chunk_size": self._chunk,
+        }
+        if self._grid == (0,):
+            return sums.sum(dtype=torch.float64)
+        if self._staging is None:
+            kernel[self._grid](tensors, self._chunks, sums, **constants)
+            return sums.sum(dtype=torch.float64)
+        with torch.cuda.device(self._device):
+            stream = torch.cuda.current_stream()
+            on_device, _ = self._staging.move(stream, tensors, torch.empty(0))
+            self._chunks.record_stream(stream)
+            kernel[self._grid](on_device, self._chunks, sums, **constants)
+            self._staging.mark_read(stream)
+            return sums.sum(dtype=torch.float64)
 
     def _compile(self, tensors: int, columns: int, dtype: torch.dtype) -> None:
         """Compile now, so that a kernel that cannot be compiled is known before anything is written."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, overload
 
 import torch
+from torch import Tensor
 from torch._compile import _disable_dynamo
 from torch.optim.optimizer import ParamsT
 
@@ -22,6 +23,7 @@ from thetac.runtime.groups import (
     with_scalar_tuples,
     without_unused_options,
 )
+from thetac.runtime.scaling import max_norm_of
 from thetac.runtime.schema import Schema
 from thetac.runtime.state import new_entry, restored_entry, states_of
 from thetac.runtime.step import Stepper
@@ -35,6 +37,8 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     schema: ClassVar[Schema]
+    grad_norm: Tensor | None = None
+    """The global norm of the gradients in the last step that clipped them, before clipping: 0-d, on their device."""
     _stepper: Stepper | None = None  # made at the first step, and never pickled
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, object]) -> None:
@@ -64,7 +68,9 @@ class Optimizer(torch.optim.Optimizer):
             warn_of_misspelt_keys(self.schema, param_group)
             check_values(self.schema, {**self.defaults, **param_group}, tuple(param_group))
             if len(self.param_groups):
-                check_options({**self.defaults, **param_group})
+                added = {**self.defaults, **param_group}
+                check_options(added)
+                max_norm_of([*self.param_groups, added])
         super().add_param_group(param_group)
 
     @overload
@@ -97,8 +103,15 @@ class Optimizer(torch.optim.Optimizer):
                 loss = closure()
         if self._stepper is None:
             self._stepper = Stepper(self.schema)
+        # torch's GradScaler sets these around a step of an optimizer that supports it.
+        grad_scale: Tensor | None = getattr(self, "grad_scale", None)
+        found_inf: Tensor | None = getattr(self, "found_inf", None)
+        if found_inf is not None and found_inf.item():
+            return loss
         with torch.no_grad():
-            self._stepper.step(self.param_groups, self.state)
+            norm = self._stepper.step(self.param_groups, self.state, grad_scale)
+        if norm is not None:
+            self.grad_norm = norm
         return loss
 
     @_disable_dynamo

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from thetac.runtime.assumptions import Assumptions, GroupWatch, Part
@@ -19,6 +20,7 @@ from thetac.runtime.foreach import ForeachWork
 from thetac.runtime.forloop import ForLoopWork, OnTensorsWork
 from thetac.runtime.fused import FusedWork, specialisations_of, streams
 from thetac.runtime.gather import Member
+from thetac.runtime.scaling import Scaling
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry
 
@@ -28,7 +30,9 @@ class Work(Protocol):
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str: ...
 
-    def run(self, grads: Sequence[Tensor]) -> None: ...
+    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor: ...
+
+    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -73,10 +77,21 @@ class Plan:
                 return why
         return ""
 
-    def run(self, grads: Sequence[Tensor]) -> None:
+    def norm_of_gradients(self, grads: Sequence[Tensor], grad_scale: Tensor | None) -> Tensor:
+        """The 2-norm of all gradients together, unscaled: 0-d, on the device of the first of them."""
+        if not self._works:
+            return torch.zeros(())
+        sums = [work.sum_of_squares(grads) for work in self._works]
+        norm = torch.stack([one.to(sums[0].device) for one in sums]).sum().sqrt()
+        if grad_scale is not None:
+            norm = norm / grad_scale.reshape(()).to(norm.device)
+        is_wide = any(grad.dtype in (torch.float64, torch.complex128) for grad in grads)
+        return norm if is_wide else norm.to(torch.float32)
+
+    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         """Write."""
         for work in self._works:
-            work.run(grads)
+            work.run(grads, scaling)
         if not self._ran:
             self._ran = True
             for work in self._works:
@@ -117,7 +132,7 @@ class Plan:
         for positions in found.values():
             inside = [self._members[position] for position in positions]
             make = launcher_of(choices[positions[0]].implementation)
-            work = FusedWork(self._schema, inside, specialisations[inside[0].group], make)
+            work = FusedWork(self._schema, inside, positions, specialisations[inside[0].group], make)
             self._works.append(work)
             self._parts.append(Part(positions, work, any_strides=False))
         self.launches = len(found)

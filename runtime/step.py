@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from thetac.runtime.choice import Choice, choose_all
-from thetac.runtime.gather import gather
+from thetac.runtime.gather import Gathered, gather
 from thetac.runtime.plan import Plan
+from thetac.runtime.scaling import Scaling, clip_coefficient, max_norm_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry
 
@@ -38,17 +39,31 @@ class Stepper:
         self.plan: Plan | None = None
         self.plans_made: Counter[str] = Counter()  # by cause
 
-    def step(self, groups: Sequence[Group], state: MutableMapping[Tensor, Entry]) -> None:
-        cause = "the first step"
-        if self.plan is not None:
-            cause, grads = self.plan.why_void(groups, state)
-            cause = cause or self.plan.prepare(groups)
-            if not cause:
-                self._run(self.plan, grads)
-                return
-        self._step_anew(groups, state, cause)
+    def step(
+        self, groups: Sequence[Group], state: MutableMapping[Tensor, Entry], grad_scale: Tensor | None = None
+    ) -> Tensor | None:
+        """Update every parameter that has a gradient. Returns the gradients' norm where the groups clip it."""
+        max_norm = max_norm_of(groups)
+        cause, plan, gathered = "the first step", self.plan, None
+        if plan is not None:
+            cause, grads = plan.why_void(groups, state)
+            cause = cause or plan.prepare(groups)
+        if plan is None or cause:
+            gathered, plan = self._prepared_anew(groups, state, cause)
+            grads = [member.grad for member in gathered.members]
+        norm = None if max_norm is None else plan.norm_of_gradients(grads, grad_scale)
+        clip = None if norm is None or max_norm is None else clip_coefficient(norm, max_norm)
+        if gathered is not None:
+            gathered.commit(state)
+            plan.watch(groups, state)
+        self.plan = None  # what is left half done is prepared anew
+        plan.run(grads, Scaling(grad_scale, clip))
+        self.plan = plan
+        return norm
 
-    def _step_anew(self, groups: Sequence[Group], state: MutableMapping[Tensor, Entry], cause: str) -> None:
+    def _prepared_anew(
+        self, groups: Sequence[Group], state: MutableMapping[Tensor, Entry], cause: str
+    ) -> tuple[Gathered, Plan]:
         """Gather and check everything; `cause` is why the plan at hand did not serve."""
         gathered = gather(self.schema, groups, state)
         choices = choose_all(self.schema, groups, gathered.members)
@@ -58,11 +73,4 @@ class Stepper:
         self.served = [
             Served(member.group, member.param, choice) for member, choice in zip(gathered.members, choices, strict=True)
         ]
-        gathered.commit(state)
-        plan.watch(groups, state)
-        self._run(plan, [member.grad for member in gathered.members])
-
-    def _run(self, plan: Plan, grads: list[Tensor]) -> None:
-        self.plan = None  # what is left half done is prepared anew
-        plan.run(grads)
-        self.plan = plan
+        return gathered, plan

@@ -43,6 +43,17 @@ def store(pointers, values, mask):
 
 
 @triton.jit
+def scaled(grad, pointers, mask, grad_scale, clip):
+    """A gradient divided by a number in memory, and stored so; then multiplied by another. None: not."""
+    if grad_scale is not None:
+        grad = divide(grad, tl.load(grad_scale).to(grad.dtype))
+        store(pointers, grad, mask)
+    if clip is not None:
+        grad = grad * tl.load(clip).to(grad.dtype)
+    return grad
+
+
+@triton.jit
 def _bfloat16(x):
     """Triton's interpreter (3.7) truncates where compiled code rounds."""
     bits = x.to(tl.float32).to(tl.uint32, bitcast=True)

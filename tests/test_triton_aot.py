@@ -29,10 +29,11 @@ def jobs() -> list[Job]:
         fused = compiled.fused
         kernels = list({tuple(s.items()): s for s in (specialised(fused, v) for v in combinations(compiled))}.values())
         largest = max(kernels, key=lambda constants: used(fused.streams, constants, "loaded"))
-        variants = [(constants, "float32", "float32") for constants in kernels]
-        variants += [(largest, dtype, dtype) for dtype in ("float64", "float16", "bfloat16")]
-        variants.append((largest, "bfloat16", "float32"))
-        for constants, dtype, state_dtype in variants:
+        variants = [(constants, "float32", "float32", False) for constants in kernels]
+        variants += [(largest, dtype, dtype, False) for dtype in ("float64", "float16", "bfloat16")]
+        variants.append((largest, "bfloat16", "float32", False))
+        variants.append((largest, "float32", "float32", True))
+        for constants, dtype, state_dtype, scaled in variants:
             dtypes = {s.name: dtype if s.name in ("param", "grad") else state_dtype for s in fused.streams}
             for target in ("sm_90", "gfx942"):
                 found.append(
@@ -42,8 +43,9 @@ def jobs() -> list[Job]:
                         "target": target,
                         "dtypes": dtypes,
                         "specialisations": constants,
+                        "scaled": scaled,
                         "loads": used(fused.streams, constants, "loaded"),
-                        "stores": used(fused.streams, constants, "stored"),
+                        "stores": used(fused.streams, constants, "stored") + scaled,  # the unscaled gradient is stored
                         "branches": any(isinstance(s, tuple) for s in resolved(fused.body, constants)),
                     }
                 )
@@ -76,6 +78,8 @@ def compiled_ahead(folder: Path) -> list[Job]:
 
 def title(job: Job) -> str:
     on = [name for name, value in job["specialisations"].items() if value]  # type: ignore[attr-defined]
+    if job["scaled"]:
+        on.append("unscaled and clipped gradients")
     return f"{job['name']} ({', '.join(on) or 'nothing'} on; {'/'.join(sorted(set(job['dtypes'].values())))})"  # type: ignore[attr-defined]
 
 

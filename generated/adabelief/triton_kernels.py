@@ -36,6 +36,8 @@ def update_elements(
     lr_times_rect_over_bias_correction1,
     lr_over_bias_correction1,
     sqrt_bias_correction2,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
@@ -52,6 +54,7 @@ def update_elements(
     exp_avg_var = ops.load(exp_avg_var_ptr + offsets, mask, math)
     if amsgrad:
         max_exp_avg_var = ops.load(max_exp_avg_var_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -116,10 +119,16 @@ def kernel(
     amsgrad: tl.constexpr,
     rectify: tl.constexpr,
     degenerated_to_sgd: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -176,6 +185,8 @@ def kernel(
                 lr_times_rect_over_bias_correction1,
                 lr_over_bias_correction1,
                 sqrt_bias_correction2,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
@@ -214,6 +225,8 @@ def kernel(
                 lr_times_rect_over_bias_correction1,
                 lr_over_bias_correction1,
                 sqrt_bias_correction2,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,

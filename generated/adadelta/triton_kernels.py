@@ -27,6 +27,8 @@ def update_elements(
     one_minus_rho,
     eps,
     lr,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
@@ -36,6 +38,7 @@ def update_elements(
     grad = ops.load(grad_ptr + offsets, mask, math)
     square_avg = ops.load(square_avg_ptr + offsets, mask, math)
     acc_delta = ops.load(acc_delta_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -67,10 +70,16 @@ def kernel(
     acc_delta_dtype: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -108,6 +117,8 @@ def kernel(
                 one_minus_rho,
                 eps,
                 lr,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
@@ -131,6 +142,8 @@ def kernel(
                 one_minus_rho,
                 eps,
                 lr,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,

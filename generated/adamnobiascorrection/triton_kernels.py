@@ -28,6 +28,8 @@ def update_elements(
     one_minus_beta2,
     lr,
     eps,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
 ):
@@ -36,6 +38,7 @@ def update_elements(
     grad = ops.load(grad_ptr + offsets, mask, math)
     m = ops.load(m_ptr + offsets, mask, math)
     v = ops.load(v_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -62,10 +65,16 @@ def kernel(
     m_dtype: tl.constexpr,
     v_dtype: tl.constexpr,
     maximize: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -105,6 +114,8 @@ def kernel(
                 one_minus_beta2,
                 lr,
                 eps,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )
@@ -128,6 +139,8 @@ def kernel(
                 one_minus_beta2,
                 lr,
                 eps,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )

@@ -31,6 +31,8 @@ def update_elements(
     sqrt_one_minus_beta2_pow_step,
     eps,
     lr_over_one_minus_beta1_pow_step,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
@@ -44,6 +46,7 @@ def update_elements(
     exp_avg_sq = ops.load(exp_avg_sq_ptr + offsets, mask, math)
     if amsgrad:
         max_exp_avg_sq = ops.load(max_exp_avg_sq_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -90,10 +93,16 @@ def kernel(
     weight_decay_nonzero: tl.constexpr,
     decoupled_weight_decay: tl.constexpr,
     amsgrad: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -140,6 +149,8 @@ def kernel(
                 sqrt_one_minus_beta2_pow_step,
                 eps,
                 lr_over_one_minus_beta1_pow_step,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
@@ -170,6 +181,8 @@ def kernel(
                 sqrt_one_minus_beta2_pow_step,
                 eps,
                 lr_over_one_minus_beta1_pow_step,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,

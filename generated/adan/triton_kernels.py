@@ -37,6 +37,8 @@ def update_elements(
     lr_over_one_minus_beta1_pow_step,
     exp_avg_diff_factor,
     one_plus_lr_times_weight_decay,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
@@ -49,6 +51,7 @@ def update_elements(
     exp_avg_diff = ops.load(exp_avg_diff_ptr + offsets, mask, math)
     exp_avg_sq = ops.load(exp_avg_sq_ptr + offsets, mask, math)
     pre_grad = ops.load(pre_grad_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -101,10 +104,16 @@ def kernel(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     no_prox: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -164,6 +173,8 @@ def kernel(
                 lr_over_one_minus_beta1_pow_step,
                 exp_avg_diff_factor,
                 one_plus_lr_times_weight_decay,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
@@ -200,6 +211,8 @@ def kernel(
                 lr_over_one_minus_beta1_pow_step,
                 exp_avg_diff_factor,
                 one_plus_lr_times_weight_decay,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,

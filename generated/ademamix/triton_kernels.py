@@ -35,6 +35,8 @@ def update_elements(
     one_minus_beta1_pow_step,
     slow_weight,
     lr,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
@@ -47,6 +49,7 @@ def update_elements(
         exp_avg_fast = ops.load(exp_avg_fast_ptr + offsets, mask, math)
     exp_avg_slow = ops.load(exp_avg_slow_ptr + offsets, mask, math)
     exp_avg_sq = ops.load(exp_avg_sq_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -90,10 +93,16 @@ def kernel(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     beta1_nonzero: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -148,6 +157,8 @@ def kernel(
                 one_minus_beta1_pow_step,
                 slow_weight,
                 lr,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
@@ -181,6 +192,8 @@ def kernel(
                 one_minus_beta1_pow_step,
                 slow_weight,
                 lr,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,

@@ -32,6 +32,8 @@ def update_elements(
     lr,
     beta2,
     one_minus_beta2,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
@@ -43,6 +45,7 @@ def update_elements(
     grad = ops.load(grad_ptr + offsets, mask, math)
     exp_avg = ops.load(exp_avg_ptr + offsets, mask, math)
     exp_avg_sq = ops.load(exp_avg_sq_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -86,10 +89,16 @@ def kernel(
     weight_decay_nonzero: tl.constexpr,
     decouple: tl.constexpr,
     clip: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -137,6 +146,8 @@ def kernel(
                 lr,
                 beta2,
                 one_minus_beta2,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
@@ -167,6 +178,8 @@ def kernel(
                 lr,
                 beta2,
                 one_minus_beta2,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,

@@ -21,12 +21,15 @@ def update_elements(
     offsets,
     mask,
     lr,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     param = ops.load(param_ptr + offsets, mask, math)
     grad = ops.load(grad_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -44,10 +47,16 @@ def kernel(
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     maximize: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -71,6 +80,8 @@ def kernel(
                 first + tl.arange(0, block),
                 None,
                 lr,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )
@@ -85,6 +96,8 @@ def kernel(
                 offsets,
                 offsets < elements,
                 lr,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )

@@ -25,6 +25,8 @@ def update_elements(
     lr,
     minus_mu,
     one_plus_mu,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
 ):
@@ -32,6 +34,7 @@ def update_elements(
     param = ops.load(param_ptr + offsets, mask, math)
     grad = ops.load(grad_ptr + offsets, mask, math)
     v = ops.load(v_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -54,10 +57,16 @@ def kernel(
     grad_dtype: tl.constexpr,
     v_dtype: tl.constexpr,
     maximize: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -90,6 +99,8 @@ def kernel(
                 lr,
                 minus_mu,
                 one_plus_mu,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )
@@ -109,6 +120,8 @@ def kernel(
                 lr,
                 minus_mu,
                 one_plus_mu,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )

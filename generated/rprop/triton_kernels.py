@@ -26,6 +26,8 @@ def update_elements(
     etaminus,
     step_size_min,
     step_size_max,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
 ):
@@ -34,6 +36,7 @@ def update_elements(
     grad = ops.load(grad_ptr + offsets, mask, math)
     prev = ops.load(prev_ptr + offsets, mask, math)
     step_size = ops.load(step_size_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -64,10 +67,16 @@ def kernel(
     prev_dtype: tl.constexpr,
     step_size_dtype: tl.constexpr,
     maximize: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -103,6 +112,8 @@ def kernel(
                 etaminus,
                 step_size_min,
                 step_size_max,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )
@@ -124,6 +135,8 @@ def kernel(
                 etaminus,
                 step_size_min,
                 step_size_max,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )

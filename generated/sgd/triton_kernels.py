@@ -26,6 +26,8 @@ def update_elements(
     momentum,
     one_minus_dampening,
     lr,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
@@ -37,6 +39,7 @@ def update_elements(
     grad = ops.load(grad_ptr + offsets, mask, math)
     if momentum_nonzero:
         momentum_buffer = ops.load(momentum_buffer_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -74,10 +77,16 @@ def kernel(
     weight_decay_nonzero: tl.constexpr,
     momentum_nonzero: tl.constexpr,
     nesterov: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -112,6 +121,8 @@ def kernel(
                 momentum,
                 one_minus_dampening,
                 lr,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
@@ -135,6 +146,8 @@ def kernel(
                 momentum,
                 one_minus_dampening,
                 lr,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,

@@ -23,6 +23,8 @@ def update_elements(
     mask,
     lr,
     eps,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
 ):
@@ -30,6 +32,7 @@ def update_elements(
     param = ops.load(param_ptr + offsets, mask, math)
     grad = ops.load(grad_ptr + offsets, mask, math)
     cache = ops.load(cache_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -51,10 +54,16 @@ def kernel(
     grad_dtype: tl.constexpr,
     cache_dtype: tl.constexpr,
     maximize: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -83,6 +92,8 @@ def kernel(
                 None,
                 lr,
                 eps,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )
@@ -100,6 +111,8 @@ def kernel(
                 offsets < elements,
                 lr,
                 eps,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
             )

@@ -28,6 +28,8 @@ def update_elements(
     rate_dividend,
     eps,
     weight_decay,
+    grad_scale,
+    clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
@@ -37,6 +39,7 @@ def update_elements(
     grad = ops.load(grad_ptr + offsets, mask, math)
     exp_avg = ops.load(exp_avg_ptr + offsets, mask, math)
     exp_avg_sq = ops.load(exp_avg_sq_ptr + offsets, mask, math)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # grad = -grad  (maximize)
@@ -69,10 +72,16 @@ def kernel(
     exp_avg_sq_dtype: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
+    grad_scale=None,
+    clip_factor=None,
+    found_inf=None,
     chunk_size: tl.constexpr = CHUNK,
     threads: tl.constexpr = 128,
 ):
-    """One step of one chunk of one tensor."""
+    """One step of one chunk of one tensor; nothing if `found_inf` is not 0."""
+    if found_inf is not None:
+        if tl.load(found_inf) != 0:
+            return
     math: tl.constexpr = rows.dtype.element_ty
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
@@ -112,6 +121,8 @@ def kernel(
                 rate_dividend,
                 eps,
                 weight_decay,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
@@ -136,6 +147,8 @@ def kernel(
                 rate_dividend,
                 eps,
                 weight_decay,
+                grad_scale,
+                clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,

@@ -1,7 +1,7 @@
 """Compile Triton kernels ahead of time, without a GPU, and say what came out.
 
 Run as a program, in a process of its own: where TRITON_INTERPRET is set, kernels cannot be compiled. Input: a file
-of JSON, a list of {module, target, dtypes, specialisations}. Output: the list on stdout, with findings added to each.
+of JSON, a list of {module, target, dtypes, specialisations, scaled}. Output: the list on stdout, with findings added to each.
 """
 
 from __future__ import annotations
@@ -35,11 +35,18 @@ def load(path: str) -> ModuleType:
     return module
 
 
-def compile_kernel(module: ModuleType, target: str, dtypes: dict[str, str], specialisations: dict[str, bool]) -> Any:
+def compile_kernel(
+    module: ModuleType, target: str, dtypes: dict[str, str], specialisations: dict[str, bool], scaled: bool
+) -> Any:
     constants = {f"{stream}_dtype": DTYPES[dtype] for stream, dtype in dtypes.items()}
     constants |= {**specialisations, "chunk_size": module.CHUNK, "threads": 32 * module.LAUNCH_OPTIONS["num_warps"]}
     number = "fp64" if dtypes["param"] == "float64" else "fp32"
     pointers = {"tensors": "*i64", "chunks": "*i32", "rows": f"*{number}"}
+    scaling = {"grad_scale": "*fp32", "clip_factor": "*fp32", "found_inf": "*fp32"}
+    if scaled:
+        pointers |= scaling
+    else:
+        constants |= dict.fromkeys(scaling)
     signature = {name: pointers.get(name, "constexpr") for name in module.kernel.arg_names}
     source = ASTSource(module.kernel, signature=signature, constexprs=constants)
     return triton.compile(source, target=TARGETS[target], options=dict(module.LAUNCH_OPTIONS))
@@ -58,7 +65,9 @@ def main(jobs_file: str) -> None:
     for job in jobs:
         began = time.perf_counter()
         try:
-            compiled = compile_kernel(modules[job["module"]], job["target"], job["dtypes"], job["specialisations"])
+            compiled = compile_kernel(
+                modules[job["module"]], job["target"], job["dtypes"], job["specialisations"], job["scaled"]
+            )
         except Exception as error:
             job["error"] = f"{type(error).__name__}: {error}"
             continue
