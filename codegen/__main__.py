@@ -1,4 +1,4 @@
-"""The `thetac` command, also `python -m thetac.codegen`.
+"""The compiler's part of the `thetac` command; `python -m thetac.codegen` is this part alone.
 
 Exit status: 0 if all is well; 1 for mistakes in specs, files that cannot be written, or a failed check; 2 for a wrong
 call. Mistakes go to the standard error, all of them at once, and never as a stack trace.
@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from thetac.codegen.cli import generate, new, overview, show
 from thetac.codegen.cli.library import SPECS, Output, UsageError, our_output, users_output
@@ -19,14 +20,28 @@ from thetac.codegen.errors import SpecError
 from thetac.codegen.folder import FolderError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+class Command(Protocol):
+    """A subcommand of somebody else's."""
+
+    name: str
+    help: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Returns the exit status; raises UsageError."""
+        ...
+
+
+def main(arguments: Sequence[str] | None = None, others: Sequence[Command] = ()) -> int:
     """Run one command; returns the exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a spec may hold what this terminal's encoding does not
-    parser = _parser()
+    parser = _parser(others)
     options = parser.parse_args(arguments)
     try:
-        status = _run(options, parser)
+        other = next((other for other in others if other.name == options.command), None)
+        status = _run(options, parser) if other is None else other.run(options)
         sys.stdout.flush()
     except UsageError as error:
         parser.error(str(error))
@@ -63,7 +78,7 @@ def _folders(specs: Path | None, out: Path | None, parser: argparse.ArgumentPars
     return (SPECS, our_output()) if specs is None or out is None else (specs, users_output(out))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(others: Sequence[Command]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="thetac", description="Compile specs of optimizers into torch.optim.Optimizer classes."
     )
@@ -90,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("name", metavar="NAME", help="name of the optimizer's class, such as MyOptimizer")
     command.add_argument("--out", type=Path, metavar="FILE", help="the file (default: NAME in lower case, .yaml)")
+    for other in others:
+        other.add_arguments(commands.add_parser(other.name, help=other.help, description=f"{other.help.capitalize()}."))
     return parser
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import inspect
 import os
 import threading
 import warnings
@@ -70,18 +71,18 @@ def recipe(source_paths: Sequence[Path], defines: Mapping[str, str], name: str) 
     return Recipe(name, source, tuple(headers), tuple(sorted(defines.items())))
 
 
-def build(wanted: Recipe, folder: Path) -> Path:
-    """Build an object ahead of time, in a folder that `build_folder` or the source's own place is; returns the file.
+def build(wanted: Recipe, folder: Path, level: str) -> bool:
+    """Build an object ahead of time, in a folder such as `build_folder()`. Whether it was not there already.
 
-    Raises BuildError, and OSError where it cannot be written. One that is there already and whole is left.
+    Raises BuildError, and OSError where it cannot be written.
     """
-    level = levels()[0]
     path = _place(wanted, folder) / _file_name(wanted, level, None)
-    if not is_whole(path):
-        content = compiled(wanted, level, find_compiler())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
-    return path
+    if is_whole(path):
+        return False
+    content = compiled(wanted, level, find_compiler())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, content)
+    return True
 
 
 def build_folder() -> Path:
@@ -95,7 +96,16 @@ def warn_once(error: BuildError) -> None:
     global _warned
     if not _warned:
         _warned = True
-        warnings.warn(f"optimizers run without their C++ kernels, and slower: {error}", RuntimeWarning, stacklevel=2)
+        text = f"optimizers run without their C++ kernels, and slower: {error}"
+        warnings.warn(text, RuntimeWarning, stacklevel=_level_of_user())
+
+
+def _level_of_user() -> int:
+    """How far from `warn_once` the code is that called `step`: neither ours nor torch's."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("thetac", "torch"):
+        level, frame = level + 1, frame.f_back
+    return level - 1
 
 
 def _settings() -> tuple[str | None, ...]:

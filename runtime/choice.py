@@ -4,9 +4,10 @@ In: a group's options and what the tensors at hand are. Out: a `Choice` with its
 where an explicit option cannot be met. This is the only place that decides it.
 
 An explicit option is followed: `fused=True`, `foreach=True`, or either of them False for the for-loop. With neither,
-the fastest that fits: fused where there is a kernel for the device, then foreach where torch would take it, then the
-for-loop. `differentiable` and `capturable` run the for-loop on tensors. A single parameter that a faster
-implementation cannot take falls back to the for-loop, also under an explicit option; `explain()` names it.
+the fastest that fits each parameter: fused where there is a kernel for it, then foreach, then the for-loop.
+`differentiable` and `capturable` run the for-loop on tensors. A single parameter that an implementation asked for
+cannot take falls back to the for-loop; `explain()` names it. Kernels for the CPU are built here, so that one that
+cannot be built is known before anything is written.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
 
@@ -22,9 +23,11 @@ import torch
 from torch import Tensor
 from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
-from thetac.runtime.fused import MakeLauncher
+from thetac.runtime.build import BuildError, warn_once
+from thetac.runtime.fused import MakeLauncher, streams
 from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import check_options, option
+from thetac.runtime.launch_cpp import CppLauncher, kernel_source, load_kernel
 from thetac.runtime.launch_triton import TritonLauncher
 from thetac.runtime.memory import has_memory, is_dense, is_plain, sharing, significant_strides
 from thetac.runtime.schema import Group, Schema
@@ -35,10 +38,12 @@ class Implementation(Enum):
     ON_TENSORS = "for-loop on tensors"  # no number leaves its tensor: for capturable and differentiable
     FOREACH = "foreach"
     TRITON = "Triton"
+    CPP = "C++"
 
 
-FUSED = frozenset({Implementation.TRITON})  # those that a step plan serves
+FUSED = frozenset({Implementation.TRITON, Implementation.CPP})
 
+FUSED_DEVICES = ("cpu", "cuda")
 FUSED_DTYPES = frozenset(
     {torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64, torch.complex128}
 )
@@ -49,20 +54,21 @@ class Choice:
     implementation: Implementation
     reason: str
     is_fallback: bool = False  # of a parameter that what its group asks for cannot take
+    is_explicit: bool = False  # asked for by name
 
 
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
     """One choice per member. Raises, before anything has changed, where an explicit option cannot be met."""
-    wanted: dict[tuple[int, torch.device, torch.dtype, type], Choice] = {}
+    asked: dict[tuple[int, torch.device, torch.dtype, type], list[Choice]] = {}
+    kernels = _Kernels(schema)
     choices: list[Choice] = []
     for member in members:
         param = member.param
         key = (member.group, param.device, param.dtype, type(param))
-        choice = wanted.get(key)
-        if choice is None:
-            choice = wanted[key] = choose(schema, groups[member.group], param)
-        obstacle = _obstacle(schema, choice.implementation, member)
-        choices.append(Choice(Implementation.FOR_LOOP, obstacle, is_fallback=True) if obstacle else choice)
+        candidates = asked.get(key)
+        if candidates is None:
+            candidates = asked[key] = _candidates(schema, groups[member.group], param)
+        choices.append(_first_that_fits(schema, candidates, member, kernels))
 
     batched = (Implementation.FOREACH, *FUSED)
     if any(choice.implementation in batched for choice in choices):
@@ -76,13 +82,55 @@ def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member
     return choices
 
 
+def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
+    """What a parameter's group and kind of tensor ask for; what the memory of its tensors allows may be less."""
+    return _candidates(schema, group, param)[0]
+
+
 def launcher_of(implementation: Implementation) -> MakeLauncher:
     """What launches the kernels of a fused implementation."""
     match implementation:
         case Implementation.TRITON:
             return TritonLauncher
+        case Implementation.CPP:
+            return CppLauncher
         case _:
             raise AssertionError(f"{implementation.value} is not a fused implementation")
+
+
+def _first_that_fits(schema: Schema, candidates: Sequence[Choice], member: Member, kernels: _Kernels) -> Choice:
+    """The for-loop, which is always the last, takes everything."""
+    why = ""
+    for choice in candidates[:-1]:
+        obstacle = _obstacle(schema, choice.implementation, member)
+        if not obstacle and choice.implementation is Implementation.CPP and (error := kernels.error(member)):
+            if choice.is_explicit:
+                raise RuntimeError(f"`fused=True` cannot run: {error}")
+            warn_once(error)
+            obstacle = "C++ kernels cannot be built here"
+        if not obstacle:
+            return replace(choice, reason=why, is_fallback=True) if why else choice
+        why = why or obstacle
+    return replace(candidates[-1], reason=why, is_fallback=True) if why else candidates[-1]
+
+
+class _Kernels:
+    """The C++ kernels of one optimizer, built when they are first asked for."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._errors: dict[tuple[torch.dtype, ...], BuildError | None] = {}
+
+    def error(self, member: Member) -> BuildError | None:
+        """Why there is none for a member; None if there is."""
+        dtypes = _stream_dtypes(self._schema, member)
+        if dtypes not in self._errors:
+            try:
+                load_kernel(self._schema.package, dtypes)
+                self._errors[dtypes] = None
+            except BuildError as error:
+                self._errors[dtypes] = error
+        return self._errors[dtypes]
 
 
 def _check_dtypes(schema: Schema, member: Member) -> None:
@@ -95,44 +143,78 @@ def _check_dtypes(schema: Schema, member: Member) -> None:
             )
 
 
-def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
-    """What a parameter's group and kind of tensor ask for."""
+def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
+    """What a parameter's group and kind of tensor ask for, best first."""
     check_options(group)
     fused, foreach = option(group, "fused"), option(group, "foreach")
     if option(group, "differentiable"):
         if foreach:
             raise AssertionError("_foreach ops don't support autograd")
-        return Choice(Implementation.ON_TENSORS, "differentiable=True")
+        return [Choice(Implementation.ON_TENSORS, "differentiable=True")]
     if option(group, "capturable"):
-        return Choice(Implementation.ON_TENSORS, "capturable=True keeps every number on the device")
+        return [Choice(Implementation.ON_TENSORS, "capturable=True keeps every number on the device")]
+    for_loop = Choice(Implementation.FOR_LOOP, "takes every tensor")
     if fused:
-        if missing := _missing_for_triton(schema, param):
+        implementation = _fused_implementation(param.device)
+        if missing := _missing(schema, implementation, param):
             raise RuntimeError(f"`fused=True` {missing}")
-        return Choice(Implementation.TRITON, "fused=True")
+        return [Choice(implementation, "fused=True", is_explicit=True), for_loop]
     if foreach:
-        return Choice(Implementation.FOREACH, "foreach=True")
+        return [Choice(Implementation.FOREACH, "foreach=True", is_explicit=True), for_loop]
     if fused is not None or foreach is not None:
-        return Choice(Implementation.FOR_LOOP, "foreach=False" if foreach is not None else "fused=False")
-    if param.device.type == "cuda" and not _missing_for_triton(schema, param):
-        return Choice(Implementation.TRITON, f"the fastest on {param.device.type}")
-    if param.device.type in _get_foreach_kernels_supported_devices() and is_plain(param):
-        return Choice(Implementation.FOREACH, f"as in torch on {param.device.type}")
-    return Choice(Implementation.FOR_LOOP, f"as in torch on {param.device.type}")
+        return [Choice(Implementation.FOR_LOOP, "foreach=False" if foreach is not None else "fused=False")]
+    return [*_fastest(schema, param), for_loop]
 
 
-def _missing_for_triton(schema: Schema, param: Tensor) -> str:
-    """What a Triton kernel would need and does not have, as the end of a sentence; empty if nothing."""
-    if not has_triton_kernels(schema.package):
+def _fastest(schema: Schema, param: Tensor) -> list[Choice]:
+    """What is faster than the for-loop for a kind of tensor, where nothing was asked for."""
+    if not is_plain(param):
+        return []
+    kind = param.device.type
+    found: list[Choice] = []
+    implementation = _fused_implementation(param.device)
+    interpreted = kind == "cpu" and implementation is Implementation.TRITON
+    if not interpreted and not torch.compiler.is_compiling() and not _missing(schema, implementation, param):
+        found.append(Choice(implementation, f"the fastest on {kind}"))
+    if kind == "cpu" or kind in _get_foreach_kernels_supported_devices():
+        found.append(Choice(Implementation.FOREACH, f"the fastest on {kind} without kernels for {param.dtype}"))
+    return found
+
+
+def _fused_implementation(device: torch.device) -> Implementation:
+    """Whose kernels run on a device."""
+    if device.type != "cpu":
+        return Implementation.TRITON
+    kernels = os.environ.get("THETAC_CPU_KERNELS", "") or "cpp"
+    if kernels not in ("cpp", "triton"):
+        raise RuntimeError(f"THETAC_CPU_KERNELS is {kernels!r}; it can be 'cpp', or 'triton' for Triton's interpreter")
+    return Implementation.CPP if kernels == "cpp" else Implementation.TRITON
+
+
+def _missing(schema: Schema, implementation: Implementation, param: Tensor) -> str:
+    """What a fused implementation would need and does not have, as the end of a sentence; empty if nothing."""
+    on_cpu = param.device.type == "cpu"
+    if implementation is Implementation.CPP:
+        if kernel_source(schema.package) is None:
+            return f"requires the C++ kernels of {schema.package}, which has none"
+    elif param.device.type in ("cpu", "cuda") and not has_triton_kernels(schema.package):
         return f"requires triton and the kernels of {schema.package}, of which one is not installed"
-    device = "cpu" if triton_interprets() else "cuda"
-    if param.device.type != device or param.dtype not in FUSED_DTYPES:
+    elif on_cpu and not triton_interprets():
+        return "with THETAC_CPU_KERNELS=triton requires TRITON_INTERPRET=1: Triton compiles no kernels for a CPU"
+    if param.device.type not in FUSED_DEVICES or param.dtype not in FUSED_DTYPES:
         return (
             "requires all the params to be floating point or complex Tensors of "
-            f"supported devices: {[device]} but {param.dtype} and {param.device.type}"
+            f"supported devices: {list(FUSED_DEVICES)} but {param.dtype} and {param.device.type}"
         )
-    if device == "cuda" and torch.cuda.is_current_stream_capturing():
+    if not on_cpu and torch.cuda.is_current_stream_capturing():
         return "cannot run under graph capture: its numbers come from the host"
     return ""
+
+
+def _stream_dtypes(schema: Schema, member: Member) -> tuple[torch.dtype, ...]:
+    """What a kernel is built for: of each stream; a state that does not exist counts as the parameter's."""
+    found = (member.param if stream is None else stream for stream in streams(schema, member).values())
+    return tuple(tensor.dtype.to_real() if tensor.is_complex() else tensor.dtype for tensor in found)
 
 
 @cache

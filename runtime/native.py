@@ -15,6 +15,7 @@ from torch import Tensor
 from thetac.runtime.build import BuildError, load_object
 
 _SOURCE = Path(__file__).parent / "native" / "poll.cpp"
+RECIPE: tuple[list[Path], dict[str, str], str] = ([_SOURCE], {}, "poll")  # as `build.load_object` takes it
 _CAPSULE = b"dlpack_exchange_api"
 _MAJOR_VERSION = 1
 
@@ -54,7 +55,7 @@ def native() -> Native | None:
     if not read:
         return None
     try:
-        return Native(load_object([_SOURCE], {}, "poll", ctypes.PyDLL), read)
+        return Native(load_object(*RECIPE, ctypes.PyDLL), read)
     except BuildError:
         return None
 

@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from thetac import loaded
-from thetac.runtime.private_folder import private_folder, temporary_folder
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Source, compile_specs
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.private_folder import private_folder, temporary_folder
 
 
 def load(spec: str | os.PathLike[str]) -> type[Optimizer]:

@@ -1,0 +1,21 @@
+"""The `thetac` command, also `python -m thetac`: what the compiler offers, and `build`.
+
+Exit status as in `thetac.codegen.__main__`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from thetac.build_command import BuildCommand
+from thetac.codegen import __main__ as compiler
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    return compiler.main(arguments, (BuildCommand(),))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

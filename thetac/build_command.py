@@ -1,0 +1,113 @@
+"""`thetac build`: the C++ kernels of generated optimizers, compiled before they are first used.
+
+In: names of optimizers, dtypes, a folder. Out: an object for each, where the runtime finds it. It lies at the front
+door because it needs both the compiler's command line and the runtime, which know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thetac.codegen.cli.library import UsageError, shown_as
+from thetac.codegen.errors import did_you_mean
+from thetac.runtime.build import build, build_folder, recipe
+from thetac.runtime.build_compiler import LEVELS, BuildError, Recipe, levels
+
+if TYPE_CHECKING:
+    from thetac.runtime.optimizer import Optimizer
+
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+
+
+class BuildCommand:
+    name = "build"
+    help = "compile the C++ kernels ahead of time"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("names", nargs="*", metavar="NAME", help="an optimizer of thetac's (default: all)")
+        parser.add_argument(
+            "--out",
+            type=Path,
+            metavar="DIR",
+            help="folder of the objects (default: $THETAC_BUILD_DIR, or where they are found without it)",
+        )
+        parser.add_argument(
+            "--dtypes", nargs="+", choices=DTYPES, default=DTYPES, help="of parameters (default: all of these)"
+        )
+        parser.add_argument("--level", choices=LEVELS, help="kind of x86-64 processor (default: this machine's)")
+
+    def run(self, options: argparse.Namespace) -> int:
+        names: Sequence[str] = options.names
+        folder: Path = options.out or build_folder()
+        started = time.monotonic()
+        try:
+            level: str = options.level or levels()[0]
+            recipes = tuple(_recipes(names, options.dtypes))
+            built = _build_all(recipes, lambda one: build(one, folder, level))
+        except BuildError as error:
+            print(error, file=sys.stderr)
+            return 1
+        except OSError as error:
+            print(f"{error.filename or folder} cannot be written: {error.strerror}", file=sys.stderr)
+            return 1
+        seconds = time.monotonic() - started
+        print(f"{shown_as(folder)}: {built} of {len(recipes)} objects built for {level} in {seconds:.0f} s")
+        if folder.resolve() != build_folder().resolve():
+            print(f"set THETAC_BUILD_DIR={folder.resolve()} where they are to be found")
+        return 0
+
+
+def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
+    """What the runtime itself needs, and every optimizer's kernel for parameters and states of one dtype."""
+    import torch
+
+    from thetac.runtime import launch_cpp, native
+
+    yield recipe(*native.RECIPE)
+    kinds = [getattr(torch, name) for name in dtypes]
+    yield from (recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
+    for optimizer in _optimizers(names):
+        streams = 2 + sum(state.kind == "tensor" for state in optimizer.schema.states)
+        package = optimizer.schema.package
+        yield from (recipe(*launch_cpp.recipe_of(package, [kind] * streams)) for kind in kinds)
+
+
+def _optimizers(names: Sequence[str]) -> list[type[Optimizer]]:
+    from thetac import generated
+
+    known = {name.lower(): name for name in generated.__all__}
+    for name in names:
+        if name.lower() not in known:
+            hint = did_you_mean(name, known.values(), "`thetac list` shows all")
+            raise UsageError(f"no optimizer is named `{name}`: {hint}")
+    wanted = dict.fromkeys(known[name.lower()] for name in names) or generated.__all__
+    return [getattr(generated, name) for name in wanted]
+
+
+def _build_all(recipes: Sequence[Recipe], make: Callable[[Recipe], bool]) -> int:
+    """Build on all cores; how many were not there yet. The first failure ends it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as pool:
+        jobs = {pool.submit(make, one): one.name for one in recipes}
+        try:
+            for done, job in enumerate(as_completed(jobs), 1):
+                job.result()
+                _show(f"{done}/{len(jobs)} {jobs[job]}" if done < len(jobs) else "")
+        except BaseException:
+            _show("")
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return sum(job.result() for job in jobs)
+
+
+def _show(progress: str) -> None:
+    """One line that changes, for somebody who watches."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{progress}", end="", file=sys.stderr, flush=True)
