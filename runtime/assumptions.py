@@ -25,6 +25,8 @@ from thetac.runtime.polling import DEVICE, MEMORY, TYPE, Watch
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry, states_of
 
+OTHER_GRADIENTS = "other parameters have gradients"
+
 _params_of = itemgetter("params")
 _grad_of = attrgetter("grad")
 
@@ -107,13 +109,13 @@ class Assumptions:
     def why_void(self, groups: Sequence[Group], state: Mapping[Tensor, Entry]) -> tuple[str, list[Tensor]]:
         """What has changed; if nothing has, all gradients in order."""
         lists = list(map(_params_of, groups))
-        params: list[Tensor] = list(chain.from_iterable(lists))
+        params: list[Tensor] = lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
         if list(map(len, lists)) != self._counts or not all(map(is_, params, self._params)):
             return "there are other parameters", []
         grads: list[Tensor] = list(map(_grad_of, params))
-        if list(map(is_, grads, repeat(None))) != self._absent:
-            return "other parameters have gradients", []
         if self._some_absent:
+            if list(map(is_, grads, repeat(None))) != self._absent:
+                return OTHER_GRADIENTS, []
             grads = [grad for grad in grads if grad is not None]
         held = [watch.holds(group) for watch, group in zip(self._groups, groups, strict=True)]  # all of them look
         if not all(held):
@@ -137,11 +139,11 @@ class Assumptions:
                 continue
             column = torch.zeros(len(tensors), dtype=torch.int64) if part.work is None else part.work.column(index)
             if name == "grad":
-                stream = _Stream(tensors, column, part, any_strides=part.any_strides)
+                stream = _Stream(tensors, column, part, any_strides=part.any_strides, lazy_at_rest=True)
                 stream.tensors = []
                 self._gradients.append((stream, None if len(tensors) == total else part.positions))
             else:
-                self._written.append(_Stream(tensors, column, part, any_strides=False))
+                self._written.append(_Stream(tensors, column, part, any_strides=False, lazy_at_rest=name == "param"))
         if part.work is not None:
             part.work.mark_aligned()
 
@@ -173,7 +175,7 @@ class Assumptions:
         for stream, positions in self._gradients:
             mine = grads if positions is None else [grads[position] for position in positions]
             if why := stream.watch.poll(mine, self._stretches):
-                return _of_gradient(why)
+                return OTHER_GRADIENTS if any(grad is None for grad in mine) else _of_gradient(why)
             if stream.watch.moved:
                 stream.take_in()
         return ""
@@ -185,9 +187,11 @@ class Assumptions:
 class _Stream:
     """One tensor of every member of a part."""
 
-    def __init__(self, tensors: list[Tensor], column: Tensor, part: Part, *, any_strides: bool) -> None:
+    def __init__(
+        self, tensors: list[Tensor], column: Tensor, part: Part, *, any_strides: bool, lazy_at_rest: bool
+    ) -> None:
         self.tensors = tensors
-        self.watch = Watch(tensors, column, any_strides=any_strides)
+        self.watch = Watch(tensors, column, any_strides=any_strides, lazy_at_rest=lazy_at_rest)
         self._work = part.work
 
     def take_in(self) -> None:

@@ -46,7 +46,7 @@ class Numbers:
         self._helper = native()
         self._watch: Watch | None = None
         if self._helper is not None and self._on_host and self._dtype in (torch.float32, torch.float64):
-            watch = Watch(tensors, self._addresses)
+            watch = Watch(tensors, self._addresses, lazy_at_rest=False)
             if not watch.differs_already:
                 self._watch = watch
 

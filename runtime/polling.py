@@ -27,12 +27,20 @@ _dtype = attrgetter("dtype")
 
 
 class Watch:
-    """Tensors that agree in dtype and device, and what is assumed of each; their addresses stand in `column`."""
+    """Tensors that agree in dtype and device, and what is assumed of each; their addresses stand in `column`.
 
-    def __init__(self, tensors: list[Tensor], column: Tensor, *, any_strides: bool = False) -> None:
+    A real tensor of which nobody takes views need not be asked at every step whether it became lazily negative where
+    it lies, which takes as long as everything else: `lazy_at_rest=False`.
+    """
+
+    def __init__(
+        self, tensors: list[Tensor], column: Tensor, *, any_strides: bool = False, lazy_at_rest: bool = True
+    ) -> None:
         self.moved = False  # whether the last poll found other addresses than the one before
         helper = native()
-        in_native = None if helper is None else _native_poll(helper, tensors, column, any_strides)
+        in_native = None
+        if helper is not None:
+            in_native = _native_poll(helper, tensors, column, any_strides=any_strides, lazy_at_rest=lazy_at_rest)
         self._poll = in_native or _PythonPoll(tensors, column, any_strides)
         self.differs_already = self.poll(tensors)
 
@@ -94,6 +102,7 @@ class _Expected(ctypes.Structure):
         ("type_count", ctypes.c_int64),
         ("lazy", ctypes.c_void_p),
         ("lazy_count", ctypes.c_int64),
+        ("lazy_at_rest", ctypes.c_int64),
         ("dtype", ctypes.c_int64),
         ("device", ctypes.c_int64),
         ("layouts", ctypes.c_void_p),
@@ -127,7 +136,9 @@ class _NativePoll:
         return CAUSES[finding], self._moved.value != 0
 
 
-def _native_poll(helper: Native, tensors: list[Tensor], column: Tensor, any_strides: bool) -> _NativePoll | None:
+def _native_poll(
+    helper: Native, tensors: list[Tensor], column: Tensor, *, any_strides: bool, lazy_at_rest: bool
+) -> _NativePoll | None:
     """None if the first tensor cannot be read: the way in Python finds out what it is."""
     facts = (ctypes.c_int64 * 2)()
     if helper.describe(tensors[0], helper.read, ctypes.addressof(facts)):
@@ -139,6 +150,7 @@ def _native_poll(helper: Native, tensors: list[Tensor], column: Tensor, any_stri
         len(_TYPES),
         ctypes.addressof(_LAZY),
         2 if tensors[0].is_complex() else 1,
+        lazy_at_rest or tensors[0].is_complex(),
         facts[0],
         facts[1],
         layouts.data_ptr(),

@@ -72,6 +72,7 @@ struct Expected {
   int64_t type_count;
   Object* const* lazy;        // methods that must say no: is_neg, and is_conj where numbers are complex
   int64_t lazy_count;
+  int64_t lazy_at_rest;       // whether they are asked of tensors that did not move, too
   int64_t dtype;              // code | bits << 8 | lanes << 16
   int64_t device;             // type | index << 32
   const int64_t* layouts;     // per tensor: dimensions, shape, strides
@@ -112,11 +113,13 @@ int64_t thetac_poll(Object* tensors, const Expected* expected, int64_t* addresse
       reach += (shape[d] - 1) * tensor.strides[d];
     }
     if (device_of(tensor) != expected->device) return kDevice;
-    for (int64_t m = 0; m < expected->lazy_count; ++m)
-      if (says_yes(expected->lazy[m], object)) return kLazy;
     const int64_t address = reinterpret_cast<int64_t>(tensor.data) + int64_t(tensor.offset);
     if (elements && !address) return kType;
-    if (address == addresses[i * address_step]) continue;
+    const bool stayed = address == addresses[i * address_step];
+    if (!stayed || expected->lazy_at_rest)
+      for (int64_t m = 0; m < expected->lazy_count; ++m)
+        if (says_yes(expected->lazy[m], object)) return kLazy;
+    if (stayed) continue;
     ++*moved;
     addresses[i * address_step] = address;
     if (elements && expected->stretches) {
