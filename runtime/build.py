@@ -31,7 +31,7 @@ from thetac.runtime.private_folder import private_folders
 
 __all__ = ["BuildError", "build", "build_folder", "load_object", "recipe", "warn_once"]
 
-ROOT = Path(__file__).parents[1]  # the checkout, or the installed package
+ROOT = Path(__file__).resolve().parents[1]  # the checkout, or the installed package
 
 _lock = threading.Lock()
 _known: dict[tuple[object, ...], ctypes.CDLL | BuildError] = {}

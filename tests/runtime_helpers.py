@@ -10,8 +10,18 @@ from torch import Tensor
 
 from thetac.runtime.choice import triton_interprets
 
-# Tests that run kernels on the CPU need Triton's interpreter; tests/test_runtime_gpu.py runs them on a GPU.
-needs_interpreter = pytest.mark.skipif(not triton_interprets(), reason="kernels run on the GPU here")
+FUSED = ("C++", "Triton")
+
+
+def run_kernels_of(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `fused=True` mean this on the CPU; Triton in its interpreter, or not at all where it compiles for a GPU."""
+    if implementation == "Triton":
+        if not triton_interprets():
+            pytest.skip("Triton compiles for the GPU here; tests/test_runtime_gpu.py runs what it compiles")
+        monkeypatch.setenv("THETAC_CPU_KERNELS", "triton")
+    else:
+        monkeypatch.delenv("THETAC_CPU_KERNELS", raising=False)
+
 
 SHAPES = ((5, 3), (7,), (), (2, 3, 4))
 

@@ -18,6 +18,7 @@ from references.elements import ELEMENTS
 from references.rules import rules
 from references.settings import GRID, settings_of, values_of
 from references.torch_inputs import Settings
+from runtime_helpers import run_kernels_of
 
 import thetac
 from thetac.codegen.ir.interpret import exact, interpret
@@ -84,6 +85,7 @@ def double_precision_scalars() -> Iterator[None]:
 IMPLEMENTATIONS: dict[str, Settings] = {
     "for-loop": {"foreach": False},
     "foreach": {"foreach": True},
+    "C++": {"fused": True},
     "Triton": {"fused": True},
 }
 
@@ -91,8 +93,12 @@ IMPLEMENTATIONS: dict[str, Settings] = {
 @pytest.mark.usefixtures("double_precision_scalars")
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("name", REFERENCES)
-def test_the_implementation_agrees_with_the_reference(name: str, implementation: str) -> None:
+def test_the_implementation_agrees_with_the_reference(
+    name: str, implementation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cases = list(settings_of(name))
+    if implementation == "Triton" and triton_interprets():
+        run_kernels_of(implementation, monkeypatch)
     if implementation == "Triton":  # its interpreter takes its time
         cases = cases[:1] + random.Random(name).sample(cases[1:], min(5, len(cases) - 1))
     device = "cuda" if implementation == "Triton" and not triton_interprets() else "cpu"

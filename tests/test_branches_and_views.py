@@ -6,6 +6,7 @@ import importlib
 
 import pytest
 import torch
+from runtime_helpers import run_kernels_of
 
 import thetac
 from thetac.codegen.ir.interpret import FLOATS, exact, interpret
@@ -120,13 +121,22 @@ update: |
 """
 
 
-@pytest.mark.parametrize("implementation", [{"foreach": False}, {"foreach": True}, {"fused": True}])
+IMPLEMENTATIONS = {
+    "for-loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "C++": {"fused": True},
+    "Triton": {"fused": True},
+}
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("text", [COMPLEX, STATELESS], ids=["read again", "stateless"])
-def test_a_complex_parameter_beside_pairs(text: str, implementation: dict[str, bool]) -> None:
+def test_a_complex_parameter_beside_pairs(text: str, implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_kernels_of(implementation, monkeypatch)
     rule = compiled(text).rule
     generator = torch.Generator().manual_seed(0)
     param = torch.nn.Parameter(torch.randn(3, dtype=torch.complex128, generator=generator))
-    optimizer = thetac.load(text)([param], **implementation)  # type: ignore[call-arg]
+    optimizer = thetac.load(text)([param], **IMPLEMENTATIONS[implementation])  # type: ignore[call-arg]
     numbers = torch.view_as_real(param.detach()).flatten().tolist()
     states: list[dict[str, float]] = [{} for _ in numbers]
     for _ in range(4):

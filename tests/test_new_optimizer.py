@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from runtime_helpers import run_kernels_of
 
 from thetac.codegen.__main__ import main
 from thetac.runtime.choice import triton_interprets
@@ -80,13 +81,15 @@ def by_hand(start: list[float], gradients: list[list[float]], lr: float, weight_
 IMPLEMENTATIONS = {
     "for-loop": {"foreach": False, "fused": False},
     "foreach": {"foreach": True, "fused": False},
-    "triton": {"fused": True},
+    "C++": {"fused": True},
+    "Triton": {"fused": True},
 }
 
 
-def device_for(implementation: str) -> torch.device:
+def device_for(implementation: str, monkeypatch: pytest.MonkeyPatch) -> torch.device:
     """Where the implementation runs here: Triton in its interpreter on the CPU, or else on a GPU."""
-    if implementation != "triton" or triton_interprets():
+    if implementation != "Triton" or triton_interprets():
+        run_kernels_of(implementation, monkeypatch)
         return torch.device("cpu")
     if not torch.cuda.is_available():
         pytest.skip("Triton needs a GPU or its interpreter")
@@ -94,8 +97,10 @@ def device_for(implementation: str) -> torch.device:
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_it_computes_what_the_spec_says(gentle: type[Optimizer], implementation: str) -> None:
-    device = device_for(implementation)
+def test_it_computes_what_the_spec_says(
+    gentle: type[Optimizer], implementation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = device_for(implementation, monkeypatch)
     torch.manual_seed(0)
     start = torch.randn(300, dtype=torch.float64)
     gradients = [3 * torch.randn(300, dtype=torch.float64) for _ in range(8)]
@@ -111,15 +116,15 @@ def test_it_computes_what_the_spec_says(gentle: type[Optimizer], implementation:
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_a_model_learns_with_it(gentle: type[Optimizer], implementation: str) -> None:
-    device = device_for(implementation)
+def test_a_model_learns_with_it(gentle: type[Optimizer], implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = device_for(implementation, monkeypatch)
     torch.manual_seed(0)
     inputs = torch.randn(256, 10, device=device)
     targets = inputs.sum(dim=1, keepdim=True)
     model = torch.nn.Linear(10, 1).to(device)
     optimizer = gentle(model.parameters(), lr=0.1, **IMPLEMENTATIONS[implementation])
     losses = []
-    for _ in range(200 if implementation != "triton" else 60):  # its interpreter is slow
+    for _ in range(200 if implementation != "Triton" else 60):  # its interpreter is slow
         optimizer.zero_grad()
         loss = torch.nn.functional.mse_loss(model(inputs), targets)
         loss.backward()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from runtime_helpers import give_gradients, needs_interpreter, parameters, train
+from runtime_helpers import give_gradients, parameters, train
 
 import thetac as ours
 from thetac.runtime.choice import Implementation, choose
@@ -18,7 +18,7 @@ def test_before_the_first_step_it_says_what_would_run() -> None:
     assert optimizer.explain() == (
         "AdamW, 1 parameter group\n"
         "no step yet; what follows is what the parameters and options ask for\n"
-        "group 0: for-loop for 4 parameters of 47 elements (as in torch on cpu), 564 bytes per step\n"
+        "group 0: C++ for 4 parameters of 47 elements (the fastest on cpu), 564 bytes per step\n"
         "564 bytes read and written per step"
     )
 
@@ -39,7 +39,6 @@ def test_bytes_groups_and_idle_parameters() -> None:
     )
 
 
-@needs_interpreter
 def test_plans_and_their_causes() -> None:
     optimizer = ours.AdamW([{"params": parameters()}, {"params": parameters(dtype=torch.bfloat16)}], fused=True)
     train(optimizer, 3)
@@ -47,8 +46,8 @@ def test_plans_and_their_causes() -> None:
     train(optimizer, 3)
     assert optimizer.explain() == (
         "AdamW, 2 parameter groups\n"
-        "group 0: Triton for 4 parameters of 47 elements (fused=True), 1,316 bytes per step\n"
-        "group 1: Triton for 4 parameters of 47 elements (fused=True), 658 bytes per step\n"
+        "group 0: C++ for 4 parameters of 47 elements (fused=True), 1,316 bytes per step\n"
+        "group 1: C++ for 4 parameters of 47 elements (fused=True), 658 bytes per step\n"
         "1,974 bytes read and written per step\n"
         "step plan: 2 launches per step for 8 parameters\n"
         "plan made 1 time: the first step\n"
@@ -59,13 +58,13 @@ def test_plans_and_their_causes() -> None:
 @pytest.mark.parametrize(
     ("options", "expected", "reason"),
     [
-        ({}, Implementation.FOR_LOOP, "as in torch on cpu"),
+        ({}, Implementation.CPP, "the fastest on cpu"),
         ({"foreach": True}, Implementation.FOREACH, "foreach=True"),
         ({"foreach": False}, Implementation.FOR_LOOP, "foreach=False"),
         ({"fused": False}, Implementation.FOR_LOOP, "fused=False"),
         ({"fused": False, "foreach": True}, Implementation.FOREACH, "foreach=True"),
-        pytest.param({"fused": True}, Implementation.TRITON, "fused=True", marks=needs_interpreter),
-        pytest.param({"fused": True, "foreach": False}, Implementation.TRITON, "fused=True", marks=needs_interpreter),
+        ({"fused": True}, Implementation.CPP, "fused=True"),
+        ({"fused": True, "foreach": False}, Implementation.CPP, "fused=True"),
         ({"differentiable": True}, Implementation.ON_TENSORS, "differentiable=True"),
         ({"capturable": True}, Implementation.ON_TENSORS, "capturable=True keeps every number on the device"),
     ],

@@ -162,7 +162,9 @@ def _peak_of(function: Callable[[], object]) -> int:
 
 
 def test_foreach_is_what_a_group_asks_for() -> None:
-    optimizer = ours.AdamW([{"params": parameters(), "foreach": True}, {"params": parameters(seed=1)}])
+    optimizer = ours.AdamW(
+        [{"params": parameters(), "foreach": True}, {"params": parameters(seed=1), "foreach": False}]
+    )
     train(optimizer, 1)
     assert _implementations(optimizer) == ["foreach"] * 4 + ["for-loop"] * 4
 

@@ -5,41 +5,47 @@ Every scenario trains a fused optimizer beside a for-loop one, does the same to 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 import torch
 from runtime_helpers import (
+    FUSED,
     assert_same_training,
     assert_unchanged,
     give_gradients,
-    needs_interpreter,
     parameters,
     picture,
+    run_kernels_of,
     states,
     train,
 )
 from torch import Tensor
 
 import thetac as ours
-from thetac.runtime import choice
+from thetac.runtime.fused import Launcher
+from thetac.runtime.launch_cpp import CppLauncher
 from thetac.runtime.launch_triton import TritonLauncher, chunk_table
 from thetac.runtime.memory import Stretches, is_dense, sharing, significant_strides
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.scaling import Scaling
 
 
-@pytest.fixture
-def launches(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """The address table of every launch from here on."""
+@pytest.fixture(params=FUSED)
+def launches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """The address table of every launch from here on, of either fused implementation in turn."""
+    run_kernels_of(request.param, monkeypatch)
+    launcher = TritonLauncher if request.param == "Triton" else CppLauncher
     seen: list[Tensor] = []
-    launch = TritonLauncher.launch
+    launch = launcher.launch
 
-    def counting(self: TritonLauncher, tensors: Tensor, rows: Tensor) -> None:
+    def counting(self: Launcher, tensors: Tensor, rows: Tensor, scaling: Scaling) -> None:
         seen.append(tensors.clone())
-        launch(self, tensors, rows)
+        launch(self, tensors, rows, scaling)  # type: ignore[arg-type]  # the launcher's own method
 
-    monkeypatch.setattr(TritonLauncher, "launch", counting)
+    monkeypatch.setattr(launcher, "launch", counting)
     return seen
 
 
@@ -53,8 +59,6 @@ def params_of(optimizer: Optimizer) -> list[Tensor]:
 
 
 FIRST = "the first step"
-
-pytestmark = needs_interpreter
 
 
 # One launch per bucket
@@ -82,7 +86,7 @@ def test_buckets_differ_in_dtype_and_in_what_kernels_are_specialised_on(launches
     )
     twin = ours.AdamW(
         [
-            {**g, "params": [torch.nn.Parameter(p.detach().clone()) for p in g["params"]], "fused": None}
+            {**g, "params": [torch.nn.Parameter(p.detach().clone()) for p in g["params"]], "fused": False}
             for g in optimizer.param_groups
         ]
     )
@@ -115,7 +119,9 @@ def test_the_table_says_how_long_and_how_aligned_tensors_are(launches: list[Tens
 
 
 def test_complex_tensors_are_twice_as_many_reals(launches: list[Tensor]) -> None:
-    optimizer, twin = (ours.AdamW(parameters(dtype=torch.complex64), **options) for options in ({"fused": True}, {}))
+    optimizer, twin = (
+        ours.AdamW(parameters(dtype=torch.complex64), **o) for o in ({"fused": True}, {"foreach": False})
+    )
     train(optimizer, 3)
     train(twin, 3)
     assert launches[0][:, 0].tolist() == [30, 14, 2, 48]
@@ -425,7 +431,7 @@ def test_parameters_that_cannot_run_fused_fall_back_one_by_one(launches: list[Te
     text = optimizer.explain()
     assert "for-loop for 2 parameters of 24 elements (shares memory with another tensor of this step)" in text
     assert "for-loop for 1 parameter of 4 elements (the parameter does not fill one stretch of memory)" in text
-    assert "Triton for 1 parameter of 5 elements (fused=True)" in text
+    assert re.search(r"(Triton|C\+\+) for 1 parameter of 5 elements \(fused=True\)", text)
 
 
 def test_neighbours_in_one_storage_run_fused(launches: list[Tensor]) -> None:
@@ -498,16 +504,6 @@ def test_arithmetic_that_fails_on_a_users_numbers_changes_nothing(launches: list
         optimizer.step()
     assert_unchanged(before, optimizer)
     assert len(launches) == 2
-
-
-def test_without_triton_there_is_no_fused_implementation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "has_triton_kernels", lambda package: False)
-    optimizer = ours.AdamW(parameters(), fused=True)
-    with pytest.raises(
-        RuntimeError, match=r"^`fused=True` requires triton and the kernels of .*adamw, of which one is not installed$"
-    ):
-        train(optimizer, 1)
-    train(ours.AdamW(parameters()), 1)
 
 
 # Facts about memory

@@ -14,7 +14,6 @@ from runtime_helpers import (
     assert_same_training,
     assert_unchanged,
     give_gradients,
-    needs_interpreter,
     parameters,
     picture,
     states,
@@ -30,14 +29,7 @@ IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
     "foreach": {"foreach": True},
     "fused": {"fused": True},
 }
-every_implementation = pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param(options, marks=[needs_interpreter] if "fused" in options else [])
-        for options in IMPLEMENTATIONS.values()
-    ],
-    ids=IMPLEMENTATIONS.keys(),
-)
+every_implementation = pytest.mark.parametrize("options", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS.keys())
 
 
 @pytest.fixture
@@ -329,18 +321,6 @@ def test_compressed_gradients_are_refused() -> None:
         optimizer.step()
 
 
-def test_fused_without_a_kernel_for_the_device_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    optimizer = ours.AdamW(parameters(), fused=True)
-    with pytest.raises(
-        RuntimeError,
-        match=r"^`fused=True` requires all the params to be floating point or complex Tensors of supported devices: "
-        r"\['cuda'\] but torch.float32 and cpu$",
-    ):
-        train(optimizer, 1)
-    assert len(optimizer.state) == 0
-
-
 def test_options_that_exclude_each_other_are_found_at_the_step_too() -> None:
     optimizer = ours.AdamW(parameters(), fused=True)
     optimizer.param_groups[0]["differentiable"] = True
@@ -355,7 +335,6 @@ def test_options_that_exclude_each_other_are_found_at_the_step_too() -> None:
     assert len(optimizer.state) == 0
 
 
-@needs_interpreter
 def test_mixed_dtypes_of_state_need_a_fused_implementation() -> None:
     for options in ({"foreach": False}, {"foreach": True}):
         optimizer = ours.AdamW(parameters(dtype=torch.bfloat16), **options)

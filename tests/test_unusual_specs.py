@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from runtime_helpers import run_kernels_of
 
 import thetac
 from thetac.codegen.ir.interpret import FLOATS, interpret
@@ -75,7 +76,12 @@ update: |
 """
 
 SECOND_GROUP: dict[str, dict[str, object]] = {"Corners": {"adaptive": True}, "ThreeBuffers": {"lr": 0.02}}
-IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "Triton": {"fused": True}}
+IMPLEMENTATIONS = {
+    "for-loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "C++": {"fused": True},
+    "Triton": {"fused": True},
+}
 
 
 def _rule(text: str) -> Rule:
@@ -93,7 +99,10 @@ def _values(rule: Rule, group: dict[str, object]) -> dict[str, float | bool]:
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("text", [CORNERS, BUFFERS], ids=["corners", "buffers"])
-def test_every_implementation_agrees_with_the_interpreter(text: str, implementation: str) -> None:
+def test_every_implementation_agrees_with_the_interpreter(
+    text: str, implementation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_kernels_of(implementation, monkeypatch)
     made, rule = thetac.load(text), _rule(text)
     options = {**IMPLEMENTATIONS[implementation], "lr": 0.25}
     generator = torch.Generator().manual_seed(0)
