@@ -1,19 +1,21 @@
 """Generated C++ kernels, built by the system's compiler into a temporary folder, and called through ctypes.
 
-No caching between runs, no choice of implementation: that is the runtime's business and has tests of its own.
+How the runtime builds and keeps them is its own business and has tests of its own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from getpass import getuser
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 
 import torch
 from torch import Tensor
@@ -21,10 +23,11 @@ from triton_support import Training, Values, specialised
 
 from thetac.codegen.pipeline import Compiled
 
-HEADER = Path(__file__).parents[1] / "runtime" / "cpp"
+HEADERS = Path(__file__).parents[1] / "runtime" / "cpp"
 FLAGS = ("-O3", "-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+REPORT = ("-fopt-info-vec-all",)
 NAMES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16"}
-DTYPES = tuple(NAMES)
+Member = tuple[Tensor, Tensor, Mapping[str, Tensor]]  # a parameter, its gradient and its states
 
 
 class Launch(ctypes.Structure):
@@ -45,6 +48,10 @@ class Launch(ctypes.Structure):
     )
 
 
+def _call(step: Callable[[object], None], launch: Launch) -> None:
+    step(ctypes.byref(launch))
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a launch may be told beside its tensors."""
@@ -53,7 +60,10 @@ class Options:
     clip: float = 1.0
     write_back: bool = False
     threads: int = 1
-    order: Sequence[int] | None = None  # of the chunks
+    backwards: bool = False  # the last chunk first
+    level: str = ""
+    headers: Path = HEADERS
+    call: Callable[[Callable[[object], None], Launch], None] = _call
 
 
 @cache
@@ -77,27 +87,44 @@ def levels() -> tuple[str, ...]:
 
 @cache
 def _folder() -> Path:
-    return Path(mkdtemp(prefix="thetac-cpp-"))
+    """One for all processes of a test run: what one of them has built need not be built again."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(gettempdir()) / f"thetac-cpp-{getuser()}-{run}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
-def compile_kernels(source: str, streams: Sequence[torch.dtype], *flags: str, level: str = "") -> tuple[Path, str]:
-    """The object made of a kernels.cpp for the dtypes of its streams, and what the compiler said."""
-    dtypes = [f"-DTHETAC_DTYPE_{index}={NAMES[dtype]}" for index, dtype in enumerate(streams)]
-    options = [*FLAGS, f"-march={level or levels()[-1]}", *dtypes, *flags]
-    key = hashlib.sha256("\0".join((source, *options)).encode()).hexdigest()[:16]
-    text, made = _folder() / f"{key}.cpp", _folder() / f"{key}.so"
-    text.write_text(source, encoding="utf-8")
-    command = [compiler(), *options, f"-I{HEADER}", "-o", str(made), str(text)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return made, done.stderr
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A kernels.cpp to be built: for which dtypes of its streams, and how."""
+
+    source: str
+    streams: tuple[torch.dtype, ...]
+    level: str = ""  # empty: the best one of this processor
+    headers: Path = HEADERS
+
+    def made(self) -> tuple[Path, str]:
+        """The object, and the compiler's report on loops."""
+        dtypes = [f"-DTHETAC_DTYPE_{index}={NAMES[dtype]}" for index, dtype in enumerate(self.streams)]
+        options = [*FLAGS, f"-march={self.level or levels()[-1]}", *dtypes, f"-I{self.headers}"]
+        texts = [path.read_text(encoding="utf-8") for path in sorted(self.headers.iterdir())]
+        key = hashlib.sha256("\0".join((self.source, *texts, *options)).encode()).hexdigest()[:16]
+        made, report = _folder() / f"{key}.so", _folder() / f"{key}.txt"
+        if not made.exists():
+            own = Path(mkdtemp(dir=_folder()))
+            (own / "kernels.cpp").write_text(self.source, encoding="utf-8")
+            command = [compiler(), *options, *REPORT, "-o", str(own / "made.so"), str(own / "kernels.cpp")]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            report.write_text(done.stderr, encoding="utf-8")
+            (own / "made.so").rename(made)
+        return made, report.read_text(encoding="utf-8")
 
 
 @cache
-def library(source: str, streams: tuple[torch.dtype, ...], *flags: str, level: str = "") -> ctypes.CDLL:
-    """The same, loaded."""
-    made, _ = compile_kernels(source, streams, *flags, level=level)
-    loaded = ctypes.CDLL(str(made))
+def library(build: Build) -> ctypes.CDLL:
+    """The object, loaded."""
+    loaded = ctypes.CDLL(str(build.made()[0]))
     loaded.thetac_step.restype = None
     assert ctypes.c_int64.in_dll(loaded, "thetac_abi").value == 1
     return loaded
@@ -119,17 +146,15 @@ def openmp() -> tuple[int, int]:
 def launch_cpp(
     compiled: Compiled,
     values: Values,
-    members: Sequence[tuple[Tensor, Tensor, Mapping[str, Tensor]]],
+    members: Sequence[Member],
     rows: Sequence[Sequence[float]],
     options: Options = Options(),
-    *flags: str,
-    level: str = "",
 ) -> None:
     """One launch over parameters of one dtype, each with its own row."""
     names = [stream.name for stream in compiled.fused.streams]
     first = {"param": members[0][0], "grad": members[0][1], **members[0][2]}
     dtypes = tuple(first.get(name, first["param"]).dtype for name in names)
-    loaded = library(compiled.files["kernels.cpp"], dtypes, *flags, level=level)
+    loaded = library(Build(compiled.files["kernels.cpp"], dtypes, options.level, options.headers))
     chunk = ctypes.c_int64.in_dll(loaded, "thetac_chunk").value
     table: list[list[int]] = []
     for index, (param, grad, states) in enumerate(members):
@@ -137,14 +162,14 @@ def launch_cpp(
         addresses = [tensors[name].data_ptr() if name in tensors else 0 for name in names]
         table.append([param.numel(), index, all(address % 16 == 0 for address in addresses), *addresses])
     chunks = [(i, number) for i, entry in enumerate(table) for number in range(-(-entry[0] // chunk))]
-    chunks = chunks if options.order is None else [chunks[i] for i in options.order]
-    tensors = torch.tensor(table, dtype=torch.int64)
+    chunks = chunks[::-1] if options.backwards else chunks
+    tensor_table = torch.tensor(table, dtype=torch.int64)
     chunk_table = torch.tensor(chunks, dtype=torch.int32)
     row_table = torch.tensor(rows, dtype=torch.float64 if dtypes[0] is torch.float64 else torch.float32)
     holds = specialised(compiled.fused, values)
     mask = sum(1 << bit for bit, one in enumerate(compiled.fused.specialisations) if holds[one.name])
     launch = Launch(
-        tensors.data_ptr(),
+        tensor_table.data_ptr(),
         chunk_table.data_ptr(),
         len(chunks),
         row_table.data_ptr(),
@@ -155,15 +180,14 @@ def launch_cpp(
         options.threads,
         *(openmp() if options.threads > 1 else (None, None)),
     )
-    loaded.thetac_step(ctypes.byref(launch))
+    options.call(loaded.thetac_step, launch)
 
 
 class CppTraining(Training):
     """The tensors of one parameter, stepped by the C++ kernel too."""
 
-    def step_cpp(self, grad: Tensor, options: Options = Options(), *flags: str, level: str = "") -> None:
+    def step_cpp(self, grad: Tensor, options: Options = Options()) -> None:
         row, scalar_states = self.row()
-        member = (self.param, grad, self.states)
-        launch_cpp(self.compiled, self.values, [member], [row], options, *flags, level=level)
+        launch_cpp(self.compiled, self.values, [(self.param, grad, self.states)], [row], options)
         for name, value in zip(self.compiled.fused.scalars, scalar_states, strict=True):
             self.states[name].fill_(value)

@@ -21,6 +21,7 @@ from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Ref, Rule, Stmt, wa
 from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes import conditions
 from thetac.codegen.passes.conditions import ALWAYS, NEVER, Condition
+from thetac.codegen.passes.degrees import powers_of_two
 from thetac.codegen.passes.kinds import infer
 
 INDENT = "    "
@@ -66,6 +67,7 @@ RESERVED = frozenset((_KEYWORDS + _OWN).split())
 def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """The text of `kernels.cpp`."""
     lowering = _Lowering(rule, fused)
+    exponents = powers_of_two(fused)
     return environment.get_template("kernels.cpp.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
@@ -73,6 +75,9 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         entries=len(fused.row),
         conditions=[safe(name) for name in lowering.conditions],
         truths=lowering.truths(),
+        scalable=exponents is not None,
+        stream_exponents=exponents.streams if exponents else (0,) * len(fused.streams),
+        row_exponents=exponents.row if exponents else (0,) * len(fused.row),
         tables=lowering.tables(),
         numbers=[
             f"const Number {safe(entry.name)} = row[{index}];"

@@ -25,6 +25,11 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_4>(),  // max_exp_avg_var
     };
 
+    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
+    static constexpr bool SCALABLE = true;
+    static constexpr int stream_exponents[STREAMS] = {0, 32, 32, 0, 0};
+    static constexpr int row_exponents[ENTRIES + 1] = {0, 0, 0, 32, 0, 0, 0, -64, 0, 0, -32, -32, 0};
+
     // The conditions that may change from step to step.
     static Mask truths(const Number* row) {
         Mask mask = 0;

@@ -26,6 +26,11 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_5>(),  // pre_grad
     };
 
+    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
+    static constexpr bool SCALABLE = true;
+    static constexpr int stream_exponents[STREAMS] = {0, 32, 32, 32, 64, 32};
+    static constexpr int row_exponents[ENTRIES + 1] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0};
+
     // The conditions that may change from step to step.
     static Mask truths(const Number* row) {
         Mask mask = 0;

@@ -23,6 +23,11 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // cache
     };
 
+    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
+    static constexpr bool SCALABLE = true;
+    static constexpr int stream_exponents[STREAMS] = {0, 32, 64};
+    static constexpr int row_exponents[ENTRIES + 1] = {0, 0, 0, 32};
+
     // The conditions that may change from step to step.
     static Mask truths(const Number*) {
         Mask mask = 0;
