@@ -76,13 +76,13 @@ def test_a_users_specs_become_a_package_of_the_user(
     out = tmp_path / "made"
     ours = held(ROOT / "generated")
     assert status(["generate", "--specs", str(specs), "--out", str(out)]) == 0
-    assert capsys.readouterr().out == f"{out}: 13 files, 13 written, 0 removed\n"
+    assert capsys.readouterr().out == f"{out}: 15 files, 15 written, 0 removed\n"
     assert {path.split("/")[0] for path in held(out)} == {"__init__.py", "mine", "child"}
     assert (out / "child" / "forloop.py").read_text().startswith("# Generated from specs/more/child.yaml by thetac;")
     assert held(ROOT / "generated") == ours, "ours are not touched"
 
     assert status(["generate", "--specs", str(specs), "--out", str(out)]) == 0
-    assert capsys.readouterr().out == f"{out}: 13 files, nothing to do\n"
+    assert capsys.readouterr().out == f"{out}: 15 files, nothing to do\n"
     (specs / "more" / "child.yaml").unlink()
     assert status(["check", "--specs", str(specs), "--out", str(out)]) == 1
     captured = capsys.readouterr().err
@@ -221,7 +221,7 @@ def test_list_has_a_row_for_every_spec(capsys: pytest.CaptureFixture[str]) -> No
     assert re.split(r"  +", row) == [
         "AdamW",
         "8 + 4 if amsgrad",
-        "for-loop foreach triton",
+        "for-loop foreach triton cpp",
         "Adam with weight decay taken from the parameter instead of the gradient.",
     ]
 
@@ -230,6 +230,7 @@ SHOWS = {
     "for-loop": "exp_avg.lerp_(grad, 1 - beta1)",
     "foreach": "torch._foreach_lerp_(",
     "triton": "def kernel(",
+    "cpp": "struct Kernel {",
     "scalars": "def scalars(",
     "class": "class AdamW(Optimizer):",
     "latex": r"m_t \leftarrow \beta_1 m_{t-1} + \left( 1 - \beta_1 \right) g_t",
