@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help generate check demo test lint parity clean
+.PHONY: help generate check demo test lint parity bench bench-gpu clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 12
@@ -36,6 +36,17 @@ lint: $(READY) ## ruff and mypy
 
 parity: $(READY) ## measure every implementation against torch and float64, and write docs/parity.md
 	@$(BIN)/python tests/parity_table.py
+
+BENCHED := $(VENV)/.benched
+$(BENCHED): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,bench]"
+	@touch $@
+
+bench: $(BENCHED) ## measure against torch and other libraries; BENCH=--quick for a look (2 minutes)
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+bench-gpu: ## measure on a GPU, in an environment that has torch and triton; PYTHON=... names its interpreter
+	@$(PYTHON) benchmarks/gpu.py $(BENCH)
 
 clean: ## remove what is installed and cached, not what is generated
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output

@@ -1,0 +1,48 @@
+"""`python -m benchmarks [--quick] [NAMES...]`: measure, then write results, table and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from benchmarks.plots import plot
+from benchmarks.report import markdown
+from benchmarks.run import full, measure, quick
+from benchmarks.targets import targets
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "cpu.json"
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help="optimizers to measure; all of them if none is named")
+    parser.add_argument("--quick", action="store_true", help="under two minutes; writes nothing but what --out names")
+    parser.add_argument("--out", type=Path, help="the JSON file; benchmarks/results/cpu.json for a full run")
+    parser.add_argument("--table", action="store_true", help="no measuring: table and pictures from the results")
+    options = parser.parse_args(arguments)
+    out = options.out or (None if options.quick else RESULTS)
+    if options.table:
+        results = json.loads((out or RESULTS).read_text())
+    else:
+        results = measure((quick if options.quick else full)(options.names or None))
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(results, indent=1) + "\n")
+    if out == RESULTS:
+        plot(results, PAGE.parent / "performance")
+        PAGE.write_text(markdown(results, "../benchmarks/results/cpu.json"))
+    for target in targets(results["cases"]):
+        if target.value is not None:
+            sign = "at most" if target.is_limit else "at least"
+            verdict = "met" if target.met else "NOT MET"
+            against = f" against {target.against}" if target.against else ""
+            print(f"{target.case}: {target.value:,.2f}{against}, {sign} {target.bound:,.2f}: {verdict}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
