@@ -195,13 +195,13 @@ private:
             if (!scale_row(tensor.row, Rule::ENTRIES, Rule::row_exponents, row)) return false;
             alignas(64) Buffers buffers;
             Number* scaled[Rule::STREAMS];
-            for (int s = 0; s < Rule::STREAMS; ++s) {
-                scaled[s] = buffers[s];
-                if (tensor.loads(s)) scale_up(streams[s], count, Rule::stream_exponents[s], scaled[s]);
-            }
             bool fit;
             {
                 const Mode mode(Mode::FLUSHING);
+                for (int s = 0; s < Rule::STREAMS; ++s) {
+                    scaled[s] = buffers[s];
+                    if (tensor.loads(s)) scale_up(streams[s], count, Rule::stream_exponents[s], scaled[s]);
+                }
                 tensor.kernel.update(scaled, count, row);
                 fit = !Mode::invalid() && !(Mode::underflowed() && any_too_small(tensor, streams, count));
             }

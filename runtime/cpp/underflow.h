@@ -65,8 +65,9 @@ inline bool any_below(const float* numbers, int64 count, uint32 limit, bool zero
 }
 
 // The first few elements of a block stand for all of them where only time depends on it, or only the last place of
-// numbers that underflow.
+// numbers that underflow. The others may be smaller by a factor.
 constexpr int64 SAMPLE = 16;
+constexpr int MARGIN = 10;  // its exponent
 inline bool seems_below(const float* numbers, int64 count, uint32 limit) {
     return any_below(numbers, count < SAMPLE ? count : SAMPLE, limit);
 }
@@ -79,7 +80,8 @@ __attribute__((noinline)) void multiply(const float* numbers, int64 count, float
 // numbers * 2**exponent, exactly. Denormal numbers go by way of integers, which costs nothing but a few operations more.
 __attribute__((noinline)) void scale_up(const float* numbers, int64 count, int exponent, float* scaled) {
     const float factor = power_of_two(exponent);
-    if (exponent == 0 || !seems_below(numbers, count, SMALLEST_NORMAL)) return multiply(numbers, count, factor, scaled);
+    if (exponent == 0 || !seems_below(numbers, count, magnitude_of_power(MARGIN - 126)))
+        return multiply(numbers, count, factor, scaled);
     const float unit = power_of_two(exponent - 149);
 #pragma GCC ivdep
     for (int64 i = 0; i < count; ++i) {
@@ -95,7 +97,8 @@ __attribute__((noinline)) void scale_up(const float* numbers, int64 count, int e
 __attribute__((noinline)) void scale_down(const float* scaled, int64 count, int exponent, float* numbers) {
     const float factor = power_of_two(-exponent);
     const uint32 normal_from = magnitude_of_power(exponent - 126);
-    if (exponent == 0 || !seems_below(scaled, count, normal_from)) return multiply(scaled, count, factor, numbers);
+    if (exponent == 0 || !seems_below(scaled, count, magnitude_of_power(exponent + MARGIN - 126)))
+        return multiply(scaled, count, factor, numbers);
     const float units = power_of_two(149 - exponent);
 #pragma GCC ivdep
     for (int64 i = 0; i < count; ++i) {
