@@ -110,9 +110,9 @@ class Assumptions:
         """What has changed; if nothing has, all gradients in order."""
         lists = list(map(_params_of, groups))
         params: list[Tensor] = lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
-        if list(map(len, lists)) != self._counts or not all(map(is_, params, self._params)):
+        if list(map(len, lists)) != self._counts or not _same(params, self._params):
             return "there are other parameters", []
-        grads: list[Tensor] = list(map(_grad_of, params))
+        grads = _gradients(params)
         if self._some_absent:
             if list(map(is_, grads, repeat(None))) != self._absent:
                 return OTHER_GRADIENTS, []
@@ -143,13 +143,12 @@ class Assumptions:
                 stream.tensors = []
                 self._gradients.append((stream, None if len(tensors) == total else part.positions))
             else:
-                self._written.append(_Stream(tensors, column, part, any_strides=False, lazy_at_rest=name == "param"))
+                self._written.append(_Stream(tensors, column, part, any_strides=False, lazy_at_rest=False))
         if part.work is not None:
             part.work.mark_aligned()
 
     def _why_states_void(self, state: Mapping[Tensor, Entry]) -> str:
-        same_keys = len(state) == len(self._keys) and all(map(is_, state, self._keys))
-        if not same_keys or not all(map(is_, state.values(), self._entries)):
+        if not _same(list(state), self._keys) or not _same(list(state.values()), self._entries):
             return "a state entry was replaced"
         for name, entries, known in self._states:
             if not _hold(entries, name, known):
@@ -198,6 +197,23 @@ class _Stream:
         """New addresses stand in the column."""
         if self._work is not None:
             self._work.mark_aligned()
+
+
+def _same(objects: list[Tensor] | list[Entry], known: list[Tensor] | list[Entry]) -> bool:
+    """Whether two lists hold the same objects."""
+    helper = native()
+    if helper is not None:
+        return bool(helper.first_different(objects, known) < 0)
+    return len(objects) == len(known) and all(map(is_, objects, known))
+
+
+def _gradients(params: list[Tensor]) -> list[Tensor]:
+    """The gradient of each, or None."""
+    helper = native()
+    if helper is not None:
+        grads: list[Tensor] = helper.attributes(params, "grad")
+        return grads
+    return list(map(_grad_of, params))
 
 
 def _hold(entries: list[Entry], name: str, known: list[Tensor]) -> bool:

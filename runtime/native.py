@@ -43,6 +43,8 @@ class Native:
         self.read = read
         self.poll = _typed(library.thetac_poll, number, python, address, address, number, address, address)
         self.first_replaced = _typed(library.thetac_first_replaced, number, python, python, python)
+        self.first_different = _typed(library.thetac_first_different, number, python, python)
+        self.attributes = _typed(library.thetac_attributes, python, python, python)
         self.describe = _typed(library.thetac_describe, number, python, address, address)
         self.read_numbers = _typed(library.thetac_read_numbers, None, address, number, number, address)
         self.write_numbers = _typed(library.thetac_write_numbers, None, address, number, number, address, address)

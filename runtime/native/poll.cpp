@@ -13,6 +13,9 @@ extern "C" {
 struct Object;
 Object* PyList_GetItem(Object*, intptr_t);                  // borrowed
 intptr_t PyList_Size(Object*);
+Object* PyList_New(intptr_t);                               // owned
+int PyList_SetItem(Object*, intptr_t, Object*);             // takes the item
+Object* PyObject_GetAttr(Object*, Object*);                 // owned
 Object* PyDict_GetItemWithError(Object*, Object*);          // borrowed
 Object* PyObject_Type(Object*);                             // owned
 Object* PyObject_Vectorcall(Object*, Object* const*, size_t, Object*);  // owned
@@ -134,6 +137,30 @@ int64_t thetac_poll(Object* tensors, const Expected* expected, int64_t* addresse
     }
   }
   return kSame;
+}
+
+// The first place where two lists hold other objects; -1 if they hold the same.
+int64_t thetac_first_different(Object* list, Object* known) {
+  const intptr_t count = PyList_Size(known);
+  if (PyList_Size(list) != count) return 0;
+  for (intptr_t i = 0; i < count; ++i)
+    if (PyList_GetItem(list, i) != PyList_GetItem(known, i)) return i;
+  return -1;
+}
+
+// A new list of an attribute of each object; null with Python's exception set.
+Object* thetac_attributes(Object* list, Object* name) {
+  const intptr_t count = PyList_Size(list);
+  Object* found = PyList_New(count);
+  for (intptr_t i = 0; found && i < count; ++i) {
+    Object* value = PyObject_GetAttr(PyList_GetItem(list, i), name);
+    if (!value) {
+      Py_DecRef(found);
+      return nullptr;
+    }
+    PyList_SetItem(found, i, value);
+  }
+  return found;
 }
 
 // The first dictionary of a list that does not hold the known object under a name; -1 if all do.
