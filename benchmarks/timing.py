@@ -14,6 +14,8 @@ from dataclasses import dataclass
 WARM_UP = 3  # calls: state is made, plans and caches are filled
 FEWEST = 7  # rounds, unless a round takes longer than the whole budget
 MOST = 400
+TURN = 0.02  # seconds
+MOST_CALLS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,15 @@ class Rounds:
 
 
 def take_turns(
-    functions: Mapping[str, Callable[[], object]], budget: float, between: Callable[[], object] = lambda: None
+    functions: Mapping[str, Callable[[], object]], budget: float, between: Callable[[], object] | None = None
 ) -> Rounds:
-    """Rounds for about `budget` seconds. The order turns with every round; `between` is not timed."""
+    """Rounds for about `budget` seconds; their order turns.
+
+    A turn is a loop of calls for about `TURN` seconds, so that it is steady state: what another contestant left in the
+    caches matters for the first call only. With `between`, which is not timed, it is one call.
+    """
     labels = list(functions)
-    for _ in range(WARM_UP):
-        for label in labels:
-            between()
-            functions[label]()
+    calls = {label: _calls_per_turn(functions[label], between) for label in labels}
     seconds: dict[str, list[float]] = {label: [] for label in labels}
     end = time.perf_counter() + budget
     rounds = 0
@@ -64,9 +67,22 @@ def take_turns(
             break
         first = rounds % len(labels)
         for label in (*labels[first:], *labels[:first]):
-            between()
+            if between is not None:
+                between()
             begin = time.perf_counter()
-            functions[label]()
-            seconds[label].append(time.perf_counter() - begin)
+            for _ in range(calls[label]):
+                functions[label]()
+            seconds[label].append((time.perf_counter() - begin) / calls[label])
         rounds += 1
     return Rounds(seconds)
+
+
+def _calls_per_turn(function: Callable[[], object], between: Callable[[], object] | None) -> int:
+    """After a warm-up."""
+    for _ in range(WARM_UP):
+        if between is not None:
+            between()
+        begin = time.perf_counter()
+        function()
+        last = time.perf_counter() - begin
+    return 1 if between is not None else max(1, min(MOST_CALLS, round(TURN / last)))

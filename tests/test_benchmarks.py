@@ -70,10 +70,14 @@ def test_contestants_are_who_they_say_they_are() -> None:
 
 def test_contestants_take_turns() -> None:
     calls: list[str] = []
-    rounds = take_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, budget=0.0)
-    assert calls[:6] == ["a", "b"] * 3
-    assert calls[6:10] == ["a", "b", "b", "a"]
+    functions = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    rounds = take_turns(functions, budget=0.0, between=lambda: calls.append("-"))
+    assert "".join(calls[:12]) == "-a-a-a-b-b-b"
+    assert "".join(calls[12:20]) == "-a-b-b-a"
     assert len(rounds.seconds["a"]) == len(rounds.seconds["b"])
+    calls.clear()
+    take_turns(functions, budget=0.0)
+    assert "".join(calls[6:]).startswith("a" * 20 + "b" * 40 + "a" * 20)  # in loops where nothing comes between
 
 
 def test_spread() -> None:
