@@ -21,7 +21,9 @@ _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*")
 
 _GROUP_KEYS = ("params", "param_names", "initial_lr")  # torch keeps its own values in a parameter group under these
 _GIVEN = ("param", "grad")  # every update text has them
-_ARGUMENTS = "self super closure group groups params grads defaults state tensors round_to grad_scale clip_factor found_inf"
+_ARGUMENTS = (
+    "self super closure group groups params grads defaults state tensors round_to grad_scale clip_factor found_inf"
+)
 _MODULES = "torch math triton tl ops scalar_math annotations Tensor Scalar Sequence Callable ClassVar Schema Optimizer"
 _GENERATED = frozenset(f"{_ARGUMENTS} {_MODULES}".split())
 _BUILTINS = frozenset(dir(builtins)) - {"sum"}  # a state of torch's is called so; generated code never calls it
