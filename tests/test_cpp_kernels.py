@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import torch
 from accuracy import DTYPES, complaints, gradients, numbers, parameters, special
 from cpp_support import HEADERS, Build, CppTraining, Options, launch_cpp, levels
+from references.rules import SPECS
 from torch import Tensor
 from triton_support import (
     Values,
@@ -26,9 +28,11 @@ from triton_support import (
     specialised,
 )
 
-from thetac.codegen.backends.cpp import RESERVED
+import thetac
+from thetac.codegen.backends.cpp import CPP, RESERVED
 from thetac.codegen.ir.names import why_not
-from thetac.codegen.pipeline import Compiled
+from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
 
 def built(compiled: Compiled, dtype: torch.dtype, level: str = "") -> Build:
@@ -109,6 +113,41 @@ def test_names_of_cpp_may_be_names_of_a_spec() -> None:
         results.append(training.param)
     assert torch.equal(*results)
     assert not torch.equal(results[0], parameters(torch.float32))
+
+
+NASTY = ["a \\", "\\", "??/", "*/ }; int x = 1; /*", '"', "{{ jinja }} {% raw %}", "#error"]
+
+
+def test_remarks_of_a_spec_stay_in_their_comments() -> None:
+    """Without its comments, a file is what it is for other remarks; and it compiles."""
+    update = ["rate = lr", "change = rate * grad  # {}", "if lr > 2:  # {}", "  rate = rate / 2  # {}"]
+    update += ["if maximize_more:  # {}", "  change = change * 2  # {}", "param = param - change  # {}"]
+    lines = ["optimizer: Nasty", "summary: Made for a test.", "references: [none]", "hyperparameters:"]
+    lines += ["  lr: {{default: 0.1}}", "  maximize_more: {{default: false}}", "update: |", *(f"  {u}" for u in update)]
+    template = "\n".join(lines) + "\n"
+    codes = set()
+    for remark in ["plain", *NASTY]:
+        text = template.replace("{}", remark).replace("{{", "{").replace("}}", "}")
+        (compiled,) = compile_specs([Source("nasty.yaml", text, name=remark)])
+        codes.add(re.sub(r"//.*", "", compiled.files["kernels.cpp"]))
+        assert not [line for line in compiled.files["kernels.cpp"].splitlines() if line.rstrip().endswith("\\")]
+    assert len(codes) == 1
+    built(compiled, torch.float32).made()
+
+
+def test_every_operation_on_elements_has_a_row() -> None:
+    expanded = {"pow"}  # by passes/powers.py
+    wanted = {name for name, op in OPS.items() if not op.host_only and op.shape is not Shape.PREDICATE} - expanded
+    assert wanted <= set(CPP)
+
+
+def test_a_spec_that_is_loaded_has_a_kernel_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    optimizer = thetac.load(SPECS / "adamw.yaml")
+    package = importlib.import_module(optimizer.__module__.rpartition(".")[0])
+    assert package.__file__ is not None
+    ours = every_spec()["AdamW"].files["kernels.cpp"].splitlines()
+    assert (Path(package.__file__).parent / "kernels.cpp").read_text().splitlines()[1:] == ours[1:]
 
 
 def test_branches_masks_and_constants_of_every_kind() -> None:
