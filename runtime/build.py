@@ -79,8 +79,8 @@ def build(wanted: Recipe, folder: Path, level: str) -> bool:
     path = _place(wanted, folder) / _file_name(wanted, level, None)
     if is_whole(path):
         return False
-    content = compiled(wanted, level, find_compiler())
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = compiled(wanted, level, find_compiler(), path.parent)
     write_whole(path, content)
     return True
 
@@ -133,7 +133,7 @@ def _found_or_built(wanted: Recipe, kind: type[Library]) -> Library:
                 if library := load_whole(folder / name, kind):  # another process was faster
                     return library
                 if content is None:
-                    content = compiled(wanted, level, compiler)
+                    content = compiled(wanted, level, compiler, folder)
                 write_whole(folder / name, content)
                 if library := load_whole(folder / name, kind):
                     return library

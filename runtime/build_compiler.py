@@ -121,10 +121,13 @@ def arguments(recipe: Recipe, level: str) -> list[str]:
     return [*FLAGS, *march, *(f"-D{name}={value}" for name, value in recipe.defines)]
 
 
-def compiled(recipe: Recipe, level: str, compiler: Compiler) -> bytes:
-    """The object. Raises BuildError with the compiler's message."""
+def compiled(recipe: Recipe, level: str, compiler: Compiler, scratch: Path) -> bytes:
+    """The object. Raises BuildError with the compiler's message.
+
+    `scratch` is a folder to work in where there is none for temporary files.
+    """
     try:
-        with tempfile.TemporaryDirectory(prefix="thetac-build-") as folder:
+        with _temporary_folder(scratch) as folder:
             made = Path(folder) / "object.so"
             folders = sorted({str(header.parent) for header in recipe.headers})
             where = [*(f"-I{name}" for name in folders), "-o", str(made), str(recipe.source)]
@@ -135,6 +138,13 @@ def compiled(recipe: Recipe, level: str, compiler: Compiler) -> bytes:
             return made.read_bytes()
     except OSError as error:
         raise BuildError(f"{recipe.source.name} cannot be compiled: {error}") from error
+
+
+def _temporary_folder(otherwise: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="thetac-build-")
+    except OSError:
+        return tempfile.TemporaryDirectory(prefix=".new-", dir=otherwise)
 
 
 def _run(command: Sequence[str], temporary: str | None = None) -> subprocess.CompletedProcess[str]:
