@@ -93,7 +93,7 @@ class CppLauncher:
         self._columns = 3 + len(dtypes)
         chunk = ctypes.c_int64.in_dll(library, "thetac_chunk").value
         self._chunks = chunk_table(sizes, chunk)
-        self._most_threads = max(-(-sum(sizes) // chunk), 1)  # small work stays on one
+        self._most_for_norm = -(-sum(sizes) // chunk)
         self._launch = _Launch(
             chunks=self._chunks.data_ptr(),
             n_chunks=len(self._chunks),
@@ -107,7 +107,7 @@ class CppLauncher:
         launch.grad_scale = 1.0 if scaling.grad_scale is None else scaling.grad_scale.item()
         launch.clip = 1.0 if scaling.clip is None else scaling.clip.item()
         launch.write_back = scaling.grad_scale is not None
-        self._use_threads()
+        self._use_threads(torch.get_num_threads())  # the kernel takes fewer for small work
         launch.tensors = tensors.data_ptr()
         self._step(self._address)
 
@@ -118,13 +118,13 @@ class CppLauncher:
         sums = torch.empty(max(len(self._chunks), 1), dtype=torch.float64)
         launch = self._launch
         launch.tensors = tensors.data_ptr()
-        self._use_threads()
+        self._use_threads(min(torch.get_num_threads(), self._most_for_norm))
         norm(self._address, ctypes.c_int64(self._columns), ctypes.c_void_p(sums.data_ptr()))
         return sums[0]
 
-    def _use_threads(self) -> None:
+    def _use_threads(self, number: int) -> None:
         runtime = openmp()
-        self._launch.threads = min(torch.get_num_threads(), self._most_threads)
+        self._launch.threads = number
         self._launch.parallel = runtime.parallel
         self._launch.thread_number = runtime.thread_number
 
