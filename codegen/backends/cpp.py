@@ -158,10 +158,10 @@ class _Lowering:
 
     def stores(self) -> list[str]:
         lines = []
-        for stream in self.fused.streams:
+        for index, stream in enumerate(self.fused.streams):
             if stream.stored == Const(False):
                 continue
-            store = f"{stream.name}_ptr[i] = thetac::canonical({safe(stream.name)});"
+            store = f"{stream.name}_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_{index}>({safe(stream.name)});"
             if stream.stored != Const(True):
                 store = f"if constexpr ({condition_text(stream.stored)}) {store}"
             lines.append(store)

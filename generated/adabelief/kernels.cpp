@@ -147,10 +147,10 @@ struct Rule {
                     param = param - lr_over_bias_correction1 * exp_avg / (ops::square_root(variance) / sqrt_bias_correction2 + eps);
                 }
 
-                param_ptr[i] = thetac::canonical(param);
-                exp_avg_ptr[i] = thetac::canonical(exp_avg);
-                exp_avg_var_ptr[i] = thetac::canonical(exp_avg_var);
-                if constexpr (amsgrad) max_exp_avg_var_ptr[i] = thetac::canonical(max_exp_avg_var);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_var_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_var);
+                if constexpr (amsgrad) max_exp_avg_var_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(max_exp_avg_var);
             }
         }
     };

@@ -88,9 +88,9 @@ struct Rule {
                 acc_delta = rho * acc_delta + one_minus_rho * delta * delta;
                 param = param - lr * delta;
 
-                param_ptr[i] = thetac::canonical(param);
-                square_avg_ptr[i] = thetac::canonical(square_avg);
-                acc_delta_ptr[i] = thetac::canonical(acc_delta);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                square_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(square_avg);
+                acc_delta_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(acc_delta);
             }
         }
     };

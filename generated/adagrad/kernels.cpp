@@ -77,8 +77,8 @@ struct Rule {
                 // param = param - lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)
                 param = param - grad_factor * grad / (ops::square_root(sum) + eps);
 
-                param_ptr[i] = thetac::canonical(param);
-                sum_ptr[i] = thetac::canonical(sum);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                sum_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(sum);
             }
         }
     };

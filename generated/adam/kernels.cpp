@@ -112,10 +112,10 @@ struct Rule {
                 // param = param - lr / (1 - beta1 ** step) * exp_avg / denom
                 param = param - lr_over_one_minus_beta1_pow_step * exp_avg / denom;
 
-                param_ptr[i] = thetac::canonical(param);
-                exp_avg_ptr[i] = thetac::canonical(exp_avg);
-                exp_avg_sq_ptr[i] = thetac::canonical(exp_avg_sq);
-                if constexpr (amsgrad) max_exp_avg_sq_ptr[i] = thetac::canonical(max_exp_avg_sq);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_sq);
+                if constexpr (amsgrad) max_exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(max_exp_avg_sq);
             }
         }
     };

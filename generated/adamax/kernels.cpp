@@ -87,9 +87,9 @@ struct Rule {
                 // param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
                 param = param - lr_over_one_minus_beta1_pow_step * exp_avg / exp_inf;
 
-                param_ptr[i] = thetac::canonical(param);
-                exp_avg_ptr[i] = thetac::canonical(exp_avg);
-                exp_inf_ptr[i] = thetac::canonical(exp_inf);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_inf_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_inf);
             }
         }
     };

@@ -82,9 +82,9 @@ struct Rule {
                 // param = param - lr * m / (sqrt(v) + eps)
                 param = param - lr * m / (ops::square_root(v) + eps);
 
-                param_ptr[i] = thetac::canonical(param);
-                m_ptr[i] = thetac::canonical(m);
-                v_ptr[i] = thetac::canonical(v);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                m_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(m);
+                v_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(v);
             }
         }
     };

@@ -130,11 +130,11 @@ struct Rule {
                 }
                 pre_grad = grad;
 
-                param_ptr[i] = thetac::canonical(param);
-                exp_avg_ptr[i] = thetac::canonical(exp_avg);
-                exp_avg_diff_ptr[i] = thetac::canonical(exp_avg_diff);
-                exp_avg_sq_ptr[i] = thetac::canonical(exp_avg_sq);
-                pre_grad_ptr[i] = thetac::canonical(pre_grad);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_diff_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_diff);
+                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(exp_avg_sq);
+                pre_grad_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_5>(pre_grad);
             }
         }
     };

@@ -110,10 +110,10 @@ struct Rule {
                 Number mix = fast / one_minus_beta1_pow_step + slow_weight * exp_avg_slow;
                 param = param - lr * mix / denom;
 
-                param_ptr[i] = thetac::canonical(param);
-                if constexpr (beta1_nonzero) exp_avg_fast_ptr[i] = thetac::canonical(exp_avg_fast);
-                exp_avg_slow_ptr[i] = thetac::canonical(exp_avg_slow);
-                exp_avg_sq_ptr[i] = thetac::canonical(exp_avg_sq);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                if constexpr (beta1_nonzero) exp_avg_fast_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg_fast);
+                exp_avg_slow_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_slow);
+                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(exp_avg_sq);
             }
         }
     };

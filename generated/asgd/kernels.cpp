@@ -87,8 +87,8 @@ struct Rule {
                     ax = param;
                 }
 
-                param_ptr[i] = thetac::canonical(param);
-                ax_ptr[i] = thetac::canonical(ax);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                ax_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(ax);
             }
         }
     };

@@ -62,7 +62,7 @@ struct Rule {
                 }
                 param = param - lr * grad;
 
-                param_ptr[i] = thetac::canonical(param);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
             }
         }
     };

@@ -81,8 +81,8 @@ struct Rule {
                 // exp_avg = beta2 * exp_avg + (1 - beta2) * grad  (after the step, with its own decay)
                 exp_avg = beta2 * exp_avg + one_minus_beta2 * grad;
 
-                param_ptr[i] = thetac::canonical(param);
-                exp_avg_ptr[i] = thetac::canonical(exp_avg);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
             }
         }
     };

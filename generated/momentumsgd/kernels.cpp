@@ -69,8 +69,8 @@ struct Rule {
                 v = mu * v - lr * grad;
                 param = param + v;
 
-                param_ptr[i] = thetac::canonical(param);
-                v_ptr[i] = thetac::canonical(v);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                v_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(v);
             }
         }
     };

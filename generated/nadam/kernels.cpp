@@ -102,9 +102,9 @@ struct Rule {
                 // param = param - lr * mu_next / (1 - mu_product * mu_next) * exp_avg / denom
                 param = param - exp_avg_factor * exp_avg / denom;
 
-                param_ptr[i] = thetac::canonical(param);
-                exp_avg_ptr[i] = thetac::canonical(exp_avg);
-                exp_avg_sq_ptr[i] = thetac::canonical(exp_avg_sq);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_sq);
             }
         }
     };

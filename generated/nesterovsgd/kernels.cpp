@@ -73,8 +73,8 @@ struct Rule {
                 // param = param + (-mu * v_prev + (1 + mu) * v)
                 param = param + (minus_mu * v_prev + one_plus_mu * v);
 
-                param_ptr[i] = thetac::canonical(param);
-                v_ptr[i] = thetac::canonical(v);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                v_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(v);
             }
         }
     };

@@ -105,9 +105,9 @@ struct Rule {
                 Number avg_grad_rms = ops::square_root(nu2 * exp_avg_sq + one_minus_nu2 * square) + eps;
                 param = param - lr * avg_grad / avg_grad_rms;
 
-                param_ptr[i] = thetac::canonical(param);
-                exp_avg_ptr[i] = thetac::canonical(exp_avg);
-                exp_avg_sq_ptr[i] = thetac::canonical(exp_avg_sq);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_sq);
             }
         }
     };

@@ -107,10 +107,10 @@ struct Rule {
                     param = param - lr * grad / avg;
                 }
 
-                param_ptr[i] = thetac::canonical(param);
-                square_avg_ptr[i] = thetac::canonical(square_avg);
-                if constexpr (momentum_positive) momentum_buffer_ptr[i] = thetac::canonical(momentum_buffer);
-                if constexpr (centered) grad_avg_ptr[i] = thetac::canonical(grad_avg);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                square_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(square_avg);
+                if constexpr (momentum_positive) momentum_buffer_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(momentum_buffer);
+                if constexpr (centered) grad_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(grad_avg);
             }
         }
     };

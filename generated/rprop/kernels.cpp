@@ -84,9 +84,9 @@ struct Rule {
                 // param = param - sign(prev) * step_size
                 param = param - ops::sign(prev) * step_size;
 
-                param_ptr[i] = thetac::canonical(param);
-                prev_ptr[i] = thetac::canonical(prev);
-                step_size_ptr[i] = thetac::canonical(step_size);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                prev_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(prev);
+                step_size_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(step_size);
             }
         }
     };

@@ -97,8 +97,8 @@ struct Rule {
                 }
                 param = param - lr * direction;
 
-                param_ptr[i] = thetac::canonical(param);
-                if constexpr (momentum_nonzero) momentum_buffer_ptr[i] = thetac::canonical(momentum_buffer);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                if constexpr (momentum_nonzero) momentum_buffer_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(momentum_buffer);
             }
         }
     };

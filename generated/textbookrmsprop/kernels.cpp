@@ -73,8 +73,8 @@ struct Rule {
                 // param = param - lr * grad / (sqrt(cache) + eps)
                 param = param - lr * grad / (ops::square_root(cache) + eps);
 
-                param_ptr[i] = thetac::canonical(param);
-                cache_ptr[i] = thetac::canonical(cache);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                cache_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(cache);
             }
         }
     };

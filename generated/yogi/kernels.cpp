@@ -90,9 +90,9 @@ struct Rule {
                     param = param / (Number(1.0) + weight_decay * rate);
                 }
 
-                param_ptr[i] = thetac::canonical(param);
-                exp_avg_ptr[i] = thetac::canonical(exp_avg);
-                exp_avg_sq_ptr[i] = thetac::canonical(exp_avg_sq);
+                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_sq);
             }
         }
     };

@@ -1,7 +1,7 @@
 // Dtypes of storage: `get` gives the number that is stored, `put` rounds to nearest, ties to even, and keeps NaN.
 //
-// 16-bit dtypes are taken apart as integers, which compilers turn into vector instructions at every level: the
-// processor's own conversions are not there at x86-64-v2, and their headers take longer to compile than a kernel.
+// 16-bit dtypes are taken apart as integers, which compilers turn into vector instructions at every level. Where the
+// processor converts float16 itself, it does so with the same results.
 #pragma once
 
 #include "elements.h"
@@ -78,18 +78,63 @@ constexpr bool same = false;
 template <class A>
 constexpr bool same<A, A> = true;
 
+// A result on its way to storage: what is used in place is not put there by anything else.
+template <class Dtype, class Number>
+inline Number kept(Number x) {
+    return same<typename Dtype::Storage, Number> ? canonical(x) : x;
+}
+
+#if defined(__F16C__) && defined(__AVX__)
+typedef float Floats __attribute__((vector_size(32)));
+typedef short Halves __attribute__((vector_size(16)));
+constexpr int64 LANES = sizeof(Floats) / sizeof(float);
+
+// As many elements as fill vectors; their number.
+inline int64 read_vectors(const uint16* stored, int64 count, float* numbers) {
+    int64 i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        Halves halves;
+        __builtin_memcpy(&halves, stored + i, sizeof halves);
+        const Floats floats = __builtin_ia32_vcvtph2ps256(halves);
+        __builtin_memcpy(numbers + i, &floats, sizeof floats);
+    }
+    return i;
+}
+
+inline int64 write_vectors(const float* numbers, uint16* stored, int64 count) {
+    const Floats nan = Floats{} + __builtin_nanf("");
+    int64 i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        Floats floats;
+        __builtin_memcpy(&floats, numbers + i, sizeof floats);
+        const Halves halves = __builtin_ia32_vcvtps2ph256(floats == floats ? floats : nan, 0);  // 0: to nearest
+        __builtin_memcpy(stored + i, &halves, sizeof halves);
+    }
+    return i;
+}
+constexpr bool CONVERTS = true;
+#else
+constexpr bool CONVERTS = false;
+inline int64 read_vectors(const uint16*, int64, float*) { return 0; }
+inline int64 write_vectors(const float*, uint16*, int64) { return 0; }
+#endif
+
 template <class Dtype, class Number>
 void read(const void* from, int64 first, int64 count, Number* numbers) {
     auto stored = static_cast<const typename Dtype::Storage*>(from) + first;
+    int64 done = 0;
+    if constexpr (CONVERTS && same<Dtype, F16> && same<Number, float>) done = read_vectors(stored, count, numbers);
 #pragma GCC ivdep
-    for (int64 i = 0; i < count; ++i) numbers[i] = Number(Dtype::get(stored[i]));
+    for (int64 i = done; i < count; ++i) numbers[i] = Number(Dtype::get(stored[i]));
 }
 
 template <class Dtype, class Number>
 void write(const Number* numbers, void* to, int64 first, int64 count) {
     auto stored = static_cast<typename Dtype::Storage*>(to) + first;
+    int64 done = 0;
+    if constexpr (CONVERTS && same<Dtype, F16> && same<Number, float>) done = write_vectors(numbers, stored, count);
 #pragma GCC ivdep
-    for (int64 i = 0; i < count; ++i) stored[i] = Dtype::put(numbers[i]);
+    for (int64 i = done; i < count; ++i) stored[i] = Dtype::put(numbers[i]);
 }
 
 // How one stream comes from storage and goes there.
