@@ -37,6 +37,7 @@ DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.com
 IMPLEMENTATIONS: dict[str, Settings] = {
     "for-loop": {"foreach": False},
     "foreach": {"foreach": True},
+    "C++": {"fused": True},
     "Triton": {"fused": True},
 }
 SETTINGS = 4  # of one optimizer, the defaults among them, for errors; bits are compared for all that torch has
@@ -62,7 +63,7 @@ How close each implementation comes, measured with torch {torch} and triton {tri
   rounding error does not; torch's vectorized operations round such a sum once, kernels twice. `inf` means an overflow,
   or a division by a square that underflowed: the for-loop stores every intermediate result in the parameter's dtype, a
   kernel computes in float32.
-- Triton means the kernel run by Triton's interpreter.
+- C++ means the kernel built for this machine's CPU, Triton the kernel run by Triton's interpreter.
 """
 
 
@@ -119,6 +120,7 @@ def bits(name: str, reference: object, dtype: torch.dtype) -> str:
 @cache
 def measured(name: str, implementation: str, dtype: torch.dtype) -> str:
     """Errors in ulps over parameters and states, elements, steps and settings."""
+    os.environ["THETAC_CPU_KERNELS"] = "triton" if implementation == "Triton" else "cpp"
     double = dtype in (torch.float64, torch.complex128)
     torch.set_default_dtype(torch.float64 if double else torch.float32)  # also that of scalar states
     try:
