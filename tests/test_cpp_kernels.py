@@ -273,6 +273,24 @@ def test_conversions_are_torchs(dtype: torch.dtype) -> None:
     torch.testing.assert_close(training.param, expected, rtol=0, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize("state_dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_streams_may_have_dtypes_of_their_own(dtype: torch.dtype, state_dtype: torch.dtype) -> None:
+    """16-bit parameters and float32 gradients beside wider states: what float32 computes, rounded where it is stored."""
+    compiled = every_spec()["AdamW"]
+    values = next(combinations(compiled))
+    wide = CppTraining.start(compiled, values, parameters(dtype).float())
+    mixed = CppTraining.start(compiled, values, parameters(dtype))
+    mixed.states = {key: s.to(state_dtype) if s.dim() else s for key, s in mixed.states.items()}
+    for grad in gradients(torch.float32)[:3]:
+        wide.param = mixed.param.float()
+        wide.step_cpp(grad)
+        mixed.step_cpp(grad)
+        assert torch.equal(mixed.param, wide.param.to(dtype))
+    for key, state in wide.states.items():
+        assert torch.equal(mixed.states[key].float(), state)
+
+
 def test_what_stands_beside_a_tensor_is_left_alone() -> None:
     compiled = every_spec()["AdamW"]
     values = last_of(compiled)

@@ -38,6 +38,8 @@ constexpr int64 PER_THREAD = 16384;  // elements for which starting another thre
 constexpr int64 MOST_THREADS = 256;
 constexpr int GRAD = 1;  // the gradient among the streams
 
+static_assert(CHUNK % BLOCK == 0);  // a block begins at the same element of its tensor whatever the chunks are
+
 // One kernel: the generated code under some conditions.
 template <class Number>
 struct Chosen {
