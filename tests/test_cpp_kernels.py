@@ -276,7 +276,7 @@ def test_conversions_are_torchs(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("state_dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_streams_may_have_dtypes_of_their_own(dtype: torch.dtype, state_dtype: torch.dtype) -> None:
-    """16-bit parameters and float32 gradients beside wider states: what float32 computes, rounded where it is stored."""
+    """16-bit parameters beside float32 gradients and wider states: float32, rounded where it is stored."""
     compiled = every_spec()["AdamW"]
     values = next(combinations(compiled))
     wide = CppTraining.start(compiled, values, parameters(dtype).float())
