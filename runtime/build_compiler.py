@@ -60,6 +60,8 @@ class Compiler:
 
 def find_compiler() -> Compiler:
     """`$CXX`, or the first compiler on the path. Raises BuildError."""
+    if os.name != "posix":
+        raise BuildError(f"C++ kernels are not built on {platform.system()}")
     return _compiler(os.environ.get("CXX", ""), os.environ.get("PATH", ""))
 
 

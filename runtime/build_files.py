@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import hashlib
 import os
 import tempfile
@@ -84,6 +83,8 @@ def only_one(path: Path) -> Iterator[None]:
 
 def _locked(lock: Path) -> int | None:
     """An open file with the lock; None if it could not be had."""
+    import fcntl  # Windows does not have it, and imports this module all the same
+
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         try:
