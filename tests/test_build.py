@@ -129,6 +129,17 @@ def test_only_this_user_can_write_to_the_cache(source: Path, tmp_path: Path) -> 
     assert [folder.stat().st_mode & 0o777 for folder in (cache(tmp_path), cache(tmp_path).parent)] == [0o700] * 2
 
 
+def test_folders_that_others_can_write_to_are_not_used(source: Path, tmp_path: Path) -> None:
+    planted = tmp_path / f"thetac-{os.geteuid()}"
+    planted.symlink_to(tmp_path)
+    (tmp_path / "cache" / "thetac").mkdir(parents=True)
+    (tmp_path / "cache" / "thetac").chmod(0o777)
+    assert answer(source) == 42
+    (made,) = (path for path in objects(tmp_path) if not path.is_relative_to(planted))
+    assert made.parents[1] == private_folder.temporary_folder()
+    assert made.parents[1].stat().st_mode & 0o777 == 0o700
+
+
 def test_the_order_of_search(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the package, in the output of `thetac build`, in the cache; nowhere is a compiler asked for."""
     headers = (source.parent / "part.h",)
