@@ -76,9 +76,9 @@ def check_options(group: Group) -> None:
             raise ValueError(f"Invalid clip_grad_norm value: {clip}")
 
 
-def warn_of_misspelt_keys(schema: Schema, given: Iterable[str]) -> None:
+def warn_of_misspelt_keys(schema: Schema, given: Iterable[str], defaults: Iterable[str]) -> None:
     """A key that nothing reads is a user's own business, unless it looks like one that something reads."""
-    known = known_keys(schema)
+    known = (*known_keys(schema), *defaults)
     for key in given:
         if key in known or key in _KEYS_OF_TORCH:
             continue

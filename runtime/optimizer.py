@@ -65,7 +65,7 @@ class Optimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; its own values are checked as the constructor's are, before anything is changed."""
         if isinstance(param_group, dict):
-            warn_of_misspelt_keys(self.schema, param_group)
+            warn_of_misspelt_keys(self.schema, param_group, self.defaults)
             check_values(self.schema, {**self.defaults, **param_group}, tuple(param_group))
             if len(self.param_groups):
                 added = {**self.defaults, **param_group}
@@ -101,18 +101,22 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self._stepper is None:
-            self._stepper = Stepper(self.schema)
         # torch's GradScaler sets these around a step of an optimizer that supports it.
         grad_scale: Tensor | None = getattr(self, "grad_scale", None)
         found_inf: Tensor | None = getattr(self, "found_inf", None)
         if found_inf is not None and found_inf.item():
             return loss
         with torch.no_grad():
-            norm = self._stepper.step(self.param_groups, self.state, grad_scale)
+            norm = self._update(grad_scale)
         if norm is not None:
             self.grad_norm = norm
         return loss
+
+    def _update(self, grad_scale: Tensor | None) -> Tensor | None:
+        """Update every parameter that has a gradient. Returns the gradients' norm where the groups clip it."""
+        if self._stepper is None:
+            self._stepper = Stepper(self.schema)
+        return self._stepper.step(self.param_groups, self.state, grad_scale)
 
     @_disable_dynamo
     def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None:
