@@ -1,0 +1,47 @@
+"""What tests that run over all optimizers share: their names, torch's classes as controls, and errors side by side."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import pytest
+import torch
+
+import thetac
+from thetac.runtime.optimizer import Optimizer
+
+NAMES = tuple(name for name in thetac.__all__ if name != "load")
+every_optimizer = pytest.mark.parametrize("name", NAMES)
+
+
+def ours(name: str) -> type[Optimizer]:
+    cls = getattr(thetac, name)
+    assert issubclass(cls, Optimizer)
+    return cls
+
+
+def torchs(name: str) -> type[torch.optim.Optimizer] | None:
+    """torch's class of that name, if it has one."""
+    cls = getattr(torch.optim, name, None)
+    assert cls is None or issubclass(cls, torch.optim.Optimizer)
+    return cls
+
+
+def both(name: str) -> tuple[type[torch.optim.Optimizer], ...]:
+    """Ours, and torch's as a control where there is one: whatever is asked of ours must hold of torch's too."""
+    control = torchs(name)
+    return (ours(name),) if control is None else (ours(name), control)
+
+
+def error_of(call: Callable[[], object]) -> tuple[type[BaseException], str]:
+    """Type and text of what a call raises; a warning that torch gives counts as an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        with pytest.raises(Exception) as raised:  # noqa: PT011  # callers compare the text with torch's
+            call()
+    return type(raised.value), str(raised.value)
+
+
+def without_params(group: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in group.items() if key != "params"}
