@@ -45,3 +45,8 @@ def error_of(call: Callable[[], object]) -> tuple[type[BaseException], str]:
 
 def without_params(group: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in group.items() if key != "params"}
+
+
+def remembering(name: str) -> dict[str, float]:
+    """Arguments under which an optimizer keeps all it can keep: without momentum some remember nothing."""
+    return {"momentum": 0.9} if "momentum" in {h.name for h in ours(name).schema.hyperparameters} else {}
