@@ -139,11 +139,11 @@ class Assumptions:
                 continue
             column = torch.zeros(len(tensors), dtype=torch.int64) if part.work is None else part.work.column(index)
             if name == "grad":
-                stream = _Stream(tensors, column, part, any_strides=part.any_strides, lazy_at_rest=True)
+                stream = _Stream(tensors, column, part, any_strides=part.any_strides, same_objects=False)
                 stream.tensors = []
                 self._gradients.append((stream, None if len(tensors) == total else part.positions))
             else:
-                self._written.append(_Stream(tensors, column, part, any_strides=False, lazy_at_rest=False))
+                self._written.append(_Stream(tensors, column, part, any_strides=False, same_objects=True))
         if part.work is not None:
             part.work.mark_aligned()
 
@@ -187,10 +187,10 @@ class _Stream:
     """One tensor of every member of a part."""
 
     def __init__(
-        self, tensors: list[Tensor], column: Tensor, part: Part, *, any_strides: bool, lazy_at_rest: bool
+        self, tensors: list[Tensor], column: Tensor, part: Part, *, any_strides: bool, same_objects: bool
     ) -> None:
         self.tensors = tensors
-        self.watch = Watch(tensors, column, any_strides=any_strides, lazy_at_rest=lazy_at_rest)
+        self.watch = Watch(tensors, column, any_strides=any_strides, same_objects=same_objects)
         self._work = part.work
 
     def take_in(self) -> None:

@@ -64,7 +64,7 @@ class ForeachWork:
         self._values = numbers[self._group]
         for bucket in self._counts:
             for counts in bucket:
-                if not counts.agree():
+                if counts.common() is None:
                     return f"`{counts.name}` came to differ between parameters"
         return ""
 

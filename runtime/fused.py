@@ -90,7 +90,7 @@ class FusedWork:
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
         if self._rows.compute(numbers):
-            self.table[:, 1] = integers(self._rows.index)
+            self.table[:, 1] = self._rows.index
         return ""
 
     def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:

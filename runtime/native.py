@@ -46,7 +46,7 @@ class Native:
         self.first_different = _typed(library.thetac_first_different, number, python, python)
         self.attributes = _typed(library.thetac_attributes, python, python, python)
         self.describe = _typed(library.thetac_describe, number, python, address, address)
-        self.read_numbers = _typed(library.thetac_read_numbers, None, address, number, number, address)
+        self.read_numbers = _typed(library.thetac_read_numbers, number, address, number, number, address)
         self.write_numbers = _typed(library.thetac_write_numbers, None, address, number, number, address, address)
 
 

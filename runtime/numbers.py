@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.gather import Member
-from thetac.runtime.memory import integers
 from thetac.runtime.native import native
 from thetac.runtime.polling import Watch
 from thetac.runtime.schema import Schema, State
@@ -44,20 +43,24 @@ class Numbers:
         self._addresses = torch.zeros(len(tensors), dtype=torch.int64)
         self._buffer = array("d", bytes(8 * len(tensors)))
         self._helper = native()
+        self._equal = False  # what was read last
         self._watch: Watch | None = None
         if self._helper is not None and self._on_host and self._dtype in (torch.float32, torch.float64):
-            watch = Watch(tensors, self._addresses, lazy_at_rest=False)
+            watch = Watch(tensors, self._addresses, same_objects=True)
             if not watch.differs_already:
                 self._watch = watch
 
+    def common(self) -> float | None:
+        """The value of all, if they are equal; NaN equals nothing."""
+        if self._read_quickly():
+            return self._buffer[0] if self._equal else None
+        values = self.read()
+        return values[0] if values.count(values[0]) == len(values) else None
+
     def read(self) -> list[float]:
         """The value of each, as it is now."""
-        if self._helper is not None and self._watch is not None and not self._watch.poll(self.tensors):
-            wide = self._dtype == torch.float64
-            begin, _ = self._buffer.buffer_info()
-            self._helper.read_numbers(self._addresses.data_ptr(), len(self.tensors), wide, begin)
+        if self._read_quickly():
             return self._buffer.tolist()
-        self._watch = None
         if self._on_host:
             return [tensor.item() for tensor in self.tensors]
         # Beside the parameters, as a checkpoint of torch's fused optimizers has them: wait for the device once.
@@ -65,10 +68,18 @@ class Numbers:
         together = torch.stack([tensor.reshape(()).to(device, torch.float64) for tensor in self.tensors])
         return cast("list[float]", together.tolist())
 
-    def agree(self) -> bool:
-        """Whether all are equal; NaN equals nothing."""
-        values = self.read()
-        return values.count(values[0]) == len(values)
+    def _read_quickly(self) -> bool:
+        """Fill the buffer, where that can be done."""
+        if self._helper is None or self._watch is None:
+            return False
+        if self._watch.poll(self.tensors):
+            self._watch = None
+            return False
+        begin, _ = self._buffer.buffer_info()
+        wide = self._dtype == torch.float64
+        count = len(self.tensors)
+        self._equal = bool(self._helper.read_numbers(self._addresses.data_ptr(), count, wide, begin))
+        return True
 
     def incremented(self, value: float) -> float:
         """One more, as the counter's own dtype counts."""
@@ -82,20 +93,24 @@ class Numbers:
             return ctypes.c_float(value).value
         return torch.tensor(value, dtype=torch.float64).to(self._dtype).item()
 
-    def write(self, index: Sequence[int], values: Sequence[float]) -> None:
-        """Write to each the value of its row. Must follow a `read`, with nothing in between."""
+    def write(self, index: Tensor, values: Sequence[float]) -> None:
+        """Write to each the value of its row: `index` is int64. Must follow a read, with nothing in between.
+
+        Autograd is not told where that is done at their addresses: counters are no part of any graph.
+        """
         if self._helper is not None and self._watch is not None:
-            rows, new = integers(index), array("d", values)
+            new = array("d", values)
             begin, _ = new.buffer_info()
             wide = self._dtype == torch.float64
-            self._helper.write_numbers(self._addresses.data_ptr(), len(self.tensors), wide, rows.data_ptr(), begin)
-            torch.autograd.graph.increment_version(self.tensors)
+            count = len(self.tensors)
+            self._helper.write_numbers(self._addresses.data_ptr(), count, wide, index.data_ptr(), begin)
             return
+        rows = index.tolist()
         for row, value in enumerate(values):
             tensors = (
                 self.tensors
                 if len(values) == 1
-                else [tensor for tensor, of in zip(self.tensors, index, strict=True) if of == row]
+                else [tensor for tensor, of in zip(self.tensors, rows, strict=True) if of == row]
             )
             device, dtype = tensors[0].device, tensors[0].dtype
             # torch lists are fast where the source already is a tensor of the same device and dtype.

@@ -29,20 +29,22 @@ _dtype = attrgetter("dtype")
 class Watch:
     """Tensors that agree in dtype and device, and what is assumed of each; their addresses stand in `column`.
 
-    A real tensor of which nobody takes views need not be asked at every step whether it became lazily negative where
-    it lies, which takes as long as everything else: `lazy_at_rest=False`.
+    `same_objects` promises that every poll gets the very tensors of the first: they keep their types, and real ones that
+    did not move are not asked whether they became lazily negative, which takes as long as everything else.
     """
 
     def __init__(
-        self, tensors: list[Tensor], column: Tensor, *, any_strides: bool = False, lazy_at_rest: bool = True
+        self, tensors: list[Tensor], column: Tensor, *, any_strides: bool = False, same_objects: bool = False
     ) -> None:
         self.moved = False  # whether the last poll found other addresses than the one before
         helper = native()
         in_native = None
         if helper is not None:
-            in_native = _native_poll(helper, tensors, column, any_strides=any_strides, lazy_at_rest=lazy_at_rest)
+            in_native = _native_poll(helper, tensors, column, any_strides=any_strides, same_objects=same_objects)
         self._poll = in_native or _PythonPoll(tensors, column, any_strides)
         self.differs_already = self.poll(tensors)
+        if in_native is not None and same_objects:
+            in_native.forget_types()
 
     def poll(self, tensors: list[Tensor], apart_from: Stretches | None = None) -> str:
         """What differs, empty if nothing. Tensors that moved must not reach into the memory of `apart_from`."""
@@ -127,6 +129,10 @@ class _NativePoll:
         self._moved, self._where = ctypes.c_int64(), ctypes.c_int64()
         self._out = ctypes.addressof(self._moved), ctypes.addressof(self._where)
 
+    def forget_types(self) -> None:
+        """They need not be looked at again."""
+        self._expected.type_count = 0
+
     def poll(self, tensors: list[Tensor], apart_from: Stretches | None) -> tuple[str, bool]:
         expected = self._expected
         expected.stretches = 0
@@ -137,7 +143,7 @@ class _NativePoll:
 
 
 def _native_poll(
-    helper: Native, tensors: list[Tensor], column: Tensor, *, any_strides: bool, lazy_at_rest: bool
+    helper: Native, tensors: list[Tensor], column: Tensor, *, any_strides: bool, same_objects: bool
 ) -> _NativePoll | None:
     """None if the first tensor cannot be read: the way in Python finds out what it is."""
     facts = (ctypes.c_int64 * 2)()
@@ -150,7 +156,7 @@ def _native_poll(
         len(_TYPES),
         ctypes.addressof(_LAZY),
         2 if tensors[0].is_complex() else 1,
-        lazy_at_rest or tensors[0].is_complex(),
+        not same_objects or tensors[0].is_complex(),
         facts[0],
         facts[1],
         layouts.data_ptr(),

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 import torch
 
 from thetac.runtime.gather import Member
+from thetac.runtime.memory import integers
 from thetac.runtime.numbers import numbers_of_members
 from thetac.runtime.schema import Schema
 
@@ -40,7 +41,7 @@ class RowTable:
         self._module = module_of(schema.package)
         self._groups = [member.group for member in members]
         distinct = list(dict.fromkeys(self._groups))
-        self._row_of_group = [distinct.index(group) for group in self._groups]  # where counts do not differ
+        self._row_of_group = integers([distinct.index(group) for group in self._groups])  # where counts do not differ
         self._numbers = numbers_of_members(schema, members)
         here = {numbers.name for numbers in self._numbers}
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
@@ -49,7 +50,7 @@ class RowTable:
         self._any_created = any(self._created)
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
         self._new: list[list[float]] = []  # of each counter or scalar state the new value of each row
-        self.index = [0] * len(members)  # the row of each member
+        self.index = torch.zeros(len(members), dtype=torch.int64)  # the row of each member
         self.numbers = torch.zeros((1, max(len(self._module.ROW), 1)), dtype=self._dtype)
 
     def compute(self, values: Mapping[int, Mapping[str, float]]) -> bool:
@@ -57,17 +58,17 @@ class RowTable:
 
         Returns whether members came to read other rows than in the step before.
         """
-        columns = [numbers.read() for numbers in self._numbers]
         before = self.index
         found: dict[tuple[object, ...], int]
-        if not self._any_created and all(column.count(column[0]) == len(column) for column in columns):
-            numbers = tuple(column[0] for column in columns)
-            found = {(group, False, *numbers): row for row, group in enumerate(dict.fromkeys(self._groups))}
+        common = [numbers.common() for numbers in self._numbers]
+        if not self._any_created and None not in common:
+            found = {(group, False, *common): row for row, group in enumerate(dict.fromkeys(self._groups))}
             self.index = self._row_of_group
         else:
             found = {}
+            columns = [numbers.read() for numbers in self._numbers]
             keys = zip(self._groups, self._created, *columns, strict=True)
-            self.index = [found.setdefault(key, len(found)) for key in keys]
+            self.index = integers([found.setdefault(key, len(found)) for key in keys])
         self._new = [[] for _ in self._numbers]
         rows = [self._row(values[cast(int, key[0])], key) for key in found]
         if self._module.ROW:

@@ -72,7 +72,7 @@ extern "C" {
 struct Expected {
   ReadTensor read;            // the exchange interface's function
   Object* const* types;       // exact types that are taken
-  int64_t type_count;
+  int64_t type_count;         // 0: they are known, since the objects are
   Object* const* lazy;        // methods that must say no: is_neg, and is_conj where numbers are complex
   int64_t lazy_count;
   int64_t lazy_at_rest;       // whether they are asked of tensors that did not move, too
@@ -96,7 +96,7 @@ int64_t thetac_poll(Object* tensors, const Expected* expected, int64_t* addresse
   for (intptr_t i = 0; i < count; ++i) {
     *where = i;
     Object* object = PyList_GetItem(tensors, i);
-    if (!is_type(object, expected->types, expected->type_count)) return kType;
+    if (expected->type_count && !is_type(object, expected->types, expected->type_count)) return kType;
     DLTensor tensor;
     if (expected->read(object, &tensor) != 0) {
       PyErr_Clear();
@@ -186,10 +186,14 @@ int64_t thetac_describe(Object* object, ReadTensor read, int64_t* out) {
   return 0;
 }
 
-// Numbers of the host, one at each address: float32, or float64 if wide.
-void thetac_read_numbers(const int64_t* addresses, int64_t count, int64_t wide, double* out) {
-  for (int64_t i = 0; i < count; ++i)
+// Numbers of the host, one at each address: float32, or float64 if wide. Whether all are equal; NaN equals nothing.
+int64_t thetac_read_numbers(const int64_t* addresses, int64_t count, int64_t wide, double* out) {
+  bool equal = true;
+  for (int64_t i = 0; i < count; ++i) {
     out[i] = wide ? *reinterpret_cast<const double*>(addresses[i]) : *reinterpret_cast<const float*>(addresses[i]);
+    equal = equal && out[i] == out[0];
+  }
+  return equal;
 }
 
 // Writes to each address the number of its row.
