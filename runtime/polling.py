@@ -29,8 +29,8 @@ _dtype = attrgetter("dtype")
 class Watch:
     """Tensors that agree in dtype and device, and what is assumed of each; their addresses stand in `column`.
 
-    `same_objects` promises that every poll gets the very tensors of the first: they keep their types, and real ones that
-    did not move are not asked whether they became lazily negative, which takes as long as everything else.
+    `same_objects` promises that every poll gets the very tensors of the first: they keep their types, and real ones
+    that did not move are not asked whether they became lazily negative, which takes as long as everything else.
     """
 
     def __init__(
