@@ -57,13 +57,13 @@ def full(names: Sequence[str] | None = None) -> Plan:
     chosen = list(names or algorithms())
     eager = (*OURS, *TORCH, *OTHERS)
     cases: list[tuple[str, str, tuple[str, ...]]] = [(name, "500 x 1,000", eager) for name in chosen]
-    cases += [(name, "160 ResNet-like", (*OURS, *TORCH)) for name in chosen]
+    cases += [(name, "160 ResNet-like", ("ours fused", *TORCH[1:])) for name in chosen]
     cases += [(name, "GPT-2 124M", ("ours fused", *TORCH[1:])) for name in chosen]
     cases += [(name, "500 x 10", eager) for name in ("SGD", "AdamW") if name in chosen]
     cases += [("AdamW", shapes, ("ours fused", *TORCH[1:])) for shapes in (*MODELS, *GRID) if "AdamW" in chosen]
     cases += [(name, "160 ResNet-like", ("ours fused", COMPILED)) for name in ("AdamW", "NAdam") if name in chosen]
     trained = [name for name in ("AdamW", "SGD", "NAdam") if name in chosen]
-    return Plan(1.5, list(dict.fromkeys(cases)), chosen, trained, chosen, chosen, (10, 40, 160))
+    return Plan(1.0, list(dict.fromkeys(cases)), chosen, trained, chosen, chosen, (10, 40, 160))
 
 
 def quick(names: Sequence[str] | None = None) -> Plan:

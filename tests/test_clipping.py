@@ -144,7 +144,7 @@ def test_groups_must_agree() -> None:
     give_gradients(params_of(optimizer), 0)
     optimizer.param_groups[1]["clip_grad_norm"] = None
     before = picture(optimizer)
-    with pytest.raises(ValueError, match="all groups must have the same, not 1.0, None"):
+    with pytest.raises(ValueError, match=r"all groups must have the same, not 1\.0, None"):
         optimizer.step()
     assert_unchanged(before, optimizer)
 

@@ -1,7 +1,7 @@
 """Compile Triton kernels ahead of time, without a GPU, and say what came out.
 
 Run as a program, in a process of its own: where TRITON_INTERPRET is set, kernels cannot be compiled. Input: a file
-of JSON, a list of {module, target, dtypes, specialisations, scaled}. Output: the list on stdout, with findings added to each.
+of JSON, a list of {module, target, dtypes, specialisations, scaled}. Output: the list on stdout, with findings added.
 """
 
 from __future__ import annotations
