@@ -13,9 +13,9 @@ import pytest
 import torch
 
 import thetac
-from thetac.runtime import private_folder
 from thetac.codegen.cli.library import SPECS
 from thetac.codegen.errors import SpecError
+from thetac.runtime import private_folder
 
 ROOT = Path(__file__).parents[1]
 LION = (SPECS / "lion.yaml").read_text(encoding="utf-8")
