@@ -70,6 +70,7 @@ def make_rule(body: tuple[Stmt, ...]) -> Rule:
             sparse_error="",
             state_at_construction=False,
             body=body,
+            group_keys=(),
         )
     )
 

@@ -66,7 +66,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         documentation=docstring(documentation(rule)),
         positional=[_argument(name, by_name) for name in rule.positional],
         keyword_only=[_argument(name, by_name) for name in (*rule.keyword_only, *ours)],
-        group=[(name, _fixed_value(by_name.get(name), name)) for name in (*by_name, *OPTIONS)],
+        group=[(name, _fixed_value(by_name.get(name), name)) for name in rule.group_keys],
         hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
         flags=_names(flag.name for flag in rule.flags),
         states=[_state(state, lowered, group) for state in lowered.states],

@@ -20,8 +20,8 @@ from thetac.codegen.ir import names
 from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, SparseMode
 
 KEYS = (
-    *("optimizer", "extends", "summary", "references", "notes", "signature", "hyperparameters", "require"),
-    *("state", "state_created", "weight_decay", "complex", "sparse", "update"),
+    *("optimizer", "extends", "summary", "references", "notes", "signature", "group_keys", "hyperparameters"),
+    *("require", "state", "state_created", "weight_decay", "complex", "sparse", "update"),
 )
 
 T = TypeVar("T")
@@ -68,7 +68,8 @@ def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
         summary=summary or "",
         references=_lines(fields, "references", mistakes),
         notes=_lines(fields, "notes", mistakes),
-        signature=_signature(fields, mistakes),
+        signature=_names(fields, "signature", '[lr, betas, "*", maximize]', mistakes),
+        group_keys=_names(fields, "group_keys", "[lr, betas, maximize]", mistakes),
         hyperparameters=_entries(fields, "hyperparameters", "{lr: {default: 1e-3}}", entries.hyperparameter),
         requirements=_entries(fields, "require", "{beta1 < beta2: beta1 must be below beta2}", _requirement),
         states=_entries(fields, "state", "{exp_avg: {init: zeros}}", entries.state),
@@ -106,14 +107,14 @@ def _entries(fields: Fields, key: str, example: str, read: Callable[[Entry, Mist
     return tuple(item for item in found if item is not None)
 
 
-def _signature(fields: Fields, mistakes: Mistakes) -> tuple[Scalar, ...] | None:
-    node = fields.get("signature")
+def _names(fields: Fields, key: str, example: str, mistakes: Mistakes) -> tuple[Scalar, ...] | None:
+    node = fields.get(key)
     if node is None:
         return None
     if not isinstance(node, yaml_tree.Sequence):
-        mistakes.add(node.location, "`signature` is a list of names", 'such as `[lr, betas, "*", maximize]`')
+        mistakes.add(node.location, f"`{key}` is a list of names", f"such as `{example}`")
         return None
-    texts = [text_of(item, "an entry of `signature`", mistakes) for item in node.items]
+    texts = [text_of(item, f"an entry of `{key}`", mistakes) for item in node.items]
     return tuple(text for text in texts if text is not None)
 
 

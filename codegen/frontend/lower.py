@@ -120,6 +120,7 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
         sparse_error=sparse_error,
         state_at_construction=_first(family, lambda s: s.state_at_construction) or False,
         body=parse_statements(update, mistakes) if update is not None else NOTHING_READ,
+        group_keys=_group_keys(_first(family, lambda s: s.group_keys) or (), declared, mistakes),
         location=spec.location,
     )
 
@@ -177,6 +178,24 @@ def _signature(
             seen["*"], "nothing follows the `*` of the signature", "arguments behind it are passed by keyword only"
         )
     return tuple(arguments[:star]), tuple(arguments[star + 1 :])
+
+
+def _group_keys(
+    written: tuple[Scalar, ...], declared: tuple[Hyperparameter | Flag, ...], mistakes: Mistakes
+) -> tuple[str, ...]:
+    """The keys of a parameter group in order: those that are written, then the others in the usual order."""
+    usual = (*(entry.name for entry in declared), *OPTIONS)
+    seen: list[str] = []
+    for text in written:
+        if text.text in seen:
+            mistakes.add(text.location, f"{quoted(text.text)} is twice in `group_keys`", "delete one of them")
+        elif text.text not in usual:
+            remedy = did_you_mean(
+                text.text, usual, "hyperparameters, flags and the options of every optimizer stand here"
+            )
+            mistakes.add(text.location, f"unknown key {quoted(text.text)} in `group_keys`", remedy)
+        seen.append(text.text)
+    return (*seen, *(name for name in usual if name not in seen))
 
 
 def _check_order(seen: dict[str, Location], declared: tuple[Hyperparameter | Flag, ...], mistakes: Mistakes) -> None:

@@ -54,6 +54,7 @@ class Spec:
     references: tuple[str, ...] | None
     notes: tuple[str, ...] | None
     signature: tuple[Scalar, ...] | None
+    group_keys: tuple[Scalar, ...] | None
     hyperparameters: tuple[Hyperparameter | Flag, ...]
     requirements: tuple[RequireEntry, ...]
     states: tuple[StateEntry, ...]

@@ -210,6 +210,7 @@ class Rule:
     sparse_error: str  # the RuntimeError's text where sparse gradients are unsupported, or where decay forbids them
     state_at_construction: bool  # states are made by the constructor instead of the first step
     body: tuple[Stmt, ...]
+    group_keys: tuple[str, ...]  # of hyperparameters, flags and options, in the order in which a group holds them
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     def state(self, name: str) -> State | None:

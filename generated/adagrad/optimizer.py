@@ -157,14 +157,14 @@ class Adagrad(Optimizer):
             {
                 "lr": lr,
                 "lr_decay": lr_decay,
+                "eps": eps,
                 "weight_decay": weight_decay,
                 "initial_accumulator_value": initial_accumulator_value,
-                "eps": eps,
-                "maximize": maximize,
                 "foreach": foreach,
-                "capturable": capturable,
+                "maximize": maximize,
                 "differentiable": differentiable,
                 "fused": fused,
+                "capturable": capturable,
                 "clip_grad_norm": clip_grad_norm,
             },
         )

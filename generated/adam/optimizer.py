@@ -206,12 +206,12 @@ class Adam(Optimizer):
                 "eps": eps,
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,
-                "decoupled_weight_decay": decoupled_weight_decay,
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "decoupled_weight_decay": decoupled_weight_decay,
                 "clip_grad_norm": clip_grad_norm,
             },
         )

@@ -196,12 +196,12 @@ class AdamW(Optimizer):
                 "eps": eps,
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,
-                "decoupled_weight_decay": True,
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,
                 "differentiable": differentiable,
                 "fused": fused,
+                "decoupled_weight_decay": True,
                 "clip_grad_norm": clip_grad_norm,
             },
         )
