@@ -64,7 +64,7 @@ def run(arguments: list[str], environment: dict[str, str]) -> subprocess.Complet
 
 
 def test_no_byte_that_is_not_theirs(environment: dict[str, str]) -> None:
-    done = run([str(TESTS / "adversary.py"), "12", *NAMES], environment)
+    done = run([str(TESTS / "adversary.py"), "9", *NAMES], environment)
     assert done.returncode == 0, done.stderr[-5000:]
     assert done.stdout.endswith("done\n")
 

@@ -322,10 +322,7 @@ def _module_step(module: torch.nn.Module, optimizer: torch.optim.Optimizer, seed
     optimizer.step()
 
 
-TO_ANOTHER_DTYPE = "a module's `.to(dtype)` before the first step; after it, an error before anything is written"
-
-
-@pytest.mark.feature("step", TO_ANOTHER_DTYPE)
+@pytest.mark.feature("step", "a module's `.to(dtype)` before the first step")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @every_optimizer
 def test_to_another_dtype_before_the_first_step(
@@ -348,7 +345,7 @@ def test_to_another_dtype_before_the_first_step(
     assert_runs_as_torchs(name, run)
 
 
-@pytest.mark.feature("step", TO_ANOTHER_DTYPE)
+@pytest.mark.feature("step", "a module's `.to(dtype)` after it: an error before anything is written")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @every_list
 @every_optimizer
