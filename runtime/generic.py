@@ -92,6 +92,7 @@ class GenericOptimizer(Optimizer, ABC):
     """
 
     schema = _SCHEMA
+    _state_is_declared = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -11,7 +11,7 @@ import torch
 import thetac
 from thetac.runtime.optimizer import Optimizer
 
-NAMES = tuple(name for name in thetac.__all__ if name != "load")
+NAMES = tuple(thetac.generated.__all__)
 every_optimizer = pytest.mark.parametrize("name", NAMES)
 
 
