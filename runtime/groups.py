@@ -11,6 +11,7 @@ import difflib
 import math
 import warnings
 from collections.abc import Collection, Iterable, Mapping
+from typing import SupportsFloat
 
 from torch import Tensor
 
@@ -59,6 +60,20 @@ def check_values(schema: Schema, group: Group, given: Collection[str]) -> None:
     for requirement in schema.requirements:
         if not requirement.holds(group):
             raise ValueError(requirement.message)
+
+
+def check_kinds(schema: Schema, group: Group, where: str) -> None:
+    """Raise for a value that cannot be read as numbers. Ranges are not looked at: schedulers may leave them."""
+    for hyperparameter in schema.hyperparameters:
+        try:
+            elements = _elements(hyperparameter, group[hyperparameter.name])
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{where}: {error}") from None
+        for element in elements:
+            if isinstance(element, Tensor) and element.numel() != 1:
+                raise ValueError(f"{where}: Tensor {hyperparameter.name} must be 1-element")
+            if not isinstance(element, SupportsFloat):
+                raise TypeError(f"{where}: {hyperparameter.name} must be a number, not {type(element).__name__}")
 
 
 def check_options(group: Group) -> None:

@@ -2,7 +2,7 @@
 
 What torch's base class does is torch's: hooks, profiling, `state_dict`, `zero_grad`. Here are the constructor's
 checks, the checks of every group, state made at construction, closures and `explain`. A step is `step.Stepper`'s
-business.
+business, and what a checkpoint becomes `serialization.restored`'s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, overload
 import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
-from torch.optim.optimizer import ParamsT
+from torch.optim.optimizer import ParamsT, StateDict
 
 from thetac.runtime.explain import explanation
 from thetac.runtime.groups import (
@@ -25,6 +25,7 @@ from thetac.runtime.groups import (
 )
 from thetac.runtime.scaling import max_norm_of
 from thetac.runtime.schema import Schema
+from thetac.runtime.serialization import restored
 from thetac.runtime.state import new_entry, restored_entry, states_of
 from thetac.runtime.step import Stepper
 
@@ -37,6 +38,7 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     schema: ClassVar[Schema]
+    _state_is_declared: ClassVar[bool] = True  # whether the schema names all of the state
     grad_norm: Tensor | None = None
     """The global norm of the gradients in the last step that clipped them, before clipping: 0-d, on their device."""
     _stepper: Stepper | None = None  # made at the first step, and never pickled
@@ -47,12 +49,15 @@ class Optimizer(torch.optim.Optimizer):
         group_keys = with_scalar_tuples(self.schema, without_unused_options(self.schema, defaults))
         super().__init__(params, group_keys)
         check_options(group_keys)
+        if defaults.get("fused"):
+            self._step_supports_amp_scaling = True  # torch's GradScaler then leaves unscaling to the step
         if self.schema.state_at_construction:
             self._make_state()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over pickled or loaded attributes; what an older or another version did not have gets its default."""
         super().__setstate__(state)
+        self._complete_defaults()
         for group in self.param_groups:
             for key, value in self.defaults.items():
                 group.setdefault(key, value)
@@ -61,6 +66,23 @@ class Optimizer(torch.optim.Optimizer):
             for param in group["params"]:
                 if entry := self.state.get(param):
                     entry.update(restored_entry(self.schema, group, param, entry))
+
+    @_disable_dynamo
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Take over a checkpoint, ours or torch's, as torch does; docs/checkpoints.md says where it differs.
+
+        State is not copied unless it has to be moved or cast. Raises KeyError for what is no state dict of an
+        optimizer, ValueError for one that does not fit and TypeError for values of a wrong kind, before anything is
+        changed.
+        """
+        state_dict = state_dict.copy()
+        for prepare in self._optimizer_load_state_dict_pre_hooks.values():
+            if (replacement := prepare(self, state_dict)) is not None:
+                state_dict = replacement
+        taken = restored(self.schema, self.param_groups, self.defaults, state_dict, is_declared=self._state_is_declared)
+        self.__setstate__({"state": taken.state, "param_groups": taken.groups})
+        for follow in self._optimizer_load_state_dict_post_hooks.values():
+            follow(self)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; its own values are checked as the constructor's are, before anything is changed."""
@@ -122,6 +144,15 @@ class Optimizer(torch.optim.Optimizer):
     def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None:
         """A step in a function that torch compiles: the graph breaks here, the step runs as always."""
         return self._step(closure)
+
+    def _complete_defaults(self) -> None:
+        """Defaults that a pickle of an older version lacks, as the constructor gives them today."""
+        known = (*(hyperparameter.name for hyperparameter in self.schema.hyperparameters), *self.schema.flags)
+        if all(key in self.defaults for key in (*known, *self.schema.options, *self.schema.fixed)):
+            return
+        described = next(cls for cls in type(self).__mro__ if "schema" in vars(cls))
+        of_today = described([torch.nn.Parameter(torch.empty(0))])
+        self.defaults = {**of_today.defaults, **self.defaults}
 
     def _make_state(self) -> None:
         for group in self.param_groups:

@@ -6,6 +6,8 @@ error that names what is wrong. Nothing is written here: who calls decides when 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -66,11 +68,11 @@ def check_writable(tensor: Tensor, where: str) -> None:
         )
 
 
-def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Entry) -> Entry:
+def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[str, object]) -> Entry:
     """Counters and scalar states as this runtime makes them, where a pickle or checkpoint has them otherwise.
 
     Old ones hold plain numbers, and torch loads the counters of a fused optimizer to the parameter's device, where
-    reading them would wait for the device at every step.
+    reading them would wait for the device at every step. The entry is left as it is.
     """
     restored: Entry = {}
     for state in schema.states:
@@ -80,7 +82,9 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Entry) ->
         if isinstance(value, int | float):
             restored[state.name] = _scalar(state, group, param, value)
         elif isinstance(value, Tensor):
-            restored[state.name] = value.to(_device_of_scalar(state, group, param))
+            # torch's loader rounds scalar states to the parameter's dtype; what is lost is lost, but no more will be.
+            dtype = scalar_dtype() if value.dtype in (torch.bfloat16, torch.float16) else value.dtype
+            restored[state.name] = value.to(_device_of_scalar(state, group, param), dtype)
     return restored
 
 

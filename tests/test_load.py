@@ -245,7 +245,7 @@ def test_a_star_brings_everything_and_nothing_else() -> None:
 
 def test_every_name_is_there_and_an_unknown_one_is_not() -> None:
     names = set(dir(thetac))
-    assert {"AdamW", "Lion", "GradientDescent", "load", "__version__"} <= names
+    assert {"AdamW", "Lion", "GradientDescent", "load", "save_optimizer", "load_optimizer", "__version__"} <= names
     for name in names - {"__version__", "load"}:
         assert getattr(thetac, name).__name__ == name
     with pytest.raises(AttributeError, match="module 'thetac' has no attribute 'AdmaW'"):

@@ -1,6 +1,7 @@
 """Optimizers for torch, compiled from specs: `from thetac import AdamW`, or `thetac.load("my_optimizer.yaml")`.
 
-Importing this package imports neither torch nor triton; an optimizer is imported when its name is first used.
+`save_optimizer` and `load_optimizer` write and read the state of one. Importing this package imports neither torch nor
+triton; an optimizer is imported when its name is first used.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from thetac.generated import *  # noqa: F403  # type checkers see the optimizers; nobody imports them here
     from thetac.loader import load as load
+    from thetac.runtime.checkpoints import load_optimizer as load_optimizer
+    from thetac.runtime.checkpoints import save_optimizer as save_optimizer
 
 __version__ = "0.1.0"
 
+_FUNCTIONS = {
+    "load": "thetac.loader",
+    "load_optimizer": "thetac.runtime.checkpoints",
+    "save_optimizer": "thetac.runtime.checkpoints",
+}
+
 
 def _member(name: str) -> object:
-    if name == "load":
-        from thetac.loader import load
-
-        value: object = load
+    if name in _FUNCTIONS:
+        value: object = getattr(import_module(_FUNCTIONS[name]), name)
     elif name == "__all__":  # of `from thetac import *`
         value = [name for name in __dir__() if not name.startswith("_")]
     elif name.startswith("_"):  # nothing of ours; a look for __path__ must not import anything
@@ -43,4 +50,4 @@ if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt na
 
 def __dir__() -> list[str]:
     generated = import_module("thetac.generated")
-    return sorted({"__version__", "load", *getattr(generated, "__all__", ())})
+    return sorted({"__version__", *_FUNCTIONS, *getattr(generated, "__all__", ())})

@@ -1,0 +1,158 @@
+"""A state dict as JSON and a flat mapping of tensors, and back again: types, order, infinities and aliases included.
+
+In: nested dicts, lists and tuples of tensors, numbers, strings, booleans and None. Out: a tree that `json` takes, in
+which a tensor is a reference by name, and the tensors. What JSON does not have is an object with one key that begins
+with `$`. A tensor that occurs twice is stored once, and is one tensor again when it is read. Must not know of
+optimizers or files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+_PLAIN_TYPES = (Tensor, Parameter)
+
+
+class Encoder:
+    """Collects the tensors of what it encodes, contiguous and none overlapping another, under readable names."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self._references: dict[int, Json] = {}
+        self._seen: list[Tensor] = []  # an id stands for a tensor only while it lives
+        self._memory: set[int] = set()
+
+    def encode(self, value: object, path: str = "") -> Json:
+        """Raises TypeError for a value of a type that cannot be stored; `path` says where it is."""
+        match value:
+            case None | bool() | str():
+                return value
+            case int() if type(value) is int:
+                return value
+            case float():
+                return float(value) if math.isfinite(value) else {"$float": str(float(value))}
+            case Tensor():
+                return self._reference(value, path)
+            case tuple() if type(value) is tuple:
+                return {"$tuple": self._items(value, path)}
+            case list():
+                return self._items(value, path)
+            case dict():
+                return self._dict(value, path)
+            case _:
+                raise TypeError(
+                    f"{path} is of type {type(value).__name__}, which cannot be stored; tensors, numbers, strings, "
+                    "booleans, None, and dicts, lists and tuples of them can"
+                )
+
+    def _items(self, values: list[object] | tuple[object, ...], path: str) -> list[Json]:
+        return [self.encode(value, _inside(path, index)) for index, value in enumerate(values)]
+
+    def _dict(self, values: Mapping[object, object], path: str) -> Json:
+        if all(type(key) is str and not key.startswith("$") for key in values):
+            return {str(key): self.encode(value, _inside(path, key)) for key, value in values.items()}
+        items: list[Json] = [
+            [self.encode(key, f"the key {key!r} of {path}"), self.encode(value, _inside(path, key))]
+            for key, value in values.items()
+        ]
+        return {"$items": items}
+
+    def _reference(self, tensor: Tensor, path: str) -> Json:
+        if id(tensor) not in self._references:
+            self._references[id(tensor)] = self._stored(tensor, path)
+            self._seen.append(tensor)
+        return self._references[id(tensor)]
+
+    def _stored(self, tensor: Tensor, path: str) -> Json:
+        if type(tensor) not in _PLAIN_TYPES or tensor.is_meta:
+            kind = "a tensor on the meta device" if tensor.is_meta else f"of type {type(tensor).__name__}"
+            raise TypeError(f"{path} is {kind}, whose values are not all here; store it as a plain tensor")
+        values = tensor.detach()
+        facts: dict[str, Json] = {"requires_grad": True} if tensor.requires_grad else {}
+        if values.device.type != "cpu":
+            facts["device"] = values.device.type
+        if values.is_sparse:
+            parts = [
+                self._stored(values._indices(), f"{path}.indices"),
+                self._stored(values._values(), f"{path}.values"),
+            ]
+            size: list[Json] = list(values.shape)
+            return {"$sparse": parts, "size": size, "coalesced": values.is_coalesced(), **facts}
+        values = values.resolve_conj().resolve_neg().cpu()
+        if values.dtype == torch.complex128:  # which the format does not have
+            values, facts["pairs"] = torch.view_as_real(values), True
+        if not values.is_contiguous() and torch.empty_like(values).stride() == values.stride():
+            strides: list[Json] = list(values.stride())
+            facts["strides"] = strides
+        name = path
+        while name in self.tensors:  # a key may have a dot in it
+            name += "'"
+        values = values.contiguous()
+        memory = values.untyped_storage().data_ptr()
+        if memory in self._memory:  # the format does not take tensors that overlap
+            values = values.clone()
+        elif memory:
+            self._memory.add(memory)
+        self.tensors[name] = values
+        return {"$tensor": name, **facts}
+
+
+class Decoder:
+    """Makes of an encoded tree what it was made of."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = tensors
+        self._made: dict[str, Tensor] = {}
+
+    def decode(self, tree: Json) -> Any:
+        """Raises KeyError for a reference to a tensor that is not there."""
+        match tree:
+            case list():
+                return [self.decode(item) for item in tree]
+            case {"$float": str(text)}:
+                return float(text)
+            case {"$tuple": list(items)}:
+                return tuple(self.decode(item) for item in items)
+            case {"$items": list(pairs)}:
+                return dict(self.decode(pair) for pair in pairs)
+            case {"$tensor": str(name), **facts}:
+                if name not in self._made:
+                    self._made[name] = _with_facts(_laid_out(self._tensors[name], facts), facts)
+                return self._made[name]
+            case {"$sparse": [indices, values], "size": list(size), "coalesced": bool(coalesced), **facts}:
+                made = torch.sparse_coo_tensor(
+                    self.decode(indices), self.decode(values), self.decode(size), is_coalesced=coalesced
+                )
+                return _with_facts(made, facts)
+            case dict():
+                return {key: self.decode(value) for key, value in tree.items()}
+            case _:
+                return tree
+
+
+def _inside(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _laid_out(stored: Tensor, facts: Mapping[Any, Any]) -> Tensor:
+    """In memory of its own, as it lay when it was encoded."""
+    if strides := facts.get("strides"):
+        tensor = torch.empty_strided(stored.shape, strides, dtype=stored.dtype).copy_(stored)
+    else:
+        tensor = stored.clone()
+    return torch.view_as_complex(tensor) if facts.get("pairs") else tensor
+
+
+def _with_facts(tensor: Tensor, facts: Mapping[Any, Any]) -> Tensor:
+    device = facts.get("device")
+    if device is not None and torch.get_device_module(device).is_available():
+        tensor = tensor.to(device)
+    return tensor.requires_grad_() if facts.get("requires_grad") else tensor

@@ -1,0 +1,262 @@
+"""What `load_state_dict` makes of a checkpoint: checked as a whole, and converted, before anything changes.
+
+In: an optimizer's schema, groups and defaults, and a state dict, ours or torch's. Out: the groups and the state that
+replace the optimizer's, or an error that says which parameter it is about, what belongs there and what was found.
+Nothing here changes the optimizer or the state dict. Must not know where checkpoints are stored.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.choice import choose_all
+from thetac.runtime.gather import Member
+from thetac.runtime.groups import check_kinds, check_options, known_keys, option
+from thetac.runtime.memory import is_plain
+from thetac.runtime.scaling import max_norm_of
+from thetac.runtime.schema import Group, Schema, State
+from thetac.runtime.state import Entry, restored_entry, states_of
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What an optimizer holds once it has taken over a checkpoint."""
+
+    groups: list[dict[str, Any]]
+    state: defaultdict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a parameter stands, for messages, and the parameter."""
+
+    group: int
+    position: int
+    name: str  # empty if nobody gave it one
+    param: Tensor
+
+    def __str__(self) -> str:
+        known = f" ({self.name})" if self.name else ""
+        return f"parameter {self.position} of group {self.group}{known}"
+
+
+def restored(
+    schema: Schema,
+    groups: Sequence[dict[str, Any]],
+    defaults: Mapping[str, object],
+    state_dict: Mapping[str, Any],
+    *,
+    is_declared: bool = True,
+) -> Restored:
+    """The groups and the state that a state dict holds, for these groups' parameters.
+
+    `is_declared` says that the schema names all of the state; else entries are taken as they are. Raises KeyError for
+    what is no state dict of an optimizer, ValueError for one that does not fit, TypeError for values of a wrong kind.
+    """
+    for key in ("param_groups", "state"):
+        if key not in state_dict:
+            raise KeyError(
+                f"{key!r} is not in the loaded state dict, which has {_list(state_dict)}: it is none of an optimizer"
+            )
+    # As in torch: tensors in groups are copied, state is not.
+    saved: list[dict[str, Any]] = deepcopy(state_dict["param_groups"])
+    _check_sizes(groups, saved)
+    merged = [_merged(schema, group, other, defaults) for group, other in zip(groups, saved, strict=True)]
+    for index, group in enumerate(merged):
+        check_kinds(schema, group, f"group {index} of the loaded state dict")
+        check_options(group)
+    max_norm_of(merged)
+    ids = [group["params"] for group in saved]
+    places = _places(groups, ids, merged)
+    result = Restored([_with_params(*pair) for pair in zip(merged, groups, strict=True)], defaultdict(dict))
+    kinds = tuple({type(known) for known in places})
+    for known, entry in state_dict["state"].items():
+        place = places.get(known)
+        if place is None:
+            if isinstance(known, kinds):
+                raise ValueError(
+                    f"loaded state dict has the state of a parameter {known!r}, which is in none of its groups: "
+                    f"{'; '.join(f'group {index} has {_ids(group)}' for index, group in enumerate(ids))}"
+                )
+            result.state[known] = entry  # of no parameter, but of the optimizer: a user's own, carried along
+        elif is_declared:
+            result.state[place.param] = _restored_entry(schema, merged, place, entry)
+        else:
+            result.state[place.param] = _carried(place.param, entry, bool(option(merged[place.group], "capturable")))
+    return result
+
+
+def _check_sizes(groups: Sequence[Group], saved: Sequence[Group]) -> None:
+    if len(groups) != len(saved):
+        raise ValueError(
+            f"loaded state dict has a different number of parameter groups: {len(saved)}, the optimizer {len(groups)}"
+        )
+    for index, (group, other) in enumerate(zip(groups, saved, strict=True)):
+        expected, found = len(group["params"]), len(other["params"])
+        if expected == found:
+            continue
+        named, named_there = group.get("param_names"), other.get("param_names")
+        differ = ""
+        if named and named_there:
+            missing = [name for name in named if name not in named_there]
+            unknown = [name for name in named_there if name not in named]
+            differ = f" (without {_list(missing)})" * bool(missing) + f" (with {_list(unknown)})" * bool(unknown)
+        raise ValueError(
+            "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+            f"group {index} has {found} parameter{'s' * (found != 1)}{differ}, the optimizer's {expected}"
+        )
+
+
+def _merged(schema: Schema, group: Group, saved: dict[str, Any], defaults: Mapping[str, object]) -> dict[str, Any]:
+    """The saved group; what an older or another version did not save keeps the value that it has."""
+    for key in (*known_keys(schema), "param_names"):
+        if key not in saved and key in group:
+            saved[key] = group[key]
+    for key, value in defaults.items():
+        saved.setdefault(key, value)
+    for key in schema.fixed:
+        saved[key] = defaults[key]
+    return saved
+
+
+def _with_params(merged: dict[str, Any], group: Group) -> dict[str, Any]:
+    merged["params"] = group["params"]
+    return merged
+
+
+def _places(groups: Sequence[Group], ids: Sequence[Sequence[Any]], merged: Sequence[Group]) -> dict[Any, _Place]:
+    """Whose state stands under which id."""
+    places: dict[Any, _Place] = {}
+    for index, (group, known) in enumerate(zip(groups, ids, strict=True)):
+        names = group.get("param_names") or merged[index].get("param_names") or ()
+        for position, (param, other) in enumerate(zip(group["params"], known, strict=True)):
+            name = str(names[position]) if position < len(names) else ""
+            place = _Place(index, position, name, param)
+            before = places.setdefault(other, place)
+            if before.param is not param:
+                raise ValueError(f"loaded state dict has one id, {other!r}, for {before} and for {place}")
+    return places
+
+
+def _restored_entry(schema: Schema, groups: Sequence[Group], place: _Place, entry: object) -> Entry:
+    """The state of one parameter, where it belongs and as implementations take it."""
+    group = groups[place.group]
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"the loaded state of {place} must be a dict, not {type(entry).__name__}")
+    _check_names(schema, group, place, entry)
+    for declared in schema.states:
+        if entry.get(declared.name) is not None:
+            _check_value(schema, declared, entry[declared.name], place)
+    found: Entry = {**entry, **restored_entry(schema, group, place.param, entry)}
+    tensors = {
+        declared.name: tensor
+        for declared in schema.states
+        if declared.kind == "tensor" and isinstance(tensor := found.get(declared.name), Tensor)
+    }
+    dtype = place.param.dtype
+    for name, tensor in tensors.items():
+        found[name] = tensor.to(place.param.device, tensor.dtype if _is_wider(tensor.dtype, dtype) else dtype)
+    if any(_is_wider(tensor.dtype, dtype) for tensor in tensors.values()) and not _is_taken(
+        schema, groups, place, found
+    ):
+        for name, tensor in tensors.items():
+            found[name] = tensor.to(place.param.device, dtype)
+    return found
+
+
+def _check_names(schema: Schema, group: Group, place: _Place, entry: Mapping[str, object]) -> None:
+    known = [declared.name for declared in schema.states]
+    present = [name for name, value in entry.items() if value is not None]
+    needed = [name for name, exists in zip(known, states_of(schema, group), strict=True) if exists]
+    missing = [name for name in needed if name not in present]
+    unknown = [name for name in entry if name not in known]
+    if not unknown and (not missing or len(missing) == len(needed)):
+        return
+    raise ValueError(
+        f"loaded state dict does not fit {place}: the state of {schema.name} consists of "
+        f"{_list(needed) or 'nothing'} there, the loaded one of {_list(present) or 'nothing'}"
+    )
+
+
+def _check_value(schema: Schema, declared: State, value: object, place: _Place) -> None:
+    where, param = f"`{declared.name}` of {place}", place.param
+    if declared.kind != "tensor":
+        if isinstance(value, int | float):
+            return
+        if not isinstance(value, Tensor):
+            raise TypeError(f"loaded {where} must be a number or a tensor of one, not {type(value).__name__}")
+        if value.numel() != 1 or value.is_complex():
+            raise ValueError(f"loaded {where} must be one real number, not {_describe(value)}")
+        return
+    if not isinstance(value, Tensor):
+        raise TypeError(f"loaded {where} must be a tensor, not {type(value).__name__}")
+    if value.shape != param.shape:
+        raise ValueError(f"loaded {where} has the shape {tuple(value.shape)}, its parameter {tuple(param.shape)}")
+    if value.is_complex() != param.is_complex() or not (value.is_floating_point() or value.is_complex()):
+        raise ValueError(f"loaded {where} is {value.dtype}, its parameter {param.dtype}")
+    if value.layout is not torch.strided and not (value.is_sparse and schema.sparse == "native"):
+        raise ValueError(f"loaded {where} is {value.layout}, its parameter {param.layout}")
+
+
+def _is_taken(schema: Schema, groups: Sequence[Group], place: _Place, entry: Entry) -> bool:
+    """Whether a step takes state in the dtypes that an entry has; only kernels compute with several at once."""
+    param, group = place.param, groups[place.group]
+    if not is_plain(param):
+        return False
+    states = [entry.get(declared.name) for declared in schema.states]
+    exists = states_of(schema, group)
+    tensors = tuple(
+        state if isinstance(state, Tensor) and existing else None
+        for state, existing in zip(states, exists, strict=True)
+    )
+    member = Member(place.group, param, torch.empty_like(param), tensors, created=False)
+    try:
+        choose_all(schema, groups, [member])
+    except RuntimeError:
+        return False
+    return True
+
+
+def _is_wider(dtype: torch.dtype, other: torch.dtype) -> bool:
+    """Whether every number of the other dtype is one of this, and more."""
+    info, others = torch.finfo(dtype), torch.finfo(other)
+    return dtype is not other and info.eps <= others.eps and info.max >= others.max
+
+
+def _carried(param: Tensor, value: Any, capturable: bool, key: object = None) -> Any:
+    """State that no schema declares, as torch carries it, except that it is not rounded to the parameter's dtype."""
+    if isinstance(value, Tensor):
+        if key == "step":  # torch keeps counters of this name on the host
+            return value.to(param.device) if capturable else value
+        of_elements = value.shape == param.shape and value.is_floating_point() and param.is_floating_point()
+        keeps = not of_elements or _is_wider(value.dtype, param.dtype)
+        return value.to(param.device, value.dtype if keeps else param.dtype)
+    if isinstance(value, dict):
+        return {key: _carried(param, inner, capturable, key) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set):
+        return type(value)(_carried(param, inner, capturable) for inner in value)
+    return value
+
+
+def _list(names: Iterable[object]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _ids(group: Sequence[Any]) -> str:
+    ids = list(chain(group))
+    consecutive = len(ids) > 2 and all(isinstance(known, int) for known in ids)
+    if consecutive and ids == list(range(ids[0], ids[0] + len(ids))):
+        return f"{ids[0]} to {ids[-1]}"
+    return ", ".join(map(repr, ids)) or "none"
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
