@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Protocol, cast
+from functools import cache, reduce
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.gather import Member
+from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import option, values_of
 from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
@@ -37,7 +37,8 @@ class ForLoopWork:
 
     def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
         self._schema = schema
-        self._step = module_of(schema.package).step
+        step = module_of(schema.package).step
+        self._step = in_widest_dtype(schema, step) if any(mixes_dtypes(schema, member) for member in members) else step
         self._group = members[0].group
         self._members = members
         self._positions = positions
@@ -107,6 +108,34 @@ class OnTensorsWork:
 
     def finish(self) -> None:
         self._members = ()  # it serves a single step, and they hold a gradient each
+
+
+def mixes_dtypes(schema: Schema, member: Member) -> bool:
+    """Whether some state has another dtype than its parameter."""
+    return any(state.dtype is not member.param.dtype for state in tensor_states(schema, member))
+
+
+def in_widest_dtype(schema: Schema, step: Callable[..., None]) -> Callable[..., None]:
+    """The same step for parameters with state of other dtypes, which torch's operations do not take.
+
+    Like kernels do, it computes in a dtype that holds all of them and rounds once, for one parameter at a time.
+    """
+    per_param = [*(state.argument for state in schema.states), *(state.first for state in schema.states if state.first)]
+    of_elements = [state.argument for state in schema.states if state.kind == "tensor"]
+
+    def widened(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
+        for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
+            own = {name: keywords[name][index] for name in per_param}
+            narrow = {"param": param, **{name: own[name] for name in of_elements if own[name] is not None}}
+            dtype = reduce(torch.promote_types, (tensor.dtype for tensor in narrow.values()))
+            wide = {name: tensor.to(dtype) for name, tensor in narrow.items()}
+            lists = {name: [value] for name, value in (own | wide).items() if name != "param"}
+            step([wide["param"]], [grad.to(dtype)], **{**keywords, **lists})
+            for name, tensor in narrow.items():
+                if wide[name] is not tensor:
+                    tensor.copy_(wide[name])
+
+    return widened
 
 
 def _by_rows(schema: Schema, grads: Sequence[Tensor]) -> bool:

@@ -17,10 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.choice import choose_all
-from thetac.runtime.gather import Member
+from thetac.runtime.choice import FUSED, choose
 from thetac.runtime.groups import check_kinds, check_options, known_keys, option
-from thetac.runtime.memory import is_plain
 from thetac.runtime.scaling import max_norm_of
 from thetac.runtime.schema import Group, Schema, State
 from thetac.runtime.state import Entry, restored_entry, states_of
@@ -156,19 +154,12 @@ def _restored_entry(schema: Schema, groups: Sequence[Group], place: _Place, entr
         if entry.get(declared.name) is not None:
             _check_value(schema, declared, entry[declared.name], place)
     found: Entry = {**entry, **restored_entry(schema, group, place.param, entry)}
-    tensors = {
-        declared.name: tensor
-        for declared in schema.states
-        if declared.kind == "tensor" and isinstance(tensor := found.get(declared.name), Tensor)
-    }
-    dtype = place.param.dtype
-    for name, tensor in tensors.items():
-        found[name] = tensor.to(place.param.device, tensor.dtype if _is_wider(tensor.dtype, dtype) else dtype)
-    if any(_is_wider(tensor.dtype, dtype) for tensor in tensors.values()) and not _is_taken(
-        schema, groups, place, found
-    ):
-        for name, tensor in tensors.items():
-            found[name] = tensor.to(place.param.device, dtype)
+    dtype, keeps_wider = place.param.dtype, _takes_wider_state(schema, group, place.param)
+    for declared in schema.states:
+        tensor = found.get(declared.name)
+        if declared.kind == "tensor" and isinstance(tensor, Tensor):
+            keeps = keeps_wider and _is_wider(tensor.dtype, dtype)
+            found[declared.name] = tensor.to(place.param.device, tensor.dtype if keeps else dtype)
     return found
 
 
@@ -206,23 +197,12 @@ def _check_value(schema: Schema, declared: State, value: object, place: _Place) 
         raise ValueError(f"loaded {where} is {value.layout}, its parameter {param.layout}")
 
 
-def _is_taken(schema: Schema, groups: Sequence[Group], place: _Place, entry: Entry) -> bool:
-    """Whether a step takes state in the dtypes that an entry has; only kernels compute with several at once."""
-    param, group = place.param, groups[place.group]
-    if not is_plain(param):
-        return False
-    states = [entry.get(declared.name) for declared in schema.states]
-    exists = states_of(schema, group)
-    tensors = tuple(
-        state if isinstance(state, Tensor) and existing else None
-        for state, existing in zip(states, exists, strict=True)
-    )
-    member = Member(place.group, param, torch.empty_like(param), tensors, created=False)
+def _takes_wider_state(schema: Schema, group: Group, param: Tensor) -> bool:
+    """Whether steps take state of another dtype than the parameter's, as only kernels do."""
     try:
-        choose_all(schema, groups, [member])
-    except RuntimeError:
+        return choose(schema, group, param).implementation in FUSED
+    except (RuntimeError, AssertionError):  # what the group asks for cannot be had here; a step will say so
         return False
-    return True
 
 
 def _is_wider(dtype: torch.dtype, other: torch.dtype) -> bool:
