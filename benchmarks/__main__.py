@@ -7,9 +7,10 @@ import json
 import sys
 from pathlib import Path
 
+from benchmarks.plan import full, quick
 from benchmarks.plots import plot
 from benchmarks.report import markdown
-from benchmarks.run import full, measure, quick
+from benchmarks.run import measure
 from benchmarks.targets import targets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,10 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         PAGE.write_text(markdown(results, "../benchmarks/results/cpu.json"))
     for target in targets(results["cases"]):
         if target.value is not None:
-            sign = "at most" if target.is_limit else "at least"
-            verdict = "met" if target.met else "NOT MET"
-            against = f" against {target.against}" if target.against else ""
-            print(f"{target.case}: {target.value:,.2f}{against}, {sign} {target.bound:,.2f}: {verdict}")
+            print(target.line)
     return 0
 
 

@@ -10,8 +10,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +21,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.contestants import contestant, gradients
+from benchmarks.contestants import contestant, gradients, parameters
 from benchmarks.shapes import Shape
+from benchmarks.timing import Timed
 from thetac.runtime.launch_cpp import CppLauncher
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,18 +40,16 @@ def without_kernels() -> Iterator[None]:
         CppLauncher.launch = launch  # type: ignore[method-assign]
 
 
-def python_time(algorithm: str, shapes: Sequence[Shape], rounds: int = 200) -> float:
+def python_time(step: Timed, rounds: int = 200) -> float:
     """Median seconds of a steady-state fused step without its kernel."""
-    one = contestant(algorithm, "ours fused", gradients(shapes))
     for _ in range(3):
-        one.step()
-    seconds = []
+        step.seconds(1)
     with without_kernels():
-        for _ in range(rounds):
-            begin = time.perf_counter()
-            one.step()
-            seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds)
+        return statistics.median([step.seconds(1) for _ in range(rounds)])
+
+
+class FailedError(Exception):
+    """What a process said last that did not come to its end."""
 
 
 class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -96,7 +93,7 @@ def memory(algorithm: str, label: str, shapes: Sequence[Shape]) -> tuple[int, in
 
     Kept is what goes away with the optimizer's plan: tables and Python objects. Other libraries keep nothing.
     """
-    one = contestant(algorithm, label, gradients(shapes))
+    one = contestant(algorithm, label, parameters(gradients(shapes)))
     tracemalloc.start()
     with _Living() as made:
         one.step()
@@ -116,28 +113,26 @@ _COLD = """
 import sys, time
 sys.path.insert(0, {root!r})
 import torch
-from benchmarks.contestants import contestant, gradients
+from benchmarks.contestants import contestant, gradients, parameters
 from benchmarks.shapes import ALL
-one = contestant({algorithm!r}, {label!r}, gradients(ALL["160 ResNet-like"][:{tensors}]))
+one = contestant({algorithm!r}, {label!r}, parameters(gradients(ALL["160 ResNet-like"][:{tensors}])))
 begin = time.perf_counter()
 one.step()
 print(time.perf_counter() - begin)
 """
 
 
-def cold_start(algorithm: str, label: str, tensors: int = 160, cache: str | None = None) -> float:
-    """Seconds of the first step in a new process; with an empty cache of compiled objects, or the folder given."""
-    with tempfile.TemporaryDirectory() as empty:
-        folder = cache or empty
-        environment = {
-            **os.environ,
-            "XDG_CACHE_HOME": folder,
-            "TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor",
-            "TRITON_CACHE_DIR": f"{folder}/triton",
-        }
-        program = _COLD.format(root=str(ROOT), algorithm=algorithm, label=label, tensors=tensors)
-        command = [sys.executable, "-c", program]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+def cold_start(algorithm: str, label: str, tensors: int, cache: Path) -> float:
+    """Seconds of the first step in a new process that keeps what it compiles in a folder. Raises FailedError."""
+    environment = {
+        **os.environ,
+        "XDG_CACHE_HOME": str(cache),
+        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+        "TRITON_CACHE_DIR": str(cache / "triton"),
+    }
+    program = _COLD.format(root=str(ROOT), algorithm=algorithm, label=label, tensors=tensors)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
+        raise FailedError((done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1])
     return float(done.stdout.split()[-1])

@@ -1,7 +1,8 @@
 // The least that a step can take: a kernel that moves the streams of an optimizer, and computes nothing.
 //
 // The parameter and every state are read and written, the gradient is read. What is written is what was there, behind an
-// operation that the compiler cannot see through. Chunks and threads are those of the generated kernels.
+// operation that the compiler cannot see through. Elements are shared among threads as in the generated kernels: every
+// thread has the same ones in every step, and helps others when it is done with its own.
 
 #include <cstdint>
 
@@ -9,13 +10,20 @@ namespace {
 
 using Bits = uint32_t;
 constexpr int64_t kHeader = 3;
+constexpr int64_t kMostThreads = 256;
+
+struct alignas(64) Share {
+    int64_t next, end;  // chunks
+};
 
 struct Launch {
     const int64_t* tensors;
     const int32_t* chunks;
-    int64_t chunk_count, chunk, streams;
+    int64_t chunk, streams;
     Bits zero;  // 0, but only the caller knows
-    int64_t next;
+    int64_t threads;
+    int (*thread_number)();
+    Share shares[kMostThreads];
 };
 
 void move(const int64_t* tensor, int64_t first, int64_t count, const Launch& launch) {
@@ -44,11 +52,10 @@ void move(const int64_t* tensor, int64_t first, int64_t count, const Launch& lau
     }
 }
 
-void work(void* data) {
-    Launch& launch = *static_cast<Launch*>(data);
+void take(const Launch& launch, Share& share) {
     for (;;) {
-        const int64_t number = __atomic_fetch_add(&launch.next, 1, __ATOMIC_RELAXED);
-        if (number >= launch.chunk_count) return;
+        const int64_t number = __atomic_fetch_add(&share.next, 1, __ATOMIC_RELAXED);
+        if (number >= share.end) return;
         const int64_t* tensor = launch.tensors + (kHeader + launch.streams) * launch.chunks[2 * number];
         const int64_t first = launch.chunk * launch.chunks[2 * number + 1];
         const int64_t left = tensor[0] - first;
@@ -56,14 +63,22 @@ void work(void* data) {
     }
 }
 
+void work(void* data) {
+    Launch& launch = *static_cast<Launch*>(data);
+    const int64_t first = launch.thread_number();
+    for (int64_t i = 0; i < launch.threads; ++i) take(launch, launch.shares[(first + i) % launch.threads]);
+}
+
 }  // namespace
 
-extern "C" void floor_move(const int64_t* tensors, const int32_t* chunks, int64_t chunk_count, int64_t chunk,
-                           int64_t streams, uint32_t zero, int64_t threads, void* parallel) {
-    Launch launch{tensors, chunks, chunk_count, chunk, streams, zero, 0};
+// `bounds` has threads + 1 entries: the first chunk of each thread, and the number of chunks.
+extern "C" void floor_move(const int64_t* tensors, const int32_t* chunks, const int64_t* bounds, int64_t chunk,
+                           int64_t streams, uint32_t zero, int64_t threads, void* parallel, void* thread_number) {
+    Launch launch{tensors, chunks, chunk, streams, zero, threads, reinterpret_cast<int (*)()>(thread_number), {}};
+    for (int64_t i = 0; i < threads; ++i) launch.shares[i] = {bounds[i], bounds[i + 1]};
     using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
-    if (parallel != nullptr && threads > 1)
+    if (threads > 1)
         reinterpret_cast<Parallel>(parallel)(&work, &launch, unsigned(threads), 0);
     else
-        work(&launch);
+        take(launch, launch.shares[0]);
 }

@@ -17,39 +17,57 @@ from thetac.runtime.build import load_object
 from thetac.runtime.launch_triton import chunk_table
 from thetac.runtime.openmp import openmp
 
-CHUNK = 16_384  # elements, as in the kernels
-MOST_STREAMS = 6
+CHUNK = 32_768  # elements, as in the kernels
+PER_THREAD = 16_384  # elements for which they start another thread
+MOST_STATES = 4
+MOST_THREADS = 256
 
 
 def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[Callable[[], None], int]:
     """For float32 tensors on the CPU, after a first step has made the state."""
     rows: list[list[int]] = []
-    states: list[Tensor] = []
     for param in params:
         assert param.grad is not None
-        states = [
-            value
-            for value in optimizer.state.get(param, {}).values()
-            if isinstance(value, Tensor) and value.shape == param.shape
-        ][: MOST_STREAMS - 2]
+        states = [value for value in optimizer.state.get(param, {}).values() if _is_stream(value, param)]
+        if len(states) > MOST_STATES:
+            raise ValueError(f"the floor moves at most {MOST_STATES} states, not {len(states)}")
         tensors = [param, param.grad, *states]
         rows.append([param.numel(), 0, 0, *(tensor.data_ptr() for tensor in tensors)])
     table = torch.tensor(rows, dtype=torch.int64)
     chunks = chunk_table([row[0] for row in rows], CHUNK)
+    streams = table.shape[1] - 3
+    runtime = openmp()
+    bounds = _bounds(table[:, 0], chunks, torch.get_num_threads() if runtime.parallel else 1)
     library = load_object([Path(__file__).with_name("floor.cpp")], {}, "floor", ctypes.CDLL)
     library.floor_move.restype = None
-    streams = table.shape[1] - 3
+    arguments = (
+        ctypes.c_void_p(table.data_ptr()),
+        ctypes.c_void_p(chunks.data_ptr()),
+        ctypes.c_void_p(bounds.data_ptr()),
+        ctypes.c_int64(CHUNK),
+        ctypes.c_int64(streams),
+        ctypes.c_uint32(0),
+        ctypes.c_int64(len(bounds) - 1),
+        ctypes.c_void_p(runtime.parallel),
+        ctypes.c_void_p(runtime.thread_number),
+    )
+    tables = (table, chunks, bounds)
 
-    def move() -> None:
-        library.floor_move(
-            ctypes.c_void_p(table.data_ptr()),
-            ctypes.c_void_p(chunks.data_ptr()),
-            ctypes.c_int64(len(chunks)),
-            ctypes.c_int64(CHUNK),
-            ctypes.c_int64(streams),
-            ctypes.c_uint32(0),
-            ctypes.c_int64(torch.get_num_threads()),
-            ctypes.c_void_p(openmp().parallel),
-        )
+    def move(_alive: tuple[Tensor, ...] = tables) -> None:
+        library.floor_move(*arguments)
 
     return move, 4 * sum(row[0] for row in rows) * (2 * streams - 1)
+
+
+def _is_stream(value: object, param: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape == param.shape
+
+
+def _bounds(sizes: Tensor, chunks: Tensor, threads: int) -> Tensor:
+    """The first chunk of each thread, so that all have about as many elements, and the number of chunks."""
+    elements = (sizes[chunks[:, 0].long()] - CHUNK * chunks[:, 1].long()).clamp(max=CHUNK)
+    total = int(elements.sum())
+    threads = max(1, min(threads, MOST_THREADS, -(-total // PER_THREAD)))
+    before = elements.cumsum(0) - elements
+    shares = torch.arange(threads) * total / threads
+    return torch.cat([torch.searchsorted(before.double(), shares.double()), torch.tensor([len(chunks)])])

@@ -1,8 +1,9 @@
 """Measure on a GPU: `python benchmarks/gpu.py [--quick] [--interpret] [--out FILE]`.
 
-Needs the checkout, torch and triton, and nothing else. Measures the bandwidth of a copy, then steps of every
-optimizer, ours fused beside torch's foreach and fused, with CUDA events and by the wall clock; counts launches; runs
-the correctness tests of the GPU.
+Needs the checkout, torch and triton, and nothing else. Checks every optimizer against its for-loop and runs the tests
+of the GPU where pytest is there; measures the bandwidth of a copy, then steps of every optimizer, ours fused beside
+torch's foreach and fused and beside a kernel that only moves the same streams, with CUDA events and by the wall clock;
+counts launches. Ends within 8 minutes, and says what it left out for that.
 With `--interpret` it runs to its end on the CPU, on tiny sizes, in Triton's interpreter: a test of this program,
 whose times say nothing.
 """
@@ -10,7 +11,7 @@ whose times say nothing.
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -19,151 +20,189 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "gpu.json"
-LIMIT = 7.5 * 60  # seconds after which nothing new is begun
+LIMIT = 7 * 60  # seconds after which nothing new is begun
+TESTS_LIMIT = 3 * 60  # seconds
 
-if "--interpret" in sys.argv:  # both are read when they are imported
-    os.environ |= {"TRITON_INTERPRET": "1", "THETAC_CPU_KERNELS": "triton"}
-sys.path.insert(0, str(ROOT))
+if __name__ == "__main__":
+    sys.path[0] = str(ROOT)  # in place of benchmarks/
+    if "--interpret" in sys.argv:  # both are read when they are imported
+        os.environ |= {"TRITON_INTERPRET": "1", "THETAC_CPU_KERNELS": "triton"}
 
 import torch  # noqa: E402
+import triton  # noqa: E402
 
 import thetac  # noqa: E402
-from benchmarks.shapes import Shape, equal, gpt2, resnet50  # noqa: E402
+from benchmarks.floor_triton import floor  # noqa: E402
+from benchmarks.gpu_device import Device, copy_bandwidth  # noqa: E402
+from benchmarks.shapes import Shape, equal, gpt2, resnet50, size  # noqa: E402
+from benchmarks.targets import Target  # noqa: E402
 
-BILLION = equal(250, 4_000_000)
-SHAPES: dict[str, Sequence[Shape]] = {
-    "1,000 x 1,000": equal(1_000, 1_000),
+BILLION = "1 billion elements"
+MANY = "1,000 x 1,000"
+SHAPES: Mapping[str, Sequence[Shape]] = {
+    BILLION: equal(250, 4_000_000),
+    MANY: equal(1_000, 1_000),
     "GPT-2 124M": gpt2(),
     "ResNet-50": resnet50(),
 }
-TINY: dict[str, Sequence[Shape]] = {"4 x 100": equal(4, 100)}
+TINY: Mapping[str, Sequence[Shape]] = {"4 x 100": equal(4, 100)}
+CHECKED: Sequence[Shape] = ((), (1,), (7, 3), (1_000,), (257, 129))
+CONTESTANTS = ("ours fused", "torch foreach", "torch fused")
+ARGUMENTS: Mapping[str, Mapping[str, float]] = {"SGD": {"momentum": 0.9}, "Signum": {"momentum": 0.9}}
 
 
-class Device:
-    """The GPU, or in its place the CPU with Triton's interpreter."""
-
-    def __init__(self, *, interpret: bool) -> None:
-        self.interpret = interpret
-        self.name = "cpu" if interpret else "cuda"
-
-    def synchronize(self) -> None:
-        if not self.interpret:
-            torch.cuda.synchronize()
-
-    def seconds(self, step: Callable[[], object], calls: int) -> tuple[float, float]:
-        """Per call: on the device, and by the wall clock."""
-        self.synchronize()
-        begin = time.perf_counter()
-        if self.interpret:
-            for _ in range(calls):
-                step()
-            wall = (time.perf_counter() - begin) / calls
-            return wall, wall
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-        start.record()
-        for _ in range(calls):
-            step()
-        end.record()
-        self.synchronize()
-        return start.elapsed_time(end) / 1e3 / calls, (time.perf_counter() - begin) / calls
-
-    def launches(self, step: Callable[[], object]) -> int | None:
-        """Kernels that one step starts, copies not counted."""
-        if self.interpret:
-            return None
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-            step()
-            self.synchronize()
-        kernels = [e for e in profile.events() if e.device_type == torch._C._autograd.DeviceType.CUDA]
-        return sum("memcpy" not in e.name.lower() and "memset" not in e.name.lower() for e in kernels)
+def algorithms() -> list[str]:
+    every: Sequence[str] = importlib.import_module("thetac").__all__
+    return sorted(name for name in every if isinstance(getattr(thetac, name), type))
 
 
-def copy_bandwidth(device: Device) -> float:
-    """Bytes per second, read and written, of copying a large tensor."""
-    elements = 1_000 if device.interpret else 1 << 28
-    source = torch.zeros(elements, device=device.name)
-    target = torch.empty_like(source)
-    for _ in range(3):
-        target.copy_(source)
-    times = [device.seconds(lambda: target.copy_(source), 10)[0] for _ in range(5)]
-    return 2 * source.nbytes / statistics.median(times)
-
-
-def made(name: str, label: str, shapes: Sequence[Shape], device: Device) -> torch.optim.Optimizer | None:
-    """An optimizer whose parameters have gradients; None if there is no such implementation."""
-    library, how = label.split()
-    cls = getattr(thetac if library == "ours" else torch.optim, name, None)
-    taken = inspect.signature(cls).parameters if cls is not None else {}
-    if cls is None or how not in taken:
-        return None
-    arguments = {"momentum": 0.9} if name in ("SGD", "Signum") else {}
+def parameters(shapes: Sequence[Shape], device: Device) -> list[torch.nn.Parameter]:
+    """With gradients."""
     params = [torch.nn.Parameter(torch.ones(shape, device=device.name)) for shape in shapes]
     for param in params:
         param.grad = torch.full_like(param, 0.1)
-    optimizer: torch.optim.Optimizer = cls(params, **arguments, **{how: True})
+    return params
+
+
+def made(name: str, label: str, shapes: Sequence[Shape], device: Device) -> torch.optim.Optimizer | str:
+    """An optimizer that has made its first step, or why there is none."""
+    library, how = label.split()
+    cls = getattr(thetac if library == "ours" else torch.optim, name, None)
+    if cls is None:
+        return f"{library} does not have it"
+    if how not in inspect.signature(cls).parameters:
+        return f"it has no {how} implementation"
+    try:
+        optimizer: torch.optim.Optimizer = cls(parameters(shapes, device), **ARGUMENTS.get(name, {}), **{how: True})
+        optimizer.step()
+        device.synchronize()
+    except Exception as error:  # a result, too: what comes next is measured all the same
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     return optimizer
 
 
-def bytes_of(optimizer: torch.optim.Optimizer) -> int:
-    """What a step moves: parameter and states read and written, the gradient read."""
-    total = 0
-    for param in (param for group in optimizer.param_groups for param in group["params"]):
-        states = [v for v in optimizer.state.get(param, {}).values() if torch.is_tensor(v) and v.shape == param.shape]
-        total += 3 * param.nbytes + 2 * sum(state.nbytes for state in states)
-    return total
+def states_of(optimizer: torch.optim.Optimizer) -> int:
+    """Tensors of state as large as their parameter."""
+    param = optimizer.param_groups[0]["params"][0]
+    return sum(torch.is_tensor(value) and value.shape == param.shape for value in optimizer.state[param].values())
 
 
 def measure(name: str, title: str, shapes: Sequence[Shape], device: Device, rounds: int) -> dict[str, Any]:
     """Contestants take turns; medians over rounds."""
-    contestants: dict[str, torch.optim.Optimizer] = {}
-    for label in ("ours fused", "torch foreach", "torch fused"):
-        if (optimizer := made(name, label, shapes, device)) is not None:
-            contestants[label] = optimizer
     begin = time.perf_counter()
-    contestants["ours fused"].step()
-    device.synchronize()
-    cold = time.perf_counter() - begin
-    for optimizer in contestants.values():
-        for _ in range(3):
-            optimizer.step()
-    calls = 1 if device.interpret else 10
-    on_device: dict[str, list[float]] = {label: [] for label in contestants}
-    wall: dict[str, list[float]] = {label: [] for label in contestants}
-    for _ in range(rounds):
-        for label, optimizer in contestants.items():
-            one, other = device.seconds(optimizer.step, calls)
-            on_device[label].append(one)
-            wall[label].append(other)
-    moved = bytes_of(contestants["ours fused"])
-    return {
+    found = {label: made(name, label, shapes, device) for label in CONTESTANTS[:1]}
+    first = time.perf_counter() - begin
+    found |= {label: made(name, label, shapes, device) for label in CONTESTANTS[1:]}
+    steps: dict[str, Callable[[], object]] = {
+        label: one.step for label, one in found.items() if isinstance(one, torch.optim.Optimizer)
+    }
+    ours = found["ours fused"]
+    case: dict[str, Any] = {
         "algorithm": name,
         "shapes": title,
+        "missing": {label: reason for label, reason in found.items() if isinstance(reason, str)},
+    }
+    if isinstance(ours, str):
+        return case
+    states = states_of(ours)
+    moved = 4 * size(shapes) * (3 + 2 * states)  # parameter and states are read and written, the gradient is read
+    launches = {label: device.launches(step) for label, step in steps.items()}
+    steps["floor"] = floor(size(shapes), states, device.name)
+    times = _turns(steps, device, rounds)
+    on_device = {label: [one for one, _ in pairs] for label, pairs in times.items()}
+    wall = {label: [other for _, other in pairs] for label, pairs in times.items()}
+    return case | {
         "bytes": moved,
-        "first step, seconds": cold,
-        "seconds on the device": {label: statistics.median(times) for label, times in on_device.items()},
-        "seconds by the wall clock": {label: statistics.median(times) for label, times in wall.items()},
+        "making and first step, seconds": first,
+        "seconds on the device": {label: statistics.median(values) for label, values in on_device.items()},
+        "seconds by the wall clock": {label: statistics.median(values) for label, values in wall.items()},
         "bytes per second": moved / statistics.median(on_device["ours fused"]),
-        "launches": {label: device.launches(optimizer.step) for label, optimizer in contestants.items()},
-        "ratios by the wall clock": {
-            label: statistics.median(a / b for a, b in zip(times, wall["ours fused"], strict=True))
-            for label, times in wall.items()
-        },
+        "launches": launches,
+        "ratios on the device": _ratios(on_device),
+        "ratios by the wall clock": _ratios(wall),
     }
 
 
+def _turns(
+    steps: Mapping[str, Callable[[], object]], device: Device, rounds: int
+) -> dict[str, list[tuple[float, float]]]:
+    for step in steps.values():
+        for _ in range(3):
+            step()
+    calls = 1 if device.interpret else 10
+    times: dict[str, list[tuple[float, float]]] = {label: [] for label in steps}
+    for _ in range(rounds):
+        for label, step in steps.items():
+            times[label].append(device.seconds(step, calls))
+    return times
+
+
+def _ratios(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """How many times as long as our fused step."""
+    ours = times["ours fused"]
+    return {
+        label: statistics.median(a / b for a, b in zip(values, ours, strict=True))
+        for label, values in times.items()
+        if label != "ours fused"
+    }
+
+
+def disagreement(name: str, device: Device) -> str | None:
+    """What is wrong with a fused step beside the for-loop; None if nothing is."""
+    trained = []
+    for flags in ({"fused": True}, {"foreach": False}):
+        params = parameters(CHECKED, device)
+        try:
+            optimizer = getattr(thetac, name)(params, **flags)
+            generator = torch.Generator().manual_seed(0)
+            for _ in range(4):
+                for param in params:
+                    param.grad = torch.randn(param.shape, generator=generator).to(device.name)
+                optimizer.step()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        trained.append([param.detach() for param in params])
+    try:
+        torch.testing.assert_close(*trained, rtol=2e-5, atol=1e-6)
+    except AssertionError as error:
+        return str(error)
+    return None
+
+
 def tests(device: Device) -> str:
-    """The correctness tests of the GPU, where pytest is there to run them."""
+    """What pytest says of the tests of the GPU, where both are there."""
     if device.interpret:
         return "not run: there is no GPU"
-    command = [sys.executable, "-m", "pytest", "-q", "tests/test_runtime_gpu.py"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if importlib.util.find_spec("pytest") is None:
+        return "not run: there is no pytest"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_runtime_gpu.py"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TESTS_LIMIT)
+    except subprocess.TimeoutExpired:
+        return f"stopped after {TESTS_LIMIT} seconds"
     return (done.stdout + done.stderr).strip().rpartition("\n")[2]
+
+
+def targets(results: Mapping[str, Any]) -> Iterator[Target]:
+    """What the GPU's kernels are to reach, as far as it was measured."""
+    for case in results["cases"]:
+        if "bytes" not in case:
+            continue
+        title = f"{case['algorithm']}, {case['shapes']}"
+        beside = case["ratios on the device"].get("torch fused"), case["ratios by the wall clock"].get("torch fused")
+        if case["algorithm"] == "AdamW" and case["shapes"] == BILLION:
+            copied = case["bytes per second"] / results["copy, bytes per second"]
+            yield Target(title, "the copy's bandwidth", 0.92, copied)
+            yield Target(f"{title}, on the device", "torch fused", 1.0, beside[0])
+        if case["algorithm"] == "AdamW" and case["shapes"] == MANY:
+            yield Target(f"{title}, by the wall clock", "torch fused", 4.0, beside[1])
+        yield Target(f"{title}, launches per step", "", 1, case["launches"]["ours fused"], is_limit=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -175,49 +214,62 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.interpret and not torch.cuda.is_available():
         print("there is no GPU; --interpret runs this program to its end without one", file=sys.stderr)
         return 1
-    device = Device(interpret=options.interpret)
     end = time.perf_counter() + LIMIT
-    import triton
+    device = Device(interpret=options.interpret)
+    results = measured(device, ["AdamW"] if options.quick else algorithms(), end)
+    out = options.out or (None if device.interpret else RESULTS)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(results, indent=1) + "\n")
+    for target in targets(results):
+        if not device.interpret:
+            print(target.line)
+    print(f"tests: {results['tests']}")
+    for name, what in results["disagrees with its for-loop"].items():
+        print(f"{name} DISAGREES WITH ITS FOR-LOOP: {what}")
+    if device.interpret:
+        print("Triton's interpreter ran every part of this program; its times say nothing about a GPU")
+    return 1 if results["disagrees with its for-loop"] else 0
 
+
+def measured(device: Device, names: Sequence[str], end: float) -> dict[str, Any]:
+    """Results for a JSON file; nothing is begun after `end`."""
+    shapes = TINY if device.interpret else SHAPES
+    names = sorted(names, key=lambda name: name != "AdamW")  # it has targets
+    checks = {name: disagreement(name, device) for name in names}
     results: dict[str, Any] = {
         "device": "Triton's interpreter" if device.interpret else torch.cuda.get_device_name(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "triton": triton.__version__,
         "thetac": thetac.__version__,
+        "disagrees with its for-loop": {name: what for name, what in checks.items() if what is not None},
+        "checked against its for-loop": list(checks),
         "tests": tests(device),
         "copy, bytes per second": copy_bandwidth(device),
         "cases": [],
         "left out for lack of time": [],
     }
-    rounds = 1 if device.interpret else 9
-    every: list[str] = importlib.import_module("thetac").__all__
-    names = sorted(name for name in every if isinstance(getattr(thetac, name), type))
-    names = ["AdamW"] if options.quick else ["AdamW", *(n for n in names if n != "AdamW")]
-    shapes = TINY if device.interpret else SHAPES
-    cases: list[tuple[str, str, Sequence[Shape]]] = []
-    if not device.interpret:
-        cases.append(("AdamW", "1 billion", BILLION))
-    cases += [(name, title, shapes[title]) for title in shapes for name in names]
-    for name, title, of in cases:
-        if time.perf_counter() > end:
-            results["left out for lack of time"].append(f"{name}, {title}")
-            continue
-        case = measure(name, title, of, device, rounds)
-        results["cases"].append(case)
-        share = case["bytes per second"] / results["copy, bytes per second"]
-        ratios = ", ".join(f"{label} {ratio:.2f}" for label, ratio in case["ratios by the wall clock"].items())
-        print(f"{name}, {title}: {share:.2f} of the copy's bandwidth; times by the wall clock: {ratios}", flush=True)
-        if not device.interpret:
-            torch.cuda.empty_cache()
-    out = options.out or (None if device.interpret else RESULTS)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(results, indent=1) + "\n")
-    print(f"tests: {results['tests']}")
-    if device.interpret:
-        print("Triton's interpreter ran every part of this program; its times say nothing about a GPU")
-    return 0
+    for title in shapes:
+        for name in names if title != BILLION else names[:1]:
+            if time.perf_counter() > end:
+                results["left out for lack of time"].append(f"{name}, {title}")
+                continue
+            case = measure(name, title, shapes[title], device, 1 if device.interpret else 9)
+            results["cases"].append(case)
+            print(_line(case, results["copy, bytes per second"]), flush=True)
+            if not device.interpret:
+                torch.cuda.empty_cache()
+    return results
+
+
+def _line(case: Mapping[str, Any], copied: float) -> str:
+    title = f"{case['algorithm']}, {case['shapes']}"
+    if "bytes" not in case:
+        return f"{title}: {case['missing']}"
+    ratios = ", ".join(f"{label} {ratio:.2f}" for label, ratio in case["ratios by the wall clock"].items())
+    share = case["bytes per second"] / copied
+    return f"{title}: {share:.2f} of the copy's bandwidth; times by the wall clock: {ratios}"
 
 
 if __name__ == "__main__":

@@ -49,16 +49,37 @@ class Rounds:
         return Spread.of([one / other for one, other in pairs])
 
 
-def take_turns(
-    functions: Mapping[str, Callable[[], object]], budget: float, between: Callable[[], object] | None = None
-) -> Rounds:
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A call, and what comes before each one and is not timed."""
+
+    call: Callable[[], object]
+    before: Callable[[], object] | None = None
+
+    def seconds(self, calls: int) -> float:
+        """Per call."""
+        if self.before is None:
+            begin = time.perf_counter()
+            for _ in range(calls):
+                self.call()
+            return (time.perf_counter() - begin) / calls
+        total = 0.0
+        for _ in range(calls):
+            self.before()
+            begin = time.perf_counter()
+            self.call()
+            total += time.perf_counter() - begin
+        return total / calls
+
+
+def take_turns(functions: Mapping[str, Timed], budget: float) -> Rounds:
     """Rounds for about `budget` seconds; their order turns.
 
     A turn is a loop of calls for about `TURN` seconds, so that it is steady state: what another contestant left in the
-    caches matters for the first call only. With `between`, which is not timed, it is one call.
+    caches matters for the first call only.
     """
     labels = list(functions)
-    calls = {label: _calls_per_turn(functions[label], between) for label in labels}
+    calls = {label: _calls_per_turn(functions[label]) for label in labels}
     seconds: dict[str, list[float]] = {label: [] for label in labels}
     end = time.perf_counter() + budget
     rounds = 0
@@ -67,22 +88,13 @@ def take_turns(
             break
         first = rounds % len(labels)
         for label in (*labels[first:], *labels[:first]):
-            if between is not None:
-                between()
-            begin = time.perf_counter()
-            for _ in range(calls[label]):
-                functions[label]()
-            seconds[label].append((time.perf_counter() - begin) / calls[label])
+            seconds[label].append(functions[label].seconds(calls[label]))
         rounds += 1
     return Rounds(seconds)
 
 
-def _calls_per_turn(function: Callable[[], object], between: Callable[[], object] | None) -> int:
+def _calls_per_turn(function: Timed) -> int:
     """After a warm-up."""
     for _ in range(WARM_UP):
-        if between is not None:
-            between()
-        begin = time.perf_counter()
-        function()
-        last = time.perf_counter() - begin
-    return 1 if between is not None else max(1, min(MOST_CALLS, round(TURN / last)))
+        last = function.seconds(1)
+    return max(1, min(MOST_CALLS, round(TURN / last)))

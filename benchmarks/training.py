@@ -5,13 +5,13 @@ In: labels of contestants. Out: seconds per iteration, each contestant on a netw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.contestants import UnavailableError, optimizer_of
-from benchmarks.timing import Rounds, take_turns
+from benchmarks.timing import Rounds, Timed, take_turns
 
 LAYERS, WIDTH, BATCH = 30, 360, 32
 
@@ -37,7 +37,7 @@ def network(layers: int = LAYERS, width: int = WIDTH) -> nn.Sequential:
 def train(algorithm: str, labels: Sequence[str], budget: float, layers: int = LAYERS, width: int = WIDTH) -> Rounds:
     """Rounds of one iteration each."""
     data = torch.randn(BATCH, width, generator=torch.Generator().manual_seed(2))
-    iterations: dict[str, Callable[[], object]] = {}
+    iterations: dict[str, Timed] = {}
     for label in labels:
         model = network(layers, width)
         try:
@@ -48,11 +48,11 @@ def train(algorithm: str, labels: Sequence[str], budget: float, layers: int = LA
     return take_turns(iterations, budget)
 
 
-def _iteration(model: nn.Module, optimizer: torch.optim.Optimizer, data: Tensor) -> Callable[[], None]:
+def _iteration(model: nn.Module, optimizer: torch.optim.Optimizer, data: Tensor) -> Timed:
     def iterate() -> None:
         optimizer.zero_grad(set_to_none=True)
         loss = (model(data) - 1).square().mean()
         loss.backward()
         optimizer.step()
 
-    return iterate
+    return Timed(iterate)

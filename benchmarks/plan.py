@@ -1,0 +1,76 @@
+"""What is measured: everything, or what can be measured while one waits.
+
+Out: a `Plan`, a list of cases of each kind. Must not know how any of them is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.contestants import COMPILED, OTHERS, OURS, TORCH, algorithms
+from benchmarks.shapes import GRID, MODELS
+
+SMALL, MIDDLE, LARGE = "500 x 1,000", "160 ResNet-like", "GPT-2 124M"
+FUSED = ("ours fused", "torch fused", "torch foreach")  # in the order in which memory is given to them
+
+Case = tuple[str, str, tuple[str, ...]]  # algorithm, shapes, contestants
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured: cases, or algorithms where a kind has the same case for all."""
+
+    budget: float  # seconds per case
+    steady: Sequence[Case] = ()
+    fresh: Sequence[Case] = ()  # with new gradients in every step
+    memory: Sequence[str] = ()
+    training: Sequence[str] = ()
+    denormal: Sequence[str] = ()
+    python: Sequence[str] = ()
+    cold: Sequence[tuple[str, int]] = ()  # algorithm, tensors
+    compiled: Sequence[Case] = ()
+
+
+def full(names: Sequence[str] | None = None) -> Plan:
+    """About a quarter of an hour on two cores, a third of which torch.compile takes."""
+    chosen = tuple(names or algorithms())
+    steady: list[Case] = [(name, SMALL, (*OURS, *TORCH, *OTHERS)) for name in chosen]
+    steady += [(name, shapes, FUSED) for shapes in (MIDDLE, LARGE) for name in chosen]
+    steady += [(name, "500 x 10", (*OURS, *TORCH, *OTHERS)) for name in _among(chosen, "AdamW", "SGD")]
+    steady += [(name, shapes, FUSED) for shapes in (*MODELS, *GRID) for name in _among(chosen, "AdamW")]
+    fresh: list[Case] = [(name, SMALL, FUSED) for name in chosen]
+    fresh += [(name, MIDDLE, FUSED) for name in _among(chosen, "AdamW", "NAdam", "SGD")]
+    cold = [("AdamW", tensors) for tensors in (10, 40, 160) if "AdamW" in chosen]
+    return Plan(
+        1.0,
+        steady=tuple(dict.fromkeys(steady)),
+        fresh=fresh,
+        memory=chosen,
+        training=_among(chosen, "AdamW", "NAdam", "SGD"),
+        denormal=chosen,
+        python=chosen,
+        cold=(*cold, *((name, 160) for name in _among(chosen, "NAdam"))),
+        compiled=[(name, MIDDLE, ("ours fused", COMPILED)) for name in _among(chosen, "AdamW", "NAdam")],
+    )
+
+
+def quick(names: Sequence[str] | None = None) -> Plan:
+    """Under two minutes on two cores: without torch.compile, and without what takes gigabytes."""
+    chosen = tuple(names or algorithms())
+    first = _among(chosen, "AdamW") or chosen[:1]
+    steady: list[Case] = [(name, SMALL, (*OURS, *TORCH)) for name in chosen]
+    steady += [(name, shapes, FUSED) for shapes in ("500 x 10", MIDDLE, "ResNet-50") for name in first]
+    return Plan(
+        0.3,
+        steady=steady,
+        fresh=[(name, SMALL, FUSED) for name in first],
+        memory=first,
+        training=first,
+        denormal=first,
+        python=first,
+    )
+
+
+def _among(chosen: Sequence[str], *names: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name in chosen)
