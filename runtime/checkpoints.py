@@ -37,7 +37,7 @@ def save_optimizer(optimizer: torch.optim.Optimizer, path: str | os.PathLike[str
     encoder = Encoder()
     tree = encoder.encode(optimizer.state_dict())
     header = json.dumps({"version": VERSION, "optimizer": type(optimizer).__name__, "state_dict": tree})
-    with replaced(Path(path)) as temporary:
+    with replaced(Path(os.path.realpath(path))) as temporary:  # a link stays one
         safetensors.torch.save_file(encoder.tensors, temporary, metadata={"format": "pt", HEADER_KEY: header})
 
 

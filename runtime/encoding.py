@@ -113,7 +113,7 @@ class Decoder:
         self._made: dict[str, Tensor] = {}
 
     def decode(self, tree: Json) -> Any:
-        """Raises KeyError for a reference to a tensor that is not there."""
+        """Raises KeyError for a reference to a tensor that is not there, RuntimeError for facts that belong to none."""
         match tree:
             case list():
                 return [self.decode(item) for item in tree]
@@ -128,9 +128,9 @@ class Decoder:
                     self._made[name] = _with_facts(_laid_out(self._tensors[name], facts), facts)
                 return self._made[name]
             case {"$sparse": [indices, values], "size": list(size), "coalesced": bool(coalesced), **facts}:
-                made = torch.sparse_coo_tensor(
-                    self.decode(indices), self.decode(values), self.decode(size), is_coalesced=coalesced
-                )
+                parts = self.decode(indices), self.decode(values), size
+                # Checked, because indices that are out of range would be read and written out of bounds.
+                made = torch.sparse_coo_tensor(*parts, check_invariants=True, is_coalesced=coalesced)
                 return _with_facts(made, facts)
             case dict():
                 return {key: self.decode(value) for key, value in tree.items()}

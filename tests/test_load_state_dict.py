@@ -279,6 +279,19 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_words(
     assert_same_bits(untouched, optimizer, "after the error")
 
 
+@pytest.mark.difference(
+    "torch compares the sizes of groups and takes everything else as it comes; what does not fit is then an error in a "
+    "step, or none. Here a checkpoint is compared as a whole before anything changes."
+)
+def test_torchs_loader_takes_what_does_not_fit() -> None:
+    for spoil in (_an_entry_missing, _an_entry_unknown, _an_unknown_parameter, _a_wrong_shape, _a_number_for_a_tensor):
+        saved = copy.deepcopy(named().state_dict())
+        spoil(saved)
+        torch.optim.AdamW(in_groups(parameters_of(FLOAT32))).load_state_dict(copy.deepcopy(saved))
+        with pytest.raises((ValueError, TypeError), match="loaded"):
+            named().load_state_dict(saved)
+
+
 @every_optimizer
 def test_sizes_of_groups_are_compared_in_torchs_words(name: str) -> None:
     for spoil in (_a_group_too_many, _a_parameter_too_many):
@@ -293,6 +306,7 @@ def test_sizes_of_groups_are_compared_in_torchs_words(name: str) -> None:
         assert texts[0].startswith(texts[-1]), "torch's sentence, then what differs"
 
 
+@pytest.mark.feature("state_dict", "one that does not fit is an error, before anything changes")
 @every_optimizer
 @pytest.mark.parametrize("other", ["Adam", "SGD", "ASGD", "Lion", "AdEMAMix"])
 def test_the_checkpoint_of_another_optimizer_fits_only_if_all_it_remembers_does(name: str, other: str) -> None:
@@ -315,6 +329,7 @@ def test_the_checkpoint_of_another_optimizer_fits_only_if_all_it_remembers_does(
 # What is taken over.
 
 
+@pytest.mark.feature("state_dict", "flags and numbers follow the checkpoint")
 @every_optimizer
 def test_flags_and_numbers_follow_the_checkpoint(name: str) -> None:
     for cls in both(name):
@@ -325,6 +340,7 @@ def test_flags_and_numbers_follow_the_checkpoint(name: str) -> None:
         assert {**group, "params": 0} == {**expected, "params": 0}
 
 
+@pytest.mark.feature("state_dict", "what the checkpoint lacks keeps its value")
 @every_optimizer
 def test_what_an_older_checkpoint_lacks_keeps_its_value(name: str) -> None:
     optimizer = trained(name, foreach=False, maximize=True)
@@ -356,6 +372,7 @@ def test_options_that_torch_does_not_have_are_kept_where_torchs_checkpoint_is_lo
         assert "C++" in fused.explain()
 
 
+@pytest.mark.feature("state_dict", "parameters without state start anew")
 @every_optimizer
 def test_parameters_without_state_start_anew(name: str) -> None:
     """Some parameters' state only, none at all, and what older versions of torch wrote for none."""
@@ -473,6 +490,10 @@ def dtypes(optimizer: Optimizer, name: str) -> set[torch.dtype]:
     return {entry[key].dtype for entry in optimizer.state.values() for key in tensors if key in entry}
 
 
+@pytest.mark.difference(
+    "torch's loader rounds all state to the dtype of its parameter. Here state that is wider keeps its dtype where "
+    "kernels, which take it, are the group's choice; counters and scalar states always do."
+)
 @pytest.mark.parametrize("name", ["AdamW", "SGD", "NAdam", "ASGD"])
 def test_a_run_with_wider_state_goes_on_with_it(name: str) -> None:
     unbroken = wide(name)
@@ -483,6 +504,11 @@ def test_a_run_with_wider_state_goes_on_with_it(name: str) -> None:
         train(optimizer, range(5, 8))
     assert_same_bits(unbroken, broken, name)
     assert "1 launch per step for 3 parameters" in broken.explain()
+    cls = torchs(name)
+    assert cls is not None
+    theirs = cls(in_groups(parameters_of(BFLOAT16)))
+    theirs.load_state_dict(copy.deepcopy(unbroken.state_dict()))
+    assert dtypes(theirs, name) == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if any(s.kind == "tensor" for s in ours(n).schema.states)])
@@ -517,6 +543,7 @@ def test_where_an_implementation_takes_one_dtype_state_has_the_parameters(name: 
     train(optimizer, range(5, 7))
 
 
+@pytest.mark.feature("state_dict", "from float32 to bfloat16 parameters, and back")
 @pytest.mark.parametrize("options", [{"foreach": False}, {"foreach": True}, {"fused": True}, {}])
 @pytest.mark.parametrize("name", ELEVEN)
 def test_a_checkpoint_of_a_float32_model_goes_on_in_a_bfloat16_model(name: str, options: dict[str, bool]) -> None:

@@ -35,6 +35,7 @@ def control(name: str) -> type[Optimizer]:
     return cls
 
 
+@pytest.mark.feature("state_dict", "keys, order, nesting, types and ids are torch's")
 @the_eleven
 @every_mix
 def test_it_has_the_form_of_torchs(name: str, mix: str) -> None:
@@ -54,6 +55,7 @@ def test_it_has_the_form_of_torchs(name: str, mix: str) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.feature("state_dict", "torch's goes on in ours, in the middle of a run")
 @the_eleven
 @every_mix
 @pytest.mark.parametrize("options", [{"foreach": False}, {}], ids=["pinned", "default"])
@@ -68,6 +70,7 @@ def test_a_checkpoint_of_torch_goes_on_in_ours(name: str, mix: str, options: dic
     assert_same_bits(theirs, mine, name)
 
 
+@pytest.mark.feature("state_dict", "ours goes on in torch's, in the middle of a run")
 @the_eleven
 @every_mix
 def test_a_checkpoint_of_ours_goes_on_in_torchs(name: str, mix: str) -> None:
@@ -82,6 +85,7 @@ def test_a_checkpoint_of_ours_goes_on_in_torchs(name: str, mix: str) -> None:
     assert_same_bits(*results, name)
 
 
+@pytest.mark.feature("state_dict", "a run goes on bit for bit, in every implementation")
 @every_optimizer
 @every_mix
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -98,6 +102,7 @@ def test_a_run_goes_on_bit_for_bit(name: str, mix: str, implementation: str, mon
     assert implementation in broken.explain()  # type: ignore[attr-defined]
 
 
+@pytest.mark.feature("state_dict", "a run of kernels goes on in another implementation")
 @every_optimizer
 @pytest.mark.parametrize("there", ["for-loop", "foreach"])
 def test_a_run_of_kernels_goes_on_in_another_implementation(name: str, there: str) -> None:
@@ -129,6 +134,7 @@ def sizes(optimizer: Optimizer) -> list[int]:
     return [buffer.tell(), len(pickle.dumps(optimizer)), len(pickle.dumps(optimizer.state_dict()))]
 
 
+@pytest.mark.feature("state_dict", "at most 1.1 times the size of torch's, pickled too")
 @the_eleven
 def test_it_is_not_larger_than_torchs(name: str) -> None:
     theirs, mine = many(name, control(name)), many(name, ours(name))
