@@ -45,36 +45,27 @@ class MakeLauncher(Protocol):
     ) -> Launcher: ...
 
 
-class FusedWork:
-    """Parameters of any groups that one launch updates."""
+class Bucket:
+    """Parameters of any groups that one launch updates, and where they lie."""
 
-    def __init__(
-        self,
-        schema: Schema,
-        members: Sequence[Member],
-        positions: Sequence[int],
-        specialisations: Mapping[str, bool],
-        make: MakeLauncher,
-    ) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
         self._positions = positions
         first = members[0]
-        dtypes = {
+        self.dtypes = {
             name: _real(first.param.dtype if stream is None else stream.dtype)
             for name, stream in streams(schema, first).items()
         }
-        sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
-        self.table = torch.zeros((len(members), HEADER + len(dtypes)), dtype=torch.int64)
-        self.table[:, 0] = integers(sizes)
-        self._rows = RowTable(schema, members, dtypes["param"])
-        self._launcher = make(schema.package, first.param.device, dtypes, specialisations, sizes)
-        for index, name in enumerate(dtypes):
+        self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
+        self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64)
+        self.table[:, 0] = integers(self.sizes)
+        for index, name in enumerate(self.dtypes):
             found = [stream for member in members if (stream := streams(schema, member)[name]) is not None]
             if found:
                 self.column(index).copy_(integers(list(map(Tensor.data_ptr, found))))
         self.mark_aligned()
         self._written = [
             tensor
-            for name in dtypes
+            for name in self.dtypes
             if name != "grad"
             for member in members
             if (tensor := streams(schema, member)[name]) is not None and not tensor.is_inference()
@@ -88,6 +79,28 @@ class FusedWork:
         """Addresses are new."""
         self.table[:, 2] = (self.table[:, HEADER:] % ALIGNMENT == 0).all(dim=1)
 
+    def mark_written(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
+        """Tell autograd what a launch writes."""
+        torch.autograd.graph.increment_version(self._written)
+        if scaling.grad_scale is not None:
+            torch.autograd.graph.increment_version([grads[position] for position in self._positions])
+
+
+class FusedWork(Bucket):
+    """With numbers that the host computes."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        members: Sequence[Member],
+        positions: Sequence[int],
+        specialisations: Mapping[str, bool],
+        make: MakeLauncher,
+    ) -> None:
+        super().__init__(schema, members, positions)
+        self._rows = RowTable(schema, members, self.dtypes["param"])
+        self._launcher = make(schema.package, members[0].param.device, self.dtypes, specialisations, self.sizes)
+
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
         if self._rows.compute(numbers):
             self.table[:, 1] = self._rows.index
@@ -96,12 +109,14 @@ class FusedWork:
     def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
         return self._launcher.sum_of_squares(self.table)
 
+    def takes_found_inf(self) -> bool:
+        """Its counters are the host's."""
+        return False
+
     def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         # Before the launch, which sweeps what was just looked at out of the caches: 3-8% of a step on a CPU.
         self._rows.store()
-        torch.autograd.graph.increment_version(self._written)
-        if scaling.grad_scale is not None:
-            torch.autograd.graph.increment_version([grads[position] for position in self._positions])
+        self.mark_written(grads, scaling)
         self._launcher.launch(self.table, self._rows.numbers, scaling)
 
     def finish(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Protocol, cast
 
@@ -72,7 +73,7 @@ class TritonLauncher:
             **specialisations,
             **module.LAUNCH_OPTIONS,
         }
-        self._device = device
+        self.device = device
         self._staging: _Staging | None = None
         if device.type != "cpu":
             self._chunks = self._chunks.to(device)
@@ -82,46 +83,78 @@ class TritonLauncher:
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         if self._grid == (0,):
             return  # every tensor is empty
-        constants = {**self._constants, "grad_scale": scaling.grad_scale, "clip_factor": scaling.clip}
         if self._staging is None:
-            self._kernel[self._grid](tensors, self._chunks, rows, **constants)
+            self._update(tensors, rows, scaling)
             return
-        with torch.cuda.device(self._device):
+        with torch.cuda.device(self.device):
             stream = torch.cuda.current_stream()
             tensors, rows = self._staging.move(stream, tensors, rows)
             self._chunks.record_stream(stream)
-            self._kernel[self._grid](tensors, self._chunks, rows, **constants)
+            self._update(tensors, rows, scaling)
             self._staging.mark_read(stream)
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
         """Of all gradients; 0-d float64, on their device, without waiting for it."""
-        kernel = norm_kernel()
-        wide = self._grad_dtype == torch.float64
-        sums = torch.zeros(self._grid[0], dtype=torch.float64 if wide else torch.float32, device=self._device)
-        constants = {
-            "columns": tensors.shape[1],
-            "grad_dtype": _triton_dtype(self._grad_dtype),
-            "chunk_size": self._chunk,
-        }
-        if self._grid == (0,):
-            return sums.sum(dtype=torch.float64)
-        if self._staging is None:
-            kernel[self._grid](tensors, self._chunks, sums, **constants)
-            return sums.sum(dtype=torch.float64)
-        with torch.cuda.device(self._device):
+        if self._staging is None or self._grid == (0,):
+            return self._add_up(tensors)
+        with torch.cuda.device(self.device):
             stream = torch.cuda.current_stream()
             on_device, _ = self._staging.move(stream, tensors, torch.empty(0))
             self._chunks.record_stream(stream)
-            kernel[self._grid](on_device, self._chunks, sums, **constants)
+            total = self._add_up(on_device)
             self._staging.mark_read(stream)
-            return sums.sum(dtype=torch.float64)
+            return total
+
+    def launch_resident(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
+        """The same with tables on the device: nothing is copied, so that a graph can capture it."""
+        if self._grid == (0,):
+            return
+        with self._as_current():
+            self._update(tensors, rows, scaling)
+
+    def sum_of_squares_resident(self, tensors: Tensor) -> Tensor:
+        """The same for the norm."""
+        with self._as_current():
+            return self._add_up(tensors)
+
+    def _update(self, tensors: Tensor, rows: Tensor, scaling: Scaling) -> None:
+        self._kernel[self._grid](
+            tensors,
+            self._chunks,
+            rows,
+            **self._constants,
+            grad_scale=self._here(scaling.grad_scale),
+            clip_factor=self._here(scaling.clip),
+            found_inf=self._here(scaling.found_inf),
+        )
+
+    def _add_up(self, tensors: Tensor) -> Tensor:
+        wide = self._grad_dtype == torch.float64
+        sums = torch.zeros(self._grid[0], dtype=torch.float64 if wide else torch.float32, device=self.device)
+        if self._grid != (0,):
+            norm_kernel()[self._grid](
+                tensors,
+                self._chunks,
+                sums,
+                columns=tensors.shape[1],
+                grad_dtype=_triton_dtype(self._grad_dtype),
+                chunk_size=self._chunk,
+            )
+        return sums.sum(dtype=torch.float64)
+
+    def _here(self, number: Tensor | None) -> Tensor | None:
+        """On the device of the kernel: parameters on several devices are scaled by one number."""
+        return None if number is None else number.to(self.device)
+
+    def _as_current(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._staging is None else torch.cuda.device(self.device)
 
     def _compile(self, tensors: int, columns: int, dtype: torch.dtype) -> None:
         """Compile now, so that a kernel that cannot be compiled is known before anything is written."""
-        with torch.cuda.device(self._device):
-            table = torch.empty((tensors, columns), dtype=torch.int64, device=self._device)
+        with torch.cuda.device(self.device):
+            table = torch.empty((tensors, columns), dtype=torch.int64, device=self.device)
             rows = torch.empty(
-                (1, 1), dtype=torch.float64 if dtype == torch.float64 else torch.float32, device=self._device
+                (1, 1), dtype=torch.float64 if dtype == torch.float64 else torch.float32, device=self.device
             )
             self._kernel.warmup(table, self._chunks, rows, grid=self._grid, **self._constants)
 

@@ -18,6 +18,7 @@ from thetac.runtime.gather import Member
 from thetac.runtime.memory import integers
 from thetac.runtime.numbers import numbers_of_members
 from thetac.runtime.schema import Schema
+from thetac.runtime.tensors import Scalar
 
 
 class Scalars(Protocol):
@@ -26,6 +27,8 @@ class Scalars(Protocol):
     ROW: tuple[str, ...]
 
     def scalars(self, **keywords: object) -> tuple[Sequence[float], Sequence[float]]: ...
+
+    def scalars_on_tensors(self, **keywords: object) -> tuple[Sequence[Scalar], Sequence[Scalar]]: ...
 
 
 @cache

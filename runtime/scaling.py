@@ -1,7 +1,8 @@
 """What is done to all gradients before a step uses them: unscaled as torch's GradScaler asks, clipped by global norm.
 
 In: what the scaler hands to a fused optimizer, the option `clip_grad_norm` of the groups, and the gradients. Out: one
-`Scaling`, which kernels apply on the fly and other implementations to copies. Must not know of implementations.
+`Scaling`, which kernels apply on the fly and other implementations to copies. It also says whether the step is one to
+skip, as far as only the device knows that. Must not know of implementations.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Scaling:
 
     grad_scale: Tensor | None = None  # 0-d or 1-element
     clip: Tensor | None = None  # 0-d
+    found_inf: Tensor | None = None  # 1 element; not 0: nothing is written. None: the host knows that the step is done
 
     def __bool__(self) -> bool:
         return self.grad_scale is not None or self.clip is not None
@@ -33,10 +35,19 @@ class Scaling:
         """For implementations that do not do it on the fly: unscale in place, clip copies."""
         if self.grad_scale is not None:
             for grad in grads:
-                _values_of(grad).div_(_beside(self.grad_scale, grad))
+                scale = _beside(self.grad_scale, grad)
+                if self.found_inf is not None:
+                    scale = torch.where(self.is_skipped_on(grad.device), 1.0, scale)
+                # Entries that occur twice may be divided one by one.
+                (grad._values() if grad.is_sparse else grad).div_(scale)
         if self.clip is None:
             return list(grads)
         return [(grad * _beside(self.clip, grad)).to(grad.dtype) for grad in grads]
+
+    def is_skipped_on(self, device: torch.device) -> Tensor:
+        """Whether nothing is written: 0-d, on this device, which `found_inf` must have been given for."""
+        assert self.found_inf is not None
+        return self.found_inf.reshape(()).to(device) != 0
 
 
 NONE = Scaling()
