@@ -1,0 +1,193 @@
+"""What a step promises whatever comes between two of them: all optimizers, torch's classes beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from every_optimizer import every_optimizer, ours, remembering
+from runtime_helpers import assert_same_training, assert_unchanged, give_gradients, parameters, picture, states, train
+from step_helpers import FOR_LOOP, Options, assert_runs_as_torchs, every_implementation, every_list
+from torch import Tensor
+from torch.nn import Parameter
+
+
+@pytest.mark.feature("step", "gradients that come and go between steps")
+@every_implementation
+@every_optimizer
+def test_gradients_come_and_go(name: str, options: Options) -> None:
+    pattern = ((0, 1, 2), (0,), (), (1, 2, 3), (0, 3), (0, 1, 2, 3))
+
+    def run(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
+        params = parameters()
+        optimizer = cls(params, **options, **remembering(name))
+        for step, present in enumerate(pattern):
+            optimizer.zero_grad()
+            give_gradients(params, step)
+            for index, param in enumerate(params):
+                if index not in present:
+                    param.grad = None
+            optimizer.step()
+        return optimizer
+
+    assert_runs_as_torchs(name, run, options)
+
+
+@pytest.mark.feature("step", "`p.data` replaced, state assigned, state moved to another parameter")
+@every_implementation
+@every_optimizer
+def test_data_replaced(name: str, options: Options) -> None:
+    """The step goes on with what is in the parameter now; nobody remembers where it was."""
+
+    def run(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
+        params = parameters()
+        optimizer = cls(params, **options, **remembering(name))
+        train(optimizer, 2)
+        old = params[0].data
+        held = old.clone()
+        params[0].data = torch.linspace(3, 4, 15).reshape(5, 3)
+        params[3].data = torch.linspace(0, 1, 24).reshape(4, 3, 2).permute(2, 1, 0)
+        train(optimizer, 2, seed=5)
+        assert torch.equal(old, held)
+        return optimizer
+
+    assert_runs_as_torchs(name, run, options)
+
+
+@pytest.mark.feature("step", "`p.data` replaced, state assigned, state moved to another parameter")
+@every_implementation
+@every_optimizer
+def test_state_assigned(name: str, options: Options) -> None:
+    """Other tensors in the place of those that the optimizer made; the old ones stay as they are."""
+
+    def run(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
+        params = parameters()
+        optimizer = cls(params, **options, **remembering(name))
+        train(optimizer, 2)
+        old = {key: value for key, value in optimizer.state[params[0]].items() if isinstance(value, Tensor)}
+        held = {key: value.clone() for key, value in old.items()}
+        for key, value in held.items():
+            optimizer.state[params[0]][key] = value * 0.5 if value.dim() else value + 3
+        train(optimizer, 2, seed=5)
+        torch.testing.assert_close(old, held, rtol=0, atol=0)
+        return optimizer
+
+    assert_runs_as_torchs(name, run, options)
+
+
+@pytest.mark.feature("step", "`p.data` replaced, state assigned, state moved to another parameter")
+@every_implementation
+@every_optimizer
+def test_state_moved_to_a_replacement(name: str, options: Options) -> None:
+    """As one does who replaces a layer and keeps its momentum."""
+
+    def run(cls: type[torch.optim.Optimizer], options: Options, replace: bool = True) -> torch.optim.Optimizer:
+        params = parameters()
+        optimizer = cls(params, **options, **remembering(name))
+        train(optimizer, 2)
+        if replace:
+            replacement = Parameter(params[1].detach().clone())
+            optimizer.param_groups[0]["params"][1] = replacement
+            if params[1] in optimizer.state:
+                optimizer.state[replacement] = optimizer.state.pop(params[1])
+        train(optimizer, 2, seed=5)
+        return optimizer
+
+    moved = assert_runs_as_torchs(name, run, options)
+    assert_same_training(moved, run(ours(name), options, replace=False))
+
+
+@pytest.mark.feature("step", "state that is taken away starts anew")
+@every_implementation
+@every_optimizer
+def test_state_cleared(name: str, options: Options) -> None:
+    def run(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
+        params = parameters()
+        optimizer = cls(params, **options, **remembering(name))
+        train(optimizer, 2)
+        optimizer.state.pop(params[1], None)
+        if params[2] in optimizer.state:
+            optimizer.state[params[2]].clear()
+        train(optimizer, 2, seed=5)
+        return optimizer
+
+    assert_runs_as_torchs(name, run, options)
+
+
+# Modules that change their dtype.
+
+DTYPES = (torch.float64, torch.bfloat16, torch.float16)
+
+
+@pytest.mark.feature("step", "a module's `.to(dtype)` before the first step")
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@every_optimizer
+def test_to_another_dtype_before_the_first_step(
+    name: str, dtype: torch.dtype, record_property: Callable[[str, object], None]
+) -> None:
+    if ours(name).schema.state_at_construction:
+        record_property("why not", "state is made at construction, as in torch: `.to(dtype)` comes too late")
+        _assert_to_is_an_error(name, FOR_LOOP, dtype, steps=0)
+        return
+
+    def run(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
+        module = torch.nn.ParameterList(parameters([(3, 2), (4,)]))
+        optimizer = cls(module.parameters(), **options, **remembering(name))
+        module.to(dtype)
+        train(optimizer, 3)
+        for param in module.parameters():
+            assert all(value.dtype is dtype for value in optimizer.state[param].values() if value.dim())
+        return optimizer
+
+    assert_runs_as_torchs(name, run)
+
+
+@pytest.mark.feature("step", "a module's `.to(dtype)` after the first step: an error before anything is written")
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@every_list
+@every_optimizer
+def test_to_another_dtype_after_the_first_step(
+    name: str, options: Options, dtype: torch.dtype, record_property: Callable[[str, object], None]
+) -> None:
+    if any(state.kind == "tensor" for state in ours(name).schema.states):
+        _assert_to_is_an_error(name, options, dtype, steps=1)
+        return
+    record_property("why not", "it remembers nothing that has a dtype, so the next step goes on")
+    module = torch.nn.ParameterList(parameters([(3, 2), (4,)]))
+    optimizer = ours(name)(module.parameters(), **options)
+    train(optimizer, 1)
+    module.to(dtype)
+    train(optimizer, 1)
+
+
+def _assert_to_is_an_error(name: str, options: Options, dtype: torch.dtype, steps: int) -> None:
+    module = torch.nn.ParameterList(parameters([(3, 2), (4,)]))
+    optimizer = ours(name)(module.parameters(), **options, **remembering(name))
+    train(optimizer, steps)
+    module.to(dtype)
+    give_gradients(module.parameters(), 1)
+    before = picture(optimizer)
+    with pytest.raises(RuntimeError, match=rf"is torch.float32, its parameter {dtype}; only fused implementations"):
+        optimizer.step()
+    assert_unchanged(before, optimizer)
+
+
+@pytest.mark.difference(
+    "After a module's `.to(dtype)`, torch's implementations raise in the middle of a step, or go on, depending on the "
+    "optimizer. Here the for-loop and foreach raise before anything is written; fused kernels, the default, take state "
+    "of another dtype than the parameter's and go on, with state in the dtype that it had."
+)
+def test_kernels_go_on_with_state_in_its_dtype() -> None:
+    def steps(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
+        module = torch.nn.ParameterList(parameters([(3, 2), (4,)]))
+        optimizer = cls(module.parameters(), **options)
+        train(optimizer, 1)
+        module.to(torch.bfloat16)
+        train(optimizer, 1, seed=1)
+        return optimizer
+
+    with pytest.raises(RuntimeError, match="dtype"):
+        steps(torch.optim.AdamW, {})
+    steps(torch.optim.Rprop, {})
+    assert all(entry["exp_avg"].dtype is torch.float32 for entry in states(steps(ours("AdamW"), {"fused": True})))
