@@ -128,9 +128,14 @@ class Decoder:
                     self._made[name] = _with_facts(_laid_out(self._tensors[name], facts), facts)
                 return self._made[name]
             case {"$sparse": [indices, values], "size": list(size), "coalesced": bool(coalesced), **facts}:
-                parts = self.decode(indices), self.decode(values), size
                 # Checked, because indices that are out of range would be read and written out of bounds.
-                made = torch.sparse_coo_tensor(*parts, check_invariants=True, is_coalesced=coalesced)
+                made = torch.sparse_coo_tensor(
+                    self.decode(indices),
+                    self.decode(values),
+                    self.decode(size),
+                    check_invariants=True,
+                    is_coalesced=coalesced,
+                )
                 return _with_facts(made, facts)
             case dict():
                 return {key: self.decode(value) for key, value in tree.items()}
