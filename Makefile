@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help generate check demo test lint parity bench bench-gpu clean
+.PHONY: help generate check demo test lint parity compatibility bench bench-gpu clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 16
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ lint: $(READY) ## ruff and mypy
 
 parity: $(READY) ## measure every implementation against torch and float64, and write docs/parity.md
 	@$(BIN)/python tests/parity_table.py
+
+compatibility: $(READY) ## try what torch promises of optimizers on every one of them, and write docs/compatibility.md
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/compatibility.py
 
 BENCHED := $(VENV)/.benched
 $(BENCHED): $(READY)

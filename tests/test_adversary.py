@@ -13,6 +13,7 @@ import pytest
 import torch
 from adversary import ACTIONS, Compared, compare, done_by_both
 from adversary_world import Action, Make, Switch, World
+from every_optimizer import NAMES, every_optimizer, torchs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from runtime_helpers import run_kernels_of
@@ -22,8 +23,7 @@ import thetac as ours
 from thetac.runtime import assumptions, numbers, polling
 
 EXAMPLES = int(os.environ.get("THETAC_ADVERSARY", "0"))
-OF_TORCH = ["SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "RMSprop", "Rprop", "ASGD"]
-OTHERS = ["Lion", "Adan", "AdaBelief", "Yogi", "AdEMAMix", "ADOPT", "QHAdam", "Signum"]
+OF_TORCH = [name for name in NAMES if torchs(name) is not None]
 OF_SIGNS = ("Lion", "Signum")  # of a number that is computed: near zero, another rounding is another sign
 FLAGS: Mapping[str, Mapping[str, object]] = {
     "SGD": {"momentum": 0.9, "nesterov": True},
@@ -153,6 +153,7 @@ def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "native", lambda: None)
 
 
+@pytest.mark.feature("random programs", "beside torch's class, both for-loop: the same bits after every action")
 @pytest.mark.parametrize("name", OF_TORCH)
 def test_for_loop_and_torchs(name: str) -> None:
     def game(program: Program, dtype: torch.dtype) -> None:
@@ -162,7 +163,8 @@ def test_for_loop_and_torchs(name: str) -> None:
     play(game, [torch.float32, torch.bfloat16, torch.complex64])
 
 
-@pytest.mark.parametrize("name", [*OF_TORCH, *OTHERS])
+@pytest.mark.feature("random programs", "switched between foreach and for-loop: the for-loop's bits")
+@every_optimizer
 def test_foreach_and_for_loop(name: str) -> None:
     def game(program: Program, dtype: torch.dtype) -> None:
         left = world(name, dtype, [FOREACH, FOREACH, FOR_LOOP])
@@ -171,7 +173,8 @@ def test_foreach_and_for_loop(name: str) -> None:
     play(game, [torch.float32, torch.bfloat16, torch.complex64])
 
 
-@pytest.mark.parametrize("name", [*OF_TORCH, *OTHERS])
+@pytest.mark.feature("random programs", "switched between kernels and the rest: the for-loop's numbers, to rounding")
+@every_optimizer
 def test_fused_and_for_loop(name: str) -> None:
     def game(program: Program, dtype: torch.dtype) -> None:
         left = world(name, dtype, [FUSED, FASTEST, FOREACH, FASTEST, FOR_LOOP])

@@ -101,7 +101,7 @@ def test_nothing_hand_written_names_an_algorithm(folder: str) -> None:
     names = algorithm_names()
     assert len(names) >= 11, "the specs were not found"
     words = re.compile(rf"\b({'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
-    suffixes = (".py", ".jinja") if folder == "runtime" else (".jinja",)
+    suffixes = (".py", ".h", ".cpp") if folder == "runtime" else (".jinja",)
     wrong = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in sorted((ROOT / folder).rglob("*"))
