@@ -27,30 +27,35 @@ inline double square_root(double x) { return __builtin_sqrt(x); }
 inline float absolute(float x) { return __builtin_fabsf(x); }
 inline double absolute(double x) { return __builtin_fabs(x); }
 
+// The next ones are written so that compilers see one comparison for each choice: from nested ones they make branches
+// first, and then three times as many vector instructions.
+
 // -1, 0 or 1; 0 for NaN, as torch has it.
 template <class Number>
 inline Number sign(Number x) {
-    return x > 0 ? Number(1) : x < 0 ? Number(-1) : Number(0);
+    return (x > 0 ? Number(1) : Number(0)) - (x < 0 ? Number(1) : Number(0));
 }
 
 // NaN if either is.
 template <class Number>
 inline Number maximum(Number x, Number y) {
-    const Number larger = x > y ? x : y;  // y if either is NaN
-    return x != x ? x : larger;
+    const Number larger = x > y ? x : y;
+    return __builtin_isunordered(x, y) ? x + y : larger;
 }
 
 // NaN if either is.
 template <class Number>
 inline Number minimum(Number x, Number y) {
     const Number smaller = x < y ? x : y;
-    return x != x ? x : smaller;
+    return __builtin_isunordered(x, y) ? x + y : smaller;
 }
 
-// The upper bound wins where they cross; NaN stays.
+// The upper bound wins where they cross; NaN if any is.
 template <class Number>
 inline Number clamp(Number x, Number low, Number high) {
-    return minimum(maximum(x, low), high);
+    const Number larger = x > low ? x : low;
+    const Number inside = larger < high ? larger : high;
+    return __builtin_isunordered(x, low) ? x + low : inside;
 }
 
 // torch's two formulas, `start + weight * (end - start)` and `end - (end - start) * (1 - weight)`: each is exact at its
