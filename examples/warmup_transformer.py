@@ -10,6 +10,7 @@ Run it by `python examples/warmup_transformer.py`. It takes some seconds on one 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -57,7 +58,7 @@ class NoamAdam(GenericOptimizer):
 
 def warm_up(step: float, warmup: int) -> float:
     """The share of the peak: 1 in step `warmup`."""
-    return min((warmup / step) ** 0.5, step / warmup)
+    return min(math.sqrt(warmup / step), step / warmup)
 
 
 class Sorter(nn.Module):
