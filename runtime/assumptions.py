@@ -16,7 +16,9 @@ from operator import attrgetter, is_, itemgetter
 import torch
 from torch import Tensor
 
-from thetac.runtime.fused import FusedWork, specialisations_of, streams
+from thetac.runtime.conditions import Conditions, is_immutable
+from thetac.runtime.dtensors import Placed, Shards
+from thetac.runtime.fused import Bucket, specialisations_of, streams
 from thetac.runtime.gather import Member
 from thetac.runtime.groups import known_keys, numbers_of, option
 from thetac.runtime.memory import Stretches, sharing
@@ -36,7 +38,7 @@ class Part:
     """Members that agree in device and dtypes, and in which states they have."""
 
     positions: list[int]  # among all members
-    work: FusedWork | None  # who takes their addresses
+    work: Bucket | None  # who takes their addresses
     any_strides: bool  # of their gradients
 
 
@@ -51,7 +53,7 @@ class GroupWatch:
 
     def holds(self, group: Group) -> bool:
         """Whether options, conditions of states and what kernels are specialised on are the same."""
-        if self._unchanged(group):
+        if self._same_values(group) and self._conditions.stand():
             return True
         before = self._decides
         self._read(group)
@@ -59,20 +61,25 @@ class GroupWatch:
 
     def numbers(self, group: Group) -> dict[str, float]:
         """Every number and flag, by element name."""
-        if self._numbers is None or not self._unchanged(group):
+        if self._numbers is None or not (self._immutable and self._same_values(group)):
             self._numbers = numbers_of(self._schema, group)
         return self._numbers
 
-    def _unchanged(self, group: Group) -> bool:
-        return self._immutable and all(map(is_, map(group.get, self._keys), self._values))
+    def decided(self, group: Group) -> Group:
+        """The group, where capturable with the numbers of tensors that conditions depend on."""
+        return self._conditions.decided(group)
+
+    def _same_values(self, group: Group) -> bool:
+        return all(map(is_, map(group.get, self._keys), self._values))
 
     def _read(self, group: Group) -> None:
         self._numbers = None
         self._values = list(map(group.get, self._keys))
-        self._immutable = all(map(_is_immutable, self._values))
+        self._immutable = all(map(is_immutable, self._values))
         options = tuple(option(group, name) for name in ("foreach", "fused", "capturable", "differentiable"))
-        exist = states_of(self._schema, group)
-        self._decides = (*options, *exist, *specialisations_of(self._schema, group).values())
+        self._conditions = Conditions(group)
+        exist = states_of(self._schema, self._conditions)
+        self._decides = (*options, *exist, *specialisations_of(self._schema, self._conditions).values())
 
 
 class Assumptions:
@@ -86,8 +93,10 @@ class Assumptions:
         members: Sequence[Member],
         parts: Iterable[Part],
         state: Mapping[Tensor, Entry],
+        shards: Shards | None,
     ) -> None:
         self._groups = watches
+        self._shards = shards
         self._params: list[Tensor] = [param for group in groups for param in group["params"]]
         self._counts = [len(group["params"]) for group in groups]
         self._absent = [param.grad is None for param in self._params]
@@ -106,8 +115,10 @@ class Assumptions:
             differing = (stream.watch.differs_already for stream, _ in self._gradients)
             self.broken = next((_of_gradient(why) for why in differing if why), "")
 
-    def why_void(self, groups: Sequence[Group], state: Mapping[Tensor, Entry]) -> tuple[str, list[Tensor]]:
-        """What has changed; if nothing has, all gradients in order."""
+    def why_void(
+        self, groups: Sequence[Group], state: Mapping[Tensor, Entry], placed: Placed
+    ) -> tuple[str, list[Tensor]]:
+        """What has changed; if nothing has, all gradients in order, those of this process."""
         lists = list(map(_params_of, groups))
         params: list[Tensor] = lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
         if list(map(len, lists)) != self._counts or not _same(params, self._params):
@@ -120,14 +131,23 @@ class Assumptions:
         held = [watch.holds(group) for watch, group in zip(self._groups, groups, strict=True)]  # all of them look
         if not all(held):
             return "an option or a condition on hyperparameters changed", []
-        return self._why_states_void(state) or self._why_written_void() or self._why_gradients_void(grads), grads
+        if why := self._why_states_void(state):
+            return why, []
+        if self._shards is not None:
+            if not self._shards.hold():
+                return "a DTensor got another shard", []
+            local = self._shards.of_gradients(grads, placed)
+            if local is None:
+                return "a gradient is no DTensor like its parameter", []
+            grads = local
+        return self._why_written_void() or self._why_gradients_void(grads), grads
 
     def _watch_states(self, schema: Schema, members: Sequence[Member], state: Mapping[Tensor, Entry]) -> None:
         if not schema.states:
             return
-        entries = [state.get(member.param, {}) for member in members]
+        entries = [state.get(member.known_param, {}) for member in members]
         for index, declared in enumerate(schema.states):
-            known = [value for member in members if (value := member.states[index]) is not None]
+            known = [value for member in members if (value := member.known_states[index]) is not None]
             if known:
                 self._states.append((declared.name, entries, known))
 
@@ -238,9 +258,3 @@ def _of_gradient(differs: str) -> str:
     if differs == TYPE:
         return "a gradient has a type or layout that is not looked at quickly"
     return f"the {differs} of a gradient changed"
-
-
-def _is_immutable(value: object) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_is_immutable, value))
-    return value is None or type(value) in (bool, int, float, str)

@@ -5,16 +5,16 @@ where an explicit option cannot be met. This is the only place that decides it.
 
 An explicit option is followed: `fused=True`, `foreach=True`, or either of them False for the for-loop. With neither,
 the fastest that fits each parameter: fused where there is a kernel for it, then foreach, then the for-loop.
-`differentiable` and `capturable` run the for-loop on tensors. A single parameter that an implementation asked for
-cannot take falls back to the for-loop; `explain()` names it. Kernels for the CPU are built here, so that one that
-cannot be built is known before anything is written.
+`differentiable` runs the for-loop on tensors, and so does `capturable` where no kernels of a GPU fit. A parameter that
+an implementation asked for cannot take falls back to the for-loop; `explain()` names it. Kernels for the CPU are built
+here, so that one that cannot be built is known before anything is written.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
@@ -24,12 +24,15 @@ from torch import Tensor
 from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
 from thetac.runtime.build import BuildError, warn_once
+from thetac.runtime.dtensors import local_of
+from thetac.runtime.forloop import mixes_dtypes
 from thetac.runtime.fused import MakeLauncher, streams
 from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import check_options, option
 from thetac.runtime.launch_cpp import CppLauncher, kernel_source, load_kernel
 from thetac.runtime.launch_triton import TritonLauncher
 from thetac.runtime.memory import has_memory, is_dense, is_plain, sharing, significant_strides
+from thetac.runtime.resident import is_captured
 from thetac.runtime.schema import Group, Schema
 
 
@@ -68,6 +71,7 @@ def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member
         candidates = asked.get(key)
         if candidates is None:
             candidates = asked[key] = _candidates(schema, groups[member.group], param)
+        _check_dtypes(schema, member, FUSED_DTYPES if candidates[0].implementation in FUSED else ())
         choices.append(_first_that_fits(schema, candidates, member, kernels))
 
     batched = (Implementation.FOREACH, *FUSED)
@@ -75,16 +79,15 @@ def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member
         reason = "shares memory with another tensor of this step"
         for index in _sharing_members(members):
             if choices[index].implementation in batched:
-                choices[index] = Choice(Implementation.FOR_LOOP, reason, is_fallback=True)
-    for member, choice in zip(members, choices, strict=True):
-        if choice.implementation not in FUSED:
-            _check_dtypes(schema, member)
+                capturable = option(groups[members[index].group], "capturable")
+                alone = Implementation.ON_TENSORS if capturable else Implementation.FOR_LOOP
+                choices[index] = Choice(alone, reason, is_fallback=True)
     return choices
 
 
 def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
     """What a parameter's group and kind of tensor ask for; what the memory of its tensors allows may be less."""
-    return _candidates(schema, group, param)[0]
+    return _candidates(schema, group, param if option(group, "differentiable") else local_of(param))[0]
 
 
 def launcher_of(implementation: Implementation) -> MakeLauncher:
@@ -133,10 +136,14 @@ class _Kernels:
         return self._errors[dtypes]
 
 
-def _check_dtypes(schema: Schema, member: Member) -> None:
-    """torch's operations do not mix dtypes everywhere, and would find out after the first writes."""
+def _check_dtypes(schema: Schema, member: Member, others: Collection[torch.dtype]) -> None:
+    """Raise for state that is neither of its parameter's dtype nor of one of the others.
+
+    torch's operations do not mix dtypes everywhere, and would find out after the first writes. Kernels do, and so does
+    whatever stands in for them.
+    """
     for declared, state in zip(schema.states, member.states, strict=True):
-        if declared.kind == "tensor" and state is not None and state.dtype is not member.param.dtype:
+        if declared.kind == "tensor" and state is not None and state.dtype not in (member.param.dtype, *others):
             raise RuntimeError(
                 f"`{declared.name}` of a parameter of group {member.group} is {state.dtype}, its parameter "
                 f"{member.param.dtype}; only fused implementations take both"
@@ -152,7 +159,7 @@ def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
             raise AssertionError("_foreach ops don't support autograd")
         return [Choice(Implementation.ON_TENSORS, "differentiable=True")]
     if option(group, "capturable"):
-        return [Choice(Implementation.ON_TENSORS, "capturable=True keeps every number on the device")]
+        return _capturable(schema, group, param)
     for_loop = Choice(Implementation.FOR_LOOP, "takes every tensor")
     if fused:
         implementation = _fused_implementation(param.device)
@@ -164,6 +171,24 @@ def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
     if fused is not None or foreach is not None:
         return [Choice(Implementation.FOR_LOOP, "foreach=False" if foreach is not None else "fused=False")]
     return [*_fastest(schema, param), for_loop]
+
+
+def _capturable(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
+    """Kernels of a GPU take numbers that no host has read; else the for-loop, on tensors."""
+    why = "capturable=True keeps every number on the device"
+    fused, implementation = option(group, "fused"), _fused_implementation(param.device)
+    on_tensors = Choice(Implementation.ON_TENSORS, why)
+    if fused is False or option(group, "foreach") is not None or implementation is not Implementation.TRITON:
+        return [on_tensors]
+    if is_captured(param.device):
+        return [replace(on_tensors, reason="kernels need a step outside of the graph first", is_fallback=True)]
+    if missing := _missing(schema, implementation, param):
+        if fused:
+            raise RuntimeError(f"`fused=True` {missing}")
+        return [on_tensors]
+    if not fused and (param.device.type == "cpu" or not is_plain(param)):
+        return [on_tensors]
+    return [Choice(implementation, f"{'fused=True, ' if fused else ''}{why}", is_explicit=bool(fused)), on_tensors]
 
 
 def _fastest(schema: Schema, param: Tensor) -> list[Choice]:
@@ -206,8 +231,8 @@ def _missing(schema: Schema, implementation: Implementation, param: Tensor) -> s
             "requires all the params to be floating point or complex Tensors of "
             f"supported devices: {list(FUSED_DEVICES)} but {param.dtype} and {param.device.type}"
         )
-    if not on_cpu and torch.cuda.is_current_stream_capturing():
-        return "cannot run under graph capture: its numbers come from the host"
+    if is_captured(param.device):
+        return "cannot run under graph capture without capturable=True: its numbers come from the host"
     return ""
 
 
@@ -232,8 +257,11 @@ def _obstacle(schema: Schema, implementation: Implementation, member: Member) ->
     """Why this very parameter cannot run in an implementation; empty if it can."""
     if implementation in FUSED:
         return _fused_obstacle(schema, member)
-    if member.grad.is_sparse and implementation is Implementation.FOREACH:
-        return "the gradient is sparse"
+    if implementation is Implementation.FOREACH:
+        if member.grad.is_sparse:
+            return "the gradient is sparse"
+        if mixes_dtypes(schema, member):
+            return "state and parameter have different dtypes"
     return ""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from thetac.runtime.choice import FUSED, Choice, choose
+from thetac.runtime.dtensors import local_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry
 from thetac.runtime.step import Stepper
@@ -46,12 +47,12 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
 
 
 def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
-    """Parameter and tensor states once read and once written, the gradient read; counters are not counted."""
-    size = 3 * param.numel() * param.element_size()
+    """Parameter and tensor states once read and once written, the gradient read, in this process; no counters."""
+    size = 3 * local_of(param).numel() * param.element_size()
     for declared in schema.states:
         value = entry.get(declared.name)
         if declared.kind == "tensor" and isinstance(value, Tensor):
-            size += 2 * value.numel() * value.element_size()
+            size += 2 * local_of(value).numel() * value.element_size()
     return size
 
 

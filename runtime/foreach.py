@@ -71,6 +71,10 @@ class ForeachWork:
     def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
         return sum_of_squares([grads[position] for chunk in self._chunks for position in chunk.positions])
 
+    def takes_found_inf(self) -> bool:
+        """It reads numbers anyway."""
+        return False
+
     def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         for chunk in self._chunks:
             mine = [grads[position] for position in chunk.positions]

@@ -53,6 +53,10 @@ class ForLoopWork:
     def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
         return sum_of_squares([grads[position] for position in self._positions])
 
+    def takes_found_inf(self) -> bool:
+        """It reads numbers anyway."""
+        return False
+
     def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         mine = [grads[position] for position in self._positions]
         if _by_rows(self._schema, mine):
@@ -96,15 +100,32 @@ class OnTensorsWork:
         with torch.set_grad_enabled(bool(self._values["differentiable"])):
             return sum_of_squares([grads[position] for position in self._positions])
 
+    def takes_found_inf(self) -> bool:
+        """Where capturable; else numbers are read anyway."""
+        if any(member.grad.is_sparse for member in self._members):
+            return False
+        return bool(self._values["capturable"]) and not self._values["differentiable"]
+
     def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         mine = [grads[position] for position in self._positions]
         with torch.set_grad_enabled(bool(self._values["differentiable"])):
-            if _by_rows(self._schema, mine):
+            if scaling.found_inf is not None:
+                self._run_or_undo(mine, scaling)
+            elif _by_rows(self._schema, mine):
                 _step_each(self._schema, self._members, mine, self._step, self._values, scaling)
             else:
                 params = [member.param for member in self._members]
                 states = _states(self._schema, self._members)
                 self._step(params, scaling.apply(mine), **states, **self._values)
+
+    def _run_or_undo(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
+        """One by one, so that at most one parameter and its state are there twice."""
+        for member, grad in zip(self._members, grads, strict=True):
+            written = [tensor for tensor in (member.param, *member.states) if tensor is not None]
+            before = [tensor.clone() for tensor in written]
+            _step_each(self._schema, [member], [grad], self._step, self._values, scaling)
+            for tensor, old in zip(written, before, strict=True):
+                tensor.copy_(torch.where(scaling.is_skipped_on(tensor.device), old, tensor))
 
     def finish(self) -> None:
         self._members = ()  # it serves a single step, and they hold a gradient each

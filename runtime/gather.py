@@ -7,14 +7,15 @@ state set aside, so that an error leaves everything as it was. Nothing here writ
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import _get_capturable_supported_devices
 
+from thetac.runtime import dtensors
 from thetac.runtime.groups import option
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry, check_found, check_writable, new_entry, states_of
@@ -29,6 +30,24 @@ class Member:
     grad: Tensor
     states: tuple[Tensor | None, ...]  # in the schema's order; None for a state that its group does not have
     created: bool  # whether this step made its state
+    whole: dtensors.Whole | None = None  # where the tensors above are shards
+
+    @property
+    def known_param(self) -> Tensor:
+        """The parameter as its group has it."""
+        return self.param if self.whole is None else self.whole.param
+
+    @property
+    def known_states(self) -> tuple[Tensor | None, ...]:
+        """The states as `optimizer.state` has them."""
+        return self.states if self.whole is None else self.whole.states
+
+    def move_numbers(self, states: tuple[Tensor | None, ...], is_number: Sequence[bool]) -> None:
+        """Counters and scalar states lie elsewhere now."""
+        if self.whole is not None:
+            known = zip(self.whole.states, states, is_number, strict=True)
+            self.whole = replace(self.whole, states=tuple(new if number else old for old, new, number in known))
+        self.states = states
 
 
 @dataclass(slots=True)
@@ -38,30 +57,53 @@ class Gathered:
     members: list[Member]
     created: list[tuple[Tensor, Entry]]
 
+    def count_on_devices(self, schema: Schema, members: Iterable[Member]) -> None:
+        """Bring counters and scalar states of some members to their parameters, where torch's fused steps have them."""
+        kinds = [declared.kind for declared in schema.states]
+        names = [declared.name for declared in schema.states]
+        for member in members:
+            moved: Entry = {}
+            states = list(member.states)
+            for index, state in enumerate(states):
+                if state is not None and kinds[index] != "tensor" and state.device != member.param.device:
+                    states[index] = moved[names[index]] = state.to(member.param.device, non_blocking=True)
+            if moved:
+                member.move_numbers(tuple(states), [kind != "tensor" for kind in kinds])
+                self.created.append((member.known_param, moved))
+
     def commit(self, state: MutableMapping[Tensor, Entry]) -> None:
         """Make the new state part of the optimizer: from here on the step writes."""
         for param, entry in self.created:
             state.setdefault(param, {}).update(entry)
 
 
-def gather(schema: Schema, groups: Sequence[Group], state: MutableMapping[Tensor, Entry]) -> Gathered:
-    """Collect and check every parameter that has a gradient; raises before anything has changed."""
+def gather(
+    schema: Schema,
+    groups: Sequence[Group],
+    state: MutableMapping[Tensor, Entry],
+    placed: dtensors.Placed | None = None,
+) -> Gathered:
+    """Collect and check every parameter that has a gradient; raises before anything has changed.
+
+    Without `placed`, members hold DTensors as they are, not the shards of this process.
+    """
     members: list[Member] = []
     created: dict[Tensor, Entry] = {}
     for index, group in enumerate(groups):
         exists = states_of(schema, group)
         declared = [state if existing else None for state, existing in zip(schema.states, exists, strict=True)]
         names = [state.name for state in declared if state is not None]
-        checks = _Checks(schema, group, index)
+        checks = _Checks(schema, group, index, placed)
         for position, param in enumerate(group["params"]):
             grad = param.grad
             if grad is None:
                 continue
-            if grad.is_conj() or grad.is_neg():
-                grad = grad.resolve_conj().resolve_neg()  # neither kernels nor views as pairs of reals take lazy ones
+            grad = _resolved(grad)
             checks.check_param(param, grad, position)
+            grad = checks.placed_gradient(param, grad, position)
             if not names:
-                members.append(Member(index, param, grad, tuple([None] * len(declared)), False))
+                member = Member(index, param, grad, tuple([None] * len(declared)), False)
+                members.append(checks.on_shards(member, position))
                 continue
             entry: Entry = state.get(param, {})
             new = param in created or any(entry.get(name) is None for name in names)
@@ -73,7 +115,8 @@ def gather(schema: Schema, groups: Sequence[Group], state: MutableMapping[Tensor
             values = [None if state is None else entry[state.name] for state in declared]
             if not new:
                 checks.check_states(values, param, grad, position)
-            members.append(Member(index, param, grad, cast("tuple[Tensor | None, ...]", tuple(values)), new))
+            member = Member(index, param, grad, cast("tuple[Tensor | None, ...]", tuple(values)), new)
+            members.append(checks.on_shards(member, position))
     return Gathered(members, list(created.items()))
 
 
@@ -86,15 +129,22 @@ def tensor_states(schema: Schema, member: Member) -> list[Tensor]:
     ]
 
 
+def _resolved(grad: Tensor) -> Tensor:
+    """Neither kernels nor views as pairs of reals take lazy negations and conjugations."""
+    return grad.resolve_conj().resolve_neg() if grad.is_conj() or grad.is_neg() else grad
+
+
 class _Checks:
     """What must hold of the members of one group. Each check passes quickly or takes its time to say what is wrong."""
 
-    def __init__(self, schema: Schema, group: Group, index: int) -> None:
+    def __init__(self, schema: Schema, group: Group, index: int, placed: dtensors.Placed | None) -> None:
         self._schema = schema
         self._group = group
         self._index = index
         self._capturable = bool(option(group, "capturable"))
         self._differentiable = bool(option(group, "differentiable"))
+        # Autograd follows operations on whole DTensors.
+        self._placed = None if self._differentiable else placed
 
     def check_param(self, param: Tensor, grad: Tensor, position: int) -> None:
         if not (
@@ -139,6 +189,45 @@ class _Checks:
                 _check_capturable(param, value)
             if self._differentiable and declared.kind == "counter" and value.requires_grad:
                 raise RuntimeError(f"`requires_grad` is not supported for `{declared.name}` in differentiable mode")
+
+    def placed_gradient(self, param: Tensor, grad: Tensor, position: int) -> Tensor:
+        """The gradient; that of a DTensor placed as the parameter is."""
+        if not dtensors.is_dtensor(param):
+            return grad
+        where = self._name(position)
+        found = dtensors.check_gradient(param, grad, where)
+        return found if self._placed is None else self._placed.like(param, found, where)
+
+    def on_shards(self, member: Member, position: int) -> Member:
+        """The member with the tensors of this process, where its group and `optimizer.state` have DTensors."""
+        tensors = (member.param, member.grad, *member.states)
+        if not any(map(dtensors.is_dtensor, tensors)):
+            return member
+        where = self._name(position)
+        states = [
+            (declared.name, declared.kind == "tensor", state)
+            for declared, state in zip(self._schema.states, member.states, strict=True)
+            if state is not None
+        ]
+        if not dtensors.is_dtensor(member.param):
+            dtensors.check_plain(member.grad, states, where)
+            return member
+        dtensors.check_placements(member.param, states, where)
+        if self._placed is None:
+            return member
+        local = Member(
+            member.group,
+            dtensors.local_of(member.param),
+            _resolved(dtensors.local_of(member.grad)),
+            tuple(None if state is None else dtensors.local_of(state) for state in member.states),
+            member.created,
+            dtensors.Whole(member.param, member.states),
+        )
+        dtensors.check_shapes(
+            local.param, local.grad, [(name, like, dtensors.local_of(state)) for name, like, state in states], where
+        )
+        check_writable(local.param, where)
+        return local
 
     def _check_gradient(self, param: Tensor, grad: Tensor, where: str) -> None:
         if grad.shape != param.shape:

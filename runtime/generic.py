@@ -140,7 +140,9 @@ class GenericOptimizer(Optimizer, ABC):
             )
         return "\n".join(lines)
 
-    def _update(self, grad_scale: Tensor | None) -> Tensor | None:
+    def _update(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> Tensor | None:
+        if found_inf is not None and found_inf.item():
+            return None
         for group in self.param_groups:
             check_values(self.schema, group, ("weight_decay",))
         gathered = gather(self.schema, self.param_groups, self.state)

@@ -7,6 +7,7 @@ business, and what a checkpoint becomes `serialization.restored`'s.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, overload
 
@@ -40,7 +41,8 @@ class Optimizer(torch.optim.Optimizer):
     schema: ClassVar[Schema]
     _state_is_declared: ClassVar[bool] = True  # whether the schema names all of the state
     grad_norm: Tensor | None = None
-    """The global norm of the gradients in the last step that clipped them, before clipping: 0-d, on their device."""
+    """The global norm of the unscaled gradients, before clipping, in the last step of groups that clip, also where it
+    was skipped: 0-d, on their device."""
     _stepper: Stepper | None = None  # made at the first step, and never pickled
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, object]) -> None:
@@ -126,19 +128,22 @@ class Optimizer(torch.optim.Optimizer):
         # torch's GradScaler sets these around a step of an optimizer that supports it.
         grad_scale: Tensor | None = getattr(self, "grad_scale", None)
         found_inf: Tensor | None = getattr(self, "found_inf", None)
-        if found_inf is not None and found_inf.item():
-            return loss
+        if not isinstance(found_inf, Tensor):
+            found_inf = None  # it has seen no gradient and says 0
         with torch.no_grad():
-            norm = self._update(grad_scale)
+            norm = self._update(grad_scale, found_inf)
         if norm is not None:
             self.grad_norm = norm
         return loss
 
-    def _update(self, grad_scale: Tensor | None) -> Tensor | None:
-        """Update every parameter that has a gradient. Returns the gradients' norm where the groups clip it."""
+    def _update(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> Tensor | None:
+        """Update every parameter that has a gradient, unless `found_inf` is not 0: then nothing is written.
+
+        Returns the gradients' norm where the groups clip it.
+        """
         if self._stepper is None:
             self._stepper = Stepper(self.schema)
-        return self._stepper.step(self.param_groups, self.state, grad_scale)
+        return self._stepper.step(self.param_groups, self.state, grad_scale, found_inf)
 
     @_disable_dynamo
     def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None:
@@ -151,7 +156,9 @@ class Optimizer(torch.optim.Optimizer):
         if all(key in self.defaults for key in (*known, *self.schema.options, *self.schema.fixed)):
             return
         described = next(cls for cls in type(self).__mro__ if "schema" in vars(cls))
-        of_today = described([torch.nn.Parameter(torch.empty(0))])
+        arguments = inspect.signature(described).parameters
+        given = {key: value for key, value in self.defaults.items() if key in arguments}
+        of_today = described([torch.nn.Parameter(torch.empty(0))], **given)
         self.defaults = {**of_today.defaults, **self.defaults}
 
     def _make_state(self) -> None:

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from thetac.runtime.assumptions import Assumptions, GroupWatch, Part
 from thetac.runtime.choice import FUSED, Choice, Implementation, launcher_of
+from thetac.runtime.dtensors import Placed, Shards, by_processes, summed_over_processes, whole_of
 from thetac.runtime.foreach import ForeachWork
 from thetac.runtime.forloop import ForLoopWork, OnTensorsWork
 from thetac.runtime.fused import FusedWork, specialisations_of, streams
 from thetac.runtime.gather import Member
-from thetac.runtime.scaling import Scaling
+from thetac.runtime.resident import ResidentWork, is_captured
+from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry
 
@@ -32,6 +34,8 @@ class Work(Protocol):
 
     def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor: ...
 
+    def takes_found_inf(self) -> bool: ...
+
     def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None: ...
 
     def finish(self) -> None: ...
@@ -41,37 +45,65 @@ class Plan:
     """Everything a step of these members needs."""
 
     def __init__(
-        self, schema: Schema, groups: Sequence[Group], members: Sequence[Member], choices: Sequence[Choice]
+        self,
+        schema: Schema,
+        groups: Sequence[Group],
+        members: Sequence[Member],
+        choices: Sequence[Choice],
+        on_devices: Sequence[bool],
     ) -> None:
+        """`on_devices` says for each member whether its numbers stay on its device, which the choice must allow."""
         self._schema = schema
         self._groups = [GroupWatch(schema, group) for group in groups]
         self._members = members
-        self._taking_part = list(dict.fromkeys(member.group for member in members))
+        wholes = [member.whole for member in members]
+        self._shards = Shards(wholes) if any(wholes) else None
+        self._processes = by_processes(wholes, [member.grad.device for member in members]) if any(wholes) else []
+        taking_part = zip(members, choices, on_devices, strict=True)
+        self._read_by_host = list(
+            dict.fromkeys(
+                member.group
+                for member, choice, on_device in taking_part
+                if not on_device and choice.implementation is not Implementation.ON_TENSORS
+            )
+        )
         self._parts: list[Part] = []
         self._works: list[Work] = []
         self._ran = False
         self._assumptions: Assumptions | None = None
+        self._devices = {member.param.device for member in members}
         self.launches = 0  # of kernels, per step
         self._serve_eagerly(choices)
-        self._serve_fused(groups, choices)
+        self._serve_fused(groups, choices, on_devices)
         self.single_use = _why_single_use(members, choices)
+        self.was_captured = False  # then a graph reads what the works hold
+        self.counts_on_host = any(
+            choice.implementation is Implementation.TRITON and not on_device
+            for choice, on_device in zip(choices, on_devices, strict=True)
+        )
+        self._first = any(member.created for member in members) and any(state.first for state in schema.states)
 
     def watch(self, groups: Sequence[Group], state: Mapping[Tensor, Entry]) -> None:
         """Take note of everything that must not change, once new state is part of the optimizer."""
         if not self.single_use:
-            self._assumptions = Assumptions(self._schema, groups, self._groups, self._members, self._parts, state)
+            self._assumptions = Assumptions(
+                self._schema, groups, self._groups, self._members, self._parts, state, self._shards
+            )
             self.single_use = self._assumptions.broken
         self._members = ()  # they hold this step's gradients
 
-    def why_void(self, groups: Sequence[Group], state: Mapping[Tensor, Entry]) -> tuple[str, list[Tensor]]:
+    def why_void(
+        self, groups: Sequence[Group], state: Mapping[Tensor, Entry], placed: Placed
+    ) -> tuple[str, list[Tensor]]:
         """What has changed so that a new plan is needed; if nothing has, the gradients, in order."""
         if self.single_use or self._assumptions is None:
             return self.single_use, []
-        return self._assumptions.why_void(groups, state)
+        return self._assumptions.why_void(groups, state, placed)
 
     def prepare(self, groups: Sequence[Group]) -> str:
         """Read the numbers of groups, counters and scalar states; why this plan does not serve for them."""
-        numbers = {index: self._groups[index].numbers(groups[index]) for index in self._taking_part}
+        numbers = {index: self._groups[index].numbers(groups[index]) for index in self._read_by_host}
+        groups = [watch.decided(group) for watch, group in zip(self._groups, groups, strict=True)]
         for work in self._works:
             if why := work.prepare(groups, numbers):
                 return why
@@ -81,21 +113,37 @@ class Plan:
         """The 2-norm of all gradients together, unscaled: 0-d, on the device of the first of them."""
         if not self._works:
             return torch.zeros(())
-        sums = [work.sum_of_squares(grads) for work in self._works]
+        sums = self._sums_of_squares(grads)
         norm = torch.stack([one.to(sums[0].device) for one in sums]).sum().sqrt()
         if grad_scale is not None:
             norm = norm / grad_scale.reshape(()).to(norm.device)
         is_wide = any(grad.dtype in (torch.float64, torch.complex128) for grad in grads)
         return norm if is_wide else norm.to(torch.float32)
 
+    def reads_found_inf(self) -> bool:
+        """Whether the host has to know if a step is skipped; else the works' kernels look at it."""
+        return self._first or not all(work.takes_found_inf() for work in self._works)
+
     def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         """Write."""
+        self.was_captured |= any(map(is_captured, self._devices))
         for work in self._works:
             work.run(grads, scaling)
+        if self._shards is not None:
+            self._shards.mark_written()
         if not self._ran:
-            self._ran = True
+            self._ran, self._first = True, False
             for work in self._works:
                 work.finish()
+
+    def _sums_of_squares(self, grads: Sequence[Tensor]) -> list[Tensor]:
+        """Of disjoint sets of gradients, which together are all; over all processes that have a part of them."""
+        if not self._processes:
+            return [whole_of(work.sum_of_squares(grads)) for work in self._works]
+        return [
+            summed_over_processes(sum_of_squares([grads[position] for position in positions]), whole)
+            for whole, positions in self._processes
+        ]
 
     def _serve_eagerly(self, choices: Sequence[Choice]) -> None:
         """A work for each group and implementation, in the order of the groups."""
@@ -120,19 +168,27 @@ class Plan:
             # What made a parameter fall back may go away again; who asked for the for-loop takes any strides.
             self._parts.append(Part(positions, None, any_strides=not is_fallback))
 
-    def _serve_fused(self, groups: Sequence[Group], choices: Sequence[Choice]) -> None:
+    def _serve_fused(self, groups: Sequence[Group], choices: Sequence[Choice], on_devices: Sequence[bool]) -> None:
         """A work for each launch: parameters of all groups that agree in device, dtypes and specialisations."""
-        specialisations = [specialisations_of(self._schema, group) for group in groups]
+        specialisations = [
+            specialisations_of(self._schema, watch.decided(group))
+            for watch, group in zip(self._groups, groups, strict=True)
+        ]
         found: dict[tuple[object, ...], list[int]] = {}
         for position, (member, choice) in enumerate(zip(self._members, choices, strict=True)):
             if choice.implementation in FUSED:
                 values = tuple(specialisations[member.group].values())
-                key = (choice.implementation, *self._kind(member), *values)
+                key = (on_devices[position], choice.implementation, *self._kind(member), *values)
                 found.setdefault(key, []).append(position)
-        for positions in found.values():
+        for (on_device, *_), positions in found.items():
             inside = [self._members[position] for position in positions]
-            make = launcher_of(choices[positions[0]].implementation)
-            work = FusedWork(self._schema, inside, positions, specialisations[inside[0].group], make)
+            constants = specialisations[inside[0].group]
+            work: FusedWork | ResidentWork
+            if on_device:
+                work = ResidentWork(self._schema, inside, positions, constants)
+            else:
+                make = launcher_of(choices[positions[0]].implementation)
+                work = FusedWork(self._schema, inside, positions, constants, make)
             self._works.append(work)
             self._parts.append(Part(positions, work, any_strides=False))
         self.launches = len(found)

@@ -80,13 +80,18 @@ class ResidentTable:
     def _of_graph(self, table: Tensor) -> Tensor:
         """Capturing starts when the device has done everything else, so that the copy is over."""
         self._of_graphs.append(self._table)
-        moved = (table != self._host).nonzero().tolist()
+        moved = {
+            (row, column): new
+            for row, (known, found) in enumerate(zip(self._host.tolist(), table.tolist(), strict=True))
+            for column, (old, new) in enumerate(zip(known, found, strict=True))
+            if old != new
+        }
         if not moved:
             return self._table
         own = self._table.clone()
-        cells = [own[row, column] for row, column in moved]
+        cells = [own[place] for place in moved]
         torch._foreach_zero_(cells)
-        torch._foreach_add_(cells, [table[row, column].item() for row, column in moved])
+        torch._foreach_add_(cells, list(moved.values()))
         return own
 
 

@@ -136,7 +136,10 @@ class _Stored:
 
     def count(self, skipped: Tensor | None) -> None:
         """One more, as the counter's own dtype counts."""
-        torch._foreach_add_(self._tensors, 1 if skipped is None else torch.where(skipped, 0.0, 1.0))
+        if skipped is None:
+            torch._foreach_add_(self._tensors, 1)
+        else:
+            torch._foreach_add_(self._tensors, [torch.where(skipped, 0.0, 1.0).to(self.dtype)] * len(self._tensors))
 
     def read(self) -> Tensor:
         """float64, one number per member."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from torch import Tensor
 
-from thetac.runtime.choice import Choice, choose_all
+from thetac.runtime.choice import Choice, Implementation, choose_all
+from thetac.runtime.dtensors import Placed
 from thetac.runtime.gather import Gathered, gather
 from thetac.runtime.plan import Plan
+from thetac.runtime.resident import counts_on_device
 from thetac.runtime.scaling import Scaling, clip_coefficient, max_norm_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry
@@ -38,39 +41,67 @@ class Stepper:
         self.served: list[Served] = []
         self.plan: Plan | None = None
         self.plans_made: Counter[str] = Counter()  # by cause
+        self._captured: list[Plan] = []  # graphs may be replayed for as long as there is the optimizer
 
     def step(
-        self, groups: Sequence[Group], state: MutableMapping[Tensor, Entry], grad_scale: Tensor | None = None
+        self,
+        groups: Sequence[Group],
+        state: MutableMapping[Tensor, Entry],
+        grad_scale: Tensor | None = None,
+        found_inf: Tensor | None = None,
     ) -> Tensor | None:
-        """Update every parameter that has a gradient. Returns the gradients' norm where the groups clip it."""
-        max_norm = max_norm_of(groups)
+        """Update every parameter that has a gradient, unless `found_inf` is not 0: then nothing is written.
+
+        Returns the gradients' norm where the groups clip it.
+        """
+        max_norm, placed = max_norm_of(groups), Placed()
         cause, plan, gathered = "the first step", self.plan, None
         if plan is not None:
-            cause, grads = plan.why_void(groups, state)
+            cause, grads = plan.why_void(groups, state, placed)
+            if not cause and found_inf is not None and plan.counts_on_host:
+                cause = "a step that may be skipped counts on the device"
             cause = cause or plan.prepare(groups)
         if plan is None or cause:
-            gathered, plan = self._prepared_anew(groups, state, cause)
+            gathered, plan = self._prepared_anew(groups, state, placed, cause, found_inf is not None)
             grads = [member.grad for member in gathered.members]
         norm = None if max_norm is None else plan.norm_of_gradients(grads, grad_scale)
         clip = None if norm is None or max_norm is None else clip_coefficient(norm, max_norm)
+        if found_inf is not None and plan.reads_found_inf():
+            if found_inf.item():
+                return norm
+            found_inf = None
         if gathered is not None:
             gathered.commit(state)
             plan.watch(groups, state)
         self.plan = None  # what is left half done is prepared anew
-        plan.run(grads, Scaling(grad_scale, clip))
+        plan.run(grads, Scaling(grad_scale, clip, found_inf))
         self.plan = plan
+        if plan.was_captured and plan not in self._captured:
+            self._captured.append(plan)
         return norm
 
     def _prepared_anew(
-        self, groups: Sequence[Group], state: MutableMapping[Tensor, Entry], cause: str
+        self,
+        groups: Sequence[Group],
+        state: MutableMapping[Tensor, Entry],
+        placed: Placed,
+        cause: str,
+        may_be_skipped: bool,
     ) -> tuple[Gathered, Plan]:
         """Gather and check everything; `cause` is why the plan at hand did not serve."""
-        gathered = gather(self.schema, groups, state)
+        gathered = gather(self.schema, groups, state, placed)
         choices = choose_all(self.schema, groups, gathered.members)
-        plan = Plan(self.schema, groups, gathered.members, choices)
+        on_devices = [
+            choice.implementation is Implementation.TRITON
+            and (may_be_skipped or counts_on_device(self.schema, groups[member.group], member))
+            for member, choice in zip(gathered.members, choices, strict=True)
+        ]
+        gathered.count_on_devices(self.schema, compress(gathered.members, on_devices))
+        plan = Plan(self.schema, groups, gathered.members, choices, on_devices)
         plan.prepare(groups)
         self.plans_made[cause] += 1
         self.served = [
-            Served(member.group, member.param, choice) for member, choice in zip(gathered.members, choices, strict=True)
+            Served(member.group, member.known_param, choice)
+            for member, choice in zip(gathered.members, choices, strict=True)
         ]
         return gathered, plan
