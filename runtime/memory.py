@@ -110,10 +110,8 @@ class Stretches:
                 starts.append(start)
                 ends.append(end)
         self._starts, self._ends = integers(starts), integers(ends)
-
-    def addresses(self) -> tuple[int, int, int]:
-        """Where the starts and the ends of the stretches lie as 64-bit integers, in order, and how many there are."""
-        return self._starts.data_ptr(), self._ends.data_ptr(), len(self._starts)
+        # Where the starts and the ends lie as 64-bit integers, in order, and how many there are.
+        self.addresses = self._starts.data_ptr(), self._ends.data_ptr(), len(starts)
 
     def touch(self, tensors: Iterable[Tensor]) -> bool:
         """Whether any of these tensors shares memory with the set."""

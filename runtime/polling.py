@@ -137,7 +137,7 @@ class _NativePoll:
         expected = self._expected
         expected.stretches = 0
         if apart_from is not None:
-            expected.starts, expected.ends, expected.stretches = apart_from.addresses()
+            expected.starts, expected.ends, expected.stretches = apart_from.addresses
         finding = self._function(tensors, self._address, self._begin, self._step, *self._out)
         return CAUSES[finding], self._moved.value != 0
 

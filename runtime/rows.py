@@ -8,8 +8,10 @@ stored has the dtype of the state it is stored in, and so have later reads.
 from __future__ import annotations
 
 import importlib
+from array import array
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import Protocol, cast
 
 import torch
@@ -43,8 +45,9 @@ class RowTable:
         self._schema = schema
         self._module = module_of(schema.package)
         self._groups = [member.group for member in members]
-        distinct = list(dict.fromkeys(self._groups))
-        self._row_of_group = integers([distinct.index(group) for group in self._groups])  # where counts do not differ
+        self._distinct = list(dict.fromkeys(self._groups))
+        rows = {group: row for row, group in enumerate(self._distinct)}
+        self._row_of_group = integers([rows[group] for group in self._groups])  # where counts do not differ
         self._numbers = numbers_of_members(schema, members)
         here = {numbers.name for numbers in self._numbers}
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
@@ -65,7 +68,7 @@ class RowTable:
         found: dict[tuple[object, ...], int]
         common = [numbers.common() for numbers in self._numbers]
         if not self._any_created and None not in common:
-            found = {(group, False, *common): row for row, group in enumerate(dict.fromkeys(self._groups))}
+            found = {(group, False, *common): row for row, group in enumerate(self._distinct)}
             self.index = self._row_of_group
         else:
             found = {}
@@ -75,7 +78,8 @@ class RowTable:
         self._new = [[] for _ in self._numbers]
         rows = [self._row(values[cast(int, key[0])], key) for key in found]
         if self._module.ROW:
-            self.numbers = torch.tensor(rows, dtype=self._dtype)
+            together = array("d" if self._dtype == torch.float64 else "f", chain.from_iterable(rows))
+            self.numbers = torch.frombuffer(together, dtype=self._dtype).view(len(rows), -1)
         return self.index is not before
 
     def store(self) -> None:
