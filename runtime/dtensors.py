@@ -58,7 +58,9 @@ class Placed:
             if not _placed_alike(param, moved):
                 raise RuntimeError(f"the gradient of {where} is sharded in another order than its parameter")
             if not moved._local_tensor.is_contiguous():  # a piece of a larger tensor, which kernels do not take
-                moved = moved.clone(memory_format=torch.contiguous_format)
+                copied = moved.clone(memory_format=torch.contiguous_format)
+                assert is_dtensor(copied)
+                moved = copied
             self._found[grad] = moved
         return self._found[grad]
 

@@ -76,9 +76,11 @@ def test_options_choose(options: dict[str, bool], expected: Implementation, reas
     assert (choice.implementation, choice.reason) == (expected, reason)
 
 
-def test_amp_is_left_to_the_grad_scaler() -> None:
-    """A scaler unscales by itself as long as no implementation reads its scale."""
-    assert not hasattr(ours.AdamW(parameters(), fused=True), "_step_supports_amp_scaling")
+def test_only_who_asks_for_kernels_unscales_in_the_step() -> None:
+    """As in torch: Lightning refuses to clip gradients where the step unscales them."""
+    assert ours.AdamW(parameters(), fused=True)._step_supports_amp_scaling
+    for options in ({}, {"fused": False}, {"foreach": True}, {"foreach": False}):
+        assert not hasattr(ours.AdamW(parameters(), **options), "_step_supports_amp_scaling")
 
 
 def _modules_after(code: str) -> set[str]:
