@@ -66,14 +66,9 @@ def check_kinds(schema: Schema, group: Group, where: str) -> None:
     """Raise for a value that cannot be read as numbers. Ranges are not looked at: schedulers may leave them."""
     for hyperparameter in schema.hyperparameters:
         try:
-            elements = _elements(hyperparameter, group[hyperparameter.name])
+            _readable_elements(hyperparameter, group[hyperparameter.name])
         except (TypeError, ValueError) as error:
             raise type(error)(f"{where}: {error}") from None
-        for element in elements:
-            if isinstance(element, Tensor) and element.numel() != 1:
-                raise ValueError(f"{where}: Tensor {hyperparameter.name} must be 1-element")
-            if not isinstance(element, SupportsFloat):
-                raise TypeError(f"{where}: {hyperparameter.name} must be a number, not {type(element).__name__}")
 
 
 def check_options(group: Group) -> None:
@@ -114,11 +109,14 @@ def with_scalar_tuples(schema: Schema, defaults: Mapping[str, object]) -> dict[s
 
 
 def values_of(schema: Schema, group: Group) -> dict[str, Value]:
-    """Every element of every hyperparameter, every own flag and `maximize`; tensors as 0-d tensors."""
+    """Every element of every hyperparameter, every own flag and `maximize`; tensors as 0-d tensors.
+
+    Raises for what is no number: an implementation would find out after its first writes.
+    """
     values: dict[str, Value] = {}
     for hyperparameter in schema.hyperparameters:
         for name, element in zip(
-            hyperparameter.elements, _elements(hyperparameter, group[hyperparameter.name]), strict=True
+            hyperparameter.elements, _readable_elements(hyperparameter, group[hyperparameter.name]), strict=True
         ):
             values[name] = _to_scalar(element) if hyperparameter.tensor else _to_number(element)
     for flag in schema.flags:
@@ -157,6 +155,21 @@ def _elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value, ...
     if len(value) != count:
         raise ValueError(f"{name} must have {count} elements, not {len(value)}")
     return tuple(value)
+
+
+def _readable_elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value, ...]:
+    elements = _elements(hyperparameter, value)
+    for element in elements:
+        _check_readable(hyperparameter.name, element)
+    return elements
+
+
+def _check_readable(name: str, element: object) -> None:
+    if isinstance(element, Tensor):
+        if element.numel() != 1:
+            raise ValueError(f"Tensor {name} must be 1-element")
+    elif not isinstance(element, float | int) and not isinstance(element, SupportsFloat):
+        raise TypeError(f"{name} must be a number, not {type(element).__name__}")
 
 
 def _to_number(element: Value) -> float:
