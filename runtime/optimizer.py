@@ -16,6 +16,7 @@ from torch import Tensor
 from torch._compile import _disable_dynamo
 from torch.optim.optimizer import ParamsT, StateDict
 
+from thetac.runtime.compiled import Traced, breaks_graphs, init_group, step_in_graph, why_not
 from thetac.runtime.explain import explanation
 from thetac.runtime.groups import (
     check_options,
@@ -44,6 +45,7 @@ class Optimizer(torch.optim.Optimizer):
     """The global norm of the unscaled gradients, before clipping, in the last step of groups that clip, also where it
     was skipped: 0-d, on their device."""
     _stepper: Stepper | None = None  # made at the first step, and never pickled
+    _traced: Traced | None = None  # the same where a graph holds the step
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, object]) -> None:
         keys = tuple(defaults)
@@ -103,6 +105,7 @@ class Optimizer(torch.optim.Optimizer):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
+    @breaks_graphs
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient.
 
@@ -110,9 +113,9 @@ class Optimizer(torch.optim.Optimizer):
         checked before the first write: after an error in the closure or in a check, parameters and state are as they
         were.
         """
-        if torch.compiler.is_compiling():
-            return self._step_outside_of_graphs(closure)
-        return self._step(closure)
+        if not torch.compiler.is_compiling():
+            return self._step(closure)
+        return self._step_outside_of_graphs(closure) if why_not(self) else step_in_graph(self, closure)
 
     def explain(self) -> str:
         """Which implementation updates which parameters and why, bytes moved per step, and when plans were made."""
@@ -149,6 +152,10 @@ class Optimizer(torch.optim.Optimizer):
     def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None:
         """A step in a function that torch compiles: the graph breaks here, the step runs as always."""
         return self._step(closure)
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> None:
+        """What dynamo calls, by this name, to get at the tensors of a group."""
+        init_group(self, group, *lists)
 
     def _complete_defaults(self) -> None:
         """Defaults that a pickle of an older version lacks, as the constructor gives them today."""
