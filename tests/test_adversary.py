@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 import torch
-from adversary import ACTIONS, Compared, compare, done_by_both
+from adversary import ACTIONS, Compared, compare, done_by_both, pass_over_what_is_imported
 from adversary_world import Action, Make, Switch, World
 from every_optimizer import NAMES, every_optimizer, torchs
 from hypothesis import HealthCheck, Phase, given, settings
@@ -45,7 +45,7 @@ programs = st.lists(
 def play(game: Callable[[Program, torch.dtype], None], dtypes: Sequence[torch.dtype]) -> None:
     """A game with many programs, the same in every run."""
     often = settings(
-        max_examples=EXAMPLES or 6,
+        max_examples=EXAMPLES or 10,
         derandomize=True,
         deadline=None,
         database=None,
@@ -139,9 +139,7 @@ def dtypes_for_kernels(name: str) -> Sequence[torch.dtype]:
 
 @pytest.fixture(autouse=True, scope="module")
 def collections_of_new_objects_only() -> Iterator[None]:
-    """Else nearly all of the time goes into looking at what was imported."""
-    gc.collect()
-    gc.freeze()
+    pass_over_what_is_imported()
     yield
     gc.unfreeze()
 
