@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
@@ -69,8 +69,11 @@ def captured(on_cpu: None, monkeypatch: pytest.MonkeyPatch) -> Capture:
     return Capture(monkeypatch)
 
 
-def takes_capturable(name: str) -> bool:
-    return "capturable" in ours(name)([torch.zeros(1)]).param_groups[0]
+def takes_capturable(name: str, record_property: Callable[[str, object], None]) -> bool:
+    if "capturable" in ours(name)([torch.zeros(1)]).param_groups[0]:
+        return True
+    record_property("why not", "it has no such argument, as in torch")
+    return False
 
 
 def make(name: str, *, lr: object = 0.01, **options: object) -> Optimizer:
@@ -96,9 +99,11 @@ def refill_gradients(params: Iterable[Tensor], seed: int) -> None:
 @pytest.mark.feature("modes", "capturable: the same training as without it")
 @every_form
 @every_optimizer
-def test_the_same_training(name: str, options: dict[str, bool], on_cpu: None) -> None:
+def test_the_same_training(
+    name: str, options: dict[str, bool], on_cpu: None, record_property: Callable[[str, object], None]
+) -> None:
     """Two groups, a gradient that comes late, one that goes and returns, an lr that is a tensor in one of them."""
-    if not takes_capturable(name):
+    if not takes_capturable(name, record_property):
         return
     lr = torch.tensor(0.01, dtype=torch.float64)
     by_device, by_host = make(name, lr=lr, capturable=True, **options), make(name, **options)
@@ -125,9 +130,14 @@ def test_the_same_training(name: str, options: dict[str, bool], on_cpu: None) ->
 @every_form
 @every_optimizer
 def test_the_host_reads_nothing(
-    name: str, options: dict[str, bool], clip: float | None, on_cpu: None, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    options: dict[str, bool],
+    clip: float | None,
+    on_cpu: None,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    if not takes_capturable(name) or (clip is not None and name != "AdamW"):
+    if not takes_capturable(name, record_property):
         return
     optimizer = make(name, lr=torch.tensor(0.01), capturable=True, clip_grad_norm=clip, **options)
     give_gradients(params_of(optimizer), 0)
@@ -170,6 +180,24 @@ def test_a_scaler_makes_nothing_wait(name: str, options: dict[str, bool], on_cpu
         for param, grad in zip(params_of(skipping), grads, strict=True):
             torch.testing.assert_close(param.grad, grad if found else grad / 4, rtol=0, atol=0, equal_nan=True)
     assert_same_training(skipping, plain)
+
+
+@pytest.mark.parametrize("capturable", [False, True])
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+def test_autograd_knows_what_kernels_wrote(name: str, capturable: bool, on_cpu: None) -> None:
+    """Parameters, and gradients where a scaled step has written its quotients into them."""
+    param = torch.nn.Parameter(torch.linspace(1, 2, 4))
+    options = {"capturable": True} if capturable and "capturable" in ours(name)([param]).defaults else {}
+    optimizer = ours(name)([param], fused=True, **options)
+    for _ in range(2):
+        grad = torch.ones(4, requires_grad=True)
+        by_param, by_grad = param.square().sum(), grad.square().sum()
+        param.grad = grad.detach()
+        optimizer.grad_scale, optimizer.found_inf = torch.tensor(2.0), torch.tensor(0.0)
+        optimizer.step()
+        for loss in (by_param, by_grad):
+            with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                loss.backward()
 
 
 # Values that decide which kernel runs.
@@ -241,9 +269,11 @@ def test_who_asked_for_something_else_gets_the_for_loop(on_cpu: None) -> None:
 @pytest.mark.feature("modes", "capturable: under capture gradients may lie elsewhere, and no table is copied")
 @pytest.mark.parametrize("moved", [False, True])
 @every_optimizer
-def test_a_captured_step(name: str, moved: bool, captured: Capture) -> None:
+def test_a_captured_step(
+    name: str, moved: bool, captured: Capture, record_property: Callable[[str, object], None]
+) -> None:
     """Gradients that a captured backward makes lie in the graph's own memory."""
-    if not takes_capturable(name):
+    if not takes_capturable(name, record_property):
         return
     optimizer, eager = make(name, capturable=True, fused=True), make(name, capturable=True, fused=True)
     for step in range(5):
@@ -320,9 +350,11 @@ def loss_of(optimizer: Optimizer, inputs: Tensor) -> Tensor:
 @needs_gpu
 @pytest.mark.parametrize("options", [{}, {"fused": True}, {"foreach": False}, {"foreach": True}], ids=str)
 @every_optimizer
-def test_a_graph_of_backward_and_step(name: str, options: dict[str, bool]) -> None:
+def test_a_graph_of_backward_and_step(
+    name: str, options: dict[str, bool], record_property: Callable[[str, object], None]
+) -> None:
     """As torch's own tests: steps to warm up on a side stream, then capture; gradients lie in the graph's memory."""
-    if not takes_capturable(name):
+    if not takes_capturable(name, record_property):
         return
     graphed, eager = (on_gpu(name, capturable=True, **options) for _ in range(2))
     inputs = torch.ones((), device="cuda")
@@ -358,8 +390,10 @@ def test_a_graph_of_backward_and_step(name: str, options: dict[str, bool]) -> No
 @needs_gpu
 @pytest.mark.parametrize("capturable", [False, True])
 @every_optimizer
-def test_a_scaled_step_does_not_wait(name: str, capturable: bool) -> None:
-    if capturable and not takes_capturable(name):
+def test_a_scaled_step_does_not_wait(
+    name: str, capturable: bool, record_property: Callable[[str, object], None]
+) -> None:
+    if capturable and not takes_capturable(name, record_property):
         return
     optimizer = on_gpu(name, fused=True, **({"capturable": True} if capturable else {}))
     scaler = torch.amp.GradScaler("cuda", init_scale=1024.0)

@@ -89,9 +89,12 @@ def pretending_to_unscale(optimizer: torch.optim.Optimizer, scale: float) -> Non
 @pytest.mark.feature("modes", "GradScaler: bit for bit as torch's class with the for-loop, skipped steps included")
 @pytest.mark.parametrize("overflows", [(), (2,), (0, 1, 3)], ids=str)
 @every_optimizer
-def test_the_for_loop_is_torchs(name: str, overflows: tuple[int, ...]) -> None:
+def test_the_for_loop_is_torchs(
+    name: str, overflows: tuple[int, ...], record_property: Callable[[str, object], None]
+) -> None:
     control = torchs(name)
     if control is None:
+        record_property("why not", "torch has none for it")
         return
     mine = make(name, foreach=False)
     theirs = control(parameters(SHAPES), **remembering(name), foreach=False)
