@@ -199,7 +199,7 @@ def _fastest(schema: Schema, param: Tensor) -> list[Choice]:
     found: list[Choice] = []
     implementation = _fused_implementation(param.device)
     interpreted = kind == "cpu" and implementation is Implementation.TRITON
-    if not interpreted and not torch.compiler.is_compiling() and not _missing(schema, implementation, param):
+    if not interpreted and not _missing(schema, implementation, param):
         found.append(Choice(implementation, f"the fastest on {kind}"))
     if kind == "cpu" or kind in _get_foreach_kernels_supported_devices():
         found.append(Choice(Implementation.FOREACH, f"the fastest on {kind} without kernels for {param.dtype}"))

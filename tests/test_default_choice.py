@@ -147,13 +147,6 @@ def test_a_package_without_cpp_kernels_runs_foreach(monkeypatch: pytest.MonkeyPa
         train(asked, 1)
 
 
-def test_nothing_is_launched_where_torch_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    optimizer = ours.AdamW(parameters())
-    param = optimizer.param_groups[0]["params"][0]
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    assert choose(optimizer.schema, optimizer.param_groups[0], param).implementation is Implementation.FOREACH
-
-
 # Kernels that cannot be built
 
 
