@@ -98,6 +98,8 @@ def _check_sizes(groups: Sequence[Group], saved: Sequence[Group]) -> None:
             f"loaded state dict has a different number of parameter groups: {len(saved)}, the optimizer {len(groups)}"
         )
     for index, (group, other) in enumerate(zip(groups, saved, strict=True)):
+        if "params" not in other:
+            raise KeyError(f"group {index} of the loaded state dict has no 'params', only {_list(other)}")
         expected, found = len(group["params"]), len(other["params"])
         if expected == found:
             continue

@@ -49,6 +49,10 @@ def _a_models(saved: StateDict) -> None:
     saved.update({"weight": torch.ones(2), "bias": torch.ones(2)})
 
 
+def _no_params(saved: StateDict) -> None:
+    saved["param_groups"][1] = {"lr": 0.5}
+
+
 def _a_group_too_many(saved: StateDict) -> None:
     saved["param_groups"].append({"params": []})
 
@@ -144,6 +148,11 @@ FAULTS: list[tuple[Callable[[StateDict], None], type[Exception], str]] = [
         _a_models,
         KeyError,
         "\"'param_groups' is not in the loaded state dict, which has `weight`, `bias`: it is none of an optimizer\"",
+    ),
+    (
+        _no_params,
+        KeyError,
+        "\"group 1 of the loaded state dict has no 'params', only `lr`\"",
     ),
     (
         _a_group_too_many,
