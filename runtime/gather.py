@@ -71,6 +71,13 @@ class Gathered:
                 member.move_numbers(tuple(states), [kind != "tensor" for kind in kinds])
                 self.created.append((member.known_param, moved))
 
+    def write_back(self) -> None:
+        """Unscaled gradients that are copies of lazily negated or conjugated ones, into those."""
+        for member in self.members:
+            grad = member.param.grad if member.whole is None else None
+            if grad is not None and grad is not member.grad and (grad.is_neg() or grad.is_conj()):
+                grad.copy_(member.grad)
+
     def commit(self, state: MutableMapping[Tensor, Entry]) -> None:
         """Make the new state part of the optimizer: from here on the step writes."""
         for param, entry in self.created:

@@ -76,6 +76,8 @@ class Stepper:
         self.plan = None  # what is left half done is prepared anew
         plan.run(grads, Scaling(grad_scale, clip, found_inf))
         self.plan = plan
+        if gathered is not None and grad_scale is not None:
+            gathered.write_back()
         if plan.was_captured and plan not in self._captured:
             self._captured.append(plan)
         return norm

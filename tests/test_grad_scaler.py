@@ -409,6 +409,18 @@ def test_sparse_gradients_are_unscaled(sparse: bool) -> None:
         assert not param.grad.is_coalesced()
 
 
+def test_lazily_negated_gradients_are_unscaled(options: dict[str, bool]) -> None:
+    """Kernels get copies of them; the quotients are written back all the same."""
+    param = torch.nn.Parameter(torch.ones(3))
+    optimizer = thetac.SGD([param], lr=1.0, **options)
+    for _ in range(2):
+        param.grad = torch._neg_view(torch.tensor([2.0, 4.0, 6.0]))
+        optimizer.grad_scale, optimizer.found_inf = torch.tensor(2.0), torch.tensor(0.0)
+        optimizer.step()
+        assert param.grad.tolist() == [-1.0, -2.0, -3.0]
+    assert param.tolist() == [3.0, 5.0, 7.0]
+
+
 # What the scaler refuses.
 
 
