@@ -27,7 +27,6 @@ from torch import Tensor
 
 import thetac
 from thetac.runtime import choice, gather, plan, resident
-from thetac.runtime.choice import triton_interprets
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.resident import ResidentTable
 
@@ -329,87 +328,3 @@ def test_what_a_graph_reads_lives_as_long_as_the_optimizer(captured: Capture) ->
     del optimizer
     gc.collect()
     assert not any(table() is not None for table in tables)
-
-
-# On a GPU.
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available() or triton_interprets(), reason="needs a GPU")
-
-
-def on_gpu(name: str, **options: object) -> Optimizer:
-    params = [torch.nn.Parameter(param.detach().cuda()) for param in parameters(SHAPES)]
-    return ours(name)(params, **{**remembering(name), **options})
-
-
-def loss_of(optimizer: Optimizer, inputs: Tensor) -> Tensor:
-    terms = [(param * inputs).square().sum() for param in params_of(optimizer)]
-    return torch.stack(terms).sum()
-
-
-@pytest.mark.gpu
-@needs_gpu
-@pytest.mark.parametrize("options", [{}, {"fused": True}, {"foreach": False}, {"foreach": True}], ids=str)
-@every_optimizer
-def test_a_graph_of_backward_and_step(
-    name: str, options: dict[str, bool], record_property: Callable[[str, object], None]
-) -> None:
-    """As torch's own tests: steps to warm up on a side stream, then capture; gradients lie in the graph's memory."""
-    if not takes_capturable(name, record_property):
-        return
-    graphed, eager = (on_gpu(name, capturable=True, **options) for _ in range(2))
-    inputs = torch.ones((), device="cuda")
-
-    def step(optimizer: Optimizer) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss_of(optimizer, inputs).backward()
-        optimizer.step()
-
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            step(graphed)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step(graphed)
-    for round_ in range(5):
-        inputs.fill_(1.0 + round_)
-        graph.replay()
-    torch.cuda.synchronize()
-    for value in (1.0, 1.0, 1.0, *(1.0 + round_ for round_ in range(5))):
-        inputs.fill_(value)
-        step(eager)
-    assert_same_training(graphed, eager, rtol=1e-5, atol=1e-6)
-    step(graphed)  # outside of the graph again, with gradients elsewhere
-    step(eager)
-    assert_same_training(graphed, eager, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.gpu
-@needs_gpu
-@pytest.mark.parametrize("capturable", [False, True])
-@every_optimizer
-def test_a_scaled_step_does_not_wait(
-    name: str, capturable: bool, record_property: Callable[[str, object], None]
-) -> None:
-    if capturable and not takes_capturable(name, record_property):
-        return
-    optimizer = on_gpu(name, fused=True, **({"capturable": True} if capturable else {}))
-    scaler = torch.amp.GradScaler("cuda", init_scale=1024.0)
-    inputs = torch.ones((), device="cuda")
-    for step in range(6):
-        inputs.fill_(float("inf") if step in (1, 4) else 1.0)
-        optimizer.zero_grad()
-        scaler.scale(loss_of(optimizer, inputs)).backward()
-        torch.cuda.synchronize()
-        if step >= 3:
-            torch.cuda.set_sync_debug_mode("error")
-        try:
-            scaler.step(optimizer)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-        scaler.update()
-    for entry in states(optimizer):
-        assert all(entry[s.name].item() == 4 for s in optimizer.schema.states if s.kind == "counter")
-    assert all(param.isfinite().all() for param in params_of(optimizer))
