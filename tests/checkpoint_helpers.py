@@ -59,6 +59,14 @@ def train(optimizer: Optimizer, steps: Iterable[int]) -> None:
         optimizer.step()
 
 
+def trained(name: str, steps: int = 3, **options: object) -> Optimizer:
+    """One of ours, after some steps, on two groups of float32 parameters."""
+    cls = ours(name)
+    optimizer = cls(in_groups(parameters_of(FLOAT32)), **rich(name), **options)
+    train(optimizer, range(steps))
+    return optimizer
+
+
 def continued(optimizer: Optimizer, make: Make, carry: Callable[[object], object] = copy.deepcopy) -> Optimizer:
     """Another optimizer on equal parameters, which takes over where the first one is."""
     copies = [
