@@ -26,7 +26,14 @@ check: $(READY) ## generated/ and docs/optimizers/ are exactly what the specs an
 demo: generate ## train on handwritten digits, a generated AdamW beside torch's
 	@$(BIN)/python examples/digits.py
 
-test: $(READY) ## all tests
+# Only tests need the libraries that train with optimizers.
+TESTABLE := $(VENV)/.testable
+$(TESTABLE): $(READY)
+	@echo "installing the libraries that optimizers are tested under"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ecosystem]"
+	@touch $@
+
+test: $(TESTABLE) ## all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 lint: $(READY) ## ruff and mypy
@@ -37,7 +44,7 @@ lint: $(READY) ## ruff and mypy
 parity: $(READY) ## measure every implementation against torch and float64, and write docs/parity.md
 	@$(BIN)/python tests/parity_table.py
 
-compatibility: $(READY) ## try what torch promises of optimizers on every one of them, and write docs/compatibility.md
+compatibility: $(TESTABLE) ## try what torch promises of optimizers on every one of them, and write docs/compatibility.md
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/compatibility.py
 
 BENCHED := $(VENV)/.benched
