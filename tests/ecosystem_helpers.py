@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
 import torch
-from every_optimizer import ours, torchs
 from runtime_helpers import assert_identical, states
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -40,11 +39,11 @@ def missing(library: str) -> str:
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
-    """One thread is enough for such models; and garbage is found quickly, for which Accelerate looks again and again."""
+    """One thread is enough for such models. Accelerate collects garbage after each run: let there be little to see."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     gc.collect()
-    gc.freeze()  # what was loaded before is looked at no more
+    gc.freeze()
     yield
     gc.unfreeze()
     torch.set_num_threads(threads)
@@ -56,13 +55,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("this test opens a connection")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-
-
-def class_of(name: str) -> type[torch.optim.Optimizer]:
-    """Ours, or torch's own as `torch.AdamW`."""
-    cls = torchs(name.removeprefix("torch.")) if name.startswith("torch.") else ours(name)
-    assert cls is not None
-    return cls
 
 
 def make_model(seed: int = 0) -> nn.Sequential:

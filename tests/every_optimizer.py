@@ -28,6 +28,13 @@ def torchs(name: str) -> type[torch.optim.Optimizer] | None:
     return cls
 
 
+def class_of(name: str) -> type[torch.optim.Optimizer]:
+    """Ours, or torch's own as `torch.AdamW`: a control of what is tested."""
+    cls = torchs(name.removeprefix("torch.")) if name.startswith("torch.") else ours(name)
+    assert cls is not None
+    return cls
+
+
 def both(name: str) -> tuple[type[torch.optim.Optimizer], ...]:
     """Ours, and torch's as a control where there is one: whatever is asked of ours must hold of torch's too."""
     control = torchs(name)

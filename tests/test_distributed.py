@@ -1,7 +1,7 @@
 """Generated optimizers on several processes: FSDP2 and other DTensors, checkpoints in shards, DDP, ZeRO.
 
-Two processes over gloo, started once for all tests of this file (tests/distributed_workers.py); what they do and what
-is compared with what is in tests/distributed_checks.py.
+Two processes over gloo, started once for all tests of this file (tests/distributed_workers.py). What they do, and what
+is compared with what, is in tests/distributed_checks.py and tests/distributed_placements.py.
 """
 
 from __future__ import annotations
@@ -9,20 +9,28 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 
 import distributed_checks as checks
+import distributed_placements as placements
 import pytest
 import torch
+from distributed_helpers import Options, assert_equals_whole, make_model, train_whole, whole_run
 from distributed_workers import Workers
-from every_optimizer import every_optimizer, ours, remembering
+from every_optimizer import class_of, every_optimizer, ours, remembering
+from runtime_helpers import assert_identical
 from torch.distributed.tensor import Partial, Placement, Replicate, Shard
 
 import thetac
 
-Options = Mapping[str, object]
-
-IMPLEMENTATIONS: dict[str, Options] = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "default": {}}
+FOR_LOOP: Options = {"foreach": False}
+IMPLEMENTATIONS: Mapping[str, Options] = {
+    "for-loop": FOR_LOOP,
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+    "default": {},
+}
 # Two states and a counter, one state, a scalar state besides; torch's own as a control of the tests.
 SOME = ("AdamW", "Lion", "NAdam", "torch.AdamW")
 
@@ -46,9 +54,15 @@ def test_fully_sharded_training_equals_unsharded(workers: Workers, name: str, op
     workers.run(checks.trains_fully_sharded, name, options)
 
 
+@pytest.mark.feature("ecosystem", "FSDP2: the bits of unsharded training; state is placed as parameters are")
 @every_optimizer
 def test_every_optimizer_trains_fully_sharded(workers: Workers, name: str) -> None:
-    workers.run(checks.trains_fully_sharded, name, {"foreach": False, **remembering(name)})
+    workers.run(checks.trains_fully_sharded, name, {**FOR_LOOP, **remembering(name)})
+
+
+@each_implementation
+def test_explain_counts_what_this_process_has(workers: Workers, options: Options) -> None:
+    workers.run(checks.explains_its_shards, options)
 
 
 @each_implementation
@@ -67,7 +81,7 @@ def test_autograd_knows_that_dtensors_were_written(workers: Workers, options: Op
 def test_gradients_are_clipped_by_the_norm_over_all_processes(
     workers: Workers, options: Options, mesh_shape: tuple[int, ...]
 ) -> None:
-    workers.run(checks.clips_over_all_processes, "AdamW", options, mesh_shape)
+    workers.run(placements.clips_over_all_processes, "AdamW", options, mesh_shape)
 
 
 @pytest.mark.parametrize("overflow", [False, True], ids=["", "overflow"])
@@ -98,35 +112,46 @@ def test_gradients_may_be_placed_otherwise(
     of_grad: list[Placement],
     shape: tuple[int, ...],
 ) -> None:
-    workers.run(checks.takes_gradients_placed_otherwise, options, of_param, of_grad, shape)
+    workers.run(placements.takes_gradients_placed_otherwise, options, of_param, of_grad, shape)
 
 
 @each_implementation
 def test_processes_may_make_plans_at_different_steps(workers: Workers, options: Options) -> None:
-    workers.run(checks.takes_what_processes_prepare_apart, options)
+    workers.run(placements.takes_what_processes_prepare_apart, options)
 
 
 @each_implementation
 def test_replaced_shards_and_states_are_noticed(workers: Workers, options: Options) -> None:
-    workers.run(checks.notices_other_shards, options)
+    workers.run(placements.notices_other_shards, options)
 
 
 @each_implementation
 def test_dtensors_and_plain_parameters_share_an_optimizer(workers: Workers, options: Options) -> None:
-    workers.run(checks.mixes_with_plain_parameters, options)
+    workers.run(placements.mixes_with_plain_parameters, options)
 
 
 @each_implementation
 def test_transposed_dtensors(workers: Workers, options: Options) -> None:
-    workers.run(checks.takes_transposed_parameters, options)
+    workers.run(placements.takes_transposed_parameters, options)
 
 
 def test_differentiable_steps_on_dtensors(workers: Workers) -> None:
-    workers.run(checks.is_differentiable)
+    workers.run(placements.is_differentiable)
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_written(workers: Workers) -> None:
-    workers.run(checks.refuses_what_does_not_fit)
+    workers.run(placements.refuses_what_does_not_fit)
+
+
+def assert_loads_on_two_and_on_one(workers: Workers, folder: Path, name: str, options: Options) -> None:
+    workers.run(checks.save_sharded, name, options, folder, 2)
+    workers.run(checks.load_sharded, name, options, folder, range(2, 4))
+
+    model = make_model(seed=1)
+    optimizer = class_of(name)(model.parameters(), **options)
+    checks.load(model, optimizer, folder)
+    train_whole(model, optimizer, range(2, 4))
+    assert_equals_whole(optimizer, whole_run(name, options, 4))
 
 
 @each_implementation
@@ -134,23 +159,40 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(workers: Worker
 def test_sharded_checkpoints_load_on_two_processes_and_on_one(
     workers: Workers, tmp_path: Path, name: str, options: Options
 ) -> None:
-    workers.run(checks.save_sharded, name, options, tmp_path, 2)
-    workers.run(checks.load_sharded, name, options, tmp_path, range(2, 4))
+    assert_loads_on_two_and_on_one(workers, tmp_path, name, options)
 
-    model = checks.make_model(seed=1)
-    optimizer = checks.optimizer_class(name)(model.parameters(), **options)
-    checks.load(model, optimizer, tmp_path)
-    checks.train_whole(model, optimizer, range(2, 4))
-    checks.assert_equals_whole(optimizer, checks.whole_run(name, options, 4))
+
+@pytest.mark.feature("ecosystem", "torch.distributed.checkpoint: saved by two processes, loaded by two and by one")
+@every_optimizer
+def test_sharded_checkpoints_of_every_optimizer(workers: Workers, tmp_path: Path, name: str) -> None:
+    assert_loads_on_two_and_on_one(workers, tmp_path, name, {**FOR_LOOP, **remembering(name)})
+
+
+@each_implementation
+@some_optimizers
+def test_state_dicts_of_shards(workers: Workers, name: str, options: Options) -> None:
+    workers.run(checks.loads_a_state_dict_of_shards, name, options)
 
 
 @some_optimizers
 def test_a_checkpoint_of_one_process_loads_on_two(workers: Workers, tmp_path: Path, name: str) -> None:
-    model = checks.make_model()
-    optimizer = checks.optimizer_class(name)(model.parameters())
-    checks.train_whole(model, optimizer, range(2))
+    model = make_model()
+    optimizer = class_of(name)(model.parameters())
+    train_whole(model, optimizer, range(2))
     checks.save(model, optimizer, tmp_path)
     workers.run(checks.load_sharded, name, {}, tmp_path, range(2, 4))
+
+
+@pytest.mark.feature("ecosystem", "DistributedDataParallel: the bits of one process, saved and loaded in the middle")
+@every_optimizer
+def test_every_optimizer_trains_data_parallel(workers: Workers, tmp_path: Path, name: str) -> None:
+    workers.run(checks.trains_data_parallel, name, {**FOR_LOOP, **remembering(name)}, tmp_path, False)
+
+
+@pytest.mark.feature("ecosystem", "ZeroRedundancyOptimizer: the bits of one process, saved and loaded in the middle")
+@every_optimizer
+def test_every_optimizer_under_zero(workers: Workers, tmp_path: Path, name: str) -> None:
+    workers.run(checks.trains_with_zero, name, {**FOR_LOOP, **remembering(name)}, tmp_path, False)
 
 
 @either_way
@@ -167,19 +209,22 @@ def test_zero_redundancy(workers: Workers, tmp_path: Path, name: str, options: O
     workers.run(checks.trains_with_zero, name, options, tmp_path, bucket_view)
 
 
-@each_implementation
+@pytest.mark.feature("ecosystem", "torch.distributed.checkpoint makes state, and no parameter moves, under any decay")
+@pytest.mark.parametrize("options", list(IMPLEMENTATIONS.values())[:3], ids=list(IMPLEMENTATIONS)[:3])
 @every_optimizer
-def test_zero_gradients_and_no_learning_rate_move_nothing(name: str, options: Options) -> None:
-    """So torch.distributed.checkpoint makes an optimizer's state before it loads it."""
-    if not options and name not in SOME:
-        options = {"fused": False}  # tests of the C++ kernels build them all; here these are enough
-    model = checks.make_model()
-    before = [param.detach().clone() for param in model.parameters()]
-    decay = {"weight_decay": 0.1} if "weight_decay" in {h.name for h in ours(name).schema.hyperparameters} else {}
-    optimizer = ours(name)(model.parameters(), **remembering(name), **decay, **options)
-    torch.distributed.checkpoint.state_dict._init_optim_state(optimizer)
-    for param, value in zip(model.parameters(), before, strict=True):
-        torch.testing.assert_close(param.detach(), value, rtol=0, atol=0)
+def test_making_state_moves_nothing(name: str, options: Options) -> None:
+    """It takes a step with zeros as gradients and lr 0; flags choose how weights decay, so all of them are tried."""
+    schema = ours(name).schema
+    free = [flag for flag in schema.flags if flag not in schema.fixed]
+    decay = {"weight_decay": 0.1} if "weight_decay" in {h.name for h in schema.hyperparameters} else {}
+    for values in product([False, True], repeat=len(free)):
+        model = make_model()
+        before = [param.detach().clone() for param in model.parameters()]
+        flags = dict(zip(free, values, strict=True))
+        optimizer = ours(name)(model.parameters(), **{**remembering(name), **decay, **flags, **options})
+        torch.distributed.checkpoint.state_dict._init_optim_state(optimizer)
+        assert_identical([param.detach() for param in model.parameters()], before)
+        assert bool(optimizer.state) == bool(schema.states)
 
 
 def test_the_runtime_imports_nothing_distributed() -> None:

@@ -13,7 +13,6 @@ from ecosystem_helpers import (
     Options,
     assert_same_run,
     assert_trained,
-    class_of,
     each_implementation,
     make_data,
     make_model,
@@ -23,7 +22,7 @@ from ecosystem_helpers import (
 )
 from ecosystem_helpers import no_network as no_network
 from ecosystem_helpers import quick as quick
-from every_optimizer import every_optimizer, remembering
+from every_optimizer import class_of, every_optimizer, remembering
 from torch import nn
 
 accelerate = pytest.importorskip("accelerate", reason=missing("accelerate"))
