@@ -8,6 +8,7 @@ import io
 import pickle
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from adversary_world import World
@@ -55,7 +56,8 @@ def gradient_in_another_form(world: World, number: int) -> None:
         lambda: memory.conj() if memory.is_complex() else torch.stack((memory, memory), -1)[..., 0],
         lambda: torch.cat((memory.reshape(-1)[:0], memory.reshape(-1))).reshape(param.shape),
     ]
-    param.grad = forms[number % len(forms)]()
+    grad = forms[number % len(forms)]()
+    param.grad = grad.resolve_conj() if world.of_torch else grad
 
 
 def gradients_in_one_buffer(world: World, number: int) -> None:
@@ -78,6 +80,9 @@ def gradient_in_written_memory(world: World, number: int) -> None:
 
 
 def zero_gradients(world: World, number: int) -> None:
+    for param in world.params:
+        if param.grad is not None:
+            param.grad = param.grad.resolve_neg()  # torch's functions on lists write to no other
     world.optimizer.zero_grad(set_to_none=bool(number & 1))
 
 
@@ -109,7 +114,7 @@ def freeze(world: World, number: int) -> None:
 
 def another_number(world: World, number: int) -> None:
     group = world.optimizer.param_groups[number % len(world.optimizer.param_groups)]
-    group["lr"] = (0.001 * (1 + number % 7), torch.tensor(0.003))[number % 5 == 0]
+    group["lr"] = torch.tensor(0.003) if world.tensor_rates and number % 5 == 0 else 0.001 * (1 + number % 7)
     if "weight_decay" in group and not isinstance(group["weight_decay"], Tensor):
         group["weight_decay"] = (0, 0.01, 0.1)[number % 3]
 
@@ -206,7 +211,7 @@ def overlap(world: World, number: int) -> None:
 
 
 def load_own(world: World, number: int) -> None:
-    world.optimizer.load_state_dict(copy.deepcopy(world.optimizer.state_dict()))
+    _load(world, copy.deepcopy(world.optimizer.state_dict()))
 
 
 def save_and_load_elsewhere(world: World, number: int) -> None:
@@ -215,7 +220,15 @@ def save_and_load_elsewhere(world: World, number: int) -> None:
     torch.save(world.optimizer.state_dict(), buffer)
     buffer.seek(0)
     world.optimizer = world.make([{"params": group["params"]} for group in world.optimizer.param_groups])
-    world.optimizer.load_state_dict(torch.load(buffer, weights_only=True))
+    _load(world, torch.load(buffer, weights_only=True))
+
+
+def _load(world: World, saved: dict[str, Any]) -> None:
+    world.optimizer.load_state_dict(saved)
+    if world.of_torch:
+        for index, entry in saved["state"].items():
+            loaded = world.optimizer.state[world.params[index]]
+            loaded.update({name: value for name, value in entry.items() if value.dtype != loaded[name].dtype})
 
 
 def copy_deeply(world: World, number: int) -> None:

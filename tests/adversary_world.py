@@ -1,4 +1,9 @@
-"""An optimizer and what its user holds: what the actions of the adversary work on."""
+"""An optimizer and what its user holds: what the actions of the adversary work on.
+
+torch's implementations leave a step half done when they raise, do not take lazily conjugated gradients, and the loader
+rounds scalar states to the dtype of the parameter. In a world of torch's, actions undo the first, resolve the second
+and put back the third, so that the rest can be compared bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,8 @@ class World:
     make: Make
     dtype: torch.dtype
     switches: Sequence[Switch] = ({},)  # to implementations that must not make a difference
-    undoes: bool = False  # whether what a step that raised has done has to be undone, as torch leaves it
+    tensor_rates: bool = True  # whether lr may become a tensor; torch then computes in its dtype
+    of_torch: bool = False  # its actions then make up for what torch does otherwise
     optimizer: torch.optim.Optimizer = field(init=False)
     kept: list[object] = field(default_factory=list)
 

@@ -59,3 +59,39 @@ def test_misspelt_keys_are_named() -> None:
     torch.optim.AdamW([{"params": parameters(), "weight_decy": 0.1}])
     with pytest.warns(UserWarning, match="did you mean `weight_decay`"):
         ours("AdamW")([{"params": parameters(), "weight_decy": 0.1}])
+
+
+@pytest.mark.difference(
+    "`differentiable` is an option of a group, as the others are. torch lets autograd follow a step if the constructor "
+    "was told so, whatever groups say: switched on in a group later, it does nothing there, and here it is an error if "
+    "parameters are leaves."
+)
+def test_differentiable_is_an_option_of_a_group() -> None:
+    torchs, mine = (cls(parameters(), foreach=False) for cls in reversed(both("AdamW")))
+    for optimizer in (torchs, mine):
+        optimizer.param_groups[0]["differentiable"] = True
+    train(torchs, 1)
+    with pytest.raises(
+        RuntimeError, match=r"^a leaf Variable that requires grad is being used in an in-place operation"
+    ):
+        train(mine, 1)
+
+
+@pytest.mark.difference(
+    "Sparse gradients in Adagrad: torch has equations of their own for them, written in another order than those for "
+    "dense gradients. Here both are the same equations, and equal torch's to rounding. SGD has torch's bits."
+)
+def test_sparse_gradients_are_stepped_as_dense_ones() -> None:
+    for name, same_bits in (("Adagrad", False), ("SGD", True)):
+        runs = []
+        for cls in both(name):
+            (param,) = params = parameters([(2000, 4)])
+            optimizer = cls(params, lr=0.01, foreach=False)
+            for step in range(3):
+                give_gradients(params, step)
+                param.grad = param.grad.to_sparse(1)
+                optimizer.step()
+            runs.append(optimizer)
+        assert_same_training(*runs, rtol=1.3e-6, atol=1e-5)
+        mine, torchs = (optimizer.param_groups[0]["params"][0] for optimizer in runs)
+        assert torch.equal(mine, torchs) == same_bits

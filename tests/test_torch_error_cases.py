@@ -57,7 +57,7 @@ def test_errors_of_a_gpu(name: str) -> None:
 @pytest.mark.feature("torch's own cases", "sparse gradients")
 @every_optimizer
 def test_sparse_gradients(name: str, record_property: Record) -> None:
-    """Where torch's class takes them, the same bits; elsewhere its error, or one that says the same."""
+    """Where torch's class takes them, the same; elsewhere its error, or one that says the same."""
 
     def step(cls: Callable[..., torch.optim.Optimizer]) -> torch.optim.Optimizer:
         param = Parameter(values((5, 3), torch.float32, torch.Generator().manual_seed(1)).clone())
@@ -69,8 +69,12 @@ def test_sparse_gradients(name: str, record_property: Record) -> None:
         return optimizer
 
     makes = [partial(cls, foreach=False) for cls in both(name)]
-    if ours(name).schema.sparse != "unsupported":
+    if ours(name).schema.sparse == "native":
         assert_same_training(*(step(make) for make in makes))
+        return
+    if ours(name).schema.sparse == "rows":
+        assert_same_training(*(step(make) for make in makes), rtol=1.3e-6, atol=1e-5)
+        record_property("why not", "to rounding; with dense gradients, bit for bit")
         return
     texts = []
     for make in makes:
