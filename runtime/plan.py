@@ -16,7 +16,7 @@ from torch import Tensor
 
 from thetac.runtime.assumptions import Assumptions, GroupWatch, Part
 from thetac.runtime.choice import FUSED, Choice, Implementation, launcher_of
-from thetac.runtime.dtensors import Placed, Shards, by_processes, summed_over_processes, whole_of
+from thetac.runtime.dtensors import Placed, Shards, by_processes, summed_over_processes
 from thetac.runtime.foreach import ForeachWork
 from thetac.runtime.forloop import ForLoopWork, OnTensorsWork
 from thetac.runtime.fused import FusedWork, specialisations_of, streams
@@ -139,7 +139,7 @@ class Plan:
     def _sums_of_squares(self, grads: Sequence[Tensor]) -> list[Tensor]:
         """Of disjoint sets of gradients, which together are all; over all processes that have a part of them."""
         if not self._processes:
-            return [whole_of(work.sum_of_squares(grads)) for work in self._works]
+            return [work.sum_of_squares(grads) for work in self._works]
         return [
             summed_over_processes(sum_of_squares([grads[position] for position in positions]), whole)
             for whole, positions in self._processes

@@ -14,6 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from thetac.runtime.dtensors import whole_of
 from thetac.runtime.groups import check_options, option
 from thetac.runtime.schema import Group
 
@@ -73,14 +74,9 @@ def clip_coefficient(norm: Tensor, max_norm: float) -> Tensor:
 
 def sum_of_squares(grads: Sequence[Tensor]) -> Tensor:
     """0-d float64, of gradients of one device; of complex numbers the squares of their magnitudes."""
-    norms = [_whole(torch.linalg.vector_norm(_values_of(grad))).to(torch.float64) for grad in grads]
+    norms = [whole_of(torch.linalg.vector_norm(_values_of(grad))).to(torch.float64) for grad in grads]
     total: Tensor = torch.stack(norms).square().sum()
     return total
-
-
-def _whole(norm: Tensor) -> Tensor:
-    """The norm of a distributed tensor as a plain one: what its shards add up to over their mesh."""
-    return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
 
 def _values_of(grad: Tensor) -> Tensor:

@@ -135,8 +135,9 @@ def test_transposed_dtensors(workers: Workers, options: Options) -> None:
     workers.run(placements.takes_transposed_parameters, options)
 
 
-def test_differentiable_steps_on_dtensors(workers: Workers) -> None:
-    workers.run(placements.is_differentiable)
+@pytest.mark.parametrize("clip_grad_norm", [None, 0.5])
+def test_differentiable_steps_on_dtensors(workers: Workers, clip_grad_norm: float | None) -> None:
+    workers.run(placements.is_differentiable, clip_grad_norm)
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_written(workers: Workers) -> None:
