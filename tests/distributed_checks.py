@@ -6,10 +6,12 @@ FSDP2, checkpoints in shards, DDP and ZeRO, each compared with a whole run in on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import chdir
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed.checkpoint as dcp
 from distributed_helpers import (
@@ -25,14 +27,16 @@ from distributed_helpers import (
     train_whole,
     whole_run,
 )
+from doc_examples import run_example
 from every_optimizer import class_of
 from runtime_helpers import assert_identical, states
 from torch import nn
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import thetac
 
@@ -64,7 +68,7 @@ def touches_no_dtensor_once_planned(name: str, options: Options) -> None:
         def __torch_dispatch__(
             self, func: Callable[..., object], types: object, args: tuple[object, ...] = (), kwargs: object = None
         ) -> object:
-            leaves = torch.utils._pytree.tree_leaves((args, kwargs))
+            leaves = tree_leaves((args, kwargs))
             if any(isinstance(leaf, DTensor) for leaf in leaves):
                 met.append(str(func))
             assert isinstance(kwargs, dict | None)
@@ -160,6 +164,29 @@ def loads_a_state_dict_of_shards(name: str, options: Options) -> None:
     assert_equals_whole(loaded, whole_run(name, options, 4))
 
 
+def loads_a_whole_state_dict(name: str, options: Options) -> None:
+    """Brought together by torch, and cut again for other parameters; as it is, the step refuses it."""
+    model = sharded(make_model())
+    optimizer = class_of(name)(model.parameters(), **options)
+    train_part(model, optimizer, range(2))
+    whole = StateDictOptions(full_state_dict=True)
+    of_model, of_optimizer = get_state_dict(model, optimizer, options=whole)
+    assert not any(isinstance(leaf, DTensor) for leaf in tree_leaves(of_optimizer))
+
+    model = sharded(make_model(seed=1))
+    optimizer = class_of(name)(model.parameters(), **options)
+    set_state_dict(model, optimizer, model_state_dict=of_model, optim_state_dict=of_optimizer, options=whole)
+    assert_placed_like_parameters(optimizer)
+    train_part(model, optimizer, range(2, 4))
+    end = whole_run(name, options, 4)
+    assert_equals_whole(optimizer, end)
+
+    optimizer.load_state_dict(end.state_dict())
+    loss_of(model, 4, torch.distributed.get_rank()).backward()
+    with pytest.raises(RuntimeError, match=r"got mixed torch\.Tensor and DTensor"):
+        optimizer.step()
+
+
 def save(model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:
     of_model, of_optimizer = get_state_dict(model, optimizer)
     alone = not torch.distributed.is_initialized()
@@ -171,6 +198,13 @@ def load(model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> No
     saved = {"model": of_model, "optimizer": of_optimizer}
     dcp.load(saved, checkpoint_id=folder, no_dist=not torch.distributed.is_initialized())
     set_state_dict(model, optimizer, model_state_dict=saved["model"], optim_state_dict=saved["optimizer"])
+
+
+def runs_the_example(folder: Path) -> None:
+    with chdir(folder):
+        optimizer = run_example("ecosystem.md", "Several processes")["optimizer"]
+    assert isinstance(optimizer, thetac.AdamW)
+    assert {float(entry["step"]) for entry in optimizer.state.values()} == {1.0}
 
 
 # Data parallel

@@ -184,6 +184,16 @@ def test_a_checkpoint_of_one_process_loads_on_two(workers: Workers, tmp_path: Pa
     workers.run(checks.load_sharded, name, {}, tmp_path, range(2, 4))
 
 
+def test_the_example(workers: Workers, tmp_path: Path) -> None:
+    workers.run(checks.runs_the_example, tmp_path)
+
+
+@each_implementation
+@some_optimizers
+def test_whole_state_dicts_of_shards(workers: Workers, name: str, options: Options) -> None:
+    workers.run(checks.loads_a_whole_state_dict, name, options)
+
+
 @pytest.mark.feature("ecosystem", "DistributedDataParallel: the bits of one process, saved and loaded in the middle")
 @every_optimizer
 def test_every_optimizer_trains_data_parallel(workers: Workers, tmp_path: Path, name: str) -> None:

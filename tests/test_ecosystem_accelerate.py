@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from doc_examples import run_example
 from ecosystem_helpers import (
     BATCHES,
     FOR_LOOP,
@@ -130,3 +131,12 @@ def test_a_run_of_torchs_goes_on_with_ours(tmp_path: Path) -> None:
 def test_steps_are_taken_once_per_accumulated_gradient() -> None:
     optimizer = Run("AdamW", {}).train()
     assert {float(entry["step"]) for entry in optimizer.state.values()} == {len(ALL) / ACCUMULATED}
+
+
+def test_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    wrapper = run_example("ecosystem.md", "Accelerate")["optimizer"]
+    assert isinstance(wrapper, accelerate.optimizer.AcceleratedOptimizer)
+    assert isinstance(wrapper.optimizer, class_of("AdamW"))
+    assert {float(entry["step"]) for entry in wrapper.state.values()} == {4.0}
+    assert wrapper.optimizer.explain().startswith("AdamW")

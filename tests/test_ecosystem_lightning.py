@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from doc_examples import run_example
 from ecosystem_helpers import (
     BATCHES,
     FOR_LOOP,
@@ -154,3 +155,11 @@ def test_the_step_itself_clips_what_it_unscales() -> None:
 def assert_close(mine: torch.optim.Optimizer, other: torch.optim.Optimizer) -> None:
     for param, expected in zip(params_of(mine), params_of(other), strict=True):
         torch.testing.assert_close(param.detach(), expected.detach())
+
+
+def test_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer = run_example("ecosystem.md", "PyTorch Lightning")["trainer"]
+    assert isinstance(trainer, L.Trainer)
+    assert isinstance(optimizer_of(trainer), class_of("AdamW"))
+    assert trainer.global_step == 16

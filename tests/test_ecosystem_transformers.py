@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from doc_examples import run_example
 from ecosystem_helpers import (
     FOR_LOOP,
     Options,
@@ -146,3 +147,13 @@ def test_it_trains_as_trainers_own_adamw_does(tmp_path: Path) -> None:
     own.train()
     assert type(optimizer_of(own)) is torch.optim.AdamW
     assert_same_run(trained("class", "AdamW", {"lr": 1e-2, **FOR_LOOP}, tmp_path), optimizer_of(own))
+
+
+def test_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer = run_example("ecosystem.md", "transformers.Trainer")["trainer"]
+    assert callable(trainer)
+    optimizer = trainer().create_optimizer()
+    assert isinstance(optimizer, class_of("AdamW"))
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
+    assert (tmp_path / "run" / "checkpoint-8").is_dir()
