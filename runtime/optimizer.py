@@ -62,6 +62,8 @@ class Optimizer(torch.optim.Optimizer):
         """Take over pickled or loaded attributes; what an older or another version did not have gets its default."""
         super().__setstate__(state)
         self._complete_defaults()
+        if self._stepper is not None:
+            self._stepper.trust_state()
         for group in self.param_groups:
             for key, value in self.defaults.items():
                 group.setdefault(key, value)

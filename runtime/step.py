@@ -12,11 +12,12 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
+import torch
 from torch import Tensor
 
 from thetac.runtime.choice import Choice, Implementation, choose_all
 from thetac.runtime.dtensors import Placed
-from thetac.runtime.gather import Gathered, gather
+from thetac.runtime.gather import Gathered, Member, gather, tensor_states
 from thetac.runtime.plan import Plan
 from thetac.runtime.resident import counts_on_device
 from thetac.runtime.scaling import Scaling, clip_coefficient, max_norm_of
@@ -41,6 +42,7 @@ class Stepper:
         self.served: list[Served] = []
         self.plan: Plan | None = None
         self.plans_made: Counter[str] = Counter()  # by cause
+        self._dtypes: dict[Tensor, torch.dtype] = {}  # of parameters, when their state was last known to be theirs
         self._captured: list[Plan] = []  # graphs may be replayed for as long as there is the optimizer
 
     def step(
@@ -82,6 +84,10 @@ class Stepper:
             self._captured.append(plan)
         return norm
 
+    def trust_state(self) -> None:
+        """All state is as somebody wants it, whatever its dtype."""
+        self._dtypes = {}
+
     def _prepared_anew(
         self,
         groups: Sequence[Group],
@@ -92,6 +98,8 @@ class Stepper:
     ) -> tuple[Gathered, Plan]:
         """Gather and check everything; `cause` is why the plan at hand did not serve."""
         gathered = gather(self.schema, groups, state, placed)
+        for member in gathered.members:
+            self._check_dtype(member)
         choices = choose_all(self.schema, groups, gathered.members)
         on_devices = [
             choice.implementation is Implementation.TRITON
@@ -106,4 +114,22 @@ class Stepper:
             Served(member.group, member.known_param, choice)
             for member, choice in zip(gathered.members, choices, strict=True)
         ]
+        known = {param: dtype for param, dtype in self._dtypes.items() if param in state}
+        self._dtypes = {**known, **{member.known_param: member.param.dtype for member in gathered.members}}
         return gathered, plan
+
+    def _check_dtype(self, member: Member) -> None:
+        """Raise for state that was left behind when its parameter got another dtype.
+
+        Kernels could go on with it, but torch's optimizers cannot, and what a step takes must not depend on which
+        implementation is the fastest.
+        """
+        before, now = self._dtypes.get(member.known_param), member.param.dtype
+        if before in (None, now):
+            return
+        for state in tensor_states(self.schema, member):
+            if state.dtype == before:
+                raise RuntimeError(
+                    f"a parameter of group {member.group} is {now} since the last step, its state {before}: change the "
+                    "dtype of a module before the first step, or load the optimizer's state_dict afterwards"
+                )

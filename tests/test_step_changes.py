@@ -8,7 +8,7 @@ import pytest
 import torch
 from every_optimizer import every_optimizer, ours, remembering
 from runtime_helpers import assert_same_training, assert_unchanged, give_gradients, parameters, picture, states, train
-from step_helpers import FOR_LOOP, Options, assert_runs_as_torchs, every_implementation, every_list
+from step_helpers import FOR_LOOP, Options, assert_runs_as_torchs, every_implementation
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -145,7 +145,7 @@ def test_to_another_dtype_before_the_first_step(
 
 @pytest.mark.feature("step", "a module's `.to(dtype)` after the first step: an error before anything is written")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@every_list
+@every_implementation
 @every_optimizer
 def test_to_another_dtype_after_the_first_step(
     name: str, options: Options, dtype: torch.dtype, record_property: Callable[[str, object], None]
@@ -168,26 +168,32 @@ def _assert_to_is_an_error(name: str, options: Options, dtype: torch.dtype, step
     module.to(dtype)
     give_gradients(module.parameters(), 1)
     before = picture(optimizer)
-    with pytest.raises(RuntimeError, match=rf"is torch.float32, its parameter {dtype}; only fused implementations"):
+    made_by_constructor = rf"is torch.float32, its parameter {dtype}; only fused implementations"
+    made_by_step = rf"is {dtype} since the last step, its state torch.float32"
+    with pytest.raises(RuntimeError, match=made_by_step if steps else made_by_constructor):
         optimizer.step()
     assert_unchanged(before, optimizer)
 
 
 @pytest.mark.difference(
     "After a module's `.to(dtype)`, torch's implementations raise in the middle of a step, or go on, depending on the "
-    "optimizer. Here the for-loop and foreach raise before anything is written; fused kernels, the default, take state "
-    "of another dtype than the parameter's and go on, with state in the dtype that it had."
+    "optimizer. Here all of them raise before anything is written. Who wants to go on loads the optimizer's state_dict."
 )
-def test_kernels_go_on_with_state_in_its_dtype() -> None:
-    def steps(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
+def test_after_to_another_dtype_a_loaded_state_goes_on() -> None:
+    def trained(cls: type[torch.optim.Optimizer]) -> torch.optim.Optimizer:
         module = torch.nn.ParameterList(parameters([(3, 2), (4,)]))
-        optimizer = cls(module.parameters(), **options)
+        optimizer = cls(module.parameters())
         train(optimizer, 1)
         module.to(torch.bfloat16)
-        train(optimizer, 1, seed=1)
         return optimizer
 
+    train(trained(torch.optim.Rprop), 1)
     with pytest.raises(RuntimeError, match="dtype"):
-        steps(torch.optim.AdamW, {})
-    steps(torch.optim.Rprop, {})
-    assert all(entry["exp_avg"].dtype is torch.float32 for entry in states(steps(ours("AdamW"), {"fused": True})))
+        train(trained(torch.optim.AdamW), 1)
+    for name in ("Rprop", "AdamW"):
+        optimizer = trained(ours(name))
+        with pytest.raises(RuntimeError, match=r"is torch.bfloat16 since the last step, its state torch.float32"):
+            train(optimizer, 1)
+        optimizer.load_state_dict(optimizer.state_dict())
+        train(optimizer, 1)
+        assert {value.dtype for entry in states(optimizer) for value in entry.values()} == {torch.float32}
