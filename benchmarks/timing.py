@@ -15,7 +15,7 @@ WARM_UP = 3  # calls: state is made, plans and caches are filled
 FEWEST = 7  # rounds, unless a round takes longer than the whole budget
 MOST = 400
 TURN = 0.02  # seconds
-MOST_CALLS = 20
+MOST_CALLS = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from benchmarks.report import markdown
 from benchmarks.run import measure
 from benchmarks.shapes import ALL, MODELS, equal, size
 from benchmarks.targets import Target, targets
-from benchmarks.timing import Spread, Timed, take_turns
+from benchmarks.timing import MOST_CALLS, Spread, Timed, take_turns
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "cpu.json"
@@ -106,7 +106,7 @@ def test_contestants_take_turns() -> None:
     calls: list[str] = []
     functions = {name: Timed(lambda name=name: calls.append(name)) for name in "ab"}  # type: ignore[misc]
     rounds = take_turns(functions, budget=0.0)
-    assert "".join(calls).startswith("aaabbb" + "a" * 20 + "b" * 40 + "a" * 20)
+    assert "".join(calls).startswith("aaabbb" + "a" * MOST_CALLS + "b" * 2 * MOST_CALLS + "a" * MOST_CALLS)
     assert len(rounds.seconds["a"]) == len(rounds.seconds["b"]) >= 2
     calls.clear()
     Timed(lambda: calls.append("step"), lambda: calls.append("renew")).seconds(2)
