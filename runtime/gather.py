@@ -18,7 +18,7 @@ from torch.optim.optimizer import _get_capturable_supported_devices
 from thetac.runtime import dtensors
 from thetac.runtime.groups import option
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.state import Entry, check_found, check_writable, new_entry, states_of
+from thetac.runtime.state import Entry, check_found, check_writable, listed, new_entry, states_of
 
 
 @dataclass(slots=True)
@@ -177,8 +177,8 @@ class _Checks:
         if present:
             missing = [name for name in names if name not in present]
             raise RuntimeError(
-                f"the state of {self._name(position)} is incomplete: it has {_list(present)} but not {_list(missing)}; "
-                "give it all of them, or none to start anew"
+                f"the state of {self._name(position)} is incomplete: it has {listed(present)} but not "
+                f"{listed(missing)}; give it all of them, or none to start anew"
             )
 
     def check_states(self, values: Sequence[object], param: Tensor, grad: Tensor, position: int) -> None:
@@ -272,7 +272,3 @@ def _check_capturable(param: Tensor, other: Tensor) -> None:
     supported = _get_capturable_supported_devices()
     if param.device.type != other.device.type or param.device.type not in supported:
         raise AssertionError(f"If capturable=True, params and state_steps must be on supported devices: {supported}.")
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

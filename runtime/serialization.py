@@ -8,10 +8,9 @@ Nothing here changes the optimizer or the state dict. Must not know where checkp
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from thetac.runtime.choice import FUSED, choose
 from thetac.runtime.groups import check_kinds, check_options, known_keys, option
 from thetac.runtime.scaling import max_norm_of
 from thetac.runtime.schema import Group, Schema, State
-from thetac.runtime.state import Entry, restored_entry, states_of
+from thetac.runtime.state import Entry, describe, listed, restored_entry, states_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def restored(
     for key in ("param_groups", "state"):
         if key not in state_dict:
             raise KeyError(
-                f"{key!r} is not in the loaded state dict, which has {_list(state_dict)}: it is none of an optimizer"
+                f"{key!r} is not in the loaded state dict, which has {listed(state_dict)}: it is none of an optimizer"
             )
     # As in torch: tensors in groups are copied, state is not.
     saved: list[dict[str, Any]] = deepcopy(state_dict["param_groups"])
@@ -99,7 +98,7 @@ def _check_sizes(groups: Sequence[Group], saved: Sequence[Group]) -> None:
         )
     for index, (group, other) in enumerate(zip(groups, saved, strict=True)):
         if "params" not in other:
-            raise KeyError(f"group {index} of the loaded state dict has no 'params', only {_list(other)}")
+            raise KeyError(f"group {index} of the loaded state dict has no 'params', only {listed(other)}")
         expected, found = len(group["params"]), len(other["params"])
         if expected == found:
             continue
@@ -108,7 +107,7 @@ def _check_sizes(groups: Sequence[Group], saved: Sequence[Group]) -> None:
         if named and named_there:
             missing = [name for name in named if name not in named_there]
             unknown = [name for name in named_there if name not in named]
-            differ = f" (without {_list(missing)})" * bool(missing) + f" (with {_list(unknown)})" * bool(unknown)
+            differ = f" (without {listed(missing)})" * bool(missing) + f" (with {listed(unknown)})" * bool(unknown)
         raise ValueError(
             "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
             f"group {index} has {found} parameter{'s' * (found != 1)}{differ}, the optimizer's {expected}"
@@ -175,7 +174,7 @@ def _check_names(schema: Schema, group: Group, place: _Place, entry: Mapping[str
         return
     raise ValueError(
         f"loaded state dict does not fit {place}: the state of {schema.name} consists of "
-        f"{_list(needed) or 'nothing'} there, the loaded one of {_list(present) or 'nothing'}"
+        f"{listed(needed) or 'nothing'} there, the loaded one of {listed(present) or 'nothing'}"
     )
 
 
@@ -187,7 +186,7 @@ def _check_value(schema: Schema, declared: State, value: object, place: _Place) 
         if not isinstance(value, Tensor):
             raise TypeError(f"loaded {where} must be a number or a tensor of one, not {type(value).__name__}")
         if value.numel() != 1 or value.is_complex():
-            raise ValueError(f"loaded {where} must be one real number, not {_describe(value)}")
+            raise ValueError(f"loaded {where} must be one real number, not {describe(value)}")
         return
     if not isinstance(value, Tensor):
         raise TypeError(f"loaded {where} must be a tensor, not {type(value).__name__}")
@@ -228,17 +227,9 @@ def _carried(param: Tensor, value: Any, capturable: bool, key: object = None) ->
     return value
 
 
-def _list(names: Iterable[object]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
 def _ids(group: Sequence[Any]) -> str:
-    ids = list(chain(group))
+    ids = list(group)
     consecutive = len(ids) > 2 and all(isinstance(known, int) for known in ids)
     if consecutive and ids == list(range(ids[0], ids[0] + len(ids))):
         return f"{ids[0]} to {ids[-1]}"
     return ", ".join(map(repr, ids)) or "none"
-
-
-def _describe(tensor: Tensor) -> str:
-    return f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"

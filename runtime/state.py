@@ -6,7 +6,7 @@ error that names what is wrong. Nothing is written here: who calls decides when 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ def check_found(state: State, value: object, param: Tensor, grad: Tensor, where:
         raise TypeError(f"`{state.name}` of {where} must be a tensor, not {type(value).__name__}")
     if state.kind != "tensor":
         if value.numel() != 1 or value.is_complex():
-            raise RuntimeError(f"`{state.name}` of {where} must be one real number, not {_describe(value)}")
+            raise RuntimeError(f"`{state.name}` of {where} must be one real number, not {describe(value)}")
         return
     if value.shape != param.shape:
         raise RuntimeError(
@@ -114,5 +114,11 @@ def _new_state(schema: Schema, state: State, group: Group, param: Tensor, grad: 
     return torch.full_like(param, fill, memory_format=torch.preserve_format)
 
 
-def _describe(tensor: Tensor) -> str:
+def describe(tensor: Tensor) -> str:
+    """For messages."""
     return f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """For messages."""
+    return ", ".join(f"`{name}`" for name in names)
