@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from thetac.runtime.native import mark_written
+
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
     from typing_extensions import TypeIs  # of Python 3.13; torch needs the package, too
@@ -71,7 +73,7 @@ class Shards:
     def __init__(self, wholes: Iterable[Whole | None]) -> None:
         wholes = list(wholes)
         self._params = [(position, whole.param) for position, whole in enumerate(wholes) if whole is not None]
-        self._tensors = [
+        self._tensors: list[Tensor] = [
             tensor
             for whole in wholes
             if whole is not None
@@ -79,7 +81,6 @@ class Shards:
             if tensor is not None and is_dtensor(tensor)
         ]
         self._shards = list(map(_shard_of, self._tensors))
-        self._versioned = [tensor for tensor in self._tensors if not tensor.is_inference()]
 
     def hold(self) -> bool:
         """Whether every DTensor that was met has the shard that it had."""
@@ -100,7 +101,7 @@ class Shards:
 
     def mark_written(self) -> None:
         """Tell autograd that the DTensors were written, of whose shards it knows nothing."""
-        torch.autograd.graph.increment_version(self._versioned)
+        mark_written(self._tensors)
 
 
 def is_dtensor(tensor: object) -> TypeIs[DTensor]:

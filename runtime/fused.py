@@ -14,6 +14,7 @@ from torch import Tensor
 
 from thetac.runtime.gather import Member
 from thetac.runtime.memory import integers
+from thetac.runtime.native import mark_written
 from thetac.runtime.rows import RowTable
 from thetac.runtime.scaling import NONE, Scaling
 from thetac.runtime.schema import Group, Schema
@@ -68,7 +69,7 @@ class Bucket:
             for name in self.dtypes
             if name != "grad"
             for member in members
-            if (tensor := streams(schema, member)[name]) is not None and not tensor.is_inference()
+            if (tensor := streams(schema, member)[name]) is not None
         ]
 
     def column(self, index: int) -> Tensor:
@@ -81,9 +82,9 @@ class Bucket:
 
     def mark_written(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         """Tell autograd what a launch writes."""
-        torch.autograd.graph.increment_version(self._written)
+        mark_written(self._written)
         if scaling.grad_scale is not None:
-            torch.autograd.graph.increment_version([grads[position] for position in self._positions])
+            mark_written([grads[position] for position in self._positions])
 
 
 class FusedWork(Bucket):

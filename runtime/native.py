@@ -1,51 +1,87 @@
 """The compiled helper that looks at thousands of tensors without a call of Python for each.
 
-In: nothing. Out: its functions, or None where it cannot be had: no compiler, or a torch without DLPack's exchange
-interface. Everything that uses it has a way in Python too, which is slower and finds the same.
+In: nothing. Out: its functions, or None where it cannot be had: no compiler, or a torch that does not have what it
+needs. Everything that uses it has a way in Python too, which is slower and finds the same.
+
+Tensors are read by torch's stable C interface and by three of its C++ functions, which all take the address of torch's
+own handle on a tensor. A Python object holds such a handle, at a place that is no part of any interface: it is found
+here, by comparing objects with handles that torch gives out for them, and then everything is tried. Handles given out
+by torch would not do: gradients are new objects at every step, and `torch.utils.swap_tensors` refuses tensors that
+somebody else has a handle on.
 """
 
 from __future__ import annotations
 
 import ctypes
+import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from thetac.runtime.build import BuildError, load_object
 
 _SOURCE = Path(__file__).parent / "native" / "poll.cpp"
+_LIBRARY = (
+    Path(torch.__file__).parent / "lib" / ("libtorch_cpu.dylib" if sys.platform == "darwin" else "libtorch_cpu.so")
+)
 RECIPE: tuple[list[Path], dict[str, str], str] = ([_SOURCE], {}, "poll")  # as `build.load_object` takes it
-_CAPSULE = b"dlpack_exchange_api"
-_MAJOR_VERSION = 1
+_WORD = ctypes.sizeof(ctypes.c_void_p)
+
+# By the fields of `Torch` in native/poll.cpp.
+_READERS = {
+    "layout": "aoti_torch_get_layout",
+    "dtype": "aoti_torch_get_dtype",
+    "device_type": "aoti_torch_get_device_type",
+    "device_index": "aoti_torch_get_device_index",
+    "dimensions": "aoti_torch_get_dim",
+    "shape": "aoti_torch_get_sizes",
+    "strides": "aoti_torch_get_strides",
+    "data": "aoti_torch_get_data_ptr",
+}
 
 
-class _ExchangeInterface(ctypes.Structure):
-    """DLPack's table of functions, of which only one is called here."""
+# The same, in C++. Such a name says what a function takes, so another function of that name would be called alike.
+_IN_CPP = {
+    "is_neg": "_ZN2at6native6is_negERKNS_6TensorE",
+    "is_conj": "_ZN2at6native7is_conjERKNS_6TensorE",
+    "bump_version": "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE",
+}
+
+
+class _Torch(ctypes.Structure):
+    """`Torch` of native/poll.cpp."""
+
+    _fields_ = (("offset", ctypes.c_int64), *((name, ctypes.c_void_p) for name in (*_READERS, *_IN_CPP)))
+
+
+class Kind(ctypes.Structure):
+    """What tensors that agree in it are, in torch's numbers."""
 
     _fields_ = (
-        ("major", ctypes.c_uint32),
-        ("minor", ctypes.c_uint32),
-        ("previous", ctypes.c_void_p),
-        ("allocate", ctypes.c_void_p),
-        ("managed_from_object", ctypes.c_void_p),
-        ("managed_to_object", ctypes.c_void_p),
-        ("read", ctypes.c_void_p),
-        ("stream", ctypes.c_void_p),
+        ("layout", ctypes.c_int32),
+        ("dtype", ctypes.c_int32),
+        ("device_type", ctypes.c_int32),
+        ("device_index", ctypes.c_int32),
     )
 
 
 class Native:
     """The functions of `native/poll.cpp`, with the interpreter's lock held while they run."""
 
-    def __init__(self, library: ctypes.PyDLL, read: int) -> None:
+    def __init__(self, library: ctypes.PyDLL, torch: _Torch) -> None:
         number, address, python = ctypes.c_int64, ctypes.c_void_p, ctypes.py_object
-        self.read = read
+        self._torch = torch
+        self.torch = ctypes.addressof(torch)
         self.poll = _typed(library.thetac_poll, number, python, address, address, number, address, address)
         self.first_replaced = _typed(library.thetac_first_replaced, number, python, python, python)
         self.first_different = _typed(library.thetac_first_different, number, python, python)
         self.attributes = _typed(library.thetac_attributes, python, python, python)
         self.describe = _typed(library.thetac_describe, number, python, address, address)
+        self.bump_versions = _typed(library.thetac_bump_versions, None, python, address)
         self.read_numbers = _typed(library.thetac_read_numbers, number, address, number, number, address)
         self.write_numbers = _typed(library.thetac_write_numbers, None, address, number, number, address, address)
 
@@ -53,26 +89,84 @@ class Native:
 @cache
 def native() -> Native | None:
     """Built at the first call of a process, if it was never built on this machine."""
-    read = _read_tensor()
-    if not read:
+    interface = _interface()
+    if interface is None:
         return None
     try:
-        return Native(load_object(*RECIPE, ctypes.PyDLL), read)
+        return Native(load_object(*RECIPE, ctypes.PyDLL), interface)
     except BuildError:
         return None
 
 
-def _read_tensor() -> int:
-    """The address of torch's function that describes a tensor; 0 if this torch has none."""
-    capsule = getattr(Tensor, "__dlpack_c_exchange_api__", None)
-    if capsule is None:
-        return 0
+def mark_written(tensors: list[Tensor]) -> None:
+    """Tell autograd that something else than torch writes to tensors."""
+    helper = native()
+    if helper is not None:
+        helper.bump_versions(tensors, helper.torch)
+    else:
+        torch.autograd.graph.increment_version([tensor for tensor in tensors if not tensor.is_inference()])
+
+
+def _interface() -> _Torch | None:
+    """None if this torch has none that does what it should."""
+    try:
+        library = ctypes.CDLL(str(_LIBRARY))
+        functions = {field: getattr(library, name) for field, name in (*_READERS.items(), *_IN_CPP.items())}
+        with torch.inference_mode(False), _disable_current_modes(), torch.device("cpu"):
+            offset = _offset_of_handle(library.aoti_torch_delete_tensor_object)
+            if offset is None or not _as_expected(offset, functions):
+                return None
+    except (OSError, AttributeError):
+        return None
+    addresses = {field: ctypes.cast(function, ctypes.c_void_p) for field, function in functions.items()}
+    return _Torch(offset=offset, **addresses)
+
+
+def _offset_of_handle(delete: ctypes._NamedFuncPointer) -> int | None:
+    """Where a tensor's object holds what torch's handle on the same tensor holds; None if that is not one place."""
+    tensors = [torch.empty(size) for size in range(3)] + [torch.nn.Parameter(torch.empty(size)) for size in range(3)]
     pointer_in = ctypes.pythonapi.PyCapsule_GetPointer
     pointer_in.restype, pointer_in.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    interface = _ExchangeInterface.from_address(pointer_in(capsule, _CAPSULE))
-    while interface.major > _MAJOR_VERSION and interface.previous:
-        interface = _ExchangeInterface.from_address(interface.previous)
-    return (interface.read or 0) if interface.major == _MAJOR_VERSION else 0
+    handles = [pointer_in(capsule, None) for capsule in torch._C._aoti.unsafe_alloc_void_ptrs_from_tensors(tensors)]
+    held = list(map(_word_at, handles))
+    places = range(object.__basicsize__, torch._C.TensorBase.__basicsize__, _WORD)
+    found = [place for place in places if [_word_at(id(tensor) + place) for tensor in tensors] == held]
+    for handle in handles:
+        delete(ctypes.c_void_p(handle))
+    return found[0] if len(found) == 1 else None
+
+
+def _as_expected(offset: int, functions: Mapping[str, ctypes._NamedFuncPointer]) -> bool:
+    """Whether the functions say of tensors what is known of them."""
+    tensor = torch.zeros(3, 4, dtype=torch.float64).t()[:, 1:]
+    conjugated = torch.zeros(2, dtype=torch.complex64).conj()
+    lazy = {"is_neg": conjugated.imag, "is_conj": conjugated}
+    handle = _handle(tensor, offset)
+    for name, example in lazy.items():
+        functions[name].restype = ctypes.c_bool
+        if functions[name](handle) or not functions[name](_handle(example, offset)):
+            return False
+    data, dimensions = ctypes.c_void_p(), ctypes.c_int64()
+    shape, strides = (ctypes.POINTER(ctypes.c_int64)() for _ in range(2))
+    for name, out in (("data", data), ("dimensions", dimensions), ("shape", shape), ("strides", strides)):
+        if functions[name](handle, ctypes.byref(out)) != 0:
+            return False
+    version = tensor._version
+    functions["bump_version"](handle)
+    return (
+        (data.value, dimensions.value) == (tensor.data_ptr(), tensor.dim())
+        and tuple(shape[: tensor.dim()]) == tensor.shape
+        and tuple(strides[: tensor.dim()]) == tensor.stride()
+        and tensor._version == version + 1
+    )
+
+
+def _handle(tensor: Tensor, offset: int) -> ctypes.c_void_p:
+    return ctypes.c_void_p(id(tensor) + offset)
+
+
+def _word_at(address: int) -> int | None:
+    return ctypes.c_void_p.from_address(address).value
 
 
 def _typed(function: ctypes._NamedFuncPointer, result: type | None, *arguments: type) -> ctypes._NamedFuncPointer:

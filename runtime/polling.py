@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from thetac.runtime.memory import Stretches, all_have_memory, integers, significant_strides
-from thetac.runtime.native import Native, native
+from thetac.runtime.native import Kind, Native, native
 
 # What differs. The order is that of `Finding` in native/poll.cpp.
 CAUSES = ("", "type or layout", "dtype", "shape", "strides", "device", "lazy negation or conjugation", "memory")
@@ -29,8 +29,7 @@ _dtype = attrgetter("dtype")
 class Watch:
     """Tensors that agree in dtype and device, and what is assumed of each; their addresses stand in `column`.
 
-    `same_objects` promises that every poll gets the very tensors of the first: they keep their types, and real ones
-    that did not move are not asked whether they became lazily negative, which takes as long as everything else.
+    `same_objects` promises that every poll gets the very tensors of the first, which keep their types.
     """
 
     def __init__(
@@ -99,14 +98,12 @@ class _Expected(ctypes.Structure):
     """`Expected` of native/poll.cpp."""
 
     _fields_ = (
-        ("read", ctypes.c_void_p),
+        ("torch", ctypes.c_void_p),
         ("types", ctypes.c_void_p),
         ("type_count", ctypes.c_int64),
-        ("lazy", ctypes.c_void_p),
-        ("lazy_count", ctypes.c_int64),
-        ("lazy_at_rest", ctypes.c_int64),
-        ("dtype", ctypes.c_int64),
-        ("device", ctypes.c_int64),
+        ("kind", Kind),
+        ("bytes", ctypes.c_int64),
+        ("is_complex", ctypes.c_int64),
         ("layouts", ctypes.c_void_p),
         ("shape_only", ctypes.c_int64),
         ("starts", ctypes.c_void_p),
@@ -116,8 +113,6 @@ class _Expected(ctypes.Structure):
 
 
 _TYPES = (ctypes.c_void_p * 2)(id(Tensor), id(Parameter))
-_METHODS = (Tensor.is_neg, Tensor.is_conj)  # referenced for as long as their addresses are in use
-_LAZY = (ctypes.c_void_p * 2)(*map(id, _METHODS))
 
 
 class _NativePoll:
@@ -146,19 +141,17 @@ def _native_poll(
     helper: Native, tensors: list[Tensor], column: Tensor, *, any_strides: bool, same_objects: bool
 ) -> _NativePoll | None:
     """None if the first tensor cannot be read: the way in Python finds out what it is."""
-    facts = (ctypes.c_int64 * 2)()
-    if helper.describe(tensors[0], helper.read, ctypes.addressof(facts)):
+    kind = Kind()
+    if helper.describe(tensors[0], helper.torch, ctypes.addressof(kind)):
         return None
     layouts = _layouts(tensors)
     expected = _Expected(
-        helper.read,
+        helper.torch,
         ctypes.addressof(_TYPES),
         len(_TYPES),
-        ctypes.addressof(_LAZY),
-        2 if tensors[0].is_complex() else 1,
-        not same_objects or tensors[0].is_complex(),
-        facts[0],
-        facts[1],
+        kind,
+        tensors[0].element_size(),
+        tensors[0].is_complex(),
         layouts.data_ptr(),
         any_strides,
     )

@@ -57,6 +57,7 @@ class RowTable:
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
         self._new: list[list[float]] = []  # of each counter or scalar state the new value of each row
         self.index = torch.zeros(len(members), dtype=torch.int64)  # the row of each member
+        self._buffer = array("d" if self._dtype == torch.float64 else "f")
         self.numbers = torch.zeros((1, max(len(self._module.ROW), 1)), dtype=self._dtype)
 
     def compute(self, values: Mapping[int, Mapping[str, float]]) -> bool:
@@ -78,8 +79,12 @@ class RowTable:
         self._new = [[] for _ in self._numbers]
         rows = [self._row(values[cast(int, key[0])], key) for key in found]
         if self._module.ROW:
-            together = array("d" if self._dtype == torch.float64 else "f", chain.from_iterable(rows))
-            self.numbers = torch.frombuffer(together, dtype=self._dtype).view(len(rows), -1)
+            together = array(self._buffer.typecode, chain.from_iterable(rows))
+            if len(together) == len(self._buffer):
+                self._buffer[:] = together
+            else:
+                self._buffer = together
+                self.numbers = torch.frombuffer(together, dtype=self._dtype).view(len(rows), -1)
         return self.index is not before
 
     def store(self) -> None:

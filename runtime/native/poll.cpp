@@ -1,12 +1,10 @@
 // What a step has to know of thousands of tensors, read without a call of Python for each.
 //
 // In: lists of tensors as Python objects, and what is expected of them. Out: addresses, and the first tensor that is not
-// as expected. Tensors are read through the function that their type offers to other libraries (DLPack's exchange
-// interface), so this needs no header of torch; Python's functions are those of its stable interface, declared here, so
-// this needs no header of Python either. Called with the interpreter's lock held. Nothing here writes to a tensor, but
-// for `write_numbers`.
+// as expected. Tensors are read through torch's stable C interface, whose functions come in as pointers, so this needs no
+// header of torch; Python's functions are those of its stable interface, declared here, so this needs no header of Python
+// either. Called with the interpreter's lock held. Nothing here writes to a tensor, but for `write_numbers`.
 
-#include <cstddef>
 #include <cstdint>
 
 extern "C" {
@@ -18,25 +16,14 @@ int PyList_SetItem(Object*, intptr_t, Object*);             // takes the item
 Object* PyObject_GetAttr(Object*, Object*);                 // owned
 Object* PyDict_GetItemWithError(Object*, Object*);          // borrowed
 Object* PyObject_Type(Object*);                             // owned
-Object* PyObject_Vectorcall(Object*, Object* const*, size_t, Object*);  // owned
-int PyObject_IsTrue(Object*);
 void PyErr_Clear();
 void Py_DecRef(Object*);
 }
 
 namespace {
 
-struct DLTensor {
-  void* data;
-  int32_t device_type, device_index;
-  int32_t dimensions;
-  uint8_t code, bits;
-  uint16_t lanes;
-  int64_t* shape;
-  int64_t* strides;
-  uint64_t offset;
-};
-typedef int (*ReadTensor)(void* object, DLTensor* out);
+// What torch calls a tensor's handle: the address of one machine word, which lies within the Python object too.
+typedef const void* Handle;
 
 // What may be found; the order is that of `CAUSES` in native.py.
 enum Finding : int64_t { kSame, kType, kDtype, kShape, kStrides, kDevice, kLazy, kShared };
@@ -49,35 +36,40 @@ bool is_type(Object* object, Object* const* types, int64_t count) {
   return found;
 }
 
-// Whether a method without arguments says yes; an error counts as yes.
-bool says_yes(Object* method, Object* object) {
-  Object* answer = PyObject_Vectorcall(method, &object, 1, nullptr);
-  if (!answer) {
-    PyErr_Clear();
-    return true;
-  }
-  bool yes = PyObject_IsTrue(answer) != 0;
-  Py_DecRef(answer);
-  return yes;
-}
-
-int64_t dtype_of(const DLTensor& tensor) { return tensor.code | int64_t(tensor.bits) << 8 | int64_t(tensor.lanes) << 16; }
-
-int64_t device_of(const DLTensor& tensor) { return tensor.device_type | int64_t(tensor.device_index) << 32; }
-
 }  // namespace
 
 extern "C" {
 
+// Functions of torch/csrc/inductor/aoti_torch/c/shim.h, which return 0 if all is well, and three that it lacks.
+struct Torch {
+  int64_t offset;  // of the handle within a Python object
+  int32_t (*layout)(Handle, int32_t*);
+  int32_t (*dtype)(Handle, int32_t*);
+  int32_t (*device_type)(Handle, int32_t*);
+  int32_t (*device_index)(Handle, int32_t*);
+  int32_t (*dimensions)(Handle, int64_t*);
+  int32_t (*shape)(Handle, int64_t**);
+  int32_t (*strides)(Handle, int64_t**);
+  int32_t (*data)(Handle, void**);
+  bool (*is_neg)(Handle);
+  bool (*is_conj)(Handle);
+  void (*bump_version)(Handle);  // throws if the tensor has none
+};
+
+// What tensors that agree in it are: torch's numbers.
+struct Kind {
+  int32_t layout, dtype, device_type, device_index;
+};
+
+static Handle handle_of(const Torch& torch, Object* object) { return reinterpret_cast<const char*>(object) + torch.offset; }
+
 struct Expected {
-  ReadTensor read;            // the exchange interface's function
+  const Torch* torch;
   Object* const* types;       // exact types that are taken
   int64_t type_count;         // 0: they are known, since the objects are
-  Object* const* lazy;        // methods that must say no: is_neg, and is_conj where numbers are complex
-  int64_t lazy_count;
-  int64_t lazy_at_rest;       // whether they are asked of tensors that did not move, too
-  int64_t dtype;              // code | bits << 8 | lanes << 16
-  int64_t device;             // type | index << 32
+  Kind kind;
+  int64_t bytes;              // of an element
+  int64_t is_complex;
   const int64_t* layouts;     // per tensor: dimensions, shape, strides
   int64_t shape_only;         // whether strides may be anything
   const int64_t* starts;      // stretches of memory, in order, that no moved tensor may reach into
@@ -90,6 +82,7 @@ struct Expected {
 // new then, so whoever kept them must take them anew.
 int64_t thetac_poll(Object* tensors, const Expected* expected, int64_t* addresses, int64_t address_step, int64_t* moved,
                     int64_t* where) {
+  const Torch& torch = *expected->torch;
   const int64_t* layout = expected->layouts;
   const intptr_t count = PyList_Size(tensors);
   *moved = 0;
@@ -97,37 +90,38 @@ int64_t thetac_poll(Object* tensors, const Expected* expected, int64_t* addresse
     *where = i;
     Object* object = PyList_GetItem(tensors, i);
     if (expected->type_count && !is_type(object, expected->types, expected->type_count)) return kType;
-    DLTensor tensor;
-    if (expected->read(object, &tensor) != 0) {
-      PyErr_Clear();
-      return kType;
-    }
-    if (dtype_of(tensor) != expected->dtype) return kDtype;
+    const Handle tensor = handle_of(torch, object);
+    int32_t number;
+    if (torch.is_neg(tensor) || (expected->is_complex && torch.is_conj(tensor))) return kLazy;
+    if (torch.layout(tensor, &number) != 0 || number != expected->kind.layout) return kType;
+    if (torch.dtype(tensor, &number) != 0 || number != expected->kind.dtype) return kDtype;
     const int64_t dimensions = *layout++;
-    if (tensor.dimensions != dimensions) return kShape;
+    int64_t found;
+    int64_t *shape_found, *strides_found;
+    if (torch.dimensions(tensor, &found) != 0 || found != dimensions) return kShape;
+    if (torch.shape(tensor, &shape_found) != 0 || torch.strides(tensor, &strides_found) != 0) return kType;
     const int64_t* shape = layout;
     const int64_t* strides = layout + dimensions;
     layout += 2 * dimensions;
     int64_t elements = 1, reach = 0;
     for (int64_t d = 0; d < dimensions; ++d) {
-      if (tensor.shape[d] != shape[d]) return kShape;
-      if (!expected->shape_only && shape[d] > 1 && tensor.strides[d] != strides[d]) return kStrides;
+      if (shape_found[d] != shape[d]) return kShape;
+      if (!expected->shape_only && shape[d] > 1 && strides_found[d] != strides[d]) return kStrides;
       elements *= shape[d];
-      reach += (shape[d] - 1) * tensor.strides[d];
+      reach += (shape[d] - 1) * strides_found[d];
     }
-    if (device_of(tensor) != expected->device) return kDevice;
-    const int64_t address = reinterpret_cast<int64_t>(tensor.data) + int64_t(tensor.offset);
+    if (torch.device_type(tensor, &number) != 0 || number != expected->kind.device_type) return kDevice;
+    if (torch.device_index(tensor, &number) != 0 || number != expected->kind.device_index) return kDevice;
+    void* data;
+    if (torch.data(tensor, &data) != 0) return kType;
+    const int64_t address = reinterpret_cast<int64_t>(data);
     if (elements && !address) return kType;
-    const bool stayed = address == addresses[i * address_step];
-    if (!stayed || expected->lazy_at_rest)
-      for (int64_t m = 0; m < expected->lazy_count; ++m)
-        if (says_yes(expected->lazy[m], object)) return kLazy;
-    if (stayed) continue;
+    if (address == addresses[i * address_step]) continue;
     ++*moved;
     addresses[i * address_step] = address;
     if (elements && expected->stretches) {
       // The first stretch that ends behind the tensor's start must not begin before the tensor's end.
-      const int64_t end = address + (reach + 1) * (tensor.bits / 8) * tensor.lanes;
+      const int64_t end = address + (reach + 1) * expected->bytes;
       int64_t low = 0, high = expected->stretches;
       while (low < high) {
         const int64_t middle = (low + high) / 2;
@@ -174,16 +168,22 @@ int64_t thetac_first_replaced(Object* entries, Object* name, Object* known) {
   return -1;
 }
 
-// What a tensor is, in the terms of `Expected`: its dtype, then its device. Not 0 if it cannot be read.
-int64_t thetac_describe(Object* object, ReadTensor read, int64_t* out) {
-  DLTensor tensor;
-  if (read(object, &tensor) != 0) {
-    PyErr_Clear();
-    return 1;
+// Tells autograd that tensors were written. Those made under inference mode have nothing to tell.
+void thetac_bump_versions(Object* tensors, const Torch* torch) {
+  const intptr_t count = PyList_Size(tensors);
+  for (intptr_t i = 0; i < count; ++i) {
+    try {
+      torch->bump_version(handle_of(*torch, PyList_GetItem(tensors, i)));
+    } catch (...) {
+    }
   }
-  out[0] = dtype_of(tensor);
-  out[1] = device_of(tensor);
-  return 0;
+}
+
+// What a tensor is. Not 0 if it cannot be read.
+int64_t thetac_describe(Object* object, const Torch* torch, Kind* out) {
+  const Handle tensor = handle_of(*torch, object);
+  return torch->layout(tensor, &out->layout) || torch->dtype(tensor, &out->dtype) ||
+         torch->device_type(tensor, &out->device_type) || torch->device_index(tensor, &out->device_index);
 }
 
 // Numbers of the host, one at each address: float32, or float64 if wide. Whether all are equal; NaN equals nothing.
