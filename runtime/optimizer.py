@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 
 import torch
 from torch import Tensor
@@ -25,11 +25,15 @@ from thetac.runtime.groups import (
     with_scalar_tuples,
     without_unused_options,
 )
+from thetac.runtime.hooked import hooked
 from thetac.runtime.scaling import max_norm_of
 from thetac.runtime.schema import Schema
 from thetac.runtime.serialization import restored
 from thetac.runtime.state import new_entry, restored_entry, states_of
 from thetac.runtime.step import Stepper
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -100,6 +104,11 @@ class Optimizer(torch.optim.Optimizer):
                 check_options(added)
                 max_norm_of([*self.param_groups, added])
         super().add_param_group(param_group)
+
+    @staticmethod
+    def profile_hook_step(func: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+        """What torch wraps `step` in: hooks, and a range with the name of the class in profiles."""
+        return hooked(func)
 
     @overload
     def step(self, closure: None = None) -> None: ...
