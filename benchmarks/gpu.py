@@ -181,7 +181,7 @@ def tests(device: Device) -> str:
         return "not run: there is no GPU"
     if importlib.util.find_spec("pytest") is None:
         return "not run: there is no pytest"
-    files = ("tests/test_runtime_gpu.py", "tests/test_capturable.py")  # they need nothing else that may not be here
+    files = ("tests/test_runtime_gpu.py", "tests/test_capturable_gpu.py")  # they need nothing else that may not be here
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", *files]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TESTS_LIMIT)

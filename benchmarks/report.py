@@ -35,6 +35,8 @@ other programs, so the load at the start and at the end should be small.
 
 ## What it is to reach
 
+Where memory bounds a step, *the floor* says what ratio one would have that moved its streams and took no other time.
+
 """
 _PICTURES = """
 ## Pictures
@@ -91,8 +93,9 @@ def _targets(cases: Sequence[Case]) -> str:
         value = "not measured" if target.value is None else _number(target.value)
         met = {True: "yes", False: "**no**", None: ""}[target.met]
         bound = f"{'≤' if target.is_limit else '≥'} {_number(target.bound)}"
-        rows.append((target.case, target.against, bound, value, met))
-    return _table(("case", "against", "bound", "measured", "met"), rows)
+        floor = "" if target.of_floor is None else _number(target.of_floor)
+        rows.append((target.case, target.against, bound, value, floor, met))
+    return _table(("case", "against", "bound", "measured", "the floor", "met"), rows)
 
 
 def _ratios(cases: Sequence[Case]) -> str:
