@@ -30,9 +30,8 @@ def step(
         grads = torch._foreach_neg(grads)
     if torch.is_complex(params[0]):
         params, grads, prevs, step_sizes = as_lists_of_pairs(params, grads, prevs, step_sizes)
-    # agreement = sign(grad * prev)
+    # agreement = grad * prev  (its sign is what counts)
     agreements = torch._foreach_mul(grads, prevs)
-    torch._foreach_sign_(agreements)
     # factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
     factors = [
         torch.where(agreement > 0, etaplus, torch.where(agreement < 0, etaminus, param.new_full((), 1)))

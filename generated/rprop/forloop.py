@@ -33,8 +33,8 @@ def step(
             grad = grad.neg()
         if torch.is_complex(param):
             param, grad, prev, step_size = as_pairs(param, grad, prev, step_size)
-        # agreement = sign(grad * prev)
-        agreement = grad.mul(prev).sign_()
+        # agreement = grad * prev  (its sign is what counts)
+        agreement = grad.mul(prev)
         # factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
         factor = torch.where(agreement > 0, etaplus, torch.where(agreement < 0, etaminus, param.new_full((), 1)))
         # step_size = clamp(step_size * factor, step_size_min, step_size_max)
@@ -81,7 +81,8 @@ def step_on_tensors(
         if maximize:
             # maximize
             grad = -grad
-        agreement = sign(grad * prev)
+        # its sign is what counts
+        agreement = grad * prev
         factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
         # step_size = clamp(step_size * factor, step_size_min, step_size_max)
         step_size = minimum(maximum(step_size * factor, step_size_min), step_size_max)

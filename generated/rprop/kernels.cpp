@@ -73,8 +73,8 @@ struct Rule {
                     // maximize
                     grad = -grad;
                 }
-                // agreement = sign(grad * prev)
-                Number agreement = ops::sign(grad * prev);
+                // its sign is what counts
+                Number agreement = grad * prev;
                 // factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
                 Number factor = agreement > Number(0.0) ? etaplus : (agreement < Number(0.0) ? etaminus : Number(1.0));
                 // step_size = clamp(step_size * factor, step_size_min, step_size_max)

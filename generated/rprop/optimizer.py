@@ -19,7 +19,7 @@ class Rprop(Optimizer):
 
         if maximize:
           grad = -grad                        # maximize
-        agreement = sign(grad * prev)
+        agreement = grad * prev               # its sign is what counts
         factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
         step_size = clamp(step_size * factor, step_size_min, step_size_max)
         prev = where(agreement < 0, 0, grad)  # a changed sign takes no step

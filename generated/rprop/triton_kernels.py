@@ -41,8 +41,8 @@ def update_elements(
     if maximize:
         # grad = -grad  (maximize)
         grad = ops.negative(grad)
-    # agreement = sign(grad * prev)
-    agreement = ops.sign(grad * prev)
+    # its sign is what counts
+    agreement = grad * prev
     # factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
     factor = tl.where(agreement > 0, etaplus, tl.where(agreement < 0, etaminus, 1.0))
     # step_size = clamp(step_size * factor, step_size_min, step_size_max)
