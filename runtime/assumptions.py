@@ -231,7 +231,7 @@ def _gradients(params: list[Tensor]) -> list[Tensor]:
     """The gradient of each, or None."""
     helper = native()
     if helper is not None:
-        grads: list[Tensor] = helper.attributes(params, "grad")
+        grads: list[Tensor] = helper.attributes(params, "grad", helper.torch)
         return grads
     return list(map(_grad_of, params))
 

@@ -36,7 +36,7 @@ def breaks_graphs(step: _Step) -> _Step:
     def outer(self: Optimizer, closure: Callable[[], float] | None = None) -> float | None:
         if torch.compiler.is_compiling():
             return self._step_outside_of_graphs(closure)
-        return step(self, closure)
+        return self._step(closure)  # which is all that `step` does then
 
     return cast(_Step, outer)
 

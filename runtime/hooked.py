@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from itertools import chain
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch._C._autograd import _record_function_with_args_enter, _record_function_with_args_exit
@@ -27,7 +27,7 @@ def hooked(step: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]
     def wrapper(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         if torch.compiler.is_compiling():
             return as_torch(*args, **kwargs)
-        optimizer = cast(Optimizer, args[0])
+        optimizer: Any = args[0]
         opened = _record_function_with_args_enter(f"Optimizer.step#{optimizer.__class__.__name__}.step")
         try:
             for before in chain(_global_optimizer_pre_hooks.values(), optimizer._optimizer_step_pre_hooks.values()):
@@ -37,7 +37,7 @@ def hooked(step: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]
                         raise RuntimeError(
                             f"{step} must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
                         )
-                    args, kwargs = replaced  # type: ignore[assignment]
+                    args, kwargs = replaced
             result = step(*args, **kwargs)
             optimizer._optimizer_step_code()
             for after in chain(optimizer._optimizer_step_post_hooks.values(), _global_optimizer_post_hooks.values()):

@@ -55,7 +55,11 @@ _IN_CPP = {
 class _Torch(ctypes.Structure):
     """`Torch` of native/poll.cpp."""
 
-    _fields_ = (("offset", ctypes.c_int64), *((name, ctypes.c_void_p) for name in (*_READERS, *_IN_CPP)))
+    _fields_ = (
+        ("offset", ctypes.c_int64),
+        ("none", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in (*_READERS, *_IN_CPP)),
+    )
 
 
 class Kind(ctypes.Structure):
@@ -79,7 +83,7 @@ class Native:
         self.poll = _typed(library.thetac_poll, number, python, address, address, number, address, address)
         self.first_replaced = _typed(library.thetac_first_replaced, number, python, python, python)
         self.first_different = _typed(library.thetac_first_different, number, python, python)
-        self.attributes = _typed(library.thetac_attributes, python, python, python)
+        self.attributes = _typed(library.thetac_attributes, python, python, python, address)
         self.describe = _typed(library.thetac_describe, number, python, address, address)
         self.bump_versions = _typed(library.thetac_bump_versions, None, python, address)
         self.read_numbers = _typed(library.thetac_read_numbers, number, address, number, number, address)
@@ -119,7 +123,7 @@ def _interface() -> _Torch | None:
     except (OSError, AttributeError):
         return None
     addresses = {field: ctypes.cast(function, ctypes.c_void_p) for field, function in functions.items()}
-    return _Torch(offset=offset, **addresses)
+    return _Torch(offset=offset, none=id(None), **addresses)
 
 
 def _offset_of_handle(delete: ctypes._NamedFuncPointer) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 
 import torch
@@ -34,6 +35,12 @@ from thetac.runtime.step import Stepper
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
+
+
+@cache
+def _may_be_captured() -> bool:
+    """Whether there is a device whose operations can be captured in graphs."""
+    return torch.accelerator.is_available()
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -133,7 +140,7 @@ class Optimizer(torch.optim.Optimizer):
         return explanation(self.schema, self.param_groups, self.state, self._stepper)
 
     def _step(self, closure: Callable[[], float] | None) -> float | None:
-        if all("capturable" in group for group in self.param_groups):
+        if _may_be_captured() and all("capturable" in group for group in self.param_groups):
             self._accelerator_graph_capture_health_check()
         loss: float | None = None
         if closure is not None:
@@ -144,7 +151,7 @@ class Optimizer(torch.optim.Optimizer):
         found_inf: Tensor | None = getattr(self, "found_inf", None)
         if not isinstance(found_inf, Tensor):
             found_inf = None  # it has seen no gradient and says 0
-        with torch.no_grad():
+        with torch.set_grad_enabled(False):  # `no_grad` makes one of these when it begins, and one when it ends
             norm = self._update(grad_scale, found_inf)
         if norm is not None:
             self.grad_norm = norm

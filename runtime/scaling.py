@@ -56,15 +56,16 @@ NONE = Scaling()
 
 def max_norm_of(groups: Sequence[Group]) -> float | None:
     """The option of all groups. There is one norm for all parameters, so groups must agree."""
-    values = list(dict.fromkeys(option(group, "clip_grad_norm") for group in groups))
+    values = list(dict.fromkeys([option(group, "clip_grad_norm") for group in groups]))
     if len(values) > 1:
         raise ValueError(
             "clip_grad_norm limits one norm over all parameters, so all groups must have the same, "
             f"not {', '.join(map(str, values))}"
         )
-    for group in groups[:1]:
-        check_options(group)
-    return cast("float | None", values[0]) if values else None
+    if not values or values[0] is None:
+        return None
+    check_options(groups[0])
+    return cast("float", values[0])
 
 
 def clip_coefficient(norm: Tensor, max_norm: float) -> Tensor:

@@ -20,7 +20,7 @@ from thetac.runtime.dtensors import Placed
 from thetac.runtime.gather import Gathered, Member, gather, tensor_states
 from thetac.runtime.plan import Plan
 from thetac.runtime.resident import counts_on_device
-from thetac.runtime.scaling import Scaling, clip_coefficient, max_norm_of
+from thetac.runtime.scaling import NONE, Scaling, clip_coefficient, max_norm_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry
 
@@ -76,7 +76,7 @@ class Stepper:
             gathered.commit(state)
             plan.watch(groups, state)
         self.plan = None  # what is left half done is prepared anew
-        plan.run(grads, Scaling(grad_scale, clip, found_inf))
+        plan.run(grads, NONE if grad_scale is clip is found_inf is None else Scaling(grad_scale, clip, found_inf))
         self.plan = plan
         if gathered is not None and grad_scale is not None:
             gathered.write_back()

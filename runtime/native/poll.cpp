@@ -25,7 +25,7 @@ namespace {
 // What torch calls a tensor's handle: the address of one machine word, which lies within the Python object too.
 typedef const void* Handle;
 
-// What may be found; the order is that of `CAUSES` in native.py.
+// What may be found; the order is that of `CAUSES` in polling.py.
 enum Finding : int64_t { kSame, kType, kDtype, kShape, kStrides, kDevice, kLazy, kShared };
 
 bool is_type(Object* object, Object* const* types, int64_t count) {
@@ -42,7 +42,8 @@ extern "C" {
 
 // Functions of torch/csrc/inductor/aoti_torch/c/shim.h, which return 0 if all is well, and three that it lacks.
 struct Torch {
-  int64_t offset;  // of the handle within a Python object
+  int64_t offset;      // of the handle within a Python object
+  const Object* none;  // Python's None, which a gradient can be
   int32_t (*layout)(Handle, int32_t*);
   int32_t (*dtype)(Handle, int32_t*);
   int32_t (*device_type)(Handle, int32_t*);
@@ -62,6 +63,21 @@ struct Kind {
 };
 
 static Handle handle_of(const Torch& torch, Object* object) { return reinterpret_cast<const char*>(object) + torch.offset; }
+
+// Begins to fetch what the next tensors of a list are read from, all at once: a launch leaves its own data in the caches,
+// and a tensor is read from half a dozen places.
+static void fetch_next(Object* list, intptr_t first, const Torch& torch) {
+  constexpr intptr_t kTensors = 64, kLine = 64, kTogether = 4 * kLine;  // bytes; torch's part of a tensor has some 200
+  if (first % kTensors != 0) return;
+  const intptr_t count = PyList_Size(list), end = first + kTensors < count ? first + kTensors : count;
+  for (intptr_t i = first; i < end; ++i) __builtin_prefetch(handle_of(torch, PyList_GetItem(list, i)));
+  for (intptr_t i = first; i < end; ++i) {
+    Object* object = PyList_GetItem(list, i);
+    if (object == torch.none) continue;
+    const char* part = *static_cast<const char* const*>(handle_of(torch, object));
+    for (intptr_t at = 0; at < kTogether; at += kLine) __builtin_prefetch(part + at);
+  }
+}
 
 struct Expected {
   const Torch* torch;
@@ -87,6 +103,7 @@ int64_t thetac_poll(Object* tensors, const Expected* expected, int64_t* addresse
   const intptr_t count = PyList_Size(tensors);
   *moved = 0;
   for (intptr_t i = 0; i < count; ++i) {
+    fetch_next(tensors, i, torch);
     *where = i;
     Object* object = PyList_GetItem(tensors, i);
     if (expected->type_count && !is_type(object, expected->types, expected->type_count)) return kType;
@@ -142,11 +159,12 @@ int64_t thetac_first_different(Object* list, Object* known) {
   return -1;
 }
 
-// A new list of an attribute of each object; null with Python's exception set.
-Object* thetac_attributes(Object* list, Object* name) {
+// A new list of an attribute of each tensor; null with Python's exception set.
+Object* thetac_attributes(Object* list, Object* name, const Torch* torch) {
   const intptr_t count = PyList_Size(list);
   Object* found = PyList_New(count);
   for (intptr_t i = 0; found && i < count; ++i) {
+    fetch_next(list, i, *torch);
     Object* value = PyObject_GetAttr(PyList_GetItem(list, i), name);
     if (!value) {
       Py_DecRef(found);
