@@ -33,6 +33,9 @@ if __name__ == "__main__":
     sys.path[0] = str(ROOT)  # in place of benchmarks/
     if "--interpret" in sys.argv:  # both are read when they are imported
         os.environ |= {"TRITON_INTERPRET": "1", "THETAC_CPU_KERNELS": "triton"}
+    for needed in ("torch", "triton"):
+        if importlib.util.find_spec(needed) is None:
+            sys.exit(f"{sys.executable} has no {needed}; name one that has it: make bench-gpu PYTHON=...")
 
 import torch  # noqa: E402
 import triton  # noqa: E402
