@@ -93,7 +93,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
 
 def safe(name: str) -> str:
     """A name of the spec as a variable of a kernel."""
-    return f"{name}_" if name in RESERVED or name.endswith("_ptr") or name.startswith("THETAC_") else name
+    return f"{name}_" if name in RESERVED or name.endswith(("_ptr", "_from")) or name.startswith("THETAC_") else name
 
 
 def condition_text(condition: Expr) -> str:
@@ -138,6 +138,8 @@ class _Lowering:
                 continue
             kind = "Number*" if stream.name in written else "const Number*"
             lines.append(f"{kind} __restrict {stream.name}_ptr = streams[{index}];")
+            if stream.loaded != Const(False):
+                lines.append(f"const auto {stream.name}_from = thetac::Source<Number, rescaled>::of(sources, {index});")
         return lines
 
     def loads(self) -> list[str]:
@@ -145,10 +147,10 @@ class _Lowering:
         lines = []
         for stream in self.fused.streams:
             if stream.loaded == Const(True):
-                value = f"{stream.name}_ptr[i]"
+                value = _element(stream.name)
             elif stream.loaded != Const(False):
                 condition = expression_text(_lowered(stream.loaded), CPP, safe, Precedence.OR)
-                value = f"{condition} ? {stream.name}_ptr[i] : Number(0)"
+                value = f"{condition} ? {_element(stream.name)} : Number(0)"
             elif stream.stored != Const(False):
                 value = "0"
             else:
@@ -265,6 +267,10 @@ def _lowered(expression: Expr) -> Expr:
             return Call(op, tuple(_lowered(argument) for argument in args))
         case _:
             assert_never(expression)
+
+
+def _element(stream: str) -> str:
+    return f"{stream}_from.get({stream}_ptr, i)"
 
 
 def _mask_table(name: str, conditions: Sequence[Expr]) -> _MaskTable:

@@ -49,20 +49,24 @@ struct Rule {
             Mask(1) << 0
             | Mask(1) << 2;
 
-        static void update(Number* const* streams, int64 count, const Number* row) {
+        template <bool rescaled>
+        static void update(Number* const* streams, int64 count, const Number* row, const thetac::Source<Number>* sources) {
             const Number decay_rate = row[0];
             const Number one_minus_decay_rate = row[1];
             const Number lr = row[2];
             const Number eps = row[3];
             Number* __restrict param_ptr = streams[0];
+            const auto param_from = thetac::Source<Number, rescaled>::of(sources, 0);
             const Number* __restrict grad_ptr = streams[1];
+            const auto grad_from = thetac::Source<Number, rescaled>::of(sources, 1);
             Number* __restrict cache_ptr = streams[2];
+            const auto cache_from = thetac::Source<Number, rescaled>::of(sources, 2);
 
 #pragma GCC ivdep
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_ptr[i];
-                Number grad = grad_ptr[i];
-                Number cache = cache_ptr[i];
+                Number param = param_from.get(param_ptr, i);
+                Number grad = grad_from.get(grad_ptr, i);
+                Number cache = cache_from.get(cache_ptr, i);
 
                 if constexpr (maximize) {
                     // maximize

@@ -40,11 +40,29 @@ constexpr int GRAD = 1;  // the gradient among the streams
 
 static_assert(CHUNK % BLOCK == 0);  // a block begins at the same element of its tensor whatever the chunks are
 
+// Where a kernel reads a stream: where it writes it, or, for a step at another scale, elsewhere and times a factor.
+template <class Number, bool rescaled = true>
+struct Source {
+    const Number* from;
+    Number factor;
+
+    static Source of(const Source* sources, int stream) { return sources[stream]; }
+    Number get(const Number*, int64 i) const { return from[i] * factor; }
+};
+template <class Number>
+struct Source<Number, false> {
+    static Source of(const Source<Number>*, int) { return {}; }
+    static Number get(const Number* stream, int64 i) { return stream[i]; }
+};
+
 // One kernel: the generated code under some conditions.
 template <class Number>
 struct Chosen {
-    void (*update)(Number* const* streams, int64 count, const Number* row);
-    Mask loaded, stored;  // streams
+    using Update = void(Number* const* streams, int64 count, const Number* row, const Source<Number>* sources);
+
+    Update* update;
+    Update* update_rescaled;  // null if the rule has no other scale
+    Mask loaded, stored;      // streams
 };
 
 // The kernel for conditions that are known when it runs. Those that make no difference, given the others, count as
@@ -56,7 +74,10 @@ Chosen<typename Rule::Number> choose(Mask holds) {
                                       : choose<Rule, condition + 1, mask>(holds);
     } else {
         using Kernel = typename Rule::template Kernel<mask & Rule::template Kernel<mask>::asked>;
-        return {&Kernel::update, Kernel::loaded, Kernel::stored};
+        if constexpr (Rule::SCALABLE && same<typename Rule::Number, float>)
+            return {&Kernel::template update<false>, &Kernel::template update<true>, Kernel::loaded, Kernel::stored};
+        else
+            return {&Kernel::template update<false>, nullptr, Kernel::loaded, Kernel::stored};
     }
 }
 
@@ -161,7 +182,7 @@ private:
             }
             if (rescaled_) rescale(tensor, streams[GRAD], first, now);
             if (!SCALABLE || !may_underflow(tensor, streams, now) || !update_scaled(tensor, streams, now))
-                tensor.kernel.update(streams, now, tensor.row);
+                tensor.kernel.update(streams, now, tensor.row, nullptr);
             for (int s = 0; s < Rule::STREAMS; ++s)
                 if (streams[s] == buffers[s] && tensor.stores(s))
                     Rule::access[s].write(buffers[s], tensor.storage(s), first, now);
@@ -200,11 +221,17 @@ private:
             bool fit;
             {
                 const Mode mode(Mode::FLUSHING);
+                Source<Number> sources[Rule::STREAMS];
                 for (int s = 0; s < Rule::STREAMS; ++s) {
+                    const int exponent = Rule::stream_exponents[s];
                     scaled[s] = buffers[s];
-                    if (tensor.loads(s)) scale_up(streams[s], count, Rule::stream_exponents[s], scaled[s]);
+                    sources[s] = {streams[s], power_of_two(exponent)};
+                    if (tensor.loads(s) && seems_denormal(streams[s], count, exponent)) {
+                        scale_up(streams[s], count, exponent, scaled[s]);
+                        sources[s] = {scaled[s], 1};
+                    }
                 }
-                tensor.kernel.update(scaled, count, row);
+                tensor.kernel.update_rescaled(scaled, count, row, sources);
                 fit = !Mode::invalid() && !(Mode::underflowed() && any_too_small(tensor, streams, count));
             }
             if (fit) {
@@ -242,7 +269,7 @@ private:
             for (int64 i = 0; i < count; ++i) own[s][i] = Rule::stream_exponents[s] > 0 ? 0 : streams[s][i];
             choose_marked(streams[s], own[s], count, others, own[s]);
         }
-        tensor.kernel.update(own, count, tensor.row);
+        tensor.kernel.update(own, count, tensor.row, nullptr);
         for (int s = 0; s < Rule::STREAMS; ++s) {
             if (!tensor.stores(s)) continue;
             scale_down(scaled[s], count, Rule::stream_exponents[s], scaled[s]);

@@ -77,12 +77,14 @@ __attribute__((noinline)) void multiply(const float* numbers, int64 count, float
     for (int64 i = 0; i < count; ++i) products[i] = numbers[i] * factor;
 }
 
+// Whether it takes more than a multiplication to bring numbers to another scale.
+inline bool seems_denormal(const float* numbers, int64 count, int exponent) {
+    return exponent != 0 && seems_below(numbers, count, magnitude_of_power(MARGIN - 126));
+}
+
 // numbers * 2**exponent, exactly. Denormal numbers go by way of integers, which costs nothing but a few operations more.
 __attribute__((noinline)) void scale_up(const float* numbers, int64 count, int exponent, float* scaled) {
-    const float factor = power_of_two(exponent);
-    if (exponent == 0 || !seems_below(numbers, count, magnitude_of_power(MARGIN - 126)))
-        return multiply(numbers, count, factor, scaled);
-    const float unit = power_of_two(exponent - 149);
+    const float factor = power_of_two(exponent), unit = power_of_two(exponent - 149);
 #pragma GCC ivdep
     for (int64 i = 0; i < count; ++i) {
         const uint32 word = bits<uint32>(numbers[i]), size = word & MAGNITUDE, sign = word & ~MAGNITUDE;
