@@ -73,7 +73,7 @@ class Shards:
     def __init__(self, wholes: Iterable[Whole | None]) -> None:
         wholes = list(wholes)
         self._params = [(position, whole.param) for position, whole in enumerate(wholes) if whole is not None]
-        self._tensors: list[Tensor] = [
+        self._tensors = [
             tensor
             for whole in wholes
             if whole is not None
@@ -81,6 +81,7 @@ class Shards:
             if tensor is not None and is_dtensor(tensor)
         ]
         self._shards = list(map(_shard_of, self._tensors))
+        self._versioned: list[Tensor] = [tensor for tensor in self._tensors if not tensor.is_inference()]
 
     def hold(self) -> bool:
         """Whether every DTensor that was met has the shard that it had."""
@@ -101,7 +102,7 @@ class Shards:
 
     def mark_written(self) -> None:
         """Tell autograd that the DTensors were written, of whose shards it knows nothing."""
-        mark_written(self._tensors)
+        mark_written(self._versioned)
 
 
 def is_dtensor(tensor: object) -> TypeIs[DTensor]:

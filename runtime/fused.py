@@ -69,7 +69,7 @@ class Bucket:
             for name in self.dtypes
             if name != "grad"
             for member in members
-            if (tensor := streams(schema, member)[name]) is not None
+            if (tensor := streams(schema, member)[name]) is not None and not tensor.is_inference()
         ]
 
     def column(self, index: int) -> Tensor:

@@ -19,11 +19,11 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-def hooked(step: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+def hooked(func: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
     """As `torch.optim.Optimizer.profile_hook_step`, which says what hooks may do; dynamo traces torch's own."""
-    as_torch = Optimizer.profile_hook_step(step)
+    as_torch = Optimizer.profile_hook_step(func)
 
-    @wraps(step)
+    @wraps(func)
     def wrapper(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         if torch.compiler.is_compiling():
             return as_torch(*args, **kwargs)
@@ -35,10 +35,10 @@ def hooked(step: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]
                 if replaced is not None:
                     if not isinstance(replaced, tuple) or len(replaced) != 2:
                         raise RuntimeError(
-                            f"{step} must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
+                            f"{func} must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
                         )
                     args, kwargs = replaced
-            result = step(*args, **kwargs)
+            result = func(*args, **kwargs)
             optimizer._optimizer_step_code()
             for after in chain(optimizer._optimizer_step_post_hooks.values(), _global_optimizer_post_hooks.values()):
                 after(optimizer, args, kwargs)

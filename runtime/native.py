@@ -31,8 +31,9 @@ _LIBRARY = (
 RECIPE: tuple[list[Path], dict[str, str], str] = ([_SOURCE], {}, "poll")  # as `build.load_object` takes it
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 
-# By the fields of `Torch` in native/poll.cpp.
-_READERS = {
+# By the fields of `Torch` in native/poll.cpp. A name of C++ says what its function takes, so that another function of
+# that name would be called alike.
+_FUNCTIONS = {
     "layout": "aoti_torch_get_layout",
     "dtype": "aoti_torch_get_dtype",
     "device_type": "aoti_torch_get_device_type",
@@ -41,11 +42,6 @@ _READERS = {
     "shape": "aoti_torch_get_sizes",
     "strides": "aoti_torch_get_strides",
     "data": "aoti_torch_get_data_ptr",
-}
-
-
-# The same, in C++. Such a name says what a function takes, so another function of that name would be called alike.
-_IN_CPP = {
     "is_neg": "_ZN2at6native6is_negERKNS_6TensorE",
     "is_conj": "_ZN2at6native7is_conjERKNS_6TensorE",
     "bump_version": "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE",
@@ -58,7 +54,7 @@ class _Torch(ctypes.Structure):
     _fields_ = (
         ("offset", ctypes.c_int64),
         ("none", ctypes.c_void_p),
-        *((name, ctypes.c_void_p) for name in (*_READERS, *_IN_CPP)),
+        *((name, ctypes.c_void_p) for name in _FUNCTIONS),
     )
 
 
@@ -76,10 +72,10 @@ class Kind(ctypes.Structure):
 class Native:
     """The functions of `native/poll.cpp`, with the interpreter's lock held while they run."""
 
-    def __init__(self, library: ctypes.PyDLL, torch: _Torch) -> None:
+    def __init__(self, library: ctypes.PyDLL, interface: _Torch) -> None:
         number, address, python = ctypes.c_int64, ctypes.c_void_p, ctypes.py_object
-        self._torch = torch
-        self.torch = ctypes.addressof(torch)
+        self._interface = interface  # kept for as long as its address is in use
+        self.torch = ctypes.addressof(interface)
         self.poll = _typed(library.thetac_poll, number, python, address, address, number, address, address)
         self.first_replaced = _typed(library.thetac_first_replaced, number, python, python, python)
         self.first_different = _typed(library.thetac_first_different, number, python, python)
@@ -103,19 +99,19 @@ def native() -> Native | None:
 
 
 def mark_written(tensors: list[Tensor]) -> None:
-    """Tell autograd that something else than torch writes to tensors."""
+    """Tell autograd that something else than torch writes to tensors; none of inference mode should be among them."""
     helper = native()
     if helper is not None:
         helper.bump_versions(tensors, helper.torch)
     else:
-        torch.autograd.graph.increment_version([tensor for tensor in tensors if not tensor.is_inference()])
+        torch.autograd.graph.increment_version(tensors)
 
 
 def _interface() -> _Torch | None:
     """None if this torch has none that does what it should."""
     try:
         library = ctypes.CDLL(str(_LIBRARY))
-        functions = {field: getattr(library, name) for field, name in (*_READERS.items(), *_IN_CPP.items())}
+        functions = {field: getattr(library, name) for field, name in _FUNCTIONS.items()}
         with torch.inference_mode(False), _disable_current_modes(), torch.device("cpu"):
             offset = _offset_of_handle(library.aoti_torch_delete_tensor_object)
             if offset is None or not _as_expected(offset, functions):

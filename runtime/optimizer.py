@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, ClassVar, ParamSpec, TypeVar, overload
+from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor
@@ -32,9 +32,6 @@ from thetac.runtime.schema import Schema
 from thetac.runtime.serialization import restored
 from thetac.runtime.state import new_entry, restored_entry, states_of
 from thetac.runtime.step import Stepper
-
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
 
 
 @cache
@@ -112,10 +109,7 @@ class Optimizer(torch.optim.Optimizer):
                 max_norm_of([*self.param_groups, added])
         super().add_param_group(param_group)
 
-    @staticmethod
-    def profile_hook_step(func: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-        """What torch wraps `step` in: hooks, and a range with the name of the class in profiles."""
-        return hooked(func)
+    profile_hook_step = staticmethod(hooked)  # what torch wraps `step` in
 
     @overload
     def step(self, closure: None = None) -> None: ...

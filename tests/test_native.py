@@ -30,10 +30,9 @@ def test_modes_of_torch_make_no_difference_to_what_is_found(mode: Any) -> None:
         assert native._interface() is not None
 
 
-@pytest.mark.parametrize("function", [*native._READERS, *native._IN_CPP])
+@pytest.mark.parametrize("function", native._FUNCTIONS)
 def test_a_torch_without_one_of_the_functions_has_no_helper(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = native._READERS if function in native._READERS else native._IN_CPP
-    monkeypatch.setitem(table, function, "aoti_torch_of_another_version")
+    monkeypatch.setitem(native._FUNCTIONS, function, "aoti_torch_of_another_version")
     assert native._interface() is None
 
 
@@ -52,7 +51,7 @@ def test_a_torch_without_one_of_the_functions_has_no_helper(function: str, monke
 def test_functions_that_do_something_else_are_found_out(
     function: str, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(native._READERS if function in native._READERS else native._IN_CPP, function, other)
+    monkeypatch.setitem(native._FUNCTIONS, function, other)
     assert native._interface() is None
 
 

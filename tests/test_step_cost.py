@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import thetac as ours
-from thetac.runtime import assumptions, numbers, polling
+from thetac.runtime import assumptions, native, numbers, polling
 from thetac.runtime.launch_cpp import CppLauncher
 from thetac.runtime.optimizer import Optimizer
 
@@ -56,7 +56,7 @@ def python_calls(step: Callable[[], object]) -> int:
 @pytest.fixture
 def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the compiled helper cannot be built."""
-    for module in (assumptions, numbers, polling):
+    for module in (assumptions, native, numbers, polling):
         monkeypatch.setattr(module, "native", lambda: None)
 
 

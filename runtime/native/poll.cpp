@@ -3,7 +3,8 @@
 // In: lists of tensors as Python objects, and what is expected of them. Out: addresses, and the first tensor that is not
 // as expected. Tensors are read through torch's stable C interface, whose functions come in as pointers, so this needs no
 // header of torch; Python's functions are those of its stable interface, declared here, so this needs no header of Python
-// either. Called with the interpreter's lock held. Nothing here writes to a tensor, but for `write_numbers`.
+// either. Called with the interpreter's lock held. Nothing here writes to a tensor, but for `write_numbers`; `bump_versions`
+// counts for autograd.
 
 #include <cstdint>
 
@@ -186,7 +187,7 @@ int64_t thetac_first_replaced(Object* entries, Object* name, Object* known) {
   return -1;
 }
 
-// Tells autograd that tensors were written. Those made under inference mode have nothing to tell.
+// Tells autograd that tensors were written. One without a version, as inference mode makes them, is left alone.
 void thetac_bump_versions(Object* tensors, const Torch* torch) {
   const intptr_t count = PyList_Size(tensors);
   for (intptr_t i = 0; i < count; ++i) {
