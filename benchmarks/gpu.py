@@ -1,4 +1,4 @@
-"""Measure on a GPU: `python benchmarks/gpu.py [--quick] [--interpret] [--out FILE]`.
+"""Measure on a GPU: `python benchmarks/gpu.py [--quick] [--interpret] [--limit SECONDS] [--out FILE]`.
 
 Needs the checkout, torch and triton, and nothing else. Checks every optimizer against its for-loop and runs the tests
 of the GPU where pytest is there; measures the bandwidth of a copy, then steps of every optimizer, ours fused beside
@@ -184,13 +184,23 @@ def tests(device: Device) -> str:
         return "not run: there is no GPU"
     if importlib.util.find_spec("pytest") is None:
         return "not run: there is no pytest"
-    files = ("tests/test_runtime_gpu.py", "tests/test_capturable_gpu.py")  # they need nothing else that may not be here
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", *files]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", *_test_files()]
+    if importlib.util.find_spec("xdist") is not None:
+        command += ["-n", str(min(8, os.cpu_count() or 1))]  # kernels are compiled on the CPU
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TESTS_LIMIT)
     except subprocess.TimeoutExpired:
         return f"stopped after {TESTS_LIMIT} seconds"
-    return (done.stdout + done.stderr).strip().rpartition("\n")[2]
+    output = (done.stdout + done.stderr).strip()
+    if done.returncode != 0:
+        print(output)
+    return output.rpartition("\n")[2]
+
+
+def _test_files() -> list[str]:
+    """Those with tests of the GPU; others may import packages that are not here."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(file.relative_to(ROOT)) for file in files if "pytest.mark.gpu" in file.read_text(encoding="utf-8")]
 
 
 def targets(results: Mapping[str, Any]) -> Iterator[Target]:
@@ -213,12 +223,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="AdamW only")
     parser.add_argument("--interpret", action="store_true", help="on the CPU, to test this program")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds after which nothing new is begun; %(default)s")
     parser.add_argument("--out", type=Path, help=f"the JSON file; {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args(arguments)
     if not options.interpret and not torch.cuda.is_available():
         print("there is no GPU; --interpret runs this program to its end without one", file=sys.stderr)
         return 1
-    end = time.perf_counter() + LIMIT
+    end = time.perf_counter() + options.limit
     device = Device(interpret=options.interpret)
     results = measured(device, ["AdamW"] if options.quick else algorithms(), end)
     out = options.out or (None if device.interpret else RESULTS)
