@@ -223,7 +223,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="AdamW only")
     parser.add_argument("--interpret", action="store_true", help="on the CPU, to test this program")
-    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds after which nothing new is begun; %(default)s")
+    parser.add_argument(
+        "--limit", type=float, default=LIMIT, help="seconds after which nothing new is begun; %(default)s"
+    )
     parser.add_argument("--out", type=Path, help=f"the JSON file; {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args(arguments)
     if not options.interpret and not torch.cuda.is_available():

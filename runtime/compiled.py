@@ -18,9 +18,9 @@ from torch import Tensor
 
 from thetac.runtime.choice import choose_all
 from thetac.runtime.forloop import module_of
-from thetac.runtime.fused_operator import KeptSteps, call_operator, registered
 from thetac.runtime.gather import gather
 from thetac.runtime.groups import option, values_of
+from thetac.runtime.operator_call import KeptPlans, call_operator, registered
 from thetac.runtime.schema import Schema
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Traced:
     def __init__(self, schema: Schema) -> None:
         self.step = module_of(schema.package).step_on_tensors
         self.times_created = 0  # a graph in which a rule does what it does once assigns it, and so serves once
-        self.kept = KeptSteps()
+        self.kept = KeptPlans()
 
 
 def why_not(optimizer: Optimizer) -> str:
@@ -112,7 +112,7 @@ def init_group(
         optimizer._traced = Traced(schema)
     # In its place among the others, for messages.
     groups = [one if one is group else {**one, "params": []} for one in optimizer.param_groups]
-    gathered = gather(schema, groups, optimizer.state)
+    gathered = gather(schema, groups, [one["params"] for one in groups], optimizer.state)
     members = gathered.members
     if option(group, "fused") and members:
         choose_all(schema, groups, members)  # raises where it cannot be met

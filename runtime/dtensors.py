@@ -1,9 +1,8 @@
 """Parameters of which this process holds a shard, or one of several copies: torch's DTensor.
 
-In: tensors as users and `optimizer.state` know them. Out: the local tensors that implementations run on, and whether
-they still are those of their DTensors. Every operation on a DTensor costs tens of microseconds, so each is unwrapped
-once for a step plan and only looked at afterwards. Nobody imports torch.distributed here: where it is not imported
-there is no DTensor. Must not know what a step computes.
+In: tensors as users and `optimizer.state` know them. Out: the local tensors that implementations run on. Every
+operation on a DTensor costs tens of microseconds, so steps only read attributes of theirs. Nobody imports
+torch.distributed here: where it is not imported there is no DTensor. Must not know what a step computes.
 """
 
 from __future__ import annotations
@@ -11,21 +10,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter, is_
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.native import mark_written
-
 if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
     from torch.distributed.tensor import DTensor
     from typing_extensions import TypeIs  # of Python 3.13; torch needs the package, too
 
 State = tuple[str, bool, Tensor]  # its name, whether it is like its parameter or a single number, and its tensor
-
-_shard_of = attrgetter("_local_tensor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,48 +62,16 @@ class Placed:
         return self._found[grad]
 
 
-class Shards:
-    """The local tensors that a plan keeps, in the order of its members, and those of each step's gradients."""
-
-    def __init__(self, wholes: Iterable[Whole | None]) -> None:
-        wholes = list(wholes)
-        self._params = [(position, whole.param) for position, whole in enumerate(wholes) if whole is not None]
-        self._tensors = [
-            tensor
-            for whole in wholes
-            if whole is not None
-            for tensor in (whole.param, *whole.states)
-            if tensor is not None and is_dtensor(tensor)
-        ]
-        self._shards = list(map(_shard_of, self._tensors))
-        self._versioned: list[Tensor] = [tensor for tensor in self._tensors if not tensor.is_inference()]
-
-    def hold(self) -> bool:
-        """Whether every DTensor that was met has the shard that it had."""
-        return all(map(is_, map(_shard_of, self._tensors), self._shards))
-
-    def of_gradients(self, grads: Sequence[Tensor], placed: Placed) -> list[Tensor] | None:
-        """All gradients, with local ones in place of DTensors; None if one of them is not what it must be."""
-        mine: list[DTensor] = []
-        for position, param in self._params:
-            grad = grads[position]
-            if not is_dtensor(grad) or not _can_be_placed(param, grad):
-                return None
-            mine.append(grad)
-        local = list(grads)
-        for (position, param), grad in zip(self._params, mine, strict=True):
-            local[position] = local_of(placed.like(param, grad, "a parameter"))
-        return local
-
-    def mark_written(self) -> None:
-        """Tell autograd that the DTensors were written, of whose shards it knows nothing."""
-        mark_written(self._versioned)
-
-
 def is_dtensor(tensor: object) -> TypeIs[DTensor]:
     """Whether a tensor is a DTensor."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)
+
+
+def are_dtensors(tensors: Iterable[object]) -> TypeIs[Iterable[DTensor]]:
+    """Whether all of them are DTensors."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and all(issubclass(kind, module.DTensor) for kind in set(map(type, tensors)))
 
 
 def local_of(tensor: Tensor) -> Tensor:
@@ -168,25 +131,33 @@ def check_shapes(param: Tensor, grad: Tensor, states: Iterable[State], where: st
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How a parameter is spread over processes."""
+
+    mesh: DeviceMesh
+    dimensions: tuple[int, ...]  # of the mesh, along which processes have different elements
+
+
 def by_processes(
     wholes: Sequence[Whole | None], devices: Sequence[torch.device]
-) -> list[tuple[Whole | None, list[int]]]:
-    """Positions of members whose gradients may be summed up before the sum goes over processes; one of their wholes.
+) -> list[tuple[Split | None, list[int]]]:
+    """Positions of members whose gradients may be summed up before the sum goes over processes, and over which.
 
     The order is that of the members, so all processes sum in the same one.
     """
-    found: dict[object, tuple[Whole | None, list[int]]] = {}
+    found: dict[object, tuple[Split | None, list[int]]] = {}
     for position, (whole, device) in enumerate(zip(wholes, devices, strict=True)):
-        key = (device, None) if whole is None else (device, whole.param.device_mesh, *_split_dimensions(whole))
-        found.setdefault(key, (whole, []))[1].append(position)
+        split = None if whole is None else Split(whole.param.device_mesh, _split_dimensions(whole))
+        found.setdefault((device, split), (split, []))[1].append(position)
     return list(found.values())
 
 
-def summed_over_processes(number: Tensor, whole: Whole | None) -> Tensor:
+def summed_over_processes(number: Tensor, split: Split | None) -> Tensor:
     """The sum of what all processes have that hold different elements of a parameter; each of them calls this."""
-    if whole is not None:
-        for dimension in _split_dimensions(whole):
-            torch.distributed.all_reduce(number, group=whole.param.device_mesh.get_group(dimension))
+    if split is not None:
+        for dimension in split.dimensions:
+            torch.distributed.all_reduce(number, group=split.mesh.get_group(dimension))
     return number
 
 
@@ -195,12 +166,11 @@ def whole_of(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if is_dtensor(tensor) else tensor
 
 
-def _split_dimensions(whole: Whole) -> list[int]:
-    """Those of the mesh along which processes have different elements."""
-    return [index for index, placement in enumerate(whole.param.placements) if not placement.is_replicate()]
+def _split_dimensions(whole: Whole) -> tuple[int, ...]:
+    return tuple(index for index, placement in enumerate(whole.param.placements) if not placement.is_replicate())
 
 
-def _can_be_placed(param: DTensor, grad: DTensor) -> bool:
+def can_be_placed(param: DTensor, grad: DTensor) -> bool:
     a, b = param._spec, grad._spec
     return a is b or (a.shape == b.shape and a.mesh == b.mesh)
 

@@ -150,7 +150,7 @@ def _inside(path: str, key: object) -> str:
 def _laid_out(stored: Tensor, facts: Mapping[Any, Any]) -> Tensor:
     """In memory of its own, as it lay when it was encoded."""
     if strides := facts.get("strides"):
-        tensor = torch.empty_strided(stored.shape, strides, dtype=stored.dtype).copy_(stored)
+        tensor = torch.empty_strided(stored.shape, strides, dtype=stored.dtype, device=stored.device).copy_(stored)
     else:
         tensor = stored.clone()
     return torch.view_as_complex(tensor) if facts.get("pairs") else tensor

@@ -20,18 +20,18 @@ from thetac.runtime.step import Stepper
 def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, Entry], stepper: Stepper | None) -> str:
     """The whole text, one line per group and implementation."""
     lines = [f"{schema.name}, {len(groups)} parameter group{'s' if len(groups) != 1 else ''}"]
-    served = {} if stepper is None else {served.param: served for served in stepper.served}
+    served = {} if stepper is None else {(one.group, one.position): one.choice for one in stepper.served}
     if not served:
         lines.append("no step yet; what follows is what the parameters and options ask for")
     moved = 0
     for index, group in enumerate(groups):
         found: dict[Choice, list[Tensor]] = {}
         idle = 0
-        for param in group["params"]:
-            if served and param not in served:
+        for position, param in enumerate(group["params"]):
+            if served and (index, position) not in served:
                 idle += 1
                 continue
-            choice = served[param].choice if served else choose(schema, group, param)
+            choice = served[index, position] if served else choose(schema, group, param)
             found.setdefault(choice, []).append(param)
         for choice, params in found.items():
             size = sum(bytes_per_step(schema, param, state.get(param, {})) for param in params)
@@ -41,7 +41,7 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
         if idle:
             lines.append(f"group {index}: {idle} without a gradient in the last step that was prepared anew")
     lines.append(f"{moved:,} bytes read and written per step")
-    if stepper is not None and stepper.plan is not None:
+    if stepper is not None and stepper.served:
         lines += _plans(stepper)
     return "\n".join(lines)
 
@@ -62,9 +62,8 @@ def _count(params: list[Tensor]) -> str:
 
 
 def _plans(stepper: Stepper) -> list[str]:
-    assert stepper.plan is not None
     lines = []
-    if launches := stepper.plan.launches:
+    if launches := stepper.launches:
         fused = sum(served.choice.implementation in FUSED for served in stepper.served)
         lines.append(f"step plan: {launches} launch{'es' if launches != 1 else ''} per step for {fused} parameters")
     for cause, count in stepper.plans_made.items():

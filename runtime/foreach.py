@@ -18,8 +18,10 @@ from torch import Tensor
 
 from thetac.runtime.gather import Member
 from thetac.runtime.numbers import Numbers, numbers_of_members
+from thetac.runtime.places import Places
 from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.step_tensors import StepTensors
 
 # Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
 # working set should stay in the second-level cache, and a few hundred small tensors still share a call; an
@@ -42,60 +44,61 @@ def module_of(package: str) -> Foreach:
 class ForeachWork:
     """Members of one group, bucket by bucket and chunk by chunk."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
         self._step = module_of(schema.package).step
         self._group = members[0].group
         self._values: Mapping[str, float] = {}
-        place = {id(member): position for member, position in zip(members, positions, strict=True)}
+        place = {id(member): position for member, position in zip(members, places.positions, strict=True)}
         self._some_created = len({member.created for member in members}) > 1
         self._outdated = ""  # why later steps can form better buckets
         self._chunks: list[_Chunk] = []
         self._counts: list[list[Numbers]] = []  # per bucket: what has to be equal in all of its members
         for bucket in buckets(schema, members):
-            self._counts.append(numbers_of_members(schema, bucket))
+            mine = Places([place[id(member)] for member in bucket], places.size)
+            self._counts.append(numbers_of_members(schema, bucket, mine, tensors))
             for chunk in chunks(schema, bucket):
-                params = [member.param for member in chunk]
-                self._chunks.append(_Chunk(params, [place[id(member)] for member in chunk], _states(schema, chunk)))
+                firsts = {state.first: chunk[0].created for state in schema.states if state.first}
+                self._chunks.append(_Chunk(Places([place[id(member)] for member in chunk], places.size), firsts))
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         if self._outdated:
             return self._outdated
         self._values = numbers[self._group]
         for bucket in self._counts:
             for counts in bucket:
-                if counts.common() is None:
+                if why := counts.why_void(tensors):
+                    return why
+                if counts.common(tensors) is None:
                     return f"`{counts.name}` came to differ between parameters"
         return ""
 
-    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
-        return sum_of_squares([grads[position] for chunk in self._chunks for position in chunk.positions])
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        return sum_of_squares([grad for chunk in self._chunks for grad in chunk.places.of(tensors.grads)])
 
-    def takes_found_inf(self) -> bool:
+    def takes_found_inf(self, tensors: StepTensors) -> bool:
         """It reads numbers anyway."""
         return False
 
-    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         for chunk in self._chunks:
-            mine = [grads[position] for position in chunk.positions]
-            self._step(chunk.params, scaling.apply(mine) if scaling else mine, **chunk.states, **self._values)
+            params, grads = chunk.places.of(tensors.params), chunk.places.of(tensors.grads)
+            states = states_at(self._schema, chunk.places, tensors)
+            self._step(params, scaling.apply(grads) if scaling else grads, **states, **chunk.firsts, **self._values)
 
     def finish(self) -> None:
         if self._some_created:
             self._outdated = "states that were made in the last step can share a call with others now"
-        for state in self._schema.states:
-            if state.first:
-                for chunk in self._chunks:
-                    chunk.states[state.first] = False
+        for chunk in self._chunks:
+            chunk.firsts.update(dict.fromkeys(chunk.firsts, False))
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     """What one call takes."""
 
-    params: list[Tensor]
-    positions: list[int]  # of its gradients among those of the step
-    states: dict[str, object]
+    places: Places  # of its tensors among those of the step
+    firsts: dict[str, bool]
 
 
 def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:
@@ -132,11 +135,10 @@ def _key(schema: Schema, member: Member) -> tuple[object, ...]:
     return (member.param.device, *dtypes, *numbers, member.created)
 
 
-def _states(schema: Schema, chunk: Sequence[Member]) -> dict[str, object]:
-    keywords: dict[str, object] = {}
-    for index, state in enumerate(schema.states):
-        tensors = [member.states[index] for member in chunk]
-        keywords[state.argument] = [] if tensors[0] is None else tensors
-        if state.first:
-            keywords[state.first] = chunk[0].created
-    return keywords
+def states_at(schema: Schema, places: Places, tensors: StepTensors) -> dict[str, list[Tensor]]:
+    """The keywords for states of the members at some places; an empty list for a state that they do not have."""
+    found: dict[str, list[Tensor]] = {}
+    for state, listed in zip(schema.states, tensors.states, strict=True):
+        mine = places.of(listed) if listed else []
+        found[state.argument] = [] if mine and mine[0] is None else mine
+    return found

@@ -15,8 +15,11 @@ from torch import Tensor
 
 from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import option, values_of
+from thetac.runtime.numbers import numbers_of_members
+from thetac.runtime.places import Places
 from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.step_tensors import StepTensors
 
 
 class ForLoop(Protocol):
@@ -35,59 +38,55 @@ def module_of(package: str) -> ForLoop:
 class ForLoopWork:
     """One parameter of a group after the other, with Python numbers."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
         step = module_of(schema.package).step
         self._step = in_widest_dtype(schema, step) if any(mixes_dtypes(schema, member) for member in members) else step
         self._group = members[0].group
-        self._members = members
-        self._positions = positions
-        self._params = [member.param for member in members]
-        self._states = _states(schema, members)
+        self._places = places
+        self._numbers = numbers_of_members(schema, members, places, tensors)
+        self._created = [member.created for member in members]
         self._values: Mapping[str, float] = {}
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         self._values = numbers[self._group]
-        return ""
+        return next((why for numbers in self._numbers if (why := numbers.why_void(tensors))), "")
 
-    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
-        return sum_of_squares([grads[position] for position in self._positions])
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        return sum_of_squares(self._places.of(tensors.grads))
 
-    def takes_found_inf(self) -> bool:
+    def takes_found_inf(self, tensors: StepTensors) -> bool:
         """It reads numbers anyway."""
         return False
 
-    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
-        mine = [grads[position] for position in self._positions]
-        if _by_rows(self._schema, mine):
-            _step_each(self._schema, self._members, mine, self._step, self._values, scaling)
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
+        states = _states(self._schema, self._places, tensors, self._created)
+        if _by_rows(self._schema, grads):
+            _step_each(self._schema, params, grads, states, self._step, self._values, scaling)
         elif scaling:
             # One by one, so that at most one scaled copy exists at a time.
-            for index, (param, grad) in enumerate(zip(self._params, mine, strict=True)):
-                states = {name: values[index : index + 1] for name, values in self._states.items()}
-                self._step([param], scaling.apply([grad]), **states, **self._values)
+            for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
+                self._step([param], scaling.apply([grad]), **_at(states, index), **self._values)
         else:
-            self._step(self._params, mine, **self._states, **self._values)
+            self._step(params, grads, **states, **self._values)
 
     def finish(self) -> None:
-        self._members = ()  # they hold a gradient each, and only sparse ones need them
-        for state in self._schema.states:
-            if state.first:
-                self._states[state.first] = [False] * len(self._params)
+        self._created = [False] * len(self._created)
 
 
 class OnTensorsWork:
     """The same in tensor arithmetic: nothing leaves the device, and autograd can follow."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
         self._schema = schema
         self._step = module_of(schema.package).step_on_tensors
         self._group = members[0].group
-        self._members = members
-        self._positions = positions
+        self._created = [member.created for member in members]
+        self._places = places
         self._values: dict[str, object] = {}
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         group = groups[self._group]
         self._values = {
             **values_of(self._schema, group),
@@ -96,39 +95,42 @@ class OnTensorsWork:
         }
         return ""
 
-    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         with torch.set_grad_enabled(bool(self._values["differentiable"])):
-            return sum_of_squares([grads[position] for position in self._positions])
+            return sum_of_squares(self._places.of(tensors.grads))
 
-    def takes_found_inf(self) -> bool:
+    def takes_found_inf(self, tensors: StepTensors) -> bool:
         """Where capturable; else numbers are read anyway."""
-        if any(member.grad.is_sparse for member in self._members):
+        if any(grad.is_sparse for grad in self._places.of(tensors.grads)):
             return False
         return bool(self._values["capturable"]) and not self._values["differentiable"]
 
-    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
-        mine = [grads[position] for position in self._positions]
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
+        states = _states(self._schema, self._places, tensors, self._created)
         with torch.set_grad_enabled(bool(self._values["differentiable"])):
             if scaling.found_inf is not None:
-                self._run_or_undo(mine, scaling)
-            elif _by_rows(self._schema, mine):
-                _step_each(self._schema, self._members, mine, self._step, self._values, scaling)
+                self._run_or_undo(params, grads, states, scaling)
+            elif _by_rows(self._schema, grads):
+                _step_each(self._schema, params, grads, states, self._step, self._values, scaling)
             else:
-                params = [member.param for member in self._members]
-                states = _states(self._schema, self._members)
-                self._step(params, scaling.apply(mine), **states, **self._values)
+                self._step(params, scaling.apply(grads), **states, **self._values)
 
-    def _run_or_undo(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
+    def _run_or_undo(
+        self, params: list[Tensor], grads: list[Tensor], states: Mapping[str, list[Any]], scaling: Scaling
+    ) -> None:
         """One by one, so that at most one parameter and its state are there twice."""
-        for member, grad in zip(self._members, grads, strict=True):
-            written = [tensor for tensor in (member.param, *member.states) if tensor is not None]
+        for index, param in enumerate(params):
+            mine = _at(states, index)
+            values = [value for listed in mine.values() for value in listed]
+            written = [param, *(value for value in values if isinstance(value, Tensor))]
             before = [tensor.clone() for tensor in written]
-            _step_each(self._schema, [member], [grad], self._step, self._values, scaling)
+            _step_each(self._schema, [param], [grads[index]], mine, self._step, self._values, scaling)
             for tensor, old in zip(written, before, strict=True):
                 tensor.copy_(torch.where(scaling.is_skipped_on(tensor.device), old, tensor))
 
     def finish(self) -> None:
-        self._members = ()  # it serves a single step, and they hold a gradient each
+        """It serves a single step."""
 
 
 def mixes_dtypes(schema: Schema, member: Member) -> bool:
@@ -166,33 +168,44 @@ def _by_rows(schema: Schema, grads: Sequence[Tensor]) -> bool:
 
 def _step_each(
     schema: Schema,
-    members: Sequence[Member],
+    params: Sequence[Tensor],
     grads: Sequence[Tensor],
+    states: Mapping[str, list[Any]],
     step: Callable[..., None],
     values: Mapping[str, object],
     scaling: Scaling,
 ) -> None:
     """In order, one by one."""
-    for member, unscaled in zip(members, grads, strict=True):
+    for index, (param, unscaled) in enumerate(zip(params, grads, strict=True)):
         (grad,) = scaling.apply([unscaled])
         if grad.is_sparse:
-            _step_on_stored_rows(schema, member, grad, step, values)
+            _step_on_stored_rows(schema, param, grad, _at(states, index), step, values)
         else:
-            step([member.param], [grad], **_states(schema, [member]), **values)
+            step([param], [grad], **_at(states, index), **values)
 
 
-def _states(schema: Schema, members: Sequence[Member]) -> dict[str, list[object]]:
-    """The keywords for states and firsts: lists with one item per parameter."""
-    keywords: dict[str, list[object]] = {}
-    for index, state in enumerate(schema.states):
-        keywords[state.argument] = [member.states[index] for member in members]
+def _states(schema: Schema, places: Places, tensors: StepTensors, created: list[bool]) -> dict[str, list[Any]]:
+    """The keywords for states and firsts: lists with one item per parameter, None for a state that it does not have."""
+    keywords: dict[str, list[Any]] = {}
+    for state, listed in zip(schema.states, tensors.states, strict=True):
+        keywords[state.argument] = places.of(listed) if listed else [None] * places.count
         if state.first:
-            keywords[state.first] = [member.created for member in members]
+            keywords[state.first] = created
     return keywords
 
 
+def _at(keywords: Mapping[str, list[Any]], index: int) -> dict[str, list[Any]]:
+    """The same for one parameter."""
+    return {name: values[index : index + 1] for name, values in keywords.items()}
+
+
 def _step_on_stored_rows(
-    schema: Schema, member: Member, grad: Tensor, step: Callable[..., None], values: Mapping[str, object]
+    schema: Schema,
+    param: Tensor,
+    grad: Tensor,
+    states: Mapping[str, list[Any]],
+    step: Callable[..., None],
+    values: Mapping[str, object],
 ) -> None:
     """Update the entries that a sparse gradient has values for, as if they were all there is.
 
@@ -200,18 +213,15 @@ def _step_on_stored_rows(
     """
     grad = grad.coalesce()
     where = tuple(grad.indices())
-    rows = Member(
-        member.group,
-        member.param[where],
-        grad.values(),
-        tuple(
-            state[where] if state is not None and declared.kind == "tensor" else state
-            for declared, state in zip(schema.states, member.states, strict=True)
-        ),
-        member.created,
-    )
-    step([rows.param], [rows.grad], **_states(schema, [rows]), **values)
-    member.param[where] = rows.param
-    for declared, state, new in zip(schema.states, member.states, rows.states, strict=True):
-        if state is not None and new is not None and declared.kind == "tensor":
-            state[where] = new
+    of_elements = {state.argument for state in schema.states if state.kind == "tensor"}
+    rows = {
+        name: [tensor[where] if name in of_elements and tensor is not None else tensor for tensor in tensors]
+        for name, tensors in states.items()
+    }
+    of_param = param[where]
+    step([of_param], [grad.values()], **rows, **values)
+    param[where] = of_param
+    for name in of_elements:
+        for state, new in zip(states[name], rows[name], strict=True):
+            if state is not None:
+                state[where] = new

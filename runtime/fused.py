@@ -15,9 +15,11 @@ from torch import Tensor
 from thetac.runtime.gather import Member
 from thetac.runtime.memory import integers
 from thetac.runtime.native import mark_written
+from thetac.runtime.places import Places
 from thetac.runtime.rows import RowTable
 from thetac.runtime.scaling import NONE, Scaling
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 
 HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
 ALIGNMENT = 16  # bytes, for 128-bit loads and stores
@@ -49,28 +51,24 @@ class MakeLauncher(Protocol):
 class Bucket:
     """Parameters of any groups that one launch updates, and where they lie."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
-        self._positions = positions
+    def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
+        self._places = places
         first = members[0]
         self.dtypes = {
             name: _real(first.param.dtype if stream is None else stream.dtype)
             for name, stream in streams(schema, first).items()
         }
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
-        self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64)
+        self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
         self.table[:, 0] = integers(self.sizes)
+        exist = [stream is not None for stream in streams(schema, first).values()]
         for index, name in enumerate(self.dtypes):
-            found = [stream for member in members if (stream := streams(schema, member)[name]) is not None]
-            if found:
+            if exist[index]:
+                found = [stream for member in members if (stream := streams(schema, member)[name]) is not None]
                 self.column(index).copy_(integers(list(map(Tensor.data_ptr, found))))
         self.mark_aligned()
-        self._written = [
-            tensor
-            for name in self.dtypes
-            if name != "grad"
-            for member in members
-            if (tensor := streams(schema, member)[name]) is not None and not tensor.is_inference()
-        ]
+        numbers = zip(stream_numbers(schema), exist, strict=True)
+        self._written = [number for number, existing in numbers if existing and number != GRAD]
 
     def column(self, index: int) -> Tensor:
         """The addresses of one stream: 0 is the parameter, 1 the gradient, then the states in the schema's order."""
@@ -80,11 +78,10 @@ class Bucket:
         """Addresses are new."""
         self.table[:, 2] = (self.table[:, HEADER:] % ALIGNMENT == 0).all(dim=1)
 
-    def mark_written(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
+    def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd what a launch writes."""
-        mark_written(self._written)
-        if scaling.grad_scale is not None:
-            mark_written([grads[position] for position in self._positions])
+        lists = [tensors.lists[number] for number in self._written]
+        mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._places)
 
 
 class FusedWork(Bucket):
@@ -94,34 +91,43 @@ class FusedWork(Bucket):
         self,
         schema: Schema,
         members: Sequence[Member],
-        positions: Sequence[int],
+        places: Places,
         specialisations: Mapping[str, bool],
         make: MakeLauncher,
+        tensors: StepTensors,
     ) -> None:
-        super().__init__(schema, members, positions)
-        self._rows = RowTable(schema, members, self.dtypes["param"])
+        super().__init__(schema, members, places)
+        self._rows = RowTable(schema, members, self.dtypes["param"], places, tensors)
         self._launcher = make(schema.package, members[0].param.device, self.dtypes, specialisations, self.sizes)
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
-        if self._rows.compute(numbers):
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
+        if why := self._rows.why_void(tensors):
+            return why
+        if self._rows.compute(numbers, tensors):
             self.table[:, 1] = self._rows.index
         return ""
 
-    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         return self._launcher.sum_of_squares(self.table)
 
-    def takes_found_inf(self) -> bool:
+    def takes_found_inf(self, tensors: StepTensors) -> bool:
         """Its counters are the host's."""
         return False
 
-    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         # Before the launch, which sweeps what was just looked at out of the caches: 3-8% of a step on a CPU.
-        self._rows.store()
-        self.mark_written(grads, scaling)
+        self._rows.store(tensors)
+        self.mark_written(tensors, scaling)
         self._launcher.launch(self.table, self._rows.numbers, scaling)
 
     def finish(self) -> None:
         """The rows know that every state exists now."""
+
+
+def stream_numbers(schema: Schema) -> list[int]:
+    """For each stream of the kernels, in their order, the number of its list among those of a step."""
+    of_elements = [index for index, declared in enumerate(schema.states) if declared.kind == "tensor"]
+    return [PARAM, GRAD, *(FIRST_STATE + index for index in of_elements)]
 
 
 def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:

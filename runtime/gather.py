@@ -26,6 +26,7 @@ class Member:
     """One parameter that takes part in a step."""
 
     group: int  # index of its group
+    position: int  # among the parameters of its group
     param: Tensor
     grad: Tensor
     states: tuple[Tensor | None, ...]  # in the schema's order; None for a state that its group does not have
@@ -56,6 +57,7 @@ class Gathered:
 
     members: list[Member]
     created: list[tuple[Tensor, Entry]]
+    lazy: list[tuple[Tensor, Tensor]]  # lazily negated or conjugated gradients, and the copies that members have
 
     def count_on_devices(self, schema: Schema, members: Iterable[Member]) -> None:
         """Bring counters and scalar states of some members to their parameters, where torch's fused steps have them."""
@@ -73,10 +75,8 @@ class Gathered:
 
     def write_back(self) -> None:
         """Unscaled gradients that are copies of lazily negated or conjugated ones, into those."""
-        for member in self.members:
-            grad = member.param.grad if member.whole is None else None
-            if grad is not None and grad is not member.grad and (grad.is_neg() or grad.is_conj()):
-                grad.copy_(member.grad)
+        for grad, copy in self.lazy:
+            grad.copy_(copy)
 
     def commit(self, state: MutableMapping[Tensor, Entry]) -> None:
         """Make the new state part of the optimizer: from here on the step writes."""
@@ -87,29 +87,34 @@ class Gathered:
 def gather(
     schema: Schema,
     groups: Sequence[Group],
+    lists: Sequence[Iterable[Tensor]],
     state: MutableMapping[Tensor, Entry],
     placed: dtensors.Placed | None = None,
 ) -> Gathered:
     """Collect and check every parameter that has a gradient; raises before anything has changed.
 
-    Without `placed`, members hold DTensors as they are, not the shards of this process.
+    `lists` has the parameters of each group. Without `placed`, members hold DTensors as they are, not the shards of
+    this process.
     """
     members: list[Member] = []
     created: dict[Tensor, Entry] = {}
+    lazy: list[tuple[Tensor, Tensor]] = []
     for index, group in enumerate(groups):
         exists = states_of(schema, group)
         declared = [state if existing else None for state, existing in zip(schema.states, exists, strict=True)]
         names = [state.name for state in declared if state is not None]
         checks = _Checks(schema, group, index, placed)
-        for position, param in enumerate(group["params"]):
-            grad = param.grad
-            if grad is None:
+        for position, param in enumerate(lists[index]):
+            found = param.grad
+            if found is None:
                 continue
-            grad = _resolved(grad)
+            grad = _resolved(found)
+            if grad is not found:
+                lazy.append((found, grad))
             checks.check_param(param, grad, position)
             grad = checks.placed_gradient(param, grad, position)
             if not names:
-                member = Member(index, param, grad, tuple([None] * len(declared)), False)
+                member = Member(index, position, param, grad, tuple([None] * len(declared)), False)
                 members.append(checks.on_shards(member, position))
                 continue
             entry: Entry = state.get(param, {})
@@ -122,9 +127,9 @@ def gather(
             values = [None if state is None else entry[state.name] for state in declared]
             if not new:
                 checks.check_states(values, param, grad, position)
-            member = Member(index, param, grad, cast("tuple[Tensor | None, ...]", tuple(values)), new)
+            member = Member(index, position, param, grad, cast("tuple[Tensor | None, ...]", tuple(values)), new)
             members.append(checks.on_shards(member, position))
-    return Gathered(members, list(created.items()))
+    return Gathered(members, list(created.items()), lazy)
 
 
 def tensor_states(schema: Schema, member: Member) -> list[Tensor]:
@@ -224,6 +229,7 @@ class _Checks:
             return member
         local = Member(
             member.group,
+            member.position,
             dtensors.local_of(member.param),
             _resolved(dtensors.local_of(member.grad)),
             tuple(None if state is None else dtensors.local_of(state) for state in member.states),

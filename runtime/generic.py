@@ -145,7 +145,7 @@ class GenericOptimizer(Optimizer, ABC):
             return None
         for group in self.param_groups:
             check_values(self.schema, group, ("weight_decay",))
-        gathered = gather(self.schema, self.param_groups, self.state)
+        gathered = gather(self.schema, self.param_groups, [group["params"] for group in self.param_groups], self.state)
         gathered.created = self._new_state(gathered.members)
         gathered.commit(self.state)
         scaling = Scaling(grad_scale)

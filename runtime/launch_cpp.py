@@ -115,7 +115,7 @@ class CppLauncher:
         """Of all gradients, added up in one order whatever the number of threads."""
         library = load_object(*recipe_of_norm(self._grad_dtype), ctypes.CDLL)
         norm = _function(library.thetac_sum_of_squares)
-        sums = torch.empty(max(len(self._chunks), 1), dtype=torch.float64)
+        sums = torch.empty(max(len(self._chunks), 1), dtype=torch.float64, device="cpu")
         launch = self._launch
         launch.tensors = tensors.data_ptr()
         self._use_threads(min(torch.get_num_threads(), self._most_for_norm))

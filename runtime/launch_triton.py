@@ -15,6 +15,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
+from thetac.runtime.memory import integers
 from thetac.runtime.scaling import NONE, Scaling
 
 ALIGNMENT = 16  # bytes; Triton compiles another kernel for a table that starts elsewhere
@@ -99,7 +100,7 @@ class TritonLauncher:
             return self._add_up(tensors)
         with torch.cuda.device(self.device):
             stream = torch.cuda.current_stream()
-            on_device, _ = self._staging.move(stream, tensors, torch.empty(0))
+            on_device, _ = self._staging.move(stream, tensors, torch.empty(0, dtype=torch.float32, device="cpu"))
             self._chunks.record_stream(stream)
             total = self._add_up(on_device)
             self._staging.mark_read(stream)
@@ -206,7 +207,7 @@ class _Staging:
     def _grow(self, size: int) -> None:
         for event in self._copied:
             event.synchronize()
-        self._pinned = [torch.empty(size, dtype=torch.uint8, pin_memory=True) for _ in range(2)]
+        self._pinned = [torch.empty(size, dtype=torch.uint8, device="cpu", pin_memory=True) for _ in range(2)]
         self._on_device = torch.empty(size, dtype=torch.uint8, device=self._device)
 
 
@@ -216,10 +217,10 @@ def _event() -> torch.cuda.Event:
 
 def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
     """int32 [chunks, 2]: for every chunk the index of its tensor and its own number within that tensor."""
-    counts = torch.tensor([-(-size // chunk) for size in sizes], dtype=torch.int64)
-    tensors = torch.repeat_interleave(torch.arange(len(sizes)), counts)
+    counts = integers([-(-size // chunk) for size in sizes])
+    tensors = torch.repeat_interleave(counts)
     first = torch.cumsum(counts, 0) - counts
-    numbers = torch.arange(len(tensors)) - first[tensors]
+    numbers = torch.arange(len(tensors), dtype=torch.int64, device="cpu") - first[tensors]
     return torch.stack((tensors, numbers), dim=1).to(torch.int32)
 
 

@@ -126,7 +126,11 @@ class Stretches:
 
 def integers(numbers: Sequence[int]) -> Tensor:
     """`torch.tensor` for 64-bit integers, several times faster."""
-    return torch.frombuffer(array("q", numbers), dtype=torch.int64) if numbers else torch.empty(0, dtype=torch.int64)
+    return (
+        torch.frombuffer(array("q", numbers), dtype=torch.int64)
+        if numbers
+        else torch.empty(0, dtype=torch.int64, device="cpu")
+    )
 
 
 def _overlap(stretches: list[tuple[int, int]]) -> bool:

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from thetac.runtime.build import BuildError, load_object
+from thetac.runtime.places import Places
 
 _SOURCE = Path(__file__).parent / "native" / "poll.cpp"
 _LIBRARY = (
@@ -53,6 +54,7 @@ class _Torch(ctypes.Structure):
 
     _fields_ = (
         ("offset", ctypes.c_int64),
+        ("of_type", ctypes.c_int64),
         ("none", ctypes.c_void_p),
         *((name, ctypes.c_void_p) for name in _FUNCTIONS),
     )
@@ -77,11 +79,11 @@ class Native:
         self._interface = interface  # kept for as long as its address is in use
         self.torch = ctypes.addressof(interface)
         self.poll = _typed(library.thetac_poll, number, python, address, address, number, address, address)
-        self.first_replaced = _typed(library.thetac_first_replaced, number, python, python, python)
-        self.first_different = _typed(library.thetac_first_different, number, python, python)
         self.attributes = _typed(library.thetac_attributes, python, python, python, address)
+        self.items = _typed(library.thetac_items, python, python, python, python)
+        self.values_of = _typed(library.thetac_values_of, python, python, python, python, address)
         self.describe = _typed(library.thetac_describe, number, python, address, address)
-        self.bump_versions = _typed(library.thetac_bump_versions, None, python, address)
+        self.bump_versions = _typed(library.thetac_bump_versions, None, python, address, number, address)
         self.read_numbers = _typed(library.thetac_read_numbers, number, address, number, number, address)
         self.write_numbers = _typed(library.thetac_write_numbers, None, address, number, number, address, address)
 
@@ -98,13 +100,17 @@ def native() -> Native | None:
         return None
 
 
-def mark_written(tensors: list[Tensor]) -> None:
-    """Tell autograd that something else than torch writes to tensors; none of inference mode should be among them."""
+def mark_written(lists: list[list[Tensor]], places: Places) -> None:
+    """Tell autograd that something else than torch writes to the tensors at some places of each list."""
     helper = native()
     if helper is not None:
-        helper.bump_versions(tensors, helper.torch)
-    else:
-        torch.autograd.graph.increment_version(tensors)
+        helper.bump_versions(lists, places.address, places.count, helper.torch)
+        return
+    written = [tensor for tensors in lists for tensor in places.of(tensors)]
+    try:
+        torch.autograd.graph.increment_version(written)
+    except RuntimeError:  # some were made in inference mode and have no version
+        torch.autograd.graph.increment_version([tensor for tensor in written if not tensor.is_inference()])
 
 
 def _interface() -> _Torch | None:
@@ -112,19 +118,20 @@ def _interface() -> _Torch | None:
     try:
         library = ctypes.CDLL(str(_LIBRARY))
         functions = {field: getattr(library, name) for field, name in _FUNCTIONS.items()}
-        with torch.inference_mode(False), _disable_current_modes(), torch.device("cpu"):
+        with torch.inference_mode(False), _disable_current_modes():
             offset = _offset_of_handle(library.aoti_torch_delete_tensor_object)
             if offset is None or not _as_expected(offset, functions):
                 return None
     except (OSError, AttributeError):
         return None
     addresses = {field: ctypes.cast(function, ctypes.c_void_p) for field, function in functions.items()}
-    return _Torch(offset=offset, none=id(None), **addresses)
+    return _Torch(offset=offset, of_type=_offset_of_type(), none=id(None), **addresses)
 
 
 def _offset_of_handle(delete: ctypes._NamedFuncPointer) -> int | None:
     """Where a tensor's object holds what torch's handle on the same tensor holds; None if that is not one place."""
-    tensors = [torch.empty(size) for size in range(3)] + [torch.nn.Parameter(torch.empty(size)) for size in range(3)]
+    empty = [torch.empty(size, dtype=torch.float32, device="cpu") for size in (0, 1, 2, 0, 1, 2)]
+    tensors = [*empty[:3], *map(torch.nn.Parameter, empty[3:])]
     pointer_in = ctypes.pythonapi.PyCapsule_GetPointer
     pointer_in.restype, pointer_in.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
     handles = [pointer_in(capsule, None) for capsule in torch._C._aoti.unsafe_alloc_void_ptrs_from_tensors(tensors)]
@@ -136,10 +143,18 @@ def _offset_of_handle(delete: ctypes._NamedFuncPointer) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
+def _offset_of_type() -> int:
+    """Where an object holds its type; 0 if that is not one place."""
+    objects: tuple[object, ...] = (object(), torch.empty(0, dtype=torch.float32, device="cpu"), {}, [], 1.5, None)
+    places = range(_WORD, object.__basicsize__, _WORD)
+    found = [at for at in places if [_word_at(id(one) + at) for one in objects] == [id(type(one)) for one in objects]]
+    return found[0] if len(found) == 1 else 0
+
+
 def _as_expected(offset: int, functions: Mapping[str, ctypes._NamedFuncPointer]) -> bool:
     """Whether the functions say of tensors what is known of them."""
-    tensor = torch.zeros(3, 4, dtype=torch.float64).t()[:, 1:]
-    conjugated = torch.zeros(2, dtype=torch.complex64).conj()
+    tensor = torch.zeros(3, 4, dtype=torch.float64, device="cpu").t()[:, 1:]
+    conjugated = torch.zeros(2, dtype=torch.complex64, device="cpu").conj()
     lazy = {"is_neg": conjugated.imag, "is_conj": conjugated}
     handle = _handle(tensor, offset)
     for name, example in lazy.items():

@@ -177,7 +177,7 @@ class Optimizer(torch.optim.Optimizer):
         described = next(cls for cls in type(self).__mro__ if "schema" in vars(cls))
         arguments = inspect.signature(described).parameters
         given = {key: value for key, value in self.defaults.items() if key in arguments}
-        of_today = described([torch.nn.Parameter(torch.empty(0))], **given)
+        of_today = described([torch.nn.Parameter(torch.empty(0, dtype=torch.float32, device="cpu"))], **given)
         self.defaults = {**of_today.defaults, **self.defaults}
 
     def _make_state(self) -> None:

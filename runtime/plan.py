@@ -2,8 +2,9 @@
 
 In: the members of all groups, and which implementation each gets. Out: works (`forloop.py`, `foreach.py`, `fused.py`),
 which `prepare` (numbers are read; the last place where anything can be wrong with what a user did) and then `run`,
-which write. `assumptions.py` says whether a plan still serves. `state` and `param_groups` stay the truth; a plan keeps
-nothing that cannot be read there. Must not know what the implementations do.
+which write. A plan keeps no tensor of a user's: every call gets the tensors of the step (`step_tensors.py`), and
+`assumptions.py` says whether a plan serves for them. Must not know what the implementations do, nor where tensors
+come from.
 """
 
 from __future__ import annotations
@@ -16,33 +17,38 @@ from torch import Tensor
 
 from thetac.runtime.assumptions import Assumptions, GroupWatch, Part
 from thetac.runtime.choice import FUSED, Choice, Implementation, launcher_of
-from thetac.runtime.dtensors import Placed, Shards, by_processes, summed_over_processes
+from thetac.runtime.dtensors import by_processes, summed_over_processes
 from thetac.runtime.foreach import ForeachWork
 from thetac.runtime.forloop import ForLoopWork, OnTensorsWork
 from thetac.runtime.fused import FusedWork, specialisations_of, streams
 from thetac.runtime.gather import Member
+from thetac.runtime.native import mark_written
+from thetac.runtime.operator_call import KeptPlans, OperatorWork
+from thetac.runtime.places import Places
 from thetac.runtime.resident import ResidentWork, is_captured
 from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.state import Entry
+from thetac.runtime.step_tensors import StepTensors, tensors_of
 
 
 class Work(Protocol):
     """What one implementation does in a step. `finish` follows the first `run`: from then on every state exists."""
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str: ...
+    def prepare(
+        self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors
+    ) -> str: ...
 
-    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor: ...
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor: ...
 
-    def takes_found_inf(self) -> bool: ...
+    def takes_found_inf(self, tensors: StepTensors) -> bool: ...
 
-    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None: ...
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None: ...
 
     def finish(self) -> None: ...
 
 
 class Plan:
-    """Everything a step of these members needs."""
+    """Everything a step of these members needs, but for their tensors."""
 
     def __init__(
         self,
@@ -51,13 +57,16 @@ class Plan:
         members: Sequence[Member],
         choices: Sequence[Choice],
         on_devices: Sequence[bool],
+        observed_by: KeptPlans | None = None,
     ) -> None:
-        """`on_devices` says for each member whether its numbers stay on its device, which the choice must allow."""
+        """`on_devices` says for each member whether its numbers stay on its device, which the choice must allow.
+
+        With `observed_by`, modes see every operation of the step: kernels are called through torch, and the plan serves
+        once.
+        """
         self._schema = schema
         self._groups = [GroupWatch(schema, group) for group in groups]
-        self._members = members
         wholes = [member.whole for member in members]
-        self._shards = Shards(wholes) if any(wholes) else None
         self._processes = by_processes(wholes, [member.grad.device for member in members]) if any(wholes) else []
         taking_part = zip(members, choices, on_devices, strict=True)
         self._read_by_host = list(
@@ -70,12 +79,18 @@ class Plan:
         self._parts: list[Part] = []
         self._works: list[Work] = []
         self._ran = False
-        self._assumptions: Assumptions | None = None
         self._devices = {member.param.device for member in members}
         self.launches = 0  # of kernels, per step
-        self._serve_eagerly(choices)
-        self._serve_fused(groups, choices, on_devices)
-        self.single_use = _why_single_use(members, choices)
+        tensors = tensors_of(members, len(schema.states))
+        self._serve_eagerly(members, choices, tensors)
+        if observed_by is None:
+            self._serve_fused(members, groups, choices, on_devices, tensors)
+        else:
+            self._serve_observed(members, groups, choices, observed_by)
+        self.single_use = _why_single_use(members, choices) if observed_by is None else "operations are observed"
+        self._assumptions = None if self.single_use else Assumptions(schema, self._parts, tensors)
+        if self._assumptions is not None:
+            self.single_use = self._assumptions.broken
         self.was_captured = False  # then a graph reads what the works hold
         self.counts_on_host = any(
             choice.implementation is Implementation.TRITON and not on_device
@@ -83,115 +98,126 @@ class Plan:
         )
         self._first = any(member.created for member in members) and any(state.first for state in schema.states)
 
-    def watch(self, groups: Sequence[Group], state: Mapping[Tensor, Entry]) -> None:
-        """Take note of everything that must not change, once new state is part of the optimizer."""
-        if not self.single_use:
-            self._assumptions = Assumptions(
-                self._schema, groups, self._groups, self._members, self._parts, state, self._shards
-            )
-            self.single_use = self._assumptions.broken
-        self._members = ()  # they hold this step's gradients
+    def why_groups_void(self, groups: Sequence[Group]) -> str:
+        """What has changed in the groups so that a new plan is needed; empty if nothing has."""
+        held = [watch.holds(group) for watch, group in zip(self._groups, groups, strict=True)]  # all of them look
+        return "" if all(held) else "an option or a condition on hyperparameters changed"
 
-    def why_void(
-        self, groups: Sequence[Group], state: Mapping[Tensor, Entry], placed: Placed
-    ) -> tuple[str, list[Tensor]]:
-        """What has changed so that a new plan is needed; if nothing has, the gradients, in order."""
-        if self.single_use or self._assumptions is None:
-            return self.single_use, []
-        return self._assumptions.why_void(groups, state, placed)
+    def why_void(self, tensors: StepTensors) -> str:
+        """What has changed in the tensors so that a new plan is needed; empty if nothing has."""
+        return self.single_use if self._assumptions is None else self._assumptions.why_void(tensors)
 
-    def prepare(self, groups: Sequence[Group]) -> str:
+    def prepare(self, groups: Sequence[Group], tensors: StepTensors) -> str:
         """Read the numbers of groups, counters and scalar states; why this plan does not serve for them."""
         numbers = {index: self._groups[index].numbers(groups[index]) for index in self._read_by_host}
         groups = [watch.decided(group) for watch, group in zip(self._groups, groups, strict=True)]
         for work in self._works:
-            if why := work.prepare(groups, numbers):
+            if why := work.prepare(groups, numbers, tensors):
                 return why
         return ""
 
-    def norm_of_gradients(self, grads: Sequence[Tensor], grad_scale: Tensor | None) -> Tensor:
+    def norm_of_gradients(self, tensors: StepTensors, grad_scale: Tensor | None) -> Tensor:
         """The 2-norm of all gradients together, unscaled: 0-d, on the device of the first of them."""
         if not self._works:
-            return torch.zeros(())
-        sums = self._sums_of_squares(grads)
+            return torch.zeros((), dtype=torch.float32, device="cpu")
+        sums = self._sums_of_squares(tensors)
         norm = torch.stack([one.to(sums[0].device) for one in sums]).sum().sqrt()
         if grad_scale is not None:
             norm = norm / grad_scale.reshape(()).to(norm.device)
-        is_wide = any(grad.dtype in (torch.float64, torch.complex128) for grad in grads)
+        is_wide = any(grad.dtype in (torch.float64, torch.complex128) for grad in tensors.grads)
         return norm if is_wide else norm.to(torch.float32)
 
-    def reads_found_inf(self) -> bool:
+    def reads_found_inf(self, tensors: StepTensors) -> bool:
         """Whether the host has to know if a step is skipped; else the works' kernels look at it."""
-        return self._first or not all(work.takes_found_inf() for work in self._works)
+        return self._first or not all(work.takes_found_inf(tensors) for work in self._works)
 
-    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Write."""
         self.was_captured |= any(map(is_captured, self._devices))
         for work in self._works:
-            work.run(grads, scaling)
-        if self._shards is not None:
-            self._shards.mark_written()
+            work.run(tensors, scaling)
+        if tensors.wholes:
+            mark_written([tensors.wholes], Places.all_of(len(tensors.wholes)))
         if not self._ran:
             self._ran, self._first = True, False
             for work in self._works:
                 work.finish()
 
-    def _sums_of_squares(self, grads: Sequence[Tensor]) -> list[Tensor]:
+    def _sums_of_squares(self, tensors: StepTensors) -> list[Tensor]:
         """Of disjoint sets of gradients, which together are all; over all processes that have a part of them."""
         if not self._processes:
-            return [work.sum_of_squares(grads) for work in self._works]
+            return [work.sum_of_squares(tensors) for work in self._works]
         return [
-            summed_over_processes(sum_of_squares([grads[position] for position in positions]), whole)
-            for whole, positions in self._processes
+            summed_over_processes(sum_of_squares([tensors.grads[position] for position in positions]), split)
+            for split, positions in self._processes
         ]
 
-    def _serve_eagerly(self, choices: Sequence[Choice]) -> None:
+    def _serve_eagerly(self, members: Sequence[Member], choices: Sequence[Choice], tensors: StepTensors) -> None:
         """A work for each group and implementation, in the order of the groups."""
         found: dict[tuple[int, Implementation], list[int]] = {}
-        for position, (member, choice) in enumerate(zip(self._members, choices, strict=True)):
+        for position, (member, choice) in enumerate(zip(members, choices, strict=True)):
             if choice.implementation not in FUSED:
                 found.setdefault((member.group, choice.implementation), []).append(position)
         for (_, implementation), positions in found.items():
-            inside = [self._members[position] for position in positions]
+            inside, places = [members[position] for position in positions], Places(positions, len(members))
             match implementation:
                 case Implementation.FOR_LOOP:
-                    self._works.append(ForLoopWork(self._schema, inside, positions))
+                    self._works.append(ForLoopWork(self._schema, inside, places, tensors))
                 case Implementation.FOREACH:
-                    self._works.append(ForeachWork(self._schema, inside, positions))
+                    self._works.append(ForeachWork(self._schema, inside, places, tensors))
                 case _:
-                    self._works.append(OnTensorsWork(self._schema, inside, positions))
+                    self._works.append(OnTensorsWork(self._schema, inside, places))
         kinds: dict[tuple[object, ...], list[int]] = {}
-        for position, (member, choice) in enumerate(zip(self._members, choices, strict=True)):
+        for position, (member, choice) in enumerate(zip(members, choices, strict=True)):
             if choice.implementation not in FUSED:
                 kinds.setdefault((choice.is_fallback, *self._kind(member)), []).append(position)
         for (is_fallback, *_), positions in kinds.items():
             # What made a parameter fall back may go away again; who asked for the for-loop takes any strides.
-            self._parts.append(Part(positions, None, any_strides=not is_fallback))
+            self._parts.append(Part(Places(positions, len(members)), None, any_strides=not is_fallback))
 
-    def _serve_fused(self, groups: Sequence[Group], choices: Sequence[Choice], on_devices: Sequence[bool]) -> None:
+    def _serve_fused(
+        self,
+        members: Sequence[Member],
+        groups: Sequence[Group],
+        choices: Sequence[Choice],
+        on_devices: Sequence[bool],
+        tensors: StepTensors,
+    ) -> None:
         """A work for each launch: parameters of all groups that agree in device, dtypes and specialisations."""
         specialisations = [
             specialisations_of(self._schema, watch.decided(group))
             for watch, group in zip(self._groups, groups, strict=True)
         ]
         found: dict[tuple[object, ...], list[int]] = {}
-        for position, (member, choice) in enumerate(zip(self._members, choices, strict=True)):
+        for position, (member, choice) in enumerate(zip(members, choices, strict=True)):
             if choice.implementation in FUSED:
                 values = tuple(specialisations[member.group].values())
                 key = (on_devices[position], choice.implementation, *self._kind(member), *values)
                 found.setdefault(key, []).append(position)
         for (on_device, *_), positions in found.items():
-            inside = [self._members[position] for position in positions]
+            inside, places = [members[position] for position in positions], Places(positions, len(members))
             constants = specialisations[inside[0].group]
             work: FusedWork | ResidentWork
             if on_device:
-                work = ResidentWork(self._schema, inside, positions, constants)
+                work = ResidentWork(self._schema, inside, places, constants)
             else:
                 make = launcher_of(choices[positions[0]].implementation)
-                work = FusedWork(self._schema, inside, positions, constants, make)
+                work = FusedWork(self._schema, inside, places, constants, make, tensors)
             self._works.append(work)
-            self._parts.append(Part(positions, work, any_strides=False))
+            self._parts.append(Part(places, work, any_strides=False))
         self.launches = len(found)
+
+    def _serve_observed(
+        self, members: Sequence[Member], groups: Sequence[Group], choices: Sequence[Choice], kept: KeptPlans
+    ) -> None:
+        """A call of the operator for the parameters of each group that agree in which states they have."""
+        found: dict[tuple[object, ...], list[int]] = {}
+        for position, (member, choice) in enumerate(zip(members, choices, strict=True)):
+            if choice.implementation in FUSED:
+                found.setdefault((member.group, *(state is not None for state in member.states)), []).append(position)
+        for positions in found.values():
+            inside, places = [members[position] for position in positions], Places(positions, len(members))
+            self._works.append(OperatorWork(self._schema, inside, places, groups[inside[0].group], kept))
 
     def _kind(self, member: Member) -> tuple[object, ...]:
         """What the members that are looked at, or launched, together have in common."""

@@ -1,9 +1,9 @@
 """Whether tensors still are what a step plan took them for, and where they lie now.
 
-In: a list of tensors, one of each parameter: the parameters, their gradients or one of their states. Out: what
-differs, in a word, and addresses. Tensors change in place too: `.data` is swapped, dimensions are transposed,
-gradients come back at the same address with other strides; so all of it is read at every step. Must not know of
-optimizers.
+In: a list with a tensor of each parameter, those that are looked at among them: the parameters, their gradients or one
+of their states. Out: what differs, in a word, and addresses. No tensor is kept. Tensors change in place too: `.data` is
+swapped, dimensions are transposed, gradients come back at the same address with other strides; so all of it is read at
+every step. Must not know of optimizers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch.nn import Parameter
 
 from thetac.runtime.memory import Stretches, all_have_memory, integers, significant_strides
 from thetac.runtime.native import Kind, Native, native
+from thetac.runtime.places import Places
 
 # What differs. The order is that of `Finding` in native/poll.cpp.
 CAUSES = ("", "type or layout", "dtype", "shape", "strides", "device", "lazy negation or conjugation", "memory")
@@ -27,23 +28,17 @@ _dtype = attrgetter("dtype")
 
 
 class Watch:
-    """Tensors that agree in dtype and device, and what is assumed of each; their addresses stand in `column`.
-
-    `same_objects` promises that every poll gets the very tensors of the first, which keep their types.
-    """
+    """Tensors that agree in dtype and device, and what is assumed of each; their addresses stand in `column`."""
 
     def __init__(
-        self, tensors: list[Tensor], column: Tensor, *, any_strides: bool = False, same_objects: bool = False
+        self, tensors: list[Tensor], column: Tensor, places: Places | None = None, *, any_strides: bool = False
     ) -> None:
         self.moved = False  # whether the last poll found other addresses than the one before
+        places = Places.all_of(len(tensors)) if places is None else places
         helper = native()
-        in_native = None
-        if helper is not None:
-            in_native = _native_poll(helper, tensors, column, any_strides=any_strides, same_objects=same_objects)
-        self._poll = in_native or _PythonPoll(tensors, column, any_strides)
+        in_native = None if helper is None else _native_poll(helper, tensors, column, places, any_strides=any_strides)
+        self._poll = in_native or _PythonPoll(tensors, column, places, any_strides)
         self.differs_already = self.poll(tensors)
-        if in_native is not None and same_objects:
-            in_native.forget_types()
 
     def poll(self, tensors: list[Tensor], apart_from: Stretches | None = None) -> str:
         """What differs, empty if nothing. Tensors that moved must not reach into the memory of `apart_from`."""
@@ -52,8 +47,9 @@ class Watch:
 
 
 class _PythonPoll:
-    def __init__(self, tensors: list[Tensor], column: Tensor, any_strides: bool) -> None:
-        self._column = column
+    def __init__(self, tensors: list[Tensor], column: Tensor, places: Places, any_strides: bool) -> None:
+        tensors = places.of(tensors)
+        self._column, self._places = column, places
         self._dtypes = list(map(_dtype, tensors))
         self._shapes = list(map(_shape, tensors))
         self._strides = None if any_strides else list(map(Tensor.stride, tensors))
@@ -63,6 +59,9 @@ class _PythonPoll:
         self._addresses: list[int] = []
 
     def poll(self, tensors: list[Tensor], apart_from: Stretches | None) -> tuple[str, bool]:
+        if len(tensors) != self._places.size:
+            return TYPE, False
+        tensors = self._places.of(tensors)
         differs = self._differs(tensors)
         if differs:
             return differs, False
@@ -101,6 +100,9 @@ class _Expected(ctypes.Structure):
         ("torch", ctypes.c_void_p),
         ("types", ctypes.c_void_p),
         ("type_count", ctypes.c_int64),
+        ("size", ctypes.c_int64),
+        ("places", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
         ("kind", Kind),
         ("bytes", ctypes.c_int64),
         ("is_complex", ctypes.c_int64),
@@ -116,17 +118,13 @@ _TYPES = (ctypes.c_void_p * 2)(id(Tensor), id(Parameter))
 
 
 class _NativePoll:
-    def __init__(self, helper: Native, expected: _Expected, layouts: Tensor, column: Tensor) -> None:
+    def __init__(self, helper: Native, expected: _Expected, kept: tuple[Tensor, Places], column: Tensor) -> None:
         self._function = helper.poll
-        self._expected, self._layouts = expected, layouts
+        self._expected, self._kept = expected, kept  # what `expected` has the addresses of
         self._address = ctypes.addressof(expected)
         self._column, self._begin, self._step = column, column.data_ptr(), column.stride(0)
         self._moved, self._where = ctypes.c_int64(), ctypes.c_int64()
         self._out = ctypes.addressof(self._moved), ctypes.addressof(self._where)
-
-    def forget_types(self) -> None:
-        """They need not be looked at again."""
-        self._expected.type_count = 0
 
     def poll(self, tensors: list[Tensor], apart_from: Stretches | None) -> tuple[str, bool]:
         expected = self._expected
@@ -138,24 +136,28 @@ class _NativePoll:
 
 
 def _native_poll(
-    helper: Native, tensors: list[Tensor], column: Tensor, *, any_strides: bool, same_objects: bool
+    helper: Native, tensors: list[Tensor], column: Tensor, places: Places, *, any_strides: bool
 ) -> _NativePoll | None:
     """None if the first tensor cannot be read: the way in Python finds out what it is."""
     kind = Kind()
-    if helper.describe(tensors[0], helper.torch, ctypes.addressof(kind)):
+    watched = places.of(tensors)
+    if helper.describe(watched[0], helper.torch, ctypes.addressof(kind)):
         return None
-    layouts = _layouts(tensors)
+    layouts = _layouts(watched)
     expected = _Expected(
-        helper.torch,
-        ctypes.addressof(_TYPES),
-        len(_TYPES),
-        kind,
-        tensors[0].element_size(),
-        tensors[0].is_complex(),
-        layouts.data_ptr(),
-        any_strides,
+        torch=helper.torch,
+        types=ctypes.addressof(_TYPES),
+        type_count=len(_TYPES),
+        size=places.size,
+        places=places.address,
+        count=places.count,
+        kind=kind,
+        bytes=watched[0].element_size(),
+        is_complex=watched[0].is_complex(),
+        layouts=layouts.data_ptr(),
+        shape_only=any_strides,
     )
-    return _NativePoll(helper, expected, layouts, column)
+    return _NativePoll(helper, expected, (layouts, places), column)
 
 
 def _layouts(tensors: Sequence[Tensor]) -> Tensor:

@@ -16,9 +16,11 @@ from thetac.runtime.fused import Bucket
 from thetac.runtime.gather import Member
 from thetac.runtime.groups import option, values_of
 from thetac.runtime.launch_triton import TritonLauncher
+from thetac.runtime.places import Places
 from thetac.runtime.rows_on_device import DeviceRows
 from thetac.runtime.scaling import Scaling
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.step_tensors import StepTensors
 
 
 def is_captured(device: torch.device) -> bool:
@@ -48,8 +50,8 @@ class ResidentTable:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._host = torch.empty(0, dtype=torch.int64)  # what the table on the device says
-        self._table = torch.empty(0, dtype=torch.int64)
+        self._host = torch.empty(0, dtype=torch.int64, device="cpu")  # what the table on the device says
+        self._table = torch.empty(0, dtype=torch.int64, device="cpu")
         self._copied: torch.cuda.Event | None = None
         self._stream: torch.cuda.Stream | None = None  # on which it was copied
         self._of_graphs: list[Tensor] = []
@@ -99,32 +101,34 @@ class ResidentWork(Bucket):
     """Parameters of any groups that one launch updates, by numbers that the host does not read."""
 
     def __init__(
-        self, schema: Schema, members: Sequence[Member], positions: Sequence[int], specialisations: Mapping[str, bool]
+        self, schema: Schema, members: Sequence[Member], places: Places, specialisations: Mapping[str, bool]
     ) -> None:
-        super().__init__(schema, members, positions)
+        super().__init__(schema, members, places)
         device = members[0].param.device
         self._schema = schema
         self._groups = list(dict.fromkeys(member.group for member in members))
-        self.table[:, 1] = torch.arange(len(members))
+        self.table[:, 1] = torch.arange(len(members), dtype=torch.int64, device="cpu")
         self._resident = ResidentTable(device)
-        self._rows = DeviceRows(schema, members, self.dtypes["param"])
+        self._rows = DeviceRows(schema, members, self.dtypes["param"], places)
         self._launcher = TritonLauncher(schema.package, device, self.dtypes, specialisations, self.sizes)
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
+        if why := self._rows.why_void(tensors):
+            return why
         self._rows.take({index: values_of(self._schema, groups[index]) for index in self._groups})
         return ""
 
-    def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         return self._launcher.sum_of_squares_resident(self._resident.of(self.table))
 
-    def takes_found_inf(self) -> bool:
+    def takes_found_inf(self, tensors: StepTensors) -> bool:
         """So do its counters."""
         return True
 
-    def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         skipped = None if scaling.found_inf is None else scaling.is_skipped_on(self._launcher.device)
-        rows = self._rows.advance(skipped)
-        self.mark_written(grads, scaling)
+        rows = self._rows.advance(tensors, skipped)
+        self.mark_written(tensors, scaling)
         self._launcher.launch_resident(self._resident.of(self.table), rows, scaling)
 
     def finish(self) -> None:

@@ -19,7 +19,9 @@ import torch
 from thetac.runtime.gather import Member
 from thetac.runtime.memory import integers
 from thetac.runtime.numbers import numbers_of_members
+from thetac.runtime.places import Places
 from thetac.runtime.schema import Schema
+from thetac.runtime.step_tensors import StepTensors
 from thetac.runtime.tensors import Scalar
 
 
@@ -41,14 +43,16 @@ def module_of(package: str) -> Scalars:
 class RowTable:
     """The rows of one bucket; `compute` reads, `store` writes."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], dtype: torch.dtype) -> None:
+    def __init__(
+        self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places, tensors: StepTensors
+    ) -> None:
         self._schema = schema
         self._module = module_of(schema.package)
         self._groups = [member.group for member in members]
         self._distinct = list(dict.fromkeys(self._groups))
         rows = {group: row for row, group in enumerate(self._distinct)}
         self._row_of_group = integers([rows[group] for group in self._groups])  # where counts do not differ
-        self._numbers = numbers_of_members(schema, members)
+        self._numbers = numbers_of_members(schema, members, places, tensors)
         here = {numbers.name for numbers in self._numbers}
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
         self._absent = [s.name for s in schema.states if s.kind != "tensor" and s.name not in here]
@@ -56,24 +60,31 @@ class RowTable:
         self._any_created = any(self._created)
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
         self._new: list[list[float]] = []  # of each counter or scalar state the new value of each row
-        self.index = torch.zeros(len(members), dtype=torch.int64)  # the row of each member
+        self.index = torch.zeros(len(members), dtype=torch.int64, device="cpu")  # the row of each member
         self._buffer = array("d" if self._dtype == torch.float64 else "f")
-        self.numbers = torch.zeros((1, max(len(self._module.ROW), 1)), dtype=self._dtype)
+        self.numbers = torch.zeros((1, max(len(self._module.ROW), 1)), dtype=self._dtype, device="cpu")
 
-    def compute(self, values: Mapping[int, Mapping[str, float]]) -> bool:
+    def why_void(self, tensors: StepTensors) -> str:
+        """What has become of a counter or scalar state that this cannot read; empty if nothing."""
+        for numbers in self._numbers:
+            if why := numbers.why_void(tensors):
+                return why
+        return ""
+
+    def compute(self, values: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> bool:
         """Read counters and scalar states and compute the rows; `values` are the numbers of each group by its index.
 
         Returns whether members came to read other rows than in the step before.
         """
         before = self.index
         found: dict[tuple[object, ...], int]
-        common = [numbers.common() for numbers in self._numbers]
+        common = [numbers.common(tensors) for numbers in self._numbers]
         if not self._any_created and None not in common:
             found = {(group, False, *common): row for row, group in enumerate(self._distinct)}
             self.index = self._row_of_group
         else:
             found = {}
-            columns = [numbers.read() for numbers in self._numbers]
+            columns = [numbers.read(tensors) for numbers in self._numbers]
             keys = zip(self._groups, self._created, *columns, strict=True)
             self.index = integers([found.setdefault(key, len(found)) for key in keys])
         self._new = [[] for _ in self._numbers]
@@ -87,10 +98,10 @@ class RowTable:
                 self.numbers = torch.frombuffer(together, dtype=self._dtype).view(len(rows), -1)
         return self.index is not before
 
-    def store(self) -> None:
+    def store(self, tensors: StepTensors) -> None:
         """Write the new counters and scalar states, and take it that every state exists from now on."""
         for numbers, new in zip(self._numbers, self._new, strict=True):
-            numbers.write(self.index, new)
+            numbers.write(tensors, self.index, new)
         if self._any_created:
             self._created, self._any_created = [False] * len(self._created), False
 

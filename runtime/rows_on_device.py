@@ -16,8 +16,10 @@ from torch import Tensor
 
 from thetac.runtime.gather import Member
 from thetac.runtime.groups import Value
+from thetac.runtime.places import Places
 from thetac.runtime.rows import module_of
 from thetac.runtime.schema import Schema
+from thetac.runtime.step_tensors import FIRST_STATE, StepTensors
 from thetac.runtime.tensors import Scalar
 
 
@@ -44,7 +46,7 @@ class _Part:
 class DeviceRows:
     """The rows of one bucket. `take` reads no tensor and may raise; `advance` computes and writes."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], dtype: torch.dtype) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places) -> None:
         self._module = module_of(schema.package)
         self._device = members[0].param.device
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
@@ -52,7 +54,7 @@ class DeviceRows:
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
         numbers = [(index, declared) for index, declared in enumerate(schema.states) if declared.kind != "tensor"]
         self._stored = {
-            declared.name: _Stored([state for member in members if (state := member.states[index]) is not None])
+            declared.name: _Stored(FIRST_STATE + index, places, [member.states[index] for member in members])
             for index, declared in numbers
             if members[0].states[index] is not None
         }
@@ -68,12 +70,17 @@ class DeviceRows:
             for part in self._parts
         }
 
-    def advance(self, skipped: Tensor | None) -> Tensor:
+    def why_void(self, tensors: StepTensors) -> str:
+        """What has become of a counter or scalar state that this cannot read; empty if nothing."""
+        differ = (name for name, stored in self._stored.items() if not stored.holds(tensors))
+        return next((f"`{name}` is of another kind" for name in differ), "")
+
+    def advance(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
         """Count this step, write scalar states and give the rows. Where `skipped` holds, all stored stays as it is."""
         for name, stored in self._stored.items():
             if name not in self._scalars:
-                stored.count(skipped)
-        read = {name: stored.read() for name, stored in self._stored.items()}
+                stored.count(tensors, skipped)
+        read = {name: stored.read(tensors) for name, stored in self._stored.items()}
         new = {name: torch.empty_like(read[name]) for name in self._scalars if name in read}
         rows = torch.empty((len(self._groups), max(len(self._module.ROW), 1)), dtype=self._dtype, device=self._device)
         for part in self._parts:
@@ -84,7 +91,7 @@ class DeviceRows:
                 if name in new:
                     part.put(new[name], value)
         for name, values in new.items():
-            self._stored[name].write(values if skipped is None else torch.where(skipped, read[name], values))
+            self._stored[name].write(tensors, values if skipped is None else torch.where(skipped, read[name], values))
         return rows
 
     def finish(self) -> None:
@@ -129,31 +136,47 @@ class DeviceRows:
 class _Stored:
     """One counter or scalar state of every member."""
 
-    def __init__(self, tensors: list[Tensor]) -> None:
-        self._tensors = tensors
-        self.dtype = tensors[0].dtype
-        self._alike = all(tensor.dtype == self.dtype and tensor.dim() == 0 for tensor in tensors)
+    def __init__(self, number: int, places: Places, known: Sequence[Tensor | None]) -> None:
+        self._list, self._places = number, places  # where its tensors are among those of a step
+        self._kinds = list(map(_kind, known))
+        assert isinstance(known[0], Tensor)
+        self.dtype = known[0].dtype
+        self._alike = all(kind[1:3] == (self.dtype, 0) for kind in self._kinds)
 
-    def count(self, skipped: Tensor | None) -> None:
+    def holds(self, tensors: StepTensors) -> bool:
+        """Whether all are what they were."""
+        return list(map(_kind, self._of(tensors))) == self._kinds
+
+    def count(self, tensors: StepTensors, skipped: Tensor | None) -> None:
         """One more, as the counter's own dtype counts."""
+        mine = self._of(tensors)
         if skipped is None:
-            torch._foreach_add_(self._tensors, 1)
+            torch._foreach_add_(mine, 1)
         else:
-            torch._foreach_add_(self._tensors, [torch.where(skipped, 0.0, 1.0).to(self.dtype)] * len(self._tensors))
+            torch._foreach_add_(mine, [torch.where(skipped, 0.0, 1.0).to(self.dtype)] * len(mine))
 
-    def read(self) -> Tensor:
+    def read(self, tensors: StepTensors) -> Tensor:
         """float64, one number per member."""
         if self._alike:
-            return torch.stack(self._tensors).to(torch.float64)
-        return torch.stack([tensor.reshape(()).to(torch.float64) for tensor in self._tensors])
+            return torch.stack(self._of(tensors)).to(torch.float64)
+        return torch.stack([tensor.reshape(()).to(torch.float64) for tensor in self._of(tensors)])
 
-    def write(self, values: Tensor) -> None:
-        rounded = values.to(self.dtype)
+    def write(self, tensors: StepTensors, values: Tensor) -> None:
+        mine, rounded = self._of(tensors), values.to(self.dtype)
         if self._alike:
-            torch._foreach_copy_(self._tensors, list(rounded.unbind()))
+            torch._foreach_copy_(mine, list(rounded.unbind()))
         else:
-            for tensor, value in zip(self._tensors, values.unbind(), strict=True):
+            for tensor, value in zip(mine, values.unbind(), strict=True):
                 tensor.copy_(value)
+
+    def _of(self, tensors: StepTensors) -> list[Tensor]:
+        return self._places.of(tensors.lists[self._list])
+
+
+def _kind(tensor: Tensor | None) -> tuple[type, torch.dtype | None, int, int, torch.device | None]:
+    if not isinstance(tensor, Tensor):
+        return type(tensor), None, 0, 0, None
+    return type(tensor), tensor.dtype, tensor.dim(), tensor.numel(), tensor.device
 
 
 class _Rounding:
@@ -165,4 +188,4 @@ class _Rounding:
     def __call__(self, value: Scalar) -> Scalar:
         if isinstance(value, Tensor):
             return value.to(self._dtype).to(torch.float64)
-        return torch.tensor(value, dtype=torch.float64).to(self._dtype).item()
+        return torch.tensor(value, dtype=torch.float64, device="cpu").to(self._dtype).item()

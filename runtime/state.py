@@ -89,7 +89,8 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
 
 
 def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
-    return torch.full((), value, dtype=scalar_dtype(), device=_device_of_scalar(state, group, param))
+    # Not `torch.full`, whose value fake tensors forget.
+    return torch.tensor(value, dtype=scalar_dtype(), device=_device_of_scalar(state, group, param))
 
 
 def _device_of_scalar(state: State, group: Group, param: Tensor) -> torch.device:

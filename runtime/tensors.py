@@ -28,7 +28,7 @@ def scale_(tensors: list[Tensor], factor: float) -> None:
     `torch._foreach_mul_` rounds the number to bfloat16 or float16 first on the CPU; a 0-d tensor keeps it exact.
     """
     if tensors[0].dtype in (torch.bfloat16, torch.float16) and tensors[0].device.type == "cpu":
-        torch._foreach_mul_(tensors, torch.tensor(factor, dtype=torch.float64))
+        torch._foreach_mul_(tensors, torch.tensor(factor, dtype=torch.float64, device="cpu"))
     else:
         torch._foreach_mul_(tensors, factor)
 
@@ -37,7 +37,7 @@ def increment(counters: list[Tensor]) -> None:
     """Add 1 to each counter."""
     if counters[0].device.type == "cpu":
         # A Python number would be wrapped into a tensor once per counter.
-        torch._foreach_add_(counters, torch.tensor(1.0), alpha=1.0)
+        torch._foreach_add_(counters, torch.tensor(1.0, dtype=torch.float32, device="cpu"), alpha=1.0)
     else:
         torch._foreach_add_(counters, 1)
 

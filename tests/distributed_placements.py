@@ -97,8 +97,7 @@ def takes_what_processes_prepare_apart(options: Options) -> None:
         part.grad = DTensor.from_local(torch.full((3, 2), 1.0 + step), mesh, [Partial()])
         whole.grad = torch.full((3, 2), COUNT * (1.0 + step))
         if step == 2 and torch.distributed.get_rank() == 0:
-            state = parts.state[part]
-            state["exp_avg"] = state["exp_avg"].detach()
+            parts.param_groups[0]["capturable"] = None  # which says no, as False does
         parts.step()
         wholes.step()
     assert_equals_whole(parts, wholes)
@@ -131,7 +130,7 @@ def notices_other_shards(options: Options) -> None:
     entry._local_tensor = entry._local_tensor * 2
     wholes.state[whole]["exp_avg"].mul_(2)
     step()
-    assert plans_made(parts) == {"the first step": 1, "a DTensor got another shard": 2, "`exp_avg_sq` was replaced": 1}
+    assert plans_made(parts) == {"the first step": 1}
 
 
 def mixes_with_plain_parameters(options: Options) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from thetac.runtime import step
 from thetac.runtime.numbers import Numbers
 
 _READERS = ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__", "__array__")
@@ -50,12 +51,13 @@ def no_host_reads() -> Iterator[None]:
             patch.setattr(Tensor, name, _forbidden(name, getattr(Tensor, name)))
         for name in ("common", "read"):  # which may look at memory itself
             patch.setattr(Numbers, name, _numbers_read)
+        patch.setattr(step, "_is_observed", lambda: False)  # not by the mode below, which asks nothing of a step
         with _Forbid():
             yield
 
 
-def _numbers_read(numbers: Numbers) -> object:
-    raise HostRead(f"`{numbers.name}` of {len(numbers.tensors)} parameters")
+def _numbers_read(numbers: Numbers, tensors: object) -> object:
+    raise HostRead(f"`{numbers.name}`")
 
 
 def _forbidden(name: str, original: Callable[..., object]) -> Callable[..., object]:

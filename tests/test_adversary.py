@@ -20,7 +20,7 @@ from runtime_helpers import run_kernels_of
 from torch import Tensor
 
 import thetac as ours
-from thetac.runtime import assumptions, numbers, polling
+from thetac.runtime import numbers, polling, step_tensors
 
 EXAMPLES = int(os.environ.get("THETAC_ADVERSARY", "0"))
 OF_TORCH = [name for name in NAMES if torchs(name) is not None]
@@ -147,7 +147,7 @@ def collections_of_new_objects_only() -> Iterator[None]:
 @pytest.fixture
 def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the compiled helper cannot be built."""
-    for module in (assumptions, numbers, polling):
+    for module in (step_tensors, numbers, polling):
         monkeypatch.setattr(module, "native", lambda: None)
 
 

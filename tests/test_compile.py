@@ -17,7 +17,7 @@ from torch import Tensor
 from torch._dynamo.exc import Unsupported
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from thetac.runtime import step as step_module
+from thetac.runtime import fused_operator as operator_module
 from thetac.runtime.choice import Choice
 from thetac.runtime.optimizer import Optimizer
 
@@ -264,13 +264,13 @@ def test_the_operator_writes_what_it_declares(name: str) -> None:
 def test_steps_of_a_graph_keep_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the graph writes to its inputs; it goes with the optimizer."""
     prepared: list[int] = []
-    original = step_module.choose_all
+    original = operator_module.choose_all
 
     def counted(*arguments: Any) -> list[Choice]:
         prepared.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(step_module, "choose_all", counted)
+    monkeypatch.setattr(operator_module, "choose_all", counted)
     by_graph = make("Adadelta", fused=True)
     step = compiled_step(by_graph, "eager")
     for seed in range(4):

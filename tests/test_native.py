@@ -14,6 +14,7 @@ from torch._subclasses import FakeTensorMode
 
 import thetac as ours
 from thetac.runtime import native
+from thetac.runtime.places import Places
 from thetac.runtime.polling import LAZY, Watch
 
 
@@ -92,7 +93,7 @@ def test_versions_are_counted_and_tensors_without_one_are_left_alone() -> None:
         unversioned = torch.ones(2)
     tensors = [torch.ones(2), unversioned, torch.nn.Parameter(torch.ones(2)), torch.ones(2).t()]
     before = [None if tensor.is_inference() else tensor._version for tensor in tensors]
-    native.mark_written(tensors)
+    native.mark_written([tensors], Places.all_of(len(tensors)))
     after = [None if tensor.is_inference() else tensor._version for tensor in tensors]
     assert after == [None if version is None else version + 1 for version in before]
 

@@ -139,7 +139,9 @@ def test_chunks_partition_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     params = parameters([(size,) for size in (10, 1, 1, 300, 5, 5, 0, 0, 200, 200)])
     optimizer = ours.AdamW(params)
     give_gradients(params, 0)
-    members = gather(optimizer.schema, optimizer.param_groups, optimizer.state).members
+    members = gather(
+        optimizer.schema, optimizer.param_groups, [group["params"] for group in optimizer.param_groups], optimizer.state
+    ).members
     per_element = 4 * optimizer.schema.foreach_temporaries
     for budget in (1, 12, 300, 10_000):
         monkeypatch.setattr(foreach, "CPU_BUDGET", budget * per_element)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import thetac as ours
-from thetac.runtime import assumptions, native, numbers, polling
+from thetac.runtime import native, numbers, polling, step_tensors
 from thetac.runtime.launch_cpp import CppLauncher
 from thetac.runtime.optimizer import Optimizer
 
@@ -56,7 +56,7 @@ def python_calls(step: Callable[[], object]) -> int:
 @pytest.fixture
 def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the compiled helper cannot be built."""
-    for module in (assumptions, native, numbers, polling):
+    for module in (native, numbers, polling, step_tensors):
         monkeypatch.setattr(module, "native", lambda: None)
 
 
@@ -131,7 +131,9 @@ class _Sizes(TorchDispatchMode):
         return result
 
 
-def test_a_fused_step_makes_no_tensor_of_a_parameters_size() -> None:
+@pytest.mark.parametrize("is_observed", [False, True])
+def test_a_fused_step_makes_no_tensor_of_a_parameters_size(is_observed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thetac.runtime.step._is_observed", lambda: is_observed)
     optimizer, _ = steady("AdamW", 3, elements=50_000, fused=True)
     with _Sizes() as sizes:
         optimizer.step()

@@ -18,6 +18,7 @@ Object* PyObject_GetAttr(Object*, Object*);                 // owned
 Object* PyDict_GetItemWithError(Object*, Object*);          // borrowed
 Object* PyObject_Type(Object*);                             // owned
 void PyErr_Clear();
+void Py_IncRef(Object*);
 void Py_DecRef(Object*);
 }
 
@@ -29,14 +30,6 @@ typedef const void* Handle;
 // What may be found; the order is that of `CAUSES` in polling.py.
 enum Finding : int64_t { kSame, kType, kDtype, kShape, kStrides, kDevice, kLazy, kShared };
 
-bool is_type(Object* object, Object* const* types, int64_t count) {
-  Object* type = PyObject_Type(object);
-  bool found = false;
-  for (int64_t i = 0; i < count; ++i) found = found || type == types[i];
-  Py_DecRef(type);
-  return found;
-}
-
 }  // namespace
 
 extern "C" {
@@ -44,6 +37,7 @@ extern "C" {
 // Functions of torch/csrc/inductor/aoti_torch/c/shim.h, which return 0 if all is well, and three that it lacks.
 struct Torch {
   int64_t offset;      // of the handle within a Python object
+  int64_t of_type;     // offset of the object's type, which all objects have in one place; 0: unknown
   const Object* none;  // Python's None, which a gradient can be
   int32_t (*layout)(Handle, int32_t*);
   int32_t (*dtype)(Handle, int32_t*);
@@ -65,25 +59,46 @@ struct Kind {
 
 static Handle handle_of(const Torch& torch, Object* object) { return reinterpret_cast<const char*>(object) + torch.offset; }
 
-// Begins to fetch what the next tensors of a list are read from, all at once: a launch leaves its own data in the caches,
-// and a tensor is read from half a dozen places.
-static void fetch_next(Object* list, intptr_t first, const Torch& torch) {
-  constexpr intptr_t kTensors = 64, kLine = 64, kTogether = 4 * kLine;  // bytes; torch's part of a tensor has some 200
-  if (first % kTensors != 0) return;
-  const intptr_t count = PyList_Size(list), end = first + kTensors < count ? first + kTensors : count;
-  for (intptr_t i = first; i < end; ++i) __builtin_prefetch(handle_of(torch, PyList_GetItem(list, i)));
-  for (intptr_t i = first; i < end; ++i) {
-    Object* object = PyList_GetItem(list, i);
-    if (object == torch.none) continue;
-    const char* part = *static_cast<const char* const*>(handle_of(torch, object));
-    for (intptr_t at = 0; at < kTogether; at += kLine) __builtin_prefetch(part + at);
+// A list, or the part of it at some places.
+struct Selection {
+  Object* list;
+  const int64_t* places;  // null: all
+  int64_t count;
+  Object* operator[](int64_t index) const { return PyList_GetItem(list, places ? places[index] : index); }
+};
+
+static Object* type_of(const Torch& torch, Object* object) {
+  if (torch.of_type) return *reinterpret_cast<Object* const*>(reinterpret_cast<const char*>(object) + torch.of_type);
+  Object* type = PyObject_Type(object);
+  Py_DecRef(type);  // the object has a reference of its own
+  return type;
+}
+
+// A launch leaves its own data in the caches, and a tensor is read from half a dozen places: what some of them are read
+// from is fetched at once.
+constexpr int64_t kTogether = 64;  // tensors
+
+static void fetch_handles(const Torch& torch, Object* const* objects, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) __builtin_prefetch(handle_of(torch, objects[i]));
+}
+
+// The objects are tensors, or None.
+static void fetch_tensors(const Torch& torch, Object* const* objects, int64_t count) {
+  constexpr int64_t kLine = 64, kBytes = 4 * kLine;  // torch's part of a tensor has some 200
+  for (int64_t i = 0; i < count; ++i) {
+    if (objects[i] == torch.none) continue;
+    const char* part = *static_cast<const char* const*>(handle_of(torch, objects[i]));
+    for (int64_t at = 0; at < kBytes; at += kLine) __builtin_prefetch(part + at);
   }
 }
 
 struct Expected {
   const Torch* torch;
   Object* const* types;       // exact types that are taken
-  int64_t type_count;         // 0: they are known, since the objects are
+  int64_t type_count;
+  int64_t size;               // of the list
+  const int64_t* places;      // of the tensors in it; null: all
+  int64_t count;              // of the tensors
   Kind kind;
   int64_t bytes;              // of an element
   int64_t is_complex;
@@ -94,79 +109,99 @@ struct Expected {
   int64_t stretches;
 };
 
-// Looks at every tensor of a list. Where all are as expected: writes their addresses, counts those that changed in
-// `moved` and returns kSame. Else returns what differs; `where` is the tensor's position then. `addresses` may be partly
+// Looks at every expected tensor of a list, in which anything may lie. Where all are as expected: writes their addresses,
+// counts those that changed in `moved` and returns kSame. Else returns what differs; `where` is the tensor's position then. `addresses` may be partly
 // new then, so whoever kept them must take them anew.
-int64_t thetac_poll(Object* tensors, const Expected* expected, int64_t* addresses, int64_t address_step, int64_t* moved,
+int64_t thetac_poll(Object* list, const Expected* expected, int64_t* addresses, int64_t address_step, int64_t* moved,
                     int64_t* where) {
   const Torch& torch = *expected->torch;
   const int64_t* layout = expected->layouts;
-  const intptr_t count = PyList_Size(tensors);
+  const Selection tensors = {list, expected->places, expected->count};
   *moved = 0;
-  for (intptr_t i = 0; i < count; ++i) {
-    fetch_next(tensors, i, torch);
-    *where = i;
-    Object* object = PyList_GetItem(tensors, i);
-    if (expected->type_count && !is_type(object, expected->types, expected->type_count)) return kType;
-    const Handle tensor = handle_of(torch, object);
-    int32_t number;
-    if (torch.is_neg(tensor) || (expected->is_complex && torch.is_conj(tensor))) return kLazy;
-    if (torch.layout(tensor, &number) != 0 || number != expected->kind.layout) return kType;
-    if (torch.dtype(tensor, &number) != 0 || number != expected->kind.dtype) return kDtype;
-    const int64_t dimensions = *layout++;
-    int64_t found;
-    int64_t *shape_found, *strides_found;
-    if (torch.dimensions(tensor, &found) != 0 || found != dimensions) return kShape;
-    if (torch.shape(tensor, &shape_found) != 0 || torch.strides(tensor, &strides_found) != 0) return kType;
-    const int64_t* shape = layout;
-    const int64_t* strides = layout + dimensions;
-    layout += 2 * dimensions;
-    int64_t elements = 1, reach = 0;
-    for (int64_t d = 0; d < dimensions; ++d) {
-      if (shape_found[d] != shape[d]) return kShape;
-      if (!expected->shape_only && shape[d] > 1 && strides_found[d] != strides[d]) return kStrides;
-      elements *= shape[d];
-      reach += (shape[d] - 1) * strides_found[d];
+  *where = 0;
+  if (PyList_Size(list) != expected->size) return kType;
+  for (int64_t first = 0; first < tensors.count; first += kTogether) {
+    Object* objects[kTogether];
+    const int64_t together = tensors.count - first < kTogether ? tensors.count - first : kTogether;
+    for (int64_t i = 0; i < together; ++i) {
+      objects[i] = tensors[first + i];
+      const Object* type = type_of(torch, objects[i]);
+      bool known = false;
+      for (int64_t t = 0; t < expected->type_count; ++t) known = known || type == expected->types[t];
+      *where = first + i;
+      if (!known) return kType;
     }
-    if (torch.device_type(tensor, &number) != 0 || number != expected->kind.device_type) return kDevice;
-    if (torch.device_index(tensor, &number) != 0 || number != expected->kind.device_index) return kDevice;
-    void* data;
-    if (torch.data(tensor, &data) != 0) return kType;
-    const int64_t address = reinterpret_cast<int64_t>(data);
-    if (elements && !address) return kType;
-    if (address == addresses[i * address_step]) continue;
-    ++*moved;
-    addresses[i * address_step] = address;
-    if (elements && expected->stretches) {
-      // The first stretch that ends behind the tensor's start must not begin before the tensor's end.
-      const int64_t end = address + (reach + 1) * expected->bytes;
-      int64_t low = 0, high = expected->stretches;
-      while (low < high) {
-        const int64_t middle = (low + high) / 2;
-        if (expected->ends[middle] > address) high = middle; else low = middle + 1;
+    fetch_handles(torch, objects, together);
+    fetch_tensors(torch, objects, together);
+    for (int64_t i = 0; i < together; ++i) {
+      *where = first + i;
+      const Handle tensor = handle_of(torch, objects[i]);
+      int32_t number;
+      if (torch.is_neg(tensor) || (expected->is_complex && torch.is_conj(tensor))) return kLazy;
+      if (torch.layout(tensor, &number) != 0 || number != expected->kind.layout) return kType;
+      if (torch.dtype(tensor, &number) != 0 || number != expected->kind.dtype) return kDtype;
+      const int64_t dimensions = *layout++;
+      int64_t found;
+      int64_t *shape_found, *strides_found;
+      if (torch.dimensions(tensor, &found) != 0 || found != dimensions) return kShape;
+      if (torch.shape(tensor, &shape_found) != 0 || torch.strides(tensor, &strides_found) != 0) return kType;
+      const int64_t* shape = layout;
+      const int64_t* strides = layout + dimensions;
+      layout += 2 * dimensions;
+      int64_t elements = 1, reach = 0;
+      for (int64_t d = 0; d < dimensions; ++d) {
+        if (shape_found[d] != shape[d]) return kShape;
+        if (!expected->shape_only && shape[d] > 1 && strides_found[d] != strides[d]) return kStrides;
+        elements *= shape[d];
+        reach += (shape[d] - 1) * strides_found[d];
       }
-      if (low < expected->stretches && expected->starts[low] < end) return kShared;
+      if (torch.device_type(tensor, &number) != 0 || number != expected->kind.device_type) return kDevice;
+      if (torch.device_index(tensor, &number) != 0 || number != expected->kind.device_index) return kDevice;
+      void* data;
+      if (torch.data(tensor, &data) != 0) return kType;
+      const int64_t address = reinterpret_cast<int64_t>(data);
+      if (elements && !address) return kType;
+      int64_t& known_address = addresses[(first + i) * address_step];
+      if (address == known_address) continue;
+      ++*moved;
+      known_address = address;
+      if (elements && expected->stretches) {
+        // The first stretch that ends behind the tensor's start must not begin before the tensor's end.
+        const int64_t end = address + (reach + 1) * expected->bytes;
+        int64_t low = 0, high = expected->stretches;
+        while (low < high) {
+          const int64_t middle = (low + high) / 2;
+          if (expected->ends[middle] > address) high = middle; else low = middle + 1;
+        }
+        if (low < expected->stretches && expected->starts[low] < end) return kShared;
+      }
     }
   }
   return kSame;
 }
 
-// The first place where two lists hold other objects; -1 if they hold the same.
-int64_t thetac_first_different(Object* list, Object* known) {
-  const intptr_t count = PyList_Size(known);
-  if (PyList_Size(list) != count) return 0;
-  for (intptr_t i = 0; i < count; ++i)
-    if (PyList_GetItem(list, i) != PyList_GetItem(known, i)) return i;
-  return -1;
-}
-
 // A new list of an attribute of each tensor; null with Python's exception set.
 Object* thetac_attributes(Object* list, Object* name, const Torch* torch) {
-  const intptr_t count = PyList_Size(list);
+  const int64_t count = PyList_Size(list);
   Object* found = PyList_New(count);
-  for (intptr_t i = 0; found && i < count; ++i) {
-    fetch_next(list, i, *torch);
-    Object* value = PyObject_GetAttr(PyList_GetItem(list, i), name);
+  for (int64_t i = 0; found && i < count; ++i) {
+    if (i % kTogether == 0) {
+      Object* objects[kTogether];
+      int64_t together = 0;
+      while (together < kTogether && i + together < PyList_Size(list)) {
+        objects[together] = PyList_GetItem(list, i + together);
+        ++together;
+      }
+      fetch_handles(*torch, objects, together);
+      fetch_tensors(*torch, objects, together);
+    }
+    Object* tensor = PyList_GetItem(list, i);
+    Object* value = nullptr;
+    if (tensor) {  // else an attribute that is a user's code has shortened the list
+      Py_IncRef(tensor);
+      value = PyObject_GetAttr(tensor, name);
+      Py_DecRef(tensor);
+    }
     if (!value) {
       Py_DecRef(found);
       return nullptr;
@@ -176,24 +211,56 @@ Object* thetac_attributes(Object* list, Object* name, const Torch* torch) {
   return found;
 }
 
-// The first dictionary of a list that does not hold the known object under a name; -1 if all do.
-int64_t thetac_first_replaced(Object* entries, Object* name, Object* known) {
-  const intptr_t count = PyList_Size(known);
-  for (intptr_t i = 0; i < count; ++i) {
-    Object* found = PyDict_GetItemWithError(PyList_GetItem(entries, i), name);
-    if (!found) PyErr_Clear();
-    if (found != PyList_GetItem(known, i)) return i;
+// A new list of what lies at some places of `values`, if `keys` has these very objects there; else an empty list.
+Object* thetac_values_of(Object* keys, Object* values, Object* objects, const int64_t* places) {
+  const intptr_t count = PyList_Size(objects), size = PyList_Size(keys);
+  for (intptr_t i = 0; i < count; ++i)
+    if (places[i] >= size || PyList_GetItem(keys, places[i]) != PyList_GetItem(objects, i)) return PyList_New(0);
+  Object* found = PyList_New(count);
+  for (intptr_t i = 0; found && i < count; ++i) {
+    Object* value = PyList_GetItem(values, places[i]);
+    Py_IncRef(value);
+    PyList_SetItem(found, i, value);
   }
-  return -1;
+  return found;
 }
 
-// Tells autograd that tensors were written. One without a version, as inference mode makes them, is left alone.
-void thetac_bump_versions(Object* tensors, const Torch* torch) {
-  const intptr_t count = PyList_Size(tensors);
-  for (intptr_t i = 0; i < count; ++i) {
-    try {
-      torch->bump_version(handle_of(*torch, PyList_GetItem(tensors, i)));
-    } catch (...) {
+// For each of several names, a new list of what each dictionary has under it; `none` for one that has nothing, and for
+// what is no dictionary.
+Object* thetac_items(Object* dictionaries, Object* names, Object* none) {
+  const intptr_t count = PyList_Size(dictionaries), lists = PyList_Size(names);
+  Object* found = PyList_New(lists);
+  for (intptr_t n = 0; found && n < lists; ++n) {
+    Object* name = PyList_GetItem(names, n);
+    Object* items = PyList_New(count);
+    if (!items) {
+      Py_DecRef(found);
+      return nullptr;
+    }
+    for (intptr_t i = 0; i < count; ++i) {
+      Object* value = PyDict_GetItemWithError(PyList_GetItem(dictionaries, i), name);
+      if (!value) {
+        PyErr_Clear();
+        value = none;
+      }
+      Py_IncRef(value);
+      PyList_SetItem(items, i, value);
+    }
+    PyList_SetItem(found, n, items);
+  }
+  return found;
+}
+
+// Tells autograd that the tensors at some places of several lists were written. One without a version, as inference mode
+// makes them, is left alone.
+void thetac_bump_versions(Object* lists, const int64_t* places, int64_t count, const Torch* torch) {
+  for (intptr_t n = 0; n < PyList_Size(lists); ++n) {
+    const Selection tensors = {PyList_GetItem(lists, n), places, count};
+    for (int64_t i = 0; i < count; ++i) {
+      try {
+        torch->bump_version(handle_of(*torch, tensors[i]));
+      } catch (...) {
+      }
     }
   }
 }
