@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 LONGEST_LINE = 120  # characters of a source line that are shown
 LONGEST_QUOTE = 60  # characters of a spec's text that a message repeats
+REFERENCE = "`thetac language`"  # the command that prints the reference of the language, wherever thetac is installed
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 
-from thetac.codegen.errors import Location
+from thetac.codegen.errors import REFERENCE, Location
 from thetac.codegen.frontend.layout import Line
 
 _KEYWORDS = "|".join(
@@ -49,4 +49,4 @@ def explain(line: Line, code: str, start: int, row: int, column: int) -> tuple[L
             place = line.at(at_row, at_column + (start if at_row == 0 else 0), max(len(found.group().strip()), 1))
             return place, cause, remedy
     place = line.at(max(row, 0), max(column, 0) + (start if row <= 0 else 0), 1)
-    return place, "this cannot be read as an expression", "docs/language.md shows what can stand here"
+    return place, "this cannot be read as an expression", f"{REFERENCE} shows what can stand here"
