@@ -6,53 +6,49 @@ and replaced by a stand-in, so that its name is known to the rest of the spec. M
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 
 from thetac.codegen.errors import Location, Mistakes, listed, quoted
 from thetac.codegen.frontend import latex, yaml_tree
+from thetac.codegen.frontend.ranges import each_of, ranges_of
 from thetac.codegen.frontend.reading import (
     Fields,
     is_number,
-    is_number_text,
     mapping_of,
     name_of,
     number_of,
     number_remedy,
-    parse_number,
     text_of,
 )
 from thetac.codegen.frontend.spec import StateEntry
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar
-from thetac.codegen.ir.nodes import Flag, Hyperparameter, Range, StateKind
+from thetac.codegen.ir.nodes import Flag, Hyperparameter, StateKind
 
 HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "fixed", "error", "doc")
 FLAG_KEYS = ("default", "fixed", "doc")
 STATE_KEYS = ("counter", "scalar", "init", "when", "symbol", "device", "doc")
 MOST_ELEMENTS = 8  # of a tuple hyperparameter
-
-_RANGE = re.compile(r"\s*([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])\s*")
-_INFINITIES = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf}
+ANY: tuple[float, ...] = ()  # stands for a default that cannot be read: a number, a truth value or a tuple
 
 
 def hyperparameter(entry: Entry, mistakes: Mistakes) -> Hyperparameter | Flag:
     """One entry of `hyperparameters`; a truth value as default makes it a flag."""
     if (torn := _without_space(entry.key, mistakes)) is not None:
-        return Hyperparameter(torn, (), location=entry.key.location)
+        return Hyperparameter(torn, ANY, location=entry.key.location)
     here, name = entry.key.location, name_of(entry.key, mistakes)
     what = f"hyperparameter {quoted(name)}"
     example = f"{name[:20]}: {_as_default(entry.value)}"
     mapping = mapping_of(entry.value, quoted(name), example, mistakes)
     if mapping is None:
-        return Hyperparameter(name, () if isinstance(entry.value, yaml_tree.Sequence) else 0, location=here)
+        return Hyperparameter(name, 0 if _is_plain_number(entry.value) else ANY, location=here)
     default = next((e.value for e in mapping.entries if e.key.text == "default"), None)
     if default is None:
         fields = Fields(mapping, what, HYPERPARAMETER_KEYS, mistakes, _HYPERPARAMETER_SYNONYMS)
         if fields.lacks("default"):
             mistakes.add(here, f"{what} has no default", "a number, a list of numbers, `true`, `false` or `required`")
         names = _names(fields, Mistakes())
-        return Hyperparameter(name, (0,) * len(names) if names else 0, names, location=here)
+        return Hyperparameter(name, (0,) * len(names), names, location=here)
     if isinstance(default, Scalar) and default.style == "" and default.text.lower() in _TRUTHS:
         return _flag(name, here, mapping, mistakes)
     return _number(name, here, default, mapping, mistakes)
@@ -83,9 +79,13 @@ def _without_space(key: Scalar, mistakes: Mistakes) -> str | None:
     return found["name"]
 
 
+def _is_plain_number(node: Node) -> bool:
+    return isinstance(node, Scalar) and is_number(node)
+
+
 def _as_default(node: Node) -> str:
     """What was written instead of a mapping, as the default in one."""
-    if isinstance(node, Scalar) and is_number(node):
+    if isinstance(node, Scalar) and (is_number(node) or node.text in ("true", "false")):
         return f"{{default: {node.text}}}"
     return "{default: 1e-3}" if isinstance(node, Scalar) else "{default: [0.9, 0.999], names: [beta1, beta2]}"
 
@@ -101,7 +101,7 @@ def _number(name: str, here: Location, default: Node, mapping: Mapping, mistakes
     names = _names(fields, mistakes)
     value, places = _default(name, default, names, fields)
     width = max(len(names), 1)
-    ranges = _ranges(fields, width, mistakes)
+    ranges = ranges_of(fields, width, mistakes)
     required = isinstance(default, Scalar) and default.text == "required"
     fixed = fields.boolean("fixed") or False
     if required and fixed and isinstance(default, Scalar):
@@ -137,7 +137,9 @@ def _default(
             text for item in node.items if (text := text_of(item, f"each number of {what}", mistakes)) is not None
         )
         numbers = tuple(n for place in places if (n := number_of(place, what, mistakes)) is not None)
-        if not names and len(node.items) and "names" not in fields:
+        if not node.items:
+            mistakes.add(node.location, f"`{name}` has no numbers", "such as `[0.9, 0.999]`")
+        elif not names and "names" not in fields:
             mistakes.add(node.location, f"`{name}` is a tuple without names", "name its elements: `names: [..., ...]`")
         elif names and len(names) != len(node.items):
             mistakes.add(
@@ -180,85 +182,8 @@ def _names(fields: Fields, mistakes: Mistakes) -> tuple[str, ...]:
     return tuple(name_of(text, mistakes) for text in texts if text is not None)
 
 
-def _each(fields: Fields, key: str, width: int, mistakes: Mistakes) -> tuple[Scalar, ...]:
-    """The texts under a key that takes one for all elements or a list with one for each."""
-    node = fields.get(key)
-    if isinstance(node, yaml_tree.Sequence):
-        if len(node.items) != width:
-            mistakes.add(
-                node.location,
-                f"`{key}` is a list of {len(node.items)}, for {width} numbers",
-                "one for each, or one for all",
-            )
-            return ()
-        return tuple(
-            text for item in node.items if (text := text_of(item, f"an entry of `{key}`", mistakes)) is not None
-        )
-    text = fields.text(key)
-    return () if text is None else (text,)
-
-
-def _ranges(fields: Fields, width: int, mistakes: Mistakes) -> tuple[Range | None, ...]:
-    node = fields.get("range")
-    if isinstance(node, Scalar) and node.style == "(":
-        mistakes.add(node.location, "a range without quotes", f'write `"{node.text}"`')
-        return (None,) * width
-    if isinstance(node, yaml_tree.Sequence) and len(node.items) == 2:
-        ends = [item.text for item in node.items if isinstance(item, Scalar) and _is_end(item.text)]
-        if len(ends) == 2:
-            mistakes.add(node.location, "a range without quotes", f'write `"[{ends[0]}, {ends[1]}]"`')
-            return (None,) * width
-    ranges = [_range(text, mistakes) for text in _each(fields, "range", width, mistakes)]
-    return tuple(ranges) if len(ranges) == width else ((ranges[0] if ranges else None),) * width
-
-
-def _range(text: Scalar, mistakes: Mistakes) -> Range | None:
-    form = _RANGE.fullmatch(text.text)
-    if form is None:
-        remedy = _compared(text.text) or "`[` or `(`, two numbers or infinities, `)` or `]`, such as `[0, inf)`"
-        mistakes.add(text.location, f"{quoted(text.text)} is no range", remedy)
-        return None
-    before = len(mistakes)
-    ends = [_end(form.group(i), text, mistakes) for i in (2, 3)]
-    if len(mistakes) > before:
-        return None
-    result = Range(ends[0], ends[1], form.group(1) == "[", form.group(4) == "]")
-    if result.low > result.high or (result.low == result.high and not (result.low_closed and result.high_closed)):
-        mistakes.add(text.location, f"the range {quoted(text.text)} is empty", "the smaller number comes first")
-        return None
-    return result
-
-
-def _compared(text: str) -> str:
-    """A condition such as `> 0` as a range; empty if it is none."""
-    form = _CONDITION.fullmatch(text)
-    if form is None or not _is_end(form["end"]):
-        return ""
-    closed = "=" in form["sign"]
-    if ">" in form["sign"]:
-        return f'write `"{"[" if closed else "("}{form["end"]}, inf)"`'
-    return f'write `"(-inf, {form["end"]}{"]" if closed else ")"}"`'
-
-
-_CONDITION = re.compile(r"\s*(?:\w+\s*)?(?P<sign>[<>]=?)\s*(?P<end>\S+)\s*")
-
-
-def _is_end(text: str) -> bool:
-    return text in _INFINITIES or is_number_text(text)
-
-
-def _end(text: str, whole: Scalar, mistakes: Mistakes) -> float:
-    if text in _INFINITIES:
-        return _INFINITIES[text]
-    if not is_number_text(text):
-        remedy = number_remedy(text) or "numbers, `inf` or `-inf`"
-        mistakes.add(whole.location, f"{quoted(text)} in a range is no number", remedy)
-        return 0.0
-    return float(parse_number(text, whole.location, mistakes) or 0)
-
-
 def _symbols(fields: Fields, width: int, mistakes: Mistakes) -> tuple[str, ...]:
-    symbols = [symbol_of(text, mistakes) for text in _each(fields, "symbol", width, mistakes)]
+    symbols = [symbol_of(text, mistakes) for text in each_of(fields, "symbol", width, mistakes)]
     if len(symbols) == width:
         return tuple(symbols)
     return tuple(f"{symbols[0]}_{i + 1}" if symbols and symbols[0] else "" for i in range(width))

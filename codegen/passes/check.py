@@ -71,7 +71,9 @@ class _Declarations:
     def __init__(self, rule: Rule, mistakes: Mistakes) -> None:
         self._rule = rule
         self._mistakes = mistakes
-        self.values: dict[str, Kind] = {name: Kind.HOST for h in rule.hyperparameters for name in h.value_names}
+        # Of a hyperparameter without a readable default no kind is known.
+        known = [h for h in rule.hyperparameters if h.default != ()]
+        self.values: dict[str, Kind] = {name: Kind.HOST for h in known for name in h.value_names}
         self.values |= {flag.name: Kind.FLAG for flag in rule.flags}
         self.read: set[str] = set()
         self._incomplete = check_names.incomplete(rule)
