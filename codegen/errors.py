@@ -75,6 +75,10 @@ class SpecError(Exception):
         super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
 
 
+class SpecWarning(UserWarning):
+    """What is probably not meant in a spec that says what it means."""
+
+
 class Mistakes:
     """What a stage has found so far."""
 
