@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 LONGEST_LINE = 120  # characters of a source line that are shown
@@ -87,6 +87,9 @@ class Mistakes:
 
     def __len__(self) -> int:
         return len(self._found)
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self._found)
 
     def add(self, location: Location, cause: str, remedy: str = "") -> None:
         self._found.append(Diagnostic(location, cause, remedy))

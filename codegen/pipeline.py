@@ -19,7 +19,7 @@ from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.verify import verify
 from thetac.codegen.passes import features
 from thetac.codegen.passes.advice import advice
-from thetac.codegen.passes.check import check
+from thetac.codegen.passes.check import check_all
 from thetac.codegen.passes.hoist import Fused, hoist
 from thetac.codegen.passes.powers import expand_powers
 
@@ -72,8 +72,7 @@ def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule
     # What is wrong with a parent is said where it is compiled itself.
     families = [load_spec(parent.text, parent.path, Mistakes()) for parent in parents()] if strangers else []
     rules = lower_specs(specs, mistakes, families)
-    for rule in rules:
-        check(rule, mistakes)
+    check_all(rules, mistakes)
     mistakes.raise_any()
     return tuple(replace(rule, source=source.name or rule.source) for rule, source in zip(rules, sources, strict=True))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Sequence
 
 from thetac.codegen.errors import Location, Mistakes, quoted
@@ -56,7 +57,9 @@ def read_expression(line: Line, code: str, start: int, declared: Declared, mista
 
 def python_tree(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Module | None:
     try:
-        tree = ast.parse(code)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # about `1if`, in words that are not ours
+            tree = ast.parse(code)
     except SyntaxError as error:
         row, column = (error.lineno or 1) - 1, (error.offset or 1) - 1
         mistakes.add(*syntax.explain(line, code, start, row, column))

@@ -6,9 +6,9 @@ bound, kinds that fit and states that are used where they exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from thetac.codegen.errors import Location, Mistakes, quoted
+from thetac.codegen.errors import Diagnostic, Location, Mistakes, quoted
 from thetac.codegen.ir import names
 from thetac.codegen.ir.nodes import (
     DECAY_READS,
@@ -27,6 +27,26 @@ from thetac.codegen.passes import check_names
 from thetac.codegen.passes.check_body import BodyCheck
 from thetac.codegen.passes.check_expressions import ExpressionCheck
 from thetac.codegen.passes.check_linear import check_complex_param, check_linear
+
+
+def check_all(rules: Sequence[Rule], mistakes: Mistakes) -> None:
+    """Notes all mistakes in the meaning of rules that may inherit from each other, or from rules that are not here.
+
+    What is wrong with an inherited part is shown where it is written, once: of the rule that wrote it, or else with the
+    name of the heir, for which alone it is wrong.
+    """
+    found: list[tuple[Rule, Diagnostic]] = []
+    for rule in rules:
+        own = Mistakes()
+        check(rule, own)
+        found += ((rule, mistake) for mistake in own)
+    at_home = {mistake for rule, mistake in found if mistake.location.path == rule.location.path}
+    for rule, mistake in found:
+        if mistake in at_home:
+            mistakes.add(mistake.location, mistake.cause, mistake.remedy)
+        else:
+            heir = f"inherited by `{rule.name}` in {rule.location.path}:{rule.location.line}"
+            mistakes.add(mistake.location, f"{mistake.cause}, {heir}", mistake.remedy)
 
 
 def check(rule: Rule, mistakes: Mistakes) -> None:

@@ -140,9 +140,11 @@ class BodyCheck:
         known = self._kinds.get(target)
         if target not in self._kinds or known is None:
             self._kinds[target] = kind
-        elif kind is None or kind is known:
             return
-        elif known is Kind.ELEMENT and kind is Kind.HOST:
+        if kind is None or kind is known:
+            return
+        self._kinds[target] = None  # nothing more is concluded from it
+        if known is Kind.ELEMENT and kind is Kind.HOST:
             remedy = "there is one per element: start from an expression of elements, such as `0 * grad`"
             self._mistakes.add(here, f"one number for all of {quoted(target)}", remedy)
         elif target in self._given:
