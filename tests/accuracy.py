@@ -86,6 +86,7 @@ def complaints(
     start: Start = Training.start,
     grads: list[Tensor] | None = None,
     measure: Callable[[Tensor, Array, Array], float] = distance,
+    slack_of_states: float = 0.0,
 ) -> list[str]:
     """What is farther from the definition after ten steps than the bound allows."""
     param = parameters(dtype)
@@ -106,7 +107,7 @@ def complaints(
     found = []
     pairs = [("param", loop.param, kernel.param, truth, 1.1, 0.5)]
     pairs += [
-        (s.name, loop.states[s.name], kernel.states[s.name], state[s.name], 1.4, 0.0)
+        (s.name, loop.states[s.name], kernel.states[s.name], state[s.name], 1.4, slack_of_states)
         for s in compiled.rule.states
         if s.kind is StateKind.TENSOR and s.name in kernel.states
     ]

@@ -59,7 +59,22 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("hardtanh", "a low high", "clamp(a, low, high)"),
     ("hardtanh", "a", "clamp(a, -1, 1)"),
     ("relu", "a", "maximum(a, 0)"),
+    ("relu6", "a", "clamp(a, 0, 6)"),
+    ("leaky_relu", "a slope", "where(a > 0, a, slope * a)"),
+    ("softshrink", "a lambd", "sign(a) * maximum(abs(a) - lambd, 0)"),
+    ("hardshrink", "a lambd", "where(abs(a) > lambd, a, 0)"),
+    ("threshold", "a limit value", "where(a > limit, a, value)"),
     ("softsign", "a", "a / (1 + abs(a))"),
+    ("signbit", "a", "a < 0"),
+    ("ldexp", "a b", "a * 2 ** b"),
+    ("xlogy", "a b", "a * log(b)"),
+    ("logaddexp", "a b", "log(exp(a) + exp(b))"),
+    ("logit", "a", "log(a / (1 - a))"),
+    ("softplus", "a", "log(1 + exp(a))"),
+    ("silu", "a", "a / (1 + exp(-a))"),
+    ("asinh arcsinh", "a", "log(a + sqrt(a ** 2 + 1))"),
+    ("acosh arccosh", "a", "log(a + sqrt(a ** 2 - 1))"),
+    ("atanh arctanh", "a", "log((1 + a) / (1 - a)) / 2"),
     ("heaviside", "a b", "where(a == 0, b, where(a > 0, 1, 0))"),
     ("masked_fill", "a mask value", "where(mask, value, a)"),
     ("nan_to_num", "a", "where(a == a, a, 0)"),
@@ -83,11 +98,13 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("tanh", "a", "1 - 2 / (exp(2 * a) + 1)"),
     ("sinh", "a", "(exp(a) - exp(-a)) / 2"),
     ("cosh", "a", "(exp(a) + exp(-a)) / 2"),
-    ("zeros_like empty_like zero", "a", "0 * a"),
-    ("ones_like", "a", "0 * a + 1"),
+    ("zeros_like empty_like new_zeros new_empty zero", "a", "0 * a"),
+    ("ones_like new_ones", "a", "0 * a + 1"),
     ("full_like", "a value", "0 * a + value"),
-    ("copy fill", "a b", "b"),
+    ("copy", "a b", "b"),
+    ("fill", "a value", "value"),
     ("deg2rad radians", "a", "a * 3.141592653589793 / 180"),
+    ("rad2deg degrees", "a", "a * 180 / 3.141592653589793"),
 )
 
 # As methods, whose first argument stands in front of the point.
@@ -97,7 +114,8 @@ _METHODS = (("where", "a condition b", "where(condition, a, b)"),)
 _AS_IT_IS = (
     "clone detach data item contiguous to float double half bfloat16 type type_as astype cpu cuda numpy tensor"
     " as_tensor asarray array from_numpy Tensor FloatTensor requires_grad_ tolist int bool view_as_real"
-    " view_as_complex real resolve_conj conj alias lift_fresh float32 float64"
+    " view_as_complex real resolve_conj conj alias lift_fresh"
+    " conj_physical conjugate long short byte char cfloat cdouble float32 float64"
 )
 _SAME = frozenset(_AS_IT_IS.split())
 
@@ -105,6 +123,7 @@ _KEYWORDS = {  # parameters by the names that libraries give them
     **dict.fromkeys(("input", "self", "x", "x1"), "a"),
     **dict.fromkeys(("other", "exponent", "x2", "tensor1", "values", "src"), "b"),
     **dict.fromkeys(("end", "tensor2"), "c"),
+    "negative_slope": "slope",
     "a_min": "min",
     "a_max": "max",
     "min_val": "low",
@@ -122,7 +141,8 @@ _REMEDIES = {
     "sum nansum mean nanmean average median nanmedian mode std var std_mean var_mean max min amax amin aminmax argmax"
     " argmin prod all any dot vdot inner outer mm mv bmm matmul einsum tensordot addmm addmv baddbmm kron cross"
     " cumsum cumprod cummax cummin logsumexp softmax log_softmax normalize trace det inverse pinv svd eig eigh qr"
-    " cholesky solve sort argsort topk kthvalue quantile unique histc bincount count_nonzero nonzero allclose": (
+    " cholesky solve sort argsort topk kthvalue"
+    " quantile nanquantile cov corrcoef diff renorm vecdot unique histc bincount count_nonzero nonzero allclose": (
         _ELEMENTS_ALONE
     ),
     "numel nelement size shape ndim dim len ndimension element_size stride": (
@@ -149,7 +169,7 @@ _REMEDIES = {
         "hyperparameters and states are read by their names, and states are declared under `state`"
     ),
     "print": "look at values with `thetac show`, or run the optimizer in Python",
-    "isinf isfinite": "compare with a large number, such as `abs(a) > 3e38`",
+    "isinf isfinite isposinf isneginf": "compare with a large number, such as `abs(a) > 3e38`",
     "is_tensor": "only `require` can ask whether a value is a tensor",
     "finfo iinfo": "write the number, such as `1.1754944e-38`",
     "sorted zip enumerate map filter range list tuple dict set": "an update has no loops and no lists",
