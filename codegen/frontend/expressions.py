@@ -181,12 +181,11 @@ class Convert:
                 if name not in FUNCTIONS:
                     remedy = unsupported.unknown_function(node, name, self.translation)
                     self.mistakes.add(self.places.of(function), f"unknown function {quoted(name)}", remedy)
-                    if self.translation.text(node):
-                        return  # the remedy says it of everything within
-                for keyword in keywords if name in FUNCTIONS else ():
-                    self.mistakes.add(
-                        self.places.of(keyword), "an argument by keyword", "functions take their arguments in order"
-                    )
+                elif keywords:
+                    remedy = self.translation.remedy(node) or "functions take their arguments in order"
+                    self.mistakes.add(self.places.of(keywords[0]), "an argument by keyword", remedy)
+                if self.translation.text(node):
+                    return  # the remedy says it of everything within
                 for argument in (*args, *(keyword.value for keyword in keywords)):
                     self.expression(argument)
             case _:

@@ -153,6 +153,8 @@ _REMEDIES = {
     " roll tril triu diag diagonal movedim swapaxes unfold pad broadcast_to view_as reshape_as unbind": (
         "each element is updated by itself: the shape of a parameter is not known to it"
     ),
+    "sin cos tan asin acos atan atan2 arcsin arccos arctan arctan2 sinc erf erfc erfinv lgamma digamma polygamma gamma"
+    " i0 cbrt gelu elu selu celu mish logsigmoid logaddexp2": f"there are {listed(FUNCTIONS, 'and')}",
     "rand randn randint randperm rand_like randn_like normal uniform bernoulli dropout multinomial random seed"
     " manual_seed": "an update has no random numbers",
     "floor ceil round trunc fix rint frac fmod remainder mod floor_divide divmod": (
@@ -234,15 +236,17 @@ def remedy_of_one(name: str) -> str:
     return _WITHOUT.get(plain(name), "") or remedy(name)
 
 
-def written(text: str) -> str:
-    """`write ...`, and for what kinds of values, if not for all."""
+def written(text: str, instead_of: str = "") -> str:
+    """`write ...`, and for what kinds of values, if it is for fewer than the code that it stands instead of."""
     limited = [name for name, op in FUNCTIONS.items() if op.host_only and f"{name}(" in text]
-    return f"write `{text}`" + (" (a number: elements have no `exp` and `log`)" if limited else "")
+    if any(f"{name}(" not in instead_of for name in limited):
+        return f"write `{text}` (of numbers: elements have no {listed(limited, 'and')})"
+    return f"write `{text}`"
 
 
 def everything() -> str:
     """All functions there are."""
-    return f"there are {listed(FUNCTIONS, 'and')}"
+    return _WITHOUT["sin"]
 
 
 def known_names() -> frozenset[str]:

@@ -103,6 +103,9 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
     known = Declared(
         {entry.name: entry.elements for entry in hyperparameters if entry.elements},
         tuple(entry.name for entry in states if entry.kind is StateKind.COUNTER),
+        frozenset(
+            (*(e.name for e in declared), *(n for e in hyperparameters for n in e.elements), *(s.name for s in states))
+        ),
     )
     sparse_mode, sparse_error = _sparse(family)
     return Rule(

@@ -15,10 +15,12 @@ from thetac.codegen.frontend.layout import Line
 _KEYWORDS = "|".join(
     sorted(set(keyword.kwlist) - {"and", "or", "not", "if", "else", "is", "in", "True", "False", "None"})
 )
-_NUMBER_AND_NAME = re.compile(r"(?<![\w.])[0-9][0-9.]*(?:[A-Za-df-z_]|e(?![-+0-9]))\w*")
+_NUMBER_AND_NAME = re.compile(r"(?<![\w.])\.?[0-9][0-9.]*(?:[A-Za-df-z_]|e(?![-+0-9]))\w*")
 _NOTHING_BETWEEN = re.compile(r"(?<=[\w)]) +(?=[\w(])(?!(?:and|or|not|if|else)\b)(?<!\band )(?<!\bor )(?<!\bnot )")
 
 _HABITS = (
+    (re.compile(r"^\s*@.*"), "a decorator", "delete the line: gradients are never recorded during an update"),
+    (re.compile(r"//"), "`//` is no part of the language", "a comment begins with `#`, and a quotient is `/`"),
     (re.compile(r"&&"), "`&&` is no operator", "write `and`"),
     (re.compile(r"\|\|"), "`||` is no operator", "write `or`"),
     (re.compile(r"!(?!=)"), "`!` is no operator", "write `not`"),

@@ -28,6 +28,7 @@ class Declared:
 
     tuples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # names of the elements
     counters: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()  # of hyperparameters, their elements, flags and states
 
 
 NOTHING_DECLARED = Declared()
@@ -39,6 +40,11 @@ class Translation:
     def __init__(self, code: str, declared: Declared) -> None:
         self._code = code
         self._declared = declared
+
+    def remedy(self, node: ast.expr) -> str:
+        """`write ...`; empty if the node cannot be said."""
+        text = self.text(node)
+        return foreign.written(text, ast.unparse(node)) if text else ""
 
     def text(self, node: ast.expr) -> str:
         """The node in the language; empty if it cannot be said, or only at length."""
@@ -70,13 +76,13 @@ class Translation:
         while isinstance(receiver, ast.Call) and isinstance(receiver.func, ast.Attribute):
             receiver = receiver.func.value
         name, value = self.text(receiver), self.text(call)
-        return f"{name} = {value}" if name and value and is_identifier(name) else ""
+        return _assignment(name, value)
 
     def augmented(self, statement: ast.AugAssign) -> str:
         """The assignment that `a += b` stands for."""
         target = self.text(statement.target)
         value = self.text(ast.BinOp(statement.target, statement.op, statement.value))
-        return f"{target} = {value}" if target and value and is_identifier(target) else ""
+        return _assignment(target, value)
 
     def _said(self, node: ast.expr) -> ast.expr | None:
         match node:
@@ -84,8 +90,8 @@ class Translation:
                 return node
             case ast.Constant(value=int() | float()):
                 return ast.Name(ast.get_source_segment(self._code, node) or repr(node.value))
-            case ast.Name():
-                return node
+            case ast.Name(id=name):
+                return ast.Name("param") if name == "p" and name not in self._declared.names else node
             case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow() as operator):
                 sides = self._each((node.left, node.right))
                 return None if sides is None else _tidy(ast.BinOp(sides[0], operator, sides[1]))
@@ -147,8 +153,7 @@ class Translation:
             case ast.Attribute(attr="grad"):
                 return ast.Name("grad")
             case ast.Attribute(value=value, attr=name) if foreign.is_same(name):
-                said = self._said(value)
-                return ast.Name("param") if isinstance(said, ast.Name) and said.id == "p" else said
+                return self._said(value)
             case _:
                 return None
 
@@ -178,6 +183,12 @@ class Translation:
                 said = self._each(values)
                 return None if said is None else _filled(form, said)
         return None
+
+
+def _assignment(target: str, value: str) -> str:
+    if not target or not value or not is_identifier(target):
+        return ""
+    return f"{'direction' if target == 'grad' else target} = {value}"  # the gradient itself is never assigned to
 
 
 def library(owner: ast.expr) -> str:

@@ -99,8 +99,8 @@ def statement_keyword(word: str) -> Sentence | None:
 
 def unknown_function(node: ast.Call, name: str, translation: Translation) -> str:
     """What to do instead of calling a function that the language has not."""
-    if text := translation.text(node):
-        return f"write `{text}`"
+    if write := translation.remedy(node):
+        return write
     single = len(node.args) == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
     remedy = foreign.remedy_of_one(name) if single else foreign.remedy(name)
     return remedy or did_you_mean(name, FUNCTIONS, foreign.everything())
@@ -142,6 +142,8 @@ def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.
             return value, ("a method call", f"values are never changed in place: write `{text}`")
         case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as value) if name not in FUNCTIONS:
             return value.func, (f"unknown function {quoted(name)}", unknown_function(value, name, translation))
+        case ast.Expr(value=ast.Compare(left=ast.Name(), ops=[ast.Lt() | ast.Eq()]) as value):
+            return value, ("a comparison where an assignment is needed", "an assignment is written `name = value`")
         case ast.Expr(value=value):
             return value, ("a value that is given no name", "write `name = value`, or delete the line")
         case _:
@@ -150,8 +152,7 @@ def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.
 
 def expression(node: ast.expr, translation: Translation) -> tuple[ast.expr, Sentence]:
     """What to say about an expression that is no part of the language, and where."""
-    text = translation.text(node)
-    write = f"write `{text}`" if text else ""
+    write = translation.remedy(node)
     match node:
         case ast.BinOp(op=operator) if type(operator) in _OPERATORS:
             return node, _OPERATORS[type(operator)]
@@ -175,7 +176,7 @@ def expression(node: ast.expr, translation: Translation) -> tuple[ast.expr, Sent
             return node.func, (f"a text as an argument of {quoted(name)}", "an update computes with numbers only")
         case ast.Call(func=ast.Attribute(value=owner, attr=name) as function):
             return function, _function(node, name, library(owner), write)
-        case ast.Attribute(value=ast.Call(func=ast.Attribute()) as inner) if not text:
+        case ast.Attribute(value=ast.Call(func=ast.Attribute()) as inner) if not write:
             return expression(inner, translation)
         case ast.Attribute(value=owner, attr=name):
             return node, _attribute(name, library(owner), write)

@@ -62,14 +62,16 @@ class BodyCheck:
         if not self.complete:
             return
         for local, assignment in self._locals.items():
-            if local not in self.read and self._kinds.get(local) is not None:
-                targets = ["param", *(s.name for s in self._rule.states)]
-                remedy = did_you_mean(local, targets, "delete the line, or use the value")
-                if check_names.given(local) == "param" and "param" not in self.written:
-                    remedy = "did you mean `param`?"
-                self._mistakes.add(assignment.location, f"`{local}` is never used", remedy)
-                if "`param`" in remedy:
-                    self.written.add("param")
+            if local in self.read:
+                continue
+            targets = ["param", *(s.name for s in self._rule.states)]
+            remedy = did_you_mean(local, targets, "delete the line, or use the value")
+            if check_names.given(local) == "param" and "param" not in self.written:
+                remedy = "did you mean `param`?"
+                self.written.add("param")  # as far as the author knows
+            elif self._kinds.get(local) is None:
+                continue
+            self._mistakes.add(assignment.location, f"`{local}` is never used", remedy)
 
     def _block(self, body: tuple[Stmt, ...]) -> None:
         for statement in body:
@@ -100,7 +102,8 @@ class BodyCheck:
         kind = self._check.kind(assignment.value)
         if assignment.target == UNREADABLE:
             return
-        if self._assignable(assignment):
+        lost = isinstance(assignment.value, Ref) and assignment.value.name == UNREADABLE  # enough was said of the line
+        if not lost and self._assignable(assignment):
             self._store(assignment, kind)
         self._set.add(assignment.target)
         self.written.add(assignment.target)

@@ -34,7 +34,7 @@ _STATES = (
 
 def given(name: str) -> str:
     """`param` or `grad` where others give it this name; else empty."""
-    return _GIVEN.get(name, "")
+    return name.lower() if name.lower() in ("param", "grad") else _GIVEN.get(name, "")
 
 
 def incomplete(rule: Rule) -> bool:
