@@ -326,49 +326,6 @@ def test_language_prints_the_reference(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 
 
-TWICE = """\
-optimizer: Twice
-summary: A step against the gradient.
-hyperparameters:
-  lr: {default: 0.1}
-  weight_decay: {default: 0.1}
-weight_decay: decoupled
-update: |
-  shrunk = param * (1 - lr * weight_decay)
-  param = shrunk - lr * grad
-"""
-WARNING = """\
-twice.yaml:8:30: warning: parameters decay twice, here and by `decoupled` under `weight_decay`
-    shrunk = param * (1 - lr * weight_decay)
-                               ^^^^^^^^^^^^ delete one of them: what is declared happens before the update
-"""
-
-
-@pytest.mark.parametrize("command", ["generate", "check", "show"])
-def test_what_is_probably_not_meant_is_a_warning(
-    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("specs").mkdir()
-    Path("specs/twice.yaml").write_text(TWICE)
-    folders = ["--specs", "specs", "--out", "made"]
-    assert status(["generate", *folders]) == 0
-    capsys.readouterr()
-    assert status(["show", "specs/twice.yaml"] if command == "show" else [command, *folders]) == 0
-    assert capsys.readouterr().err == f"specs/{WARNING}"
-
-
-def test_no_spec_of_ours_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
-    assert status(["check"]) == 0
-    assert capsys.readouterr().err == ""
-
-
-def test_a_decay_that_is_declared_for_some_cases_only_may_stand_in_the_update_for_others(specs: Path) -> None:
-    text = TWICE.replace("  weight_decay", "  early: {default: true}\n  weight_decay", 1)
-    (specs / "mine.yaml").write_text(text.replace("weight_decay: decoupled", "weight_decay: {early: l2, else: none}"))
-    assert run("show", str(specs / "mine.yaml")).stderr == ""
-
-
 def test_new_writes_a_spec_that_compiles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "fresh.yaml"
     assert status(["new", "Fresh", "--out", str(path)]) == 0

@@ -14,7 +14,7 @@ import torch
 
 import thetac
 from thetac.codegen.cli.library import SPECS
-from thetac.codegen.errors import SpecError, SpecWarning
+from thetac.codegen.errors import SpecError
 from thetac.runtime import private_folder
 
 ROOT = Path(__file__).parents[1]
@@ -71,19 +71,6 @@ def test_a_loaded_spec_may_extend_one_of_ours() -> None:
     child = thetac.load(CHILD)
     assert child([torch.zeros(1)]).param_groups[0]["eps"] == 1e-6
     assert torch.equal(trained(child, eps=1e-8), trained(thetac.AdamW))
-
-
-def test_what_is_probably_not_meant_is_a_warning() -> None:
-    twice = LION.replace("update: |\n", "update: |\n  param = param - weight_decay * param\n")
-    line = twice.split("\n").index("  param = param - weight_decay * param") + 1
-    with pytest.warns(SpecWarning) as warned:
-        assert trained(thetac.load(twice)).shape == (50,)
-    assert [str(warning.message) for warning in warned] == [
-        f"<text>:{line}:19: warning: parameters decay twice, here and by `decoupled` under `weight_decay`\n"
-        "    param = param - weight_decay * param\n"
-        "                    ^^^^^^^^^^^^ delete one of them: what is declared happens before the update"
-    ]
-    assert warned[0].filename == __file__
 
 
 def test_mistakes_are_spec_errors() -> None:

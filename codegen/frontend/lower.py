@@ -98,7 +98,7 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
     positional, keyword_only = _signature(spec, _first(family, lambda s: s.signature), declared, mistakes)
     update = _first(family, lambda s: s.update)
     decay = _first(family, lambda s: s.decay) or ()
-    _check_decay(decay, hyperparameters, mistakes)
+    _check_decay(decay, hyperparameters, spec, mistakes)
     states = _merged(family, lambda s: s.states, lambda entry: entry.name)
     known = Declared(
         {entry.name: entry.elements for entry in hyperparameters if entry.elements},
@@ -241,15 +241,18 @@ def _state(entry: StateEntry, known: Declared, mistakes: Mistakes) -> State:
 
 
 def _check_decay(
-    entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperparameter, ...], mistakes: Mistakes
+    entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperparameter, ...], spec: Spec, mistakes: Mistakes
 ) -> None:
-    """Every style reads hyperparameters of fixed names."""
+    """Every style reads hyperparameters of fixed names, which an heir may have made something else."""
     single = {hyperparameter.name for hyperparameter in hyperparameters if not hyperparameter.elements}
     for entry in entries:
         for name in DECAY_READS[entry.style]:
             if name not in single and UNREADABLE not in single:
                 cause = f"weight decay `{entry.style.value}` needs a hyperparameter `{name}`"
-                mistakes.add(entry.location, cause, "declare it, or choose another style")
+                if spec.decay is None:
+                    mistakes.add(spec.location, cause, "declare it as a number, or say `weight_decay: none` here")
+                else:
+                    mistakes.add(entry.location, cause, "declare it, or choose another style")
 
 
 def _decay(

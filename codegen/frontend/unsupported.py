@@ -18,7 +18,7 @@ Sentence = tuple[str, str]
 _FUNCTIONS_ONLY = f"an update can use the functions that {REFERENCE} lists, and no others"
 _STATEMENTS: dict[str, Sentence] = {
     "while": ("`while` is no part of the language", "an update has no loops: every statement runs once per step"),
-    "for": ("`for` is no part of the language", "an update has no loops: write the repeated statements out"),
+    "for": ("`for` is no part of the language", "an update is written for one parameter, and without loops"),
     "def": ("`def` is no part of the language", "an update defines no functions: give values names instead"),
     "class": ("`class` is no part of the language", "the spec itself is the class"),
     "import": ("`import` is no part of the language", _FUNCTIONS_ONLY),
