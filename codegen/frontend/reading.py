@@ -178,6 +178,8 @@ def number_of(text: Scalar, what: str, mistakes: Mistakes) -> float | int | None
 def number_remedy(text: str) -> str:
     """How a number is written that stands in a text in another form; empty if there seems to be none."""
     text = text.strip()
+    if len(text) > 3 * LONGEST_NUMBER:
+        return ""
     if (operation := _OPERATION.fullmatch(text)) is not None:
         return f"write `{value!r}`" if (value := _computed(*operation.group("a", "sign", "b"))) is not None else ""
     if text.lower() in ("inf", "+inf", "-inf", ".inf", "-.inf", "nan", ".nan", "infinity"):

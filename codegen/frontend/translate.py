@@ -181,7 +181,7 @@ class Translation:
             if form.takes(len(given), frozenset(keywords)):
                 values = [*given, *(keywords[parameter] for parameter in form.parameters[len(given) :])]
                 said = self._each(values)
-                return None if said is None else _filled(form, said)
+                return None if said is None else _if_short(_filled(form, said))
         return None
 
 
@@ -200,6 +200,12 @@ def library(owner: ast.expr) -> str:
             return f"{outer}.{name}"
         case _:
             return ""
+
+
+def _if_short(node: ast.expr) -> ast.expr | None:
+    """The node, unless it is too long to be shown: a form may name an argument twice, and so on within it."""
+    parts = sum(1 for part in ast.walk(node) if isinstance(part, ast.expr))
+    return node if parts <= LONGEST else None
 
 
 def _filled(form: foreign.Form, values: Sequence[ast.expr]) -> ast.expr:
