@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from thetac.codegen.cli import generate, new, overview, show
+from thetac.codegen.cli import generate, language, new, overview, show
 from thetac.codegen.cli.library import SPECS, Output, UsageError, our_output, users_output
 from thetac.codegen.errors import SpecError
 from thetac.codegen.folder import FolderError
@@ -66,6 +66,8 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             return overview.print_table()
         case "show":
             return show.show(options.name, options.backend, options.stage)
+        case "language":
+            return language.print_reference()
         case "new":
             return new.new(options.name, options.out)
         case command:
@@ -105,6 +107,8 @@ def _parser(others: Sequence[Command]) -> argparse.ArgumentParser:
     )
     command.add_argument("name", metavar="NAME", help="name of the optimizer's class, such as MyOptimizer")
     command.add_argument("--out", type=Path, metavar="FILE", help="the file (default: NAME in lower case, .yaml)")
+    text = "print the reference of the spec language"
+    commands.add_parser("language", help=text, description=f"{text[0].upper()}{text[1:]}.")
     for other in others:
         other.add_arguments(commands.add_parser(other.name, help=other.help, description=f"{other.help.capitalize()}."))
     return parser

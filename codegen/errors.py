@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 LONGEST_LINE = 120  # characters of a source line that are shown
 LONGEST_QUOTE = 60  # characters of a spec's text that a message repeats
+REFERENCE = "`thetac language`"  # the command that prints the reference of the language, wherever thetac is installed
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,6 +75,10 @@ class SpecError(Exception):
         super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
 
 
+class SpecWarning(UserWarning):
+    """What is probably not meant in a spec that says what it means."""
+
+
 class Mistakes:
     """What a stage has found so far."""
 
@@ -82,6 +87,9 @@ class Mistakes:
 
     def __len__(self) -> int:
         return len(self._found)
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self._found)
 
     def add(self, location: Location, cause: str, remedy: str = "") -> None:
         self._found.append(Diagnostic(location, cause, remedy))

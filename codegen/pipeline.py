@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from thetac.codegen.backends import cpp, foreach, forloop, optimizer_class, scalars, triton
 from thetac.codegen.backends.package import module_name, package_init
 from thetac.codegen.emit import environment
-from thetac.codegen.errors import Mistakes
+from thetac.codegen.errors import Diagnostic, Mistakes
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.verify import verify
 from thetac.codegen.passes import features
-from thetac.codegen.passes.check import check
+from thetac.codegen.passes.advice import advice
+from thetac.codegen.passes.check import check_all
 from thetac.codegen.passes.hoist import Fused, hoist
 from thetac.codegen.passes.powers import expand_powers
 
@@ -52,6 +53,7 @@ class Compiled:
     fused: Fused  # split into host scalars and element code
     module: str  # the name of its package, "adamw"
     files: Mapping[str, str]  # relative name -> text
+    warnings: tuple[Diagnostic, ...] = ()  # what is probably not meant
 
     @property
     def class_name(self) -> str:
@@ -70,8 +72,7 @@ def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule
     # What is wrong with a parent is said where it is compiled itself.
     families = [load_spec(parent.text, parent.path, Mistakes()) for parent in parents()] if strangers else []
     rules = lower_specs(specs, mistakes, families)
-    for rule in rules:
-        check(rule, mistakes)
+    check_all(rules, mistakes)
     mistakes.raise_any()
     return tuple(replace(rule, source=source.name or rule.source) for rule, source in zip(rules, sources, strict=True))
 
@@ -87,4 +88,4 @@ def _compile(written: Rule) -> Compiled:
     verify(rule, "features")
     fused = hoist(rule)
     files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
-    return Compiled(written, rule, fused, module_name(written.name), files)
+    return Compiled(written, rule, fused, module_name(written.name), files, advice(written))

@@ -12,6 +12,10 @@ if shutil.which("nvidia-smi") is None and shutil.which("rocm-smi") is None:
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--mutants", type=int, default=300, help="specs with faults to try in test_fuzzing.py")
+
+
 @pytest.fixture
 def unlistable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Makes a folder one that this user may not list; root, too, whom permissions do not stop."""

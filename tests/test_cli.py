@@ -321,6 +321,11 @@ def test_what_a_terminal_cannot_encode_is_written_in_ascii(specs: Path) -> None:
     assert "# nach Gau\\xdf" in done.stdout
 
 
+def test_language_prints_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["language"]) == 0
+    assert capsys.readouterr().out == (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+
+
 def test_new_writes_a_spec_that_compiles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "fresh.yaml"
     assert status(["new", "Fresh", "--out", str(path)]) == 0

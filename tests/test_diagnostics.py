@@ -17,7 +17,7 @@ from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.frontend.source import LONGEST_FILE, read_source
 from thetac.codegen.ir.nodes import Rule
-from thetac.codegen.passes.check import check
+from thetac.codegen.passes.check import check_all
 
 HERE = Path(__file__).parent
 INVALID = sorted(path for path in (HERE / "invalid").iterdir() if path.suffix != ".txt")
@@ -29,8 +29,7 @@ def front_end(sources: dict[str, str]) -> tuple[Rule, ...]:
     """Texts by path to checked rules, as the compiler does it."""
     mistakes = Mistakes()
     rules = lower_specs([load_spec(text, path, mistakes) for path, text in sources.items()], mistakes)
-    for rule in rules:
-        check(rule, mistakes)
+    check_all(rules, mistakes)
     mistakes.raise_any()
     return rules
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import re
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_every_example_is_a_spec(text: str) -> None:
 
 def test_every_message_is_the_one_that_authors_see() -> None:
     messages = [text for _, text in BLOCKS if re.match(r"\w+\.yaml:\d+:\d+: ", text)]
-    assert len(messages) == 3
+    assert len(messages) == 4
     for message in messages:
         golden = ROOT / "tests" / "invalid" / message.partition(".yaml:")[0]
         assert message == golden.with_suffix(".txt").read_text(encoding="utf-8")
@@ -92,6 +93,25 @@ def test_limits_are_what_is_documented() -> None:
     assert reading.LARGEST_INTEGER == 2**53
     assert f"at most {names.LONGEST} characters" in DOCS
     assert f"at most {LONGEST_SYMBOL} characters" in DOCS
+
+
+def test_messages_point_to_what_every_installation_has() -> None:
+    """Nothing that the compiler or the runtime may say names a page of the repository."""
+    found = []
+    for path in sorted((*(ROOT / "codegen").rglob("*.py"), *(ROOT / "runtime").rglob("*.py"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        bodies = [node.body for node in ast.walk(tree) if isinstance(node, DOCUMENTED)]
+        documentation = {id(body[0].value) for body in bodies if body and isinstance(body[0], ast.Expr)}
+        found += [
+            f"{path.relative_to(ROOT)}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
+            if "docs/" in node.value
+        ]
+    assert found == []
+
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 def body(update: str) -> str:

@@ -60,7 +60,7 @@ def test_a_wheel_holds_everything(built: Path, tmp_path: Path) -> None:
         "parameter = torch.nn.Parameter(torch.ones(2)); parameter.grad = torch.ones(2)\n"
         "thetac.AdamW([parameter]).step()\n"
         "from thetac.codegen.__main__ import main\n"
-        "sys.exit(main(['check']) or main(['show', 'Lion', '--backend', 'latex']))\n"
+        "sys.exit(main(['check']) or main(['show', 'Lion', '--backend', 'latex']) or main(['language']))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     # -P: the folder of the test run, which holds the checkout, is not looked in
@@ -74,6 +74,7 @@ def test_a_wheel_holds_everything(built: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert r"\begin{aligned}" in done.stdout
+    assert done.stdout.endswith((ROOT / "docs" / "language.md").read_text(encoding="utf-8"))
 
 
 def test_an_sdist_holds_real_folders(built: Path) -> None:

@@ -12,11 +12,13 @@ import importlib
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 from thetac import loaded
 from thetac.codegen.cli.library import our_specs
+from thetac.codegen.errors import SpecWarning
 from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Source, compile_specs
 from thetac.runtime.optimizer import Optimizer
@@ -28,9 +30,12 @@ def load(spec: str | os.PathLike[str]) -> type[Optimizer]:
 
     The same text gives the same class within a process. Instances and the class can be pickled, and unpickled by
     another process of the same user as long as its cache (`~/.cache/thetac`, or `$XDG_CACHE_HOME/thetac`) is kept.
-    Raises `thetac.codegen.errors.SpecError` with everything that is wrong with the spec.
+    Raises `thetac.codegen.errors.SpecError` with everything that is wrong with the spec, and warns with
+    `thetac.codegen.errors.SpecWarning` of what is probably not meant.
     """
     compiled = compile_specs([_source(spec)], our_specs)[0]
+    for doubt in compiled.warnings:
+        warnings.warn(str(doubt), SpecWarning, stacklevel=2)
     package = f"{compiled.module}_{_digest(compiled.files)}"
     _provide(package, compiled.files)
     importlib.invalidate_caches()

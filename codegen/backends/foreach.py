@@ -22,7 +22,7 @@ from thetac.codegen.backends.arguments import (
     unique,
 )
 from thetac.codegen.backends.forloop import tree_text
-from thetac.codegen.backends.host import python
+from thetac.codegen.backends.host import PYTHON, python
 from thetac.codegen.backends.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
 from thetac.codegen.backends.lines import commented, indented, numbers_read, view_lines
 from thetac.codegen.backends.text import calls, comment, uses
@@ -140,7 +140,7 @@ class _Foreach:
     def _set_tensor(self, target: str, tree: Tree, how: str) -> None:
         tensors = self.lists[target]
         if how == "fill":
-            self.lines += [f"for {target} in {tensors}:", f"    {target}.fill_({tree_text(tree)})"]
+            self.lines += [f"for {target} in {tensors}:", f"    {target}.fill_({tree_text(tree, numbers=PYTHON)})"]
         elif how == "bind" and isinstance(tree, Leaf):
             self.lines.append(f"{tensors} = {self.lists[tree.name]}")
         elif not _has_list_form(tree):
@@ -158,9 +158,9 @@ class _Foreach:
             self.lines.append(f"torch._foreach_copy_({tensors}, {value})")
 
     def _tensor_by_tensor(self, target: str, tree: Tree, how: str) -> None:
-        """What torch has no list operation for, with the for-loop's own text."""
+        """What torch has no list operation for, with the for-loop's own text, in which the numbers are the bucket's."""
         names = list(leaves(tree))
-        text = tree_text(tree)
+        text = tree_text(tree, numbers=PYTHON)
         if how != "bind" and target not in names:
             names.insert(0, target)
         if ("param." in text and "param" not in names) or ("(param," in text and "param" not in names):

@@ -121,16 +121,16 @@ class _ForLoop:
         raise AssertionError(how)
 
 
-def number_text(expression: Expr, at_least: Precedence = Precedence.CONDITIONAL) -> str:
+def number_text(expression: Expr) -> str:
     """A number of the host, inside the loop."""
-    return expression_text(expression, FOR_LOOP, at_least=at_least)
+    return expression_text(expression, FOR_LOOP)
 
 
-def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL) -> str:
+def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL, numbers: Table = FOR_LOOP) -> str:
     """A tree of torch operations as one expression of method calls on single tensors."""
     match tree:
         case Number(value=value):
-            return number_text(value, at_least)
+            return expression_text(value, numbers, at_least=at_least)
         case Leaf(name=name):
             return name
         case Apply(op=op, args=args, in_place=in_place):
@@ -146,7 +146,7 @@ def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL) -> str:
                     need = Precedence.SIGN
                 elif f"{{{position}}}." in template:
                     need = Precedence.ATOM
-                texts.append(tree_text(argument, need))
+                texts.append(tree_text(argument, need, numbers))
             text = template.format(*texts, out=storage)
             return text if row.precedence >= at_least or in_place else f"({text})"
         case _:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from thetac.codegen.backends.package import collection_init
 from thetac.codegen.backends.pages import pages
-from thetac.codegen.cli.library import Output, our_specs, read_folder, shown_as
+from thetac.codegen.cli.library import Output, our_specs, print_warnings, read_folder, shown_as
 from thetac.codegen.emit import compare, environment, write_package
 from thetac.codegen.pipeline import Compiled, compile_specs
 
@@ -40,6 +40,7 @@ def check(specs: Path, output: Output) -> int:
 
 def _folders(specs: Path, output: Output) -> list[tuple[Path, Mapping[str, str]]]:
     compiled = compile_specs(read_folder(specs), our_specs)
+    print_warnings(compiled)
     folders: list[tuple[Path, Mapping[str, str]]] = [(output.package, _package(compiled, specs, output.home))]
     if output.pages is not None:
         folders.append((output.pages, pages([one.written for one in compiled])))

@@ -6,7 +6,8 @@ In: folders and names that the user gave. Out: sources for the pipeline, with pa
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,13 @@ def compile_named(name: str) -> Compiled:
         hint = did_you_mean(name, ours, "`thetac list` shows all, and a file is named with its .yaml")
         raise UsageError(f"no optimizer is named `{name}`: {hint}")
     return ours[by_lower[name.lower()]]
+
+
+def print_warnings(compiled: Iterable[Compiled]) -> None:
+    """Show what is probably not meant, on the standard error."""
+    for one in compiled:
+        for warning in one.warnings:
+            print(warning, file=sys.stderr)
 
 
 def shown_as(path: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.backends.latex import algorithm
-from thetac.codegen.cli.library import compile_named
+from thetac.codegen.cli.library import compile_named, print_warnings
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
 from thetac.codegen.ir.listing import listing, rule_listing
 from thetac.codegen.ir.nodes import Const, Expr, Stmt
@@ -36,6 +36,7 @@ STAGES = tuple(_STAGES)
 def show(name: str, backend: str | None, stage: str | None) -> int:
     """Print one optimizer; returns the exit status."""
     one = compile_named(name)
+    print_warnings((one,))
     if backend == "latex":
         text, language = algorithm(one.written), "latex"
     elif backend is not None:

@@ -6,43 +6,88 @@ and replaced by a stand-in, so that its name is known to the rest of the spec. M
 
 from __future__ import annotations
 
-import math
 import re
+from dataclasses import replace
 
 from thetac.codegen.errors import Location, Mistakes, listed, quoted
 from thetac.codegen.frontend import latex, yaml_tree
-from thetac.codegen.frontend.reading import Fields, is_number, mapping_of, name_of, number_of, parse_number, text_of
+from thetac.codegen.frontend.ranges import each_of, ranges_of
+from thetac.codegen.frontend.reading import (
+    Fields,
+    is_number,
+    mapping_of,
+    name_of,
+    number_of,
+    number_remedy,
+    text_of,
+)
 from thetac.codegen.frontend.spec import StateEntry
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar
-from thetac.codegen.ir.nodes import Flag, Hyperparameter, Range, StateKind
+from thetac.codegen.ir.nodes import Flag, Hyperparameter, StateKind
 
 HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "fixed", "error", "doc")
 FLAG_KEYS = ("default", "fixed", "doc")
 STATE_KEYS = ("counter", "scalar", "init", "when", "symbol", "device", "doc")
 MOST_ELEMENTS = 8  # of a tuple hyperparameter
-
-_RANGE = re.compile(r"\s*([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])\s*")
-_INFINITIES = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf}
+ANY: tuple[float, ...] = ()  # stands for a default that cannot be read: a number, a truth value or a tuple
 
 
 def hyperparameter(entry: Entry, mistakes: Mistakes) -> Hyperparameter | Flag:
     """One entry of `hyperparameters`; a truth value as default makes it a flag."""
+    if (torn := _without_space(entry.key, mistakes)) is not None:
+        return Hyperparameter(torn, ANY, location=entry.key.location)
     here, name = entry.key.location, name_of(entry.key, mistakes)
     what = f"hyperparameter {quoted(name)}"
-    mapping = mapping_of(entry.value, quoted(name), f"{name[:20]}: {{default: 1e-3}}", mistakes)
+    example = f"{name[:20]}: {_as_default(entry.value)}"
+    mapping = mapping_of(entry.value, quoted(name), example, mistakes)
     if mapping is None:
-        return Hyperparameter(name, 0, location=here)
+        return Hyperparameter(name, 0 if _is_plain_number(entry.value) else ANY, location=here)
     default = next((e.value for e in mapping.entries if e.key.text == "default"), None)
     if default is None:
-        if Fields(mapping, what, HYPERPARAMETER_KEYS, mistakes).lacks("default"):
+        fields = Fields(mapping, what, HYPERPARAMETER_KEYS, mistakes, _HYPERPARAMETER_SYNONYMS)
+        if fields.lacks("default"):
             mistakes.add(here, f"{what} has no default", "a number, a list of numbers, `true`, `false` or `required`")
-        return Hyperparameter(name, 0, location=here)
+        names = _names(fields, Mistakes())
+        return Hyperparameter(name, (0,) * len(names), names, location=here)
     if isinstance(default, Scalar) and default.style == "" and default.text.lower() in _TRUTHS:
         return _flag(name, here, mapping, mistakes)
     return _number(name, here, default, mapping, mistakes)
 
 
 _TRUTHS = ("true", "false", "yes", "no", "on", "off")
+_HYPERPARAMETER_SYNONYMS = {
+    **dict.fromkeys(("value", "val", "initial", "init"), "default"),
+    **dict.fromkeys(("min", "max", "bounds", "interval", "domain", "low", "high", "constraint"), "range"),
+    **dict.fromkeys(("description", "help", "desc", "comment"), "doc"),
+    **dict.fromkeys(("elements", "keys"), "names"),
+    **dict.fromkeys(("latex", "tex"), "symbol"),
+}
+_STATE_SYNONYMS = {
+    **dict.fromkeys(("value", "initial", "default", "start", "initial_value"), "init"),
+    **dict.fromkeys(("if", "condition", "only_if"), "when"),
+    **dict.fromkeys(("description", "help", "desc", "comment"), "doc"),
+}
+_KEY_AND_VALUE = re.compile(r"(?P<name>[A-Za-z]\w*):[\[{(\w].*")
+
+
+def _without_space(key: Scalar, mistakes: Mistakes) -> str | None:
+    """The name in a key such as `lr:{default`, which is a mistake; None if there is no such."""
+    if (found := _KEY_AND_VALUE.match(key.text)) is None:
+        return None
+    line = key.location.text.strip().replace(f"{found['name']}:", f"{found['name']}: ", 1)
+    mistakes.add(key.location, yaml_tree.NO_SPACE, f"write `{line}`")
+    return found["name"]
+
+
+def _is_plain_number(node: Node) -> bool:
+    return isinstance(node, Scalar) and is_number(node)
+
+
+def _as_default(node: Node) -> str:
+    """What was written instead of a mapping, as the default in one."""
+    if isinstance(node, Scalar) and (is_number(node) or node.text in ("true", "false")):
+        return f"{{default: {node.text}}}"
+    return "{default: 1e-3}" if isinstance(node, Scalar) else "{default: [0.9, 0.999], names: [beta1, beta2]}"
 
 
 def _flag(name: str, here: Location, mapping: Mapping, mistakes: Mistakes) -> Flag:
@@ -52,14 +97,14 @@ def _flag(name: str, here: Location, mapping: Mapping, mistakes: Mistakes) -> Fl
 
 
 def _number(name: str, here: Location, default: Node, mapping: Mapping, mistakes: Mistakes) -> Hyperparameter:
-    fields = Fields(mapping, f"hyperparameter `{name}`", HYPERPARAMETER_KEYS, mistakes)
+    fields = Fields(mapping, f"hyperparameter `{name}`", HYPERPARAMETER_KEYS, mistakes, _HYPERPARAMETER_SYNONYMS)
     names = _names(fields, mistakes)
-    value, places = _default(name, default, names, mistakes)
+    value, places = _default(name, default, names, fields)
     width = max(len(names), 1)
-    ranges = _ranges(fields, width, mistakes)
-    required = value is None
+    ranges = ranges_of(fields, width, mistakes)
+    required = isinstance(default, Scalar) and default.text == "required"
     fixed = fields.boolean("fixed") or False
-    if required and fixed and isinstance(default, Scalar) and default.text == "required":
+    if required and fixed and isinstance(default, Scalar):
         mistakes.add(default.location, f"`{name}` is fixed, but has no value", "give it a default")
     values = value if isinstance(value, tuple) else () if value is None else (value,)
     for number, place, allowed in zip(values, places, ranges, strict=False):
@@ -83,24 +128,33 @@ def _number(name: str, here: Location, default: Node, mapping: Mapping, mistakes
 
 
 def _default(
-    name: str, node: Node, names: tuple[str, ...], mistakes: Mistakes
+    name: str, node: Node, names: tuple[str, ...], fields: Fields
 ) -> tuple[float | int | tuple[float | int, ...] | None, tuple[Scalar, ...]]:
-    """The default and where its numbers stand; None for `required`."""
-    what = f"the default of `{name}`"
+    """The default and where its numbers stand; None for `required`, and a stand-in for what cannot be read."""
+    what, mistakes = f"the default of `{name}`", fields.mistakes
     if isinstance(node, yaml_tree.Sequence):
         places = tuple(
             text for item in node.items if (text := text_of(item, f"each number of {what}", mistakes)) is not None
         )
         numbers = tuple(n for place in places if (n := number_of(place, what, mistakes)) is not None)
-        if not names and len(node.items):
+        if not node.items:
+            mistakes.add(node.location, f"`{name}` has no numbers", "such as `[0.9, 0.999]`")
+        elif not names and "names" not in fields:
             mistakes.add(node.location, f"`{name}` is a tuple without names", "name its elements: `names: [..., ...]`")
-        elif len(names) != len(node.items):
+        elif names and len(names) != len(node.items):
             mistakes.add(
                 node.location, f"`{name}` has {len(node.items)} numbers and {len(names)} names", "one name per number"
             )
         return numbers, places
+    if isinstance(node, Scalar) and node.text.startswith("("):
+        values = node.text.strip("() ")
+        remedy = number_remedy(node.text) or f"write `[{values}]`"
+        mistakes.add(node.location, f"{what} is a list in brackets, not {quoted(node.text)}", remedy)
+        return (0,) * len(names), ()
     text = text_of(node, what, mistakes)
-    if text is None or text.text == "required":
+    if text is None:
+        return (0,) * len(names) if names else 0, ()
+    if text.text == "required":
         return None, ()
     if names:
         mistakes.add(
@@ -110,9 +164,11 @@ def _default(
         mistakes.add(
             text.location,
             f"{what} is a number, a list of numbers, `true`, `false` or `required`, not {quoted(text.text)}",
+            number_remedy(text.text),
         )
-        return None, ()
-    return number_of(text, what, mistakes), (text,)
+        return 0, ()
+    number = number_of(text, what, mistakes)
+    return (0, ()) if number is None else (number, (text,))
 
 
 def _names(fields: Fields, mistakes: Mistakes) -> tuple[str, ...]:
@@ -126,57 +182,8 @@ def _names(fields: Fields, mistakes: Mistakes) -> tuple[str, ...]:
     return tuple(name_of(text, mistakes) for text in texts if text is not None)
 
 
-def _each(fields: Fields, key: str, width: int, mistakes: Mistakes) -> tuple[Scalar, ...]:
-    """The texts under a key that takes one for all elements or a list with one for each."""
-    node = fields.get(key)
-    if isinstance(node, yaml_tree.Sequence):
-        if len(node.items) != width:
-            mistakes.add(
-                node.location,
-                f"`{key}` is a list of {len(node.items)}, for {width} numbers",
-                "one for each, or one for all",
-            )
-            return ()
-        return tuple(
-            text for item in node.items if (text := text_of(item, f"an entry of `{key}`", mistakes)) is not None
-        )
-    text = fields.text(key)
-    return () if text is None else (text,)
-
-
-def _ranges(fields: Fields, width: int, mistakes: Mistakes) -> tuple[Range | None, ...]:
-    ranges = [_range(text, mistakes) for text in _each(fields, "range", width, mistakes)]
-    return tuple(ranges) if len(ranges) == width else ((ranges[0] if ranges else None),) * width
-
-
-def _range(text: Scalar, mistakes: Mistakes) -> Range | None:
-    form = _RANGE.fullmatch(text.text)
-    if form is None:
-        remedy = "`[` or `(`, two numbers or infinities, `)` or `]`, such as `[0, inf)`"
-        mistakes.add(text.location, f"{quoted(text.text)} is no range", remedy)
-        return None
-    before = len(mistakes)
-    ends = [_end(form.group(i), text, mistakes) for i in (2, 3)]
-    if len(mistakes) > before:
-        return None
-    result = Range(ends[0], ends[1], form.group(1) == "[", form.group(4) == "]")
-    if result.low > result.high or (result.low == result.high and not (result.low_closed and result.high_closed)):
-        mistakes.add(text.location, f"the range {quoted(text.text)} is empty", "the smaller number comes first")
-        return None
-    return result
-
-
-def _end(text: str, whole: Scalar, mistakes: Mistakes) -> float:
-    if text in _INFINITIES:
-        return _INFINITIES[text]
-    if not is_number(Scalar(text, "", whole.location, (), exact=False)):
-        mistakes.add(whole.location, f"{quoted(text)} in a range is no number", "numbers, `inf` or `-inf`")
-        return 0.0
-    return float(parse_number(text, whole.location, mistakes) or 0)
-
-
 def _symbols(fields: Fields, width: int, mistakes: Mistakes) -> tuple[str, ...]:
-    symbols = [symbol_of(text, mistakes) for text in _each(fields, "symbol", width, mistakes)]
+    symbols = [symbol_of(text, mistakes) for text in each_of(fields, "symbol", width, mistakes)]
     if len(symbols) == width:
         return tuple(symbols)
     return tuple(f"{symbols[0]}_{i + 1}" if symbols and symbols[0] else "" for i in range(width))
@@ -206,17 +213,22 @@ def _error(fields: Fields, width: int, mistakes: Mistakes) -> str:
 
 def state(entry: Entry, mistakes: Mistakes) -> StateEntry:
     """One entry of `state`."""
+    if (torn := _without_space(entry.key, mistakes)) is not None:
+        entry = Entry(replace(entry.key, text=torn), Scalar("counter", "", entry.key.location, (), exact=False))
     name, here = name_of(entry.key, mistakes), entry.key.location
     if isinstance(entry.value, Scalar):
         if entry.value.text != "counter":
             remedy = f"`{name}: counter` or `{name}: {{init: zeros}}`"
-            mistakes.add(entry.value.location, f"{quoted(entry.value.text)} is no kind of state", remedy)
+            found = f"{quoted(entry.value.text)} is no kind of state"
+            if not entry.value.text.strip():
+                found = f"nothing is said about state {quoted(name)}"
+            mistakes.add(entry.value.location, found, remedy)
         kind = StateKind.COUNTER if entry.value.text == "counter" else StateKind.TENSOR
         return StateEntry(name, kind, None, None, on_param_device=False, symbol="", doc="", location=here)
     mapping = mapping_of(entry.value, quoted(name), f"{name[:20]}: {{init: zeros}}", mistakes)
     if mapping is None:
         return StateEntry(name, StateKind.TENSOR, None, None, on_param_device=False, symbol="", doc="", location=here)
-    fields = Fields(mapping, f"state `{name}`", STATE_KEYS, mistakes)
+    fields = Fields(mapping, f"state `{name}`", STATE_KEYS, mistakes, _STATE_SYNONYMS)
     kind = _state_kind(name, fields, entry, mistakes)
     init = fields.text("init")
     symbol = fields.text("symbol")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Sequence
 
-from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
+from thetac.codegen.errors import Location, Mistakes, quoted
 from thetac.codegen.frontend import syntax, unsupported
 from thetac.codegen.frontend.layout import Line
 from thetac.codegen.frontend.reading import parse_number
+from thetac.codegen.frontend.translate import Declared, Translation
 from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref
 from thetac.codegen.ir.ops import FUNCTIONS
 
@@ -36,7 +38,7 @@ _COMPARE: dict[type[ast.cmpop], str] = {
 }
 
 
-def read_expression(line: Line, code: str, start: int, mistakes: Mistakes) -> Expr:
+def read_expression(line: Line, code: str, start: int, declared: Declared, mistakes: Mistakes) -> Expr:
     """The expression that stands in a line from column `start` on."""
     start += len(code) - len(code.lstrip())
     tree = python_tree(line, code.strip(), start, mistakes)
@@ -45,7 +47,7 @@ def read_expression(line: Line, code: str, start: int, mistakes: Mistakes) -> Ex
     places = Places(line, start)
     match tree.body:
         case [ast.Expr(value=value)]:
-            return Convert(places, mistakes).expression(value)
+            return Convert(places, Translation(code.strip(), declared), mistakes).expression(value)
         case [ast.Assign() | ast.AnnAssign() | ast.AugAssign() as statement]:
             mistakes.add(places.of(statement), "an assignment where a condition is needed", "compare with `==`")
         case _:
@@ -55,7 +57,9 @@ def read_expression(line: Line, code: str, start: int, mistakes: Mistakes) -> Ex
 
 def python_tree(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Module | None:
     try:
-        tree = ast.parse(code)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # about `1if`, in words that are not ours
+            tree = ast.parse(code)
     except SyntaxError as error:
         row, column = (error.lineno or 1) - 1, (error.offset or 1) - 1
         mistakes.add(*syntax.explain(line, code, start, row, column))
@@ -92,12 +96,26 @@ class Places:
         length = node.end_col_offset - node.col_offset if ends_here and node.end_col_offset is not None else 1
         return self.line.at(row, node.col_offset + (self.start if row == 0 else 0), length)
 
+    def operator(self, node: ast.BinOp | ast.UnaryOp, sign: str) -> Location:
+        """The place of the operator of an expression, which is written as `sign`."""
+        if isinstance(node, ast.UnaryOp):
+            return self.of(node).part(0, len(sign))
+        left = node.left
+        assert left.end_lineno is not None, "the parser says where an expression ends"
+        assert left.end_col_offset is not None, "the parser says where an expression ends"
+        rows = self.line.code.split("\n")
+        row, column = left.end_lineno - 1, left.end_col_offset + (self.start if left.end_lineno == 1 else 0)
+        while (found := rows[row].find(sign, column)) < 0:  # between the two are parentheses and ends of lines only
+            row, column = row + 1, 0
+        return self.line.at(row, found, len(sign))
+
 
 class Convert:
     """Python's nodes as ours. Every mistake in an expression is noted, not only the first."""
 
-    def __init__(self, places: Places, mistakes: Mistakes) -> None:
+    def __init__(self, places: Places, translation: Translation, mistakes: Mistakes) -> None:
         self.places = places
+        self.translation = translation
         self.mistakes = mistakes
 
     def expression(self, node: ast.expr) -> Expr:
@@ -159,18 +177,30 @@ class Convert:
 
     def _refuse(self, node: ast.expr) -> None:
         match node:
-            case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=keywords):
+            case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=keywords) if not _is_quoted(node):
                 if name not in FUNCTIONS:
-                    remedy = unsupported.instead_of(name) or did_you_mean(
-                        name, FUNCTIONS, f"there are {listed(FUNCTIONS, 'and')}"
-                    )
+                    remedy = unsupported.unknown_function(node, name, self.translation)
                     self.mistakes.add(self.places.of(function), f"unknown function {quoted(name)}", remedy)
-                for keyword in keywords:
-                    self.mistakes.add(
-                        self.places.of(keyword), "an argument by keyword", "functions take their arguments in order"
-                    )
+                elif keywords:
+                    remedy = self.translation.remedy(node) or "functions take their arguments in order"
+                    self.mistakes.add(self.places.of(keywords[0]), "an argument by keyword", remedy)
+                if self.translation.text(node):
+                    return  # the remedy says it of everything within
                 for argument in (*args, *(keyword.value for keyword in keywords)):
                     self.expression(argument)
             case _:
-                where, sentence = unsupported.expression(node)
-                self.mistakes.add(self.places.of(where), *sentence)
+                where, sentence = unsupported.expression(node, self.translation)
+                self.mistakes.add(self._place(where), *sentence)
+                if isinstance(node, ast.IfExp) and not self.translation.text(node):
+                    for part in (node.test, node.body, node.orelse):
+                        self.expression(part)
+
+    def _place(self, node: ast.expr) -> Location:
+        if isinstance(node, ast.BinOp | ast.UnaryOp) and (sign := unsupported.SIGNS.get(type(node.op))) is not None:
+            return self.places.operator(node, sign)
+        return self.places.of(node)
+
+
+def _is_quoted(node: ast.Call) -> bool:
+    """Whether it is a number in quotes, such as `float("inf")`."""
+    return any(isinstance(argument, ast.Constant) and isinstance(argument.value, str) for argument in node.args)

@@ -129,10 +129,20 @@ _SPELLED = {
     "\N{SUPERSCRIPT TWO}": "** 2",
     "\N{SUPERSCRIPT THREE}": "** 3",
     "\N{LEFTWARDS ARROW}": "=",
+    "\N{INFINITY}": "3e38",
+    "\N{NABLA}": "grad",
+    "\N{GREEK SMALL LETTER THETA}": "param",
+    "\N{GREEK SMALL LETTER PI}": "3.141592653589793",
     "\N{LOGICAL AND}": "and",
     "\N{LOGICAL OR}": "or",
     "\N{NOT SIGN}": "not",
 }
+
+
+_QUOTES = (
+    "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
+    "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}"
+)
 
 
 def _foreign(character: str) -> tuple[str, str]:
@@ -140,6 +150,8 @@ def _foreign(character: str) -> tuple[str, str]:
         return "a tab", "use spaces"
     if character in _SPELLED:
         return f"{quoted(character)} in an expression", f"write `{_SPELLED[character]}`"
+    if character in _QUOTES:
+        return "quotes in an expression", "an update computes with numbers and names only"
     if character.isspace():
         return f"a space that is none (U+{ord(character):04X})", "type it again"
     return f"{quoted(character)} in an expression", "names are written in plain letters, such as `beta1`"

@@ -10,18 +10,35 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from thetac.codegen.errors import Location, Mistakes, SpecError, did_you_mean, quoted
+from thetac.codegen.errors import NOWHERE, Location, Mistakes, SpecError, did_you_mean, quoted
 from thetac.codegen.frontend import entries, yaml_tree
-from thetac.codegen.frontend.reading import Fields, choice_of, entries_of, line_of, lines_of, text_of
+from thetac.codegen.frontend.reading import Fields, choice_of, line_of, lines_of, mapping_of, text_of
 from thetac.codegen.frontend.source import split_source
-from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec
+from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec, StateEntry
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar, read_tree
 from thetac.codegen.ir import names
-from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, SparseMode
+from thetac.codegen.ir.nodes import UNREADABLE, ComplexMode, DecayStyle, Hyperparameter, SparseMode, StateKind
 
 KEYS = (
     *("optimizer", "extends", "summary", "references", "notes", "signature", "group_keys", "hyperparameters"),
     *("require", "state", "state_created", "weight_decay", "complex", "sparse", "update"),
+)
+
+_SYNONYMS = {
+    **dict.fromkeys(("name", "class", "title"), "optimizer"),
+    **dict.fromkeys(("rule", "step", "algorithm", "formula", "code", "body", "update_rule", "steps"), "update"),
+    **dict.fromkeys(("params", "parameters", "arguments", "args", "defaults", "config", "options"), "hyperparameters"),
+    **dict.fromkeys(("description", "doc", "desc", "docstring"), "summary"),
+    **dict.fromkeys(("states", "buffers", "memory"), "state"),
+    **dict.fromkeys(("inherits", "base", "parent", "inherit"), "extends"),
+    **dict.fromkeys(("requires", "requirements", "constraints", "assert"), "require"),
+    **dict.fromkeys(("paper", "papers", "source", "sources", "citation"), "references"),
+    **dict.fromkeys(("decay", "wd"), "weight_decay"),
+}
+# What stands for a section that cannot be read: nothing is known to be undeclared then.
+_ANY_HYPERPARAMETER = Hyperparameter(UNREADABLE, 0)
+_ANY_STATE = StateEntry(
+    UNREADABLE, StateKind.TENSOR, None, None, on_param_device=False, symbol="", doc="", location=NOWHERE
 )
 
 T = TypeVar("T")
@@ -48,13 +65,13 @@ def load_spec(text: str, path: str, mistakes: Mistakes) -> Spec | None:
 
 
 def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
-    fields = Fields(tree, "a spec", KEYS, mistakes)
+    fields = Fields(tree, "a spec", KEYS, mistakes, _SYNONYMS)
     name, location = _name(fields, tree, mistakes)
     summary = fields.line("summary")
     if fields.lacks("summary"):
         mistakes.add(location, "key `summary` is missing", "say in one sentence what the optimizer does")
     extends = fields.text("extends")
-    if extends is None and "extends" not in fields:
+    if extends is None and "extends" not in fields and not fields.is_broken("extends"):
         for key in ("hyperparameters", "update"):
             if fields.lacks(key):
                 mistakes.add(location, f"key `{key}` is missing", "write it, or name with `extends` a spec that has it")
@@ -70,9 +87,11 @@ def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
         notes=_lines(fields, "notes", mistakes),
         signature=_names(fields, "signature", '[lr, betas, "*", maximize]', mistakes),
         group_keys=_names(fields, "group_keys", "[lr, betas, maximize]", mistakes),
-        hyperparameters=_entries(fields, "hyperparameters", "{lr: {default: 1e-3}}", entries.hyperparameter),
-        requirements=_entries(fields, "require", "{beta1 < beta2: beta1 must be below beta2}", _requirement),
-        states=_entries(fields, "state", "{exp_avg: {init: zeros}}", entries.state),
+        hyperparameters=_entries(
+            fields, "hyperparameters", "{lr: {default: 1e-3}}", entries.hyperparameter, (_ANY_HYPERPARAMETER,)
+        ),
+        requirements=_entries(fields, "require", "{beta1 < beta2: beta1 must be below beta2}", _requirement, ()),
+        states=_entries(fields, "state", "{exp_avg: {init: zeros}}", entries.state, (_ANY_STATE,)),
         state_at_construction=None if created is None else created == "construction",
         decay=_decay(fields, mistakes),
         complex_mode=None if complex_mode is None else ComplexMode(complex_mode),
@@ -99,11 +118,17 @@ def _lines(fields: Fields, key: str, mistakes: Mistakes) -> tuple[str, ...] | No
     return None if node is None else lines_of(node, f"`{key}`", mistakes)
 
 
-def _entries(fields: Fields, key: str, example: str, read: Callable[[Entry, Mistakes], T | None]) -> tuple[T, ...]:
+def _entries(
+    fields: Fields, key: str, example: str, read: Callable[[Entry, Mistakes], T | None], unreadable: tuple[T, ...]
+) -> tuple[T, ...]:
+    """The entries of a section, or what stands for them if there is a section but none that can be read."""
     node = fields.get(key)
     if node is None:
-        return ()
-    found = [read(entry, fields.mistakes) for entry in entries_of(node, f"`{key}`", example, fields.mistakes)]
+        return unreadable if fields.is_broken(key) else ()
+    if not isinstance(node, Mapping):
+        mapping_of(node, f"`{key}`", example, fields.mistakes)
+        return unreadable
+    found = [read(entry, fields.mistakes) for entry in node.entries]
     return tuple(item for item in found if item is not None)
 
 
@@ -144,7 +169,8 @@ def _decay(fields: Fields, mistakes: Mistakes) -> tuple[DecayEntry, ...] | None:
 
 def _style(node: Node, mistakes: Mistakes) -> DecayStyle:
     """The style; L2 stands in for a wrong one, because all styles read what it reads."""
-    style = choice_of(node, "a style of `weight_decay`", [style.value for style in DecayStyle], mistakes)
+    remedy = "`l2` adds to the gradient, `decoupled` shrinks the parameter, with `lr`"
+    style = choice_of(node, "a style of `weight_decay`", [style.value for style in DecayStyle], mistakes, remedy)
     return DecayStyle.L2 if style is None else DecayStyle(style)
 
 

@@ -13,10 +13,12 @@ from typing import TypeVar
 from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
 from thetac.codegen.frontend.parse import NOTHING_READ, parse_expression, parse_statements
 from thetac.codegen.frontend.spec import DecayEntry, Spec, StateEntry
+from thetac.codegen.frontend.translate import Declared
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import (
     DECAY_READS,
     OPTIONS,
+    UNREADABLE,
     ComplexMode,
     Const,
     DecayStyle,
@@ -27,6 +29,7 @@ from thetac.codegen.ir.nodes import (
     Rule,
     SparseMode,
     State,
+    StateKind,
 )
 
 DEEPEST_FAMILY = 8  # specs that extend each other in a row
@@ -66,7 +69,7 @@ def _family(spec: Spec, named: dict[str, Spec], some_missing: bool, mistakes: Mi
         if parent is None:
             others = [name for name in named if name != spec.name]
             remedy = did_you_mean(
-                extends.text,
+                extends.text.rpartition(".")[2],
                 others,
                 f"there are {listed(others, 'and')}" if 0 < len(others) < 10 else "no spec has that name",
             )
@@ -95,7 +98,15 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
     positional, keyword_only = _signature(spec, _first(family, lambda s: s.signature), declared, mistakes)
     update = _first(family, lambda s: s.update)
     decay = _first(family, lambda s: s.decay) or ()
-    _check_decay(decay, hyperparameters, mistakes)
+    _check_decay(decay, hyperparameters, spec, mistakes)
+    states = _merged(family, lambda s: s.states, lambda entry: entry.name)
+    known = Declared(
+        {entry.name: entry.elements for entry in hyperparameters if entry.elements},
+        tuple(entry.name for entry in states if entry.kind is StateKind.COUNTER),
+        frozenset(
+            (*(e.name for e in declared), *(n for e in hyperparameters for n in e.elements), *(s.name for s in states))
+        ),
+    )
     sparse_mode, sparse_error = _sparse(family)
     return Rule(
         name=spec.name,
@@ -105,21 +116,19 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
         source=PurePath(spec.path).name,
         hyperparameters=hyperparameters,
         flags=flags,
-        states=tuple(
-            _state(entry, mistakes) for entry in _merged(family, lambda s: s.states, lambda entry: entry.name)
-        ),
+        states=tuple(_state(entry, known, mistakes) for entry in states),
         positional=positional,
         keyword_only=keyword_only,
         requirements=tuple(
-            Requirement(parse_expression(entry.condition, mistakes), entry.message, entry.condition.location)
+            Requirement(parse_expression(entry.condition, mistakes, known), entry.message, entry.condition.location)
             for entry in requirements
         ),
-        decay=_decay(decay, mistakes),
+        decay=_decay(decay, known, mistakes),
         complex_mode=_first(family, lambda s: s.complex_mode) or ComplexMode.PAIRS,
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         state_at_construction=_first(family, lambda s: s.state_at_construction) or False,
-        body=parse_statements(update, mistakes) if update is not None else NOTHING_READ,
+        body=parse_statements(update, mistakes, known) if update is not None else NOTHING_READ,
         group_keys=_group_keys(_first(family, lambda s: s.group_keys) or (), declared, mistakes),
         location=spec.location,
     )
@@ -143,7 +152,8 @@ def _signature(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The constructor's arguments: those that may be positional, and those by keyword only."""
     inherited = written is not None and spec.signature is None
-    free = [entry.name for entry in declared if not entry.fixed]
+    readable = all(entry.name != UNREADABLE for entry in declared)
+    free = [entry.name for entry in declared if not entry.fixed and entry.name != UNREADABLE]
     if written is None:
         return tuple(free), OPTIONS
     seen: dict[str, Location] = {}
@@ -155,7 +165,7 @@ def _signature(
         elif name in fixed:
             remedy = "give this spec a signature without it" if inherited else "delete it here, or delete `fixed`"
             mistakes.add(here, f"`{name}` is fixed and no argument", remedy)
-        elif name not in free and name not in OPTIONS and name != "*":
+        elif name not in free and name not in OPTIONS and name != "*" and readable:
             remedy = did_you_mean(
                 name, [*free, *OPTIONS], "hyperparameters, flags, `*` and the options of every optimizer stand here"
             )
@@ -189,7 +199,7 @@ def _group_keys(
     for text in written:
         if text.text in seen:
             mistakes.add(text.location, f"{quoted(text.text)} is twice in `group_keys`", "delete one of them")
-        elif text.text not in usual:
+        elif text.text not in usual and UNREADABLE not in usual:
             remedy = did_you_mean(
                 text.text, usual, "hyperparameters, flags and the options of every optimizer stand here"
             )
@@ -215,9 +225,9 @@ def _check_order(seen: dict[str, Location], declared: tuple[Hyperparameter | Fla
             optional_before = name
 
 
-def _state(entry: StateEntry, mistakes: Mistakes) -> State:
-    init = Const(0) if entry.init is None else parse_expression(entry.init, mistakes)
-    when = None if entry.when is None else parse_expression(entry.when, mistakes)
+def _state(entry: StateEntry, known: Declared, mistakes: Mistakes) -> State:
+    init = Const(0) if entry.init is None else parse_expression(entry.init, mistakes, known)
+    when = None if entry.when is None else parse_expression(entry.when, mistakes, known)
     return State(
         entry.name,
         entry.kind,
@@ -231,20 +241,25 @@ def _state(entry: StateEntry, mistakes: Mistakes) -> State:
 
 
 def _check_decay(
-    entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperparameter, ...], mistakes: Mistakes
+    entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperparameter, ...], spec: Spec, mistakes: Mistakes
 ) -> None:
-    """Every style reads hyperparameters of fixed names."""
+    """Every style reads hyperparameters of fixed names, which an heir may have made something else."""
     single = {hyperparameter.name for hyperparameter in hyperparameters if not hyperparameter.elements}
     for entry in entries:
         for name in DECAY_READS[entry.style]:
-            if name not in single:
+            if name not in single and UNREADABLE not in single:
                 cause = f"weight decay `{entry.style.value}` needs a hyperparameter `{name}`"
-                mistakes.add(entry.location, cause, "declare it, or choose another style")
+                if spec.decay is None:
+                    mistakes.add(spec.location, cause, "declare it as a number, or say `weight_decay: none` here")
+                else:
+                    mistakes.add(entry.location, cause, "declare it, or choose another style")
 
 
-def _decay(entries: tuple[DecayEntry, ...], mistakes: Mistakes) -> tuple[tuple[Expr | None, DecayStyle], ...]:
+def _decay(
+    entries: tuple[DecayEntry, ...], known: Declared, mistakes: Mistakes
+) -> tuple[tuple[Expr | None, DecayStyle], ...]:
     return tuple(
-        (None if entry.condition is None else parse_expression(entry.condition, mistakes), entry.style)
+        (None if entry.condition is None else parse_expression(entry.condition, mistakes, known), entry.style)
         for entry in entries
     )
 

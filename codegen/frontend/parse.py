@@ -15,6 +15,7 @@ from thetac.codegen.errors import Mistakes
 from thetac.codegen.frontend import unsupported
 from thetac.codegen.frontend.expressions import Convert, Places, python_tree, read_expression
 from thetac.codegen.frontend.layout import Line, logical_lines
+from thetac.codegen.frontend.translate import NOTHING_DECLARED, Declared, Translation
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import UNREADABLE, Assign, Expr, If, Ref, Stmt
 
@@ -28,7 +29,7 @@ _KEYWORD = re.compile(r"[a-z]+\b")
 _TARGET = re.compile(r"([A-Za-z]\w*)\s*[-+*/]?=(?!=)")
 
 
-def parse_expression(text: Scalar, mistakes: Mistakes) -> Expr:
+def parse_expression(text: Scalar, mistakes: Mistakes, declared: Declared = NOTHING_DECLARED) -> Expr:
     """The expression in a text of its own, such as a condition."""
     before = len(mistakes)
     lines = logical_lines(text, mistakes)
@@ -36,10 +37,10 @@ def parse_expression(text: Scalar, mistakes: Mistakes) -> Expr:
         mistakes.add(lines[1].location, "a second line in an expression", "write it on one line")
     elif not lines and len(mistakes) == before:
         mistakes.add(text.location, "an expression is missing", "a comment alone says nothing")
-    return read_expression(lines[0], lines[0].code, 0, mistakes) if len(lines) == 1 else Ref(UNREADABLE)
+    return read_expression(lines[0], lines[0].code, 0, declared, mistakes) if len(lines) == 1 else Ref(UNREADABLE)
 
 
-def parse_statements(text: Scalar, mistakes: Mistakes) -> tuple[Stmt, ...]:
+def parse_statements(text: Scalar, mistakes: Mistakes, declared: Declared = NOTHING_DECLARED) -> tuple[Stmt, ...]:
     """The statements of an update text."""
     before = len(mistakes)
     lines = logical_lines(text, mistakes)
@@ -48,7 +49,7 @@ def parse_statements(text: Scalar, mistakes: Mistakes) -> tuple[Stmt, ...]:
         body.append(_UNREADABLE)  # a line was left out
     position = 0
     while position < len(lines):  # a block ends early only where a line is indented less than the first
-        block, position = _Block(lines, mistakes).read(position, lines[position].indent, 0)
+        block, position = _Block(lines, declared, mistakes).read(position, lines[position].indent, 0)
         body += block
     return tuple(body)
 
@@ -56,8 +57,9 @@ def parse_statements(text: Scalar, mistakes: Mistakes) -> tuple[Stmt, ...]:
 class _Block:
     """Reads statements that begin in one column, and the branches within them."""
 
-    def __init__(self, lines: Sequence[Line], mistakes: Mistakes) -> None:
+    def __init__(self, lines: Sequence[Line], declared: Declared, mistakes: Mistakes) -> None:
         self.lines = lines
+        self.declared = declared
         self.mistakes = mistakes
 
     def read(self, position: int, indent: int, depth: int) -> tuple[list[Stmt], int]:
@@ -161,7 +163,7 @@ class _Block:
         elif not condition.strip():
             self.mistakes.add(line.location, f"`{word}` without a condition", f"such as `{word} momentum > 0:`")
         else:
-            return read_expression(line, condition, len(word), self.mistakes)
+            return read_expression(line, condition, len(word), self.declared, self.mistakes)
         return Ref(UNREADABLE)
 
     def _simple(self, line: Line) -> Stmt:
@@ -173,7 +175,7 @@ class _Block:
         tree = python_tree(line, line.code, 0, self.mistakes)
         if tree is None:
             return _lost(line)
-        places = Places(line, 0)
+        places, translation = Places(line, 0), Translation(line.code, self.declared)
         statement = tree.body[0]
         if len(tree.body) > 1:
             self.mistakes.add(
@@ -181,9 +183,10 @@ class _Block:
             )
         match statement:
             case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
-                return Assign(name, Convert(places, self.mistakes).expression(value), line.comment, places.of(target))
+                convert = Convert(places, translation, self.mistakes)
+                return Assign(name, convert.expression(value), line.comment, places.of(target))
             case _:
-                where, sentence = unsupported.statement(statement)
+                where, sentence = unsupported.statement(statement, translation)
                 self.mistakes.add(places.of(where), *sentence)
                 return _lost(line)
 

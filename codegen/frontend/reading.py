@@ -6,12 +6,15 @@ In: nodes. Out: the value, or None after a mistake has been noted. Must not know
 from __future__ import annotations
 
 import math
+import operator
 import re
+import typing
 from collections.abc import Iterable, Sequence
+from types import MappingProxyType
 
 from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
 from thetac.codegen.frontend import yaml_tree
-from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar
+from thetac.codegen.frontend.yaml_tree import Mapping, Node, Scalar
 from thetac.codegen.ir import names
 
 LONGEST_NUMBER = 40  # characters
@@ -23,17 +26,34 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?
 
 
 class Fields:
-    """A mapping whose keys are known beforehand; what else it holds is a mistake."""
+    """A mapping whose keys are known beforehand; what else it holds is a mistake.
 
-    def __init__(self, mapping: Mapping, what: str, known: Sequence[str], mistakes: Mistakes) -> None:
+    `synonyms` are words for the same keys that authors know from elsewhere.
+    """
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        what: str,
+        known: Sequence[str],
+        mistakes: Mistakes,
+        synonyms: typing.Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._nodes: dict[str, Node] = {}
         self._meant: set[str] = set()  # known keys that unknown ones may be misspellings of
         self.mistakes = mistakes
         for entry in mapping.entries:
             if entry.key.text in known:
                 self._nodes[entry.key.text] = entry.value
+            elif (meant := entry.key.text.partition(":")[0]) in known and meant != entry.key.text:
+                self._meant.add(meant)
+                remedy = f"write `{meant}: {entry.key.text.partition(':')[2]}`"
+                mistakes.add(entry.key.location, yaml_tree.NO_SPACE, remedy)
+            elif entry.key.text.isdecimal() and isinstance(entry.value, Scalar) and not entry.value.text:
+                mistakes.add(entry.key.location, "a comma in front of this", "a decimal point is written `.`")
             else:
-                meant = did_you_mean(entry.key.text, known)
+                synonym = synonyms.get(entry.key.text.lower())
+                meant = did_you_mean(synonym or entry.key.text, known)
                 self._meant.update(key for key in known if f"`{key}`" in meant)
                 remedy = meant or f"{what} has {listed(known, 'and')}"
                 mistakes.add(entry.key.location, f"unknown key {quoted(entry.key.text)}", remedy)
@@ -44,6 +64,10 @@ class Fields:
     def lacks(self, key: str) -> bool:
         """Whether a key is missing, and is not meant by one that is misspelt."""
         return key not in self._nodes and key not in self._meant
+
+    def is_broken(self, key: str) -> bool:
+        """Whether a key is there, or meant, but cannot be read."""
+        return key in self._meant and key not in self._nodes
 
     def get(self, key: str) -> Node | None:
         return self._nodes.get(key)
@@ -72,11 +96,6 @@ def mapping_of(node: Node, what: str, example: str, mistakes: Mistakes) -> Mappi
     return None
 
 
-def entries_of(node: Node, what: str, example: str, mistakes: Mistakes) -> tuple[Entry, ...]:
-    mapping = mapping_of(node, what, example, mistakes)
-    return mapping.entries if mapping is not None else ()
-
-
 def text_of(node: Node, what: str, mistakes: Mistakes) -> Scalar | None:
     if not isinstance(node, Scalar):
         mistakes.add(
@@ -86,6 +105,8 @@ def text_of(node: Node, what: str, mistakes: Mistakes) -> Scalar | None:
         )
     elif not node.text.strip():
         mistakes.add(node.location, f"{what} is empty", "give it a value or delete it")
+    elif node.style == "(":
+        mistakes.add(node.location, "a text with a comma between braces", f'put it in quotes: `"{node.text}"`')
     else:
         return node
     return None
@@ -124,18 +145,23 @@ def boolean_of(node: Node, what: str, mistakes: Mistakes) -> bool | None:
     return None
 
 
-def choice_of(node: Node, what: str, choices: Iterable[str], mistakes: Mistakes) -> str | None:
+def choice_of(node: Node, what: str, choices: Iterable[str], mistakes: Mistakes, otherwise: str = "") -> str | None:
+    """One of the choices; `otherwise` is the remedy where the text is close to none of them."""
     choices = tuple(choices)
     text = text_of(node, what, mistakes)
     if text is None or text.text in choices:
         return text.text if text is not None else None
-    remedy = did_you_mean(text.text, choices, "")
+    remedy = did_you_mean(text.text, choices, otherwise)
     mistakes.add(text.location, f"{what} is {listed(choices)}, not {quoted(text.text)}", remedy)
     return None
 
 
 def is_number(text: Scalar) -> bool:
-    return text.style == "" and _NUMBER.fullmatch(text.text) is not None
+    return text.style == "" and is_number_text(text.text)
+
+
+def is_number_text(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None
 
 
 def number_of(text: Scalar, what: str, mistakes: Mistakes) -> float | int | None:
@@ -143,9 +169,42 @@ def number_of(text: Scalar, what: str, mistakes: Mistakes) -> float | int | None
         if _NUMBER.fullmatch(text.text.strip()):
             mistakes.add(text.location, f"{what} is a number in quotes", "delete the quotes")
         else:
-            mistakes.add(text.location, f"{what} is a number, not {quoted(text.text)}", "such as `1e-3`")
+            remedy = number_remedy(text.text) or "such as `1e-3`"
+            mistakes.add(text.location, f"{what} is a number, not {quoted(text.text)}", remedy)
         return None
     return parse_number(text.text, text.location, mistakes)
+
+
+def number_remedy(text: str) -> str:
+    """How a number is written that stands in a text in another form; empty if there seems to be none."""
+    text = text.strip()
+    if len(text) > 3 * LONGEST_NUMBER:
+        return ""
+    if (operation := _OPERATION.fullmatch(text)) is not None:
+        return f"write `{value!r}`" if (value := _computed(*operation.group("a", "sign", "b"))) is not None else ""
+    if text.lower() in ("inf", "+inf", "-inf", ".inf", "-.inf", "nan", ".nan", "infinity"):
+        return "a default is finite; a range may end in `inf`"
+    if text.lower() in ("none", "null", "~"):
+        return "`required` where there is no default"
+    if _TUPLE.fullmatch(text):
+        return f"write `[{text[1:-1].strip().rstrip(',')}]`"
+    spelled = re.sub(r"(?<=[0-9])_(?=[0-9])", "", text).removesuffix("f").removesuffix("F")
+    spelled = re.sub(r"(?<=[0-9]),(?=[0-9])", ".", spelled) if spelled.count(",") == 1 else spelled
+    return f"write `{spelled}`" if spelled != text and _NUMBER.fullmatch(spelled) else ""
+
+
+_OPERATION = re.compile(rf"(?P<a>{_NUMBER.pattern})\s*(?P<sign>/|\*\*|\*|\^|-|\+)\s*(?P<b>{_NUMBER.pattern})")
+_TUPLE = re.compile(rf"\(\s*{_NUMBER.pattern}\s*(,\s*{_NUMBER.pattern}\s*)*,?\s*\)")
+
+
+def _computed(left: str, sign: str, right: str) -> float | None:
+    a, b = float(left), float(right)
+    compute = {"/": operator.truediv, "*": operator.mul, "-": operator.sub, "+": operator.add}.get(sign, math.pow)
+    try:
+        value = compute(a, b)
+    except (ArithmeticError, ValueError):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def parse_number(text: str, location: Location, mistakes: Mistakes) -> float | int | None:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import keyword
 import re
 
-from thetac.codegen.errors import Location
+from thetac.codegen.errors import REFERENCE, Location
 from thetac.codegen.frontend.layout import Line
 
 _KEYWORDS = "|".join(
     sorted(set(keyword.kwlist) - {"and", "or", "not", "if", "else", "is", "in", "True", "False", "None"})
 )
-_NUMBER_AND_NAME = re.compile(r"(?<![\w.])[0-9][0-9.]*(?:[A-Za-df-z_]|e(?![-+0-9]))\w*")
+_NUMBER_AND_NAME = re.compile(r"(?<![\w.])\.?[0-9][0-9.]*(?:[A-Za-df-z_]|e(?![-+0-9]))\w*")
 _NOTHING_BETWEEN = re.compile(r"(?<=[\w)]) +(?=[\w(])(?!(?:and|or|not|if|else)\b)(?<!\band )(?<!\bor )(?<!\bnot )")
 
 _HABITS = (
+    (re.compile(r"^\s*@.*"), "a decorator", "delete the line: gradients are never recorded during an update"),
+    (re.compile(r"//"), "`//` is no part of the language", "a comment begins with `#`, and a quotient is `/`"),
     (re.compile(r"&&"), "`&&` is no operator", "write `and`"),
     (re.compile(r"\|\|"), "`||` is no operator", "write `or`"),
     (re.compile(r"!(?!=)"), "`!` is no operator", "write `not`"),
@@ -49,4 +51,4 @@ def explain(line: Line, code: str, start: int, row: int, column: int) -> tuple[L
             place = line.at(at_row, at_column + (start if at_row == 0 else 0), max(len(found.group().strip()), 1))
             return place, cause, remedy
     place = line.at(max(row, 0), max(column, 0) + (start if row <= 0 else 0), 1)
-    return place, "this cannot be read as an expression", "docs/language.md shows what can stand here"
+    return place, "this cannot be read as an expression", f"{REFERENCE} shows what can stand here"

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import ast
 
+from thetac.codegen.errors import REFERENCE, did_you_mean, listed, quoted
+from thetac.codegen.frontend import foreign
+from thetac.codegen.frontend.translate import INFINITE, Translation, library
+from thetac.codegen.ir.names import is_identifier
 from thetac.codegen.ir.ops import FUNCTIONS
 
 Sentence = tuple[str, str]
 
+_FUNCTIONS_ONLY = f"an update can use the functions that {REFERENCE} lists, and no others"
 _STATEMENTS: dict[str, Sentence] = {
     "while": ("`while` is no part of the language", "an update has no loops: every statement runs once per step"),
-    "for": ("`for` is no part of the language", "an update has no loops: write the repeated statements out"),
+    "for": ("`for` is no part of the language", "an update is written for one parameter, and without loops"),
     "def": ("`def` is no part of the language", "an update defines no functions: give values names instead"),
     "class": ("`class` is no part of the language", "the spec itself is the class"),
-    "import": ("`import` is no part of the language", "an update can use the functions in docs/language.md only"),
-    "from": ("`from` is no part of the language", "an update can use the functions in docs/language.md only"),
+    "import": ("`import` is no part of the language", _FUNCTIONS_ONLY),
+    "from": ("`from` is no part of the language", _FUNCTIONS_ONLY),
     "with": ("`with` is no part of the language", "gradients are never recorded during an update"),
     "try": ("`try` is no part of the language", "arithmetic raises no errors: a division by 0 gives inf or NaN"),
     "except": ("`except` is no part of the language", "arithmetic raises no errors: a division by 0 gives inf or NaN"),
@@ -72,28 +77,19 @@ _OPERATORS: dict[type[ast.operator | ast.unaryop], Sentence] = {
     ast.UAdd: ("a `+` that adds nothing", "leave it out"),
 }
 
-_LIBRARIES = ("torch", "math", "np", "numpy", "jnp", "tl")
-
-_INSTEAD = {
-    "max": "write `maximum(a, b)`",
-    "min": "write `minimum(a, b)`",
-    "clip": "write `clamp(a, low, high)`",
-    "square": "write `a ** 2`",
-    "pow": "write `a ** b`",
-    "rsqrt": "write `1 / sqrt(a)`",
-    "mul": "write `a * b`",
-    "add": "write `a + b`",
-    "sub": "write `a - b`",
-    "div": "write `a / b`",
-    "addcmul": "write `a + c * b1 * b2`",
-    "addcdiv": "write `a + c * b1 / b2`",
-    "sgn": "write `sign(a)`",
-    "float": "numbers need no conversion",
-    "int": "numbers need no conversion",
-    "zeros_like": "write `0`, or `0 * a` where elements are needed",
-    "ones_like": "write `1`",
-    "print": "look at values with `thetac show`, or run the optimizer in Python",
+SIGNS: dict[type[ast.operator | ast.unaryop | ast.cmpop], str] = {
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.MatMult: "@",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.Invert: "~",
+    ast.UAdd: "+",
 }
+_AUGMENTED = {**SIGNS, ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
 def statement_keyword(word: str) -> Sentence | None:
@@ -101,76 +97,94 @@ def statement_keyword(word: str) -> Sentence | None:
     return _STATEMENTS.get(word) if word != "match" else None
 
 
-def instead_of(function: str) -> str | None:
-    """How the language says what a well-known function does."""
-    return _INSTEAD.get(function)
+def unknown_function(node: ast.Call, name: str, translation: Translation) -> str:
+    """What to do instead of calling a function that the language has not."""
+    if write := translation.remedy(node):
+        return write
+    single = len(node.args) == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
+    remedy = foreign.remedy_of_one(name) if single else foreign.remedy(name)
+    return remedy or did_you_mean(name, FUNCTIONS, foreign.everything())
 
 
-def statement(node: ast.stmt) -> tuple[ast.stmt | ast.expr, Sentence]:
+_OF_REDUCTIONS = ("dim", "axis", "keepdim", "keepdims", "ord", "p")
+
+
+def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.expr, Sentence]:
     """What to say about a statement that is no assignment to a name, and where."""
     match node:
+        case ast.AugAssign(target=target) if translation.is_counter(name := translation.text(target)):
+            return node, (f"`{name}` is a counter and counts by itself", "delete the line; it is 1 in the first step")
         case ast.AugAssign(op=operator):
-            sign = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}.get(type(operator), "+")
-            return node, (
-                f"`{sign}=` is no part of the language",
-                f"write `a = a {sign} b`, which shows the order of evaluation",
-            )
+            sign = _AUGMENTED[type(operator)]
+            cause = f"`{sign}=` is no part of the language"
+            if type(operator) in _OPERATORS:
+                return node, (cause, _OPERATORS[type(operator)][1])
+            text = translation.augmented(node) or f"a = a {sign} b"
+            return node, (cause, f"write `{text}`, which shows the order of evaluation")
         case ast.AnnAssign():
             return node, ("a type annotation", "kinds are inferred: leave it out")
         case ast.Assign(targets=[_, second, *_]):
             return second, ("two assignments on one line", "one line for each")
-        case ast.Assign(targets=[ast.Tuple() | ast.List() as target]):
-            return target, ("an assignment to several names", "one line for each")
+        case ast.Assign(targets=[ast.Tuple() | ast.List() as target], value=value):
+            known = translation.elements(translation.text(value))
+            given = f"delete the line: the spec names its elements {listed(known, 'and')}" if known else ""
+            return target, ("an assignment to several names", given or "one line for each")
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript() as target]):
-            return target, ("an assignment to a part of a value", "a name stands for the whole value: assign to a name")
+            name = translation.text(target)
+            remedy = f"assign to a name, such as `{name} = ...`" if is_identifier(name) else "assign to a name"
+            if name == "grad":
+                remedy = "give a changed gradient a name of its own, such as `direction`"
+            return target, ("an assignment to a part of a value", f"a name stands for the whole value: {remedy}")
         case ast.Assign(targets=[target]):
             return target, ("an assignment to something that is no name", "write `name = value`")
         case ast.Expr(value=ast.Call(func=ast.Attribute()) as value):
-            return value, ("a method call", "values are never changed in place: write `a = ...`")
+            text = translation.changed_in_place(value) or "a = ..."
+            return value, ("a method call", f"values are never changed in place: write `{text}`")
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as value) if name not in FUNCTIONS:
+            return value.func, (f"unknown function {quoted(name)}", unknown_function(value, name, translation))
+        case ast.Expr(value=ast.Compare(left=ast.Name(), ops=[ast.Lt() | ast.Eq()]) as value):
+            return value, ("a comparison where an assignment is needed", "an assignment is written `name = value`")
         case ast.Expr(value=value):
             return value, ("a value that is given no name", "write `name = value`, or delete the line")
         case _:
             return node, ("this statement is no part of the language", "write `name = value`")
 
 
-def expression(node: ast.expr) -> tuple[ast.expr, Sentence]:
+def expression(node: ast.expr, translation: Translation) -> tuple[ast.expr, Sentence]:
     """What to say about an expression that is no part of the language, and where."""
+    write = translation.remedy(node)
     match node:
         case ast.BinOp(op=operator) if type(operator) in _OPERATORS:
             return node, _OPERATORS[type(operator)]
         case ast.UnaryOp(op=unary) if type(unary) in _OPERATORS:
             return node, _OPERATORS[type(unary)]
+        case ast.IfExp():
+            return node, ("`a if c else b` is no part of the language", write or "write `where(c, a, b)`")
         case ast.Compare(ops=[_, _, *_]):
-            return node, ("a chain of comparisons", "write `a < b and b < c`")
+            return node, ("a chain of comparisons", write or "write `a < b and b < c`")
+        case ast.Compare(ops=[ast.Is() | ast.IsNot() as operator], comparators=[ast.Constant(value=None)]):
+            name = translation.text(node.left)
+            asked = f"{'not ' if isinstance(operator, ast.IsNot) else ''}first({name if is_identifier(name) else 's'})"
+            return node, ("values are never `None`", f"`{asked}` asks whether a state is new in this step")
         case ast.Compare(ops=[ast.Is() | ast.IsNot()]):
-            return node, ("`is` is no part of the language", "compare with `==` or `!=`")
+            return node, ("`is` is no part of the language", write or "compare with `==` or `!=`")
         case ast.Compare():
             return node, ("`in` is no part of the language", "compare with `==` and join with `or`")
-        case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in _LIBRARIES:
-            remedy = (
-                f"write `{FUNCTIONS[name].syntax}`"
-                if name in FUNCTIONS
-                else "docs/language.md lists the functions there are"
-            )
-            return node, (f"`{owner}.{name}` is a function of another library", instead_of(name) or remedy)
-        case ast.Attribute(attr="T"):
-            return node, ("a transpose", "rules work element by element")
-        case ast.Attribute():
-            return node, (
-                "an attribute of a value",
-                "values have no attributes or methods: use operators and functions",
-            )
-        case ast.Subscript():
-            return node, (
-                "a part of a value",
-                "a name stands for the whole value; elements of a tuple have names of their own",
-            )
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name)) if (
-            name in FUNCTIONS and owner not in _LIBRARIES
-        ):
-            return node, ("a method call", f"write `{FUNCTIONS[name].syntax}`")
-        case ast.Call(func=ast.Attribute() as function):
-            return expression(function)
+        case ast.Call(func=ast.Name(id="float")):
+            return node, ("a number in quotes", _INFINITE)
+        case ast.Call(func=ast.Name(id=name)):
+            return node.func, (f"a text as an argument of {quoted(name)}", "an update computes with numbers only")
+        case ast.Call(func=ast.Attribute(value=owner, attr=name) as function):
+            return function, _function(node, name, library(owner), write)
+        case ast.Attribute(value=ast.Call(func=ast.Attribute()) as inner) if not write:
+            return expression(inner, translation)
+        case ast.Attribute(value=owner, attr=name):
+            return node, _attribute(name, library(owner), write)
+        case ast.Subscript(value=owner):
+            elements = translation.elements(translation.text(owner))
+            there = f"the spec names its elements {listed(elements, 'and')}" if elements else ""
+            remedy = "a name stands for the whole value; elements of a tuple have names of their own"
+            return node, ("a part of a value", write or there or remedy)
         case ast.Call(func=function):
             return function, ("a call of something that is no name", "write `name(...)`")
         case ast.Constant(value=str() | bytes()):
@@ -187,4 +201,30 @@ def expression(node: ast.expr) -> tuple[ast.expr, Sentence]:
         case _ if type(node) in _EXPRESSIONS:
             return node, _EXPRESSIONS[type(node)]
         case _:
-            return node, ("this is no part of the language", "docs/language.md lists operators and functions")
+            return node, ("this is no part of the language", f"{REFERENCE} lists operators and functions")
+
+
+def _function(node: ast.Call, name: str, owner: str, write: str) -> Sentence:
+    """What to say about a call of a function of a library, or of a method if there is no such owner."""
+    arguments = len(node.args) + (not owner)
+    single = arguments == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
+    known = foreign.remedy_of_one(name) if single else foreign.remedy(name, method=not owner)
+    if owner:
+        there = did_you_mean(name, FUNCTIONS, foreign.everything())
+        return f"`{owner}.{name}` is a function of another library", write or known or there
+    return "a method call", write or known or f"values have no methods; {foreign.everything()}"
+
+
+def _attribute(name: str, owner: str, write: str) -> Sentence:
+    if owner and name in INFINITE:
+        return f"`{owner}.{name}` is no number of the language", _INFINITE
+    if owner:
+        remedy = write or foreign.remedy(name) or did_you_mean(name, FUNCTIONS, foreign.everything())
+        return f"`{owner}.{name}` belongs to another library", remedy
+    if name == "T":
+        return "a transpose", "each element is updated by itself"
+    remedy = write or foreign.remedy(name, method=True)
+    return "an attribute of a value", remedy or "values have no attributes or methods: use operators and functions"
+
+
+_INFINITE = "write a large number, such as `3e38`, or `1 / 0` for infinity and `0 / 0` for NaN"

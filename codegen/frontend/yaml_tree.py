@@ -7,6 +7,7 @@ Must not know what a spec holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ class Scalar:
     """A text, with the place of each of its lines."""
 
     text: str
-    style: str  # "" plain, "'" or '"' quoted, "|" or ">" a block
+    style: str  # "" plain, "'" or '"' quoted, "|" or ">" a block, "(" one that YAML has cut at its commas
     location: Location
     lines: tuple[Location, ...]  # one per line of the text; the first character of each, if `exact`
     exact: bool  # the text stands in the file character by character
@@ -127,7 +128,8 @@ class _Builder:
                 )
             else:
                 entries[key.text] = Entry(key, value)
-        return Mapping(tuple(entries.values()), self._place(event))
+        written = tuple(entries.values())
+        return Mapping(_rejoined(written) if event.flow_style else written, self._place(event))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         style = event.style or ""
@@ -183,6 +185,29 @@ class _Builder:
         raise SpecError([Diagnostic(self._place(event), cause, remedy)])
 
 
+def _rejoined(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The entries of `{a: (1, 2)}` as they were meant: to YAML, `a` is `(1` and there is a key `2)`."""
+    whole: list[Entry] = []
+    for entry in entries:
+        torn = whole[-1].value if whole else None
+        if (
+            isinstance(torn, Scalar)
+            and isinstance(entry.value, Scalar)
+            and torn.style in ("", "(")
+            and torn.text.startswith("(")
+            and not torn.text.endswith((")", "]"))
+            and entry.key.style == entry.value.style == entry.value.text == ""
+        ):
+            here = torn.location
+            end = entry.key.location.column + entry.key.location.length
+            place = here.part(0, end - here.column if entry.key.location.line == here.line else here.length)
+            text = f"{torn.text}, {entry.key.text}"
+            whole[-1] = Entry(whole[-1].key, Scalar(text, "(", place, (place,), exact=False))
+        else:
+            whole.append(entry)
+    return tuple(whole)
+
+
 def _extent(event: yaml.Event) -> tuple[int, int, int, int]:
     """Line and column of the first character, line and column behind the last, from 0."""
     start, end = event.start_mark, event.end_mark
@@ -224,8 +249,32 @@ _PROBLEMS = (  # what PyYAML calls it, what it is, what to do
 
 def _syntax(source: Source, error: yaml.MarkedYAMLError) -> tuple[Location, str, str]:
     problem = error.problem or "something is missing"
+    if (found := _habit(source, error, problem)) is not None:
+        return found
     known = next(((cause, remedy) for part, cause, remedy in _PROBLEMS if part in problem), None)
     unclosed = "unexpected end of stream" in problem  # then the place of interest is where it began
     mark = error.context_mark if unclosed or error.problem_mark is None else error.problem_mark
     where = source.at(mark.line, mark.column) if mark is not None else source.at(0, 0)
     return (where, *known) if known is not None else (where, f"not valid YAML: {problem}", "")
+
+
+def _habit(source: Source, error: yaml.MarkedYAMLError, problem: str) -> tuple[Location, str, str] | None:
+    """What is probably wrong further up than where YAML gives up."""
+    if "mapping values are not allowed" in problem and error.problem_mark is not None:
+        row = error.problem_mark.line
+        for above in range(row, max(row - 2, -1), -1):
+            if (key := _NO_SPACE.match(source.lines[above])) is not None:
+                remedy = f"write `{key['name']}: {key['rest'].strip()}`"
+                return source.at(above, key.start("name"), len(key["name"]) + 1), NO_SPACE, remedy
+    if "could not find expected ':'" in problem and error.context_mark is not None:
+        row = error.context_mark.line
+        if _STATEMENT.match(source.lines[row]):
+            remedy = "statements stand behind `update: |`, indented by two spaces"
+            length = len(source.lines[row].strip())
+            return source.at(row, error.context_mark.column, length), "a statement outside of the update", remedy
+    return None
+
+
+NO_SPACE = "a space is missing behind the colon"
+_NO_SPACE = re.compile(r"\s*(?P<name>[A-Za-z_]+):(?P<rest>[^\s:/][^:#]*)$")
+_STATEMENT = re.compile(r"\s*[A-Za-z_]\w*\s*=[^=]")

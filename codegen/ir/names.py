@@ -50,6 +50,11 @@ def why_not(name: str) -> tuple[str, str] | None:
     return None
 
 
+def is_identifier(text: str) -> bool:
+    """Whether a text has the form of a name, whatever it may stand for."""
+    return len(text) <= LONGEST and _IDENTIFIER.fullmatch(text) is not None and not keyword.iskeyword(text)
+
+
 def why_not_class(name: str) -> tuple[str, str] | None:
     """Why an optimizer cannot have this name: cause and remedy, or None."""
     if len(name) > LONGEST:

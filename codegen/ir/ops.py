@@ -25,7 +25,7 @@ class Op:
     arity: int
     shape: Shape
     syntax: str  # as an author writes it, with a, b, c for the arguments
-    doc: str  # for docs/language.md
+    doc: str  # for the reference of the language
     linear: bool = False  # over elements with host factors: allowed in complex arithmetic
     host_only: bool = False  # takes no elements (yet)
 

@@ -6,9 +6,9 @@ bound, kinds that fit and states that are used where they exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
+from thetac.codegen.errors import Diagnostic, Location, Mistakes, quoted
 from thetac.codegen.ir import names
 from thetac.codegen.ir.nodes import (
     DECAY_READS,
@@ -23,9 +23,30 @@ from thetac.codegen.ir.nodes import (
     StateKind,
     names_read,
 )
+from thetac.codegen.passes import check_names
 from thetac.codegen.passes.check_body import BodyCheck
 from thetac.codegen.passes.check_expressions import ExpressionCheck
 from thetac.codegen.passes.check_linear import check_complex_param, check_linear
+
+
+def check_all(rules: Sequence[Rule], mistakes: Mistakes) -> None:
+    """Notes all mistakes in the meaning of rules that may inherit from each other, or from rules that are not here.
+
+    What is wrong with an inherited part is shown where it is written, once: of the rule that wrote it, or else with the
+    name of the heir, for which alone it is wrong.
+    """
+    found: list[tuple[Rule, Diagnostic]] = []
+    for rule in rules:
+        own = Mistakes()
+        check(rule, own)
+        found += ((rule, mistake) for mistake in own)
+    at_home = {mistake for rule, mistake in found if mistake.location.path == rule.location.path}
+    for rule, mistake in found:
+        if mistake in at_home:
+            mistakes.add(mistake.location, mistake.cause, mistake.remedy)
+        else:
+            heir = f"inherited by `{rule.name}` in {rule.location.path}:{rule.location.line}"
+            mistakes.add(mistake.location, f"{mistake.cause}, {heir}", mistake.remedy)
 
 
 def check(rule: Rule, mistakes: Mistakes) -> None:
@@ -59,7 +80,7 @@ def _check_names(rule: Rule, mistakes: Mistakes) -> None:
     places += [(state.name, state.location) for state in rule.states]
     first: dict[str, Location] = {}
     for name, location in places:
-        if first.setdefault(name, location) is not location:
+        if name != UNREADABLE and first.setdefault(name, location) is not location:
             cause = f"{quoted(name)} is already the name of something in line {first[name].line}"
             mistakes.add(location, cause, "hyperparameters, their elements, flags and states have different names")
 
@@ -70,10 +91,13 @@ class _Declarations:
     def __init__(self, rule: Rule, mistakes: Mistakes) -> None:
         self._rule = rule
         self._mistakes = mistakes
-        self.values: dict[str, Kind] = {name: Kind.HOST for h in rule.hyperparameters for name in h.value_names}
+        # Of a hyperparameter without a readable default no kind is known.
+        known = [h for h in rule.hyperparameters if h.default != ()]
+        self.values: dict[str, Kind] = {name: Kind.HOST for h in known for name in h.value_names}
         self.values |= {flag.name: Kind.FLAG for flag in rule.flags}
         self.read: set[str] = set()
-        self.complete = True  # nothing was unreadable
+        self._incomplete = check_names.incomplete(rule)
+        self.complete = not self._incomplete  # nothing was unreadable
         self.unsure: set[str] = set()  # states whose conditions are wrong
         self._tensors = {name for h in rule.hyperparameters if h.tensor for name in h.value_names}
         self._plain = ExpressionCheck(self._value, self._no_predicate, mistakes)
@@ -134,7 +158,8 @@ class _Declarations:
         self.read.add(ref.name)
         if (kind := self.values.get(ref.name)) is not None:
             return kind
-        self._mistakes.add(ref.location, *self._unknown(ref.name, self.values))
+        if not self._incomplete:
+            self._mistakes.add(ref.location, *self._unknown(ref.name, self.values))
         return None
 
     def _value_or_option(self, ref: Ref) -> Kind | None:
@@ -148,16 +173,11 @@ class _Declarations:
         return self._value(ref)
 
     def _unknown(self, name: str, known: dict[str, Kind]) -> tuple[str, str]:
-        for hyperparameter in self._rule.hyperparameters:
-            if hyperparameter.name == name:
-                return f"`{name}` is a tuple", f"use its elements {listed(hyperparameter.elements, 'and')}"
         if self._rule.state(name) is not None or name in ("param", "grad"):
             return f"`{name}` is not known here", "only hyperparameters and flags are"
         if name in OPTIONS:
             return f"`{name}` is an option", "only `require` can ask for it"
-        return f"unknown name {quoted(name)}", did_you_mean(
-            name, known, "only hyperparameters and flags are known here"
-        )
+        return check_names.unknown(self._rule, name, known, "only hyperparameters and flags are known here")
 
     def _no_predicate(self, predicate: str, ref: Ref) -> bool:
         remedy = "only the update can ask it" if predicate == "first" else "only `require` can ask it"
@@ -170,7 +190,8 @@ class _Declarations:
         if ref.name in self._tensors:
             return True
         if ref.name not in self.values:
-            self._mistakes.add(ref.location, *self._unknown(ref.name, self.values))
+            if not self._incomplete:
+                self._mistakes.add(ref.location, *self._unknown(ref.name, self.values))
         else:
             self._mistakes.add(ref.location, f"`{ref.name}` is never a tensor", "allow it with `tensor: true`")
         return False

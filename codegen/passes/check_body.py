@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from thetac.codegen.errors import Mistakes, did_you_mean, listed, quoted
+from thetac.codegen.errors import Mistakes, did_you_mean, quoted
 from thetac.codegen.ir import names
 from thetac.codegen.ir.nodes import (
     OPTIONS,
@@ -29,8 +29,8 @@ from thetac.codegen.ir.nodes import (
     walk_expression,
     walk_statements,
 )
-from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.passes import check_names
 from thetac.codegen.passes.check_expressions import NAMED, ExpressionCheck
 
 _OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": "eq"}
@@ -45,7 +45,7 @@ class BodyCheck:
         self._rule = rule
         self._unsure = unsure  # states whose conditions are wrong
         self._mistakes = mistakes
-        self._unnamed = any(isinstance(h.default, tuple) and not h.elements for h in rule.hyperparameters)
+        self._incomplete = check_names.incomplete(rule)
         self._kinds: dict[str, Kind | None] = dict(given)  # hyperparameters, flags, states, param, grad; then locals
         self._given = frozenset(given)
         self._set = set(given)  # has a value on every path to here
@@ -53,8 +53,8 @@ class BodyCheck:
         self._locals = {
             s.target: s for s in walk_statements(rule.body) if isinstance(s, Assign) and s.target not in given
         }
-        self._typos: set[str] = set()  # unknown names already reported
-        self.complete = True  # nothing in the body was unreadable
+        self._reported: set[str] = set()  # names without a value, of which enough has been said
+        self.complete = not self._incomplete  # nothing was unreadable
         self._check = ExpressionCheck(self._name, self._predicate, mistakes)
 
     def run(self) -> None:
@@ -62,11 +62,16 @@ class BodyCheck:
         if not self.complete:
             return
         for local, assignment in self._locals.items():
-            if local not in self.read and self._kinds.get(local) is not None:
-                remedy = did_you_mean(
-                    local, ["param", *(s.name for s in self._rule.states)], "delete the line, or use the value"
-                )
-                self._mistakes.add(assignment.location, f"`{local}` is never used", remedy)
+            if local in self.read:
+                continue
+            targets = ["param", *(s.name for s in self._rule.states)]
+            remedy = did_you_mean(local, targets, "delete the line, or use the value")
+            if check_names.given(local) == "param" and "param" not in self.written:
+                remedy = "did you mean `param`?"
+                self.written.add("param")  # as far as the author knows
+            elif self._kinds.get(local) is None:
+                continue
+            self._mistakes.add(assignment.location, f"`{local}` is never used", remedy)
 
     def _block(self, body: tuple[Stmt, ...]) -> None:
         for statement in body:
@@ -97,7 +102,8 @@ class BodyCheck:
         kind = self._check.kind(assignment.value)
         if assignment.target == UNREADABLE:
             return
-        if self._assignable(assignment):
+        lost = isinstance(assignment.value, Ref) and assignment.value.name == UNREADABLE  # enough was said of the line
+        if not lost and self._assignable(assignment):
             self._store(assignment, kind)
         self._set.add(assignment.target)
         self.written.add(assignment.target)
@@ -137,9 +143,11 @@ class BodyCheck:
         known = self._kinds.get(target)
         if target not in self._kinds or known is None:
             self._kinds[target] = kind
-        elif kind is None or kind is known:
             return
-        elif known is Kind.ELEMENT and kind is Kind.HOST:
+        if kind is None or kind is known:
+            return
+        self._kinds[target] = None  # nothing more is concluded from it
+        if known is Kind.ELEMENT and kind is Kind.HOST:
             remedy = "there is one per element: start from an expression of elements, such as `0 * grad`"
             self._mistakes.add(here, f"one number for all of {quoted(target)}", remedy)
         elif target in self._given:
@@ -168,12 +176,19 @@ class BodyCheck:
         if name in self._set:
             return self._kinds.get(name)
         if name in self._locals:
-            if self.complete:
+            if self.complete and name not in self._reported:
                 self._unset(ref)
-        elif name not in self._typos and not self._unnamed:  # it may be an element of the tuple that lacks names
-            self._typos.add(name)
+        elif name not in self._reported and not self._incomplete:
             self._mistakes.add(ref.location, *self._unknown(name))
+        self._note(name)
         return None
+
+    def _note(self, name: str) -> None:
+        """Nothing more is said of a name, nor of what it stands for."""
+        self._reported.add(name)
+        if usual := check_names.given(name):
+            self.read.add(usual)
+            self.written.add(usual)
 
     def _unset(self, ref: Ref) -> None:
         first = next(s for s in walk_statements(self._rule.body) if isinstance(s, Assign) and s.target == ref.name)
@@ -181,26 +196,17 @@ class BodyCheck:
             remedy = f"assign it before the branch of line {first.location.line} too, or in every branch"
             self._mistakes.add(ref.location, f"`{ref.name}` has no value on some path to here", remedy)
         else:
-            self._mistakes.add(
-                ref.location, f"`{ref.name}` is used before it is set", f"it is set in line {first.location.line}"
-            )
+            remedy = check_names.unset(self._rule, first, self._kinds)
+            self._mistakes.add(ref.location, f"`{ref.name}` is used before it is set", remedy)
 
     def _unknown(self, name: str) -> tuple[str, str]:
-        for hyperparameter in self._rule.hyperparameters:
-            if hyperparameter.name == name:
-                return f"`{name}` is a tuple", f"use its elements {listed(hyperparameter.elements, 'and')}"
         if name in OPTIONS:
             return (
                 f"`{name}` is an option that no update needs to know",
                 "every optimizer has it: write the rule as if there were none",
             )
-        if name in ("true", "false"):
-            return f"unknown name `{name}`", f"write `{name.capitalize()}`"
-        if name in FUNCTIONS:
-            return f"`{name}` is a function", f"`{FUNCTIONS[name].syntax}`: {FUNCTIONS[name].doc}"
-        return f"unknown name {quoted(name)}", did_you_mean(
-            name, [*self._given, *self._locals], "declare it, or set it in an earlier line"
-        )
+        known = [*self._given, *self._locals]
+        return check_names.unknown(self._rule, name, known, "declare it, or set it in an earlier line")
 
     def _usable(self, state: State, ref: Ref) -> bool:
         """Whether a state exists wherever this place is reached."""
@@ -208,6 +214,9 @@ class BodyCheck:
             return True
         if any(isinstance(e, Ref) and e.name == UNREADABLE for fact in self._facts for e in walk_expression(fact)):
             return True  # there is no telling what holds here
+        if state.name in self._reported:
+            return False
+        self._reported.add(state.name)
         condition = expression_text(state.when)
         self._mistakes.add(
             ref.location,

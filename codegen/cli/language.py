@@ -1,0 +1,13 @@
+"""`thetac language`: the reference of the spec language, which every installation holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[1] / "language.md"  # in a checkout a link to docs/language.md
+
+
+def print_reference() -> int:
+    """Print the page; returns the exit status."""
+    print(PAGE.read_text(encoding="utf-8"), end="")
+    return 0

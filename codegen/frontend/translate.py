@@ -1,0 +1,242 @@
+"""What an author wrote for another library, in the words of the language, as far as all of it can be said.
+
+In: a node of Python's parser and the code it stands in. Out: the text to write instead, for a remedy. Nothing of it
+goes into a rule: the author decides.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from thetac.codegen.frontend import foreign
+from thetac.codegen.ir.names import is_identifier
+from thetac.codegen.ir.ops import FUNCTIONS
+
+LONGEST = 90  # characters of a remedy; what is longer does not help
+
+CONSTANTS = {"pi": "3.141592653589793", "e": "2.718281828459045", "tau": "6.283185307179586"}
+INFINITE = frozenset(("inf", "infty", "Inf", "Infinity", "infinity", "nan", "NaN"))
+OWNERS = ("self", "group", "state", "args", "cfg", "config", "defaults", "hparams", "param_group", "opt")
+GIVEN = {"param": "param", "p": "param", "grad": "grad"}
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What of the spec's declarations helps to say what was meant."""
+
+    tuples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # names of the elements
+    counters: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()  # of hyperparameters, their elements, flags and states
+
+
+NOTHING_DECLARED = Declared()
+
+
+class Translation:
+    """Reads nodes of one piece of code."""
+
+    def __init__(self, code: str, declared: Declared) -> None:
+        self._code = code
+        self._declared = declared
+
+    def remedy(self, node: ast.expr) -> str:
+        """`write ...`; empty if the node cannot be said."""
+        text = self.text(node)
+        return foreign.written(text, ast.unparse(node)) if text else ""
+
+    def text(self, node: ast.expr) -> str:
+        """The node in the language; empty if it cannot be said, or only at length."""
+        said = self._said(node)
+        text = "" if said is None else ast.unparse(said)
+        return text if len(text) <= LONGEST else ""
+
+    def element(self, owner: ast.expr, index: ast.expr) -> str:
+        """The name of a tuple's element, by its index."""
+        name = self.text(owner)
+        elements = self._declared.tuples.get(name, ())
+        match index:
+            case ast.Constant(value=int(number)) if 0 <= number < len(elements):
+                return elements[number]
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))) if 0 < number <= len(elements):
+                return elements[-number]
+        return ""
+
+    def elements(self, name: str) -> tuple[str, ...]:
+        """The names of a tuple's elements; empty if the spec has no such tuple."""
+        return self._declared.tuples.get(name, ())
+
+    def is_counter(self, name: str) -> bool:
+        return name in self._declared.counters
+
+    def changed_in_place(self, call: ast.Call) -> str:
+        """The assignment that a statement such as `a.mul_(b)` stands for; empty if it stands for none."""
+        receiver: ast.expr = call
+        while isinstance(receiver, ast.Call) and isinstance(receiver.func, ast.Attribute):
+            receiver = receiver.func.value
+        name, value = self.text(receiver), self.text(call)
+        return _assignment(name, value)
+
+    def augmented(self, statement: ast.AugAssign) -> str:
+        """The assignment that `a += b` stands for."""
+        target = self.text(statement.target)
+        value = self.text(ast.BinOp(statement.target, statement.op, statement.value))
+        return _assignment(target, value)
+
+    def _said(self, node: ast.expr) -> ast.expr | None:
+        match node:
+            case ast.Constant(value=bool()):
+                return node
+            case ast.Constant(value=int() | float()):
+                return ast.Name(ast.get_source_segment(self._code, node) or repr(node.value))
+            case ast.Name(id=name):
+                return ast.Name("param") if name == "p" and name not in self._declared.names else node
+            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow() as operator):
+                sides = self._each((node.left, node.right))
+                return None if sides is None else _tidy(ast.BinOp(sides[0], operator, sides[1]))
+            case ast.BinOp(op=ast.BitAnd() | ast.BitOr() as operator):
+                sides = self._each((node.left, node.right))
+                word = ast.And() if isinstance(operator, ast.BitAnd) else ast.Or()
+                return None if sides is None else ast.BoolOp(word, list(sides))
+            case ast.UnaryOp(op=operator, operand=operand):
+                inner = self._said(operand)
+                sign = ast.Not() if isinstance(operator, ast.Invert) else operator
+                return inner if inner is None or isinstance(operator, ast.UAdd) else ast.UnaryOp(sign, inner)
+            case ast.BoolOp(op=joint, values=values):
+                parts = self._each(values)
+                return None if parts is None else ast.BoolOp(joint, list(parts))
+            case ast.Compare():
+                return self._comparison(node)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return self._call("where", (test, body, orelse))
+            case ast.Attribute():
+                return self._attribute(node)
+            case ast.Subscript(slice=ast.Constant(value=str(key))) if is_identifier(key):
+                return ast.Name(GIVEN.get(key, key))
+            case ast.Subscript(value=owner, slice=index):
+                element = self.element(owner, index)
+                return ast.Name(element) if element else None
+            case ast.Call():
+                return self._function(node)
+            case _:
+                return None
+
+    def _each(self, nodes: Sequence[ast.expr]) -> tuple[ast.expr, ...] | None:
+        said = tuple(one for node in nodes if (one := self._said(node)) is not None)
+        return said if len(said) == len(nodes) else None
+
+    def _call(self, name: str, arguments: Sequence[ast.expr]) -> ast.expr | None:
+        said = self._each(arguments)
+        return None if said is None else ast.Call(ast.Name(name), list(said), [])
+
+    def _comparison(self, node: ast.Compare) -> ast.expr | None:
+        sides = self._each((node.left, *node.comparators))
+        if sides is None or any(isinstance(op, ast.In | ast.NotIn) for op in node.ops):
+            return None
+        parts: list[ast.expr] = []
+        for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
+            truth = right.value if isinstance(right, ast.Constant) and isinstance(right.value, bool) else None
+            if isinstance(operator, ast.Is | ast.IsNot) and truth is not None:
+                parts.append(left if truth is isinstance(operator, ast.Is) else ast.UnaryOp(ast.Not(), left))
+            else:
+                plain = {ast.Is: ast.Eq(), ast.IsNot: ast.NotEq()}.get(type(operator), operator)
+                parts.append(ast.Compare(left, [plain], [right]))
+        return parts[0] if len(parts) == 1 else ast.BoolOp(ast.And(), parts)
+
+    def _attribute(self, node: ast.Attribute) -> ast.expr | None:
+        match node:
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in foreign.LIBRARIES:
+                return ast.Name(CONSTANTS[name]) if name in CONSTANTS else None
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in OWNERS:
+                return ast.Name(GIVEN.get(name, name))
+            case ast.Attribute(attr="grad"):
+                return ast.Name("grad")
+            case ast.Attribute(value=value, attr=name) if foreign.is_same(name):
+                return self._said(value)
+            case _:
+                return None
+
+    def _function(self, node: ast.Call) -> ast.expr | None:
+        match node.func:
+            case ast.Name(id=name):
+                given, method = [*node.args], False
+            case ast.Attribute(value=owner, attr=name) if library(owner):
+                given, method = [*node.args], False
+            case ast.Attribute(value=owner, attr=name):
+                given, method = [owner, *node.args], True
+            case _:
+                return None
+        name = foreign.plain(name)
+        if name in FUNCTIONS and not method and not node.keywords and len(given) == FUNCTIONS[name].arity:
+            return self._call(name, given)
+        if foreign.is_same(name) and given:
+            return self._said(given[0])
+        keywords = {
+            foreign.parameter(keyword.arg): keyword.value
+            for keyword in node.keywords
+            if keyword.arg is not None and keyword.arg not in foreign.IGNORED_KEYWORDS
+        }
+        for form in foreign.forms(name, method=method):
+            if form.takes(len(given), frozenset(keywords)):
+                values = [*given, *(keywords[parameter] for parameter in form.parameters[len(given) :])]
+                said = self._each(values)
+                return None if said is None else _if_short(_filled(form, said))
+        return None
+
+
+def _assignment(target: str, value: str) -> str:
+    if not target or not value or not is_identifier(target):
+        return ""
+    return f"{'direction' if target == 'grad' else target} = {value}"  # the gradient itself is never assigned to
+
+
+def library(owner: ast.expr) -> str:
+    """The library whose function this is, such as `torch.linalg`; empty if it is a value."""
+    match owner:
+        case ast.Name(id=name) if name in foreign.LIBRARIES:
+            return name
+        case ast.Attribute(value=inner, attr=name) if outer := library(inner):
+            return f"{outer}.{name}"
+        case _:
+            return ""
+
+
+def _if_short(node: ast.expr) -> ast.expr | None:
+    """The node, unless it is too long to be shown: a form may name an argument twice, and so on within it."""
+    parts = sum(1 for part in ast.walk(node) if isinstance(part, ast.expr))
+    return node if parts <= LONGEST else None
+
+
+def _filled(form: foreign.Form, values: Sequence[ast.expr]) -> ast.expr:
+    by_name = dict(zip(form.parameters, values, strict=True))
+
+    class Fill(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return by_name.get(node.id, node)
+
+        def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+            self.generic_visit(node)
+            return _tidy(node)
+
+    meaning: ast.expr = Fill().visit(ast.parse(form.meaning, mode="eval").body)
+    return meaning
+
+
+def _tidy(node: ast.BinOp) -> ast.expr:
+    """`a + -b * c` as `a - b * c`, which is the same number."""
+    if isinstance(node.op, ast.Add | ast.Sub) and (positive := _without_sign(node.right)) is not None:
+        return ast.BinOp(node.left, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), positive)
+    return node
+
+
+def _without_sign(node: ast.expr) -> ast.expr | None:
+    """The product or quotient without the minus in front of it; None if there is none."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return operand
+        case ast.BinOp(left=left, op=ast.Mult() | ast.Div() as operator, right=right):
+            positive = _without_sign(left)
+            return None if positive is None else ast.BinOp(positive, operator, right)
+        case _:
+            return None

@@ -1,0 +1,92 @@
+"""What a name may stand for that a spec reads and does not declare.
+
+In: a Rule and a name. Out: cause and remedy. Knows the names that the field gives to parameters, gradients, counters,
+hyperparameters and states; each counts only where the spec has declared it as nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from thetac.codegen.errors import did_you_mean, listed, quoted
+from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Kind, Ref, Rule, StateKind, names_read
+from thetac.codegen.ir.ops import FUNCTIONS
+
+_PARAM = "p theta x w weight weights W params parameter parameters param_t theta_t p_t var"
+_GRAD = "g grads d_p gradient gradients G g_t grad_t dp dw dW dx d_param p_grad param_grad nabla"
+_GIVEN = {**dict.fromkeys(_PARAM.split(), "param"), **dict.fromkeys(_GRAD.split(), "grad")}
+_COUNTERS = "step steps t k n i step_t step_count steps_taken num_steps iteration iterations iter it"
+_PAIR = "betas: {default: [0.9, 0.999], names: [beta1, beta2]}"
+_HYPERPARAMETERS = {
+    "lr": "lr: {default: 1e-3}",
+    "learning_rate": "learning_rate: {default: 1e-3}",
+    **dict.fromkeys(("beta1", "beta2", "betas"), _PAIR),
+    "weight_decay": "weight_decay: {default: 0}",
+    **{name: f"{name}: {{default: 1e-8}}" for name in ("eps", "epsilon")},
+    **{name: f"{name}: {{default: 0.9}}" for name in ("momentum", "beta", "rho", "mu", "alpha", "gamma", "decay")},
+    **{name: f"{name}: {{default: false}}" for name in ("nesterov", "amsgrad", "centered")},
+}
+_STATES = (
+    "exp_avg exp_avg_sq exp_avg_diff max_exp_avg_sq exp_inf momentum_buffer buf buffer square_avg grad_avg acc_delta"
+    " acc sum m v s h u z m_t v_t velocity moment moment1 moment2 prev prev_grad previous_grad last_grad"
+)
+
+
+def given(name: str) -> str:
+    """`param` or `grad` where others give it this name; else empty."""
+    return name.lower() if name.lower() in ("param", "grad") else _GIVEN.get(name, "")
+
+
+def incomplete(rule: Rule) -> bool:
+    """Whether there may be declarations that could not be read, so that nothing is known to be undeclared."""
+    unnamed = any(isinstance(h.default, tuple) and not h.elements for h in rule.hyperparameters)
+    return unnamed or UNREADABLE in (*(h.name for h in rule.hyperparameters), *(s.name for s in rule.states))
+
+
+def unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tuple[str, str]:
+    """What to say about a name that is read and stands for nothing; `otherwise` is the remedy where none is known."""
+    for hyperparameter in rule.hyperparameters:
+        if hyperparameter.name == name and hyperparameter.elements:
+            return f"`{name}` is a tuple", f"use its elements {listed(hyperparameter.elements, 'and')}"
+    if name == "ones":
+        return f"unknown name `{name}`", "write `1`"
+    if name in ("true", "false"):
+        return f"unknown name `{name}`", f"write `{name.capitalize()}`"
+    if name in FUNCTIONS:
+        return f"`{name}` is a function", f"`{FUNCTIONS[name].syntax}`: {FUNCTIONS[name].doc}"
+    if name in ("pi", "inf", "nan"):
+        remedy = "write a large number, such as `3e38`, or `1 / 0` for infinity and `0 / 0` for NaN"
+        return f"unknown name `{name}`", "write `3.141592653589793`" if name == "pi" else remedy
+    return f"unknown name {quoted(name)}", _meant(rule, name, known) or otherwise
+
+
+def _meant(rule: Rule, name: str, known: Iterable[str]) -> str:
+    known = tuple(known)
+    if (usual := given(name)) and usual in known:
+        return f"did you mean `{usual}`?"
+    if name in _COUNTERS.split():
+        counters = rule.names_of(StateKind.COUNTER)
+        return f"did you mean `{counters[0]}`?" if counters else f"declare it under `state`: `{name}: counter`"
+    if close := did_you_mean(name, known):
+        return close
+    if name in _HYPERPARAMETERS:
+        return f"declare it under `hyperparameters`: `{_HYPERPARAMETERS[name]}`"
+    return f"declare it under `state`: `{name}: {{init: zeros}}`" if name in _STATES.split() else ""
+
+
+def unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | None]) -> str:
+    """The remedy for a local that is read before its assignment."""
+    name, line = assignment.target, assignment.location.line
+    if usual := given(name):
+        return f"did you mean `{usual}`?"
+    match assignment.value:
+        case Call(op="add", args=(Ref(name=one), Const(value=1)) | (Const(value=1), Ref(name=one))) if one == name:
+            counters = rule.names_of(StateKind.COUNTER)
+            instead = f"`{counters[0]}` counts steps" if counters else f"declare it under `state`: `{name}: counter`"
+            return f"{instead}; delete line {line}"
+    read = names_read(assignment.value)
+    if name not in read and name not in _STATES.split():
+        return f"it is set in line {line}; what outlives a step is declared under `state`"
+    of_host = len(read) > 1 and all(kinds.get(other) is Kind.HOST for other in read if other != name)
+    entry = "{scalar: true, init: 0}" if of_host else "{init: zeros}"
+    return f"what outlives a step is declared under `state`: `{name}: {entry}`"
