@@ -129,10 +129,13 @@ class Decoder:
                 return self._made[name]
             case {"$sparse": [indices, values], "size": list(size), "coalesced": bool(coalesced), **facts}:
                 # Checked, because indices that are out of range would be read and written out of bounds.
+                stored = self.decode(values)
                 made = torch.sparse_coo_tensor(
                     self.decode(indices),
-                    self.decode(values),
+                    stored,
                     self.decode(size),
+                    dtype=stored.dtype,
+                    device=stored.device,
                     check_invariants=True,
                     is_coalesced=coalesced,
                 )

@@ -90,7 +90,7 @@ class OnTensorsWork:
         group = groups[self._group]
         self._values = {
             **values_of(self._schema, group),
-            "capturable": bool(option(group, "capturable")),
+            "capturable": bool(option(group, "capturable")) or not option(group, "differentiable"),
             "differentiable": bool(option(group, "differentiable")),
         }
         return ""

@@ -207,8 +207,9 @@ class _Staging:
     def _grow(self, size: int) -> None:
         for event in self._copied:
             event.synchronize()
-        self._pinned = [torch.empty(size, dtype=torch.uint8, device="cpu", pin_memory=True) for _ in range(2)]
-        self._on_device = torch.empty(size, dtype=torch.uint8, device=self._device)
+        with torch.inference_mode(False):  # they are written in later steps, too
+            self._pinned = [torch.empty(size, dtype=torch.uint8, device="cpu", pin_memory=True) for _ in range(2)]
+            self._on_device = torch.empty(size, dtype=torch.uint8, device=self._device)
 
 
 def _event() -> torch.cuda.Event:

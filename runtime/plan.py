@@ -82,13 +82,14 @@ class Plan:
         self._devices = {member.param.device for member in members}
         self.launches = 0  # of kernels, per step
         tensors = tensors_of(members, len(schema.states))
-        self._serve_eagerly(members, choices, tensors)
-        if observed_by is None:
-            self._serve_fused(members, groups, choices, on_devices, tensors)
-        else:
-            self._serve_observed(members, groups, choices, observed_by)
         self.single_use = _why_single_use(members, choices) if observed_by is None else "operations are observed"
-        self._assumptions = None if self.single_use else Assumptions(schema, self._parts, tensors)
+        with torch.inference_mode(False):  # tables are written in later steps, too
+            self._serve_eagerly(members, choices, tensors)
+            if observed_by is None:
+                self._serve_fused(members, groups, choices, on_devices, tensors)
+            else:
+                self._serve_observed(members, groups, choices, observed_by)
+            self._assumptions = None if self.single_use else Assumptions(schema, self._parts, tensors)
         if self._assumptions is not None:
             self.single_use = self._assumptions.broken
         self.was_captured = False  # then a graph reads what the works hold

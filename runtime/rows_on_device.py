@@ -106,7 +106,7 @@ class DeviceRows:
         if len(found) == 1:
             return [_Part(group, is_new, None) for group, is_new in found]
         return [
-            _Part(group, is_new, torch.tensor(positions, device=self._device))
+            _Part(group, is_new, torch.tensor(positions, dtype=torch.int64, device=self._device))
             for (group, is_new), positions in found.items()
         ]
 

@@ -169,7 +169,8 @@ class Stepper:
             self._check_dtype(member)
         choices = choose_all(self.schema, groups, members)
         if is_observed and _is_traced():
-            groups, choices = _on_tensors(groups, choices)
+            traced = Choice(Implementation.ON_TENSORS, "a graph is traced")
+            choices = [choice if choice.implementation in FUSED else traced for choice in choices]
         on_devices = [
             not is_observed
             and choice.implementation is Implementation.TRITON
@@ -236,12 +237,3 @@ def _is_observed() -> bool:
 def _is_traced() -> bool:
     """Whether operations become a graph (`make_fx`), in which numbers that the host reads would be constants."""
     return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
-
-
-def _on_tensors(groups: Sequence[Group], choices: Sequence[Choice]) -> tuple[list[Group], list[Choice]]:
-    """The same with the step on tensors in place of implementations whose numbers the host reads."""
-    traced = Choice(Implementation.ON_TENSORS, "a graph is traced")
-    return (
-        [{**group, "capturable": True} for group in groups],
-        [choice if choice.implementation in FUSED else traced for choice in choices],
-    )
