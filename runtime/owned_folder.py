@@ -93,7 +93,7 @@ def remove_abandoned(prefixes: tuple[str, ...], place: Path) -> None:
 def _remove_if_abandoned(folder: Path) -> None:
     marker = folder / _MARKER
     known = marker.lstat()
-    ours = not folder.is_symlink() and known.st_uid == os.geteuid()
+    ours = not folder.is_symlink() and hasattr(os, "geteuid") and known.st_uid == os.geteuid()
     if not ours or time.time() - known.st_mtime < _YOUNG or marker.read_text(encoding="utf-8") != platform.node():
         return
     lock = try_lock(marker)
