@@ -60,7 +60,7 @@ def listed(folder: Path) -> Collection[str]:
                 os.close(descriptor)
                 continue
             with contextlib.suppress(FileNotFoundError):  # its process has ended by now
-                names.update((folder / name).read_text(encoding="utf-8").split())
+                names.update((folder / name).read_text(encoding="utf-8", errors="replace").split())
     return names
 
 

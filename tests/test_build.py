@@ -615,4 +615,5 @@ def test_mistakes_of_thetac_build(tmp_path: Path) -> None:
 def test_the_command_lists_build_beside_what_the_compiler_offers() -> None:
     done = thetac("--help")
     assert "    build " in done.stdout
+    assert "    cache " in done.stdout
     assert "    generate " in done.stdout
