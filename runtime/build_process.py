@@ -165,6 +165,7 @@ def _result(process: subprocess.Popen[bytes], until: float) -> Finished:
     return Finished(status, output, errors)
 
 
+_ended = False
 _held: set[int] = set()  # the ends of pipes by which shells see that this process is alive
 
 
@@ -174,11 +175,26 @@ def _lifeline() -> Iterator[int]:
     theirs, ours = os.pipe()
     _held.add(ours)
     try:
+        if _ended:
+            raise BuildError("this process starts no compiler any more")
         yield theirs
     finally:
         os.close(theirs)
-        _held.discard(ours)
-        os.close(ours)
+        _let_go(ours)
+
+
+def end_all() -> None:
+    """End all compilers of this process, those of other threads too, and let none start again."""
+    global _ended
+    _ended = True
+    for end in tuple(_held):
+        _let_go(end)
+
+
+def _let_go(end: int) -> None:
+    with contextlib.suppress(KeyError):  # another thread did
+        _held.remove(end)
+        os.close(end)
 
 
 def _after_fork() -> None:

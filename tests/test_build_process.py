@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,17 +44,19 @@ class Family:
     def __init__(self, folder: Path) -> None:
         self._log = folder / "numbers"
         self.path = folder / "hanging"
-        self.path.write_text(f"#!/bin/sh\nsleep 1000 &\necho $$ >> {self._log}\necho $! >> {self._log}\nwait\n")
+        self.path.write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && exit 0\nsleep 1000 &\necho $$ $! >> {self._log}\nwait\n'
+        )
         self.path.chmod(0o755)
 
     def numbers(self) -> list[int]:
         return [int(line) for line in self._log.read_text().split()] if self._log.exists() else []
 
     def await_start(self) -> None:
-        until(lambda: len(self.numbers()) == 2, "it never began")
+        until(lambda: len(self.numbers()) >= 2, "it never began")
 
     def await_end(self) -> None:
-        assert len(self.numbers()) == 2
+        assert len(self.numbers()) >= 2
         until(lambda: not any(map(is_running, self.numbers())), "what the compiler started still runs")
 
 
@@ -165,22 +168,56 @@ def test_the_status_and_both_outputs_come_back() -> None:
 # The end of the process that started it
 
 
-BUILD = """
-import sys
-from pathlib import Path
-from thetac.runtime.build_process import run
-run([sys.argv[1]])
-"""
-
-
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP], ids=lambda one: one.name
+SIGNALS = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP)
+RUN = "import sys; from thetac.runtime.build_process import run; run([sys.argv[1]])"
+STEP = (
+    "import os, sys, torch, thetac; os.environ['CXX'] = sys.argv[1]\n"
+    "param = torch.nn.Parameter(torch.ones(3)); param.grad = torch.ones(3)\n"
+    "thetac.AdamW([param], fused=True).step()\n"
 )
+BUILD = (
+    "import os, sys; os.environ['CXX'] = sys.argv[1]\n"
+    "from thetac.__main__ import main; main(['build', 'AdamW', '--dtypes', 'float32', '--out', sys.argv[1] + '.out'])"
+)
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda one: one.name)
 def test_a_compiler_ends_with_the_process_that_started_it(number: signal.Signals, family: Family) -> None:
-    with subprocess.Popen([sys.executable, "-c", BUILD, str(family.path)], cwd=ROOT, stderr=subprocess.PIPE) as process:
+    dies(RUN, number, family, {})
+
+
+@pytest.mark.parametrize("code", [STEP, BUILD], ids=["step", "thetac build"])
+@pytest.mark.parametrize("number", SIGNALS[:3], ids=lambda one: one.name)
+def test_so_it_does_in_a_step_and_in_a_build(code: str, number: signal.Signals, family: Family, tmp_path: Path) -> None:
+    dies(code, number, family, {"XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)})
+
+
+def dies(code: str, number: signal.Signals, family: Family, variables: dict[str, str]) -> None:
+    """Run the code with the compiler; send a signal to it alone while that hangs."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(family.path)],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stderr=subprocess.DEVNULL,
+    ) as process:
         family.await_start()
         process.send_signal(number)
+        assert process.wait(60) != 0
     family.await_end()
+
+
+def test_a_process_may_end_all_its_compilers(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_process, "_ended", False)
+    with ThreadPoolExecutor() as pool:
+        hanging = pool.submit(run, [str(family.path)])
+        family.await_start()
+        build_process.end_all()
+        with pytest.raises(BuildError, match=r"^`.*` was ended by SIGKILL:\n"):
+            hanging.result()
+    family.await_end()
+    with pytest.raises(BuildError, match=r"^this process starts no compiler any more$"):
+        run(["true"])
+    assert not build_process._held
 
 
 def test_a_compiler_ends_with_its_process_though_a_fork_of_that_goes_on(family: Family, tmp_path: Path) -> None:
