@@ -44,7 +44,9 @@ exit $status
 """
 _CANNOT_RUN = (126, 127)  # a shell's statuses for a command that it cannot start
 _BY_SIGNAL = 128  # is added by a shell to the number of the signal that ended a command
-_NO_MEMORY = re.compile("out of memory|memory exhausted|cannot allocate memory|bad_alloc", re.IGNORECASE)
+_NO_MEMORY = re.compile(
+    "out of memory|memory exhausted|cannot allocate memory|bad_alloc|failed to m?map", re.IGNORECASE
+)
 
 
 class BuildError(RuntimeError):

@@ -125,6 +125,27 @@ def test_a_compiler_that_needs_too_much_memory(tmp_path: Path, monkeypatch: pyte
     )
 
 
+SAID = (
+    "cc1plus: out of memory allocating 65536 bytes after a total of 1",  # GCC, its own allocations
+    "virtual memory exhausted: Cannot allocate memory",  # GCC
+    "LLVM ERROR: out of memory",
+    "terminate called after throwing an instance of 'std::bad_alloc'",
+    "error while loading shared libraries: libmpfr.so.6: failed to map segment from shared object",
+    "ERROR: Failed to mmap",  # a sanitizer that is loaded before everything
+)
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_words_for_a_lack_of_memory(text: str) -> None:
+    command = ["sh", "-c", 'echo "$1" >&2; exit 1', "sh", text]
+    with pytest.raises(BuildError) as error:
+        run(command)
+    assert str(error.value) == (
+        f"`{shlex.join(command)}` ran out of memory; THETAC_BUILD_MEMORY sets the limit of each process, 4096 MiB:\n"
+        f"{text}"
+    )
+
+
 def test_the_limit_holds_for_whatever_a_compiler_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THETAC_BUILD_MEMORY", "300")
     assert run(["/bin/sh", "-c", "sh -c 'ulimit -v'"]).output == f"{300 << 10}\n"
