@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -57,6 +56,8 @@ def prepared(folder: Path) -> Iterator[None]:
     if (folder.exists() and not folder.is_dir()) or folder == folder.parent:
         # Anything can change places with a folder: somebody's file, even a device. The root of all has no place.
         raise FolderError(f"{folder} is no folder; give a new or an empty one")
+    import fcntl  # Windows does not have it, and compiles specs all the same
+
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder.parent, os.O_RDONLY)

@@ -26,12 +26,32 @@ from thetac.runtime.build_compiler import (
     find_compiler,
     levels,
 )
-from thetac.runtime.build_files import Library, is_whole, load_whole, only_one, write_whole
+from thetac.runtime.build_files import (
+    MARK,
+    Interface,
+    Library,
+    MismatchError,
+    is_whole,
+    load_whole,
+    only_one,
+    write_whole,
+)
+from thetac.runtime.cache import OBJECTS, clean_sometimes, mark_used
 from thetac.runtime.private_folder import private_folders
 
-__all__ = ["BuildError", "build", "build_folder", "load_object", "recipe", "warn_once"]
+__all__ = ["BuildError", "Interface", "build", "build_folder", "load_object", "recipe", "warn_once"]
 
 ROOT = Path(__file__).resolve().parents[1]  # the checkout, or the installed package
+
+_SETTINGS = (
+    "CXX",
+    "PATH",
+    "THETAC_CPU_LEVEL",
+    "THETAC_BUILD_DIR",
+    "THETAC_BUILD_SECONDS",
+    "THETAC_BUILD_MEMORY",
+    "XDG_CACHE_HOME",
+)
 
 _lock = threading.Lock()
 _known: dict[tuple[object, ...], ctypes.CDLL | BuildError] = {}
@@ -48,18 +68,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def load_object(source_paths: Sequence[Path], defines: Mapping[str, str], name: str, kind: type[Library]) -> Library:
+def load_object(
+    source_paths: Sequence[Path],
+    defines: Mapping[str, str],
+    name: str,
+    kind: type[Library],
+    interface: Interface = Interface(),  # noqa: B008  # it is frozen
+) -> Library:
     """The library compiled from the first of the paths; the others are headers that it includes by their names.
 
     `kind` is `ctypes.CDLL`, or `ctypes.PyDLL` for functions that need the interpreter's lock. Raises BuildError.
     """
-    asked = (tuple(source_paths), tuple(defines.items()), name, kind, *_settings())
+    asked = (tuple(source_paths), tuple(defines.items()), name, kind, interface, *_settings())
     with _lock:
         if asked not in _known:
             try:
-                _known[asked] = _found_or_built(recipe(source_paths, defines, name), kind)
+                _known[asked] = _found_or_built(recipe(source_paths, defines, name), kind, interface)
             except BuildError as error:
                 _known[asked] = error
+            except OSError as error:
+                _known[asked] = BuildError(f"{name} cannot be built: {error}")
         known = _known[asked]
     if isinstance(known, BuildError):
         raise BuildError(str(known))
@@ -110,38 +138,54 @@ def _level_of_user() -> int:
 
 def _settings() -> tuple[str | None, ...]:
     """What of the environment decides which object is loaded."""
-    return tuple(map(os.environ.get, ("CXX", "PATH", "THETAC_CPU_LEVEL", "THETAC_BUILD_DIR", "XDG_CACHE_HOME")))
+    return tuple(map(os.environ.get, _SETTINGS))
 
 
-def _found_or_built(wanted: Recipe, kind: type[Library]) -> Library:
+def _found_or_built(wanted: Recipe, kind: type[Library], interface: Interface) -> Library:
     for path in _prebuilt(wanted):
-        if library := load_whole(path, kind):
+        if library := _found(path, kind, interface):
             return library
     compiler = find_compiler()
     level = levels()[0]
     name = _file_name(wanted, level, compiler)
-    folders = [folder / "objects" for folder in private_folders()]
-    for folder in folders:
-        if library := load_whole(folder / name, kind):
+    paths = [folder / OBJECTS / name for folder in private_folders()]
+    for path in paths:
+        if library := _found(path, kind, interface):
+            mark_used(path)
             return library
     content: bytes | None = None
     obstacles: list[str] = []
-    for folder in folders:
+    for path in paths:
+        folder = path.parent
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            with only_one(folder / name):
-                if library := load_whole(folder / name, kind):  # another process was faster
+            with only_one(path):
+                if library := _found(path, kind, interface):  # another process was faster
                     return library
                 if content is None:
                     content = compiled(wanted, level, compiler, folder)
-                write_whole(folder / name, content)
-                if library := load_whole(folder / name, kind):
+                write_whole(path, content)
+                if library := load_whole(path, kind, interface):
+                    clean_sometimes(folder.parent)
                     return library
             obstacles.append(f"{folder}: nothing can be loaded from there")
         except OSError as error:
             obstacles.append(f"{folder}: {error.strerror}")
+        except MismatchError as error:
+            raise BuildError(
+                f"the object that was compiled from {wanted.source} {error}: "
+                "its .cpp and .h files are of another version of thetac, which has to be installed anew"
+            ) from None
     listing = "".join(f"\n  {obstacle}" for obstacle in obstacles)
     raise BuildError(f"no folder can hold compiled kernels; set XDG_CACHE_HOME or TMPDIR to one that can{listing}")
+
+
+def _found(path: Path, kind: type[Library], interface: Interface) -> Library | None:
+    """The library, if there is one that fits; another object of its name is taken for a damaged one."""
+    try:
+        return load_whole(path, kind, interface)
+    except MismatchError:
+        return None
 
 
 def _prebuilt(wanted: Recipe) -> Iterator[Path]:
@@ -161,10 +205,20 @@ def _place(wanted: Recipe, folder: Path) -> Path:
 def _file_name(wanted: Recipe, level: str, compiler: Compiler | None) -> str:
     """Two objects have the same name only if it does not matter which of them is loaded."""
     digest = hashlib.sha256()
-    parts = [path.read_bytes() for path in (wanted.source, *wanted.headers)]
+    parts = [MARK, *(_text(path) for path in (wanted.source, *wanted.headers))]
     parts += [text.encode() for text in arguments(wanted, level)]
     if compiler is not None:
-        parts += [text.encode() for text in (*compiler.command, compiler.version)]
+        parts += [text.encode(errors="surrogateescape") for text in (*compiler.command, compiler.version)]
     for part in parts:
         digest.update(len(part).to_bytes(8, "little") + part)
     return f"{wanted.name}-{level}-{digest.hexdigest()[:20]}.so"
+
+
+def _text(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BuildError(
+            f"{path} cannot be read: {error.strerror}; C++ kernels need the .cpp and .h files of the wheel. "
+            "Unpack it where it is zipped; collect them where it is bundled (PyInstaller: --collect-data thetac)"
+        ) from error

@@ -6,25 +6,24 @@ missing. Must not know what is compiled, nor where objects are kept. Imports no 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import shlex
 import shutil
-import signal
-import subprocess
-import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from thetac.runtime.build_process import BuildError, excerpt, run
+from thetac.runtime.owned_folder import owned_folder
+
+__all__ = ["BuildError", "Compiler", "LEVELS", "Recipe", "SCRATCH", "arguments", "compiled", "find_compiler", "levels"]
 
 # No operation is contracted or reordered, so that every level of the CPU gives the same bits. The two -fno- flags
 # change no result: without the first roots are not vectorised, without the second branches are not.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 
-_TIMEOUT = 300  # seconds; a kernel takes one or two, on a machine that has nothing else to do
-_SHOWN_LINES = 20  # of what a failing compiler says
+SCRATCH = "thetac-build-"  # begins the names of folders that compilers work in
 _NAMES = ("c++", "g++", "clang++")
 
 # What a CPU must have for a level of x86-64, in the names of /proc/cpuinfo; each level has all before it as well.
@@ -36,10 +35,6 @@ _LEVELS = (
     ("x86-64-v4", "avx512f avx512bw avx512cd avx512dq avx512vl"),
 )
 LEVELS = tuple(name for name, _ in _LEVELS)
-
-
-class BuildError(RuntimeError):
-    """A compiled object cannot be had; the text says why and what would help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +63,20 @@ def find_compiler() -> Compiler:
 @cache
 def _compiler(given: str, path: str) -> Compiler:
     if given.strip():
-        command = tuple(shlex.split(given))
+        try:
+            command = tuple(shlex.split(given))
+        except ValueError as error:
+            raise BuildError(f"CXX is `{given}`, which is no command: {str(error).lower()}") from None
         wanted = f"the compiler that CXX names, `{given}`,"
     else:
         command = tuple(name for name in _NAMES if shutil.which(name, path=path))[:1]
         wanted = f"a C++ compiler ({', '.join(_NAMES)})"
     if not command or shutil.which(command[0], path=path) is None:
         raise BuildError(f"{wanted} is not installed; install one, or set CXX to the command of yours")
-    done = _run((*command, "--version"))
-    if done.returncode:
-        raise BuildError(f"`{shlex.join((*command, '--version'))}` failed:\n{_excerpt(done)}")
-    return Compiler(command, done.stdout)
+    done = run((*command, "--version"))
+    if done.status:
+        raise BuildError(f"`{shlex.join((*command, '--version'))}` failed:\n{excerpt(done)}")
+    return Compiler(command, done.output)
 
 
 def levels() -> tuple[str, ...]:
@@ -129,57 +127,14 @@ def compiled(recipe: Recipe, level: str, compiler: Compiler, scratch: Path) -> b
     `scratch` is a folder to work in where there is none for temporary files.
     """
     try:
-        with _temporary_folder(scratch) as folder:
-            made = Path(folder) / "object.so"
+        with owned_folder(SCRATCH, scratch) as folder:
+            made = folder / "object.so"
             folders = sorted({str(header.parent) for header in recipe.headers})
             where = [*(f"-I{name}" for name in folders), "-o", str(made), str(recipe.source)]
             command = (*compiler.command, *arguments(recipe, level), *where)
-            done = _run(command, folder)
-            if done.returncode:
-                raise BuildError(f"`{shlex.join(command)}` failed:\n{_excerpt(done)}")
+            done = run(command, str(folder))
+            if done.status:
+                raise BuildError(f"`{shlex.join(command)}` failed:\n{excerpt(done)}")
             return made.read_bytes()
     except OSError as error:
         raise BuildError(f"{recipe.source.name} cannot be compiled: {error}") from error
-
-
-def _temporary_folder(otherwise: Path) -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory(prefix="thetac-build-")
-    except OSError:
-        return tempfile.TemporaryDirectory(prefix=".new-", dir=otherwise)
-
-
-def _run(command: Sequence[str], temporary: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LC_ALL": "C"}
-    if temporary is not None:
-        environment["TMPDIR"] = temporary
-    try:
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            process_group=0,
-        )
-    except OSError as error:
-        raise BuildError(f"`{command[0]}` cannot be run: {error.strerror}") from error
-    with process:
-        try:
-            output, errors = process.communicate(timeout=_TIMEOUT)
-        except BaseException as error:
-            # With everything that it started: a compiler is several programs, and each holds the pipes open.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise BuildError(f"`{shlex.join(command)}` did not end within {_TIMEOUT} seconds") from error
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, output, errors)
-
-
-def _excerpt(done: subprocess.CompletedProcess[str]) -> str:
-    lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
-    rest = len(lines) - _SHOWN_LINES
-    return "\n".join([*lines[:_SHOWN_LINES], *([f"... and {rest} more lines"] if rest > 0 else [])])

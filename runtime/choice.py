@@ -29,7 +29,7 @@ from thetac.runtime.forloop import mixes_dtypes
 from thetac.runtime.fused import MakeLauncher, streams
 from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import check_options, option
-from thetac.runtime.launch_cpp import CppLauncher, kernel_source, load_kernel
+from thetac.runtime.launch_cpp import CppLauncher, kernel_source, load_kernel, load_norm
 from thetac.runtime.launch_triton import TritonLauncher
 from thetac.runtime.memory import has_memory, is_dense, is_plain, sharing, significant_strides
 from thetac.runtime.resident import is_captured
@@ -63,7 +63,7 @@ class Choice:
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
     """One choice per member. Raises, before anything has changed, where an explicit option cannot be met."""
     asked: dict[tuple[int, torch.device, torch.dtype, type], list[Choice]] = {}
-    kernels = _Kernels(schema)
+    kernels = _Kernels(schema, groups)
     choices: list[Choice] = []
     for member in members:
         param = member.param
@@ -108,7 +108,7 @@ def _first_that_fits(schema: Schema, candidates: Sequence[Choice], member: Membe
         obstacle = _obstacle(schema, choice.implementation, member)
         if not obstacle and choice.implementation is Implementation.CPP and (error := kernels.error(member)):
             if choice.is_explicit:
-                raise RuntimeError(f"`fused=True` cannot run: {error}")
+                raise BuildError(f"`fused=True` cannot run: {error}")
             warn_once(error)
             obstacle = "C++ kernels cannot be built here"
         if not obstacle:
@@ -120,20 +120,25 @@ def _first_that_fits(schema: Schema, candidates: Sequence[Choice], member: Membe
 class _Kernels:
     """The C++ kernels of one optimizer, built when they are first asked for."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, groups: Sequence[Group]) -> None:
         self._schema = schema
-        self._errors: dict[tuple[torch.dtype, ...], BuildError | None] = {}
+        self._groups = groups
+        self._errors: dict[tuple[bool, tuple[torch.dtype, ...]], BuildError | None] = {}
 
     def error(self, member: Member) -> BuildError | None:
         """Why there is none for a member; None if there is."""
         dtypes = _stream_dtypes(self._schema, member)
-        if dtypes not in self._errors:
+        is_clipped = option(self._groups[member.group], "clip_grad_norm") is not None
+        key = (is_clipped, dtypes)
+        if key not in self._errors:
             try:
                 load_kernel(self._schema.package, dtypes)
-                self._errors[dtypes] = None
+                if is_clipped:
+                    load_norm(dtypes[1])
+                self._errors[key] = None
             except BuildError as error:
-                self._errors[dtypes] = error
-        return self._errors[dtypes]
+                self._errors[key] = error
+        return self._errors[key]
 
 
 def _check_dtypes(schema: Schema, member: Member, others: Collection[torch.dtype]) -> None:

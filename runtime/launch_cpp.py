@@ -15,12 +15,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from thetac.runtime.build import load_object
+from thetac.runtime.build import Interface, load_object
 from thetac.runtime.launch_triton import chunk_table
 from thetac.runtime.openmp import openmp
 from thetac.runtime.scaling import NONE, Scaling
 
-_ABI = 1
+_KERNEL = Interface(("thetac_step",), version=1)
+_NORM = Interface(("thetac_sum_of_squares",), version=1)
 _CPP = Path(__file__).parent / "cpp"
 _HEADERS = sorted(_CPP.glob("*.h"))
 _NAMES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16"}
@@ -46,18 +47,21 @@ class _Launch(ctypes.Structure):
 
 @cache
 def kernel_source(package: str) -> Path | None:
-    """The C++ kernel of a generated package, if it has one."""
+    """Where the C++ kernel of a generated package lies, or should; None of a rule that is no package."""
     found = importlib.util.find_spec(package)
     for folder in (found and found.submodule_search_locations) or ():
-        source = Path(folder) / "kernels.cpp"
-        if source.is_file():
-            return source
+        return Path(folder) / "kernels.cpp"
     return None
 
 
 def load_kernel(package: str, dtypes: Sequence[torch.dtype]) -> ctypes.CDLL:
     """The kernel for streams of these dtypes, built if need be. Raises BuildError."""
-    return load_object(*recipe_of(package, dtypes), ctypes.CDLL)
+    return load_object(*recipe_of(package, dtypes), ctypes.CDLL, _KERNEL)
+
+
+def load_norm(dtype: torch.dtype) -> ctypes.CDLL:
+    """The kernel that adds up squares of gradients of this dtype, built if need be. Raises BuildError."""
+    return load_object(*recipe_of_norm(dtype), ctypes.CDLL, _NORM)
 
 
 def recipe_of(package: str, dtypes: Sequence[torch.dtype]) -> tuple[list[Path], dict[str, str], str]:
@@ -87,7 +91,6 @@ class CppLauncher:
         sizes: Sequence[int],
     ) -> None:
         library = load_kernel(package, tuple(dtypes.values()))
-        assert ctypes.c_int64.in_dll(library, "thetac_abi").value == _ABI
         self._step = _function(library.thetac_step)
         self._grad_dtype = dtypes["grad"]
         self._columns = 3 + len(dtypes)
@@ -113,8 +116,7 @@ class CppLauncher:
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
         """Of all gradients, added up in one order whatever the number of threads."""
-        library = load_object(*recipe_of_norm(self._grad_dtype), ctypes.CDLL)
-        norm = _function(library.thetac_sum_of_squares)
+        norm = _function(load_norm(self._grad_dtype).thetac_sum_of_squares)
         sums = torch.empty(max(len(self._chunks), 1), dtype=torch.float64, device="cpu")
         launch = self._launch
         launch.tensors = tensors.data_ptr()

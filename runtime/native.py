@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from thetac.runtime.build import BuildError, load_object
+from thetac.runtime.build import BuildError, Interface, load_object
 from thetac.runtime.places import Places
 
 _SOURCE = Path(__file__).parent / "native" / "poll.cpp"
@@ -30,6 +30,18 @@ _LIBRARY = (
     Path(torch.__file__).parent / "lib" / ("libtorch_cpu.dylib" if sys.platform == "darwin" else "libtorch_cpu.so")
 )
 RECIPE: tuple[list[Path], dict[str, str], str] = ([_SOURCE], {}, "poll")  # as `build.load_object` takes it
+_INTERFACE = Interface(
+    (
+        "thetac_poll",
+        "thetac_items",
+        "thetac_values_of",
+        "thetac_attributes",
+        "thetac_describe",
+        "thetac_bump_versions",
+        "thetac_read_numbers",
+        "thetac_write_numbers",
+    )
+)
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 
 # By the fields of `Torch` in native/poll.cpp. A name of C++ says what its function takes, so that another function of
@@ -95,7 +107,7 @@ def native() -> Native | None:
     if interface is None:
         return None
     try:
-        return Native(load_object(*RECIPE, ctypes.PyDLL), interface)
+        return Native(load_object(*RECIPE, ctypes.PyDLL, _INTERFACE), interface)
     except BuildError:
         return None
 

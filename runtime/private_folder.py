@@ -7,48 +7,71 @@ folders that are safe; a fresh temporary one where the usual place is not, or ca
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from thetac.runtime.owned_folder import OwnedFolder, make_owned
+
+TEMPORARY = "thetac-process-"  # begins the names of folders that last as long as a process
+
 
 @cache
 def private_folder() -> Path:
-    """`$XDG_CACHE_HOME/thetac` or `~/.cache/thetac`; a temporary folder of this process if that is not private."""
+    """`$XDG_CACHE_HOME/thetac` or `~/.cache/thetac`; a temporary folder of this process if that is not private.
+
+    Raises OSError where neither can be had.
+    """
     folder = _usual_place()
     return folder if folder is not None and is_usable(folder) else temporary_folder()
 
 
 def private_folders() -> Iterator[Path]:
     """Every place to try in turn, best first: where one cannot hold what it should, another may."""
-    folder = _usual_place()
-    if folder is not None and is_usable(folder):
-        yield folder
-    try:
-        # Kept for other processes of this user, which the last one is not.
-        shared = Path(tempfile.gettempdir()) / f"thetac-{os.geteuid()}"
-        if is_usable(shared):
-            yield shared
+    for folder in _lasting_places():
+        if is_usable(folder):
+            yield folder
+    with contextlib.suppress(OSError):  # there is no place for temporary files at all
         yield temporary_folder()
-    except OSError:  # there is no place for temporary files at all
-        return
+
+
+def existing_folders() -> list[Path]:
+    """The places among `private_folders` that outlast a process and are there; none is made."""
+    return [folder for folder in _lasting_places() if _is_safe(folder)]
 
 
 @cache
 def temporary_folder() -> Path:
-    """A folder of this process, removed at its end."""
-    folder = Path(tempfile.mkdtemp(prefix="thetac-"))
+    """A folder of this process, removed at its end. Raises OSError."""
+    try:
+        folder = make_owned(TEMPORARY)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            "no folder can hold what thetac makes at run time; set XDG_CACHE_HOME or TMPDIR to one that only this "
+            f"user can write to ({error.strerror})",
+        ) from error
     atexit.register(_remove, folder, os.getpid())
-    return folder
+    return folder.path
 
 
-def _remove(folder: Path, owner: int) -> None:
+def _remove(folder: OwnedFolder, owner: int) -> None:
     if os.getpid() == owner:  # not at the end of a process forked from it
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
+
+
+def _lasting_places() -> Iterator[Path]:
+    usual = _usual_place()
+    if usual is not None:
+        yield usual
+    if hasattr(os, "geteuid"):  # elsewhere, folders for temporary files belong to a user already
+        with contextlib.suppress(OSError):  # there is no place for temporary files at all
+            # Kept for other processes of this user, which a temporary folder is not.
+            yield Path(tempfile.gettempdir()) / f"thetac-{os.geteuid()}"
 
 
 def _usual_place() -> Path | None:
@@ -66,11 +89,19 @@ def is_usable(folder: Path) -> bool:
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return False
+    return _is_safe(folder) and os.access(folder, os.W_OK)
+
+
+def _is_safe(folder: Path) -> bool:
+    """Whether the folder is there, and only this user can write to it, or put another in its place."""
+    try:
         found = folder.lstat()
+        if not hasattr(os, "geteuid"):  # Windows: modes say nothing, and a profile is its user's
+            return stat.S_ISDIR(found.st_mode)
         private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
-        return (
-            private and all(_is_trusted(parent) for parent in folder.resolve().parents) and os.access(folder, os.W_OK)
-        )
+        return private and all(_is_trusted(parent) for parent in folder.resolve().parents)
     except OSError:
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import subprocess
 import tokenize
 from dataclasses import replace
 from pathlib import Path
@@ -85,9 +86,9 @@ def program(text: str) -> str:
     return ast.dump(WithoutTexts().visit(ast.parse(text)))
 
 
-# A backslash at its end makes the next line of C++ part of a comment, with blanks behind it too; GCC takes each of
-# these for an end of a line.
-CPP_COMMENT = re.compile(r"//(?:\\\s*?[\n\r\v\f]|[^\n\r\v\f])*")
+# A backslash at its end, or the trigraph for one, makes the next line of C++ part of a comment, with blanks behind it
+# too; GCC takes each of these for an end of a line.
+CPP_COMMENT = re.compile(r"//(?:(?:\\|\?\?/)\s*?[\n\r\v\f]|[^\n\r\v\f])*")
 
 
 def cpp_program(text: str) -> str:
@@ -112,6 +113,38 @@ def test_generated_programs_do_not_depend_on_texts(hostile: Hostile) -> None:
         assert len(comments) == sum(t.type == tokenize.COMMENT for t in twins), name
         assert all(text.isprintable() for text in comments), name
         assert "\r" not in text, name
+
+
+# Ends that reach into the next line of C++, visibly or once what cannot be printed is gone.
+ENDS = (
+    "\\",
+    "\\\\",
+    "\\ ",
+    "\\\t",
+    "\\\x01",
+    "\\\u200f\u2028",
+    "??/",
+    "??/ ",
+    "???/",
+    "??/??/",
+    "\\??/",
+    "*/",
+    "/*",
+    "\\u000a",
+    "//",
+)
+
+
+@pytest.mark.parametrize("end", ENDS, ids=ascii)
+def test_a_remark_never_reaches_into_the_next_line(end: str, tmp_path: Path) -> None:
+    """Neither by a backslash nor by its trigraph, which compilers know under some options."""
+    source = tmp_path / "made.cpp"
+    source.write_text(
+        f"int first; // {comment('a remark ' + end)}\nint second;\nint* found = &second;\n", encoding="utf-8"
+    )
+    command = ["g++", "-trigraphs", "-Wall", "-Werror", "-fsyntax-only", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @slow

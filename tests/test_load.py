@@ -132,6 +132,60 @@ def test_a_damaged_cache_is_put_right(tmp_path: Path) -> None:
     assert name in run(check, XDG_CACHE_HOME=str(tmp_path))
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["beside the sources", "in a folder for all bytecode"])
+def test_bytecode_is_neither_read_nor_written(elsewhere: bool, tmp_path: Path) -> None:
+    """Half a file, as a full disk may leave it, would be `marshal data too short` in every process."""
+    step = (
+        f"import thetac, torch; made = thetac.load({LION!r}); p = torch.ones(3, requires_grad=True)\n"
+        "p.grad = torch.ones(3); made([p], foreach=False).step(); print(made.__module__)\n"
+    )
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": ""}
+    if elsewhere:
+        environment["PYTHONPYCACHEPREFIX"] = str(tmp_path / "bytecode")
+    package = tmp_path / "cache" / "thetac" / run(step, **environment).split(".")[2].strip()
+    assert not list(tmp_path.rglob(f"{package.name}/**/*.pyc"))
+    damage = (
+        "import importlib.util, pathlib, py_compile, sys\n"
+        "for path in pathlib.Path(sys.argv[1]).glob('*.py'):\n"
+        "    made = pathlib.Path(py_compile.compile(str(path)))\n"
+        "    made.write_bytes(made.read_bytes()[:40])\n"
+        "    print(made)\n"
+    ).replace("sys.argv[1]", repr(str(package)))
+    damaged = run(damage, **environment).splitlines()
+    assert len(damaged) >= 5
+    assert all(Path(path).stat().st_size == 40 for path in damaged)
+    assert f".{package.name}." in run(step, **environment)
+
+
+def test_where_no_folder_can_be_written_the_error_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code = (
+        "import tempfile; tempfile.tempdir = " + repr(str(tmp_path / "file")) + "\n"
+        "import thetac\n"
+        f"try: thetac.load({LION!r})\n"
+        "except OSError as error: print(error)\n"
+        "import thetac.loaded\n"
+    )
+    assert run(code, XDG_CACHE_HOME=str(tmp_path / "file")) == (
+        "[Errno 20] no folder can hold what thetac makes at run time; set XDG_CACHE_HOME or TMPDIR to one that only "
+        "this user can write to (Not a directory)\n"
+    )
+    nowhere = (
+        "import tempfile, torch._dynamo\n"
+        "def gettempdir(): raise FileNotFoundError(2, 'No usable temporary directory found')\n"
+        "tempfile.tempdir, tempfile._get_default_tempdir = None, gettempdir\n"
+        "import thetac, torch\n"
+        f"try: thetac.load({LION!r})\n"
+        "except OSError as error: print(error)\n"
+        "p = torch.ones(3, requires_grad=True); p.grad = torch.ones(3)\n"
+        "for options in ({}, {'foreach': False}): thetac.AdamW([p], **options).step()\n"
+    )
+    assert run(nowhere, XDG_CACHE_HOME=str(tmp_path / "file"), THETAC_BUILD_DIR=str(tmp_path / "file")) == (
+        "[Errno 2] no folder can hold what thetac makes at run time; set XDG_CACHE_HOME or TMPDIR to one that only "
+        "this user can write to (No usable temporary directory found)\n"
+    )
+
+
 def test_the_cache_is_private(tmp_path: Path) -> None:
     run(f"import thetac; thetac.load({LION!r})", XDG_CACHE_HOME=str(tmp_path / "new"))
     folders = [tmp_path / "new" / "thetac", *(tmp_path / "new" / "thetac").iterdir()]

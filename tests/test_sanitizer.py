@@ -53,6 +53,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0",
         "OMP_NUM_THREADS": "1",
         "PYTHONMALLOC": "malloc",
+        "THETAC_BUILD_MEMORY": "99999999",  # the compiler runs under the sanitizer too, which reserves terabytes
         "PYTHONPATH": str(TESTS.parent),
     }
 

@@ -1,4 +1,4 @@
-"""The `thetac` command, also `python -m thetac`: what the compiler offers, and `build`.
+"""The `thetac` command, also `python -m thetac`: what the compiler offers, `build` and `cache`.
 
 Exit status as in `thetac.codegen.__main__`.
 """
@@ -9,12 +9,13 @@ import sys
 from collections.abc import Sequence
 
 from thetac.build_command import BuildCommand
+from thetac.cache_command import CacheCommand
 from thetac.codegen import __main__ as compiler
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    return compiler.main(arguments, (BuildCommand(),))
+    return compiler.main(arguments, (BuildCommand(), CacheCommand()))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from thetac.codegen.cli.library import UsageError, shown_as
 from thetac.codegen.errors import did_you_mean
 from thetac.runtime.build import build, build_folder, recipe
 from thetac.runtime.build_compiler import LEVELS, BuildError, Recipe, levels
+from thetac.runtime.build_process import end_all
 
 if TYPE_CHECKING:
     from thetac.runtime.optimizer import Optimizer
@@ -103,6 +104,7 @@ def _build_all(recipes: Sequence[Recipe], make: Callable[[Recipe], bool]) -> int
         except BaseException:
             _show("")
             pool.shutdown(wait=False, cancel_futures=True)
+            end_all()  # the pool waits for what runs
             raise
     return sum(job.result() for job in jobs)
 

@@ -21,6 +21,8 @@ from thetac.codegen.cli.library import our_specs
 from thetac.codegen.errors import SpecWarning
 from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Source, compile_specs
+from thetac.runtime.build_files import NEW
+from thetac.runtime.cache import OLD, clean_sometimes, mark_used
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.private_folder import private_folder, temporary_folder
 
@@ -30,8 +32,8 @@ def load(spec: str | os.PathLike[str]) -> type[Optimizer]:
 
     The same text gives the same class within a process. Instances and the class can be pickled, and unpickled by
     another process of the same user as long as its cache (`~/.cache/thetac`, or `$XDG_CACHE_HOME/thetac`) is kept.
-    Raises `thetac.codegen.errors.SpecError` with everything that is wrong with the spec, and warns with
-    `thetac.codegen.errors.SpecWarning` of what is probably not meant.
+    Raises `thetac.codegen.errors.SpecError` with everything that is wrong with the spec, and OSError where no folder
+    can be written. Warns with `thetac.codegen.errors.SpecWarning` of what is probably not meant.
     """
     compiled = compile_specs([_source(spec)], our_specs)[0]
     for doubt in compiled.warnings:
@@ -64,20 +66,23 @@ def _digest(files: Mapping[str, str]) -> str:
 
 def _provide(package: str, files: Mapping[str, str]) -> None:
     """The package on disk, in the user's cache, or in a temporary folder if that cannot be written."""
+    folder = private_folder()
     try:
-        _write(private_folder() / package, files)
+        _write(folder / package, files)
     except OSError:
         folder = temporary_folder()
-        if str(folder) not in loaded.__path__:
-            loaded.__path__.insert(0, str(folder))
         _write(folder / package, files)
+    if str(folder) not in loaded.__path__:
+        loaded.__path__.insert(0, str(folder))
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     """The folder with these files: made under another name and renamed, so that nobody ever sees a part of it."""
+    mark_used(folder)  # from here on no other process removes it
     if _holds(folder, files):
         return
-    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
+    clean_sometimes(folder.parent)
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=NEW))
     try:
         for name, text in files.items():
             (made / name).write_bytes(text.encode())
@@ -89,10 +94,10 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
                 return
             # A damaged one: out of the way, whole.
             with contextlib.suppress(FileNotFoundError):
-                os.rename(folder, Path(tempfile.mkdtemp(dir=folder.parent, prefix=".old-")))
+                os.rename(folder, Path(tempfile.mkdtemp(dir=folder.parent, prefix=OLD)))
         raise OSError(f"{folder} cannot be written")
     finally:
-        for leftover in (made, *folder.parent.glob(".old-*")):
+        for leftover in (made, *folder.parent.glob(f"{OLD}*")):
             shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -17,7 +17,10 @@ def one_line(text: str) -> str:
 
 def comment(text: str) -> str:
     """The text as the inside of a line comment: whatever it holds, it stays one line and no escape of any language."""
-    return one_line(text).replace("\\", "\u2216" if text.rstrip().endswith("\\") else "\\").rstrip()
+    line = one_line(text)
+    if line.endswith(("\\", "??/")):  # C++ would go on with the comment: the second is a trigraph for the first
+        return line.replace("\\", "\u2216").replace("??/", "??\u2215")
+    return line
 
 
 def docstring(text: str) -> str:

@@ -1,0 +1,101 @@
+"""Temporary folders of which others can tell whether their process is gone.
+
+In: a prefix and a place. Out: a new folder with a marker that its process keeps locked. The system gives a lock up
+when its process ends, however that comes about, so that whoever gets the lock of a marker may remove its folder. A
+process forked from the owner holds the lock too. Must not know what lies in such a folder. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_MARKER = ".owner"  # holds the name of the machine: another one may see the folder, but not the lock
+_YOUNG = 60  # seconds in which a folder's owner may not have locked its marker yet
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedFolder:
+    path: Path
+    lock: int | None  # an open file; None where files cannot be locked
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.lock is not None:
+            os.close(self.lock)
+
+
+def make_owned(prefix: str, place: Path | None = None) -> OwnedFolder:
+    """Make a folder in `place`, or in the folder for temporary files. Raises OSError."""
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    try:
+        marker = path / _MARKER
+        marker.write_text(platform.node(), encoding="utf-8")
+        return OwnedFolder(path, try_lock(marker))
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def owned_folder(prefix: str, otherwise: Path) -> Iterator[Path]:
+    """A folder for a block, in the folder for temporary files or, where that takes none, in `otherwise`."""
+    try:
+        folder = make_owned(prefix)
+    except OSError:
+        folder = make_owned(prefix, otherwise)
+    try:
+        yield folder.path
+    finally:
+        folder.remove()
+
+
+def try_lock(path: Path) -> int | None:
+    """The file, open and locked; None if another process has the lock, or there are no locks."""
+    try:
+        import fcntl  # Windows does not have it
+
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def unlink_if_unlocked(path: Path) -> None:
+    """Remove a file that no running process keeps locked. Raises OSError."""
+    descriptor = try_lock(path)
+    if descriptor is not None:
+        path.unlink()
+        os.close(descriptor)
+
+
+def remove_abandoned(prefixes: tuple[str, ...], place: Path) -> None:
+    """Remove the folders in `place` whose processes are gone. What cannot be read or removed is left there."""
+    with contextlib.suppress(OSError), os.scandir(place) as found:
+        for entry in found:
+            if entry.name.startswith(prefixes):
+                with contextlib.suppress(OSError, ValueError):
+                    _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    marker = folder / _MARKER
+    known = marker.lstat()
+    ours = not folder.is_symlink() and hasattr(os, "geteuid") and known.st_uid == os.geteuid()
+    if not ours or time.time() - known.st_mtime < _YOUNG or marker.read_text(encoding="utf-8") != platform.node():
+        return
+    lock = try_lock(marker)
+    if lock is not None:
+        OwnedFolder(folder, lock).remove()
