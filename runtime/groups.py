@@ -170,6 +170,17 @@ def _check_readable(name: str, element: object) -> None:
             raise ValueError(f"Tensor {name} must be 1-element")
     elif not isinstance(element, float | int) and not isinstance(element, SupportsFloat):
         raise TypeError(f"{name} must be a number, not {type(element).__name__}")
+    elif isinstance(element, int) and not is_held_by_float(element):
+        raise ValueError(f"{name} is a number that no float can hold")
+
+
+def is_held_by_float(number: float) -> bool:
+    """Whether a number can be made a float; a whole one may be too large."""
+    try:
+        float(number)
+    except OverflowError:
+        return False
+    return True
 
 
 def _to_number(element: Value) -> float:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.choice import FUSED, FUSED_DTYPES, choose
-from thetac.runtime.groups import check_kinds, check_options, known_keys, option
+from thetac.runtime.groups import check_kinds, check_options, is_held_by_float, known_keys, option
 from thetac.runtime.matching import matched
 from thetac.runtime.scaling import max_norm_of
 from thetac.runtime.schema import Group, Schema, State
@@ -112,7 +112,7 @@ def check_form(state_dict: Mapping[str, Any]) -> None:
                 hash(known)
             except TypeError:
                 raise TypeError(
-                    f"'params' of group {index} of the loaded state dict must be ids, such as numbers, "
+                    f"'params' of group {index} of the loaded state dict must hold ids, such as numbers, "
                     f"not {type(known).__name__}"
                 ) from None
 
@@ -189,6 +189,8 @@ def _check_value(schema: Schema, declared: State, value: object, place: _Place) 
     where, param = f"`{declared.name}` of {place}", place.param
     if declared.kind != "tensor":
         if isinstance(value, int | float):
+            if not is_held_by_float(value):
+                raise ValueError(f"loaded {where} is a number that no float can hold")
             return
         if not isinstance(value, Tensor):
             raise TypeError(f"loaded {where} must be a number or a tensor of one, not {type(value).__name__}")
