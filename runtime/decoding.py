@@ -120,14 +120,14 @@ class Decoder:
         facts: Mapping[str, Json],
         path: str,
     ) -> Tensor:
-        parts = [self._decode(indices, f"{path}.indices"), self._decode(values, f"{path}.values")]
-        if not all(isinstance(part, Tensor) and not part.is_sparse for part in parts):
+        where, what = self._decode(indices, f"{path}.indices"), self._decode(values, f"{path}.values")
+        if not all(isinstance(part, Tensor) and not part.is_sparse for part in (where, what)):
             raise ValueError(f"`{path}` is a sparse tensor whose parts are no tensors")
         if not all(0 <= length < 2**63 for length in size):
             raise ValueError(f"`{path}` is no sparse tensor: its size is {_shown(size)}")
         try:
             # Checked, because indices that are out of range would be read and written out of bounds.
-            made = torch.sparse_coo_tensor(*parts, size, check_invariants=True, is_coalesced=coalesced)
+            made = torch.sparse_coo_tensor(where, what, size, check_invariants=True, is_coalesced=coalesced)
         except (RuntimeError, TypeError) as error:
             raise ValueError(f"`{path}` is no sparse tensor: {error}") from None
         return _with_facts(made, facts, path)

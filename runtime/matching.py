@@ -45,9 +45,9 @@ def matched(groups: Sequence[Group], saved: Sequence[dict[str, Any]]) -> list[tu
                 ]
         if not are_ids:
             raise ValueError(_misfit(here, there))
-    for index, (group, other) in enumerate(zip(groups, saved, strict=True)):
-        if len(group["params"]) != len(other["params"]):
-            raise ValueError(_sizes_differ(index, len(group["params"]), len(other["params"])))
+    for index, (known, other) in enumerate(zip(groups, saved, strict=True)):
+        if len(known["params"]) != len(other["params"]):
+            raise ValueError(_sizes_differ(index, len(known["params"]), len(other["params"])))
     return list(enumerate(saved))
 
 
