@@ -6,11 +6,12 @@ import copy
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
-from checkpoint_helpers import BFLOAT16, FLOAT32, in_groups, parameters_of, rich, through_a_file, train
+from checkpoint_helpers import BFLOAT16, FLOAT32, continued, in_groups, parameters_of, rich, through_a_file, train
 from every_optimizer import NAMES, ours, torchs
 from references.torch_inputs import ELEVEN
 from references.training import assert_same_bits
@@ -22,8 +23,11 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
 
 import thetac
+from thetac.runtime import GenericOptimizer
+from thetac.runtime.state import Entry
 
 WIDER, NARROWER = (torch.bfloat16, torch.float32), (torch.float32, torch.bfloat16)  # of parameters, of state
 MIXES = [
@@ -229,6 +233,33 @@ def test_a_checkpoint_of_a_float32_model_goes_on_in_a_bfloat16_model(name: str, 
             for key, value in mine.state[param].items():
                 assert_identical(saved["state"][number][key].to(value.dtype), value)
         train(mine, range(3, 6))
+
+
+def test_state_of_a_rule_written_by_hand_is_of_the_dtype_that_the_rule_gave_it() -> None:
+    """Which reads and writes it; nobody else knows what it takes."""
+
+    class Halved(GenericOptimizer):
+        def __init__(self, params: ParamsT, lr: float = 0.1) -> None:
+            super().__init__(params, {"lr": lr})
+
+        def init_state(self, state: Entry, group: dict[str, Any], param: Tensor) -> None:
+            state["velocity"] = torch.zeros_like(param, dtype=torch.bfloat16)
+            state["sum"] = torch.zeros_like(param, dtype=torch.float64)
+
+        def step_param(self, state: Entry, group: dict[str, Any], grad: Tensor, param: Tensor) -> None:
+            velocity, total = cast(Tensor, state["velocity"]), cast(Tensor, state["sum"])
+            velocity.mul_(0.9).add_(grad)
+            total.add_(grad)
+            param.sub_(velocity + total, alpha=group["lr"])
+
+    unbroken = Halved(in_groups(parameters_of(FLOAT32)))
+    train(unbroken, range(3))
+    broken = continued(unbroken, Halved, through_a_file)
+    for optimizer in (unbroken, broken):
+        train(optimizer, range(3, 6))
+    assert_same_bits(unbroken, broken, "Halved")
+    for entry in broken.state.values():
+        assert (entry["velocity"].dtype, entry["sum"].dtype) == (torch.bfloat16, torch.float64)
 
 
 @pytest.mark.parametrize("name", ["NAdam", "ASGD"])
