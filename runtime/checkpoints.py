@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from thetac.runtime.decoding import Decoder, parse
+from thetac.runtime.decoding import Decoder, parse, shown
 from thetac.runtime.encoding import DEPTH, Encoder, Json, is_too_deep
 from thetac.runtime.serialization import check_form
 
@@ -92,7 +92,7 @@ def _read(file: Any) -> tuple[dict[str, Any], str]:
         saved = parse(header)
         version = saved.get("version")
         if type(version) is not int or version < 1:
-            raise ValueError(f"`version` is {version!r}")
+            raise ValueError(f"`version` is {shown(version)}")
     except ValueError as error:
         raise ValueError(f"is malformed: its {HEADER_KEY!r} cannot be read: {error}") from error
     if version > VERSION:
@@ -102,7 +102,7 @@ def _read(file: Any) -> tuple[dict[str, Any], str]:
     source, tree = saved.get("optimizer"), saved.get("state_dict")
     try:
         if not isinstance(source, str):
-            raise ValueError(f"`optimizer` is {source!r}, which is no name")
+            raise ValueError(f"`optimizer` is {shown(source)}, which is no name")
         state_dict = Decoder({name: file.get_tensor(name) for name in file.keys()}).decode(tree)  # noqa: SIM118
         if not isinstance(state_dict, dict):
             raise ValueError(f"`state_dict` is no dict, but of type {type(state_dict).__name__}")

@@ -34,7 +34,7 @@ def parse(text: str) -> dict[str, Json]:
     if too_deep:
         raise ValueError(f"it is nested more than {DEPTH} deep")
     if not isinstance(tree, dict):
-        raise ValueError(f"it is no object, but {_shown(tree)}")
+        raise ValueError(f"it is no object, but {shown(tree)}")
     return tree
 
 
@@ -80,7 +80,7 @@ class Decoder:
             case {"$sparse": [dict(indices), dict(values)], "size": size, "coalesced": bool(coalesced), **facts}:
                 return self._sparse(indices, values, _integers(size, path), coalesced, facts, path)
             case _:
-                raise ValueError(f"`{path}` is {_shown(tree)}, which is nothing that is stored like that")
+                raise ValueError(f"`{path}` is {shown(tree)}, which is nothing that is stored like that")
 
     def _dict(self, pairs: list[Json], path: str) -> dict[Any, Any]:
         made: dict[Any, Any] = {}
@@ -89,26 +89,26 @@ class Decoder:
                 case [coded, value]:
                     key = self._decode(coded, f"a key of {path}")
                 case _:
-                    raise ValueError(f"`{path}` has {_shown(pair)} for a pair of a key and a value")
+                    raise ValueError(f"`{path}` has {shown(pair)} for a pair of a key and a value")
             try:
                 repeated = key in made
             except TypeError:
                 raise ValueError(
-                    f"`{path}` has {_shown(coded)} for a key, which is of type {type(key).__name__}"
+                    f"`{path}` has {shown(coded)} for a key, which is of type {type(key).__name__}"
                 ) from None
             if repeated:
-                raise ValueError(f"`{path}` has the key {_shown(key)} twice")
+                raise ValueError(f"`{path}` has the key {shown(key)} twice")
             made[key] = self._decode(value, inside(path, key))
         return made
 
     def _tensor(self, name: str, facts: Mapping[str, Json], path: str) -> Tensor:
         if name not in self._tensors:
-            raise ValueError(f"`{path}` is the tensor {_shown(name)}, which is not there")
+            raise ValueError(f"`{path}` is the tensor {shown(name)}, which is not there")
         if name not in self._made:
             self._made[name] = facts, _with_facts(_laid_out(self._tensors[name], facts, path), facts, path)
         known, made = self._made[name]
         if known != facts:
-            raise ValueError(f"`{path}` is the tensor {_shown(name)}, of which something else is said elsewhere")
+            raise ValueError(f"`{path}` is the tensor {shown(name)}, of which something else is said elsewhere")
         return made
 
     def _sparse(
@@ -124,7 +124,7 @@ class Decoder:
         if not all(isinstance(part, Tensor) and not part.is_sparse for part in (where, what)):
             raise ValueError(f"`{path}` is a sparse tensor whose parts are no tensors")
         if not all(0 <= length < 2**63 for length in size):
-            raise ValueError(f"`{path}` is no sparse tensor: its size is {_shown(size)}")
+            raise ValueError(f"`{path}` is no sparse tensor: its size is {shown(size)}")
         try:
             # Checked, because indices that are out of range would be read and written out of bounds.
             made = torch.sparse_coo_tensor(where, what, size, check_invariants=True, is_coalesced=coalesced)
@@ -133,7 +133,7 @@ class Decoder:
         return _with_facts(made, facts, path)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """For messages; what a file holds may be long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
@@ -143,13 +143,13 @@ def _without_repetition(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"an object has the key {_shown(next(key for key in keys if keys.count(key) > 1))} twice")
+        raise ValueError(f"an object has the key {shown(next(key for key in keys if keys.count(key) > 1))} twice")
     return made
 
 
 def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
-        raise ValueError(f"{_shown(text)} is no number that a float can hold")
+        raise ValueError(f"{shown(text)} is no number that a float can hold")
     return number
 
 
@@ -159,7 +159,7 @@ def _refused_constant(text: str) -> float:
 
 def _integers(value: object, path: str) -> list[int]:
     if not isinstance(value, list) or not all(type(item) is int for item in value):
-        raise ValueError(f"`{path}` has {_shown(value)} in the place of a list of whole numbers")
+        raise ValueError(f"`{path}` has {shown(value)} in the place of a list of whole numbers")
     return value
 
 
@@ -169,7 +169,7 @@ def _laid_out(stored: Tensor, facts: Mapping[str, Json], path: str) -> Tensor:
         strides = _integers(facts["strides"], path)
         if not _fills_its_memory(stored.shape, strides):
             raise ValueError(
-                f"`{path}` has the strides {_shown(strides)}, which do not fit the shape {tuple(stored.shape)}"
+                f"`{path}` has the strides {shown(strides)}, which do not fit the shape {tuple(stored.shape)}"
             )
         tensor = torch.empty_strided(stored.shape, strides, dtype=stored.dtype).copy_(stored)
     else:
@@ -208,14 +208,14 @@ def _with_facts(tensor: Tensor, facts: Mapping[str, Json], path: str) -> Tensor:
     if "device" in facts:
         device = facts["device"]
         if not isinstance(device, str) or not device.isidentifier():
-            raise ValueError(f"`{path}` has {_shown(device)} for a kind of device")
+            raise ValueError(f"`{path}` has {shown(device)} for a kind of device")
         if _is_here(device):
             tensor = tensor.to(device)
     if "requires_grad" not in facts:
         return tensor
     if facts["requires_grad"] is not True or not (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(
-            f"`{path}` is a {tensor.dtype} tensor with {_shown(facts['requires_grad'])} for `requires_grad`"
+            f"`{path}` is a {tensor.dtype} tensor with {shown(facts['requires_grad'])} for `requires_grad`"
         )
     return tensor.requires_grad_()
 
