@@ -20,7 +20,9 @@ from typing import Any
 
 import torch
 
-from thetac.runtime.encoding import Decoder, Encoder
+from thetac.runtime.decoding import Decoder, parse, shown
+from thetac.runtime.encoding import DEPTH, Encoder, Json, is_too_deep
+from thetac.runtime.serialization import check_form
 
 HEADER_KEY = "thetac_optimizer"
 VERSION = 1
@@ -35,8 +37,18 @@ def save_optimizer(optimizer: torch.optim.Optimizer, path: str | os.PathLike[str
     """
     safetensors = _safetensors()
     encoder = Encoder()
-    tree = encoder.encode(optimizer.state_dict())
-    header = json.dumps({"version": VERSION, "optimizer": type(optimizer).__name__, "state_dict": tree})
+    try:
+        saved: Json = {
+            "version": VERSION,
+            "optimizer": type(optimizer).__name__,
+            "state_dict": encoder.encode(optimizer.state_dict()),
+        }
+        too_deep = is_too_deep(saved)
+    except RecursionError:
+        too_deep = True
+    if too_deep:
+        raise TypeError(f"the state dict contains itself, or its JSON is nested more than {DEPTH} deep")
+    header = json.dumps(saved)
     with replaced(Path(os.path.realpath(path))) as temporary:  # a link stays one
         safetensors.torch.save_file(encoder.tensors, temporary, metadata={"format": "pt", HEADER_KEY: header})
 
@@ -45,26 +57,59 @@ def load_optimizer(optimizer: torch.optim.Optimizer, path: str | os.PathLike[str
     """`optimizer.load_state_dict` with what `save_optimizer` wrote.
 
     State goes to the devices of the parameters; a tensor in a group goes to the kind of device that it was on, if
-    there is one. Raises ValueError for a file that holds no optimizer, or one of a later version, and what
-    `load_state_dict` raises for one that does not fit; ImportError without the package safetensors.
+    there is one. Raises ValueError, with the path and what is wrong, for a file that is malformed, holds no optimizer,
+    or is of a later version; what `load_state_dict` raises for one that does not fit; OSError for a file that cannot be
+    opened; ImportError without the package safetensors. Whatever the file says, no tensor is made that is larger than
+    the ones it holds.
     """
     safetensors = _safetensors()
-    with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-        header = (file.metadata() or {}).get(HEADER_KEY)
-        if header is None:
-            raise ValueError(f"{os.fspath(path)} holds no optimizer: its header has no {HEADER_KEY!r}")
-        saved: dict[str, Any] = json.loads(header)
-        if saved["version"] > VERSION:
-            raise ValueError(
-                f"{os.fspath(path)} was written in version {saved['version']} of the format; "
-                f"this version of thetac reads up to {VERSION}"
-            )
-        state_dict = Decoder({name: file.get_tensor(name) for name in file.keys()}).decode(saved["state_dict"])  # noqa: SIM118
+    name = os.fspath(path)
+    with open(path, "rb"):  # safetensors' own errors do not name the file
+        pass
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            state_dict, source = _read(file)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{name} is no safetensors file: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from error
     try:
         optimizer.load_state_dict(state_dict)
-    except (KeyError, TypeError, ValueError) as error:
-        error.add_note(f"{os.fspath(path)} was saved from {saved['optimizer']}")
+    except Exception as error:
+        error.add_note(f"{name} was saved from {source}")
         raise
+
+
+def _read(file: Any) -> tuple[dict[str, Any], str]:
+    """The state dict in an open file, and the name of the class that it is of.
+
+    Raises ValueError with the end of a sentence that begins with the path.
+    """
+    header = (file.metadata() or {}).get(HEADER_KEY)
+    if header is None:
+        raise ValueError(f"holds no optimizer: its header has no {HEADER_KEY!r}")
+    try:
+        saved = parse(header)
+        version = saved.get("version")
+        if type(version) is not int or version < 1:
+            raise ValueError(f"`version` is {shown(version)}")
+    except ValueError as error:
+        raise ValueError(f"is malformed: its {HEADER_KEY!r} cannot be read: {error}") from error
+    if version > VERSION:
+        raise ValueError(
+            f"was written in version {version} of the format; this version of thetac reads up to {VERSION}"
+        )
+    source, tree = saved.get("optimizer"), saved.get("state_dict")
+    try:
+        if not isinstance(source, str):
+            raise ValueError(f"`optimizer` is {shown(source)}, which is no name")
+        state_dict = Decoder({name: file.get_tensor(name) for name in file.keys()}).decode(tree)  # noqa: SIM118
+        if not isinstance(state_dict, dict):
+            raise ValueError(f"`state_dict` is no dict, but of type {type(state_dict).__name__}")
+        check_form(state_dict)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"is malformed: {error}") from error
+    return state_dict, source
 
 
 @contextlib.contextmanager

@@ -1,22 +1,23 @@
-"""A state dict as JSON and a flat mapping of tensors, and back again: types, order, infinities and aliases included.
+"""A state dict as JSON and a flat mapping of tensors: types, order, infinities and aliases included.
 
 In: nested dicts, lists and tuples of tensors, numbers, strings, booleans and None. Out: a tree that `json` takes, in
 which a tensor is a reference by name, and the tensors. What JSON does not have is an object with one key that begins
-with `$`. A tensor that occurs twice is stored once, and is one tensor again when it is read. Must not know of
+with `$`. A tensor that occurs twice is stored once. decoding.py makes the same of it again. Must not know of
 optimizers or files.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+DEPTH = 100  # how deep what is stored may be nested: a state dict is some 5 deep, and copies of it are recursive
 
 _PLAIN_TYPES = (Tensor, Parameter)
 
@@ -54,13 +55,13 @@ class Encoder:
                 )
 
     def _items(self, values: list[object] | tuple[object, ...], path: str) -> list[Json]:
-        return [self.encode(value, _inside(path, index)) for index, value in enumerate(values)]
+        return [self.encode(value, inside(path, index)) for index, value in enumerate(values)]
 
     def _dict(self, values: Mapping[object, object], path: str) -> Json:
         if all(type(key) is str and not key.startswith("$") for key in values):
-            return {str(key): self.encode(value, _inside(path, key)) for key, value in values.items()}
+            return {str(key): self.encode(value, inside(path, key)) for key, value in values.items()}
         items: list[Json] = [
-            [self.encode(key, f"the key {key!r} of {path}"), self.encode(value, _inside(path, key))]
+            [self.encode(key, f"the key {key!r} of {path}"), self.encode(value, inside(path, key))]
             for key, value in values.items()
         ]
         return {"$items": items}
@@ -105,62 +106,20 @@ class Encoder:
         return {"$tensor": name, **facts}
 
 
-class Decoder:
-    """Makes of an encoded tree what it was made of."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = tensors
-        self._made: dict[str, Tensor] = {}
-
-    def decode(self, tree: Json) -> Any:
-        """Raises KeyError for a reference to a tensor that is not there, RuntimeError for facts that belong to none."""
-        match tree:
-            case list():
-                return [self.decode(item) for item in tree]
-            case {"$float": str(text)}:
-                return float(text)
-            case {"$tuple": list(items)}:
-                return tuple(self.decode(item) for item in items)
-            case {"$items": list(pairs)}:
-                return dict(self.decode(pair) for pair in pairs)
-            case {"$tensor": str(name), **facts}:
-                if name not in self._made:
-                    self._made[name] = _with_facts(_laid_out(self._tensors[name], facts), facts)
-                return self._made[name]
-            case {"$sparse": [indices, values], "size": list(size), "coalesced": bool(coalesced), **facts}:
-                # Checked, because indices that are out of range would be read and written out of bounds.
-                stored = self.decode(values)
-                made = torch.sparse_coo_tensor(
-                    self.decode(indices),
-                    stored,
-                    self.decode(size),
-                    dtype=stored.dtype,
-                    device=stored.device,
-                    check_invariants=True,
-                    is_coalesced=coalesced,
-                )
-                return _with_facts(made, facts)
-            case dict():
-                return {key: self.decode(value) for key, value in tree.items()}
-            case _:
-                return tree
+def is_too_deep(tree: Json) -> bool:
+    """Whether a tree is nested deeper than what is stored may be."""
+    level: list[Json] = [tree]
+    for _ in range(DEPTH):
+        level = [inner for outer in level if isinstance(outer, dict | list) for inner in _items_of(outer)]
+        if not level:
+            return False
+    return True
 
 
-def _inside(path: str, key: object) -> str:
+def _items_of(tree: dict[str, Json] | list[Json]) -> Iterable[Json]:
+    return tree.values() if isinstance(tree, dict) else tree
+
+
+def inside(path: str, key: object) -> str:
+    """The path of what lies under a key, or at an index."""
     return f"{path}.{key}" if path else str(key)
-
-
-def _laid_out(stored: Tensor, facts: Mapping[Any, Any]) -> Tensor:
-    """In memory of its own, as it lay when it was encoded."""
-    if strides := facts.get("strides"):
-        tensor = torch.empty_strided(stored.shape, strides, dtype=stored.dtype, device=stored.device).copy_(stored)
-    else:
-        tensor = stored.clone()
-    return torch.view_as_complex(tensor) if facts.get("pairs") else tensor
-
-
-def _with_facts(tensor: Tensor, facts: Mapping[Any, Any]) -> Tensor:
-    device = facts.get("device")
-    if device is not None and torch.get_device_module(device).is_available():
-        tensor = tensor.to(device)
-    return tensor.requires_grad_() if facts.get("requires_grad") else tensor

@@ -7,7 +7,6 @@ checked too, and before anything is changed.
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
 from collections.abc import Collection, Iterable, Mapping
@@ -16,6 +15,7 @@ from typing import SupportsFloat
 from torch import Tensor
 
 from thetac.runtime.schema import Group, Hyperparameter, Schema
+from thetac.runtime.spelling import typo_of
 
 Value = float | Tensor  # a hyperparameter's element, or a flag
 
@@ -86,15 +86,15 @@ def check_options(group: Group) -> None:
             raise ValueError(f"Invalid clip_grad_norm value: {clip}")
 
 
-def warn_of_misspelt_keys(schema: Schema, given: Iterable[str], defaults: Iterable[str]) -> None:
-    """A key that nothing reads is a user's own business, unless it looks like one that something reads."""
+def warn_of_misspelt_keys(schema: Schema, given: Iterable[object], defaults: Iterable[str]) -> None:
+    """Warn of keys that nothing reads and that are typing errors of one that something does; others are the user's."""
     known = (*known_keys(schema), *defaults)
     for key in given:
-        if key in known or key in _KEYS_OF_TORCH:
+        if not isinstance(key, str) or key in known or key in _KEYS_OF_TORCH:
             continue
-        if close := difflib.get_close_matches(key, known, n=1, cutoff=0.75):
+        if (close := typo_of(key, known)) is not None:
             warnings.warn(
-                f"{schema.name} does not read `{key}` of a parameter group; did you mean `{close[0]}`?", stacklevel=4
+                f"{schema.name} does not read `{key}` of a parameter group; did you mean `{close}`?", stacklevel=4
             )
 
 
@@ -170,6 +170,17 @@ def _check_readable(name: str, element: object) -> None:
             raise ValueError(f"Tensor {name} must be 1-element")
     elif not isinstance(element, float | int) and not isinstance(element, SupportsFloat):
         raise TypeError(f"{name} must be a number, not {type(element).__name__}")
+    elif isinstance(element, int) and not is_held_by_float(element):
+        raise ValueError(f"{name} is a number that no float can hold")
+
+
+def is_held_by_float(number: float) -> bool:
+    """Whether a number can be made a float; a whole one may be too large."""
+    try:
+        float(number)
+    except OverflowError:
+        return False
+    return True
 
 
 def _to_number(element: Value) -> float:

@@ -8,9 +8,10 @@ business, and what a checkpoint becomes `serialization.restored`'s.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, Self, overload
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ from thetac.runtime.hooked import hooked
 from thetac.runtime.scaling import max_norm_of
 from thetac.runtime.schema import Schema
 from thetac.runtime.serialization import restored
+from thetac.runtime.spelling import unexpected_keyword
 from thetac.runtime.state import new_entry, restored_entry, states_of
 from thetac.runtime.step import Stepper
 
@@ -54,6 +56,13 @@ class Optimizer(torch.optim.Optimizer):
     was skipped: 0-d, on their device."""
     _stepper: Stepper | None = None  # made at the first step, and never pickled
     _traced: Traced | None = None  # the same where a graph holds the step
+
+    if sys.version_info < (3, 13):  # from there on Python itself says which keyword was meant
+
+        def __new__(cls, *_: object, **keywords: object) -> Self:
+            if keywords and (mistake := unexpected_keyword(cls.__init__, keywords)) is not None:
+                raise TypeError(mistake)
+            return super().__new__(cls)
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, object]) -> None:
         keys = tuple(defaults)

@@ -8,7 +8,7 @@ Nothing here changes the optimizer or the state dict. Must not know where checkp
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.choice import FUSED, choose
-from thetac.runtime.groups import check_kinds, check_options, known_keys, option
+from thetac.runtime.choice import FUSED, FUSED_DTYPES, choose
+from thetac.runtime.groups import check_kinds, check_options, is_held_by_float, known_keys, option
+from thetac.runtime.matching import matched
 from thetac.runtime.scaling import max_norm_of
 from thetac.runtime.schema import Group, Schema, State
 from thetac.runtime.state import Entry, describe, listed, restored_entry, states_of
@@ -63,15 +64,15 @@ def restored(
             raise KeyError(
                 f"{key!r} is not in the loaded state dict, which has {listed(state_dict)}: it is none of an optimizer"
             )
+    check_form(state_dict)
     # As in torch: tensors in groups are copied, state is not.
-    saved: list[dict[str, Any]] = deepcopy(state_dict["param_groups"])
-    _check_sizes(groups, saved)
-    merged = [_merged(schema, group, other, defaults) for group, other in zip(groups, saved, strict=True)]
-    for index, group in enumerate(merged):
+    saved = matched(groups, deepcopy(state_dict["param_groups"]))
+    merged = [_merged(schema, group, other, defaults) for group, (_, other) in zip(groups, saved, strict=True)]
+    for (index, _), group in zip(saved, merged, strict=True):
         check_kinds(schema, group, f"group {index} of the loaded state dict")
         check_options(group)
     max_norm_of(merged)
-    ids = [group["params"] for group in saved]
+    ids = [(index, group["params"]) for index, group in saved]
     places = _places(groups, ids, merged)
     result = Restored([_with_params(*pair) for pair in zip(merged, groups, strict=True)], defaultdict(dict))
     kinds = tuple({type(known) for known in places})
@@ -81,7 +82,7 @@ def restored(
             if isinstance(known, kinds):
                 raise ValueError(
                     f"loaded state dict has the state of a parameter {known!r}, which is in none of its groups: "
-                    f"{'; '.join(f'group {index} has {_ids(group)}' for index, group in enumerate(ids))}"
+                    f"{'; '.join(f'group {index} has {_ids(group)}' for index, group in sorted(ids))}"
                 )
             result.state[known] = entry  # of no parameter, but of the optimizer: a user's own, carried along
         elif is_declared:
@@ -91,34 +92,38 @@ def restored(
     return result
 
 
-def _check_sizes(groups: Sequence[Group], saved: Sequence[Group]) -> None:
-    if len(groups) != len(saved):
-        raise ValueError(
-            f"loaded state dict has a different number of parameter groups: {len(saved)}, the optimizer {len(groups)}"
-        )
-    for index, (group, other) in enumerate(zip(groups, saved, strict=True)):
-        if "params" not in other:
-            raise KeyError(f"group {index} of the loaded state dict has no 'params', only {listed(other)}")
-        expected, found = len(group["params"]), len(other["params"])
-        if expected == found:
-            continue
-        named, named_there = group.get("param_names"), other.get("param_names")
-        differ = ""
-        if named and named_there:
-            missing = [name for name in named if name not in named_there]
-            unknown = [name for name in named_there if name not in named]
-            differ = f" (without {listed(missing)})" * bool(missing) + f" (with {listed(unknown)})" * bool(unknown)
-        raise ValueError(
-            "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
-            f"group {index} has {found} parameter{'s' * (found != 1)}{differ}, the optimizer's {expected}"
-        )
+def check_form(state_dict: Mapping[str, Any]) -> None:
+    """Raise TypeError for what looks like a state dict, but holds something else in its place."""
+    state, groups = state_dict.get("state", {}), state_dict.get("param_groups", [])
+    if not isinstance(state, Mapping):
+        raise TypeError(f"'state' of the loaded state dict must be a dict, not {type(state).__name__}")
+    if not isinstance(groups, list | tuple):
+        raise TypeError(f"'param_groups' of the loaded state dict must be a list, not {type(groups).__name__}")
+    for index, group in enumerate(groups):
+        if not isinstance(group, dict):
+            raise TypeError(f"group {index} of the loaded state dict must be a dict, not {type(group).__name__}")
+        ids = group.get("params", ())
+        if not isinstance(ids, list | tuple):
+            raise TypeError(
+                f"'params' of group {index} of the loaded state dict must be a list, not {type(ids).__name__}"
+            )
+        for known in ids:
+            try:
+                hash(known)
+            except TypeError:
+                raise TypeError(
+                    f"'params' of group {index} of the loaded state dict must hold ids, such as numbers, "
+                    f"not {type(known).__name__}"
+                ) from None
 
 
 def _merged(schema: Schema, group: Group, saved: dict[str, Any], defaults: Mapping[str, object]) -> dict[str, Any]:
-    """The saved group; what an older or another version did not save keeps the value that it has."""
-    for key in (*known_keys(schema), "param_names"):
+    """The saved group; what an older or another version did not save keeps the value that it has, as names do."""
+    for key in known_keys(schema):
         if key not in saved and key in group:
             saved[key] = group[key]
+    if "param_names" in group:
+        saved["param_names"] = group["param_names"]
     for key, value in defaults.items():
         saved.setdefault(key, value)
     for key in schema.fixed:
@@ -131,10 +136,12 @@ def _with_params(merged: dict[str, Any], group: Group) -> dict[str, Any]:
     return merged
 
 
-def _places(groups: Sequence[Group], ids: Sequence[Sequence[Any]], merged: Sequence[Group]) -> dict[Any, _Place]:
+def _places(
+    groups: Sequence[Group], ids: Sequence[tuple[int, Sequence[Any]]], merged: Sequence[Group]
+) -> dict[Any, _Place]:
     """Whose state stands under which id."""
     places: dict[Any, _Place] = {}
-    for index, (group, known) in enumerate(zip(groups, ids, strict=True)):
+    for index, (group, (_, known)) in enumerate(zip(groups, ids, strict=True)):
         names = group.get("param_names") or merged[index].get("param_names") or ()
         for position, (param, other) in enumerate(zip(group["params"], known, strict=True)):
             name = str(names[position]) if position < len(names) else ""
@@ -155,12 +162,12 @@ def _restored_entry(schema: Schema, groups: Sequence[Group], place: _Place, entr
         if entry.get(declared.name) is not None:
             _check_value(schema, declared, entry[declared.name], place)
     found: Entry = {**entry, **restored_entry(schema, group, place.param, entry)}
-    dtype, keeps_wider = place.param.dtype, _takes_wider_state(schema, group, place.param)
+    kept = _dtypes_taken(schema, group, place.param)
     for declared in schema.states:
         tensor = found.get(declared.name)
         if declared.kind == "tensor" and isinstance(tensor, Tensor):
-            keeps = keeps_wider and _is_wider(tensor.dtype, dtype)
-            found[declared.name] = tensor.to(place.param.device, tensor.dtype if keeps else dtype)
+            dtype = tensor.dtype if tensor.dtype in kept else place.param.dtype
+            found[declared.name] = tensor.to(place.param.device, dtype)
     return found
 
 
@@ -182,6 +189,8 @@ def _check_value(schema: Schema, declared: State, value: object, place: _Place) 
     where, param = f"`{declared.name}` of {place}", place.param
     if declared.kind != "tensor":
         if isinstance(value, int | float):
+            if not is_held_by_float(value):
+                raise ValueError(f"loaded {where} is a number that no float can hold")
             return
         if not isinstance(value, Tensor):
             raise TypeError(f"loaded {where} must be a number or a tensor of one, not {type(value).__name__}")
@@ -198,28 +207,19 @@ def _check_value(schema: Schema, declared: State, value: object, place: _Place) 
         raise ValueError(f"loaded {where} is {value.layout}, its parameter {param.layout}")
 
 
-def _takes_wider_state(schema: Schema, group: Group, param: Tensor) -> bool:
-    """Whether steps take state of another dtype than the parameter's, as only kernels do."""
+def _dtypes_taken(schema: Schema, group: Group, param: Tensor) -> Collection[torch.dtype]:
+    """Which dtypes state may have beside the parameter's: those of kernels, as nothing else takes others by choice."""
     try:
-        return choose(schema, group, param).implementation in FUSED
+        return FUSED_DTYPES if choose(schema, group, param).implementation in FUSED else ()
     except (RuntimeError, AssertionError):  # what the group asks for cannot be had here; a step will say so
-        return False
-
-
-def _is_wider(dtype: torch.dtype, other: torch.dtype) -> bool:
-    """Whether every number of the other dtype is one of this, and more."""
-    info, others = torch.finfo(dtype), torch.finfo(other)
-    return dtype is not other and info.eps <= others.eps and info.max >= others.max
+        return ()
 
 
 def _carried(param: Tensor, value: Any, capturable: bool, key: object = None) -> Any:
-    """State that no schema declares, as torch carries it, except that it is not rounded to the parameter's dtype."""
+    """State that no schema declares, where torch carries it, in the dtype that the rule gave it."""
     if isinstance(value, Tensor):
-        if key == "step":  # torch keeps counters of this name on the host
-            return value.to(param.device) if capturable else value
-        of_elements = value.shape == param.shape and value.is_floating_point() and param.is_floating_point()
-        keeps = not of_elements or _is_wider(value.dtype, param.dtype)
-        return value.to(param.device, value.dtype if keeps else param.dtype)
+        on_host = key == "step" and not capturable  # torch keeps counters of this name there
+        return value if on_host else value.to(param.device)
     if isinstance(value, dict):
         return {key: _carried(param, inner, capturable, key) for key, inner in value.items()}
     if isinstance(value, list | tuple | set):

@@ -80,7 +80,7 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
         if state.kind == "tensor":
             continue
         if isinstance(value, int | float):
-            restored[state.name] = _scalar(state, group, param, value)
+            restored[state.name] = _scalar(state, group, param, float(value))
         elif isinstance(value, Tensor):
             # torch's loader rounds scalar states to the parameter's dtype; what is lost is lost, but no more will be.
             dtype = scalar_dtype() if value.dtype in (torch.bfloat16, torch.float16) else value.dtype

@@ -18,6 +18,7 @@ from distributed_helpers import (
     Options,
     assert_equals_whole,
     assert_placed_like_parameters,
+    full,
     loss_of,
     make_model,
     params_of,
@@ -30,7 +31,7 @@ from distributed_helpers import (
 from doc_examples import run_example
 from every_optimizer import class_of
 from runtime_helpers import assert_identical, states
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.distributed.tensor import DTensor
@@ -162,6 +163,37 @@ def loads_a_state_dict_of_shards(name: str, options: Options) -> None:
     assert_placed_like_parameters(loaded)
     train_part(other, loaded, range(2, 4))
     assert_equals_whole(loaded, whole_run(name, options, 4))
+
+
+def keeps_the_dtype_of_its_state(folder: Path) -> None:
+    """Moments that are half as large as their parameters go through a state dict and through files of two processes."""
+
+    def begun(steps: int, seed: int) -> tuple[nn.Module, thetac.AdamW]:
+        model = sharded(make_model(seed))
+        optimizer = thetac.AdamW(model.named_parameters())
+        train_part(model, optimizer, range(steps))
+        for param, entry in zip(params_of(optimizer), states(optimizer), strict=True):
+            optimizer.state[param] |= {key: value.bfloat16() for key, value in entry.items() if key != "step"}
+        return model, optimizer
+
+    model, optimizer = begun(2, 0)
+    in_process, loaded = begun(1, 1)
+    in_process.load_state_dict(model.state_dict())
+    loaded.load_state_dict(deepcopy(optimizer.state_dict()))
+    save(model, optimizer, folder)
+    through_files, of_files = begun(1, 2)
+    load(through_files, of_files, folder)
+    for each, its in ((model, optimizer), (in_process, loaded), (through_files, of_files)):
+        assert_placed_like_parameters(its)
+        train_part(each, its, range(2, 4))
+        dtypes = {
+            key: value.dtype for entry in states(its) for key, value in entry.items() if isinstance(value, Tensor)
+        }
+        assert dtypes == {"step": torch.float32, "exp_avg": torch.bfloat16, "exp_avg_sq": torch.bfloat16}
+        for param, expected in zip(params_of(its), params_of(optimizer), strict=True):
+            assert_identical(full(param.detach()), full(expected.detach()))
+        for entry, other in zip(states(its), states(optimizer), strict=True):
+            assert_identical([*map(full, entry.values())], [*map(full, other.values())])
 
 
 def loads_a_whole_state_dict(name: str, options: Options) -> None:

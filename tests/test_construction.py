@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -138,6 +140,56 @@ def test_a_missing_required_value(name: str) -> None:
         assert len(optimizer.param_groups) == 1
         optimizer.add_param_group({"params": [Parameter(torch.ones(3))], "lr": 0.5})
         assert optimizer.param_groups[1]["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [("weight_decy", "weight_decay"), ("wieght_decay", "weight_decay"), ("beta", "betas"), ("Lr", "lr"), ("lrs", "lr")],
+)
+def test_a_misspelt_keyword_is_told_which_was_meant(wrong: str, meant: str) -> None:
+    """As Python does it by itself from 3.13 on."""
+
+    class Named(ours("AdamW")):  # type: ignore[misc]
+        """Without a constructor of its own."""
+
+    for cls in (ours("AdamW"), Named):
+        with pytest.raises(TypeError) as raised:
+            cls([Parameter(torch.ones(2))], **{wrong: 0.1})
+        text = f"AdamW.__init__() got an unexpected keyword argument '{wrong}'"
+        assert str(raised.value) == f"{text}. Did you mean '{meant}'?"
+        if sys.version_info < (3, 13):
+            with pytest.raises(TypeError) as raised:
+                torch.optim.AdamW([Parameter(torch.ones(2))], **{wrong: 0.1})
+            assert str(raised.value) == text
+
+
+@every_optimizer
+def test_a_keyword_like_no_other_is_pythons_error(name: str) -> None:
+    for cls in both(name):
+        for keyword in ("learning_rate", "no_such_thing"):
+            with pytest.raises(TypeError) as raised:
+                cls([Parameter(torch.ones(2))], **{keyword: 0.1})
+            assert str(raised.value) == f"{name}.__init__() got an unexpected keyword argument '{keyword}'"
+
+
+@every_optimizer
+def test_the_signature_is_that_of_the_constructor(name: str) -> None:
+    """However one asks for it. A subclass has its own, and decides which keywords there are."""
+    cls = ours(name)
+    arguments = inspect.signature(cls.__init__).parameters
+    assert [*inspect.signature(cls).parameters.values()] == [*arguments.values()][1:]
+    assert inspect.getfullargspec(cls).args + inspect.getfullargspec(cls).kwonlyargs == [*arguments]
+    assert inspect.getfullargspec(cls).varkw is None
+
+    class Mine(cls):  # type: ignore[misc, valid-type]
+        def __init__(self, params: object, *, rate: float, **rest: object) -> None:
+            super().__init__(params, lr=rate, **rest)
+
+    assert str(inspect.signature(Mine)) == "(params: 'object', *, rate: 'float', **rest: 'object') -> 'None'"
+    optimizer = Mine([Parameter(torch.ones(2))], rate=0.25, maximize=True)
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["maximize"]) == (0.25, True)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'maximise'"):
+        Mine([Parameter(torch.ones(2))], rate=0.25, maximise=True)
 
 
 def _hyperparameters_with_a_range() -> list[tuple[str, str]]:

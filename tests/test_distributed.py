@@ -175,6 +175,10 @@ def test_state_dicts_of_shards(workers: Workers, name: str, options: Options) ->
     workers.run(checks.loads_a_state_dict_of_shards, name, options)
 
 
+def test_state_of_another_dtype_is_saved_and_loaded_as_it_is(workers: Workers, tmp_path: Path) -> None:
+    workers.run(checks.keeps_the_dtype_of_its_state, tmp_path)
+
+
 @some_optimizers
 def test_a_checkpoint_of_one_process_loads_on_two(workers: Workers, tmp_path: Path, name: str) -> None:
     model = make_model()

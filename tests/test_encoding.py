@@ -12,7 +12,8 @@ import torch
 from runtime_helpers import assert_identical
 from torch import Tensor
 
-from thetac.runtime.encoding import Decoder, Encoder
+from thetac.runtime.decoding import Decoder
+from thetac.runtime.encoding import Encoder
 
 
 def there_and_back(value: object) -> object:
@@ -110,7 +111,7 @@ def test_indices_of_a_sparse_tensor_must_lie_in_it(index: int) -> None:
     encoder = Encoder()
     tree = encoder.encode({"a": torch.sparse_coo_tensor([[1, 1]], [2.0, 3.0], (4,), check_invariants=True)})
     encoder.tensors["a.indices"][0, 1] = index
-    with pytest.raises(RuntimeError, match="index"):
+    with pytest.raises(ValueError, match=r"`a` is no sparse tensor: .*index"):
         Decoder(encoder.tensors).decode(tree)
 
 

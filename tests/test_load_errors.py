@@ -40,6 +40,26 @@ def _no_params(saved: StateDict) -> None:
     saved["param_groups"][1] = {"lr": 0.5}
 
 
+def _a_list_for_state(saved: StateDict) -> None:
+    saved["state"] = [*saved["state"].values()]
+
+
+def _a_dict_for_groups(saved: StateDict) -> None:
+    saved["param_groups"] = dict(enumerate(saved["param_groups"]))
+
+
+def _a_list_for_a_group(saved: StateDict) -> None:
+    saved["param_groups"][1] = [2, 3]
+
+
+def _a_number_for_params(saved: StateDict) -> None:
+    saved["param_groups"][1]["params"] = 2
+
+
+def _a_list_for_an_id(saved: StateDict) -> None:
+    saved["param_groups"][1]["params"] = [2, [3]]
+
+
 def _a_group_too_many(saved: StateDict) -> None:
     saved["param_groups"].append({"params": []})
 
@@ -105,6 +125,14 @@ def _a_count_of_no_number(saved: StateDict) -> None:
     saved["state"][2]["step"] = "three"
 
 
+def _a_count_that_is_too_large(saved: StateDict) -> None:
+    saved["state"][2]["step"] = 10**400
+
+
+def _an_lr_that_is_too_large(saved: StateDict) -> None:
+    saved["param_groups"][1]["lr"] = 10**400
+
+
 def _betas_of_another_length(saved: StateDict) -> None:
     saved["param_groups"][1]["betas"] = (0.9,)
 
@@ -140,6 +168,31 @@ FAULTS: list[tuple[Callable[[StateDict], None], type[Exception], str]] = [
         _no_params,
         KeyError,
         "\"group 1 of the loaded state dict has no 'params', only `lr`\"",
+    ),
+    (
+        _a_list_for_state,
+        TypeError,
+        "'state' of the loaded state dict must be a dict, not list",
+    ),
+    (
+        _a_dict_for_groups,
+        TypeError,
+        "'param_groups' of the loaded state dict must be a list, not dict",
+    ),
+    (
+        _a_list_for_a_group,
+        TypeError,
+        "group 1 of the loaded state dict must be a dict, not list",
+    ),
+    (
+        _a_number_for_params,
+        TypeError,
+        "'params' of group 1 of the loaded state dict must be a list, not int",
+    ),
+    (
+        _a_list_for_an_id,
+        TypeError,
+        "'params' of group 1 of the loaded state dict must hold ids, such as numbers, not list",
     ),
     (
         _a_group_too_many,
@@ -227,6 +280,16 @@ FAULTS: list[tuple[Callable[[StateDict], None], type[Exception], str]] = [
         _a_count_of_no_number,
         TypeError,
         "loaded `step` of parameter 0 of group 1 (scale) must be a number or a tensor of one, not str",
+    ),
+    (
+        _a_count_that_is_too_large,
+        ValueError,
+        "loaded `step` of parameter 0 of group 1 (scale) is a number that no float can hold",
+    ),
+    (
+        _an_lr_that_is_too_large,
+        ValueError,
+        "group 1 of the loaded state dict: lr is a number that no float can hold",
     ),
     (
         _betas_of_another_length,

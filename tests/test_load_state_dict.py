@@ -103,21 +103,6 @@ def test_counts_and_scalars_of_older_versions_become_tensors(name: str) -> None:
     assert_same_bits(expected, optimizer, name)
 
 
-@pytest.mark.parametrize("cls", [thetac.AdamW, torch.optim.AdamW], ids=["ours", "torch's"])
-def test_names_of_parameters_follow_the_checkpoint(cls: type[Optimizer]) -> None:
-    """Those of the optimizer are kept where the checkpoint has none, and never compared."""
-    unnamed = cls(parameters_of(FLOAT32))
-    here, there = (
-        cls([(f"{prefix}.{number}", param) for number, param in enumerate(parameters_of(FLOAT32))])
-        for prefix in ("here", "there")
-    )
-    here.load_state_dict(unnamed.state_dict())
-    assert here.param_groups[0]["param_names"] == ["here.0", "here.1", "here.2", "here.3"]
-    for optimizer in (here, unnamed):
-        optimizer.load_state_dict(there.state_dict())
-        assert optimizer.param_groups[0]["param_names"] == ["there.0", "there.1", "there.2", "there.3"]
-
-
 def test_what_belongs_to_no_parameter_is_carried_along_as_in_torch() -> None:
     for cls in (thetac.AdamW, torch.optim.AdamW):
         optimizer = cls(parameters_of(FLOAT32))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from every_optimizer import NAMES, class_of
 from runtime_helpers import parameters
 from torch import Tensor
 
@@ -114,21 +115,69 @@ def test_requirements_hold_in_every_group() -> None:
     ours.SGD([{"params": parameters(), "nesterov": True, "momentum": 0.9}])
 
 
-def test_keys_that_look_misspelt_are_named() -> None:
-    with pytest.warns(UserWarning, match="AdamW does not read `weight_decy` .* did you mean `weight_decay`"):
-        ours.AdamW([{"params": parameters(), "weight_decy": 0.1}])
-    with pytest.warns(UserWarning, match="did you mean `maximize`"):
-        ours.AdamW([{"params": parameters(), "maximise": True}])
+MISSPELT = {
+    "weight_decay": ("weight_decy", "wieght_decay", "weightdecay", "weight-decay", "Weight_Decay", "wieght_dcay"),
+    "maximize": ("maximise", "maxmize"),
+    "foreach": ("forech", "foraech", "for_each"),
+    "capturable": ("captureable", "capturabel"),
+    "betas": ("betsa", "bettas", "Betas", "beta1"),
+    "amsgrad": ("amsgard", "asmgrad"),
+    "lr": ("Lr", "LR"),
+}
 
 
-@pytest.mark.parametrize(
-    "key", ["initial_lr", "swa_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "name", "layer", "lr_scale"]
-)
-def test_keys_of_torch_and_of_users_pass(key: str) -> None:
+@pytest.mark.parametrize(("meant", "key"), [(meant, key) for meant, keys in MISSPELT.items() for key in keys])
+def test_keys_that_are_misspelt_are_named(meant: str, key: str) -> None:
+    with pytest.warns(UserWarning, match="does not read") as caught:
+        ours.AdamW([{"params": parameters(), key: 0.1}])
+    assert [str(warning.message) for warning in caught] == [
+        f"AdamW does not read `{key}` of a parameter group; did you mean `{meant}`?"
+    ]
+
+
+def test_a_word_with_another_number_is_another_word() -> None:
+    cls = ours.AdamNoBiasCorrection
+    assert {"beta1", "beta2"} <= {*cls(parameters()).param_groups[0]}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        optimizer = ours.SGD([{"params": parameters(), key: 0.1}])
-    assert optimizer.param_groups[0][key] == 0.1
+        cls([{"params": parameters(), "beta3": 0.1}])
+    with pytest.warns(UserWarning, match="did you mean `beta1`"):
+        cls([{"params": parameters(), "bata1": 0.1}])
+
+
+# Names that schedulers, layer-wise rates, low-rank projections and trainers put into groups.
+OF_USERS = (
+    *(
+        "initial_lr",
+        "swa_lr",
+        "max_lr",
+        "min_lr",
+        "base_momentum",
+        "max_momentum",
+        "name",
+        "names",
+        "layer",
+        "layer_id",
+    ),
+    *("lr_scale", "lr_mult", "lrs", "lrd", "base_lr", "lr_max", "lr_init", "lr_group", "layer_decay", "layerwise_lr"),
+    *("no_weight_decay", "weight_decay_init", "weight_decays", "initial_weight_decay", "wd", "wd_mult", "decay_mult"),
+    *("apply_decay", "weight_decay_scale", "momentums", "momentum_init", "beta", "betas_init", "gamma"),
+    *("warmup", "warmup_steps", "schedule", "rank", "update_proj_gap", "proj_type", "scale", "scales", "alphas", "tag"),
+    *("use_muon", "is_embedding", "frozen", "max_grad_norm", "clip", "clip_grad", "clip_value", "minimize", "eta_min"),
+    *("steps", "t1", "tau", "eps1", "epsilon", "rhos", "fuse", "used", "weight_lr_power", "weight_sum", "train_mode"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_keys_of_torch_and_of_users_pass(name: str) -> None:
+    """In every optimizer, unless it reads such a key itself; keys that are no texts pass, too."""
+    cls = class_of(name)
+    read = set(cls(parameters()).param_groups[0])
+    added: dict[object, object] = dict.fromkeys((key for key in OF_USERS if key not in read), 0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optimizer = cls([{"params": parameters(), 3: 0.1, **added}])  # type: ignore[list-item]
+    assert added.items() <= optimizer.param_groups[0].items()
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "NAdam", "RMSprop", "ASGD"])
