@@ -26,7 +26,7 @@ from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 from thetac.runtime.build import BuildError, warn_once
 from thetac.runtime.dtensors import local_of
 from thetac.runtime.forloop import mixes_dtypes
-from thetac.runtime.fused import MakeLauncher, streams
+from thetac.runtime.fused import MakeLauncher, specialisations_of, streams
 from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import check_options, option
 from thetac.runtime.launch_cpp import CppLauncher, kernel_source, load_kernel
@@ -63,7 +63,7 @@ class Choice:
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
     """One choice per member. Raises, before anything has changed, where an explicit option cannot be met."""
     asked: dict[tuple[int, torch.device, torch.dtype, type], list[Choice]] = {}
-    kernels = _Kernels(schema)
+    kernels = _Kernels(schema, groups)
     choices: list[Choice] = []
     for member in members:
         param = member.param
@@ -120,20 +120,29 @@ def _first_that_fits(schema: Schema, candidates: Sequence[Choice], member: Membe
 class _Kernels:
     """The C++ kernels of one optimizer, built when they are first asked for."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, groups: Sequence[Group]) -> None:
         self._schema = schema
-        self._errors: dict[tuple[torch.dtype, ...], BuildError | None] = {}
+        self._groups = groups
+        self._specialisations: dict[int, tuple[bool, ...]] = {}  # by group, where they make a difference
+        self._errors: dict[tuple[tuple[torch.dtype, ...], tuple[bool, ...]], BuildError | None] = {}
 
     def error(self, member: Member) -> BuildError | None:
         """Why there is none for a member; None if there is."""
-        dtypes = _stream_dtypes(self._schema, member)
-        if dtypes not in self._errors:
+        kernel = _stream_dtypes(self._schema, member), self._conditions(member.group)
+        if kernel not in self._errors:
             try:
-                load_kernel(self._schema.package, dtypes)
-                self._errors[dtypes] = None
+                load_kernel(self._schema, *kernel)
+                self._errors[kernel] = None
             except BuildError as error:
-                self._errors[dtypes] = error
-        return self._errors[dtypes]
+                self._errors[kernel] = error
+        return self._errors[kernel]
+
+    def _conditions(self, group: int) -> tuple[bool, ...]:
+        if not self._schema.separate_kernels:
+            return ()
+        if group not in self._specialisations:
+            self._specialisations[group] = tuple(specialisations_of(self._schema, self._groups[group]).values())
+        return self._specialisations[group]
 
 
 def _check_dtypes(schema: Schema, member: Member, others: Collection[torch.dtype]) -> None:

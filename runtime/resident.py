@@ -108,7 +108,7 @@ class ResidentWork(Bucket):
         self.table[:, 1] = torch.arange(len(members))
         self._resident = ResidentTable(device)
         self._rows = DeviceRows(schema, members, self.dtypes["param"])
-        self._launcher = TritonLauncher(schema.package, device, self.dtypes, specialisations, self.sizes)
+        self._launcher = TritonLauncher(schema, device, self.dtypes, specialisations, self.sizes)
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
         self._rows.take({index: values_of(self._schema, groups[index]) for index in self._groups})

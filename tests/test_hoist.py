@@ -13,7 +13,7 @@ from triton_support import Training, combinations, described, every_spec, everyt
 
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt
 from thetac.codegen.ir.interpret import FLOATS, interpret
-from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, StateKind, names_read
+from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, StateKind, names_read, walk_expression
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes import conditions
 from thetac.codegen.passes.bounds import bounds, is_nonzero
@@ -229,9 +229,15 @@ truths = st.recursive(
 
 
 @given(truths, st.fixed_dictionaries({name: st.booleans() for name in "abcd"}))
-def test_a_condition_in_its_shortest_form_is_the_same_condition(expression: Expr, values: dict[str, bool]) -> None:
-    short = conditions.expression(conditions.condition(expression))
-    assert evaluated_truth(short, values) == evaluated_truth(expression, values)
+def test_a_condition_that_is_shortened_is_the_same_condition(expression: Expr, values: dict[str, bool]) -> None:
+    condition = conditions.condition(expression)
+    short = conditions.expression(condition)
+    assert evaluated_truth(short, values) == evaluated_truth(expression, values) == conditions.holds(condition, values)
+    assert len(list(names_in(short))) <= len(list(names_in(expression))), "it is never longer"
+
+
+def names_in(expression: Expr) -> list[str]:
+    return [part.name for part in walk_expression(expression) if isinstance(part, Ref)]
 
 
 def evaluated_truth(expression: Expr, values: dict[str, bool]) -> bool:
@@ -251,11 +257,19 @@ def evaluated_truth(expression: Expr, values: dict[str, bool]) -> bool:
 
 
 def test_conditions_are_shortened() -> None:
-    a, b = Ref("a"), Ref("b")
-    either = Call("or", (Call("and", (a, b)), Call("and", (a, Call("not", (b,))))))
-    assert conditions.expression(conditions.condition(either)) == a
-    assert conditions.expression(conditions.condition(Call("or", (a, Call("not", (a,)))))) == Const(True)
-    assert conditions.expression(conditions.condition(Call("and", (a, Call("not", (a,)))))) == Const(False)
+    def shortened(expression: Expr) -> str:
+        return expression_text(conditions.expression(conditions.condition(expression)))
+
+    a, b, c = Ref("a"), Ref("b"), Ref("c")
+    not_a = Call("not", (a,))
+    assert shortened(Call("or", (a, not_a))) == "True"
+    assert shortened(Call("and", (a, not_a))) == "False"
+    assert shortened(Call("or", (a, Call("and", (b, a))))) == "a"
+    assert shortened(Call("or", (Call("and", (not_a, b)), a))) == "a or b"
+    assert shortened(Call("not", (Call("and", (b, Call("or", (a, c)))),))) == "not a and not c or not b"
+    assert conditions.choice(conditions.condition(a), conditions.ALWAYS, conditions.NEVER) == conditions.condition(a)
+    same = conditions.condition(b)
+    assert conditions.choice(conditions.condition(a), same, same) == same
 
 
 @pytest.mark.parametrize("name", every_spec())

@@ -14,7 +14,7 @@ from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quot
 from thetac.codegen.frontend import syntax, unsupported
 from thetac.codegen.frontend.layout import Line
 from thetac.codegen.frontend.reading import parse_number
-from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref
+from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain
 from thetac.codegen.ir.ops import FUNCTIONS
 
 DEEPEST_EXPRESSION = 60  # nodes of Python within each other; `a + b + c` is two sums deep
@@ -116,7 +116,8 @@ class Convert:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return self._call("not", (operand,), here)
             case ast.BoolOp(op=operator, values=values):
-                return self._chain("and" if isinstance(operator, ast.And) else "or", values, here)
+                terms = tuple(self.expression(value) for value in values)
+                return chain("and" if isinstance(operator, ast.And) else "or", terms, here)
             case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in _COMPARE:
                 return self._call(_COMPARE[type(operator)], (left, right), here)
             case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=[]) if name in FUNCTIONS:
@@ -127,13 +128,6 @@ class Convert:
 
     def _call(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr:
         return Call(op, tuple(self.expression(node) for node in nodes), here)
-
-    def _chain(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr:
-        """`a and b and c` from the left."""
-        joined = self.expression(nodes[0])
-        for node in nodes[1:]:
-            joined = Call(op, (joined, self.expression(node)), here)
-        return joined
 
     def _function(self, name: str, nodes: Sequence[ast.expr], here: Location, word: Location) -> Expr:
         op = FUNCTIONS[name]

@@ -220,6 +220,14 @@ class Rule:
         return tuple(state.name for state in self.states if state.kind is kind)
 
 
+def chain(op: str, terms: tuple[Expr, ...], location: Location = NOWHERE) -> Expr:
+    """`a and b and c`, or the same with `or`, no deeper than need be: how it is grouped changes neither order nor value."""
+    if len(terms) == 1:
+        return terms[0]
+    half = (len(terms) + 1) // 2
+    return Call(op, (chain(op, terms[:half], location), chain(op, terms[half:], location)), location)
+
+
 UNREADABLE = ""  # the name of what the front end could not read; exists only while mistakes are being collected
 # Of every optimizer; no algorithm's own.
 OPTIONS = ("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm")
