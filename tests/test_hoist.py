@@ -13,9 +13,8 @@ from triton_support import Training, combinations, described, every_spec, everyt
 
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt
 from thetac.codegen.ir.interpret import FLOATS, interpret
-from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, StateKind, names_read, walk_expression
+from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, StateKind, names_read
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.passes import conditions
 from thetac.codegen.passes.bounds import bounds, is_nonzero
 from thetac.codegen.pipeline import Compiled
 from thetac.runtime import scalar_math
@@ -216,60 +215,6 @@ def test_bounds_know_bias_corrections() -> None:
     correction = Call("sub", (Const(1), Call("pow", (Ref("beta"), Ref("step")))))
     assert is_nonzero(correction, KNOWN)
     assert not is_nonzero(Call("sub", (Const(1), Ref("lr"))), KNOWN)
-
-
-truths = st.recursive(
-    st.sampled_from([Ref("a"), Ref("b"), Ref("c"), Ref("d")]),
-    lambda inner: (
-        st.builds(lambda x: Call("not", (x,)), inner)
-        | st.builds(lambda op, x, y: Call(op, (x, y)), st.sampled_from(["and", "or"]), inner, inner)
-    ),
-    max_leaves=8,
-)
-
-
-@given(truths, st.fixed_dictionaries({name: st.booleans() for name in "abcd"}))
-def test_a_condition_that_is_shortened_is_the_same_condition(expression: Expr, values: dict[str, bool]) -> None:
-    condition = conditions.condition(expression)
-    short = conditions.expression(condition)
-    assert evaluated_truth(short, values) == evaluated_truth(expression, values) == conditions.holds(condition, values)
-    assert len(list(names_in(short))) <= len(list(names_in(expression))), "it is never longer"
-
-
-def names_in(expression: Expr) -> list[str]:
-    return [part.name for part in walk_expression(expression) if isinstance(part, Ref)]
-
-
-def evaluated_truth(expression: Expr, values: dict[str, bool]) -> bool:
-    match expression:
-        case Const(value=value):
-            return bool(value)
-        case Ref(name=name):
-            return values[name]
-        case Call(op="not", args=(inner,)):
-            return not evaluated_truth(inner, values)
-        case Call(op="and", args=(left, right)):
-            return evaluated_truth(left, values) and evaluated_truth(right, values)
-        case Call(op=op, args=(left, right)):
-            assert op == "or"
-            return evaluated_truth(left, values) or evaluated_truth(right, values)
-    raise AssertionError(expression)
-
-
-def test_conditions_are_shortened() -> None:
-    def shortened(expression: Expr) -> str:
-        return expression_text(conditions.expression(conditions.condition(expression)))
-
-    a, b, c = Ref("a"), Ref("b"), Ref("c")
-    not_a = Call("not", (a,))
-    assert shortened(Call("or", (a, not_a))) == "True"
-    assert shortened(Call("and", (a, not_a))) == "False"
-    assert shortened(Call("or", (a, Call("and", (b, a))))) == "a"
-    assert shortened(Call("or", (Call("and", (not_a, b)), a))) == "a or b"
-    assert shortened(Call("not", (Call("and", (b, Call("or", (a, c)))),))) == "not a and not c or not b"
-    assert conditions.choice(conditions.condition(a), conditions.ALWAYS, conditions.NEVER) == conditions.condition(a)
-    same = conditions.condition(b)
-    assert conditions.choice(conditions.condition(a), same, same) == same
 
 
 @pytest.mark.parametrize("name", every_spec())

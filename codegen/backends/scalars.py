@@ -7,6 +7,7 @@ Must not know how elements are computed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -154,8 +155,8 @@ class _ProgramOnTensors(_Program):
         self.taken = set(self.kinds) | set(fused.inputs)
         self.having = set(fused.inputs)  # names with a value
         self.within: Expr | None = None  # what must hold for the statements here to count
-        targets = [s.target for s in walk_statements(fused.host) if isinstance(s, Assign)]
-        self.undeclared = {name for name in targets if targets.count(name) > 1} - set(fused.inputs)
+        times = Counter(s.target for s in walk_statements(fused.host) if isinstance(s, Assign))
+        self.undeclared = {name for name, number in times.items() if number > 1} - set(fused.inputs)
 
     def assignment(self, statement: Assign) -> list[str]:
         lines = super().assignment(statement) if self.within is None else self.selection(statement, self.within)

@@ -15,8 +15,8 @@ from thetac.codegen.ir.nodes import Call, Expr, Ref, walk_expression
 from thetac.codegen.passes import conditions
 from thetac.codegen.passes.conditions import ALWAYS, NEVER, Condition
 
-MOST_KERNELS = 100  # in one object: each takes a compiler 10 to 25 milliseconds
-MOST_CONDITIONS = 9  # whose combinations are looked at, here and by the compiler
+MOST_IN_OBJECT = 8_000  # operations, names and numbers in all kernels together: two seconds for a compiler
+MOST_LOOKED_AT = 64_000  # the same where every combination counts, so that looking takes no time here either
 
 Asked = dict[str, Condition]
 
@@ -24,14 +24,28 @@ Asked = dict[str, Condition]
 def kernels_are_few(fused: Fused) -> bool:
     """Whether one object can hold the kernels for all combinations of conditions that differ."""
     names = [one.name for one in fused.specialisations] + [entry.name for entry in fused.row if entry.truth]
-    if len(names) > MOST_CONDITIONS:
+    size = _size(fused.body)
+    if size << len(names) > MOST_LOOKED_AT:
         return False
     asked = conditions_asked(fused.body, names)
     different = set()
     for truths in product((False, True), repeat=len(names)):
         values = dict(zip(names, truths, strict=True))
         different.add(tuple(values[name] and conditions.holds(asked[name], values) for name in names))
-    return len(different) <= MOST_KERNELS
+    return size * len(different) <= MOST_IN_OBJECT
+
+
+def _size(body: Sequence[ElementStmt]) -> int:
+    total = 0
+    for statement in body:
+        match statement:
+            case ElementAssign(value=value):
+                total += 1 + sum(1 for _ in walk_expression(value))
+            case ElementIf(condition=condition, then=then, orelse=orelse):
+                total += sum(1 for _ in walk_expression(condition)) + _size(then) + _size(orelse)
+            case _:
+                assert_never(statement)
+    return total
 
 
 def conditions_asked(body: Sequence[ElementStmt], names: Sequence[str]) -> Mapping[str, Condition]:
