@@ -203,8 +203,10 @@ class _Lowering:
                 lines = [*_commented(statement.source), f"if{constant} ({text}) {{"]
                 lines += [INDENT + line for inner in then or orelse for line in self._statement(inner, known)]
                 if then and orelse:
-                    lines.append("} else {")
-                    lines += [INDENT + line for inner in orelse for line in self._statement(inner, known)]
+                    others = [line for inner in orelse for line in self._statement(inner, known)]
+                    if isinstance(orelse[0], ElementIf) and len(orelse) == 1 and others[0].startswith("if"):
+                        return [*lines, f"}} else {others[0]}", *others[1:]]
+                    lines += ["} else {", *(INDENT + line for line in others)]
                 return [*lines, "}"]
             case _:
                 assert_never(statement)

@@ -20,7 +20,7 @@ from thetac.codegen.backends.arguments import (
     unique,
 )
 from thetac.codegen.backends.host import PYTHON, guarded, known_numbers
-from thetac.codegen.backends.lines import INDENT, commented, loop_lines, numbers_read, view_lines
+from thetac.codegen.backends.lines import INDENT, commented, loop_lines, numbers_read, other_side, view_lines
 from thetac.codegen.backends.text import comment
 from thetac.codegen.ir.nodes import (
     Assign,
@@ -185,7 +185,7 @@ class _OnTensors:
         if not statement.orelse:
             return lines, after & defined
         orelse, after_else = self._block(statement.orelse, scope, defined)
-        return [*lines, "else:", *(INDENT + line for line in orelse)], after & after_else
+        return [*lines, *other_side(orelse)], after & after_else
 
     def _dynamic(self, statement: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
         """A branch on a number that is a tensor if capturable: then both sides are computed and one is selected."""

@@ -15,7 +15,7 @@ from typing import assert_never
 import jinja2
 
 from thetac.codegen.backends.host import PYTHON, guarded
-from thetac.codegen.backends.lines import call_lines
+from thetac.codegen.backends.lines import call_lines, other_side
 from thetac.codegen.backends.text import comment, uses
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
@@ -132,7 +132,7 @@ class _Program:
         lines += [INDENT + line for line in self.side(statement.then)]
         after_then, self.known = self.known, before
         if statement.orelse:
-            lines += ["else:", *(INDENT + line for line in self.side(statement.orelse))]
+            lines += other_side(self.side(statement.orelse))
         self.known = {name: r for name, r in self.known.items() if after_then.get(name) == r}
         return lines
 
