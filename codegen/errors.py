@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 LONGEST_LINE = 120  # characters of a source line that are shown
+MOST_MISTAKES = 500  # that are shown at once
 LONGEST_QUOTE = 60  # characters of a spec's text that a message repeats
 REFERENCE = "`thetac language`"  # the command that prints the reference of the language, wherever thetac is installed
 
@@ -92,6 +93,10 @@ class Mistakes:
         return iter(self._found)
 
     def add(self, location: Location, cause: str, remedy: str = "") -> None:
+        """Note a mistake. Raises all of them as one SpecError where there are more than anybody reads."""
+        if len(self._found) >= MOST_MISTAKES:
+            rest = Diagnostic(location, f"more than {MOST_MISTAKES} mistakes", "mend the others first")
+            raise SpecError([*self._found, rest])
         self._found.append(Diagnostic(location, cause, remedy))
 
     def take(self, error: SpecError) -> None:

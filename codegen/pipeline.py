@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from thetac.codegen.backends import cpp, foreach, forloop, optimizer_class, scalars, triton
 from thetac.codegen.backends.package import module_name, package_init
 from thetac.codegen.emit import environment
-from thetac.codegen.errors import Diagnostic, Mistakes
+from thetac.codegen.errors import NOWHERE, Diagnostic, Mistakes
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
@@ -22,6 +22,8 @@ from thetac.codegen.passes.advice import advice
 from thetac.codegen.passes.check import check_all
 from thetac.codegen.passes.hoist import Fused, hoist
 from thetac.codegen.passes.powers import expand_powers
+
+MOST_NUMBERS = 500  # in the row of a kernel: the time that a compiler takes grows with their square
 
 # file name -> its text, from the rule as written, the rule after features, and the latter split for fused kernels
 BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
@@ -79,13 +81,29 @@ def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule
 
 def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Compiled, ...]:
     """Everything about every spec, in the order given. Raises SpecError with all that is wrong with any of them."""
-    return tuple(_compile(rule) for rule in front_end(sources, parents))
+    lowered = [(written, *_lowered(written)) for written in front_end(sources, parents)]
+    mistakes = Mistakes()
+    for written, _, fused in lowered:
+        _check_row(written, fused, mistakes)
+    mistakes.raise_any()
+    return tuple(_rendered(*one) for one in lowered)
 
 
-def _compile(written: Rule) -> Compiled:
+def _lowered(written: Rule) -> tuple[Rule, Fused]:
     verify(written, "checked")
     rule = features.apply(expand_powers(written))
     verify(rule, "features")
-    fused = hoist(rule)
+    return rule, hoist(rule)
+
+
+def _check_row(written: Rule, fused: Fused, mistakes: Mistakes) -> None:
+    """Note where kernels would read more numbers than a compiler keeps track of in seconds."""
+    if len(fused.row) > MOST_NUMBERS:
+        place = fused.row[MOST_NUMBERS].definition.location
+        cause = f"elements are computed from more than {MOST_NUMBERS} different numbers"
+        mistakes.add(written.location if place is NOWHERE else place, cause, "compute fewer of them")
+
+
+def _rendered(written: Rule, rule: Rule, fused: Fused) -> Compiled:
     files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
     return Compiled(written, rule, fused, module_name(written.name), files, advice(written))

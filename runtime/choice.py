@@ -26,7 +26,7 @@ from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 from thetac.runtime.build import BuildError, warn_once
 from thetac.runtime.dtensors import local_of
 from thetac.runtime.forloop import mixes_dtypes
-from thetac.runtime.fused import MakeLauncher, streams
+from thetac.runtime.fused import MakeLauncher, specialisations_of, streams
 from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import check_options, option
 from thetac.runtime.launch_cpp import CppLauncher, kernel_source, load_kernel, load_norm
@@ -123,22 +123,30 @@ class _Kernels:
     def __init__(self, schema: Schema, groups: Sequence[Group]) -> None:
         self._schema = schema
         self._groups = groups
-        self._errors: dict[tuple[bool, tuple[torch.dtype, ...]], BuildError | None] = {}
+        self._specialisations: dict[int, tuple[bool, ...]] = {}  # by group, where they make a difference
+        self._errors: dict[tuple[bool, tuple[torch.dtype, ...], tuple[bool, ...]], BuildError | None] = {}
 
     def error(self, member: Member) -> BuildError | None:
         """Why there is none for a member; None if there is."""
         dtypes = _stream_dtypes(self._schema, member)
         is_clipped = option(self._groups[member.group], "clip_grad_norm") is not None
-        key = (is_clipped, dtypes)
-        if key not in self._errors:
+        kernel = (is_clipped, dtypes, self._conditions(member.group))
+        if kernel not in self._errors:
             try:
-                load_kernel(self._schema.package, dtypes)
+                load_kernel(self._schema, *kernel[1:])
                 if is_clipped:
                     load_norm(dtypes[1])
-                self._errors[key] = None
+                self._errors[kernel] = None
             except BuildError as error:
-                self._errors[key] = error
-        return self._errors[key]
+                self._errors[kernel] = error
+        return self._errors[kernel]
+
+    def _conditions(self, group: int) -> tuple[bool, ...]:
+        if not self._schema.separate_kernels:
+            return ()
+        if group not in self._specialisations:
+            self._specialisations[group] = tuple(specialisations_of(self._schema, self._groups[group]).values())
+        return self._specialisations[group]
 
 
 def _check_dtypes(schema: Schema, member: Member, others: Collection[torch.dtype]) -> None:

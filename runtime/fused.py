@@ -40,7 +40,7 @@ class Launcher(Protocol):
 class MakeLauncher(Protocol):
     def __call__(
         self,
-        package: str,
+        schema: Schema,
         device: torch.device,
         dtypes: Mapping[str, torch.dtype],
         specialisations: Mapping[str, bool],
@@ -98,7 +98,7 @@ class FusedWork(Bucket):
     ) -> None:
         super().__init__(schema, members, places)
         self._rows = RowTable(schema, members, self.dtypes["param"], places, tensors)
-        self._launcher = make(schema.package, members[0].param.device, self.dtypes, specialisations, self.sizes)
+        self._launcher = make(schema, members[0].param.device, self.dtypes, specialisations, self.sizes)
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         if why := self._rows.why_void(tensors):

@@ -19,6 +19,7 @@ from thetac.runtime.build import Interface, load_object
 from thetac.runtime.launch_triton import chunk_table
 from thetac.runtime.openmp import openmp
 from thetac.runtime.scaling import NONE, Scaling
+from thetac.runtime.schema import Schema
 
 _KERNEL = Interface(("thetac_step",), version=1)
 _NORM = Interface(("thetac_sum_of_squares",), version=1)
@@ -54,9 +55,9 @@ def kernel_source(package: str) -> Path | None:
     return None
 
 
-def load_kernel(package: str, dtypes: Sequence[torch.dtype]) -> ctypes.CDLL:
-    """The kernel for streams of these dtypes, built if need be. Raises BuildError."""
-    return load_object(*recipe_of(package, dtypes), ctypes.CDLL, _KERNEL)
+def load_kernel(schema: Schema, dtypes: Sequence[torch.dtype], specialisations: Sequence[bool]) -> ctypes.CDLL:
+    """The kernel for streams of these dtypes and a group's specialisations, built if need be. Raises BuildError."""
+    return load_object(*recipe_of(schema, dtypes, specialisations), ctypes.CDLL, _KERNEL)
 
 
 def load_norm(dtype: torch.dtype) -> ctypes.CDLL:
@@ -64,13 +65,20 @@ def load_norm(dtype: torch.dtype) -> ctypes.CDLL:
     return load_object(*recipe_of_norm(dtype), ctypes.CDLL, _NORM)
 
 
-def recipe_of(package: str, dtypes: Sequence[torch.dtype]) -> tuple[list[Path], dict[str, str], str]:
-    """What the object is made of, and how its file is named: by the dtypes, once where all are the same."""
-    source = kernel_source(package)
-    assert source is not None, f"{package} has no C++ kernel"
+def recipe_of(
+    schema: Schema, dtypes: Sequence[torch.dtype], specialisations: Sequence[bool]
+) -> tuple[list[Path], dict[str, str], str]:
+    """What the object is made of, and how its file is named: by the dtypes, once where all are the same.
+
+    The specialisations, in the order of the schema, make a difference only where `schema.separate_kernels` says so.
+    """
+    source = kernel_source(schema.package)
+    assert source is not None, f"{schema.package} has no C++ kernel"
     defines = {f"THETAC_DTYPE_{index}": _NAMES[dtype] for index, dtype in enumerate(dtypes)}
+    if schema.separate_kernels:
+        defines["THETAC_HOLDS"] = ",".join(str(int(holds)) for holds in specialisations)
     kinds = [_NAMES[dtype].lower() for dtype in (dtypes if len(set(dtypes)) > 1 else dtypes[:1])]
-    return [source, *_HEADERS], defines, "-".join((package.rpartition(".")[2], *kinds))
+    return [source, *_HEADERS], defines, "-".join((schema.package.rpartition(".")[2], *kinds))
 
 
 def recipe_of_norm(dtype: torch.dtype) -> tuple[list[Path], dict[str, str], str]:
@@ -84,13 +92,14 @@ class CppLauncher:
 
     def __init__(
         self,
-        package: str,
+        schema: Schema,
         device: torch.device,
         dtypes: Mapping[str, torch.dtype],
         specialisations: Mapping[str, bool],
         sizes: Sequence[int],
     ) -> None:
-        library = load_kernel(package, tuple(dtypes.values()))
+        values = tuple(specialisations.values())
+        library = load_kernel(schema, tuple(dtypes.values()), values)
         self._step = _function(library.thetac_step)
         self._grad_dtype = dtypes["grad"]
         self._columns = 3 + len(dtypes)
@@ -100,7 +109,8 @@ class CppLauncher:
         self._launch = _Launch(
             chunks=self._chunks.data_ptr(),
             n_chunks=len(self._chunks),
-            specialisations=sum(1 << bit for bit, holds in enumerate(specialisations.values()) if holds),
+            # Separate kernels know them already, and there may be more of them than bits.
+            specialisations=0 if schema.separate_kernels else sum(holds << bit for bit, holds in enumerate(values)),
         )
         self._address = ctypes.byref(self._launch)
 

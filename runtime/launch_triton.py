@@ -17,6 +17,7 @@ from torch import Tensor
 
 from thetac.runtime.memory import integers
 from thetac.runtime.scaling import NONE, Scaling
+from thetac.runtime.schema import Schema
 
 ALIGNMENT = 16  # bytes; Triton compiles another kernel for a table that starts elsewhere
 
@@ -57,13 +58,13 @@ class TritonLauncher:
 
     def __init__(
         self,
-        package: str,
+        schema: Schema,
         device: torch.device,
         dtypes: Mapping[str, torch.dtype],
         specialisations: Mapping[str, bool],
         sizes: Sequence[int],
     ) -> None:
-        module = module_of(package)
+        module = module_of(schema.package)
         self._kernel = module.kernel
         self._grad_dtype = dtypes["grad"]
         self._chunk = module.CHUNK

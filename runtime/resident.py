@@ -110,7 +110,7 @@ class ResidentWork(Bucket):
         self.table[:, 1] = torch.arange(len(members), dtype=torch.int64, device="cpu")
         self._resident = ResidentTable(device)
         self._rows = DeviceRows(schema, members, self.dtypes["param"], places)
-        self._launcher = TritonLauncher(schema.package, device, self.dtypes, specialisations, self.sizes)
+        self._launcher = TritonLauncher(schema, device, self.dtypes, specialisations, self.sizes)
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         if why := self._rows.why_void(tensors):

@@ -89,3 +89,4 @@ class Schema:
     state_at_construction: bool
     foreach_temporaries: int  # parameter-sized temporaries alive at once in foreach, at most
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
+    separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all

@@ -15,7 +15,6 @@ from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt
 from thetac.codegen.ir.interpret import FLOATS, interpret
 from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, StateKind, names_read
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.passes import conditions
 from thetac.codegen.passes.bounds import bounds, is_nonzero
 from thetac.codegen.pipeline import Compiled
 from thetac.runtime import scalar_math
@@ -216,46 +215,6 @@ def test_bounds_know_bias_corrections() -> None:
     correction = Call("sub", (Const(1), Call("pow", (Ref("beta"), Ref("step")))))
     assert is_nonzero(correction, KNOWN)
     assert not is_nonzero(Call("sub", (Const(1), Ref("lr"))), KNOWN)
-
-
-truths = st.recursive(
-    st.sampled_from([Ref("a"), Ref("b"), Ref("c"), Ref("d")]),
-    lambda inner: (
-        st.builds(lambda x: Call("not", (x,)), inner)
-        | st.builds(lambda op, x, y: Call(op, (x, y)), st.sampled_from(["and", "or"]), inner, inner)
-    ),
-    max_leaves=8,
-)
-
-
-@given(truths, st.fixed_dictionaries({name: st.booleans() for name in "abcd"}))
-def test_a_condition_in_its_shortest_form_is_the_same_condition(expression: Expr, values: dict[str, bool]) -> None:
-    short = conditions.expression(conditions.condition(expression))
-    assert evaluated_truth(short, values) == evaluated_truth(expression, values)
-
-
-def evaluated_truth(expression: Expr, values: dict[str, bool]) -> bool:
-    match expression:
-        case Const(value=value):
-            return bool(value)
-        case Ref(name=name):
-            return values[name]
-        case Call(op="not", args=(inner,)):
-            return not evaluated_truth(inner, values)
-        case Call(op="and", args=(left, right)):
-            return evaluated_truth(left, values) and evaluated_truth(right, values)
-        case Call(op=op, args=(left, right)):
-            assert op == "or"
-            return evaluated_truth(left, values) or evaluated_truth(right, values)
-    raise AssertionError(expression)
-
-
-def test_conditions_are_shortened() -> None:
-    a, b = Ref("a"), Ref("b")
-    either = Call("or", (Call("and", (a, b)), Call("and", (a, Call("not", (b,))))))
-    assert conditions.expression(conditions.condition(either)) == a
-    assert conditions.expression(conditions.condition(Call("or", (a, Call("not", (a,)))))) == Const(True)
-    assert conditions.expression(conditions.condition(Call("and", (a, Call("not", (a,)))))) == Const(False)
 
 
 @pytest.mark.parametrize("name", every_spec())

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from test_diagnostics import INVALID, front_end
 
-from thetac.codegen.frontend import entries, layout, lower, parse, reading, source, yaml_tree
+from thetac.codegen import errors, pipeline
+from thetac.codegen.frontend import entries, expressions, layout, lower, parse, reading, source, yaml_tree
 from thetac.codegen.frontend.latex import LONGEST as LONGEST_SYMBOL
 from thetac.codegen.frontend.load import KEYS
 from thetac.codegen.ir import names
@@ -75,21 +76,29 @@ def test_every_mistake_belongs_to_a_group() -> None:
 
 
 def test_limits_are_what_is_documented() -> None:
-    limits = DOCS.partition("## Limits")[2]
-    numbers = [
-        int(number.replace(",", "")) for number in re.findall(r"(?<!\*)\b[0-9][0-9,]*\b(?! ?\*\*)(?<!53)", limits)
-    ]
-    assert numbers == [
+    table = re.findall(r"^\| (?!what|---).* \| ([0-9,*]+)", DOCS.partition("## Limits")[2], re.MULTILINE)
+    assert [int(number.replace(",", "")) for number in table if number != "2**53"] == [
         source.LONGEST_FILE,
         yaml_tree.DEEPEST,
-        layout.LONGEST,
-        layout.DEEPEST,
-        parse.DEEPEST_BRANCH,
-        reading.LONGEST_NUMBER,
         reading.LONGEST_TEXT,
+        reading.LONGEST_NUMBER,
         lower.DEEPEST_FAMILY,
+        lower.MOST_HYPERPARAMETERS,
+        entries.MOST_ELEMENTS,
+        lower.MOST_STATES,
+        lower.MOST_REQUIREMENTS,
+        lower.MOST_CASES,
+        parse.MOST_STATEMENTS,
+        layout.LONGEST,
+        expressions.LONGEST_WRITTEN_OUT,
+        layout.DEEPEST,
+        expressions.DEEPEST_EXPRESSION,
+        parse.DEEPEST_BRANCH,
+        parse.LONGEST_WAY,
+        pipeline.MOST_NUMBERS,
+        errors.MOST_MISTAKES,
     ]
-    assert "2**53" in limits
+    assert "| 2**53 |" in DOCS
     assert reading.LARGEST_INTEGER == 2**53
     assert f"at most {names.LONGEST} characters" in DOCS
     assert f"at most {LONGEST_SYMBOL} characters" in DOCS

@@ -66,7 +66,10 @@ class BuildCommand:
 
 
 def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
-    """What the runtime itself needs, and every optimizer's kernel for parameters and states of one dtype."""
+    """What the runtime itself needs, and every optimizer's kernel for parameters and states of one dtype.
+
+    Which kernels a rule with separate ones will need, only its groups can say.
+    """
     import torch
 
     from thetac.runtime import launch_cpp, native
@@ -74,10 +77,10 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     yield recipe(*native.RECIPE)
     kinds = [getattr(torch, name) for name in dtypes]
     yield from (recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
-    for optimizer in _optimizers(names):
-        streams = 2 + sum(state.kind == "tensor" for state in optimizer.schema.states)
-        package = optimizer.schema.package
-        yield from (recipe(*launch_cpp.recipe_of(package, [kind] * streams)) for kind in kinds)
+    for schema in (optimizer.schema for optimizer in _optimizers(names)):
+        streams = 2 + sum(state.kind == "tensor" for state in schema.states)
+        if not schema.separate_kernels:
+            yield from (recipe(*launch_cpp.recipe_of(schema, [kind] * streams, ())) for kind in kinds)
 
 
 def _optimizers(names: Sequence[str]) -> list[type[Optimizer]]:

@@ -6,7 +6,7 @@ In: a Rule. Out: names that cannot clash with each other or with the rule's own.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable
+from collections.abc import Container
 
 from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, walk_expression, walk_statements
 
@@ -35,9 +35,8 @@ def names_in(rule: Rule) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def unique(name: str, taken: Iterable[str]) -> str:
+def unique(name: str, taken: Container[str]) -> str:
     """The name, with as many underscores behind it as it takes to be new and no keyword (of a state `a`, the list)."""
-    taken = set(taken)
     while name in taken or keyword.iskeyword(name):
         name += "_"
     return name

@@ -2,13 +2,15 @@
 
 In: a Rule after features and its `Fused` form. Out: the text of `kernels.cpp`, from which the system's compiler makes
 an object for the dtypes at hand; runtime/cpp/kernel.h holds what all of them share. Conditions, those of the row
-included, are constants of a template: no element meets a branch. Must not know how numbers of the row are computed.
+included, are constants of a template: no element meets a branch. Where too many of their combinations differ, an object
+is made for one value of each specialisation, and what the row decides stays a branch. Must not know how numbers of the
+row are computed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -17,10 +19,10 @@ import jinja2
 from thetac.codegen.backends.lines import commented
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
-from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Ref, Rule, Stmt, walk_expression
+from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Ref, Rule, Stmt
 from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes import conditions
-from thetac.codegen.passes.conditions import ALWAYS, NEVER, Condition
+from thetac.codegen.passes.combinations import conditions_asked, kernels_are_few
 from thetac.codegen.passes.degrees import powers_of_two
 from thetac.codegen.passes.kinds import infer
 
@@ -39,8 +41,8 @@ CPP: Table = {
     "minimum": function("ops::minimum", 2),
     "clamp": function("ops::clamp", 3),
     "where": Row("{0} ? {1} : {2}", Precedence.CONDITIONAL, (Precedence.OR, Precedence.OR, Precedence.OR)),
-    "and": Row("{0} && {1}", Precedence.AND, (Precedence.AND, Precedence.NOT)),
-    "or": Row("{0} || {1}", Precedence.OR, (Precedence.OR, Precedence.NOT)),
+    "and": Row("{0} && {1}", Precedence.AND, (Precedence.AND, Precedence.AND)),
+    "or": Row("{0} || {1}", Precedence.OR, (Precedence.OR, Precedence.OR)),
     "not": Row("!{0}", Precedence.SIGN, (Precedence.ATOM,)),
     # What `_lowered` makes of constants: they have the dtype of the arithmetic.
     "number": Row("Number({0})", Precedence.ATOM, (Precedence.CONDITIONAL,)),
@@ -59,7 +61,7 @@ typeid typename union unsigned using virtual void volatile wchar_t while xor xor
 """
 _OWN = """
 ops thetac thetac_step int64 Mask Rule Number STREAMS ENTRIES CONDITIONS access truths Kernel mask asked loaded stored
-update streams count row i
+update streams count row i holds
 """
 RESERVED = frozenset((_KEYWORDS + _OWN).split())
 
@@ -73,17 +75,14 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         optimizer=rule.name,
         streams=[stream.name for stream in fused.streams],
         entries=len(fused.row),
+        separate=lowering.separate,
         conditions=[safe(name) for name in lowering.conditions],
         truths=lowering.truths(),
         scalable=exponents is not None,
         stream_exponents=exponents.streams if exponents else (0,) * len(fused.streams),
         row_exponents=exponents.row if exponents else (0,) * len(fused.row),
         tables=lowering.tables(),
-        numbers=[
-            f"const Number {safe(entry.name)} = row[{index}];"
-            for index, entry in enumerate(fused.row)
-            if not entry.truth
-        ],
+        numbers=lowering.numbers(),
         pointers=lowering.pointers(),
         loads=lowering.loads(),
         body=lowering.body(),
@@ -113,7 +112,9 @@ class _Lowering:
     def __init__(self, rule: Rule, fused: Fused) -> None:
         self.fused = fused
         self.kinds = infer(rule)
-        self.entries = {entry.name: index for index, entry in enumerate(fused.row) if entry.truth}
+        self.separate = not kernels_are_few(fused)
+        truths = {entry.name: index for index, entry in enumerate(fused.row) if entry.truth}
+        self.entries = {} if self.separate else truths
         # In the order of their bits: what a group decides, as in the schema, then what a row decides.
         self.conditions = (*(one.name for one in fused.specialisations), *self.entries)
 
@@ -121,11 +122,20 @@ class _Lowering:
         first = len(self.fused.specialisations)
         return [f"mask |= Mask(row[{index}] != 0) << {first + i};" for i, index in enumerate(self.entries.values())]
 
+    def numbers(self) -> list[str]:
+        lines = []
+        for index, entry in enumerate(self.fused.row):
+            if not entry.truth:
+                lines.append(f"const Number {safe(entry.name)} = row[{index}];")
+            elif self.separate:
+                lines.append(f"const bool {safe(entry.name)} = row[{index}] != 0;")
+        return lines
+
     def tables(self) -> list[_MaskTable]:
-        asked = conditions_asked(self.fused.body, self.conditions)
+        asked = {} if self.separate else conditions_asked(self.fused.body, self.conditions)
         of_streams = self.fused.streams
         return [
-            _mask_table("asked", [conditions.expression(asked[name]) for name in self.conditions]),
+            _mask_table("asked", [conditions.expression(when) for when in asked.values()]),
             _mask_table("loaded", [stream.loaded for stream in of_streams]),
             _mask_table("stored", [stream.stored for stream in of_streams]),
         ]
@@ -187,13 +197,16 @@ class _Lowering:
                 declaration = "" if target in known else f"{self._type(target)} "
                 known.add(target)
                 return [*_commented(statement.source, text), f"{declaration}{text};"]
-            case ElementIf(condition=condition, then=then, orelse=orelse):
+            case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
                 text = condition_text(condition if then else Call("not", (condition,)))
-                lines = [*_commented(statement.source), f"if constexpr ({text}) {{"]
+                constant = " constexpr" if static or not self.separate else ""
+                lines = [*_commented(statement.source), f"if{constant} ({text}) {{"]
                 lines += [INDENT + line for inner in then or orelse for line in self._statement(inner, known)]
                 if then and orelse:
-                    lines.append("} else {")
-                    lines += [INDENT + line for inner in orelse for line in self._statement(inner, known)]
+                    others = [line for inner in orelse for line in self._statement(inner, known)]
+                    if isinstance(orelse[0], ElementIf) and len(orelse) == 1 and others[0].startswith("if"):
+                        return [*lines, f"}} else {others[0]}", *others[1:]]
+                    lines += ["} else {", *(INDENT + line for line in others)]
                 return [*lines, "}"]
             case _:
                 assert_never(statement)
@@ -203,42 +216,6 @@ class _Lowering:
 
     def _nothing(self, name: str) -> str:
         return "false" if self.kinds[name] is Kind.MASK else "0"
-
-
-def conditions_asked(body: Sequence[ElementStmt], names: Sequence[str]) -> Mapping[str, Condition]:
-    """When each condition makes a difference: what holds on the way to the places that ask for it."""
-    asked = dict.fromkeys(names, NEVER)
-
-    def ask(expression: Expr, path: Condition) -> None:
-        for part in walk_expression(expression):
-            if isinstance(part, Ref) and part.name in asked:
-                asked[part.name] = conditions.either(asked[part.name], path)
-
-    def decide(condition: Expr, path: Condition) -> None:
-        """The right side of `and` is asked only if the left one holds, that of `or` only if it does not."""
-        match condition:
-            case Call(op="and" | "or" as op, args=(left, right)):
-                decide(left, path)
-                holds = conditions.condition(left)
-                decide(right, conditions.both(path, holds if op == "and" else conditions.negation(holds)))
-            case _:
-                ask(condition, path)
-
-    def walk(statements: Sequence[ElementStmt], path: Condition) -> None:
-        for statement in statements:
-            match statement:
-                case ElementAssign(value=value):
-                    ask(value, path)
-                case ElementIf(condition=condition, then=then, orelse=orelse):
-                    decide(condition, path)
-                    holds = conditions.condition(condition)
-                    walk(then, conditions.both(path, holds))
-                    walk(orelse, conditions.both(path, conditions.negation(holds)))
-                case _:
-                    assert_never(statement)
-
-    walk(body, ALWAYS)
-    return asked
 
 
 def _assigned(statement: ElementStmt) -> list[str]:

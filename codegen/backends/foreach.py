@@ -24,7 +24,7 @@ from thetac.codegen.backends.arguments import (
 from thetac.codegen.backends.forloop import tree_text
 from thetac.codegen.backends.host import PYTHON, python
 from thetac.codegen.backends.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.lines import commented, indented, numbers_read, view_lines
+from thetac.codegen.backends.lines import commented, indented, numbers_read, other_side, view_lines
 from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree, leaves, trees_in
@@ -121,7 +121,7 @@ class _Foreach:
                     *indented(self._block(then)),
                 ]
                 if orelse:
-                    self.lines += ["else:", *indented(self._block(orelse))]
+                    self.lines += other_side(self._block(orelse))
             case View(names=names, as_complex=as_complex):
                 self._view(names, as_complex)
             case _:

@@ -20,7 +20,7 @@ from thetac.codegen.backends.arguments import (
 )
 from thetac.codegen.backends.host import PYTHON
 from thetac.codegen.backends.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.lines import commented, indented, loop_lines, numbers_read, view_lines
+from thetac.codegen.backends.lines import commented, indented, loop_lines, numbers_read, other_side, view_lines
 from thetac.codegen.backends.text import calls, comment, uses
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree
@@ -95,7 +95,7 @@ class _ForLoop:
                 return [*commented(statement, [code]), code]
             case Branch(statement=statement, then=then, orelse=orelse):
                 lines = [*commented(statement), f"if {number_text(statement.condition)}:", *indented(self.block(then))]
-                return [*lines, "else:", *indented(self.block(orelse))] if orelse else lines
+                return [*lines, *other_side(self.block(orelse))] if orelse else lines
             case View(names=names, as_complex=as_complex):
                 return self.view(names, as_complex)
             case _:

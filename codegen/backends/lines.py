@@ -16,6 +16,14 @@ def indented(lines: Sequence[str]) -> list[str]:
     return [INDENT + line if line else line for line in lines]
 
 
+def other_side(lines: Sequence[str]) -> list[str]:
+    """`else:` and the lines under it, or `elif` where they are one branch and nothing else."""
+    outermost = [line for line in lines if not line.startswith(" ")]
+    if outermost[0].startswith("if ") and all(line.startswith(("elif ", "else:")) for line in outermost[1:]):
+        return [f"el{lines[0]}", *lines[1:]]
+    return ["else:", *indented(lines)]
+
+
 def commented(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
     """The spec's line as a comment, with the author's remark behind it; no comment that only repeats the code."""
     remark = comment(statement.comment) or statement.origin

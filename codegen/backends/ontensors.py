@@ -20,7 +20,7 @@ from thetac.codegen.backends.arguments import (
     unique,
 )
 from thetac.codegen.backends.host import PYTHON, guarded, known_numbers
-from thetac.codegen.backends.lines import INDENT, commented, loop_lines, numbers_read, view_lines
+from thetac.codegen.backends.lines import INDENT, commented, loop_lines, numbers_read, other_side, view_lines
 from thetac.codegen.backends.text import comment
 from thetac.codegen.ir.nodes import (
     Assign,
@@ -84,7 +84,7 @@ class _Scope:
 
     now: dict[str, str]  # the names that have been assigned, and what they are called
     own: dict[str, str]  # what each name will be called once assigned
-    taken: frozenset[str]  # the own names of this and all surrounding sides, and of the other side of each
+    taken: frozenset[str]  # with the own names of this and all surrounding sides, and of the other side of each
     capturable: bool | None  # whether these lines run only if capturable (True), only if not (False), or always (None)
 
     def name(self, name: str) -> str:
@@ -185,7 +185,7 @@ class _OnTensors:
         if not statement.orelse:
             return lines, after & defined
         orelse, after_else = self._block(statement.orelse, scope, defined)
-        return [*lines, "else:", *(INDENT + line for line in orelse)], after & after_else
+        return [*lines, *other_side(orelse)], after & after_else
 
     def _dynamic(self, statement: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
         """A branch on a number that is a tensor if capturable: then both sides are computed and one is selected."""
@@ -205,10 +205,10 @@ class _OnTensors:
         """Both sides under names of their own, then `where` for what is defined after either."""
         condition, read = self._text(statement.condition, scope), names_read(statement.condition)
         lines: list[str] = []
-        taken = scope.taken
+        taken = self.taken | scope.taken
         if not set(read).isdisjoint(_assigned((statement,))):  # the selections must not change what they go by
-            name = unique("condition", self.taken | taken)
-            taken |= {name}
+            name = unique("condition", taken)
+            taken.add(name)
             lines.append(f"{name} = {condition}")
             condition = name
         sides: list[_Scope] = []
@@ -216,9 +216,9 @@ class _OnTensors:
         for body, suffix in ((statement.then, "if_so"), (statement.orelse, "if_not")):
             own = {}
             for name in _assigned(body):
-                own[name] = unique(f"{scope.name(name)}_{suffix}", self.taken | taken)
-                taken |= {own[name]}
-            side = _Scope({**scope.now}, own, taken, capturable=True)
+                own[name] = unique(f"{scope.name(name)}_{suffix}", taken)
+                taken.add(own[name])
+            side = _Scope({**scope.now}, own, frozenset(taken), capturable=True)
             inner, defined_after = self._block(body, side, defined) if body else ([], defined)
             lines += inner
             sides.append(side)

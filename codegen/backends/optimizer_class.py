@@ -31,6 +31,7 @@ from thetac.codegen.ir.nodes import (
     StateKind,
 )
 from thetac.codegen.ir.printer import expression_text, number
+from thetac.codegen.passes.combinations import kernels_are_few
 from thetac.codegen.passes.hoist import Fused
 
 _OPTION_TYPES = {
@@ -69,7 +70,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         group=[(name, _fixed_value(by_name.get(name), name)) for name in rule.group_keys],
         hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
         flags=_names(flag.name for flag in rule.flags),
-        states=[_state(state, lowered, group) for state in lowered.states],
+        states=_states(lowered, group),
         requirements=[(group.text(r.condition), literal(r.message)) for r in rule.requirements],
         specialisations=[(s.name, group.text(s.condition)) for s in fused.specialisations],
         options=_names(option for option in OPTIONS if option not in ours),
@@ -79,6 +80,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
+        separate_kernels=not kernels_are_few(fused),
         uses_scalar_math=uses("scalar_math", group.printed),
         needs_torch=any("torch." in group.text(r.condition) for r in rule.requirements),
         needs_tensor=any(h.tensor for h in rule.hyperparameters),
@@ -175,19 +177,27 @@ def _interval(interval: Range | None) -> str:
     return f"Interval({number(interval.low)}, {number(interval.high)}, {interval.low_closed}, {interval.high_closed})"
 
 
-def _state(state: State, lowered: Rule, group: _GroupAccess) -> list[str]:
-    """The arguments of a `State`, one per line."""
+def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
+    """The arguments of each `State`, one per line."""
+    lists, asked = list_names(lowered), asks_first(lowered)
+    return [
+        [*_state(state, lists[state.name], group), *([f'first="first_{state.name}"'] if state.name in asked else [])]
+        for state in lowered.states
+    ]
+
+
+def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
+    """Those that every state has."""
     zero = isinstance(state.init, Const) and state.init.value == 0
     kind = {StateKind.COUNTER: "counter", StateKind.SCALAR: "scalar", StateKind.TENSOR: "tensor"}[state.kind]
-    arguments = [
+    return [
         f'"{state.name}"',
-        f'argument="{list_names(lowered)[state.name]}"',
+        f'argument="{argument}"',
         f'kind="{kind}"',
         "init=None" if zero else f"init=lambda group: {group.text(state.init)}",
         "when=None" if state.when is None else f"when=lambda group: {group.text(state.when)}",
         f"on_param_device={state.on_param_device}",
     ]
-    return [*arguments, f'first="first_{state.name}"'] if state.name in asks_first(lowered) else arguments
 
 
 def _decays_gradient(rule: Rule) -> Expr:

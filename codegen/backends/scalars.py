@@ -7,6 +7,7 @@ Must not know how elements are computed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -14,7 +15,7 @@ from typing import assert_never
 import jinja2
 
 from thetac.codegen.backends.host import PYTHON, guarded
-from thetac.codegen.backends.lines import call_lines
+from thetac.codegen.backends.lines import call_lines, other_side
 from thetac.codegen.backends.text import comment, uses
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
@@ -131,7 +132,7 @@ class _Program:
         lines += [INDENT + line for line in self.side(statement.then)]
         after_then, self.known = self.known, before
         if statement.orelse:
-            lines += ["else:", *(INDENT + line for line in self.side(statement.orelse))]
+            lines += other_side(self.side(statement.orelse))
         self.known = {name: r for name, r in self.known.items() if after_then.get(name) == r}
         return lines
 
@@ -154,8 +155,8 @@ class _ProgramOnTensors(_Program):
         self.taken = set(self.kinds) | set(fused.inputs)
         self.having = set(fused.inputs)  # names with a value
         self.within: Expr | None = None  # what must hold for the statements here to count
-        targets = [s.target for s in walk_statements(fused.host) if isinstance(s, Assign)]
-        self.undeclared = {name for name in targets if targets.count(name) > 1} - set(fused.inputs)
+        times = Counter(s.target for s in walk_statements(fused.host) if isinstance(s, Assign))
+        self.undeclared = {name for name, number in times.items() if number > 1} - set(fused.inputs)
 
     def assignment(self, statement: Assign) -> list[str]:
         lines = super().assignment(statement) if self.within is None else self.selection(statement, self.within)

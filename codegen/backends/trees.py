@@ -49,10 +49,12 @@ Tree = Number | Leaf | Apply
 
 def trees_in(tree: Tree) -> Iterator[Tree]:
     """The tree and everything in it, outermost first."""
-    yield tree
-    if isinstance(tree, Apply):
-        for argument in tree.args:
-            yield from trees_in(argument)
+    trees = [tree]
+    while trees:
+        one = trees.pop()
+        yield one
+        if isinstance(one, Apply):
+            trees.extend(reversed(one.args))
 
 
 def leaves(tree: Tree) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import assert_never
 
 import jinja2
 
-from thetac.codegen.backends.lines import commented
+from thetac.codegen.backends.lines import commented, indented, other_side
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Stream
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule
@@ -103,11 +103,10 @@ class _Lowering:
                         condition_text(condition) if static else expression_text(self.lowered(condition), TRITON, safe)
                     )
                     if then:
-                        lines += [f"if {text}:", *(INDENT + line for line in self.block(then))]
-                        lines += ["else:"] if orelse else []
+                        lines += [f"if {text}:", *indented(self.block(then))]
+                        lines += other_side(self.block(orelse)) if orelse else []
                     else:
-                        lines.append(f"if not ({text}):")
-                    lines += [INDENT + line for line in self.block(orelse)]
+                        lines += [f"if not ({text}):", *indented(self.block(orelse))]
                 case _:
                     assert_never(statement)
         return lines

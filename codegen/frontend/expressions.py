@@ -10,16 +10,18 @@ import ast
 import re
 import warnings
 from collections.abc import Sequence
+from typing import assert_never
 
 from thetac.codegen.errors import Location, Mistakes, quoted
 from thetac.codegen.frontend import syntax, unsupported
 from thetac.codegen.frontend.layout import Line
 from thetac.codegen.frontend.reading import parse_number
 from thetac.codegen.frontend.translate import Declared, Translation
-from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref
+from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain
 from thetac.codegen.ir.ops import FUNCTIONS
 
-DEEPEST_EXPRESSION = 60  # nodes of Python within each other; `a + b + c` is two sums deep
+DEEPEST_EXPRESSION = 56  # operations within each other; `a + b + c` is two sums deep, a chain of `and` only one
+LONGEST_WRITTEN_OUT = 2_000  # names, numbers and operators, where powers and `lerp` are what they stand for
 
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -47,12 +49,38 @@ def read_expression(line: Line, code: str, start: int, declared: Declared, mista
     places = Places(line, start)
     match tree.body:
         case [ast.Expr(value=value)]:
-            return Convert(places, Translation(code.strip(), declared), mistakes).expression(value)
+            return converted(value, places, Translation(code.strip(), declared), mistakes)
         case [ast.Assign() | ast.AnnAssign() | ast.AugAssign() as statement]:
             mistakes.add(places.of(statement), "an assignment where a condition is needed", "compare with `==`")
         case _:
             mistakes.add(line.location, "a statement where an expression is needed", "write one expression")
     return Ref(UNREADABLE)
+
+
+def converted(node: ast.expr, places: Places, translation: Translation, mistakes: Mistakes) -> Expr:
+    """Python's expression as ours, unless there is more in it than its text shows."""
+    expression = Convert(places, translation, mistakes).expression(node)
+    size = _written_out(expression)
+    if size > LONGEST_WRITTEN_OUT:
+        cause = f"an expression of {size:,} names, numbers and operators, with its powers and `lerp` written out"
+        mistakes.add(expression.location, cause, "give its parts names in lines of their own")
+        return Ref(UNREADABLE)
+    return expression
+
+
+def _written_out(expression: Expr) -> int:
+    """How much there is in an expression for one who sees only sums, products and quotients."""
+    match expression:
+        case Call(op="pow", args=(base, Const(value=2 | 3 as times))):
+            return int(times) * (_written_out(base) + 1)
+        case Call(op="lerp", args=(start, end, weight)):  # a + w * (b - a), or (1 - w) * a + w * b
+            return 2 * _written_out(start) + _written_out(end) + 2 * _written_out(weight) + 4
+        case Call(args=args):
+            return 1 + sum(map(_written_out, args))
+        case Const() | Ref():
+            return 1
+        case _:
+            assert_never(expression)
 
 
 def python_tree(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Module | None:
@@ -75,7 +103,7 @@ def python_tree(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Mo
 
 def _shallow(tree: ast.Module, line: Line, mistakes: Mistakes) -> bool:
     level: list[ast.AST] = [tree]
-    for _ in range(DEEPEST_EXPRESSION):
+    for _ in range(DEEPEST_EXPRESSION + 4):  # with the module, the statement, a name and what Python says of it
         level = [child for node in level for child in ast.iter_child_nodes(node)]
         if not level:
             return True
@@ -134,7 +162,8 @@ class Convert:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return self._call("not", (operand,), here)
             case ast.BoolOp(op=operator, values=values):
-                return self._chain("and" if isinstance(operator, ast.And) else "or", values, here)
+                terms = tuple(self.expression(value) for value in values)
+                return chain("and" if isinstance(operator, ast.And) else "or", terms, here)
             case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in _COMPARE:
                 return self._call(_COMPARE[type(operator)], (left, right), here)
             case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=[]) if name in FUNCTIONS:
@@ -145,13 +174,6 @@ class Convert:
 
     def _call(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr:
         return Call(op, tuple(self.expression(node) for node in nodes), here)
-
-    def _chain(self, op: str, nodes: Sequence[ast.expr], here: Location) -> Expr:
-        """`a and b and c` from the left."""
-        joined = self.expression(nodes[0])
-        for node in nodes[1:]:
-            joined = Call(op, (joined, self.expression(node)), here)
-        return joined
 
     def _function(self, name: str, nodes: Sequence[ast.expr], here: Location, word: Location) -> Expr:
         op = FUNCTIONS[name]

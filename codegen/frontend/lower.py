@@ -33,6 +33,10 @@ from thetac.codegen.ir.nodes import (
 )
 
 DEEPEST_FAMILY = 8  # specs that extend each other in a row
+MOST_HYPERPARAMETERS = 300  # and flags; a tuple counts as one
+MOST_STATES = 60
+MOST_REQUIREMENTS = 200
+MOST_CASES = 60  # of weight decay
 
 T = TypeVar("T")
 
@@ -56,7 +60,8 @@ def lower_specs(
             mistakes.add(spec.location, cause, f"the other is in {first}: rename one of them")
     named = {spec.name: spec for spec in (*parents, *by_name.values()) if spec is not None}
     families = [_family(spec, named, None in specs, mistakes) for spec in known]
-    return tuple(_rule(family, mistakes) for family in families if family)
+    rules = [_rule(family, mistakes) for family in families if family]
+    return tuple(rule for rule in rules if rule is not None)
 
 
 def _family(spec: Spec, named: dict[str, Spec], some_missing: bool, mistakes: Mistakes) -> tuple[Spec, ...]:
@@ -89,17 +94,42 @@ def _family(spec: Spec, named: dict[str, Spec], some_missing: bool, mistakes: Mi
     return tuple(family)
 
 
-def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
+def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule | None:
+    """The rule of a spec; None if it has too much of anything to be looked at."""
     spec = family[0]
     declared = _merged(family, lambda s: s.hyperparameters, lambda entry: entry.name)
+    states = _merged(family, lambda s: s.states, lambda entry: entry.name)
     hyperparameters = tuple(entry for entry in declared if isinstance(entry, Hyperparameter))
     flags = tuple(entry for entry in declared if isinstance(entry, Flag))
     requirements = _merged(family, lambda s: s.requirements, lambda entry: entry.condition.text)
+    decay = _first(family, lambda s: s.decay) or ()
+    before = len(mistakes)
+    _check_number(
+        [entry.location for entry in declared],
+        MOST_HYPERPARAMETERS,
+        ("hyperparameters and flags", "leave out what nobody changes"),
+        mistakes,
+    )
+    _check_number(
+        [entry.location for entry in states], MOST_STATES, ("states", "a step needs little of the one before"), mistakes
+    )
+    _check_number(
+        [entry.condition.location for entry in requirements],
+        MOST_REQUIREMENTS,
+        ("requirements", "join conditions with `and`"),
+        mistakes,
+    )
+    _check_number(
+        [entry.location for entry in decay],
+        MOST_CASES,
+        ("cases of `weight_decay`", "join those of one style with `or`"),
+        mistakes,
+    )
+    if len(mistakes) > before:
+        return None
     positional, keyword_only = _signature(spec, _first(family, lambda s: s.signature), declared, mistakes)
     update = _first(family, lambda s: s.update)
-    decay = _first(family, lambda s: s.decay) or ()
     _check_decay(decay, hyperparameters, spec, mistakes)
-    states = _merged(family, lambda s: s.states, lambda entry: entry.name)
     known = Declared(
         {entry.name: entry.elements for entry in hyperparameters if entry.elements},
         tuple(entry.name for entry in states if entry.kind is StateKind.COUNTER),
@@ -132,6 +162,12 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule:
         group_keys=_group_keys(_first(family, lambda s: s.group_keys) or (), declared, mistakes),
         location=spec.location,
     )
+
+
+def _check_number(places: Sequence[Location], most: int, what: tuple[str, str], mistakes: Mistakes) -> None:
+    """Note where there are too many of something: what, and what to do about it."""
+    if len(places) > most:
+        mistakes.add(places[most], f"more than {most} {what[0]}", what[1])
 
 
 def _first(family: tuple[Spec, ...], get: Callable[[Spec], T | None]) -> T | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from thetac.codegen.errors import Mistakes
 from thetac.codegen.frontend import unsupported
-from thetac.codegen.frontend.expressions import Convert, Places, python_tree, read_expression
+from thetac.codegen.frontend.expressions import Places, converted, python_tree, read_expression
 from thetac.codegen.frontend.layout import Line, logical_lines
 from thetac.codegen.frontend.translate import NOTHING_DECLARED, Declared, Translation
 from thetac.codegen.frontend.yaml_tree import Scalar
@@ -23,8 +24,10 @@ _UNREADABLE = Assign(UNREADABLE, Ref(UNREADABLE))
 NOTHING_READ = (_UNREADABLE,)  # the body of a spec without an update
 
 DEEPEST_BRANCH = 10  # `if` within `if`
+LONGEST_WAY = 60  # conditions of `if` and `elif` on the way to a statement
+MOST_STATEMENTS = 1_000  # `else:` counts as one
 
-_HEADER = re.compile(r"(if|elif|else)\b(.*?)(:?)\s*", re.DOTALL)
+_HEADER = re.compile(r"(if|elif|else)\b(.*)", re.DOTALL)
 _KEYWORD = re.compile(r"[a-z]+\b")
 _TARGET = re.compile(r"([A-Za-z]\w*)\s*[-+*/]?=(?!=)")
 
@@ -44,14 +47,26 @@ def parse_statements(text: Scalar, mistakes: Mistakes, declared: Declared = NOTH
     """The statements of an update text."""
     before = len(mistakes)
     lines = logical_lines(text, mistakes)
+    if len(lines) > MOST_STATEMENTS:
+        cause = f"more than {MOST_STATEMENTS:,} statements in an update"
+        mistakes.add(lines[MOST_STATEMENTS].location, cause, "an update is a page of text at most")
+        return NOTHING_READ
     body: list[Stmt] = []
     if len(mistakes) > before:
         body.append(_UNREADABLE)  # a line was left out
     position = 0
     while position < len(lines):  # a block ends early only where a line is indented less than the first
-        block, position = _Block(lines, declared, mistakes).read(position, lines[position].indent, 0)
+        block, position = _Block(lines, declared, mistakes).read(position, lines[position].indent, _Depth(0, 0))
         body += block
     return tuple(body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Depth:
+    """What stands around a statement."""
+
+    branches: int
+    conditions: int  # of `if` and `elif` that were asked before it is reached
 
 
 class _Block:
@@ -62,7 +77,7 @@ class _Block:
         self.declared = declared
         self.mistakes = mistakes
 
-    def read(self, position: int, indent: int, depth: int) -> tuple[list[Stmt], int]:
+    def read(self, position: int, indent: int, depth: _Depth) -> tuple[list[Stmt], int]:
         """The statements from a position on, and the position behind them."""
         body: list[Stmt] = []
         columns = {indent}  # lines that begin elsewhere are reported and then read as if they did not
@@ -100,13 +115,17 @@ class _Block:
             return self.lines[position].indent
         return None
 
-    def _branch(self, position: int, depth: int) -> tuple[Stmt, int]:
+    def _branch(self, position: int, depth: _Depth) -> tuple[Stmt, int]:
         """`if` or `elif` with all that belongs to it."""
         line = self.lines[position]
-        if depth >= DEEPEST_BRANCH:
-            self.mistakes.add(
-                line.location, f"more than {DEEPEST_BRANCH} branches within each other", "join conditions with `and`"
-            )
+        depth = replace(depth, conditions=depth.conditions + 1)
+        if depth.branches >= DEEPEST_BRANCH or depth.conditions > LONGEST_WAY:
+            if depth.branches >= DEEPEST_BRANCH:
+                cause, remedy = f"more than {DEEPEST_BRANCH} branches within each other", "join conditions with `and`"
+            else:
+                cause = f"more than {LONGEST_WAY} conditions on the way to a statement"
+                remedy = "join some of them, or begin another `if`"
+            self.mistakes.add(line.location, cause, remedy)
             while position + 1 < len(self.lines) and (
                 self.lines[position + 1].indent > line.indent or self._goes_on(position + 1)
             ):
@@ -119,7 +138,7 @@ class _Block:
             self._goes_on(position) if position < len(self.lines) and self.lines[position].indent == line.indent else ""
         )
         if word == "elif" and not line.code.startswith("else"):
-            inner, position = self._branch(position, depth + 1)
+            inner, position = self._branch(position, depth)
             orelse = [inner]
         elif word == "else" and not line.code.startswith("else"):
             self._condition(self.lines[position])
@@ -131,12 +150,12 @@ class _Block:
         header = _HEADER.fullmatch(self.lines[position].code)
         return header.group(1) if header is not None and header.group(1) != "if" else ""
 
-    def _suite(self, position: int, depth: int) -> tuple[list[Stmt], int]:
+    def _suite(self, position: int, depth: _Depth) -> tuple[list[Stmt], int]:
         """The indented statements behind a header."""
         line = self.lines[position]
         inner = self._inner(position + 1, line.indent)
         if inner is not None:
-            return self.read(position + 1, inner, depth + 1)
+            return self.read(position + 1, inner, replace(depth, branches=depth.branches + 1))
         if line.code.endswith(":"):
             self.mistakes.add(
                 line.location, "a branch without statements", "indent what belongs to it, or leave the branch out"
@@ -146,8 +165,8 @@ class _Block:
     def _condition(self, line: Line) -> Expr:
         header = _HEADER.fullmatch(line.code)
         assert header is not None
-        word, condition, colon = header.group(1, 2, 3)
-        if not colon:
+        word, condition = header.group(1), header.group(2).removesuffix(":")
+        if not line.code.endswith(":"):
             head, separator, rest = line.code.partition(":")
             if separator and rest.strip():
                 place = line.at(
@@ -183,8 +202,9 @@ class _Block:
             )
         match statement:
             case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
-                convert = Convert(places, translation, self.mistakes)
-                return Assign(name, convert.expression(value), line.comment, places.of(target))
+                return Assign(
+                    name, converted(value, places, translation, self.mistakes), line.comment, places.of(target)
+                )
             case _:
                 where, sentence = unsupported.statement(statement, translation)
                 self.mistakes.add(places.of(where), *sentence)

@@ -30,6 +30,9 @@ def _rows(statement: Stmt, indent: str) -> list[tuple[str, str]]:
         case If(condition=condition, then=then, orelse=orelse):
             rows = [(f"{indent}if {expression_text(condition)}:", remark if statement.comment else "")]
             rows += [row for inner in then for row in _rows(inner, indent + "  ")]
+            if len(orelse) == 1 and isinstance(orelse[0], If):
+                (line, comment), *others = _rows(orelse[0], indent)
+                return [*rows, (f"{indent}el{line.lstrip()}", comment), *others]
             if orelse:
                 rows.append((f"{indent}else:", ""))
                 rows += [row for inner in orelse for row in _rows(inner, indent + "  ")]

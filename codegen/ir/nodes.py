@@ -220,6 +220,14 @@ class Rule:
         return tuple(state.name for state in self.states if state.kind is kind)
 
 
+def chain(op: str, terms: tuple[Expr, ...], location: Location = NOWHERE) -> Expr:
+    """`a and b and c` (or `or`), no deeper than need be: how it is grouped changes neither order nor value."""
+    if len(terms) == 1:
+        return terms[0]
+    half = (len(terms) + 1) // 2
+    return Call(op, (chain(op, terms[:half], location), chain(op, terms[half:], location)), location)
+
+
 UNREADABLE = ""  # the name of what the front end could not read; exists only while mistakes are being collected
 # Of every optimizer; no algorithm's own.
 OPTIONS = ("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm")
@@ -227,19 +235,22 @@ OPTIONS = ("maximize", "foreach", "capturable", "differentiable", "fused", "clip
 
 def walk_expression(expression: Expr) -> Iterator[Expr]:
     """The expression and everything in it, outermost first, left to right."""
-    yield expression
-    if isinstance(expression, Call):
-        for argument in expression.args:
-            yield from walk_expression(argument)
+    parts = [expression]
+    while parts:
+        part = parts.pop()
+        yield part
+        if isinstance(part, Call):
+            parts.extend(reversed(part.args))
 
 
 def walk_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
     """Every statement, branches included, in the order of the text."""
-    for statement in body:
+    statements = list(reversed(body))
+    while statements:
+        statement = statements.pop()
         yield statement
         if isinstance(statement, If):
-            yield from walk_statements(statement.then)
-            yield from walk_statements(statement.orelse)
+            statements.extend(reversed((*statement.then, *statement.orelse)))
 
 
 def names_read(expression: Expr) -> tuple[str, ...]:

@@ -70,8 +70,8 @@ OPERATORS: Table = {
     "le": _comparison("<="),
     "eq": _comparison("=="),
     "ne": _comparison("!="),
-    "and": _binary("and", Precedence.AND, Precedence.AND, Precedence.NOT),
-    "or": _binary("or", Precedence.OR, Precedence.OR, Precedence.AND),
+    "and": _binary("and", Precedence.AND, Precedence.AND, Precedence.AND),
+    "or": _binary("or", Precedence.OR, Precedence.OR, Precedence.OR),
     "not": Row("not {0}", Precedence.NOT, (Precedence.NOT,)),
 }
 

@@ -1,19 +1,46 @@
-"""When something happens, as a condition on specialisations, kept in its shortest form.
+"""When something happens, as a condition on specialisations.
 
-In: conditions over names of truth values, joined with and, or, not. Out: the same as an expression without
-repetition. A condition is held as a sum of products: a set of alternatives, each a set of names that must be true
-or false. Must not know what the names mean.
+In: conditions over names of truth values, joined with and, or, not. Out: the same as an expression, the same one for
+the same condition. A condition keeps the form in which it is written, with every `not` at its name, so that it is never
+longer than what it is made of: a normal form may be exponentially longer. What follows from a name alone is put in:
+`a or not a and b` is `a or b`. Must not know what the names mean.
 """
 
 from __future__ import annotations
 
-from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
 
-Product = frozenset[tuple[str, bool]]
-Condition = frozenset[Product]
+from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, chain
 
-ALWAYS: Condition = frozenset({frozenset()})
-NEVER: Condition = frozenset()
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A name is true, or is false."""
+
+    name: str
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part holds; no part is an `All` itself."""
+
+    parts: frozenset[Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """A part holds; no part is an `AnyOf` itself."""
+
+    parts: frozenset[Condition]
+
+
+Condition = Literal | All | AnyOf
+
+ALWAYS: Condition = All(frozenset())
+NEVER: Condition = AnyOf(frozenset())
 
 
 def condition(expression: Expr) -> Condition:
@@ -22,7 +49,7 @@ def condition(expression: Expr) -> Condition:
         case Const(value=value):
             return ALWAYS if value else NEVER
         case Ref(name=name):
-            return frozenset({frozenset({(name, True)})})
+            return Literal(name, value=True)
         case Call(op="not", args=(inner,)):
             return negation(condition(inner))
         case Call(op="and", args=(left, right)):
@@ -33,53 +60,94 @@ def condition(expression: Expr) -> Condition:
             raise AssertionError(f"{expression} is no condition on specialisations")
 
 
-def both(left: Condition, right: Condition) -> Condition:
-    products = {a | b for a in left for b in right}
-    return _shortest({p for p in products if not any((name, not value) in p for name, value in p)})
+def both(*parts: Condition) -> Condition:
+    """All of the conditions."""
+    return _joined(All, AnyOf, parts)
 
 
-def either(left: Condition, right: Condition) -> Condition:
-    return _shortest({*left, *right})
+def either(*parts: Condition) -> Condition:
+    """Any of the conditions."""
+    return _joined(AnyOf, All, parts)
+
+
+def choice(holds: Condition, then: Condition, orelse: Condition) -> Condition:
+    """The one condition where `holds` does, the other one elsewhere."""
+    if then == orelse:
+        return then
+    return either(both(holds, then), both(negation(holds), orelse))
 
 
 def negation(of: Condition) -> Condition:
-    result = ALWAYS
-    for product in of:
-        result = both(result, frozenset(frozenset({(name, not value)}) for name, value in product))
-    return result
+    """The condition does not hold."""
+    match of:
+        case Literal(name=name, value=value):
+            return Literal(name, value=not value)
+        case All(parts=parts):
+            return either(*map(negation, parts))
+        case AnyOf(parts=parts):
+            return both(*map(negation, parts))
+        case _:
+            assert_never(of)
 
 
-def _shortest(products: set[Product]) -> Condition:
-    """Without alternatives that others cover; `a and b or a and not b` is `a`."""
-    while True:
-        merged = {
-            first - {(name, value)}
-            for first in products
-            for name, value in first
-            for second in products
-            if (name, not value) in second and second - {(name, not value)} <= first - {(name, value)}
-        }
-        products |= merged
-        kept = {p for p in products if not any(other < p for other in products)}
-        if kept == products:
-            return frozenset(kept)
-        products = kept
+def _joined(kind: type[All | AnyOf], dual: type[All | AnyOf], parts: tuple[Condition, ...]) -> Condition:
+    """What `kind` says of the parts, without those that say nothing new beside the parts that are names."""
+    nothing, decided = kind(frozenset()), dual(frozenset())
+    terms: set[Condition] = set()
+    new = set(parts)
+    while new:
+        for part in new:
+            terms.update(part.parts if isinstance(part, kind) else (part,))
+        if decided in terms:
+            return decided
+        literals = {term for term in terms if isinstance(term, Literal)}
+        opposites = {negation(literal) for literal in literals}
+        if literals & opposites:
+            return decided
+        new = set()
+        for term in terms - literals:
+            assert isinstance(term, dual)
+            if not term.parts.isdisjoint(literals):
+                terms.remove(term)
+            elif not term.parts.isdisjoint(opposites):
+                terms.remove(term)
+                new.add(_joined(dual, kind, tuple(term.parts - opposites)))
+    return next(iter(terms)) if len(terms) == 1 else kind(frozenset(terms)) if terms else nothing
+
+
+def holds(of: Condition, values: Mapping[str, bool]) -> bool:
+    """Whether it holds where the names have these values."""
+    match of:
+        case Literal(name=name, value=value):
+            return values[name] is value
+        case All(parts=parts):
+            return all(holds(part, values) for part in parts)
+        case AnyOf(parts=parts):
+            return any(holds(part, values) for part in parts)
+        case _:
+            assert_never(of)
 
 
 def expression(of: Condition) -> Expr:
-    """The condition as an expression, the same one for the same condition."""
-    if of == NEVER:
-        return Const(False)
-    alternatives = sorted(sorted(product) for product in of)
-    sums: list[Expr] = []
-    for product in alternatives:
-        factors: list[Expr] = [Ref(name) if value else Call("not", (Ref(name),)) for name, value in product]
-        sums.append(_join("and", factors) if factors else Const(True))
-    return _join("or", sums)
+    """The condition as an expression, its parts in the order of their names."""
+    match of:
+        case Literal(name=name, value=value):
+            return Ref(name) if value else Call("not", (Ref(name),))
+        case All(parts=parts) | AnyOf(parts=parts):
+            if not parts:
+                return Const(of == ALWAYS)
+            op = "and" if isinstance(of, All) else "or"
+            return chain(op, tuple(expression(part) for part in sorted(parts, key=_names)))
+        case _:
+            assert_never(of)
 
 
-def _join(op: str, terms: list[Expr]) -> Expr:
-    joined = terms[0]
-    for term in terms[1:]:
-        joined = Call(op, (joined, term))
-    return joined
+def _names(of: Condition) -> tuple[tuple[str, bool], ...]:
+    """The names in a condition and whether they must be true, in order."""
+    match of:
+        case Literal(name=name, value=value):
+            return ((name, value),)
+        case All(parts=parts) | AnyOf(parts=parts):
+            return tuple(sorted(literal for part in parts for literal in _names(part)))
+        case _:
+            assert_never(of)

@@ -22,6 +22,7 @@ Form = dict[str, Fraction]  # a sum of unknown degrees with factors; the name ""
 _ONE = ""
 
 _LARGEST, _SMALLEST = 64, 23  # exponents
+_MOST_WORK = 50_000  # terms of forms; the largest rule of ours takes 1,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +46,20 @@ class Exponents:
     row: tuple[int, ...]
 
 
-class _Contradiction(Exception):
-    """No degrees fit: the rule adds or compares what grows differently."""
+class _NoDegrees(Exception):
+    """The rule adds or compares what grows differently, or it would take too long to tell."""
 
 
 def degrees(fused: Fused) -> Degrees | None:
-    """Degrees that fit the rule, as many of them 0 as come to it in order; None if there are none."""
+    """Degrees that fit the rule, as many of them 0 as come to it in order.
+
+    None if there are none, or if the rule is so large that looking for them would take too long.
+    """
     solver = _Solver(fused)
     try:
-        solver.known({"grad": Fraction(1), _ONE: Fraction(-1)})
-        solver.walk(fused.body)
-        for stream in fused.streams:
-            if stream.stored != Const(False):
-                solver.equal(solver.names[stream.name], {stream.name: Fraction(1)})
-        solver.known({"param": Fraction(1)})
-    except _Contradiction:
+        return solver.solve(fused)
+    except _NoDegrees:
         return None
-    numbers = [entry.name for entry in fused.row if not entry.truth]
-    for name in (*numbers, *(stream.name for stream in fused.streams)):
-        solver.prefer_zero(name)
-    return Degrees(
-        {stream.name: solver.value({stream.name: Fraction(1)}) for stream in fused.streams},
-        {name: solver.value({name: Fraction(1)}) for name in numbers},
-        frozenset(solver.value(form) for form in solver.forms),
-    )
 
 
 def powers_of_two(fused: Fused) -> Exponents | None:
@@ -101,6 +92,24 @@ class _Solver:
         self.solved: dict[str, Form] = {}
         self.forms: list[Form] = []  # of all that is computed
         self.fresh = 0
+        self.work = 0
+
+    def solve(self, fused: Fused) -> Degrees:
+        """The degrees of everything."""
+        self.known({"grad": Fraction(1), _ONE: Fraction(-1)})
+        self.walk(fused.body)
+        for stream in fused.streams:
+            if stream.stored != Const(False):
+                self.equal(self.names[stream.name], {stream.name: Fraction(1)})
+        self.known({"param": Fraction(1)})
+        numbers = [entry.name for entry in fused.row if not entry.truth]
+        for name in (*numbers, *(stream.name for stream in fused.streams)):
+            self.prefer_zero(name)
+        return Degrees(
+            {stream.name: self.value({stream.name: Fraction(1)}) for stream in fused.streams},
+            {name: self.value({name: Fraction(1)}) for name in numbers},
+            frozenset(self.value(form) for form in self.forms),
+        )
 
     def known(self, form: Form) -> None:
         """The form is 0."""
@@ -110,7 +119,7 @@ class _Solver:
             factor = left.pop(unknown)
             self.solved[unknown] = {name: -value / factor for name, value in left.items()}
         elif left:
-            raise _Contradiction
+            raise _NoDegrees
 
     def equal(self, left: Form, right: Form) -> None:
         self.known(_sum(left, right, Fraction(-1)))
@@ -125,6 +134,7 @@ class _Solver:
         while found := next((name for name in form if name in self.solved), None):
             factor = form[found]
             form = _sum({name: value for name, value in form.items() if name != found}, self.solved[found], factor)
+            self._spend(form)
         return dict(form)
 
     def value(self, form: Form) -> Fraction:
@@ -153,6 +163,7 @@ class _Solver:
         form = self._form(expression)
         if form is not None:
             self.forms.append(form)
+            self._spend(form)
         return form
 
     def _form(self, expression: Expr) -> Form | None:
@@ -184,6 +195,12 @@ class _Solver:
         for form in numbers[1:]:
             self.equal(numbers[0], form)
         return numbers[0] if numbers and OPS[op].shape in (Shape.ELEMENTWISE, Shape.SELECT) else None
+
+    def _spend(self, form: Form) -> None:
+        """Count what it took to make a form."""
+        self.work += 1 + len(form)
+        if self.work > _MOST_WORK:
+            raise _NoDegrees
 
     def _any(self) -> Form:
         """Of 0, which is 0 at any scale."""

@@ -26,6 +26,8 @@ from thetac.codegen.ir.ops import OPS, Shape
 
 Kinds = Mapping[str, Kind]  # of every name that an update text can read
 
+_ON_ELEMENTS = (Kind.ELEMENT, Kind.MASK)
+
 
 def kind_of(expression: Expr, kinds: Kinds) -> Kind:
     """The kind of an expression over names of known kinds."""
@@ -69,8 +71,16 @@ def infer(rule: Rule) -> dict[str, Kind]:
 
 
 def on_host(expression: Expr, kinds: Kinds) -> bool:
-    """Whether the expression is a number or truth value of the host."""
-    return kind_of(expression, kinds) in (Kind.HOST, Kind.FLAG)
+    """Whether the expression is a number or truth value of the host: nothing in it is one per element."""
+    parts = [expression]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Ref):
+            if kinds[part.name] in _ON_ELEMENTS:
+                return False
+        elif isinstance(part, Call) and OPS[part.op].shape is not Shape.PREDICATE:
+            parts.extend(reversed(part.args))  # a chain of operations mostly begins with an element
+    return True
 
 
 def is_static(condition: Expr, rule: Rule) -> bool:

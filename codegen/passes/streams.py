@@ -6,6 +6,8 @@ value is needed and a new one is kept. What a branch does not touch is neither l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import assert_never
 
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Stream
@@ -13,49 +15,67 @@ from thetac.codegen.ir.nodes import Const, names_read
 from thetac.codegen.passes import conditions
 from thetac.codegen.passes.conditions import ALWAYS, NEVER, Condition
 
+When = Mapping[str, Condition]  # of names; never for those that are not in it
+
 
 def streams(names: tuple[str, ...], body: tuple[ElementStmt, ...]) -> tuple[Stream, ...]:
     """The use that the body makes of each tensor."""
-    usage = _Usage(names)
-    usage.walk(body, ALWAYS, frozenset())
+    use = _use(body, frozenset(names), frozenset())
     return tuple(
         # The gradient may be rewritten on the way (maximize, weight decay), but the user's is never stored to.
         Stream(
             name,
-            conditions.expression(usage.loaded[name]),
-            conditions.expression(usage.stored[name]) if name != "grad" else Const(False),
+            conditions.expression(use.loaded.get(name, NEVER)),
+            conditions.expression(use.stored.get(name, NEVER)) if name != "grad" else Const(False),
         )
         for name in names
     )
 
 
-class _Usage:
-    """Under which conditions the old value of each stream is read, and a new one written."""
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What some statements do with streams, once they are reached."""
 
-    def __init__(self, streams: tuple[str, ...]) -> None:
-        self.loaded: dict[str, Condition] = dict.fromkeys(streams, NEVER)
-        self.stored: dict[str, Condition] = dict.fromkeys(streams, NEVER)
+    loaded: When  # the old value is read
+    stored: When  # a new one is written
+    written: frozenset[str]  # certainly have a new value afterwards
 
-    def walk(self, body: tuple[ElementStmt, ...], path: Condition, written: frozenset[str]) -> frozenset[str]:
-        """Follow some statements; `written` and the result are the names that certainly have a new value."""
-        for statement in body:
-            match statement:
-                case ElementAssign(target=target, value=value):
-                    for name in names_read(value):
-                        if name in self.loaded and name not in written:
-                            self.loaded[name] = conditions.either(self.loaded[name], path)
-                    if target in self.stored:
-                        self.stored[target] = conditions.either(self.stored[target], path)
-                    written |= {target}
-                case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
-                    holds = conditions.condition(condition) if static else ALWAYS
-                    fails = conditions.negation(holds) if static else ALWAYS
-                    after_then = self.walk(then, conditions.both(path, holds), written)
-                    after_orelse = self.walk(orelse, conditions.both(path, fails), written)
-                    if not static:  # what one branch leaves alone keeps its old value
-                        for name in self.loaded.keys() & (after_then ^ after_orelse):
-                            self.loaded[name] = conditions.either(self.loaded[name], path)
-                    written = after_then & after_orelse
-                case _:
-                    assert_never(statement)
-        return written
+
+def _use(body: tuple[ElementStmt, ...], names: frozenset[str], written: frozenset[str]) -> _Use:
+    """The use that statements make of streams, of which some certainly have a new value already."""
+    loaded: list[When] = []
+    stored: list[When] = []
+    for statement in body:
+        match statement:
+            case ElementAssign(target=target, value=value):
+                loaded.append(dict.fromkeys(names.intersection(names_read(value)) - written, ALWAYS))
+                stored.append(dict.fromkeys(names & {target}, ALWAYS))
+                written |= {target}
+            case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
+                first, second = _use(then, names, written), _use(orelse, names, written)
+                if static:
+                    holds = conditions.condition(condition)
+                    loaded.append(_chosen(holds, first.loaded, second.loaded))
+                    stored.append(_chosen(holds, first.stored, second.stored))
+                else:  # what one branch leaves alone keeps its old value
+                    kept = names & (first.written ^ second.written)
+                    loaded += (first.loaded, second.loaded, dict.fromkeys(kept, ALWAYS))
+                    stored += (first.stored, second.stored)
+                written = first.written & second.written
+            case _:
+                assert_never(statement)
+    return _Use(_any(loaded), _any(stored), written)
+
+
+def _chosen(holds: Condition, then: When, orelse: When) -> When:
+    return {
+        name: conditions.choice(holds, then.get(name, NEVER), orelse.get(name, NEVER)) for name in {**then, **orelse}
+    }
+
+
+def _any(found: list[When]) -> When:
+    terms: dict[str, dict[Condition, None]] = {}
+    for when in found:
+        for name, condition in when.items():
+            terms.setdefault(name, {})[condition] = None
+    return {name: conditions.either(*these) for name, these in terms.items()}

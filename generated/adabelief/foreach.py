@@ -41,13 +41,12 @@ def step(
             if lr != 0:
                 # param = param * (1 - weight_decay)  (weight decay)
                 scale_(params, 1 - weight_decay)
+        elif weight_decouple:
+            # param = param * (1 - lr * weight_decay)  (weight decay)
+            scale_(params, 1 - lr * weight_decay)
         else:
-            if weight_decouple:
-                # param = param * (1 - lr * weight_decay)  (weight decay)
-                scale_(params, 1 - lr * weight_decay)
-            else:
-                # grad = grad + weight_decay * param  (weight decay)
-                grads = torch._foreach_add(grads, params, alpha=weight_decay)
+            # grad = grad + weight_decay * param  (weight decay)
+            grads = torch._foreach_add(grads, params, alpha=weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars = as_lists_of_pairs(
             params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars
@@ -82,10 +81,9 @@ def step(
             roots = torch._foreach_sqrt(exp_avg_vars)
             torch._foreach_add_(roots, eps)
             torch._foreach_addcdiv_(params, exp_avgs, roots, value=-lr * rect / bias_correction1)
-        else:
-            if degenerated_to_sgd:
-                # param = param - lr / bias_correction1 * exp_avg
-                torch._foreach_add_(params, exp_avgs, alpha=-lr / bias_correction1)
+        elif degenerated_to_sgd:
+            # param = param - lr / bias_correction1 * exp_avg
+            torch._foreach_add_(params, exp_avgs, alpha=-lr / bias_correction1)
     else:
         # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
         roots_ = torch._foreach_sqrt(variances)

@@ -46,13 +46,12 @@ def step(
                 if lr != 0:
                     # param = param * (1 - weight_decay)  (weight decay)
                     param.mul_(1 - weight_decay)
+            elif weight_decouple:
+                # param = param * (1 - lr * weight_decay)  (weight decay)
+                param.mul_(1 - lr * weight_decay)
             else:
-                if weight_decouple:
-                    # param = param * (1 - lr * weight_decay)  (weight decay)
-                    param.mul_(1 - lr * weight_decay)
-                else:
-                    # grad = grad + weight_decay * param  (weight decay)
-                    grad = grad.add(param, alpha=weight_decay)
+                # grad = grad + weight_decay * param  (weight decay)
+                grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_var, max_exp_avg_var = as_pairs(
                 param, grad, exp_avg, exp_avg_var, max_exp_avg_var
@@ -81,10 +80,9 @@ def step(
                 rect = scalar_math.sqrt(scalar_math.divide(scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
                 # param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
                 param.addcdiv_(exp_avg, exp_avg_var.sqrt().add_(eps), value=-lr * rect / bias_correction1)
-            else:
-                if degenerated_to_sgd:
-                    # param = param - lr / bias_correction1 * exp_avg
-                    param.add_(exp_avg, alpha=-lr / bias_correction1)
+            elif degenerated_to_sgd:
+                # param = param - lr / bias_correction1 * exp_avg
+                param.add_(exp_avg, alpha=-lr / bias_correction1)
         else:
             # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
             param.addcdiv_(exp_avg, variance.sqrt().div_(bias_correction2 ** 0.5).add_(eps), value=-lr / bias_correction1)
@@ -145,13 +143,12 @@ def step_on_tensors(
                 elif lr != 0:
                     # weight decay
                     param = param * (1 - weight_decay)
+            elif weight_decouple:
+                # weight decay
+                param = param * (1 - lr * weight_decay)
             else:
-                if weight_decouple:
-                    # weight decay
-                    param = param * (1 - lr * weight_decay)
-                else:
-                    # weight decay
-                    grad = grad + weight_decay * param
+                # weight decay
+                grad = grad + weight_decay * param
         exp_avg = beta1 * exp_avg + (1 - beta1) * grad
         # what the mean did not predict
         surprise = grad - exp_avg
@@ -179,9 +176,8 @@ def step_on_tensors(
                 # rect = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2))
                 rect = sqrt(divide(divide(divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
                 param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
-            else:
-                if degenerated_to_sgd:
-                    param = param - lr / bias_correction1 * exp_avg
+            elif degenerated_to_sgd:
+                param = param - lr / bias_correction1 * exp_avg
         else:
             param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
         store(param_out, param)

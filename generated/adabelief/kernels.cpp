@@ -115,14 +115,12 @@ struct Rule {
                             // param = param * (1 - weight_decay)  (weight decay)
                             param = param * one_minus_weight_decay;
                         }
+                    } else if constexpr (weight_decouple) {
+                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        param = param * one_minus_lr_times_weight_decay;
                     } else {
-                        if constexpr (weight_decouple) {
-                            // param = param * (1 - lr * weight_decay)  (weight decay)
-                            param = param * one_minus_lr_times_weight_decay;
-                        } else {
-                            // weight decay
-                            grad = grad + weight_decay * param;
-                        }
+                        // weight decay
+                        grad = grad + weight_decay * param;
                     }
                 }
                 // exp_avg = beta1 * exp_avg + (1 - beta1) * grad
@@ -142,11 +140,9 @@ struct Rule {
                     if constexpr (rho_at_least_five) {
                         // param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
                         param = param - lr_times_rect_over_bias_correction1 * exp_avg / (ops::square_root(exp_avg_var) + eps);
-                    } else {
-                        if constexpr (degenerated_to_sgd) {
-                            // param = param - lr / bias_correction1 * exp_avg
-                            param = param - lr_over_bias_correction1 * exp_avg;
-                        }
+                    } else if constexpr (degenerated_to_sgd) {
+                        // param = param - lr / bias_correction1 * exp_avg
+                        param = param - lr_over_bias_correction1 * exp_avg;
                     }
                 } else {
                     // param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)

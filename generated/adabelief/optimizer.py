@@ -23,11 +23,10 @@ class AdaBelief(Optimizer):
           if weight_decouple and fixed_decay:
             if lr != 0:
               param = param * (1 - weight_decay)                       # weight decay
+          elif weight_decouple:
+            param = param * (1 - lr * weight_decay)                    # weight decay
           else:
-            if weight_decouple:
-              param = param * (1 - lr * weight_decay)                  # weight decay
-            else:
-              grad = grad + weight_decay * param                       # weight decay
+            grad = grad + weight_decay * param                         # weight decay
         exp_avg = beta1 * exp_avg + (1 - beta1) * grad
         surprise = grad - exp_avg                                      # what the mean did not predict
         exp_avg_var = beta2 * exp_avg_var + (1 - beta2) * surprise * surprise
@@ -45,9 +44,8 @@ class AdaBelief(Optimizer):
             rect = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf /
                 (rho_inf - 2))
             param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
-          else:
-            if degenerated_to_sgd:
-              param = param - lr / bias_correction1 * exp_avg
+          elif degenerated_to_sgd:
+            param = param - lr / bias_correction1 * exp_avg
         else:
           param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) +
               eps)
@@ -192,7 +190,7 @@ class AdaBelief(Optimizer):
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         sparse="unsupported",
         sparse_error="AdaBelief does not support sparse gradients, please consider SparseAdam instead",
-        decays_gradient=lambda group: group["weight_decay"] != 0 and (not (group["weight_decouple"] and group["fixed_decay"]) and not group["weight_decouple"]),
+        decays_gradient=lambda group: group["weight_decay"] != 0 and not (group["weight_decouple"] and group["fixed_decay"]) and not group["weight_decouple"],
         state_at_construction=False,
         foreach_temporaries=4,
     )

@@ -49,9 +49,8 @@ def scalars(
             lr_nonzero = lr != 0
             if lr_nonzero:
                 one_minus_weight_decay = 1 - weight_decay
-        else:
-            if weight_decouple:
-                one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+        elif weight_decouple:
+            one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
     bias_correction1 = 1 - beta1 ** step
@@ -67,9 +66,8 @@ def scalars(
         if rho_at_least_five:
             rect = scalar_math.sqrt(scalar_math.divide(scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
             lr_times_rect_over_bias_correction1 = lr * rect / bias_correction1
-        else:
-            if degenerated_to_sgd:
-                lr_over_bias_correction1 = lr / bias_correction1
+        elif degenerated_to_sgd:
+            lr_over_bias_correction1 = lr / bias_correction1
     else:
         lr_over_bias_correction1 = lr / bias_correction1
         sqrt_bias_correction2 = bias_correction2 ** 0.5
@@ -113,9 +111,8 @@ def scalars_on_tensors(
         if weight_decouple and fixed_decay:
             lr_nonzero = lr != 0
             one_minus_weight_decay = tensors.where(lr_nonzero, 1 - weight_decay, one_minus_weight_decay)
-        else:
-            if weight_decouple:
-                one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+        elif weight_decouple:
+            one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
     bias_correction1 = 1 - beta1 ** step

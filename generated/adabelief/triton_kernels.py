@@ -64,13 +64,12 @@ def update_elements(
             if lr_nonzero != 0:
                 # param = param * (1 - weight_decay)  (weight decay)
                 param = param * one_minus_weight_decay
+        elif weight_decouple:
+            # param = param * (1 - lr * weight_decay)  (weight decay)
+            param = param * one_minus_lr_times_weight_decay
         else:
-            if weight_decouple:
-                # param = param * (1 - lr * weight_decay)  (weight decay)
-                param = param * one_minus_lr_times_weight_decay
-            else:
-                # weight decay
-                grad = grad + weight_decay * param
+            # weight decay
+            grad = grad + weight_decay * param
     # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
     exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
     # what the mean did not predict
@@ -87,10 +86,9 @@ def update_elements(
         if rho_at_least_five != 0:
             # param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
             param = param - ops.divide(lr_times_rect_over_bias_correction1 * exp_avg, ops.sqrt(exp_avg_var) + eps)
-        else:
-            if degenerated_to_sgd:
-                # param = param - lr / bias_correction1 * exp_avg
-                param = param - lr_over_bias_correction1 * exp_avg
+        elif degenerated_to_sgd:
+            # param = param - lr / bias_correction1 * exp_avg
+            param = param - lr_over_bias_correction1 * exp_avg
     else:
         # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
         param = param - ops.divide(lr_over_bias_correction1 * exp_avg, ops.divide(ops.sqrt(variance), sqrt_bias_correction2) + eps)

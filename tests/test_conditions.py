@@ -1,0 +1,129 @@
+"""Conditions on specialisations: when streams are loaded and stored, and when a condition makes a difference at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, names_read, walk_expression
+from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.passes import conditions
+from thetac.codegen.passes.combinations import conditions_asked
+from thetac.codegen.passes.streams import streams
+
+NAMES = ("a", "b", "c", "d")
+STREAMS = ("param", "grad", "momentum")
+NOTHING = Assign("param", Ref("grad"))
+
+truths = st.recursive(
+    st.sampled_from([Ref(name) for name in NAMES]),
+    lambda inner: (
+        st.builds(lambda x: Call("not", (x,)), inner)
+        | st.builds(lambda op, x, y: Call(op, (x, y)), st.sampled_from(["and", "or"]), inner, inner)
+    ),
+    max_leaves=8,
+)
+assignments = st.builds(
+    lambda target, first, second: ElementAssign(target, Call("add", (Ref(first), Ref(second))), NOTHING),
+    st.sampled_from(STREAMS),
+    st.sampled_from(STREAMS),
+    st.sampled_from(STREAMS),
+)
+bodies = st.recursive(
+    st.lists(assignments, max_size=3).map(tuple),
+    lambda inner: st.lists(
+        assignments
+        | st.builds(
+            lambda condition, then, orelse: ElementIf(condition, True, then, orelse, If(condition, (), ())),
+            truths,
+            inner,
+            inner,
+        ),
+        max_size=3,
+    ).map(tuple),
+    max_leaves=6,
+)
+values_of_names = st.fixed_dictionaries({name: st.booleans() for name in NAMES})
+
+
+def holds(expression: Expr, values: Mapping[str, bool], asked: set[str] | None = None) -> bool:
+    """The truth value, as Python finds it: what decides already is all that it looks at."""
+    match expression:
+        case Const(value=value):
+            return bool(value)
+        case Ref(name=name):
+            if asked is not None:
+                asked.add(name)
+            return values[name]
+        case Call(op="not", args=(inner,)):
+            return not holds(inner, values, asked)
+        case Call(op="and", args=(left, right)):
+            return holds(left, values, asked) and holds(right, values, asked)
+        case Call(op=op, args=(left, right)):
+            assert op == "or"
+            return holds(left, values, asked) or holds(right, values, asked)
+    raise AssertionError(expression)
+
+
+def taken(body: Sequence[ElementStmt], values: Mapping[str, bool], asked: set[str]) -> list[ElementAssign]:
+    """The assignments on the one path that is taken, and the names that decide it."""
+    path: list[ElementAssign] = []
+    for statement in body:
+        match statement:
+            case ElementAssign():
+                path.append(statement)
+            case ElementIf(condition=condition, then=then, orelse=orelse):
+                path += taken(then if holds(condition, values, asked) else orelse, values, asked)
+    return path
+
+
+@given(truths, values_of_names)
+def test_a_condition_that_is_shortened_is_the_same_condition(expression: Expr, values: dict[str, bool]) -> None:
+    condition = conditions.condition(expression)
+    short = conditions.expression(condition)
+    assert holds(short, values) == holds(expression, values) == conditions.holds(condition, values)
+    names = [[part for part in walk_expression(each) if isinstance(part, Ref)] for each in (short, expression)]
+    assert len(names[0]) <= len(names[1]), "it is never longer"
+
+
+@given(bodies, values_of_names)
+def test_what_a_path_uses_is_loaded_and_stored_there(body: tuple[ElementStmt, ...], values: dict[str, bool]) -> None:
+    path = taken(body, values, set())
+    for stream in streams(STREAMS, body):
+        written = [i for i, one in enumerate(path) if one.target == stream.name]
+        before = path[: written[0] + 1] if written else path
+        read = any(stream.name in names_read(one.value) for one in before)
+        assert holds(stream.loaded, values) or not read
+        assert holds(stream.stored, values) == bool(written and stream.name != "grad")
+        if not any(stream.name in names_read(one.value) for one in path):
+            assert not holds(stream.loaded, values), "nothing on this path reads it"
+
+
+@given(bodies, values_of_names)
+def test_a_condition_makes_a_difference_where_it_is_asked(
+    body: tuple[ElementStmt, ...], values: dict[str, bool]
+) -> None:
+    """A kernel is one for all combinations that agree in what is asked: every name counts that decided the path."""
+    asked: set[str] = set()
+    taken(body, values, asked)
+    found = conditions_asked(body, NAMES)
+    assert {name for name in NAMES if conditions.holds(found[name], values)} == asked
+
+
+def test_conditions_are_shortened() -> None:
+    def shortened(expression: Expr) -> str:
+        return expression_text(conditions.expression(conditions.condition(expression)))
+
+    a, b, c = Ref("a"), Ref("b"), Ref("c")
+    not_a = Call("not", (a,))
+    assert shortened(Call("or", (a, not_a))) == "True"
+    assert shortened(Call("and", (a, not_a))) == "False"
+    assert shortened(Call("or", (a, Call("and", (b, a))))) == "a"
+    assert shortened(Call("or", (Call("and", (not_a, b)), a))) == "a or b"
+    assert shortened(Call("not", (Call("and", (b, Call("or", (a, c)))),))) == "not a and not c or not b"
+    same = conditions.condition(b)
+    assert conditions.choice(conditions.condition(a), conditions.ALWAYS, conditions.NEVER) == conditions.condition(a)
+    assert conditions.choice(conditions.condition(a), same, same) == same
