@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -12,7 +13,7 @@ from test_diagnostics import front_end
 from torch import Tensor
 from torch.nn import functional
 
-from thetac.codegen.errors import SpecError
+from thetac.codegen.errors import MOST_MISTAKES, SpecError
 from thetac.codegen.frontend import foreign
 from thetac.codegen.ir.ops import FUNCTIONS
 
@@ -138,8 +139,10 @@ def told(expression: str) -> str:
 def test_every_function_has_a_remedy(library: object) -> None:
     """Whether called as a function, as a method, or read as an attribute: one mistake, with something to do."""
     names = [name for name in dir(library) if not name.startswith("_")]
-    for form in ("grad.{}(param)", "torch.{}(grad)", "np.{}(grad, param)", "grad.{}"):
-        lines = [f"  x = {form.format(name)}" for name in names]
+    forms = ("grad.{}(param)", "torch.{}(grad)", "np.{}(grad, param)", "grad.{}")
+    parts = [names[at : at + MOST_MISTAKES] for at in range(0, len(names), MOST_MISTAKES)]
+    for form, some in itertools.product(forms, parts):
+        lines = [f"  x = {form.format(name)}" for name in some]
         with pytest.raises(SpecError) as raised:
             front_end({"a.yaml": "\n".join((*SPEC.splitlines()[:4], *lines, ""))})
         mistakes = raised.value.diagnostics

@@ -212,7 +212,6 @@ LIMITS = (
         "0.yaml:5:58",
         "`names` is a list of 1 to 8 names",
         "such as `[beta1, beta2]`",
-        before="0.yaml:5:22: `numbers` is a tuple without names",
     ),
     Limit(
         "characters of a name",
