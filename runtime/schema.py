@@ -53,6 +53,7 @@ class State:
     when: Callable[[Group], bool] | None  # it exists only in groups where this holds; None: always
     on_param_device: bool  # a counter or scalar that lives beside the parameter even if not capturable
     first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for
+    copies_param: bool = False  # it starts as a copy of the parameter, as that is when the state is made
 
 
 @dataclass(frozen=True, slots=True)

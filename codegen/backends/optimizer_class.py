@@ -177,7 +177,8 @@ def _interval(interval: Range | None) -> str:
 
 def _state(state: State, lowered: Rule, group: _GroupAccess) -> list[str]:
     """The arguments of a `State`, one per line."""
-    zero = isinstance(state.init, Const) and state.init.value == 0
+    copies = state.init == Ref("param")
+    zero = copies or (isinstance(state.init, Const) and state.init.value == 0)
     kind = {StateKind.COUNTER: "counter", StateKind.SCALAR: "scalar", StateKind.TENSOR: "tensor"}[state.kind]
     arguments = [
         f'"{state.name}"',
@@ -187,7 +188,8 @@ def _state(state: State, lowered: Rule, group: _GroupAccess) -> list[str]:
         "when=None" if state.when is None else f"when=lambda group: {group.text(state.when)}",
         f"on_param_device={state.on_param_device}",
     ]
-    return [*arguments, f'first="first_{state.name}"'] if state.name in asks_first(lowered) else arguments
+    arguments += [f'first="first_{state.name}"'] if state.name in asks_first(lowered) else []
+    return [*arguments, "copies_param=True"] if copies else arguments
 
 
 def _decays_gradient(rule: Rule) -> Expr:
