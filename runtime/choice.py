@@ -25,7 +25,6 @@ from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
 from thetac.runtime.build import BuildError, warn_once
 from thetac.runtime.dtensors import local_of
-from thetac.runtime.forloop import mixes_dtypes
 from thetac.runtime.fused import MakeLauncher, streams
 from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import check_options, option
@@ -34,6 +33,7 @@ from thetac.runtime.launch_triton import TritonLauncher
 from thetac.runtime.memory import has_memory, is_dense, is_plain, sharing, significant_strides
 from thetac.runtime.resident import is_captured
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.widened import mixes_dtypes
 
 
 class Implementation(Enum):

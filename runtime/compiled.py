@@ -22,6 +22,7 @@ from thetac.runtime.fused_operator import KeptSteps, call_operator, registered
 from thetac.runtime.gather import gather
 from thetac.runtime.groups import option, values_of
 from thetac.runtime.schema import Schema
+from thetac.runtime.widened import HALF, one_by_one, widened
 
 if TYPE_CHECKING:
     from thetac.runtime.optimizer import Optimizer
@@ -46,6 +47,7 @@ class Traced:
 
     def __init__(self, schema: Schema) -> None:
         self.step = module_of(schema.package).step_on_tensors
+        self.step_of_halves = one_by_one(schema, widened(schema, self.step))
         self.times_created = 0  # a graph in which a rule does what it does once assigns it, and so serves once
         self.kept = KeptSteps()
 
@@ -91,7 +93,9 @@ def step_in_graph(optimizer: Optimizer, closure: Callable[[], float] | None) -> 
                     keywords[state.argument] = tensors
                     if state.first:
                         keywords[state.first] = created
-                optimizer._traced.step(params, grads, **keywords)
+                halves = schema.half_precision == "float32" and any(param.dtype in HALF for param in params)
+                step = optimizer._traced.step_of_halves if halves else optimizer._traced.step
+                step(params, grads, **keywords)
             if any(created):
                 optimizer._traced.times_created += 1
     return loss

@@ -16,10 +16,12 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from thetac.runtime.gather import Member
+from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.numbers import Numbers, numbers_of_members
+from thetac.runtime.rehearsal import Rehearsal
 from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.widened import computing_dtype, widened, widens
 
 # Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
 # working set should stay in the second-level cache, and a few hundred small tensors still share a call; an
@@ -45,6 +47,7 @@ class ForeachWork:
     def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
         self._schema = schema
         self._step = module_of(schema.package).step
+        self._widened = widened(schema, self._step)
         self._group = members[0].group
         self._values: Mapping[str, float] = {}
         place = {id(member): position for member, position in zip(members, positions, strict=True)}
@@ -52,11 +55,14 @@ class ForeachWork:
         self._outdated = ""  # why later steps can form better buckets
         self._chunks: list[_Chunk] = []
         self._counts: list[list[Numbers]] = []  # per bucket: what has to be equal in all of its members
-        for bucket in buckets(schema, members):
+        found = buckets(schema, members)
+        self._rehearsal = Rehearsal(schema, [bucket[0] for bucket in found], self._rehearse)
+        for bucket in found:
             self._counts.append(numbers_of_members(schema, bucket))
             for chunk in chunks(schema, bucket):
                 params = [member.param for member in chunk]
-                self._chunks.append(_Chunk(params, [place[id(member)] for member in chunk], _states(schema, chunk)))
+                positions = [place[id(member)] for member in chunk]
+                self._chunks.append(_Chunk(params, positions, _states(schema, chunk), widens(schema, chunk[0])))
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
         if self._outdated:
@@ -66,7 +72,13 @@ class ForeachWork:
             for counts in bucket:
                 if counts.common() is None:
                     return f"`{counts.name}` came to differ between parameters"
+        self._rehearsal.check(self._values)
         return ""
+
+    def _rehearse(self, members: Sequence[Member]) -> None:
+        for member in members:
+            step = self._widened if widens(self._schema, member) else self._step
+            step([member.param], [member.grad], **_states(self._schema, [member]), **self._values)
 
     def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
         return sum_of_squares([grads[position] for chunk in self._chunks for position in chunk.positions])
@@ -78,11 +90,13 @@ class ForeachWork:
     def run(self, grads: Sequence[Tensor], scaling: Scaling) -> None:
         for chunk in self._chunks:
             mine = [grads[position] for position in chunk.positions]
-            self._step(chunk.params, scaling.apply(mine) if scaling else mine, **chunk.states, **self._values)
+            step = self._widened if chunk.is_widened else self._step
+            step(chunk.params, scaling.apply(mine) if scaling else mine, **chunk.states, **self._values)
 
     def finish(self) -> None:
         if self._some_created:
             self._outdated = "states that were made in the last step can share a call with others now"
+        self._rehearsal.exist()
         for state in self._schema.states:
             if state.first:
                 for chunk in self._chunks:
@@ -96,6 +110,7 @@ class _Chunk:
     params: list[Tensor]
     positions: list[int]  # of its gradients among those of the step
     states: dict[str, object]
+    is_widened: bool  # computed in a wider dtype
 
 
 def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:
@@ -109,9 +124,13 @@ def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:
 def chunks(schema: Schema, bucket: Sequence[Member]) -> Iterator[Sequence[Member]]:
     """A bucket in pieces whose temporaries fit the budget."""
     budget = CPU_BUDGET if bucket[0].param.device.type == "cpu" else ACCELERATOR_BUDGET
+    dtype = computing_dtype(schema, bucket[0])
+    temporaries = max(schema.foreach_temporaries, 1)
+    if widens(schema, bucket[0]):
+        temporaries += 2 + len(tensor_states(schema, bucket[0]))  # copies of parameter, gradient and state
     begin, taken = 0, 0
     for index, member in enumerate(bucket):
-        needed = member.param.numel() * member.param.element_size() * max(schema.foreach_temporaries, 1)
+        needed = member.param.numel() * dtype.itemsize * temporaries
         if index > begin and taken + needed > budget:
             yield bucket[begin:index]
             begin, taken = index, 0

@@ -6,17 +6,19 @@ In: members of one group that were gathered and checked. Out: nothing; parameter
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, reduce
-from typing import Any, Protocol, cast
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.gather import Member, tensor_states
+from thetac.runtime.gather import Member
 from thetac.runtime.groups import option, values_of
+from thetac.runtime.rehearsal import Rehearsal
 from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.widened import Step, one_by_one, widened, widens
 
 
 class ForLoop(Protocol):
@@ -37,18 +39,23 @@ class ForLoopWork:
 
     def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
         self._schema = schema
-        step = module_of(schema.package).step
-        self._step = in_widest_dtype(schema, step) if any(mixes_dtypes(schema, member) for member in members) else step
+        self._step = _in_computing_dtype(schema, module_of(schema.package).step, members)
         self._group = members[0].group
         self._members = members
         self._positions = positions
         self._params = [member.param for member in members]
         self._states = _states(schema, members)
         self._values: Mapping[str, float] = {}
+        self._rehearsal = Rehearsal(schema, members, self._call)
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]]) -> str:
         self._values = numbers[self._group]
+        self._rehearsal.check(self._values)
         return ""
+
+    def _call(self, members: Sequence[Member]) -> None:
+        params, grads = ([member.param for member in members], [member.grad for member in members])
+        self._step(params, grads, **_states(self._schema, members), **self._values)
 
     def sum_of_squares(self, grads: Sequence[Tensor]) -> Tensor:
         return sum_of_squares([grads[position] for position in self._positions])
@@ -71,6 +78,7 @@ class ForLoopWork:
 
     def finish(self) -> None:
         self._members = ()  # they hold a gradient each, and only sparse ones need them
+        self._rehearsal.exist()
         for state in self._schema.states:
             if state.first:
                 self._states[state.first] = [False] * len(self._params)
@@ -81,7 +89,7 @@ class OnTensorsWork:
 
     def __init__(self, schema: Schema, members: Sequence[Member], positions: Sequence[int]) -> None:
         self._schema = schema
-        self._step = module_of(schema.package).step_on_tensors
+        self._step = _in_computing_dtype(schema, module_of(schema.package).step_on_tensors, members)
         self._group = members[0].group
         self._members = members
         self._positions = positions
@@ -131,32 +139,9 @@ class OnTensorsWork:
         self._members = ()  # it serves a single step, and they hold a gradient each
 
 
-def mixes_dtypes(schema: Schema, member: Member) -> bool:
-    """Whether some state has another dtype than its parameter."""
-    return any(state.dtype is not member.param.dtype for state in tensor_states(schema, member))
-
-
-def in_widest_dtype(schema: Schema, step: Callable[..., None]) -> Callable[..., None]:
-    """The same step for parameters with state of other dtypes, which torch's operations do not take.
-
-    Like kernels do, it computes in a dtype that holds all of them and rounds once, for one parameter at a time.
-    """
-    per_param = [*(state.argument for state in schema.states), *(state.first for state in schema.states if state.first)]
-    of_elements = [state.argument for state in schema.states if state.kind == "tensor"]
-
-    def widened(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
-        for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
-            own = {name: keywords[name][index] for name in per_param}
-            narrow = {"param": param, **{name: own[name] for name in of_elements if own[name] is not None}}
-            dtype = reduce(torch.promote_types, (tensor.dtype for tensor in narrow.values()))
-            wide = {name: tensor.to(dtype) for name, tensor in narrow.items()}
-            lists = {name: [value] for name, value in (own | wide).items() if name != "param"}
-            step([wide["param"]], [grad.to(dtype)], **{**keywords, **lists})
-            for name, tensor in narrow.items():
-                if wide[name] is not tensor:
-                    tensor.copy_(wide[name])
-
-    return widened
+def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
+    """The step that members need which are not computed in the dtype they have."""
+    return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
 
 
 def _by_rows(schema: Schema, grads: Sequence[Tensor]) -> bool:
@@ -168,7 +153,7 @@ def _step_each(
     schema: Schema,
     members: Sequence[Member],
     grads: Sequence[Tensor],
-    step: Callable[..., None],
+    step: Step,
     values: Mapping[str, object],
     scaling: Scaling,
 ) -> None:
@@ -192,7 +177,7 @@ def _states(schema: Schema, members: Sequence[Member]) -> dict[str, list[object]
 
 
 def _step_on_stored_rows(
-    schema: Schema, member: Member, grad: Tensor, step: Callable[..., None], values: Mapping[str, object]
+    schema: Schema, member: Member, grad: Tensor, step: Step, values: Mapping[str, object]
 ) -> None:
     """Update the entries that a sparse gradient has values for, as if they were all there is.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from thetac.runtime.groups import option
 from thetac.runtime.schema import Group, Schema, State
+from thetac.runtime.tensors import fitting
 
 Entry = dict[str, object]  # `optimizer.state[param]`: ours under the schema's names, and whatever a user adds
 
@@ -89,7 +90,8 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
 
 
 def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
-    return torch.full((), value, dtype=scalar_dtype(), device=_device_of_scalar(state, group, param))
+    dtype = scalar_dtype()
+    return torch.full((), fitting(value, dtype), dtype=dtype, device=_device_of_scalar(state, group, param))
 
 
 def _device_of_scalar(state: State, group: Group, param: Tensor) -> torch.device:

@@ -74,6 +74,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         specialisations=[(s.name, group.text(s.condition)) for s in fused.specialisations],
         options=_names(option for option in OPTIONS if option not in ours),
         sparse=rule.sparse_mode.value,
+        half_precision=rule.half_precision.value,
         sparse_error=literal(rule.sparse_error),
         decays_gradient=group.text(_decays_gradient(rule)),
         state_at_construction=rule.state_at_construction,

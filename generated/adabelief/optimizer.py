@@ -190,6 +190,7 @@ class AdaBelief(Optimizer):
             Specialisation("degenerated_to_sgd", holds=lambda group: group["degenerated_to_sgd"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="AdaBelief does not support sparse gradients, please consider SparseAdam instead",
         decays_gradient=lambda group: group["weight_decay"] != 0 and (not (group["weight_decouple"] and group["fixed_decay"]) and not group["weight_decouple"]),

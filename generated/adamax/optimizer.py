@@ -133,6 +133,7 @@ class Adamax(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
         sparse="unsupported",
         sparse_error="Adamax does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

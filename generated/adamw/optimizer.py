@@ -164,6 +164,7 @@ class AdamW(Optimizer):
             Specialisation("amsgrad", holds=lambda group: group["amsgrad"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        half_precision="native",
         sparse="unsupported",
         sparse_error="Adam does not support sparse gradients, please consider SparseAdam instead",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

@@ -175,6 +175,7 @@ class Adan(Optimizer):
             Specialisation("no_prox", holds=lambda group: group["no_prox"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="Adan does not support sparse gradients",
         decays_gradient=lambda group: False,

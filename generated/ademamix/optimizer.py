@@ -194,6 +194,7 @@ class AdEMAMix(Optimizer):
             Specialisation("beta1_nonzero", holds=lambda group: group["betas"][0] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="AdEMAMix does not support sparse gradients.",
         decays_gradient=lambda group: False,

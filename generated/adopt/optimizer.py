@@ -165,6 +165,7 @@ class ADOPT(Optimizer):
             Specialisation("clip", holds=lambda group: group["clip"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="ADOPT does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decouple"],

@@ -153,6 +153,7 @@ class ASGD(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
         sparse="unsupported",
         sparse_error="ASGD does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

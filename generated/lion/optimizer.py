@@ -109,6 +109,7 @@ class Lion(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="Lion does not support sparse gradients",
         decays_gradient=lambda group: False,

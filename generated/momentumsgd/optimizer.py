@@ -94,6 +94,7 @@ class MomentumSGD(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="MomentumSGD does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -96,6 +96,7 @@ class NesterovSGD(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="NesterovSGD does not support sparse gradients",
         decays_gradient=lambda group: False,

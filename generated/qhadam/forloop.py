@@ -49,10 +49,10 @@ def step(
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_sq = as_pairs(param, grad, exp_avg, exp_avg_sq)
         # beta1_weight = 1 + beta1 * beta1_weight
-        beta1_weight_t.fill_(1 + beta1 * beta1_weight)
+        store(beta1_weight_t, 1 + beta1 * beta1_weight)
         beta1_weight = beta1_weight_t.item()
         # beta2_weight = 1 + beta2 * beta2_weight
-        beta2_weight_t.fill_(1 + beta2 * beta2_weight)
+        store(beta2_weight_t, 1 + beta2 * beta2_weight)
         beta2_weight = beta2_weight_t.item()
         # square = grad * grad
         square = grad.mul(grad)

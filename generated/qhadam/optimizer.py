@@ -169,6 +169,7 @@ class QHAdam(Optimizer):
             Specialisation("decouple_weight_decay", holds=lambda group: group["decouple_weight_decay"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="QHAdam does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decouple_weight_decay"],

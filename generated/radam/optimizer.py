@@ -148,6 +148,7 @@ class RAdam(Optimizer):
             Specialisation("decoupled_weight_decay", holds=lambda group: group["decoupled_weight_decay"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
         sparse="unsupported",
         sparse_error="RAdam does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

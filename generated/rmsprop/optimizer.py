@@ -163,6 +163,7 @@ class RMSprop(Optimizer):
             Specialisation("momentum_positive", holds=lambda group: group["momentum"] > 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
         sparse="unsupported",
         sparse_error="RMSprop does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

@@ -120,6 +120,7 @@ class Rprop(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
         sparse="unsupported",
         sparse_error="Rprop does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -135,6 +135,7 @@ class SGD(Optimizer):
             Specialisation("nesterov", holds=lambda group: group["nesterov"]),
         ),
         options=("maximize", "foreach", "differentiable", "fused"),
+        half_precision="native",
         sparse="native",
         sparse_error="weight_decay option is not compatible with sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

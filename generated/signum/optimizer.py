@@ -119,6 +119,7 @@ class Signum(Optimizer):
             Specialisation("momentum_nonzero", holds=lambda group: group["momentum"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="Signum does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

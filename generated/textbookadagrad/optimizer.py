@@ -95,6 +95,7 @@ class TextbookAdagrad(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="TextbookAdagrad does not support sparse gradients",
         decays_gradient=lambda group: False,

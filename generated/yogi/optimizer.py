@@ -151,6 +151,7 @@ class Yogi(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
         sparse="unsupported",
         sparse_error="Yogi does not support sparse gradients",
         decays_gradient=lambda group: False,
