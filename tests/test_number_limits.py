@@ -26,7 +26,6 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
 
-@pytest.mark.feature("errors", "a number too large for the dtype: torch's error, here before anything is written")
 @every_list
 @every_dtype
 def test_torch_s_error_comes_before_the_first_write(dtype: torch.dtype, options: Options) -> None:

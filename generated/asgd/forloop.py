@@ -90,8 +90,8 @@ def step_on_tensors(
             ax = ax_out.clone()
         step_t += 1
         step = step_t if capturable else step_t.item()
-        eta = eta_out if capturable else eta_out.item()
-        mu = mu_out if capturable else mu_out.item()
+        eta = eta_out.clone() if differentiable else eta_out
+        mu = mu_out.clone() if differentiable else mu_out
         if maximize:
             # maximize
             grad = -grad

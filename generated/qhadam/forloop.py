@@ -106,8 +106,8 @@ def step_on_tensors(
             param = param_out.clone()
             exp_avg = exp_avg_out.clone()
             exp_avg_sq = exp_avg_sq_out.clone()
-        beta1_weight = beta1_weight_out if capturable else beta1_weight_out.item()
-        beta2_weight = beta2_weight_out if capturable else beta2_weight_out.item()
+        beta1_weight = beta1_weight_out.clone() if differentiable else beta1_weight_out
+        beta2_weight = beta2_weight_out.clone() if differentiable else beta2_weight_out
         if maximize:
             # maximize
             grad = -grad
