@@ -21,9 +21,15 @@ HALF = (torch.float16, torch.bfloat16)
 Step = Callable[..., None]
 
 
+def dtype_holding(schema: Schema, tensors: Sequence[Tensor]) -> torch.dtype:
+    """A dtype that holds all of them, and at least float32 where the rule asks for it."""
+    dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
+    return torch.float32 if dtype in HALF and schema.half_precision == "float32" else dtype
+
+
 def computing_dtype(schema: Schema, member: Member) -> torch.dtype:
     """What for-loop and foreach compute a parameter in."""
-    return _holding(schema, (member.param, *tensor_states(schema, member)))
+    return dtype_holding(schema, (member.param, *tensor_states(schema, member)))
 
 
 def widens(schema: Schema, member: Member) -> bool:
@@ -43,7 +49,7 @@ def widened(schema: Schema, step: Step) -> Step:
     def on_copies(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
         narrow: Mapping[str, Sequence[Tensor | None]] = {name: keywords[name] for name in of_elements}
         firsts = (tensors[0] for tensors in (params, *narrow.values()) if tensors)
-        dtype = _holding(schema, [tensor for tensor in firsts if tensor is not None])
+        dtype = dtype_holding(schema, [tensor for tensor in firsts if tensor is not None])
         wide = {name: [_to(tensor, dtype) for tensor in tensors] for name, tensors in narrow.items()}
         wide_params = [param.to(dtype) for param in params]
         step(wide_params, [grad.to(dtype) for grad in grads], **{**keywords, **wide})
@@ -67,12 +73,6 @@ def one_by_one(schema: Schema, step: Step) -> Step:
             step(params[index : index + 1], grads[index : index + 1], **{**keywords, **own})
 
     return each
-
-
-def _holding(schema: Schema, tensors: Sequence[Tensor]) -> torch.dtype:
-    """A dtype that holds all of them, and at least float32 where the rule asks for it."""
-    dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
-    return torch.float32 if dtype in HALF and schema.half_precision == "float32" else dtype
 
 
 def _store(tensor: Tensor, result: Tensor) -> None:

@@ -93,7 +93,7 @@ def _own_step(
     arguments: dict[str, object],
     *_flowing: Tensor,
 ) -> tuple[Tensor, ...]:
-    """The function of torch's test: every state that requires grad comes out, what stands behind `arguments` goes in."""
+    """The function of torch's test: every state that requires grad comes out, what is behind `arguments` goes in."""
     param = param.clone()
     param.grad = grad
     optimizer = cls([param], lr=0.9, differentiable=True, **arguments)

@@ -83,6 +83,9 @@ class AdaBelief(Optimizer):
         exp_avg_var: like the parameter, at first 0
         max_exp_avg_var: like the parameter, at first 0, if amsgrad
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - eps is added twice, as in the paper and the authors' code: into exp_avg_var, where it
           accumulates, and to the root.

@@ -48,6 +48,11 @@ class Adadelta(Optimizer):
         square_avg: like the parameter, at first 0
         acc_delta: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     Notes:
         - The step is multiplied by lr, as in torch; the paper has none.
 

@@ -46,6 +46,11 @@ class Adagrad(Optimizer):
         step: 0-d, the number of steps
         sum: like the parameter, at first initial_accumulator_value
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     References:
         - Duchi, Hazan and Singer, Adaptive Subgradient Methods for Online Learning and Stochastic
           Optimization, JMLR 12, 2011

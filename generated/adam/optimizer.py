@@ -62,6 +62,11 @@ class Adam(Optimizer):
         exp_avg_sq: like the parameter, at first 0
         max_exp_avg_sq: like the parameter, at first 0, if amsgrad
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     Notes:
         - eps is added to the root of the bias-corrected second moment, as in torch and in the paper's
           Algorithm 1.

@@ -47,6 +47,11 @@ class Adamax(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_inf: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     Notes:
         - eps is added to the absolute gradient before the maximum, as in torch; the paper has no eps.
 

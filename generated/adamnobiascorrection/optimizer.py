@@ -44,6 +44,9 @@ class AdamNoBiasCorrection(Optimizer):
         m: like the parameter, at first 0
         v: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - Without bias correction the first steps are too long where beta2 is nearer to 1 than beta1.
 

@@ -68,6 +68,9 @@ class AdEMAMix(Optimizer):
         exp_avg_slow: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - A warm-up of 0 steps stands for the authors' None: no warm-up. The paper names the lengths
           T_alpha and T_beta3.

@@ -62,6 +62,9 @@ class ADOPT(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - The first step only sets the second moment: it moves no parameter, and decoupled decay begins
           with the second step.

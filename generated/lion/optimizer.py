@@ -45,6 +45,9 @@ class Lion(Optimizer):
     State of a parameter, in float32 4 bytes per element:
         exp_avg: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - Order as in the authors' code: decay, step, then the running mean.
         - A complex parameter takes the signs of its real and imaginary parts.

@@ -61,6 +61,9 @@ class QHAdam(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - Bias is corrected by the weights of the running means, as in the authors' code: the same as
           dividing by 1 - beta ** step, also when betas change.

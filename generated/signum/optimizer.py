@@ -52,6 +52,9 @@ class Signum(Optimizer):
     State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
         momentum_buffer: like the parameter, at first 0, if momentum != 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - The authors' code has two decays, wd (in the gradient) and wd_lh (decoupled); here
           decoupled_weight_decay chooses which one weight_decay is.

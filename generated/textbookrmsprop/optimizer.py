@@ -41,6 +41,9 @@ class TextbookRMSprop(Optimizer):
     State of a parameter, in float32 4 bytes per element:
         cache: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - eps is added to the root.
 

@@ -50,6 +50,9 @@ class Yogi(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first initial_accumulator_value
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - Bias corrections are the authors' code's, with eps beside the uncorrected root; the paper's
           Algorithm 2 has none.
