@@ -47,7 +47,7 @@ class Traced:
 
     def __init__(self, schema: Schema) -> None:
         self.step = module_of(schema.package).step_on_tensors
-        self.step_of_halves = one_by_one(schema, widened(schema, self.step))
+        self.step_on_copies = one_by_one(schema, widened(schema, self.step))
         self.times_created = 0  # a graph in which a rule does what it does once assigns it, and so serves once
         self.kept = KeptSteps()
 
@@ -93,8 +93,11 @@ def step_in_graph(optimizer: Optimizer, closure: Callable[[], float] | None) -> 
                     keywords[state.argument] = tensors
                     if state.first:
                         keywords[state.first] = created
-                halves = schema.half_precision == "float32" and any(param.dtype in HALF for param in params)
-                step = optimizer._traced.step_of_halves if halves else optimizer._traced.step
+                wider = any(
+                    grad.dtype != param.dtype or (param.dtype in HALF and schema.half_precision == "float32")
+                    for param, grad in zip(params, grads, strict=True)
+                )
+                step = optimizer._traced.step_on_copies if wider else optimizer._traced.step
                 step(params, grads, **keywords)
             if any(created):
                 optimizer._traced.times_created += 1

@@ -50,7 +50,8 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
 
 def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
     """Parameter and tensor states once read and once written, the gradient read, in this process; no counters."""
-    size = 3 * local_of(param).numel() * param.element_size()
+    grad_size = param.element_size() if param.grad is None else param.grad.element_size()
+    size = local_of(param).numel() * (2 * param.element_size() + grad_size)
     for declared in schema.states:
         value = entry.get(declared.name)
         if declared.kind == "tensor" and isinstance(value, Tensor):
@@ -63,7 +64,8 @@ def _computed(schema: Schema, choice: Choice, param: Tensor, entry: Entry) -> st
     if choice.implementation in FUSED or param.dtype not in HALF:
         return ""
     found = (entry.get(declared.name) for declared in schema.states if declared.kind == "tensor")
-    dtype = dtype_holding(schema, [param, *(value for value in found if isinstance(value, Tensor))])
+    grads = [] if param.grad is None else [param.grad]
+    dtype = dtype_holding(schema, [param, *grads, *(value for value in found if isinstance(value, Tensor))])
     return f", computed in {str(dtype).removeprefix('torch.')}"
 
 

@@ -29,7 +29,8 @@ class Rehearsal:
         self._call = call
         self._group = members[0].group
         self._members = [
-            Member(member.group, member.param, member.param, member.states, member.created) for member in members
+            Member(member.group, member.param, _of_no_elements(member.grad), member.states, member.created)
+            for member in members
         ]
         self._values: Mapping[str, float] = {}
         self._ordinary = True
@@ -61,8 +62,15 @@ class Rehearsal:
             _one_element(state) if declared.kind == "tensor" else _copied(state)
             for declared, state in zip(self._schema.states, member.states, strict=True)
         )
-        param = torch.zeros(1, dtype=member.param.dtype, device=member.param.device)
-        return Member(member.group, param, torch.zeros_like(param), states, member.created)
+        param, grad = (
+            torch.zeros(1, dtype=tensor.dtype, device=member.param.device) for tensor in (member.param, member.grad)
+        )
+        return Member(member.group, param, grad, states, member.created)
+
+
+def _of_no_elements(grad: Tensor) -> Tensor:
+    """Its dtype, without the memory that it holds."""
+    return torch.empty(0, dtype=grad.dtype, device=grad.device)
 
 
 def _one_element(tensor: Tensor | None) -> Tensor | None:

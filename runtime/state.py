@@ -109,7 +109,7 @@ def _new_state(schema: Schema, state: State, group: Group, param: Tensor, grad: 
     if state.kind != "tensor":
         return _scalar(state, group, param, value)
     if grad is not None and grad.is_sparse and schema.sparse == "native":
-        return torch.zeros_like(grad)  # no stored values yet
+        return torch.zeros_like(grad, dtype=param.dtype)  # no stored values yet
     if state.first and grad is not None and not grad.is_sparse and value == 0:
         # The rule may start it as a copy of the gradient; torch clones the gradient then, layout included.
         return torch.zeros_like(grad, dtype=param.dtype, memory_format=torch.preserve_format)

@@ -29,17 +29,22 @@ def dtype_holding(schema: Schema, tensors: Sequence[Tensor]) -> torch.dtype:
 
 def computing_dtype(schema: Schema, member: Member) -> torch.dtype:
     """What for-loop and foreach compute a parameter in."""
-    return dtype_holding(schema, (member.param, *tensor_states(schema, member)))
+    return dtype_holding(schema, _computed_with(schema, member))
 
 
 def widens(schema: Schema, member: Member) -> bool:
-    """Whether that is another dtype than the parameter or some state has."""
-    return mixes_dtypes(schema, member) or computing_dtype(schema, member) is not member.param.dtype
+    """Whether that is another dtype than parameter, gradient or some state has."""
+    dtype = computing_dtype(schema, member)
+    return any(tensor.dtype is not dtype for tensor in _computed_with(schema, member))
 
 
 def mixes_dtypes(schema: Schema, member: Member) -> bool:
     """Whether some state has another dtype than its parameter."""
     return any(state.dtype is not member.param.dtype for state in tensor_states(schema, member))
+
+
+def _computed_with(schema: Schema, member: Member) -> tuple[Tensor, ...]:
+    return (member.param, member.grad, *tensor_states(schema, member))
 
 
 def widened(schema: Schema, step: Step) -> Step:
@@ -48,7 +53,7 @@ def widened(schema: Schema, step: Step) -> Step:
 
     def on_copies(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
         narrow: Mapping[str, Sequence[Tensor | None]] = {name: keywords[name] for name in of_elements}
-        firsts = (tensors[0] for tensors in (params, *narrow.values()) if tensors)
+        firsts = (tensors[0] for tensors in (params, grads, *narrow.values()) if tensors)
         dtype = dtype_holding(schema, [tensor for tensor in firsts if tensor is not None])
         wide = {name: [_to(tensor, dtype) for tensor in tensors] for name, tensors in narrow.items()}
         wide_params = [param.to(dtype) for param in params]
