@@ -13,6 +13,7 @@ from runtime_helpers import (
     picture,
     run_kernels_of,
 )
+from step_helpers import every_list
 from torch import Tensor
 
 import thetac
@@ -20,6 +21,7 @@ from thetac.runtime import gather
 from thetac.runtime.optimizer import Optimizer
 
 SHAPES = ((5, 3), (7,), ())
+KERNELS = ("AdamW", "SGD", "NAdam", "Lion", "Adan")  # every pair of dtypes is a kernel to compile
 PAIRS = (
     (torch.bfloat16, torch.float32),
     (torch.float16, torch.float32),
@@ -63,9 +65,24 @@ def give(optimizer: torch.optim.Optimizer, dtype: torch.dtype, seed: int, scale:
         param.grad = (torch.randn(param.shape, generator=generator).bfloat16() * scale).to(dtype)
 
 
+@pytest.mark.parametrize("name", KERNELS)
 @every_pair
+def test_kernels_read_gradients_as_they_are(
+    name: str, pair: tuple[torch.dtype, torch.dtype], options: dict[str, bool]
+) -> None:
+    _assert_same_as_with_the_parameter_s_dtype(name, pair, options)
+
+
+@every_pair
+@every_list
 @every_optimizer
 def test_steps_are_those_on_gradients_that_have_the_parameter_s_dtype(
+    name: str, pair: tuple[torch.dtype, torch.dtype], options: dict[str, bool]
+) -> None:
+    _assert_same_as_with_the_parameter_s_dtype(name, pair, options)
+
+
+def _assert_same_as_with_the_parameter_s_dtype(
     name: str, pair: tuple[torch.dtype, torch.dtype], options: dict[str, bool]
 ) -> None:
     """Whose numbers are the same here. Native half precision rounds each operation then, so kernels are the control.
