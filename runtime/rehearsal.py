@@ -43,13 +43,15 @@ class Rehearsal:
                 _is_ordinary(values[name]) and (interval is None or values[name] in interval)
                 for hyperparameter in self._schema.hyperparameters
                 for name, interval in zip(hyperparameter.elements, hyperparameter.intervals, strict=True)
+                if name in self._schema.refusable
             )
         if self._ordinary:
             return
         try:
             self._call([self._stand_in(member) for member in self._members])
         except RuntimeError as error:
-            error.add_note(f"a number of parameter group {self._group} is too large; nothing was changed")
+            if "overflow" in str(error):
+                error.add_note(f"a number of parameter group {self._group} is too large; nothing was changed")
             raise
 
     def exist(self) -> None:

@@ -85,6 +85,9 @@ class Schema:
     specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and `maximize` included
     options: tuple[str, ...]  # which of maximize, foreach, capturable, differentiable, fused are always in a group
     half_precision: Literal["float32", "native"]  # what for-loop and foreach compute float16 and bfloat16 in
+    refusable: tuple[
+        str, ...
+    ]  # element names: values that torch's operations refuse, or what is made of them, if large
     sparse: Literal["unsupported", "native", "rows"]
     sparse_error: str  # the RuntimeError for a sparse gradient where unsupported
     decays_gradient: Callable[[Group], bool]  # whether weight decay is added to the gradient in such a group

@@ -80,6 +80,17 @@ def lower(rule: Rule) -> tuple[Step, ...]:
     return _Lowering(rule).run()
 
 
+def refusable(rule: Rule) -> tuple[str, ...]:
+    """The hyperparameter values, in order, of which numbers are made that torch's operations may refuse."""
+    lowering = _Lowering(rule)
+    lowering.run()
+    reached = set(lowering.magnitudes.refusable)
+    for statement in reversed(lowering.statements):
+        if isinstance(statement, Assign) and statement.target in reached:
+            reached.update(names_read(statement.value))
+    return tuple(name for h in rule.hyperparameters for name in h.value_names if name in reached)
+
+
 class _Lowering:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule

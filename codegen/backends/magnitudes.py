@@ -16,7 +16,7 @@ from typing import assert_never
 
 from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree
-from thetac.codegen.ir.nodes import Call, Const, Expr, HalfPrecision, Kind, Range, Ref, Rule, StateKind
+from thetac.codegen.ir.nodes import Call, Const, Expr, HalfPrecision, Kind, Range, Ref, Rule, StateKind, names_read
 from thetac.codegen.passes import bounds
 from thetac.codegen.passes.kinds import Kinds, kind_of
 
@@ -49,6 +49,7 @@ class Magnitudes:
         self.kinds = kinds
         self.known = known
         self.narrowest = _FLOAT16 if rule.half_precision is HalfPrecision.NATIVE else _FLOAT32
+        self.refusable: set[str] = set()  # what numbers read that are within their bounds, and refused beyond
         self.names = dict.fromkeys(rule.names_of(StateKind.COUNTER), Magnitude(1.0, 2.0**53, True))
         for hyperparameter in rule.hyperparameters:
             self.names |= {name: _of_range(known.get(name)) for name in hyperparameter.value_names}
@@ -66,7 +67,10 @@ class Magnitudes:
     def fitted(self, number: Expr, *, late: bool = False) -> Expr:
         """The number, fitted into the dtype where it may be too large; `late`: only beyond float32."""
         limit = _FLOAT32 if late else self.narrowest
-        if kind_of(number, self.kinds) is not Kind.HOST or self.of(number).high <= limit:
+        if kind_of(number, self.kinds) is not Kind.HOST:
+            return number
+        if self.of(number).high <= limit:
+            self.refusable.update(names_read(number))
             return number
         return Call("fitting", (number,))
 

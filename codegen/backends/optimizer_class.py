@@ -14,6 +14,7 @@ from thetac.codegen.backends import foreach
 from thetac.codegen.backends.arguments import asks_first, list_names
 from thetac.codegen.backends.docs import docstring as documentation
 from thetac.codegen.backends.host import PYTHON, guarded, known_numbers
+from thetac.codegen.backends.inplace import refusable
 from thetac.codegen.backends.text import docstring, literal, uses
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import (
@@ -75,6 +76,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         options=_names(option for option in OPTIONS if option not in ours),
         sparse=rule.sparse_mode.value,
         half_precision=rule.half_precision.value,
+        refusable=_names(refusable(lowered)),
         sparse_error=literal(rule.sparse_error),
         decays_gradient=group.text(_decays_gradient(rule)),
         state_at_construction=rule.state_at_construction,

@@ -194,6 +194,7 @@ class AdaBelief(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr", "beta1", "beta2", "weight_decay"),
         sparse="unsupported",
         sparse_error="AdaBelief does not support sparse gradients, please consider SparseAdam instead",
         decays_gradient=lambda group: group["weight_decay"] != 0 and (not (group["weight_decouple"] and group["fixed_decay"]) and not group["weight_decouple"]),

@@ -139,6 +139,7 @@ class Adadelta(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
         half_precision="native",
+        refusable=("lr", "rho", "weight_decay"),
         sparse="unsupported",
         sparse_error="Adadelta does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

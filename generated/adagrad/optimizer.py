@@ -135,6 +135,7 @@ class Adagrad(Optimizer):
         ),
         options=("maximize", "foreach", "differentiable", "fused"),
         half_precision="native",
+        refusable=("lr", "lr_decay", "weight_decay"),
         sparse="rows",
         sparse_error="weight_decay option is not compatible with sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

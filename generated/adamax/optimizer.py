@@ -139,6 +139,7 @@ class Adamax(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
         half_precision="native",
+        refusable=("lr", "beta1", "weight_decay"),
         sparse="unsupported",
         sparse_error="Adamax does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

@@ -126,6 +126,7 @@ class AdamNoBiasCorrection(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr", "beta1", "beta2"),
         sparse="unsupported",
         sparse_error="AdamNoBiasCorrection does not support sparse gradients",
         decays_gradient=lambda group: False,

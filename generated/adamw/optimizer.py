@@ -170,6 +170,7 @@ class AdamW(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused"),
         half_precision="native",
+        refusable=("lr", "beta1", "beta2", "weight_decay"),
         sparse="unsupported",
         sparse_error="Adam does not support sparse gradients, please consider SparseAdam instead",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

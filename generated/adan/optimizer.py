@@ -179,6 +179,7 @@ class Adan(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr", "beta1", "beta2", "beta3"),
         sparse="unsupported",
         sparse_error="Adan does not support sparse gradients",
         decays_gradient=lambda group: False,

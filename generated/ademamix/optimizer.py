@@ -198,6 +198,7 @@ class AdEMAMix(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr", "beta1", "beta2"),
         sparse="unsupported",
         sparse_error="AdEMAMix does not support sparse gradients.",
         decays_gradient=lambda group: False,

@@ -169,6 +169,7 @@ class ADOPT(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr", "beta1", "beta2", "eps", "weight_decay"),
         sparse="unsupported",
         sparse_error="ADOPT does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decouple"],

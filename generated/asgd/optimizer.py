@@ -159,6 +159,7 @@ class ASGD(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
         half_precision="native",
+        refusable=("weight_decay",),
         sparse="unsupported",
         sparse_error="ASGD does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

@@ -74,6 +74,7 @@ class GradientDescent(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr",),
         sparse="unsupported",
         sparse_error="GradientDescent does not support sparse gradients",
         decays_gradient=lambda group: False,

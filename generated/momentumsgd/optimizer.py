@@ -98,6 +98,7 @@ class MomentumSGD(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr",),
         sparse="unsupported",
         sparse_error="MomentumSGD does not support sparse gradients",
         decays_gradient=lambda group: False,

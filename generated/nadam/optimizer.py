@@ -165,6 +165,7 @@ class NAdam(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
         half_precision="native",
+        refusable=("lr", "beta1", "beta2", "weight_decay", "momentum_decay"),
         sparse="unsupported",
         sparse_error="NAdam does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

@@ -100,6 +100,7 @@ class NesterovSGD(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr", "mu"),
         sparse="unsupported",
         sparse_error="NesterovSGD does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -173,6 +173,7 @@ class QHAdam(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr", "beta1", "beta2", "nu1", "nu2", "weight_decay"),
         sparse="unsupported",
         sparse_error="QHAdam does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decouple_weight_decay"],

@@ -154,6 +154,7 @@ class RAdam(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
         half_precision="native",
+        refusable=("beta1", "beta2", "weight_decay"),
         sparse="unsupported",
         sparse_error="RAdam does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

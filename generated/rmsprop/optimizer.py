@@ -169,6 +169,7 @@ class RMSprop(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
         half_precision="native",
+        refusable=("lr", "alpha", "weight_decay"),
         sparse="unsupported",
         sparse_error="RMSprop does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

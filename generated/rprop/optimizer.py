@@ -126,6 +126,7 @@ class Rprop(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
         half_precision="native",
+        refusable=("etaminus", "etaplus", "step_size_min", "step_size_max"),
         sparse="unsupported",
         sparse_error="Rprop does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -141,6 +141,7 @@ class SGD(Optimizer):
         ),
         options=("maximize", "foreach", "differentiable", "fused"),
         half_precision="native",
+        refusable=("lr", "momentum", "dampening", "weight_decay"),
         sparse="native",
         sparse_error="weight_decay option is not compatible with sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

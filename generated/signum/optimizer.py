@@ -123,6 +123,7 @@ class Signum(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr", "momentum", "weight_decay"),
         sparse="unsupported",
         sparse_error="Signum does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

@@ -99,6 +99,7 @@ class TextbookAdagrad(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr",),
         sparse="unsupported",
         sparse_error="TextbookAdagrad does not support sparse gradients",
         decays_gradient=lambda group: False,

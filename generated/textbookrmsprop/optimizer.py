@@ -107,6 +107,7 @@ class TextbookRMSprop(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("lr", "decay_rate"),
         sparse="unsupported",
         sparse_error="TextbookRMSprop does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -155,6 +155,7 @@ class Yogi(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
+        refusable=("beta1", "beta2"),
         sparse="unsupported",
         sparse_error="Yogi does not support sparse gradients",
         decays_gradient=lambda group: False,
