@@ -55,7 +55,7 @@ _SETTINGS = (
 
 _lock = threading.Lock()
 _known: dict[tuple[object, ...], ctypes.CDLL | BuildError] = {}
-_warned = False
+_warned: set[str] = set()  # what has been told, by what it adds
 
 
 def _after_fork() -> None:
@@ -119,12 +119,11 @@ def build_folder() -> Path:
     return Path(given) if given else ROOT / "build" / "objects"
 
 
-def warn_once(error: BuildError) -> None:
-    """Tell the user, once per process, that something runs without its compiled object."""
-    global _warned
-    if not _warned:
-        _warned = True
-        text = f"optimizers run without their C++ kernels, and slower: {error}"
+def warn_once(error: BuildError, consequence: str = "") -> None:
+    """Tell the user, once per process and consequence, that something runs without its compiled object."""
+    if consequence not in _warned:
+        _warned.update(("", consequence))
+        text = f"optimizers run without their C++ kernels, and slower{consequence}: {error}"
         warnings.warn(text, RuntimeWarning, stacklevel=_level_of_user())
 
 

@@ -25,7 +25,6 @@ from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
 from thetac.runtime.build import BuildError, warn_once
 from thetac.runtime.dtensors import local_of
-from thetac.runtime.forloop import mixes_dtypes
 from thetac.runtime.fused import MakeLauncher, specialisations_of, streams
 from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import check_options, option
@@ -34,6 +33,7 @@ from thetac.runtime.launch_triton import TritonLauncher
 from thetac.runtime.memory import has_memory, is_dense, is_plain, sharing, significant_strides
 from thetac.runtime.resident import is_captured
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.widened import HALF, computing_dtype, mixes_dtypes
 
 
 class Implementation(Enum):
@@ -109,12 +109,18 @@ def _first_that_fits(schema: Schema, candidates: Sequence[Choice], member: Membe
         if not obstacle and choice.implementation is Implementation.CPP and (error := kernels.error(member)):
             if choice.is_explicit:
                 raise BuildError(f"`fused=True` cannot run: {error}")
-            warn_once(error)
+            warn_once(error, _without_kernels(schema, member))
             obstacle = "C++ kernels cannot be built here"
         if not obstacle:
             return replace(choice, reason=why, is_fallback=True) if why else choice
         why = why or obstacle
     return replace(candidates[-1], reason=why, is_fallback=True) if why else candidates[-1]
+
+
+def _without_kernels(schema: Schema, member: Member) -> str:
+    """What other implementations do to a parameter that kernels would not, as part of a sentence."""
+    dtype = computing_dtype(schema, member)
+    return f", and compute {dtype} as torch.optim does, in {dtype} instead of float32" if dtype in HALF else ""
 
 
 class _Kernels:

@@ -22,6 +22,7 @@ from thetac.runtime.gather import gather
 from thetac.runtime.groups import option, values_of
 from thetac.runtime.operator_call import KeptPlans, call_operator, registered
 from thetac.runtime.schema import Schema
+from thetac.runtime.widened import HALF, one_by_one, widened
 
 if TYPE_CHECKING:
     from thetac.runtime.optimizer import Optimizer
@@ -46,6 +47,7 @@ class Traced:
 
     def __init__(self, schema: Schema) -> None:
         self.step = module_of(schema.package).step_on_tensors
+        self.step_on_copies = one_by_one(schema, widened(schema, self.step))
         self.times_created = 0  # a graph in which a rule does what it does once assigns it, and so serves once
         self.kept = KeptPlans()
 
@@ -91,7 +93,12 @@ def step_in_graph(optimizer: Optimizer, closure: Callable[[], float] | None) -> 
                     keywords[state.argument] = tensors
                     if state.first:
                         keywords[state.first] = created
-                optimizer._traced.step(params, grads, **keywords)
+                wider = any(
+                    grad.dtype != param.dtype or (param.dtype in HALF and schema.half_precision == "float32")
+                    for param, grad in zip(params, grads, strict=True)
+                )
+                step = optimizer._traced.step_on_copies if wider else optimizer._traced.step
+                step(params, grads, **keywords)
             if any(created):
                 optimizer._traced.times_created += 1
     return loss

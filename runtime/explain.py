@@ -15,6 +15,7 @@ from thetac.runtime.dtensors import local_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.state import Entry
 from thetac.runtime.step import Stepper
+from thetac.runtime.widened import HALF, dtype_holding
 
 
 def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, Entry], stepper: Stepper | None) -> str:
@@ -25,18 +26,19 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
         lines.append("no step yet; what follows is what the parameters and options ask for")
     moved = 0
     for index, group in enumerate(groups):
-        found: dict[Choice, list[Tensor]] = {}
+        found: dict[tuple[Choice, str], list[Tensor]] = {}
         idle = 0
         for position, param in enumerate(group["params"]):
             if served and (index, position) not in served:
                 idle += 1
                 continue
             choice = served[index, position] if served else choose(schema, group, param)
-            found.setdefault(choice, []).append(param)
-        for choice, params in found.items():
+            computed = _computed(schema, choice, param, state.get(param, {}))
+            found.setdefault((choice, computed), []).append(param)
+        for (choice, computed), params in found.items():
             size = sum(bytes_per_step(schema, param, state.get(param, {})) for param in params)
             moved += size
-            what = f"{choice.implementation.value} for {_count(params)} ({choice.reason})"
+            what = f"{choice.implementation.value} for {_count(params)} ({choice.reason}){computed}"
             lines.append(f"group {index}: {what}, {size:,} bytes per step")
         if idle:
             lines.append(f"group {index}: {idle} without a gradient in the last step that was prepared anew")
@@ -48,12 +50,23 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
 
 def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
     """Parameter and tensor states once read and once written, the gradient read, in this process; no counters."""
-    size = 3 * local_of(param).numel() * param.element_size()
+    grad_size = param.element_size() if param.grad is None else param.grad.element_size()
+    size = local_of(param).numel() * (2 * param.element_size() + grad_size)
     for declared in schema.states:
         value = entry.get(declared.name)
         if declared.kind == "tensor" and isinstance(value, Tensor):
             size += 2 * local_of(value).numel() * value.element_size()
     return size
+
+
+def _computed(schema: Schema, choice: Choice, param: Tensor, entry: Entry) -> str:
+    """What half precision is computed in where it is not by kernels, which compute in float32."""
+    if choice.implementation in FUSED or param.dtype not in HALF:
+        return ""
+    found = (entry.get(declared.name) for declared in schema.states if declared.kind == "tensor")
+    grads = [] if param.grad is None else [param.grad]
+    dtype = dtype_holding(schema, [param, *grads, *(value for value in found if isinstance(value, Tensor))])
+    return f", computed in {str(dtype).removeprefix('torch.')}"
 
 
 def _count(params: list[Tensor]) -> str:

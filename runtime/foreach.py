@@ -16,12 +16,14 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from thetac.runtime.gather import Member
+from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.numbers import Numbers, numbers_of_members
 from thetac.runtime.places import Places
+from thetac.runtime.rehearsal import Rehearsal
 from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.step_tensors import StepTensors
+from thetac.runtime.widened import Step, computing_dtype, widened, widens
 
 # Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
 # working set should stay in the second-level cache, and a few hundred small tensors still share a call; an
@@ -47,6 +49,8 @@ class ForeachWork:
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
         self._step = module_of(schema.package).step
+        self._widened = widened(schema, self._step)
+        self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
         self._values: Mapping[str, float] = {}
         place = {id(member): position for member, position in zip(members, places.positions, strict=True)}
@@ -59,7 +63,8 @@ class ForeachWork:
             self._counts.append(numbers_of_members(schema, bucket, mine, tensors))
             for chunk in chunks(schema, bucket):
                 firsts = {state.first: chunk[0].created for state in schema.states if state.first}
-                self._chunks.append(_Chunk(Places([place[id(member)] for member in chunk], places.size), firsts))
+                of_chunk = Places([place[id(member)] for member in chunk], places.size)
+                self._chunks.append(_Chunk(of_chunk, firsts, widens(schema, chunk[0])))
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         if self._outdated:
@@ -71,6 +76,9 @@ class ForeachWork:
                     return why
                 if counts.common(tensors) is None:
                     return f"`{counts.name}` came to differ between parameters"
+        if self._rehearsal.is_needed(self._values):
+            for chunk in self._chunks:
+                self._rehearsal.of(self._step_of(chunk), *self._arguments(chunk, tensors))
         return ""
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
@@ -82,15 +90,22 @@ class ForeachWork:
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         for chunk in self._chunks:
-            params, grads = chunk.places.of(tensors.params), chunk.places.of(tensors.grads)
-            states = states_at(self._schema, chunk.places, tensors)
-            self._step(params, scaling.apply(grads) if scaling else grads, **states, **chunk.firsts, **self._values)
+            params, grads, keywords = self._arguments(chunk, tensors)
+            self._step_of(chunk)(params, scaling.apply(grads) if scaling else grads, **keywords, **self._values)
 
     def finish(self) -> None:
         if self._some_created:
             self._outdated = "states that were made in the last step can share a call with others now"
         for chunk in self._chunks:
             chunk.firsts.update(dict.fromkeys(chunk.firsts, False))
+
+    def _step_of(self, chunk: _Chunk) -> Step:
+        return self._widened if chunk.is_widened else self._step
+
+    def _arguments(self, chunk: _Chunk, tensors: StepTensors) -> tuple[list[Tensor], list[Tensor], dict[str, object]]:
+        """Parameters, gradients, and the keywords for states and firsts."""
+        keywords = {**states_at(self._schema, chunk.places, tensors), **chunk.firsts}
+        return chunk.places.of(tensors.params), chunk.places.of(tensors.grads), keywords
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +114,7 @@ class _Chunk:
 
     places: Places  # of its tensors among those of the step
     firsts: dict[str, bool]
+    is_widened: bool  # computed in a wider dtype
 
 
 def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:
@@ -112,9 +128,13 @@ def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:
 def chunks(schema: Schema, bucket: Sequence[Member]) -> Iterator[Sequence[Member]]:
     """A bucket in pieces whose temporaries fit the budget."""
     budget = CPU_BUDGET if bucket[0].param.device.type == "cpu" else ACCELERATOR_BUDGET
+    dtype = computing_dtype(schema, bucket[0])
+    temporaries = max(schema.foreach_temporaries, 1)
+    if widens(schema, bucket[0]):
+        temporaries += 2 + len(tensor_states(schema, bucket[0]))  # copies of parameter, gradient and state
     begin, taken = 0, 0
     for index, member in enumerate(bucket):
-        needed = member.param.numel() * member.param.element_size() * max(schema.foreach_temporaries, 1)
+        needed = member.param.numel() * dtype.itemsize * temporaries
         if index > begin and taken + needed > budget:
             yield bucket[begin:index]
             begin, taken = index, 0

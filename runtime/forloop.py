@@ -6,20 +6,22 @@ In: members of one group that were gathered and checked. Out: nothing; parameter
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, reduce
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.gather import Member, tensor_states
+from thetac.runtime.gather import Member
 from thetac.runtime.groups import option, values_of
 from thetac.runtime.numbers import numbers_of_members
 from thetac.runtime.places import Places
+from thetac.runtime.rehearsal import Rehearsal
 from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.step_tensors import StepTensors
+from thetac.runtime.widened import Step, one_by_one, widened, widens
 
 
 class ForLoop(Protocol):
@@ -40,8 +42,8 @@ class ForLoopWork:
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
-        step = module_of(schema.package).step
-        self._step = in_widest_dtype(schema, step) if any(mixes_dtypes(schema, member) for member in members) else step
+        self._step = _in_computing_dtype(schema, module_of(schema.package).step, members)
+        self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
         self._places = places
         self._numbers = numbers_of_members(schema, members, places, tensors)
@@ -50,7 +52,14 @@ class ForLoopWork:
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         self._values = numbers[self._group]
-        return next((why for numbers in self._numbers if (why := numbers.why_void(tensors))), "")
+        for one in self._numbers:
+            if why := one.why_void(tensors):
+                return why
+        if self._rehearsal.is_needed(self._values):
+            states = _states(self._schema, self._places, tensors, self._created)
+            params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
+            self._rehearsal.of(self._step, params, grads, states)
+        return ""
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         return sum_of_squares(self._places.of(tensors.grads))
@@ -80,7 +89,7 @@ class OnTensorsWork:
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
         self._schema = schema
-        self._step = module_of(schema.package).step_on_tensors
+        self._step = _in_computing_dtype(schema, module_of(schema.package).step_on_tensors, members)
         self._group = members[0].group
         self._created = [member.created for member in members]
         self._places = places
@@ -133,32 +142,9 @@ class OnTensorsWork:
         """It serves a single step."""
 
 
-def mixes_dtypes(schema: Schema, member: Member) -> bool:
-    """Whether some state has another dtype than its parameter."""
-    return any(state.dtype is not member.param.dtype for state in tensor_states(schema, member))
-
-
-def in_widest_dtype(schema: Schema, step: Callable[..., None]) -> Callable[..., None]:
-    """The same step for parameters with state of other dtypes, which torch's operations do not take.
-
-    Like kernels do, it computes in a dtype that holds all of them and rounds once, for one parameter at a time.
-    """
-    per_param = [*(state.argument for state in schema.states), *(state.first for state in schema.states if state.first)]
-    of_elements = [state.argument for state in schema.states if state.kind == "tensor"]
-
-    def widened(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
-        for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
-            own = {name: keywords[name][index] for name in per_param}
-            narrow = {"param": param, **{name: own[name] for name in of_elements if own[name] is not None}}
-            dtype = reduce(torch.promote_types, (tensor.dtype for tensor in narrow.values()))
-            wide = {name: tensor.to(dtype) for name, tensor in narrow.items()}
-            lists = {name: [value] for name, value in (own | wide).items() if name != "param"}
-            step([wide["param"]], [grad.to(dtype)], **{**keywords, **lists})
-            for name, tensor in narrow.items():
-                if wide[name] is not tensor:
-                    tensor.copy_(wide[name])
-
-    return widened
+def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
+    """The step that members need which are not computed in the dtype they have."""
+    return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
 
 
 def _by_rows(schema: Schema, grads: Sequence[Tensor]) -> bool:
@@ -171,7 +157,7 @@ def _step_each(
     params: Sequence[Tensor],
     grads: Sequence[Tensor],
     states: Mapping[str, list[Any]],
-    step: Callable[..., None],
+    step: Step,
     values: Mapping[str, object],
     scaling: Scaling,
 ) -> None:
@@ -204,7 +190,7 @@ def _step_on_stored_rows(
     param: Tensor,
     grad: Tensor,
     states: Mapping[str, list[Any]],
-    step: Callable[..., None],
+    step: Step,
     values: Mapping[str, object],
 ) -> None:
     """Update the entries that a sparse gradient has values for, as if they were all there is.

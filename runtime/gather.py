@@ -245,10 +245,12 @@ class _Checks:
     def _check_gradient(self, param: Tensor, grad: Tensor, where: str) -> None:
         if grad.shape != param.shape:
             raise RuntimeError(f"the gradient of {where} has the shape {tuple(grad.shape)}, not {tuple(param.shape)}")
-        if grad.dtype != param.dtype:
+        if grad.dtype != param.dtype and not _may_have(param, grad.dtype):
             raise RuntimeError(f"the gradient of {where} is {grad.dtype}, not {param.dtype}")
         if grad.device != param.device:
             raise RuntimeError(f"the gradient of {where} is on {grad.device}, not on {param.device}")
+        if grad.layout is torch.strided:
+            return
         if grad.layout != torch.sparse_coo:
             raise RuntimeError(f"the gradient of {where} is {grad.layout}, which no implementation takes")
         if self._schema.sparse == "unsupported":
@@ -263,6 +265,13 @@ class _Checks:
         names = self._group.get("param_names")
         known = f" ({names[position]})" if isinstance(names, list) and position < len(names) else ""
         return f"parameter {position} of group {self._index}{known}"
+
+
+def _may_have(param: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a parameter's owner lets its gradients be of another dtype: torch's `grad_dtype`, which leaves have."""
+    if param.is_complex() != dtype.is_complex or param.is_floating_point() != dtype.is_floating_point:
+        return False
+    return param.is_leaf and getattr(param, "grad_dtype", param.dtype) in (None, dtype)
 
 
 def _is_usual(like_param: bool, value: object, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> bool:

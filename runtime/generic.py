@@ -53,6 +53,8 @@ _SCHEMA = Schema(
     ),
     specialisations=(),
     options=("maximize",),
+    half_precision="native",
+    refusable=(),
     sparse="native",
     sparse_error="",
     decays_gradient=lambda group: group["weight_decay"] != 0 and group["weight_decay_style"] == "l2",

@@ -53,6 +53,7 @@ class State:
     when: Callable[[Group], bool] | None  # it exists only in groups where this holds; None: always
     on_param_device: bool  # a counter or scalar that lives beside the parameter even if not capturable
     first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for
+    copies_param: bool = False  # it starts as a copy of the parameter, as that is when the state is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,10 @@ class Schema:
     requirements: tuple[Requirement, ...]
     specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and `maximize` included
     options: tuple[str, ...]  # which of maximize, foreach, capturable, differentiable, fused are always in a group
+    half_precision: Literal["float32", "native"]  # what for-loop and foreach compute float16 and bfloat16 in
+    refusable: tuple[
+        str, ...
+    ]  # element names: values that torch's operations refuse, or what is made of them, if large
     sparse: Literal["unsupported", "native", "rows"]
     sparse_error: str  # the RuntimeError for a sparse gradient where unsupported
     decays_gradient: Callable[[Group], bool]  # whether weight decay is added to the gradient in such a group

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from thetac.runtime.groups import option
 from thetac.runtime.schema import Group, Schema, State
+from thetac.runtime.tensors import fitting
 
 Entry = dict[str, object]  # `optimizer.state[param]`: ours under the schema's names, and whatever a user adds
 
@@ -90,7 +91,8 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
 
 def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
     # Not `torch.full`, whose value fake tensors forget.
-    return torch.tensor(value, dtype=scalar_dtype(), device=_device_of_scalar(state, group, param))
+    dtype = scalar_dtype()
+    return torch.tensor(fitting(value, dtype), dtype=dtype, device=_device_of_scalar(state, group, param))
 
 
 def _device_of_scalar(state: State, group: Group, param: Tensor) -> torch.device:
@@ -99,13 +101,17 @@ def _device_of_scalar(state: State, group: Group, param: Tensor) -> torch.device
 
 
 def _new_state(schema: Schema, state: State, group: Group, param: Tensor, grad: Tensor | None) -> Tensor:
+    if state.copies_param:
+        # What a differentiable step starts from is part of its graph.
+        with torch.set_grad_enabled(bool(option(group, "differentiable"))):
+            return param.clone(memory_format=torch.preserve_format)
     initial = 0.0 if state.init is None else state.init(group)
     value = initial.item() if isinstance(initial, Tensor) else initial
     if state.kind != "tensor":
         return _scalar(state, group, param, value)
     if grad is not None and grad.is_sparse and schema.sparse == "native":
-        return torch.zeros_like(grad)  # no stored values yet
-    if state.first and grad is not None and value == 0:
+        return torch.zeros_like(grad, dtype=param.dtype)  # no stored values yet
+    if state.first and grad is not None and not grad.is_sparse and value == 0:
         # The rule may start it as a copy of the gradient; torch clones the gradient then, layout included.
         return torch.zeros_like(grad, dtype=param.dtype, memory_format=torch.preserve_format)
     if value == 0:

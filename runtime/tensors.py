@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from thetac.runtime import scalar_math
 
 Scalar = float | Tensor  # a number of the host, or a tensor that stands for one
+
+_FLOAT16 = 65504.0  # what every floating dtype holds
 
 
 def as_pairs(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -47,6 +50,14 @@ def copied(value: Scalar) -> Scalar:
     return value.clone() if isinstance(value, Tensor) else value
 
 
+def fitting(number: float, dtype: torch.dtype) -> float:
+    """The number; an infinity, as a kernel would read it, where it is too large for the dtype and torch would raise."""
+    if -_FLOAT16 <= number <= _FLOAT16:
+        return number
+    limit = torch.finfo(dtype).max
+    return number if abs(number) <= limit or math.isnan(number) else math.copysign(math.inf, number)
+
+
 def store(target: Tensor | None, value: Scalar | None) -> None:
     """Write a value into a state or parameter; nothing for a state that does not exist."""
     if target is None or value is None:
@@ -54,7 +65,7 @@ def store(target: Tensor | None, value: Scalar | None) -> None:
     if isinstance(value, Tensor):
         target.copy_(value)
     else:
-        target.fill_(value)
+        target.fill_(fitting(value, target.dtype))
 
 
 # The functions of the language on numbers and tensors alike, for rules that run on tensors throughout.
@@ -88,16 +99,16 @@ def maximum(x: Scalar, y: Scalar) -> Scalar:
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return torch.maximum(x, y)
     if isinstance(x, Tensor):
-        return x.clamp(min=y)
-    return y.clamp(min=x) if isinstance(y, Tensor) else scalar_math.maximum(x, y)
+        return x.clamp(min=_beside(x, y))
+    return y.clamp(min=_beside(y, x)) if isinstance(y, Tensor) else scalar_math.maximum(x, y)
 
 
 def minimum(x: Scalar, y: Scalar) -> Scalar:
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return torch.minimum(x, y)
     if isinstance(x, Tensor):
-        return x.clamp(max=y)
-    return y.clamp(max=x) if isinstance(y, Tensor) else scalar_math.minimum(x, y)
+        return x.clamp(max=_beside(x, y))
+    return y.clamp(max=_beside(y, x)) if isinstance(y, Tensor) else scalar_math.minimum(x, y)
 
 
 def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar:
@@ -106,7 +117,14 @@ def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar:
         return x if condition else y
     if not isinstance(x, Tensor) and not isinstance(y, Tensor):
         x = torch.full((), x, dtype=torch.float64, device=condition.device)
-    return torch.where(condition, x, y)
+    return torch.where(condition, _beside(y, x), _beside(x, y))
+
+
+def _beside(tensor: Scalar, x: Scalar) -> Scalar:
+    """x; a number fitted into the dtype of the tensor."""
+    if isinstance(x, Tensor) or not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        return x
+    return fitting(x, tensor.dtype)
 
 
 def both(x: bool | Tensor, y: bool | Tensor) -> bool | Tensor:

@@ -30,7 +30,7 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
     monkeypatch.setattr(build, "_known", {})
-    monkeypatch.setattr(build, "_warned", False)
+    monkeypatch.setattr(build, "_warned", set())
 
 
 def served(optimizer: Optimizer) -> list[tuple[str, str]]:

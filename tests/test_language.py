@@ -15,7 +15,7 @@ from thetac.codegen.frontend import entries, expressions, layout, lower, parse, 
 from thetac.codegen.frontend.latex import LONGEST as LONGEST_SYMBOL
 from thetac.codegen.frontend.load import KEYS
 from thetac.codegen.ir import names
-from thetac.codegen.ir.nodes import OPTIONS, Assign, ComplexMode, DecayStyle, SparseMode
+from thetac.codegen.ir.nodes import OPTIONS, Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.powers import expand_powers
@@ -31,7 +31,9 @@ def test_every_key_is_documented(key: str) -> None:
     assert f"\n| `{key}` | " in DOCS, f"a row of a table in docs/language.md says what `{key}` holds"
 
 
-@pytest.mark.parametrize("value", [mode.value for kind in (DecayStyle, ComplexMode, SparseMode) for mode in kind])
+@pytest.mark.parametrize(
+    "value", [mode.value for kind in (DecayStyle, ComplexMode, HalfPrecision, SparseMode) for mode in kind]
+)
 def test_every_choice_is_documented(value: str) -> None:
     assert f"\n| `{value}` | " in DOCS
 

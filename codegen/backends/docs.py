@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from thetac.codegen.backends.text import one_line
 from thetac.codegen.ir.listing import listing
-from thetac.codegen.ir.nodes import OPTIONS, Const, DecayStyle, Hyperparameter, Ref, Rule, State, StateKind
+from thetac.codegen.ir.nodes import (
+    OPTIONS,
+    Const,
+    DecayStyle,
+    HalfPrecision,
+    Hyperparameter,
+    Ref,
+    Rule,
+    State,
+    StateKind,
+)
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed import decide_fixed_flags
@@ -117,6 +128,21 @@ def kind(state: State) -> str:
             return "like the parameter"
 
 
+def half_precision(rule: Rule) -> str:
+    """What float16 and bfloat16 parameters are computed in."""
+    match rule.half_precision:
+        case HalfPrecision.FLOAT32:
+            return "float16 and bfloat16 parameters are computed in float32, and results rounded once."
+        case HalfPrecision.NATIVE:
+            return (
+                "float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once. The "
+                "for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in float16, squares "
+                "of small gradients become 0 and large ones infinite."
+            )
+        case _:
+            assert_never(rule.half_precision)
+
+
 # As a docstring.
 
 
@@ -135,6 +161,7 @@ def docstring(rule: Rule) -> str:
         size = state_size(rule).partition(",")
         title = f"State of a parameter, in float32 {size[0]} bytes per element{''.join(size[1:])}:"
         blocks.append(_section(title, [(state.name, _state_text(state)) for state in rule.states]))
+    blocks.append(_bullets("Half precision:", [half_precision(rule)]))
     if rule.notes:
         blocks.append(_bullets("Notes:", rule.notes))
     if rule.references:

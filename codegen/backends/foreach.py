@@ -30,6 +30,7 @@ from thetac.codegen.backends.torch_ops import TORCH_OPS
 from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree, leaves, trees_in
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Rule
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 
 # What a temporary list holds, by the operation that made it.
 _NOUNS = {
@@ -39,6 +40,11 @@ _NOUNS = {
     "neg": "negatives", "reciprocal": "inverses", "lerp": "means", "maximum": "maxima", "minimum": "minima",
     "clamp_min": "maxima", "clamp_max": "minima",
 }  # fmt: skip
+
+
+# Numbers of a whole bucket.
+LISTS: Table = {**PYTHON, "fitting": Row("fitting({0}, params[0].dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,))}
+FUNCTIONS = ("as_lists_of_pairs", "fitting", "increment", "scale_", "store")
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
@@ -53,7 +59,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         values=typed_values(rule),
         body=body,
         uses_scalar_math=uses("scalar_math", body),
-        functions=[name for name in ("as_lists_of_pairs", "increment", "scale_") if calls(name, body)],
+        functions=[name for name in FUNCTIONS if calls(name, body)],
     )
 
 
@@ -106,7 +112,7 @@ class _Foreach:
                     self.lines += [
                         f"{value} = {python(operand)}",
                         f"for {one} in {tensors}:",
-                        f"    {one}.fill_({value})",
+                        f"    store({one}, {value})",
                     ]
                 if read_again:
                     self.lines.append(f"{statement.target} = {tensors}[0].item()")
@@ -181,7 +187,7 @@ class _Foreach:
         """Statements that compute the tree; the list that then holds it: `wanted` if a new one had to be made."""
         match tree:
             case Number(value=value):
-                return python(value)
+                return expression_text(value, LISTS)
             case Leaf(name=name):
                 return self.lists[name]
             case Apply(op=op, args=args, in_place=in_place):

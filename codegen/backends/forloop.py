@@ -29,7 +29,12 @@ from thetac.codegen.ir.nodes import Expr, Rule
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 
 # The argument `first_x` is a list, one truth value per parameter; `is_first_x` runs through it.
-FOR_LOOP: Table = {**PYTHON, "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,))}
+FOR_LOOP: Table = {
+    **PYTHON,
+    "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
+    "fitting": Row("fitting({0}, param.dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,)),
+}
+FUNCTIONS = tuple(sorted((*ontensors.FUNCTIONS, "fitting")))
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
@@ -46,7 +51,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         body=body,
         tensors_body=tensors_body,
         uses_scalar_math=uses("scalar_math", (*body, *tensors_body)),
-        functions=[name for name in ontensors.FUNCTIONS if calls(name, (*body, *tensors_body))],
+        functions=[name for name in FUNCTIONS if calls(name, (*body, *tensors_body))],
     )
 
 
@@ -87,7 +92,7 @@ class _ForLoop:
             case SetScalarState(statement=statement, self_update=self_update, operand=operand, read_again=read_again):
                 tensor = self.tensors[statement.target]
                 value = number_text(operand)
-                update = f"{tensor}.{self_update}_({value})" if self_update else f"{tensor}.fill_({value})"
+                update = f"{tensor}.{self_update}_({value})" if self_update else f"store({tensor}, {value})"
                 again = [f"{statement.target} = {tensor}.item()"] if read_again else []
                 return [*commented(statement), update, *again]
             case SetTensor(statement=statement, tree=tree, how=how):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from thetac.codegen.backends.host import guarded, known_numbers
+from thetac.codegen.backends.magnitudes import Magnitudes
 from thetac.codegen.backends.trees import Apply, Leaf, Number, Tree, TreeBuilder, fresh, guarded_numbers, overwriting
 from thetac.codegen.ir.nodes import (
     Assign,
@@ -79,11 +80,23 @@ def lower(rule: Rule) -> tuple[Step, ...]:
     return _Lowering(rule).run()
 
 
+def refusable(rule: Rule) -> tuple[str, ...]:
+    """The hyperparameter values, in order, of which numbers are made that torch's operations may refuse."""
+    lowering = _Lowering(rule)
+    lowering.run()
+    reached = set(lowering.magnitudes.refusable)
+    for statement in reversed(lowering.statements):
+        if isinstance(statement, Assign) and statement.target in reached:
+            reached.update(names_read(statement.value))
+    return tuple(name for h in rule.hyperparameters for name in h.value_names if name in reached)
+
+
 class _Lowering:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.kinds: Kinds = infer(rule)
         self.known = known_numbers(rule)
+        self.magnitudes = Magnitudes(rule, self.kinds, self.known)
         self.trees = TreeBuilder(self.kinds)
         self.storage = {"param", *rule.names_of(StateKind.TENSOR)}  # names with memory of their own
         self.scalars = set(rule.names_of(StateKind.SCALAR))
@@ -117,11 +130,13 @@ class _Lowering:
         for statement in body:
             match statement:
                 case If():
-                    before = set(self.owned)
+                    owned, numbers = set(self.owned), dict(self.magnitudes.names)
                     then = self._block(statement.then)
-                    after_then, self.owned = self.owned, before
+                    owned, self.owned = self.owned, owned
+                    numbers, self.magnitudes.names = self.magnitudes.names, numbers
                     orelse = self._block(statement.orelse)
-                    self.owned &= after_then
+                    self.owned &= owned
+                    self.magnitudes.join(numbers)
                     guarded_branch = replace(statement, condition=guarded(statement.condition, self.known))
                     steps.append(Branch(guarded_branch, then, orelse))
                 case Assign():
@@ -134,22 +149,28 @@ class _Lowering:
         target, value = statement.target, statement.value
         if target in self.scalars:
             yield self._set_scalar_state(statement)
+            self.magnitudes.assign(target, value)
         elif self.kinds[target] in (Kind.HOST, Kind.FLAG):
+            self.magnitudes.assign(target, value)
             yield SetNumber(replace(statement, value=guarded(value, self.known)))
         elif on_host(value, self.kinds):
-            yield SetTensor(statement, Number(guarded(value, self.known)), "fill")
+            yield SetTensor(statement, Number(guarded(self.magnitudes.fitted(value), self.known)), "fill")
         else:
             if target == "param" and self.rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM:
                 yield from self._set_complex_param(statement)
             else:
-                yield self._set_tensor(statement, guarded_numbers(self.trees.tree(value), self.known))
+                yield self._set_tensor(statement, self._tree(value))
+
+    def _tree(self, value: Expr) -> Tree:
+        """The operations, with numbers that neither Python nor torch refuses."""
+        return guarded_numbers(self.magnitudes.fitted_tree(self.trees.tree(value)), self.known)
 
     def _set_complex_param(self, statement: Assign) -> Iterator[Step]:
         """What the parameter is computed from becomes complex for this statement."""
         pairs = tuple(n for n in names_read(statement.value) if self.kinds[n] is Kind.ELEMENT and n != "param")
         if pairs:
             yield View(pairs, as_complex=True)
-        yield self._set_tensor(statement, guarded_numbers(self.trees.tree(statement.value), self.known))
+        yield self._set_tensor(statement, self._tree(statement.value))
         later = self.statements[self._position(statement) + 1 :]
         again = tuple(n for n in pairs if any(n in _names_used_by(s) for s in later))
         if again:

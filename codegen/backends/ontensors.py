@@ -135,12 +135,18 @@ class _OnTensors:
         lines += numbers_read(
             self.rule,
             count=lambda name: f"{small[name]} += 1",
-            read=lambda name: f"{name} = {small[name]} if capturable else {small[name]}.item()",
+            read=lambda name: self._number_read(name, small[name]),
         )
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
         lines += self._block(self.rule.body, _Scope({}, {}, frozenset(), None), defined)[0]
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]
         return loop_lines(variables, over, lines)
+
+    def _number_read(self, name: str, tensor: str) -> str:
+        """No gradients flow through a counter, so it may be a number; a scalar state stays a tensor."""
+        if name in self.scalars:
+            return f"{name} = {tensor}.clone() if differentiable else {tensor}"
+        return f"{name} = {tensor} if capturable else {tensor}.item()"
 
     def _clone(self, name: str) -> str:
         state = self.rule.state(name)

@@ -14,6 +14,7 @@ from thetac.codegen.backends import foreach
 from thetac.codegen.backends.arguments import asks_first, list_names
 from thetac.codegen.backends.docs import docstring as documentation
 from thetac.codegen.backends.host import PYTHON, guarded, known_numbers
+from thetac.codegen.backends.inplace import refusable
 from thetac.codegen.backends.text import docstring, literal, uses
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import (
@@ -75,6 +76,8 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         specialisations=[(s.name, group.text(s.condition)) for s in fused.specialisations],
         options=_names(option for option in OPTIONS if option not in ours),
         sparse=rule.sparse_mode.value,
+        half_precision=rule.half_precision.value,
+        refusable=_names(refusable(lowered)),
         sparse_error=literal(rule.sparse_error),
         decays_gradient=group.text(_decays_gradient(rule)),
         state_at_construction=rule.state_at_construction,
@@ -181,14 +184,18 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
     """The arguments of each `State`, one per line."""
     lists, asked = list_names(lowered), asks_first(lowered)
     return [
-        [*_state(state, lists[state.name], group), *([f'first="first_{state.name}"'] if state.name in asked else [])]
+        [
+            *_state(state, lists[state.name], group),
+            *([f'first="first_{state.name}"'] if state.name in asked else []),
+            *(["copies_param=True"] if state.init == Ref("param") else []),
+        ]
         for state in lowered.states
     ]
 
 
 def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
     """Those that every state has."""
-    zero = isinstance(state.init, Const) and state.init.value == 0
+    zero = state.init == Ref("param") or (isinstance(state.init, Const) and state.init.value == 0)
     kind = {StateKind.COUNTER: "counter", StateKind.SCALAR: "scalar", StateKind.TENSOR: "tensor"}[state.kind]
     return [
         f'"{state.name}"',

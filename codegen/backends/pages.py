@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from thetac.codegen.backends.docs import FLOAT32, argument, arguments, kind, start, state_size
+from thetac.codegen.backends.docs import FLOAT32, argument, arguments, half_precision, kind, start, state_size
 from thetac.codegen.backends.latex import algorithm
 from thetac.codegen.backends.package import module_name
 from thetac.codegen.backends.symbols import Symbols
@@ -56,6 +56,7 @@ def _page(rule: Rule) -> str:
             arguments=[_argument_row(rule, symbols, name) for name in arguments(rule)],
             size=markdown(state_size(rule)),
             states=[_state_row(symbols, state) for state in rule.states],
+            half_precision=markdown(half_precision(rule)),
             notes=[markdown(note) for note in rule.notes],
             references=[markdown(reference) for reference in rule.references],
         )

@@ -20,23 +20,27 @@ class TorchOp:
     foreach: str = ""  # foreach, makes a new list
     foreach_in_place: str = ""  # foreach, overwrites {0}; statements
     precedence: Precedence = Precedence.ATOM  # of `new`
+    refuses: tuple[int, ...] = ()  # arguments that torch does not take if they are numbers beyond the tensor's dtype
+    refuses_late: bool = False  # only numbers beyond float32, of float16 too
 
 
-def _method(name: str, arguments: str = "", foreach: str = "") -> TorchOp:
+def _method(name: str, arguments: str = "", refuses: tuple[int, ...] = (), *, refuses_late: bool = False) -> TorchOp:
     """An operation that is a method in the for-loop and `torch._foreach_name` in foreach."""
     separator = ", " if arguments else ""
     return TorchOp(
         f"{{0}}.{name}({arguments})",
         f"{{0}}.{name}_({arguments})",
-        f"torch._foreach_{foreach or name}({{0}}{separator}{arguments})",
-        f"torch._foreach_{foreach or name}_({{0}}{separator}{arguments})",
+        f"torch._foreach_{name}({{0}}{separator}{arguments})",
+        f"torch._foreach_{name}_({{0}}{separator}{arguments})",
+        refuses=refuses,
+        refuses_late=refuses_late,
     )
 
 
 TORCH_OPS: Mapping[str, TorchOp] = {
     "add": _method("add", "{1}"),
     "add_number": _method("add", "{1}"),
-    "add_scaled": _method("add", "{1}, alpha={2}"),
+    "add_scaled": _method("add", "{1}, alpha={2}", refuses=(2,)),
     "sub": _method("sub", "{1}"),
     "sub_number": _method("sub", "{1}"),
     "mul": _method("mul", "{1}"),
@@ -44,9 +48,9 @@ TORCH_OPS: Mapping[str, TorchOp] = {
     "mul_number": TorchOp("{0}.mul({1})", "{0}.mul_({1})", "torch._foreach_mul({0}, {1})", "scale_({0}, {1})"),
     "div": _method("div", "{1}"),
     "div_number": _method("div", "{1}"),
-    "addcmul": _method("addcmul", "{1}, {2}, value={3}"),
-    "addcdiv": _method("addcdiv", "{1}, {2}, value={3}"),
-    "lerp": _method("lerp", "{1}, {2}"),
+    "addcmul": _method("addcmul", "{1}, {2}, value={3}", refuses=(3,), refuses_late=True),
+    "addcdiv": _method("addcdiv", "{1}, {2}, value={3}", refuses=(3,), refuses_late=True),
+    "lerp": _method("lerp", "{1}, {2}", refuses=(2,), refuses_late=True),
     "neg": _method("neg"),
     "reciprocal": _method("reciprocal"),
     "sqrt": _method("sqrt"),
@@ -68,24 +72,28 @@ TORCH_OPS: Mapping[str, TorchOp] = {
         "{0}.clamp({1}, {2})",
         "{0}.clamp_({1}, {2})",
         foreach_in_place="torch._foreach_clamp_min_({0}, {1})\ntorch._foreach_clamp_max_({0}, {2})",
+        refuses=(1, 2),
     ),
     "clamp_min": TorchOp(
         "{0}.clamp(min={1})",
         "{0}.clamp_(min={1})",
         "torch._foreach_clamp_min({0}, {1})",
         "torch._foreach_clamp_min_({0}, {1})",
+        refuses=(1,),
     ),
     "clamp_max": TorchOp(
         "{0}.clamp(max={1})",
         "{0}.clamp_(max={1})",
         "torch._foreach_clamp_max({0}, {1})",
         "torch._foreach_clamp_max_({0}, {1})",
+        refuses=(1,),
     ),
-    "where": TorchOp("torch.where({0}, {1}, {2})"),
+    "where": TorchOp("torch.where({0}, {1}, {2})", refuses=(1, 2)),
     "choose": TorchOp("{1} if {0} else {2}", precedence=Precedence.CONDITIONAL),
     "clone": TorchOp("{0}.clone()"),
-    "full_like": TorchOp("torch.full_like(param, {0})"),
-    "full": TorchOp("param.new_full((), {0})"),  # a number in the parameter's dtype, where torch would take float32
+    "full_like": TorchOp("torch.full_like(param, {0})", refuses=(0,)),
+    # A number in the parameter's dtype, where torch would take float32.
+    "full": TorchOp("param.new_full((), {0})", refuses=(0,)),
     "gt": TorchOp("{0} > {1}", precedence=Precedence.COMPARISON),
     "ge": TorchOp("{0} >= {1}", precedence=Precedence.COMPARISON),
     "lt": TorchOp("{0} < {1}", precedence=Precedence.COMPARISON),

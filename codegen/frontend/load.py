@@ -17,11 +17,19 @@ from thetac.codegen.frontend.source import split_source
 from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec, StateEntry
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar, read_tree
 from thetac.codegen.ir import names
-from thetac.codegen.ir.nodes import UNREADABLE, ComplexMode, DecayStyle, Hyperparameter, SparseMode, StateKind
+from thetac.codegen.ir.nodes import (
+    UNREADABLE,
+    ComplexMode,
+    DecayStyle,
+    HalfPrecision,
+    Hyperparameter,
+    SparseMode,
+    StateKind,
+)
 
 KEYS = (
     *("optimizer", "extends", "summary", "references", "notes", "signature", "group_keys", "hyperparameters"),
-    *("require", "state", "state_created", "weight_decay", "complex", "sparse", "update"),
+    *("require", "state", "state_created", "weight_decay", "complex", "half_precision", "sparse", "update"),
 )
 
 _SYNONYMS = {
@@ -77,6 +85,7 @@ def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
                 mistakes.add(location, f"key `{key}` is missing", "write it, or name with `extends` a spec that has it")
     sparse_mode, sparse_error = _sparse(fields, mistakes)
     complex_mode = fields.choice("complex", [mode.value for mode in ComplexMode])
+    half_precision = fields.choice("half_precision", [precision.value for precision in HalfPrecision])
     created = fields.choice("state_created", ("construction", "first_step"))
     return Spec(
         path=path,
@@ -95,6 +104,7 @@ def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
         state_at_construction=None if created is None else created == "construction",
         decay=_decay(fields, mistakes),
         complex_mode=None if complex_mode is None else ComplexMode(complex_mode),
+        half_precision=None if half_precision is None else HalfPrecision(half_precision),
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         update=_update(fields, mistakes),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from thetac.codegen.errors import Location
 from thetac.codegen.frontend.yaml_tree import Scalar
-from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, Flag, Hyperparameter, SparseMode, StateKind
+from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, Flag, HalfPrecision, Hyperparameter, SparseMode, StateKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Spec:
     state_at_construction: bool | None
     decay: tuple[DecayEntry, ...] | None
     complex_mode: ComplexMode | None
+    half_precision: HalfPrecision | None
     sparse_mode: SparseMode | None
     sparse_error: str | None  # the author's own
     update: Scalar | None

@@ -188,11 +188,13 @@ class _Machine(Generic[Number]):
         existing = [s for s in rule.states if s.when is None or self.holds(s.when)]
         self.states = tuple(s.name for s in existing)
         self.created = frozenset(self.states) - state.keys()
-        # All starting values come from hyperparameters alone: none sees a state.
-        starts = {s.name: self.host(s.init) for s in existing if s.name in self.created}
+        # All starting values come from hyperparameters or the parameter before the step: none sees a state.
+        starts = {s.name: self.host(s.init) for s in existing if s.name in self.created and s.init != Ref("param")}
         for s in existing:
             if s.name not in self.created:
                 self.names[s.name] = state[s.name]
+            elif s.name not in starts:
+                self.names[s.name] = param
             elif s.kind is StateKind.TENSOR:
                 self.names[s.name] = arithmetic.fill(param, starts[s.name])
             else:

@@ -180,6 +180,13 @@ class SparseMode(Enum):
     ROWS = "rows"  # the rule runs on the stored values alone
 
 
+class HalfPrecision(Enum):
+    """What for-loop and foreach compute in where a parameter is float16 or bfloat16. Kernels always do in float32."""
+
+    FLOAT32 = "float32"  # and round once when a result is stored
+    NATIVE = "native"  # in the parameter's own dtype, each operation rounded
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """What must hold between constructor arguments, and the error if it does not."""
@@ -206,6 +213,7 @@ class Rule:
     requirements: tuple[Requirement, ...]
     decay: tuple[tuple[Expr | None, DecayStyle], ...]  # cases in order; the condition None is "else"
     complex_mode: ComplexMode
+    half_precision: HalfPrecision
     sparse_mode: SparseMode
     sparse_error: str  # the RuntimeError's text where sparse gradients are unsupported, or where decay forbids them
     state_at_construction: bool  # states are made by the constructor instead of the first step

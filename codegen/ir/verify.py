@@ -44,7 +44,7 @@ def verify(rule: Rule, stage: str) -> None:
     _bound(rule.body, given | (set(OPTIONS) if stage == "features" else set()), where)
     _expressions(rule, where)
     for state in rule.states:
-        reads = set(_names(state.init)) - ({"grad", "param"} if stage == "checked" else set())
+        reads = set(_names(state.init)) - ({"grad", "param"} if stage == "checked" else {"param"})
         assert reads <= declared, f"{where}: {state.name} starts from {sorted(reads - declared)}"
     if stage == "checked":
         assert "grad" not in assigned, f"{where}: only features change the gradient"

@@ -1,7 +1,8 @@
 """What every optimizer has and no spec repeats, written into the body as ordinary statements.
 
 In: a checked Rule. Out: the Rule whose body says everything: maximize, weight decay, states that start from the
-gradient or the parameter. Order, as in torch: negate the gradient, decay, start states, then the spec's own update.
+gradient. Order, as in torch: negate the gradient, decay, start states, then the spec's own update. A state that starts
+from the parameter is made as a copy of it, before anything of the step, and is no statement of the body.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ GRAD, PARAM, LR, DECAY = Ref("grad"), Ref("param"), Ref("lr"), Ref("weight_decay
 
 
 def apply(rule: Rule) -> Rule:
-    """The rule with the features in its body and every state starting from a number."""
+    """The rule with the features in its body and every state starting from a number or the parameter."""
     body = (*_maximize(), *_weight_decay(rule), *_start_states(rule), *rule.body)
     states = tuple(
-        replace(state, init=Const(0)) if isinstance(state.init, Ref) and state.init.name in ("grad", "param") else state
+        replace(state, init=Const(0)) if isinstance(state.init, Ref) and state.init.name == "grad" else state
         for state in rule.states
     )
     return replace(rule, body=body, states=states)
@@ -78,7 +79,7 @@ def _decay(style: DecayStyle) -> tuple[Stmt, ...]:
 def _start_states(rule: Rule) -> tuple[Stmt, ...]:
     starts: list[Stmt] = []
     for state in rule.states:
-        if isinstance(state.init, Ref) and state.init.name in ("grad", "param"):
+        if isinstance(state.init, Ref) and state.init.name == "grad":
             start: Stmt = If(
                 Call("first", (Ref(state.name),)),
                 (Assign(state.name, state.init, origin="first value"),),

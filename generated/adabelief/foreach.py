@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import as_lists_of_pairs, fitting, increment, scale_
 
 
 def step(
@@ -80,7 +80,7 @@ def step(
             # param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
             roots = torch._foreach_sqrt(exp_avg_vars)
             torch._foreach_add_(roots, eps)
-            torch._foreach_addcdiv_(params, exp_avgs, roots, value=-lr * rect / bias_correction1)
+            torch._foreach_addcdiv_(params, exp_avgs, roots, value=fitting(-lr * rect / bias_correction1, params[0].dtype))
         elif degenerated_to_sgd:
             # param = param - lr / bias_correction1 * exp_avg
             torch._foreach_add_(params, exp_avgs, alpha=-lr / bias_correction1)

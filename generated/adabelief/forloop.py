@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, divide, maximum, sqrt, store, where
+from thetac.runtime.tensors import as_pairs, divide, fitting, maximum, sqrt, store, where
 
 
 def step(
@@ -79,7 +79,7 @@ def step(
             if rho >= 5:
                 rect = scalar_math.sqrt(scalar_math.divide(scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
                 # param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
-                param.addcdiv_(exp_avg, exp_avg_var.sqrt().add_(eps), value=-lr * rect / bias_correction1)
+                param.addcdiv_(exp_avg, exp_avg_var.sqrt().add_(eps), value=fitting(-lr * rect / bias_correction1, param.dtype))
             elif degenerated_to_sgd:
                 # param = param - lr / bias_correction1 * exp_avg
                 param.add_(exp_avg, alpha=-lr / bias_correction1)

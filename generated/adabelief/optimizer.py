@@ -81,6 +81,9 @@ class AdaBelief(Optimizer):
         exp_avg_var: like the parameter, at first 0
         max_exp_avg_var: like the parameter, at first 0, if amsgrad
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - eps is added twice, as in the paper and the authors' code: into exp_avg_var, where it
           accumulates, and to the root.
@@ -188,6 +191,8 @@ class AdaBelief(Optimizer):
             Specialisation("degenerated_to_sgd", holds=lambda group: group["degenerated_to_sgd"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "beta1", "beta2", "weight_decay"),
         sparse="unsupported",
         sparse_error="AdaBelief does not support sparse gradients, please consider SparseAdam instead",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not (group["weight_decouple"] and group["fixed_decay"]) and not group["weight_decouple"],

@@ -48,6 +48,11 @@ class Adadelta(Optimizer):
         square_avg: like the parameter, at first 0
         acc_delta: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     Notes:
         - The step is multiplied by lr, as in torch; the paper has none.
 
@@ -133,6 +138,8 @@ class Adadelta(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
+        refusable=("lr", "rho", "weight_decay"),
         sparse="unsupported",
         sparse_error="Adadelta does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

@@ -46,6 +46,11 @@ class Adagrad(Optimizer):
         step: 0-d, the number of steps
         sum: like the parameter, at first initial_accumulator_value
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     References:
         - Duchi, Hazan and Singer, Adaptive Subgradient Methods for Online Learning and Stochastic
           Optimization, JMLR 12, 2011
@@ -129,6 +134,8 @@ class Adagrad(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "differentiable", "fused"),
+        half_precision="native",
+        refusable=("lr", "lr_decay", "weight_decay"),
         sparse="rows",
         sparse_error="weight_decay option is not compatible with sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

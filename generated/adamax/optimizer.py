@@ -47,6 +47,11 @@ class Adamax(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_inf: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     Notes:
         - eps is added to the absolute gradient before the maximum, as in torch; the paper has no eps.
 
@@ -133,6 +138,8 @@ class Adamax(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
+        refusable=("lr", "beta1", "weight_decay"),
         sparse="unsupported",
         sparse_error="Adamax does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

@@ -44,6 +44,9 @@ class AdamNoBiasCorrection(Optimizer):
         m: like the parameter, at first 0
         v: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - Without bias correction the first steps are too long where beta2 is nearer to 1 than beta1.
 
@@ -122,6 +125,8 @@ class AdamNoBiasCorrection(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "beta1", "beta2"),
         sparse="unsupported",
         sparse_error="AdamNoBiasCorrection does not support sparse gradients",
         decays_gradient=lambda group: False,

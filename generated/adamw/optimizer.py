@@ -56,6 +56,11 @@ class AdamW(Optimizer):
         exp_avg_sq: like the parameter, at first 0
         max_exp_avg_sq: like the parameter, at first 0, if amsgrad
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     Notes:
         - The decay is multiplied by lr, as in torch; the paper's schedule multiplier stands apart from
           lr.
@@ -164,6 +169,8 @@ class AdamW(Optimizer):
             Specialisation("amsgrad", holds=lambda group: group["amsgrad"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused"),
+        half_precision="native",
+        refusable=("lr", "beta1", "beta2", "weight_decay"),
         sparse="unsupported",
         sparse_error="Adam does not support sparse gradients, please consider SparseAdam instead",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

@@ -65,6 +65,9 @@ class Adan(Optimizer):
         pre_grad: like the parameter, at first the first gradient; the gradient of the step before; at
             first the gradient itself, so that nothing has changed
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - betas are the authors' code's: 1 minus the paper's.
         - Bias corrections are the authors' code's; the paper's Algorithm 1 has none.
@@ -175,6 +178,8 @@ class Adan(Optimizer):
             Specialisation("no_prox", holds=lambda group: group["no_prox"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "beta1", "beta2", "beta3"),
         sparse="unsupported",
         sparse_error="Adan does not support sparse gradients",
         decays_gradient=lambda group: False,

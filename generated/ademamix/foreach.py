@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import as_lists_of_pairs, fitting, increment, scale_
 
 
 def step(
@@ -61,7 +61,7 @@ def step(
         fasts = exp_avg_fasts
     # exp_avg_slow = slow_decay * exp_avg_slow + (1 - slow_decay) * grad
     scale_(exp_avg_slows, slow_decay)
-    torch._foreach_add_(exp_avg_slows, grads, alpha=1 - slow_decay)
+    torch._foreach_add_(exp_avg_slows, grads, alpha=fitting(1 - slow_decay, params[0].dtype))
     # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
     scale_(exp_avg_sqs, beta2)
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
@@ -71,6 +71,6 @@ def step(
     torch._foreach_add_(denoms, eps)
     # mix = fast / (1 - beta1 ** step) + slow_weight * exp_avg_slow
     mixs = torch._foreach_div(fasts, 1 - beta1 ** step)
-    torch._foreach_add_(mixs, exp_avg_slows, alpha=slow_weight)
+    torch._foreach_add_(mixs, exp_avg_slows, alpha=fitting(slow_weight, params[0].dtype))
     # param = param - lr * mix / denom
     torch._foreach_addcdiv_(params, mixs, denoms, value=-lr)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, divide, log, power, sqrt, store, where
+from thetac.runtime.tensors import as_pairs, divide, fitting, log, power, sqrt, store, where
 
 
 def step(
@@ -62,13 +62,13 @@ def step(
             exp_avg_fast.mul_(beta1).add_(grad, alpha=1 - beta1)
             fast = exp_avg_fast
         # exp_avg_slow = slow_decay * exp_avg_slow + (1 - slow_decay) * grad
-        exp_avg_slow.mul_(slow_decay).add_(grad, alpha=1 - slow_decay)
+        exp_avg_slow.mul_(slow_decay).add_(grad, alpha=fitting(1 - slow_decay, param.dtype))
         # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
         denom = exp_avg_sq.sqrt().div_((1 - beta2 ** step) ** 0.5).add_(eps)
         # mix = fast / (1 - beta1 ** step) + slow_weight * exp_avg_slow
-        mix = fast.div(1 - beta1 ** step).add_(exp_avg_slow, alpha=slow_weight)
+        mix = fast.div(1 - beta1 ** step).add_(exp_avg_slow, alpha=fitting(slow_weight, param.dtype))
         # param = param - lr * mix / denom
         param.addcdiv_(mix, denom, value=-lr)
 

@@ -68,6 +68,9 @@ class AdEMAMix(Optimizer):
         exp_avg_slow: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - A warm-up of 0 steps stands for the authors' None: no warm-up. The paper names the lengths
           T_alpha and T_beta3.
@@ -194,6 +197,8 @@ class AdEMAMix(Optimizer):
             Specialisation("beta1_nonzero", holds=lambda group: group["betas"][0] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "beta1", "beta2"),
         sparse="unsupported",
         sparse_error="AdEMAMix does not support sparse gradients.",
         decays_gradient=lambda group: False,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import as_lists_of_pairs, fitting, increment, scale_
 
 
 def step(
@@ -54,8 +54,8 @@ def step(
         if clip:
             bound = scalar_math.power(step - 1, clip_exponent)
             # normed_grad = clamp(normed_grad, -bound, bound)
-            torch._foreach_clamp_min_(normed_grads, -bound)
-            torch._foreach_clamp_max_(normed_grads, bound)
+            torch._foreach_clamp_min_(normed_grads, fitting(-bound, params[0].dtype))
+            torch._foreach_clamp_max_(normed_grads, fitting(bound, params[0].dtype))
         # exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)
         torch._foreach_lerp_(exp_avgs, normed_grads, 1 - beta1)
         # param = param - lr * exp_avg

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, maximum, minimum, power, sqrt, store, where
+from thetac.runtime.tensors import as_pairs, fitting, maximum, minimum, power, sqrt, store, where
 
 
 def step(
@@ -54,7 +54,7 @@ def step(
             if clip:
                 bound = scalar_math.power(step - 1, clip_exponent)
                 # normed_grad = clamp(normed_grad, -bound, bound)
-                normed_grad.clamp_(-bound, bound)
+                normed_grad.clamp_(fitting(-bound, param.dtype), fitting(bound, param.dtype))
             # exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)
             exp_avg.lerp_(normed_grad, 1 - beta1)
             # param = param - lr * exp_avg

@@ -62,6 +62,9 @@ class ADOPT(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - The first step only sets the second moment: it moves no parameter, and decoupled decay begins
           with the second step.
@@ -165,6 +168,8 @@ class ADOPT(Optimizer):
             Specialisation("clip", holds=lambda group: group["clip"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "beta1", "beta2", "eps", "weight_decay"),
         sparse="unsupported",
         sparse_error="ADOPT does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decouple"],

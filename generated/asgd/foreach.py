@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import as_lists_of_pairs, fitting, increment, scale_, store
 
 
 def step(
@@ -41,7 +41,7 @@ def step(
     # param = param * (1 - lambd * eta)
     scale_(params, 1 - lambd * eta)
     # param = param - eta * grad
-    torch._foreach_add_(params, grads, alpha=-eta)
+    torch._foreach_add_(params, grads, alpha=fitting(-eta, params[0].dtype))
     if mu != 1:
         # ax = ax + (param - ax) * mu  (running average)
         differences = torch._foreach_sub(params, axs)
@@ -53,8 +53,8 @@ def step(
     # eta = lr / (1 + lambd * lr * step) ** alpha
     new_eta = scalar_math.divide(lr, scalar_math.power(1 + lambd * lr * step, alpha))
     for eta_t in etas:
-        eta_t.fill_(new_eta)
+        store(eta_t, new_eta)
     # mu = 1 / maximum(1, step - t0)
     new_mu = 1 / scalar_math.maximum(1, step - t0)
     for mu_t in mus:
-        mu_t.fill_(new_mu)
+        store(mu_t, new_mu)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, copied, divide, maximum, power, store, where
+from thetac.runtime.tensors import as_pairs, copied, divide, fitting, maximum, power, store, where
 
 
 def step(
@@ -44,7 +44,7 @@ def step(
         # param = param * (1 - lambd * eta)
         param.mul_(1 - lambd * eta)
         # param = param - eta * grad
-        param.add_(grad, alpha=-eta)
+        param.add_(grad, alpha=fitting(-eta, param.dtype))
         if mu != 1:
             # ax = ax + (param - ax) * mu  (running average)
             ax.add_(param.sub(ax).mul_(mu))
@@ -52,9 +52,9 @@ def step(
             # ax = param
             ax.copy_(param)
         # eta = lr / (1 + lambd * lr * step) ** alpha
-        eta_t.fill_(scalar_math.divide(lr, scalar_math.power(1 + lambd * lr * step, alpha)))
+        store(eta_t, scalar_math.divide(lr, scalar_math.power(1 + lambd * lr * step, alpha)))
         # mu = 1 / maximum(1, step - t0)
-        mu_t.fill_(1 / scalar_math.maximum(1, step - t0))
+        store(mu_t, 1 / scalar_math.maximum(1, step - t0))
 
 
 def step_on_tensors(
@@ -90,8 +90,8 @@ def step_on_tensors(
             ax = ax_out.clone()
         step_t += 1
         step = step_t if capturable else step_t.item()
-        eta = eta_out if capturable else eta_out.item()
-        mu = mu_out if capturable else mu_out.item()
+        eta = eta_out.clone() if differentiable else eta_out
+        mu = mu_out.clone() if differentiable else mu_out
         if maximize:
             # maximize
             grad = -grad

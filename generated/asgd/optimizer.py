@@ -54,6 +54,11 @@ class ASGD(Optimizer):
         mu: 0-d, a number, at first 1
         ax: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     References:
         - Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, SIAM J. Control
           and Optimization 30, 1992
@@ -153,6 +158,8 @@ class ASGD(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
+        refusable=("weight_decay",),
         sparse="unsupported",
         sparse_error="ASGD does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

@@ -35,6 +35,9 @@ class GradientDescent(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     References:
         - Cauchy, Methode generale pour la resolution des systemes d'equations simultanees, 1847
         - CS231n: Deep Learning for Computer Vision, course notes, Neural Networks Part 3: parameter
@@ -70,6 +73,8 @@ class GradientDescent(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr",),
         sparse="unsupported",
         sparse_error="GradientDescent does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -45,6 +45,9 @@ class Lion(Optimizer):
     State of a parameter, in float32 4 bytes per element:
         exp_avg: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - Order as in the authors' code: decay, step, then the running mean.
         - A complex parameter takes the signs of its real and imaginary parts.
@@ -109,6 +112,8 @@ class Lion(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "beta1", "beta2"),
         sparse="unsupported",
         sparse_error="Lion does not support sparse gradients",
         decays_gradient=lambda group: False,

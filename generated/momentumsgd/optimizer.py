@@ -40,6 +40,9 @@ class MomentumSGD(Optimizer):
     State of a parameter, in float32 4 bytes per element:
         v: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - The velocity holds steps; the buffer of SGD holds gradients, and lr multiplies all of it.
 
@@ -94,6 +97,8 @@ class MomentumSGD(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr",),
         sparse="unsupported",
         sparse_error="MomentumSGD does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -106,7 +106,7 @@ def step_on_tensors(
             exp_avg_sq = exp_avg_sq_out.clone()
         step_t += 1
         step = step_t if capturable else step_t.item()
-        mu_product = mu_product_out if capturable else mu_product_out.item()
+        mu_product = mu_product_out.clone() if differentiable else mu_product_out
         if maximize:
             # maximize
             grad = -grad

@@ -60,6 +60,11 @@ class NAdam(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     References:
         - Dozat, Incorporating Nesterov Momentum into Adam, ICLR 2016 workshop
 
@@ -159,6 +164,8 @@ class NAdam(Optimizer):
             Specialisation("decoupled_weight_decay", holds=lambda group: group["decoupled_weight_decay"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
+        refusable=("lr", "beta1", "beta2", "weight_decay", "momentum_decay"),
         sparse="unsupported",
         sparse_error="NAdam does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

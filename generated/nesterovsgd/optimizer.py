@@ -41,6 +41,9 @@ class NesterovSGD(Optimizer):
     State of a parameter, in float32 4 bytes per element:
         v: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - The parameter is the look-ahead point: the gradient is taken where the momentum will have led.
 
@@ -96,6 +99,8 @@ class NesterovSGD(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "mu"),
         sparse="unsupported",
         sparse_error="NesterovSGD does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, scale_
+from thetac.runtime.tensors import as_lists_of_pairs, scale_, store
 
 
 def step(
@@ -46,12 +46,12 @@ def step(
     # beta1_weight = 1 + beta1 * beta1_weight
     new_beta1_weight = 1 + beta1 * beta1_weight
     for beta1_weight_t in beta1_weights:
-        beta1_weight_t.fill_(new_beta1_weight)
+        store(beta1_weight_t, new_beta1_weight)
     beta1_weight = beta1_weights[0].item()
     # beta2_weight = 1 + beta2 * beta2_weight
     new_beta2_weight = 1 + beta2 * beta2_weight
     for beta2_weight_t in beta2_weights:
-        beta2_weight_t.fill_(new_beta2_weight)
+        store(beta2_weight_t, new_beta2_weight)
     beta2_weight = beta2_weights[0].item()
     # square = grad * grad
     squares = torch._foreach_mul(grads, grads)

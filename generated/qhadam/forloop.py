@@ -49,10 +49,10 @@ def step(
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_sq = as_pairs(param, grad, exp_avg, exp_avg_sq)
         # beta1_weight = 1 + beta1 * beta1_weight
-        beta1_weight_t.fill_(1 + beta1 * beta1_weight)
+        store(beta1_weight_t, 1 + beta1 * beta1_weight)
         beta1_weight = beta1_weight_t.item()
         # beta2_weight = 1 + beta2 * beta2_weight
-        beta2_weight_t.fill_(1 + beta2 * beta2_weight)
+        store(beta2_weight_t, 1 + beta2 * beta2_weight)
         beta2_weight = beta2_weight_t.item()
         # square = grad * grad
         square = grad.mul(grad)
@@ -106,8 +106,8 @@ def step_on_tensors(
             param = param_out.clone()
             exp_avg = exp_avg_out.clone()
             exp_avg_sq = exp_avg_sq_out.clone()
-        beta1_weight = beta1_weight_out if capturable else beta1_weight_out.item()
-        beta2_weight = beta2_weight_out if capturable else beta2_weight_out.item()
+        beta1_weight = beta1_weight_out.clone() if differentiable else beta1_weight_out
+        beta2_weight = beta2_weight_out.clone() if differentiable else beta2_weight_out
         if maximize:
             # maximize
             grad = -grad

@@ -61,6 +61,9 @@ class QHAdam(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - Bias is corrected by the weights of the running means, as in the authors' code: the same as
           dividing by 1 - beta ** step, also when betas change.
@@ -169,6 +172,8 @@ class QHAdam(Optimizer):
             Specialisation("decouple_weight_decay", holds=lambda group: group["decouple_weight_decay"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "beta1", "beta2", "nu1", "nu2", "weight_decay"),
         sparse="unsupported",
         sparse_error="QHAdam does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decouple_weight_decay"],

@@ -60,6 +60,11 @@ class RAdam(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     Notes:
         - The threshold is 5, as in torch and the authors' code; the paper's is 4.
         - eps is added to the root of the uncorrected second moment, as in torch and the authors' code.
@@ -148,6 +153,8 @@ class RAdam(Optimizer):
             Specialisation("decoupled_weight_decay", holds=lambda group: group["decoupled_weight_decay"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
+        refusable=("beta1", "beta2", "weight_decay"),
         sparse="unsupported",
         sparse_error="RAdam does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

@@ -59,6 +59,11 @@ class RMSprop(Optimizer):
         momentum_buffer: like the parameter, at first 0, if momentum > 0
         grad_avg: like the parameter, at first 0, if centered
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     Notes:
         - eps is added outside the root, as in torch; TensorFlow adds it inside.
 
@@ -163,6 +168,8 @@ class RMSprop(Optimizer):
             Specialisation("momentum_positive", holds=lambda group: group["momentum"] > 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
+        refusable=("lr", "alpha", "weight_decay"),
         sparse="unsupported",
         sparse_error="RMSprop does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

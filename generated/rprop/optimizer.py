@@ -47,6 +47,11 @@ class Rprop(Optimizer):
         prev: like the parameter, at first 0
         step_size: like the parameter, at first lr
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     References:
         - Riedmiller and Braun, A Direct Adaptive Method for Faster Backpropagation Learning, ICNN 1993
 
@@ -120,6 +125,8 @@ class Rprop(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable"),
+        half_precision="native",
+        refusable=("etaminus", "etaplus", "step_size_min", "step_size_max"),
         sparse="unsupported",
         sparse_error="Rprop does not support sparse gradients",
         decays_gradient=lambda group: False,

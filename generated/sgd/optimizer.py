@@ -55,6 +55,11 @@ class SGD(Optimizer):
     State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
         momentum_buffer: like the parameter, at first 0, if momentum != 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
+          The for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in
+          float16, squares of small gradients become 0 and large ones infinite.
+
     Notes:
         - The buffer holds gradients, not steps: a change of lr acts on the whole buffer at once, as in
           torch and unlike the reference.
@@ -135,6 +140,8 @@ class SGD(Optimizer):
             Specialisation("nesterov", holds=lambda group: group["nesterov"]),
         ),
         options=("maximize", "foreach", "differentiable", "fused"),
+        half_precision="native",
+        refusable=("lr", "momentum", "dampening", "weight_decay"),
         sparse="native",
         sparse_error="weight_decay option is not compatible with sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0,

@@ -52,6 +52,9 @@ class Signum(Optimizer):
     State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
         momentum_buffer: like the parameter, at first 0, if momentum != 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - The authors' code has two decays, wd (in the gradient) and wd_lh (decoupled); here
           decoupled_weight_decay chooses which one weight_decay is.
@@ -119,6 +122,8 @@ class Signum(Optimizer):
             Specialisation("momentum_nonzero", holds=lambda group: group["momentum"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "momentum", "weight_decay"),
         sparse="unsupported",
         sparse_error="Signum does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],

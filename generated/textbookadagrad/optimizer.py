@@ -40,6 +40,9 @@ class TextbookAdagrad(Optimizer):
     State of a parameter, in float32 4 bytes per element:
         cache: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - eps is added to the root.
 
@@ -95,6 +98,8 @@ class TextbookAdagrad(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr",),
         sparse="unsupported",
         sparse_error="TextbookAdagrad does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -41,6 +41,9 @@ class TextbookRMSprop(Optimizer):
     State of a parameter, in float32 4 bytes per element:
         cache: like the parameter, at first 0
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - eps is added to the root.
 
@@ -103,6 +106,8 @@ class TextbookRMSprop(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("lr", "decay_rate"),
         sparse="unsupported",
         sparse_error="TextbookRMSprop does not support sparse gradients",
         decays_gradient=lambda group: False,

@@ -50,6 +50,9 @@ class Yogi(Optimizer):
         exp_avg: like the parameter, at first 0
         exp_avg_sq: like the parameter, at first initial_accumulator_value
 
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
     Notes:
         - Bias corrections are the authors' code's, with eps beside the uncorrected root; the paper's
           Algorithm 2 has none.
@@ -151,6 +154,8 @@ class Yogi(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
+        half_precision="float32",
+        refusable=("beta1", "beta2"),
         sparse="unsupported",
         sparse_error="Yogi does not support sparse gradients",
         decays_gradient=lambda group: False,
