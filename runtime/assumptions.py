@@ -51,12 +51,12 @@ class GroupWatch:
         if self._same_values(group) and self._conditions.stand():
             return True
         before = self._decides
-        self._read(group)
+        self._read(group)  # the numbers, too
         return self._decides == before
 
     def numbers(self, group: Group) -> dict[str, float]:
-        """Every number and flag, by element name."""
-        if self._numbers is None or not (self._immutable and self._same_values(group)):
+        """Every number and flag, by element name, of a group that `holds` has just looked at."""
+        if self._numbers is None or not self._immutable:
             self._numbers = numbers_of(self._schema, group)
         return self._numbers
 

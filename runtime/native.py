@@ -67,6 +67,7 @@ class _Torch(ctypes.Structure):
     _fields_ = (
         ("offset", ctypes.c_int64),
         ("of_type", ctypes.c_int64),
+        ("of_items", ctypes.c_int64),
         ("none", ctypes.c_void_p),
         *((name, ctypes.c_void_p) for name in _FUNCTIONS),
     )
@@ -92,8 +93,8 @@ class Native:
         self.torch = ctypes.addressof(interface)
         self.poll = _typed(library.thetac_poll, number, python, address, address, number, address, address)
         self.attributes = _typed(library.thetac_attributes, python, python, python, address)
-        self.items = _typed(library.thetac_items, python, python, python, python)
-        self.values_of = _typed(library.thetac_values_of, python, python, python, python, address)
+        self.items = _typed(library.thetac_items, python, python, python, python, address)
+        self.values_of = _typed(library.thetac_values_of, python, python, python, python, address, address)
         self.describe = _typed(library.thetac_describe, number, python, address, address)
         self.bump_versions = _typed(library.thetac_bump_versions, None, python, address, number, address)
         self.read_numbers = _typed(library.thetac_read_numbers, number, address, number, number, address)
@@ -137,7 +138,7 @@ def _interface() -> _Torch | None:
     except (OSError, AttributeError):
         return None
     addresses = {field: ctypes.cast(function, ctypes.c_void_p) for field, function in functions.items()}
-    return _Torch(offset=offset, of_type=_offset_of_type(), none=id(None), **addresses)
+    return _Torch(offset=offset, of_type=_offset_of_type(), of_items=_offset_of_items(), none=id(None), **addresses)
 
 
 def _offset_of_handle(delete: ctypes._NamedFuncPointer) -> int | None:
@@ -161,6 +162,23 @@ def _offset_of_type() -> int:
     places = range(_WORD, object.__basicsize__, _WORD)
     found = [at for at in places if [_word_at(id(one) + at) for one in objects] == [id(type(one)) for one in objects]]
     return found[0] if len(found) == 1 else 0
+
+
+def _offset_of_items() -> int:
+    """Where a list holds the address of its items; 0 if that is not one place."""
+    lists: list[list[object]] = [[None], [None, 1.5], [{}, None, 2.5]]
+    places = range(object.__basicsize__, list.__basicsize__, _WORD)
+    found = [
+        at for at in places if all(_items_at(_word_at(id(one) + at), len(one)) == list(map(id, one)) for one in lists)
+    ]
+    return found[0] if len(found) == 1 else 0
+
+
+def _items_at(address: int | None, count: int) -> list[int | None]:
+    """The words at an address; none for what cannot be one, such as a length."""
+    if address is None or address < 1 << 16 or address % _WORD:
+        return []
+    return [_word_at(address + _WORD * index) for index in range(count)]
 
 
 def _as_expected(offset: int, functions: Mapping[str, ctypes._NamedFuncPointer]) -> bool:

@@ -56,6 +56,8 @@ NONE = Scaling()
 
 def max_norm_of(groups: Sequence[Group]) -> float | None:
     """The option of all groups. There is one norm for all parameters, so groups must agree."""
+    if len(groups) == 1 and option(groups[0], "clip_grad_norm") is None:
+        return None
     values = list(dict.fromkeys([option(group, "clip_grad_norm") for group in groups]))
     if len(values) > 1:
         raise ValueError(

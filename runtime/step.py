@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -28,6 +28,9 @@ from thetac.runtime.schema import Group, Schema
 from thetac.runtime.shards import Shards
 from thetac.runtime.state import Entry
 from thetac.runtime.step_tensors import Listing, StepTensors, tensors_of
+
+# How many modes of torch's want to see operations: counting, tracing, or pretending to compute.
+_active_modes = torch._C._len_torch_dispatch_stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,8 @@ class Stepper:
         Returns the gradients' norm where the groups clip it.
         """
         max_norm, placed = max_norm_of(groups), Placed()
-        lists = [_as_list(group["params"]) for group in groups]
-        is_observed = _is_observed()
+        lists = [params if isinstance(params := group["params"], list) else list(params) for group in groups]
+        is_observed = _active_modes() > 0
         before = self._kept
         kept, gathered = None if is_observed else before, None
         found: StepTensors | str = "operations are observed" if is_observed else self._why_anew
@@ -207,11 +210,6 @@ class Stepper:
                 )
 
 
-def _as_list(params: Iterable[Tensor]) -> list[Tensor]:
-    """The parameters of a group, listed once per step: what users assign may be any sequence, or an iterator."""
-    return params if isinstance(params, list) else list(params)
-
-
 def _seen(lists: Sequence[list[Tensor]], members: Sequence[Member], before: Sequence[_Seen]) -> list[_Seen]:
     """What is known after a step of these members; a parameter is known by its place and id."""
     found = [
@@ -227,11 +225,6 @@ def _seen_dtype(seen: Sequence[_Seen], group: int, position: int, param: Tensor)
     if group >= len(seen) or position >= len(seen[group].ids) or seen[group].ids[position] != id(param):
         return None
     return seen[group].dtypes[position]
-
-
-def _is_observed() -> bool:
-    """Whether some mode of torch's wants to see operations: counting, tracing, or pretending to compute."""
-    return torch._C._len_torch_dispatch_stack() > 0
 
 
 def _is_traced() -> bool:

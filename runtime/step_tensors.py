@@ -119,7 +119,7 @@ def _values_of(keys: list[Tensor], values: list[Entry], params: list[Tensor], pl
     """The values at some places, where the keys there are these very parameters; else None."""
     helper = native()
     if helper is not None:
-        found: list[Entry] = helper.values_of(keys, values, params, places.data_ptr())
+        found: list[Entry] = helper.values_of(keys, values, params, places.data_ptr(), helper.torch)
         return found if len(found) == len(params) else None
     at = places.tolist()
     if max(at) >= len(keys) or not all(map(is_, [keys[place] for place in at], params)):
@@ -131,6 +131,6 @@ def _items(entries: list[Entry], names: list[str]) -> list[list[Any]]:
     """For each name what each entry has under it; None for nothing."""
     helper = native()
     if helper is not None:
-        found: list[list[Any]] = helper.items(entries, names, None)
+        found: list[list[Any]] = helper.items(entries, names, None, helper.torch)
         return found
     return [[entry.get(name) for entry in entries] for name in names]

@@ -51,7 +51,7 @@ def no_host_reads() -> Iterator[None]:
             patch.setattr(Tensor, name, _forbidden(name, getattr(Tensor, name)))
         for name in ("common", "read"):  # which may look at memory itself
             patch.setattr(Numbers, name, _numbers_read)
-        patch.setattr(step, "_is_observed", lambda: False)  # not by the mode below, which asks nothing of a step
+        patch.setattr(step, "_active_modes", lambda: 0)  # not by the mode below, which asks nothing of a step
         with _Forbid():
             yield
 

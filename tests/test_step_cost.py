@@ -133,7 +133,7 @@ class _Sizes(TorchDispatchMode):
 
 @pytest.mark.parametrize("is_observed", [False, True])
 def test_a_fused_step_makes_no_tensor_of_a_parameters_size(is_observed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thetac.runtime.step._is_observed", lambda: is_observed)
+    monkeypatch.setattr("thetac.runtime.step._active_modes", lambda: int(is_observed))
     optimizer, _ = steady("AdamW", 3, elements=50_000, fused=True)
     with _Sizes() as sizes:
         optimizer.step()

@@ -37,7 +37,8 @@ extern "C" {
 // Functions of torch/csrc/inductor/aoti_torch/c/shim.h, which return 0 if all is well, and three that it lacks.
 struct Torch {
   int64_t offset;      // of the handle within a Python object
-  int64_t of_type;     // offset of the object's type, which all objects have in one place; 0: unknown
+  int64_t of_type;     // offset of an object's type within it; 0: unknown
+  int64_t of_items;    // offset of the address of a list's items within it; 0: unknown
   const Object* none;  // Python's None, which a gradient can be
   int32_t (*layout)(Handle, int32_t*);
   int32_t (*dtype)(Handle, int32_t*);
@@ -59,12 +60,18 @@ struct Kind {
 
 static Handle handle_of(const Torch& torch, Object* object) { return reinterpret_cast<const char*>(object) + torch.offset; }
 
-// A list, or the part of it at some places.
-struct Selection {
+// The items of a list, or those at some places. While it is in use, nothing may run that could change the list.
+struct Items {
   Object* list;
+  Object* const* items;   // null: they have to be asked for
   const int64_t* places;  // null: all
-  int64_t count;
-  Object* operator[](int64_t index) const { return PyList_GetItem(list, places ? places[index] : index); }
+  Items(const Torch& torch, Object* list, const int64_t* places = nullptr) : list(list), items(nullptr), places(places) {
+    if (torch.of_items) items = *reinterpret_cast<Object* const* const*>(reinterpret_cast<const char*>(list) + torch.of_items);
+  }
+  Object* operator[](int64_t index) const {
+    const int64_t place = places ? places[index] : index;
+    return items ? items[place] : PyList_GetItem(list, place);
+  }
 };
 
 static Object* type_of(const Torch& torch, Object* object) {
@@ -116,13 +123,14 @@ int64_t thetac_poll(Object* list, const Expected* expected, int64_t* addresses, 
                     int64_t* where) {
   const Torch& torch = *expected->torch;
   const int64_t* layout = expected->layouts;
-  const Selection tensors = {list, expected->places, expected->count};
+  const int64_t count = expected->count;
   *moved = 0;
   *where = 0;
   if (PyList_Size(list) != expected->size) return kType;
-  for (int64_t first = 0; first < tensors.count; first += kTogether) {
+  const Items tensors(torch, list, expected->places);
+  for (int64_t first = 0; first < count; first += kTogether) {
     Object* objects[kTogether];
-    const int64_t together = tensors.count - first < kTogether ? tensors.count - first : kTogether;
+    const int64_t together = count - first < kTogether ? count - first : kTogether;
     for (int64_t i = 0; i < together; ++i) {
       objects[i] = tensors[first + i];
       const Object* type = type_of(torch, objects[i]);
@@ -156,7 +164,10 @@ int64_t thetac_poll(Object* list, const Expected* expected, int64_t* addresses, 
         reach += (shape[d] - 1) * strides_found[d];
       }
       if (torch.device_type(tensor, &number) != 0 || number != expected->kind.device_type) return kDevice;
-      if (torch.device_index(tensor, &number) != 0 || number != expected->kind.device_index) return kDevice;
+      // A CPU has no number.
+      if (expected->kind.device_type != 0 &&
+          (torch.device_index(tensor, &number) != 0 || number != expected->kind.device_index))
+        return kDevice;
       void* data;
       if (torch.data(tensor, &data) != 0) return kType;
       const int64_t address = reinterpret_cast<int64_t>(data);
@@ -212,13 +223,14 @@ Object* thetac_attributes(Object* list, Object* name, const Torch* torch) {
 }
 
 // A new list of what lies at some places of `values`, if `keys` has these very objects there; else an empty list.
-Object* thetac_values_of(Object* keys, Object* values, Object* objects, const int64_t* places) {
+Object* thetac_values_of(Object* keys, Object* values, Object* objects, const int64_t* places, const Torch* torch) {
   const intptr_t count = PyList_Size(objects), size = PyList_Size(keys);
+  const Items of_keys(*torch, keys, places), of_values(*torch, values, places), of_objects(*torch, objects);
   for (intptr_t i = 0; i < count; ++i)
-    if (places[i] >= size || PyList_GetItem(keys, places[i]) != PyList_GetItem(objects, i)) return PyList_New(0);
+    if (places[i] >= size || of_keys[i] != of_objects[i]) return PyList_New(0);
   Object* found = PyList_New(count);
   for (intptr_t i = 0; found && i < count; ++i) {
-    Object* value = PyList_GetItem(values, places[i]);
+    Object* value = of_values[i];
     Py_IncRef(value);
     PyList_SetItem(found, i, value);
   }
@@ -227,8 +239,9 @@ Object* thetac_values_of(Object* keys, Object* values, Object* objects, const in
 
 // For each of several names, a new list of what each dictionary has under it; `none` for one that has nothing, and for
 // what is no dictionary.
-Object* thetac_items(Object* dictionaries, Object* names, Object* none) {
+Object* thetac_items(Object* dictionaries, Object* names, Object* none, const Torch* torch) {
   const intptr_t count = PyList_Size(dictionaries), lists = PyList_Size(names);
+  const Items of_dictionaries(*torch, dictionaries);
   Object* found = PyList_New(lists);
   for (intptr_t n = 0; found && n < lists; ++n) {
     Object* name = PyList_GetItem(names, n);
@@ -238,7 +251,7 @@ Object* thetac_items(Object* dictionaries, Object* names, Object* none) {
       return nullptr;
     }
     for (intptr_t i = 0; i < count; ++i) {
-      Object* value = PyDict_GetItemWithError(PyList_GetItem(dictionaries, i), name);
+      Object* value = PyDict_GetItemWithError(of_dictionaries[i], name);
       if (!value) {
         PyErr_Clear();
         value = none;
@@ -255,7 +268,7 @@ Object* thetac_items(Object* dictionaries, Object* names, Object* none) {
 // makes them, is left alone.
 void thetac_bump_versions(Object* lists, const int64_t* places, int64_t count, const Torch* torch) {
   for (intptr_t n = 0; n < PyList_Size(lists); ++n) {
-    const Selection tensors = {PyList_GetItem(lists, n), places, count};
+    const Items tensors(*torch, PyList_GetItem(lists, n), places);
     for (int64_t i = 0; i < count; ++i) {
       try {
         torch->bump_version(handle_of(*torch, tensors[i]));
