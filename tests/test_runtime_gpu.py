@@ -6,6 +6,7 @@ import pytest
 import torch
 from runtime_helpers import SHAPES, assert_same_training
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import thetac as ours
 from thetac.runtime.choice import triton_interprets
@@ -119,3 +120,91 @@ def test_capturing_what_is_not_capturable_is_an_error() -> None:
     graph = torch.cuda.CUDAGraph()
     with pytest.raises(RuntimeError, match="capturable is False"), torch.cuda.graph(graph):
         optimizer.step()
+
+
+@pytest.mark.parametrize("device", ["cuda", "meta", "cpu"])
+@pytest.mark.parametrize("of", ["cuda", "cpu"])
+@pytest.mark.parametrize("options", [{}, {"fused": True}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_the_default_device_makes_no_difference(of: str, options: dict[str, bool], device: str) -> None:
+    optimizers = []
+    for is_default in (True, False):
+        params = [torch.nn.Parameter(param.detach().to(of)) for param in _params()]
+        gradients = [torch.full_like(param, 0.1) for param in params]
+        if is_default:
+            torch.set_default_device(device)
+        try:
+            optimizer = ours.AdamW(params, **options)  # type: ignore[arg-type]
+            for _ in range(3):
+                for param, grad in zip(params, gradients, strict=True):
+                    param.grad = grad.clone()
+                optimizer.step()
+        finally:
+            torch.set_default_device(None)
+        optimizers.append(optimizer)
+    assert_same_training(*optimizers)
+
+
+@pytest.mark.parametrize("options", [{}, {"foreach": True}, {"foreach": False}, {"capturable": True}], ids=str)
+def test_state_that_leaves_the_gpu_leaves_its_memory(options: dict[str, bool]) -> None:
+    """As in offloading: what a step keeps of it would be held until the next one."""
+    params = [torch.nn.Parameter(torch.ones(1 << 20, device="cuda")) for _ in range(8)]
+    optimizer = ours.AdamW(params, **options)  # type: ignore[arg-type]
+    for _ in range(2):
+        for param in params:
+            param.grad = torch.ones_like(param)
+        optimizer.step()
+    for param in params:
+        param.grad = None
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    for entry in optimizer.state.values():
+        for name in ("exp_avg", "exp_avg_sq"):
+            entry[name] = entry[name].cpu()
+    assert before - torch.cuda.memory_allocated() >= 2 * 8 * (4 << 20)
+    for entry in optimizer.state.values():
+        for name in ("exp_avg", "exp_avg_sq"):
+            entry[name] = entry[name].cuda()
+    for param in params:
+        param.grad = torch.ones_like(param)
+    optimizer.step()
+    assert all(entry["step"].item() == 3 for entry in optimizer.state.values())
+
+
+@pytest.mark.parametrize("options", [{}, {"foreach": False}, {"capturable": True}], ids=str)
+def test_the_graph_of_a_step_replays(options: dict[str, bool]) -> None:
+    graphed, eager = ours.AdamW(_params(), **options), ours.AdamW(_params(), **options)  # type: ignore[arg-type]
+    for optimizer in (graphed, eager):
+        _train(optimizer, 2)
+    params = graphed.param_groups[0]["params"]
+
+    def step(*grads: Tensor) -> None:
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = grad
+        graphed.step()
+
+    gradients = [torch.full_like(param, 0.1) for param in params]
+    graph = make_fx(step)(*gradients)
+    with torch.no_grad():
+        graph(*gradients)
+    for _ in range(2):
+        for param in eager.param_groups[0]["params"]:
+            param.grad = torch.full_like(param, 0.1)
+        eager.step()
+    assert_same_training(graphed, eager, rtol=2e-5, atol=1e-6)
+
+
+def test_gradients_of_another_dtype() -> None:
+    """float32 ones of bfloat16 parameters, where the parameter allows it."""
+    optimizers = []
+    for options in ({}, {"foreach": False}):
+        params = _params(torch.bfloat16)
+        for param in params:
+            param.grad_dtype = torch.float32  # type: ignore[attr-defined]
+        optimizer = ours.AdamW(params, lr=0.1, **options)  # type: ignore[arg-type]
+        for _ in range(3):
+            for param in params:
+                param.grad = torch.full(param.shape, 0.1, dtype=torch.float32, device="cuda")
+            optimizer.step()
+        optimizers.append(optimizer)
+    assert "Triton" in optimizers[0].explain()
+    assert_same_training(*optimizers, rtol=0.02, atol=0.02)

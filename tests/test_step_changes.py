@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,8 @@ from runtime_helpers import assert_same_training, assert_unchanged, give_gradien
 from step_helpers import FOR_LOOP, Options, assert_runs_as_torchs, every_implementation
 from torch import Tensor
 from torch.nn import Parameter
+
+from thetac.runtime.plan import Plan
 
 
 @pytest.mark.feature("step", "gradients that come and go between steps")
@@ -197,3 +200,74 @@ def test_after_to_another_dtype_a_loaded_state_goes_on() -> None:
         optimizer.load_state_dict(optimizer.state_dict())
         train(optimizer, 1)
         assert {value.dtype for entry in states(optimizer) for value in entry.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    "as_other", [tuple, deque, lambda params: dict.fromkeys(params).keys()], ids=["tuple", "deque", "keys"]
+)
+@every_implementation
+@every_optimizer
+def test_parameters_of_a_group_that_are_no_list(name: str, options: Options, as_other: Callable[..., object]) -> None:
+    """Assigned after construction; what the constructor is given becomes a list there."""
+
+    def run(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
+        params = parameters()
+        optimizer = cls(params, **options, **remembering(name))
+        train(optimizer, 2)
+        optimizer.param_groups[0]["params"] = as_other(params)
+        for seed in range(5, 8):
+            give_gradients(params, seed)
+            optimizer.step()
+        return optimizer
+
+    assert_runs_as_torchs(name, run, options)
+
+
+@every_implementation
+def test_parameters_of_a_group_that_come_one_by_one(options: Options) -> None:
+    """As in torch, an iterator gives its parameters to one step."""
+    found = []
+    for cls in (ours("AdamW"), torch.optim.AdamW):
+        params = parameters()
+        optimizer = cls(params, **options)
+        train(optimizer, 2)
+        optimizer.param_groups[0]["params"] = iter(params)
+        for seed in range(5, 7):
+            give_gradients(params, seed)
+            optimizer.step()
+        found.append((params, [optimizer.state[param]["step"].item() for param in params]))
+    (mine, steps), (theirs, theirs_steps) = found
+    assert steps == theirs_steps == [3] * len(mine)
+    for a, b in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("planned", [False, True])
+@pytest.mark.parametrize("change", ["gone", "another"])
+@every_implementation
+def test_a_gradient_that_changes_while_a_step_prepares(
+    options: Options, change: str, planned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another thread may do: the step goes on with the gradients that it found, the next one with what is there."""
+    optimizer, twin = (ours("SGD")(parameters([(3,)] * 3), lr=1.0, **options) for _ in range(2))
+    params, others = optimizer.param_groups[0]["params"], twin.param_groups[0]["params"]
+    if planned:
+        train(optimizer, 2)
+        train(twin, 2)
+    give_gradients(params, 5)
+    give_gradients(others, 5)
+    twin.step()
+    prepare = Plan.prepare
+
+    def disturbed(plan: Plan, *arguments: object) -> str:
+        params[0].grad = None if change == "gone" else torch.full((3,), 100.0)
+        return prepare(plan, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Plan, "prepare", disturbed)
+        optimizer.step()
+    assert_same_training(optimizer, twin)
+    others[0].grad = None if params[0].grad is None else params[0].grad.clone()
+    optimizer.step()
+    twin.step()
+    assert_same_training(optimizer, twin)
