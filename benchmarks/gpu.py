@@ -1,4 +1,4 @@
-"""Measure on a GPU: `python benchmarks/gpu.py [--quick] [--interpret] [--limit SECONDS] [--out FILE]`.
+"""Measure on a GPU: `python benchmarks/gpu.py [--quick] [--table] [--interpret] [--limit SECONDS] [--out FILE]`.
 
 Needs the checkout, torch and triton, and nothing else. Checks every optimizer against its for-loop and runs the tests
 of the GPU where pytest is there; measures the bandwidth of a copy, then steps of every optimizer, ours fused beside
@@ -26,6 +26,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "gpu.json"
+PAGE = ROOT / "docs" / "performance-gpu.md"
 LIMIT = 7 * 60  # seconds after which nothing new is begun
 TESTS_LIMIT = 3 * 60  # seconds
 
@@ -43,6 +44,7 @@ import triton  # noqa: E402
 import thetac  # noqa: E402
 from benchmarks.floor_triton import floor  # noqa: E402
 from benchmarks.gpu_device import Device, copy_bandwidth  # noqa: E402
+from benchmarks.report_gpu import markdown  # noqa: E402
 from benchmarks.shapes import Shape, equal, gpt2, resnet50, size  # noqa: E402
 from benchmarks.targets import Target  # noqa: E402
 
@@ -191,10 +193,9 @@ def tests(device: Device) -> str:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TESTS_LIMIT)
     except subprocess.TimeoutExpired:
         return f"stopped after {TESTS_LIMIT} seconds"
-    output = (done.stdout + done.stderr).strip()
     if done.returncode != 0:
-        print(output)
-    return output.rpartition("\n")[2]
+        print(done.stdout + done.stderr)
+    return done.stdout.strip().rpartition("\n")[2]
 
 
 def _test_files() -> list[str]:
@@ -219,15 +220,24 @@ def targets(results: Mapping[str, Any]) -> Iterator[Target]:
         yield Target(f"{title}, launches per step", "", 1, case["launches"]["ours fused"], is_limit=True)
 
 
+def page(results: Mapping[str, Any]) -> str:
+    """The text of the page about these results."""
+    return markdown(results, f"../{RESULTS.relative_to(ROOT).as_posix()}", targets(results))
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="AdamW only")
+    parser.add_argument("--table", action="store_true", help="no measuring: the page from the results")
     parser.add_argument("--interpret", action="store_true", help="on the CPU, to test this program")
     parser.add_argument(
         "--limit", type=float, default=LIMIT, help="seconds after which nothing new is begun; %(default)s"
     )
     parser.add_argument("--out", type=Path, help=f"the JSON file; {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args(arguments)
+    if options.table:
+        PAGE.write_text(page(json.loads(RESULTS.read_text())))
+        return 0
     if not options.interpret and not torch.cuda.is_available():
         print("there is no GPU; --interpret runs this program to its end without one", file=sys.stderr)
         return 1
@@ -238,6 +248,8 @@ def main(arguments: list[str] | None = None) -> int:
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(results, indent=1) + "\n")
+    if out == RESULTS:
+        PAGE.write_text(page(results))
     for target in targets(results):
         if not device.interpret:
             print(target.line)

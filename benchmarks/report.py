@@ -5,9 +5,10 @@ In: results. Out: Markdown. The same file gives the same text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.tables import table, target_rows
 from benchmarks.targets import Case, targets
 
 _HEAD = """# Performance on the CPU
@@ -88,14 +89,7 @@ def _machine(results: Mapping[str, Any]) -> str:
 
 
 def _targets(cases: Sequence[Case]) -> str:
-    rows = []
-    for target in targets(cases):
-        value = "not measured" if target.value is None else _number(target.value)
-        met = {True: "yes", False: "**no**", None: ""}[target.met]
-        bound = f"{'≤' if target.is_limit else '≥'} {_number(target.bound)}"
-        floor = "" if target.of_floor is None else _number(target.of_floor)
-        rows.append((target.case, target.against, bound, value, floor, met))
-    return _table(("case", "against", "bound", "measured", "the floor", "met"), rows)
+    return table(("case", "against", "bound", "measured", "the floor", "met"), target_rows(targets(cases)))
 
 
 def _ratios(cases: Sequence[Case]) -> str:
@@ -106,7 +100,7 @@ def _ratios(cases: Sequence[Case]) -> str:
         ours = case["times"].get("ours fused")
         cells = (_spread(case["ratios"].get(label + ending)) for label in labels)
         rows.append((case["algorithm"], f"{1e3 * ours['median']:.3f}" if ours else "", *cells))
-    return _table(("algorithm", "ours, ms", *labels), rows)
+    return table(("algorithm", "ours, ms", *labels), rows)
 
 
 def _memory(cases: Sequence[Case]) -> str:
@@ -172,18 +166,8 @@ def _missing(cases: Sequence[Case]) -> str:
 
 def _section(title: str, text: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Nothing if there are no rows."""
-    return f"\n## {title}\n\n{text}{chr(10) * 2 if text else ''}{_table(head, rows)}" if rows else ""
+    return f"\n## {title}\n\n{text}{chr(10) * 2 if text else ''}{table(head, rows)}" if rows else ""
 
 
 def _spread(ratio: Mapping[str, float] | None) -> str:
     return f"{ratio['median']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})" if ratio else ""
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
-    return "\n".join(lines) + "\n"

@@ -31,7 +31,7 @@ from thetac.runtime.groups import check_options, option
 from thetac.runtime.launch_cpp import CppLauncher, kernel_source, load_kernel, load_norm
 from thetac.runtime.launch_triton import TritonLauncher
 from thetac.runtime.memory import has_memory, is_dense, is_plain, sharing, significant_strides
-from thetac.runtime.resident import is_captured
+from thetac.runtime.resident_table import is_captured
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.widened import HALF, computing_dtype, mixes_dtypes
 

@@ -25,7 +25,8 @@ from thetac.runtime.gather import Member
 from thetac.runtime.native import mark_written
 from thetac.runtime.operator_call import KeptPlans, OperatorWork
 from thetac.runtime.places import Places
-from thetac.runtime.resident import ResidentWork, is_captured
+from thetac.runtime.resident import ResidentWork
+from thetac.runtime.resident_table import is_captured
 from thetac.runtime.scaling import Scaling, sum_of_squares
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.step_tensors import StepTensors, tensors_of

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from thetac.runtime.gather import Member
 from thetac.runtime.groups import Value
+from thetac.runtime.numbers_on_device import numbers_on_device
 from thetac.runtime.places import Places
 from thetac.runtime.rows import module_of
 from thetac.runtime.schema import Schema
@@ -54,7 +55,11 @@ class DeviceRows:
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
         numbers = [(index, declared) for index, declared in enumerate(schema.states) if declared.kind != "tensor"]
         self._stored = {
-            declared.name: _Stored(FIRST_STATE + index, places, [member.states[index] for member in members])
+            declared.name: numbers_on_device(
+                FIRST_STATE + index,
+                places,
+                [state for member in members if (state := member.states[index]) is not None],
+            )
             for index, declared in numbers
             if members[0].states[index] is not None
         }
@@ -77,10 +82,10 @@ class DeviceRows:
 
     def advance(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
         """Count this step, write scalar states and give the rows. Where `skipped` holds, all stored stays as it is."""
-        for name, stored in self._stored.items():
-            if name not in self._scalars:
-                stored.count(tensors, skipped)
-        read = {name: stored.read(tensors) for name, stored in self._stored.items()}
+        read = {
+            name: stored.read(tensors) if name in self._scalars else stored.counted(tensors, skipped)
+            for name, stored in self._stored.items()
+        }
         new = {name: torch.empty_like(read[name]) for name in self._scalars if name in read}
         rows = torch.empty((len(self._groups), max(len(self._module.ROW), 1)), dtype=self._dtype, device=self._device)
         for part in self._parts:
@@ -131,52 +136,6 @@ class DeviceRows:
             dtypes = {self._stored[name].dtype for name in self._scalars if name in self._stored}
             keywords["round_to"] = _Rounding(next(iter(dtypes), torch.float64))
         return keywords
-
-
-class _Stored:
-    """One counter or scalar state of every member."""
-
-    def __init__(self, number: int, places: Places, known: Sequence[Tensor | None]) -> None:
-        self._list, self._places = number, places  # where its tensors are among those of a step
-        self._kinds = list(map(_kind, known))
-        assert isinstance(known[0], Tensor)
-        self.dtype = known[0].dtype
-        self._alike = all(kind[1:3] == (self.dtype, 0) for kind in self._kinds)
-
-    def holds(self, tensors: StepTensors) -> bool:
-        """Whether all are what they were."""
-        return list(map(_kind, self._of(tensors))) == self._kinds
-
-    def count(self, tensors: StepTensors, skipped: Tensor | None) -> None:
-        """One more, as the counter's own dtype counts."""
-        mine = self._of(tensors)
-        if skipped is None:
-            torch._foreach_add_(mine, 1)
-        else:
-            torch._foreach_add_(mine, [torch.where(skipped, 0.0, 1.0).to(self.dtype)] * len(mine))
-
-    def read(self, tensors: StepTensors) -> Tensor:
-        """float64, one number per member."""
-        if self._alike:
-            return torch.stack(self._of(tensors)).to(torch.float64)
-        return torch.stack([tensor.reshape(()).to(torch.float64) for tensor in self._of(tensors)])
-
-    def write(self, tensors: StepTensors, values: Tensor) -> None:
-        mine, rounded = self._of(tensors), values.to(self.dtype)
-        if self._alike:
-            torch._foreach_copy_(mine, list(rounded.unbind()))
-        else:
-            for tensor, value in zip(mine, values.unbind(), strict=True):
-                tensor.copy_(value)
-
-    def _of(self, tensors: StepTensors) -> list[Tensor]:
-        return self._places.of(tensors.lists[self._list])
-
-
-def _kind(tensor: Tensor | None) -> tuple[type, torch.dtype | None, int, int, torch.device | None]:
-    if not isinstance(tensor, Tensor):
-        return type(tensor), None, 0, 0, None
-    return type(tensor), tensor.dtype, tensor.dim(), tensor.numel(), tensor.device
 
 
 class _Rounding:

@@ -17,7 +17,7 @@ import thetac
 pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
-from benchmarks import cases, costs
+from benchmarks import cases, costs, gpu
 from benchmarks.contestants import (
     COMPILED,
     UnavailableError,
@@ -218,6 +218,10 @@ def test_results_become_the_same_page_every_time(results: dict[str, object], tmp
 def test_the_page_is_that_of_the_results() -> None:
     page = (ROOT / "docs" / "performance.md").read_text()
     assert page == markdown(json.loads(RESULTS.read_text()), "../benchmarks/results/cpu.json")
+
+
+def test_the_page_about_a_gpu_is_that_of_its_results() -> None:
+    assert gpu.PAGE.read_text() == gpu.page(json.loads(gpu.RESULTS.read_text()))
 
 
 def test_targets_know_what_is_met() -> None:
