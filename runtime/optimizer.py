@@ -154,12 +154,8 @@ class Optimizer(torch.optim.Optimizer):
         found_inf: Tensor | None = getattr(self, "found_inf", None)
         if not isinstance(found_inf, Tensor):
             found_inf = None  # it has seen no gradient and says 0
-        records = torch.is_grad_enabled()
-        torch._C._set_grad_enabled(False)  # which is all that `no_grad` does, in a tenth of its time
-        try:
+        with torch.set_grad_enabled(False):  # `no_grad` makes one of these when it begins, and one when it ends
             norm = self._update(grad_scale, found_inf)
-        finally:
-            torch._C._set_grad_enabled(records)
         if norm is not None:
             self.grad_norm = norm
         return loss

@@ -166,8 +166,8 @@ def test_copies_count_against_the_memory_of_foreach(monkeypatch: pytest.MonkeyPa
     """A chunk's temporaries: those of float32 and copies of parameter, gradient and state."""
     schema = thetac.Yogi.schema
     members = [
-        gather.Member(0, param, param, (torch.zeros(()), torch.zeros_like(param), torch.zeros_like(param)), False)
-        for param in (torch.ones(100, dtype=torch.float16) for _ in range(10))
+        gather.Member(0, at, param, param, (torch.zeros(()), torch.zeros_like(param), torch.zeros_like(param)), False)
+        for at, param in enumerate(torch.ones(100, dtype=torch.float16) for _ in range(10))
     ]
     of_states = sum(state.kind == "tensor" for state in schema.states)
     assert len(schema.states) == 1 + of_states

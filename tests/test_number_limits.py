@@ -166,7 +166,7 @@ def test_a_scalar_state_saturates_as_torch_s_does(options: Options) -> None:
 def test_ordinary_steps_are_not_rehearsed(name: str, options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with default arguments, an lr that a schedule changes, and hyperparameters that need not be ordinary."""
     rehearsed: list[object] = []
-    monkeypatch.setattr(rehearsal.Rehearsal, "_stand_in", lambda self, member: rehearsed.append(member))
+    monkeypatch.setattr(rehearsal.Rehearsal, "of", lambda self, *arguments: rehearsed.append(arguments))
     optimizer = ours(name)(parameters(dtype=torch.float16), **remembering(name), **options)
     for step in range(3):
         optimizer.param_groups[0]["lr"] = 0.1 / (step + 1)

@@ -146,7 +146,7 @@ class _Foreach:
     def _set_tensor(self, target: str, tree: Tree, how: str) -> None:
         tensors = self.lists[target]
         if how == "fill":
-            self.lines += [f"for {target} in {tensors}:", f"    {target}.fill_({tree_text(tree, numbers=PYTHON)})"]
+            self.lines += [f"for {target} in {tensors}:", f"    {target}.fill_({tree_text(tree, numbers=LISTS)})"]
         elif how == "bind" and isinstance(tree, Leaf):
             self.lines.append(f"{tensors} = {self.lists[tree.name]}")
         elif not _has_list_form(tree):
@@ -166,7 +166,7 @@ class _Foreach:
     def _tensor_by_tensor(self, target: str, tree: Tree, how: str) -> None:
         """What torch has no list operation for, with the for-loop's own text, in which the numbers are the bucket's."""
         names = list(leaves(tree))
-        text = tree_text(tree, numbers=PYTHON)
+        text = tree_text(tree, numbers=LISTS)
         if how != "bind" and target not in names:
             names.insert(0, target)
         if ("param." in text and "param" not in names) or ("(param," in text and "param" not in names):
