@@ -71,7 +71,7 @@ class TritonLauncher:
         self._chunks = chunk_table(sizes, module.CHUNK)
         self._grid = (len(self._chunks),)
         self._constants: dict[str, object] = {
-            **{f"{stream}_dtype": _triton_dtype(dtype) for stream, dtype in dtypes.items()},
+            **{f"{stream}_dtype": triton_dtype(dtype) for stream, dtype in dtypes.items()},
             **specialisations,
             **module.LAUNCH_OPTIONS,
         }
@@ -139,7 +139,7 @@ class TritonLauncher:
                 self._chunks,
                 sums,
                 columns=tensors.shape[1],
-                grad_dtype=_triton_dtype(self._grad_dtype),
+                grad_dtype=triton_dtype(self._grad_dtype),
                 chunk_size=self._chunk,
             )
         return sums.sum(dtype=torch.float64)
@@ -226,7 +226,8 @@ def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
     return torch.stack((tensors, numbers), dim=1).to(torch.int32)
 
 
-def _triton_dtype(dtype: torch.dtype) -> object:
+@cache
+def triton_dtype(dtype: torch.dtype) -> object:
     """The dtype of the same name. Imported here: triton costs half a second, and need not be installed."""
     dtypes: object = getattr(importlib.import_module("triton.language"), str(dtype).removeprefix("torch."))
     return dtypes

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from thetac.runtime.launch_triton import triton_dtype
 from thetac.runtime.memory import all_have_memory
 from thetac.runtime.places import Places
 from thetac.runtime.polling import Watch
@@ -85,7 +86,7 @@ class _ByAddress:
             table = torch.empty((1, count), dtype=torch.int64, device=self._device)
             values = torch.empty(count, dtype=torch.float64, device=self._device)
             for kernel in (_kernels().gather, _kernels().scatter):
-                kernel.warmup(table, values, count, dtype=_triton_dtype(self.dtype), grid=(1,))
+                kernel.warmup(table, values, count, dtype=triton_dtype(self.dtype), grid=(1,))
 
     def _launch(self, kernel: Any, values: Tensor) -> None:
         """Autograd is not told: numbers are no part of any graph."""
@@ -93,7 +94,7 @@ class _ByAddress:
         with torch.cuda.device(self._device if self._device.type == "cuda" else -1):
             table = self._table.of(self._addresses)
             grid = (-(-count // _kernels().BLOCK),)
-            kernel[grid](table, values, count, dtype=_triton_dtype(self.dtype))
+            kernel[grid](table, values, count, dtype=triton_dtype(self.dtype))
 
 
 class _ByOperations:
@@ -134,10 +135,3 @@ def _kind(tensor: object) -> tuple[type, torch.dtype | None, int, int, torch.dev
 def _kernels() -> Any:
     """Imported here: triton costs half a second, and need not be installed."""
     return importlib.import_module("thetac.runtime.triton_numbers")
-
-
-@cache
-def _triton_dtype(dtype: torch.dtype) -> object:
-    """The dtype of the same name."""
-    found: object = getattr(importlib.import_module("triton.language"), str(dtype).removeprefix("torch."))
-    return found

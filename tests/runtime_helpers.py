@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from thetac.runtime.choice import triton_interprets
 
@@ -21,6 +23,24 @@ def run_kernels_of(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv("THETAC_CPU_KERNELS", "triton")
     else:
         monkeypatch.delenv("THETAC_CPU_KERNELS", raising=False)
+
+
+class Watching(TorchDispatchMode):
+    """Sees every operation and its result, and changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[str] = []
+        self.sizes: list[int] = []  # elements of each tensor that comes out
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.operations.append(str(func))
+        results = result if isinstance(result, tuple | list) else (result,)
+        self.sizes += [one.numel() for one in results if isinstance(one, Tensor)]
+        return result
 
 
 SHAPES = ((5, 3), (7,), (), (2, 3, 4))

@@ -6,16 +6,14 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from every_optimizer import every_optimizer, ours, remembering, torchs
-from runtime_helpers import assert_same_training, parameters
+from runtime_helpers import Watching, assert_same_training, parameters
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._device import _device_constructors
-from torch.utils._python_dispatch import TorchDispatchMode
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPES = ((5, 3), (7,), ())
@@ -65,15 +63,6 @@ def test_the_check_finds_what_it_is_for() -> None:
 # Steps under defaults and modes.
 
 
-class _Nothing(TorchDispatchMode):
-    """Sees everything and changes nothing."""
-
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        return func(*args, **(kwargs or {}))
-
-
 @contextmanager
 def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
     before = torch.get_default_dtype()
@@ -111,7 +100,7 @@ CONTEXTS: Mapping[str, Callable[[], AbstractContextManager[object]]] = {
     "bfloat16": lambda: _default_dtype(torch.bfloat16),
     "deterministic": _deterministic,
     "inference mode": torch.inference_mode,
-    "a dispatch mode": _Nothing,
+    "a dispatch mode": Watching,
 }
 
 

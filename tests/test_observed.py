@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
 from every_optimizer import every_optimizer, ours, remembering
-from runtime_helpers import FUSED, assert_same_training, give_gradients, parameters, run_kernels_of
+from runtime_helpers import FUSED, Watching, assert_same_training, give_gradients, parameters, run_kernels_of
 from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._python_dispatch import TorchDispatchMode
 
 EVERY: Mapping[str, Mapping[str, bool]] = {
     "for-loop": {"foreach": False},
@@ -97,18 +96,6 @@ def test_a_graph_holds_one_call_for_each_group(implementation: str, monkeypatch:
     assert called.count(torch.ops.thetac.fused_step.default) == 2
 
 
-class _Counting(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        self.seen.append(str(func))
-        return func(*args, **(kwargs or {}))
-
-
 @every_way
 @every_optimizer
 def test_a_mode_that_counts_sees_every_step(name: str, options: Mapping[str, bool]) -> None:
@@ -116,14 +103,14 @@ def test_a_mode_that_counts_sees_every_step(name: str, options: Mapping[str, boo
     for optimizer in (watched, eager):
         steps(optimizer, range(2))
     before = [param.detach().clone() for param in params_of(watched)]
-    with _Counting() as counting:
+    with Watching() as counting:
         steps(watched, range(2, 3))
     steps(eager, range(2, 3))
     assert not all(map(torch.equal, before, params_of(watched)))
     if options.get("fused") or not options:
-        assert counting.seen.count("thetac.fused_step.default") == 1
+        assert counting.operations.count("thetac.fused_step.default") == 1
     else:
-        assert len(counting.seen) > len(SHAPES)
+        assert len(counting.operations) > len(SHAPES)
     assert_same_training(watched, eager)
     steps(watched, range(3, 5))  # what is kept for ordinary steps still serves
     steps(eager, range(3, 5))
@@ -142,7 +129,7 @@ def test_scaled_and_clipped_steps_are_seen_too(options: dict[str, bool], inf: bo
             param.grad = grad
         optimizer.grad_scale, optimizer.found_inf = torch.tensor(4.0), torch.tensor(float(inf))  # type: ignore[attr-defined]
         if watched:
-            with _Counting():
+            with Watching():
                 optimizer.step()
         else:
             optimizer.step()
@@ -159,7 +146,7 @@ def test_kernels_are_registered_once() -> None:
     steps(optimizer, range(2))
     counts = []
     for seed in range(2, 6):
-        with _Counting():
+        with Watching():
             steps(optimizer, range(seed, seed + 1))
         counts.append(len(kernels))
     assert len(set(counts)) == 1

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import pytest
 import torch
 from every_optimizer import every_optimizer, ours, remembering, torchs
-from runtime_helpers import assert_same_training, parameters, run_kernels_of
+from runtime_helpers import Watching, assert_same_training, parameters, run_kernels_of
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 
 SHAPES = ((50, 3), (70,), (8,))
 Options = Mapping[str, bool | float]
@@ -204,17 +202,10 @@ def test_state_that_travels_to_and_fro_is_there_once(options: Options) -> None:
     assert_same_training(optimizer, twin)
 
 
-class _Nothing(TorchDispatchMode):
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        return func(*args, **(kwargs or {}))
-
-
 def test_the_plans_of_the_operator_keep_nothing_of_the_users() -> None:
     """Graphs of torch's own hold what they were given; this is about what `thetac::fused_step` remembers."""
     optimizer = made("AdamW", {"fused": True})
-    with _Nothing():
+    with Watching():
         step(optimizer, 2)
     assert optimizer._stepper._observed_by.of_kernel  # type: ignore[attr-defined]
     storages = storages_of(states_of(optimizer))

@@ -6,14 +6,13 @@ import gc
 import sys
 import tracemalloc
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FrameType
 
 import pytest
 import torch
-from runtime_helpers import give_gradients
+from runtime_helpers import Watching, give_gradients
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import thetac as ours
 from thetac.runtime import native, numbers, polling, step_tensors
@@ -110,34 +109,13 @@ def test_one_launch_per_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(launches) == sorted([12, 1] * 3)
 
 
-class _Sizes(TorchDispatchMode):
-    """Elements of what operations return."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[int] = []
-
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
-    ) -> object:
-        result = func(*args, **(kwargs or {}))
-        for one in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(one, Tensor):
-                self.seen.append(one.numel())
-        return result
-
-
 @pytest.mark.parametrize("is_observed", [False, True])
 def test_a_fused_step_makes_no_tensor_of_a_parameters_size(is_observed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thetac.runtime.step._active_modes", lambda: int(is_observed))
     optimizer, _ = steady("AdamW", 3, elements=50_000, fused=True)
-    with _Sizes() as sizes:
+    with Watching() as sizes:
         optimizer.step()
-    assert max(sizes.seen, default=0) < 1_000
+    assert max(sizes.sizes, default=0) < 1_000
 
 
 @pytest.mark.parametrize("count", [500, 2_000])
