@@ -30,7 +30,15 @@ from thetac.runtime.gather import Member, tensor_states
 from thetac.runtime.groups import check_options, option
 from thetac.runtime.launch_cpp import CppLauncher, kernel_source, load_kernel, load_norm
 from thetac.runtime.launch_triton import TritonLauncher
-from thetac.runtime.memory import has_memory, is_dense, is_plain, sharing, significant_strides
+from thetac.runtime.memory import (
+    all_have_memory,
+    are_apart,
+    has_memory,
+    is_dense,
+    is_plain,
+    sharing,
+    significant_strides,
+)
 from thetac.runtime.resident_table import is_captured
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.widened import HALF, computing_dtype, mixes_dtypes
@@ -62,17 +70,18 @@ class Choice:
 
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
     """One choice per member. Raises, before anything has changed, where an explicit option cannot be met."""
-    asked: dict[tuple[int, torch.device, torch.dtype, type], list[Choice]] = {}
     kernels = _Kernels(schema, groups)
-    choices: list[Choice] = []
-    for member in members:
-        param = member.param
-        key = (member.group, param.device, param.dtype, type(param))
-        candidates = asked.get(key)
-        if candidates is None:
-            candidates = asked[key] = _candidates(schema, groups[member.group], param)
-        _check_dtypes(schema, member, FUSED_DTYPES if candidates[0].implementation in FUSED else ())
-        choices.append(_first_that_fits(schema, candidates, member, kernels))
+    chosen: dict[int, Choice] = {}
+    for positions in _alike(members):
+        first = members[positions[0]]
+        candidates = _candidates(schema, groups[first.group], first.param)
+        _check_dtypes(schema, first, FUSED_DTYPES if candidates[0].implementation in FUSED else ())
+        if _are_usual(schema, [members[position] for position in positions]):
+            chosen |= dict.fromkeys(positions, _first_that_fits(schema, candidates, first, kernels))
+        else:
+            for position in positions:
+                chosen[position] = _first_that_fits(schema, candidates, members[position], kernels)
+    choices = [chosen[position] for position in range(len(members))]
 
     batched = (Implementation.FOREACH, *FUSED)
     if any(choice.implementation in batched for choice in choices):
@@ -99,6 +108,29 @@ def launcher_of(implementation: Implementation) -> MakeLauncher:
             return CppLauncher
         case _:
             raise AssertionError(f"{implementation.value} is not a fused implementation")
+
+
+def _alike(members: Sequence[Member]) -> Iterable[list[int]]:
+    """Positions of members that agree in group, device and dtypes, in order of their first ones."""
+    found: dict[tuple[object, ...], list[int]] = {}
+    for position, member in enumerate(members):
+        param, grad = member.param, member.grad
+        dtypes = [None if state is None else state.dtype for state in member.states]
+        key = (member.group, param.device, param.dtype, type(param), grad.dtype, grad.layout, *dtypes)
+        found.setdefault(key, []).append(position)
+    return found.values()
+
+
+def _are_usual(schema: Schema, members: Sequence[Member]) -> bool:
+    """Whether all their tensors are such that what one of these members can run in, all can."""
+    tensors = [tensor for member in members for tensor in (member.param, member.grad, *tensor_states(schema, member))]
+    return (
+        all_have_memory(tensors)
+        and all(map(Tensor.is_contiguous, tensors))
+        and not any(map(Tensor.is_neg, tensors))
+        and not any(map(Tensor.is_conj, tensors))
+        and all(map(Tensor.data_ptr, tensors))
+    )
 
 
 def _first_that_fits(schema: Schema, candidates: Sequence[Choice], member: Member, kernels: _Kernels) -> Choice:
@@ -303,7 +335,10 @@ def _fused_obstacle(schema: Schema, member: Member) -> str:
     return ""
 
 
-def _sharing_members(members: Iterable[Member]) -> set[int]:
+def _sharing_members(members: Sequence[Member]) -> set[int]:
+    written_by_all = [tensor for member in members for tensor in (member.param, *member.states) if tensor is not None]
+    if are_apart([*written_by_all, *(member.grad for member in members)]):
+        return set()
     written: list[tuple[int, Tensor]] = []
     read: list[tuple[int, Tensor]] = []
     for index, member in enumerate(members):

@@ -62,6 +62,11 @@ class Placed:
         return self._found[grad]
 
 
+def may_exist() -> bool:
+    """Whether there can be a DTensor: their module has been imported."""
+    return "torch.distributed.tensor" in sys.modules
+
+
 def is_dtensor(tensor: object) -> TypeIs[DTensor]:
     """Whether a tensor is a DTensor."""
     module = sys.modules.get("torch.distributed.tensor")

@@ -51,7 +51,7 @@ class MakeLauncher(Protocol):
 class Bucket:
     """Parameters of any groups that one launch updates, and where they lie."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._places = places
         first = members[0]
         self.dtypes = {
@@ -61,14 +61,15 @@ class Bucket:
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
         self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
         self.table[:, 0] = integers(self.sizes)
-        exist = [stream is not None for stream in streams(schema, first).values()]
-        for index, name in enumerate(self.dtypes):
-            if exist[index]:
-                found = [stream for member in members if (stream := streams(schema, member)[name]) is not None]
-                self.column(index).copy_(integers(list(map(Tensor.data_ptr, found))))
+        self._written = []
+        for index, (number, stream) in enumerate(
+            zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
+        ):
+            if stream is not None:
+                addresses = list(map(Tensor.data_ptr, places.of(tensors.lists[number])))
+                self.column(index).copy_(integers(addresses))
+                self._written += [number] if number != GRAD else []
         self.mark_aligned()
-        numbers = zip(stream_numbers(schema), exist, strict=True)
-        self._written = [number for number, existing in numbers if existing and number != GRAD]
 
     def column(self, index: int) -> Tensor:
         """The addresses of one stream: 0 is the parameter, 1 the gradient, then the states in the schema's order."""
@@ -96,7 +97,7 @@ class FusedWork(Bucket):
         make: MakeLauncher,
         tensors: StepTensors,
     ) -> None:
-        super().__init__(schema, members, places)
+        super().__init__(schema, members, places, tensors)
         self._rows = RowTable(schema, members, self.dtypes["param"], places, tensors)
         self._launcher = make(schema, members[0].param.device, self.dtypes, specialisations, self.sizes)
 

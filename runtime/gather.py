@@ -18,7 +18,7 @@ from torch.optim.optimizer import _get_capturable_supported_devices
 from thetac.runtime import dtensors
 from thetac.runtime.groups import option
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.state import Entry, check_found, check_writable, listed, new_entry, states_of
+from thetac.runtime.state import Entry, NewState, check_found, check_writable, listed, states_of
 
 
 @dataclass(slots=True)
@@ -104,6 +104,7 @@ def gather(
         declared = [state if existing else None for state, existing in zip(schema.states, exists, strict=True)]
         names = [state.name for state in declared if state is not None]
         checks = _Checks(schema, group, index, placed)
+        new_state: NewState | None = None
         for position, param in enumerate(lists[index]):
             found = param.grad
             if found is None:
@@ -122,7 +123,8 @@ def gather(
             if new:
                 checks.check_absent(names, entry, position)
                 if param not in created:
-                    created[param] = new_entry(schema, group, exists, param, grad)
+                    new_state = new_state or NewState(schema, group, exists)
+                    created[param] = new_state.of(param, grad)
                 entry = created[param]
             values = [None if state is None else entry[state.name] for state in declared]
             if not new:
@@ -155,6 +157,7 @@ class _Checks:
         self._index = index
         self._capturable = bool(option(group, "capturable"))
         self._differentiable = bool(option(group, "differentiable"))
+        self._may_be_shards = dtensors.may_exist()
         # Autograd follows operations on whole DTensors.
         self._placed = None if self._differentiable else placed
 
@@ -212,6 +215,8 @@ class _Checks:
 
     def on_shards(self, member: Member, position: int) -> Member:
         """The member with the tensors of this process, where its group and `optimizer.state` have DTensors."""
+        if not self._may_be_shards:
+            return member
         tensors = (member.param, member.grad, *member.states)
         if not any(map(dtensors.is_dtensor, tensors)):
             return member

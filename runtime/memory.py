@@ -6,9 +6,9 @@ In: tensors. Out: facts about their layout. Must not know of optimizers.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from operator import attrgetter
+from operator import add, attrgetter
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch.nn import Parameter
 
 # Wrapper subclasses, fake and functorch tensors have no memory of their own, or report the address 0.
 _PLAIN_TYPES = frozenset((Tensor, Parameter))
-_layout = attrgetter("layout")
+_layout, _bytes = attrgetter("layout"), attrgetter("nbytes")
 _is_functorch_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
@@ -69,6 +69,11 @@ def extent(tensor: Tensor) -> tuple[int, int]:
     return start, start + (reach + 1) * tensor.element_size()
 
 
+def are_apart(tensors: Sequence[Tensor]) -> bool:
+    """Whether all have memory of their own, of which no two have an address in common. Quick where that is so."""
+    return all_have_memory(tensors) and not _overlap(_stretches(tensors))
+
+
 def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Tensor]]) -> set[int]:
     """The owners of tensors whose memory overlaps, if at least one of the tensors that meet there is written.
 
@@ -77,7 +82,7 @@ def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Ten
     too few.
     """
     tensors = [tensor for _, tensor in (*written, *read)]
-    if not _overlap([extent(tensor) for tensor in tensors if tensor.numel()]):
+    if not _overlap(_stretches(tensors)):
         return set()
     stretches = sorted(
         (*extent(tensor), is_written, owner)
@@ -100,10 +105,10 @@ def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Ten
 class Stretches:
     """The memory of a set of tensors, to be asked whether others reach into it."""
 
-    def __init__(self, tensors: Iterable[Tensor]) -> None:
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
         starts: list[int] = []
         ends: list[int] = []
-        for start, end in sorted(extent(tensor) for tensor in tensors if tensor.numel()):
+        for start, end in sorted(_stretches(tensors)):
             if ends and start < ends[-1]:
                 ends[-1] = max(ends[-1], end)
             else:
@@ -113,15 +118,23 @@ class Stretches:
         # Where the starts and the ends lie as 64-bit integers, in order, and how many there are.
         self.addresses = self._starts.data_ptr(), self._ends.data_ptr(), len(starts)
 
-    def touch(self, tensors: Iterable[Tensor]) -> bool:
+    def touch(self, tensors: Sequence[Tensor]) -> bool:
         """Whether any of these tensors shares memory with the set."""
-        stretches = [extent(tensor) for tensor in tensors if tensor.numel()]
+        stretches = _stretches(tensors)
         starts = integers([start for start, _ in stretches])
         ends = integers([end for _, end in stretches])
         # The first stretch of the set that ends behind a tensor's start must not begin before that tensor's end.
         behind = torch.searchsorted(self._ends, starts, right=True)
         exists = behind < len(self._ends)
         return bool((self._starts[behind[exists]] < ends[exists]).any())
+
+
+def _stretches(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
+    """The extents of those that have elements."""
+    if not all(map(Tensor.is_contiguous, tensors)):
+        return [extent(tensor) for tensor in tensors if tensor.numel()]
+    starts = list(map(Tensor.data_ptr, tensors))
+    return [pair for pair in zip(starts, map(add, starts, map(_bytes, tensors)), strict=True) if pair[0] < pair[1]]
 
 
 def integers(numbers: Sequence[int]) -> Tensor:

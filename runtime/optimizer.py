@@ -32,7 +32,7 @@ from thetac.runtime.scaling import max_norm_of
 from thetac.runtime.schema import Schema
 from thetac.runtime.serialization import restored
 from thetac.runtime.spelling import unexpected_keyword
-from thetac.runtime.state import new_entry, restored_entry, states_of
+from thetac.runtime.state import NewState, restored_entry, states_of
 from thetac.runtime.step import Stepper
 
 
@@ -191,6 +191,6 @@ class Optimizer(torch.optim.Optimizer):
 
     def _make_state(self) -> None:
         for group in self.param_groups:
-            exists = states_of(self.schema, group)
+            new_state = NewState(self.schema, group, states_of(self.schema, group))
             for param in group["params"]:
-                self.state[param].update(new_entry(self.schema, group, exists, param, None))
+                self.state[param].update(new_state.of(param, None))

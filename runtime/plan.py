@@ -20,7 +20,7 @@ from thetac.runtime.choice import FUSED, Choice, Implementation, launcher_of
 from thetac.runtime.dtensors import by_processes, summed_over_processes
 from thetac.runtime.foreach import ForeachWork
 from thetac.runtime.forloop import ForLoopWork, OnTensorsWork
-from thetac.runtime.fused import FusedWork, specialisations_of, streams
+from thetac.runtime.fused import FusedWork, specialisations_of
 from thetac.runtime.gather import Member
 from thetac.runtime.native import mark_written
 from thetac.runtime.operator_call import KeptPlans, OperatorWork
@@ -201,7 +201,7 @@ class Plan:
             constants = specialisations[inside[0].group]
             work: FusedWork | ResidentWork
             if on_device:
-                work = ResidentWork(self._schema, inside, places, constants)
+                work = ResidentWork(self._schema, inside, places, constants, tensors)
             else:
                 make = launcher_of(choices[positions[0]].implementation)
                 work = FusedWork(self._schema, inside, places, constants, make, tensors)
@@ -223,8 +223,11 @@ class Plan:
 
     def _kind(self, member: Member) -> tuple[object, ...]:
         """What the members that are looked at, or launched, together have in common."""
-        dtypes = (None if stream is None else stream.dtype for stream in streams(self._schema, member).values())
-        return (member.param.device, *dtypes, *(state is not None for state in member.states))
+        dtypes = [
+            (state is not None, None if state is None or declared.kind != "tensor" else state.dtype)
+            for declared, state in zip(self._schema.states, member.states, strict=True)
+        ]
+        return (member.param.device, member.param.dtype, member.grad.dtype, *dtypes)
 
 
 def _why_single_use(members: Sequence[Member], choices: Sequence[Choice]) -> str:

@@ -40,9 +40,14 @@ class ResidentWork(Bucket):
     """Parameters of any groups that one launch updates, by numbers that the host does not read."""
 
     def __init__(
-        self, schema: Schema, members: Sequence[Member], places: Places, specialisations: Mapping[str, bool]
+        self,
+        schema: Schema,
+        members: Sequence[Member],
+        places: Places,
+        specialisations: Mapping[str, bool],
+        tensors: StepTensors,
     ) -> None:
-        super().__init__(schema, members, places)
+        super().__init__(schema, members, places, tensors)
         device = members[0].param.device
         self._schema = schema
         self._groups = list(dict.fromkeys(member.group for member in members))

@@ -28,13 +28,51 @@ def states_of(schema: Schema, group: Group) -> tuple[bool, ...]:
     return tuple(state.when is None or bool(state.when(group)) for state in schema.states)
 
 
-def new_entry(schema: Schema, group: Group, exists: tuple[bool, ...], param: Tensor, grad: Tensor | None) -> Entry:
-    """The state of a parameter before its first step, in the schema's order."""
-    return {
-        state.name: _new_state(schema, state, group, param, grad)
-        for state, existing in zip(schema.states, exists, strict=True)
-        if existing
-    }
+class NewState:
+    """Makes the state of parameters of one group before their first step."""
+
+    def __init__(self, schema: Schema, group: Group, exists: tuple[bool, ...]) -> None:
+        self._schema = schema
+        self._differentiable = bool(option(group, "differentiable"))
+        self._initial: list[tuple[State, float]] = []
+        self._capturable = bool(option(group, "capturable"))
+        self._numbers: dict[tuple[str, torch.device | None], Tensor] = {}  # those made so far, to be copied
+        self._group = group
+        for state, existing in zip(schema.states, exists, strict=True):
+            if existing:
+                initial = 0.0 if state.init is None else state.init(group)
+                self._initial.append((state, initial.item() if isinstance(initial, Tensor) else initial))
+
+    def of(self, param: Tensor, grad: Tensor | None) -> Entry:
+        """The state of one parameter, in the schema's order."""
+        return {
+            state.name: self._number(state, value, param)
+            if state.kind != "tensor"
+            else self._like_param(state, value, param, grad)
+            for state, value in self._initial
+        }
+
+    def _number(self, state: State, value: float, param: Tensor) -> Tensor:
+        key = (state.name, param.device if state.on_param_device or self._capturable else None)
+        if key not in self._numbers:
+            self._numbers[key] = _scalar(state, self._group, param, value)
+        return self._numbers[key].clone()
+
+    def _like_param(self, state: State, value: float, param: Tensor, grad: Tensor | None) -> Tensor:
+        if state.copies_param:
+            # What a differentiable step starts from is part of its graph.
+            with torch.set_grad_enabled(self._differentiable):
+                return param.clone(memory_format=torch.preserve_format)
+        if grad is not None and grad.is_sparse and self._schema.sparse == "native":
+            return torch.zeros_like(grad, dtype=param.dtype)  # no stored values yet
+        if state.first and grad is not None and not grad.is_sparse and value == 0:
+            # The rule may start it as a copy of the gradient; torch clones the gradient then, layout included.
+            return torch.zeros_like(grad, dtype=param.dtype, memory_format=torch.preserve_format)
+        if value == 0:
+            return torch.zeros_like(param, memory_format=torch.preserve_format)
+        # The imaginary part is a number of its own to every rule that treats complex tensors as pairs.
+        fill = complex(value, value) if param.is_complex() else value
+        return torch.full_like(param, fill, memory_format=torch.preserve_format)
 
 
 def check_found(state: State, value: object, param: Tensor, grad: Tensor, where: str) -> None:
@@ -98,27 +136,6 @@ def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
 def _device_of_scalar(state: State, group: Group, param: Tensor) -> torch.device:
     beside_param = state.on_param_device or bool(option(group, "capturable"))
     return param.device if beside_param else torch.device("cpu")
-
-
-def _new_state(schema: Schema, state: State, group: Group, param: Tensor, grad: Tensor | None) -> Tensor:
-    if state.copies_param:
-        # What a differentiable step starts from is part of its graph.
-        with torch.set_grad_enabled(bool(option(group, "differentiable"))):
-            return param.clone(memory_format=torch.preserve_format)
-    initial = 0.0 if state.init is None else state.init(group)
-    value = initial.item() if isinstance(initial, Tensor) else initial
-    if state.kind != "tensor":
-        return _scalar(state, group, param, value)
-    if grad is not None and grad.is_sparse and schema.sparse == "native":
-        return torch.zeros_like(grad, dtype=param.dtype)  # no stored values yet
-    if state.first and grad is not None and not grad.is_sparse and value == 0:
-        # The rule may start it as a copy of the gradient; torch clones the gradient then, layout included.
-        return torch.zeros_like(grad, dtype=param.dtype, memory_format=torch.preserve_format)
-    if value == 0:
-        return torch.zeros_like(param, memory_format=torch.preserve_format)
-    # The imaginary part is a number of its own to every rule that treats complex tensors as pairs.
-    fill = complex(value, value) if param.is_complex() else value
-    return torch.full_like(param, fill, memory_format=torch.preserve_format)
 
 
 def describe(tensor: Tensor) -> str:

@@ -199,3 +199,45 @@ def test_steps_of_fake_tensors(name: str, options: Mapping[str, bool]) -> None:
         for entry in optimizer.state.values():
             shapes = {tuple(value.shape) for value in entry.values() if isinstance(value, Tensor)}
             assert shapes <= {*SHAPES}
+
+
+TRANSFORMS: Mapping[str, Callable[[Callable[[Tensor], Tensor]], object]] = {
+    "grad": lambda function: torch.func.grad(function)(torch.ones(3)),
+    "vmap": lambda function: torch.func.vmap(function)(torch.ones(2, 3)),
+    "jvp": lambda function: torch.func.jvp(function, (torch.ones(3),), (torch.ones(3),)),
+    "functionalize": lambda function: torch.func.functionalize(function)(torch.ones(3)),
+}
+
+
+def _step_within(cls: type[torch.optim.Optimizer], transform: str, **options: bool) -> torch.optim.Optimizer | str:
+    """An optimizer of plain tensors that steps in a transformed function; what that raises, with nothing changed."""
+    optimizer = cls(parameters(SHAPES), **options)
+    gradients = _gradients(3)
+    _steps(optimizer, gradients[:1])
+    before = [param.detach().clone() for param in optimizer.param_groups[0]["params"]]
+
+    def function(x: Tensor) -> Tensor:
+        optimizer.step()
+        return x.square().sum()
+
+    for param, grad in zip(optimizer.param_groups[0]["params"], gradients[1], strict=True):
+        param.grad = grad
+    try:
+        TRANSFORMS[transform](function)
+    except RuntimeError as error:
+        assert all(map(torch.equal, before, optimizer.param_groups[0]["params"]))
+        return str(error).partition(" (aten::")[0]
+    return optimizer
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("options", [EVERY["for-loop"], EVERY["foreach"], EVERY["fused"], {}], ids=str)
+def test_a_step_within_a_transformed_function(options: Mapping[str, bool], transform: str) -> None:
+    """The numbers of a step outside of it, or an error that torch's own steps raise there."""
+    found = _step_within(ours("AdamW"), transform, **options)
+    if isinstance(found, str):
+        assert found in {_step_within(torch.optim.AdamW, transform, foreach=foreach) for foreach in (False, True)}
+        return
+    usual = ours("AdamW")(parameters(SHAPES), **options)
+    _steps(usual, _gradients(3)[:2])
+    assert_same_training(found, usual)
