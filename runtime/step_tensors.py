@@ -88,7 +88,7 @@ class Listing:
         """The tensors as they are now, or what has changed. A state that is missing is None in its list."""
         if list(map(len, lists)) != self._counts:
             return OTHER_PARAMETERS
-        params = lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
+        params = list(lists[0]) if len(lists) == 1 else list(chain.from_iterable(lists))
         grads = _gradients(params)
         if self._has_gradient is not None:
             if list(map(is_not, grads, repeat(None))) != self._has_gradient:

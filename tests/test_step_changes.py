@@ -271,3 +271,26 @@ def test_a_gradient_that_changes_while_a_step_prepares(
     optimizer.step()
     twin.step()
     assert_same_training(optimizer, twin)
+
+
+@every_implementation
+def test_a_group_that_is_emptied_while_a_step_prepares(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another thread may do: the step updates what it found, and keeps it alive for as long as it runs."""
+    optimizer, twin = (ours("AdamW")(parameters(), **options) for _ in range(2))
+    for one in (optimizer, twin):
+        train(one, 2)
+        give_gradients(one.param_groups[0]["params"], 5)
+    params = list(optimizer.param_groups[0]["params"])
+    prepare = Plan.prepare
+
+    def disturbed(plan: Plan, *arguments: object) -> str:
+        optimizer.param_groups[0]["params"].clear()
+        optimizer.state.clear()
+        return prepare(plan, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Plan, "prepare", disturbed)
+        optimizer.step()
+    twin.step()
+    for mine, other in zip(params, twin.param_groups[0]["params"], strict=True):
+        assert torch.equal(mine, other)
