@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves
 from benchmarks.contestants import contestant, gradients, parameters
 from benchmarks.shapes import Shape
 from benchmarks.timing import Timed
-from thetac.runtime.launch_cpp import CppLauncher
+from thetac.runtime.implementations.launch_cpp import CppLauncher
 
 ROOT = Path(__file__).resolve().parents[1]
 

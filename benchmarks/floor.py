@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from thetac.runtime.build import load_object
-from thetac.runtime.launch_triton import chunk_table
-from thetac.runtime.openmp import openmp
+from thetac.runtime.building.objects import load_object
+from thetac.runtime.implementations.launch_triton import chunk_table
+from thetac.runtime.implementations.openmp import openmp
 
 CHUNK = 32_768  # elements, as in the kernels
 PER_THREAD = 16_384  # elements for which they start another thread

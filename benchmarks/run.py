@@ -23,7 +23,7 @@ from tqdm import tqdm
 import thetac
 from benchmarks import cases
 from benchmarks.plan import Plan
-from thetac.runtime.build_compiler import BuildError, find_compiler, levels
+from thetac.runtime.building.compiler import BuildError, find_compiler, levels
 
 Case = dict[str, object]
 

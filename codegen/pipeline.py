@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from thetac.codegen.backends import cpp, foreach, forloop, optimizer_class, scalars, triton
-from thetac.codegen.backends.package import module_name, package_init
+from thetac.codegen.backends.eager import foreach, forloop
+from thetac.codegen.backends.kernels import cpp, scalar_program, triton
+from thetac.codegen.backends.package import optimizer_class
+from thetac.codegen.backends.package.init_files import module_name, package_init
 from thetac.codegen.emit import environment
 from thetac.codegen.errors import NOWHERE, Diagnostic, Mistakes
 from thetac.codegen.frontend.load import load_spec
@@ -18,8 +20,8 @@ from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.verify import verify
 from thetac.codegen.passes import features
-from thetac.codegen.passes.advice import advice
-from thetac.codegen.passes.check import check_all
+from thetac.codegen.passes.check.advice import advice
+from thetac.codegen.passes.check.rule import check_all
 from thetac.codegen.passes.hoist import Fused, hoist
 from thetac.codegen.passes.powers import expand_powers
 
@@ -31,7 +33,7 @@ BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
     "optimizer.py": lambda written, rule, fused: optimizer_class.render(written, rule, fused, environment()),
     "forloop.py": lambda written, rule, fused: forloop.render(rule, environment()),
     "foreach.py": lambda written, rule, fused: foreach.render(rule, environment()),
-    "scalars.py": lambda written, rule, fused: scalars.render(rule, fused, environment()),
+    "scalars.py": lambda written, rule, fused: scalar_program.render(rule, fused, environment()),
     "triton_kernels.py": lambda written, rule, fused: triton.render(rule, fused, environment()),
     "kernels.cpp": lambda written, rule, fused: cpp.render(rule, fused, environment()),
 }

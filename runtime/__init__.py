@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thetac.runtime.generic import GenericOptimizer as GenericOptimizer
+    from thetac.runtime.generic_optimizer import GenericOptimizer as GenericOptimizer
 
 
 def _member(name: str) -> object:
     if name != "GenericOptimizer":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from thetac.runtime.generic import GenericOptimizer
+    from thetac.runtime.generic_optimizer import GenericOptimizer
 
     return GenericOptimizer
 

@@ -18,22 +18,22 @@ from torch import Tensor
 from torch._compile import _disable_dynamo
 from torch.optim.optimizer import ParamsT, StateDict
 
-from thetac.runtime.compiled import Traced, breaks_graphs, init_group, step_in_graph, why_not
-from thetac.runtime.explain import explanation
-from thetac.runtime.groups import (
+from thetac.runtime.checkpoints.restore import restored
+from thetac.runtime.param_groups.grad_scaling import max_norm_of
+from thetac.runtime.param_groups.groups import (
     check_options,
     check_values,
     warn_of_misspelt_keys,
     with_scalar_tuples,
     without_unused_options,
 )
-from thetac.runtime.hooked import hooked
-from thetac.runtime.scaling import max_norm_of
+from thetac.runtime.param_groups.spelling import unexpected_keyword
+from thetac.runtime.param_groups.state import NewState, restored_entry, states_of
 from thetac.runtime.schema import Schema
-from thetac.runtime.serialization import restored
-from thetac.runtime.spelling import unexpected_keyword
-from thetac.runtime.state import NewState, restored_entry, states_of
-from thetac.runtime.step import Stepper
+from thetac.runtime.stepping.explain import explanation
+from thetac.runtime.stepping.step_hooks import hooked
+from thetac.runtime.stepping.stepper import Stepper
+from thetac.runtime.torch_compile.traced_step import Traced, breaks_graphs, init_group, step_in_graph, why_not
 
 
 @cache

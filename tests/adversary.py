@@ -119,7 +119,7 @@ def pass_over_what_is_imported() -> None:
 def main(examples: int, names: Sequence[str]) -> None:
     """After each action a step on new gradients, with errors where there are any; memory is given back between."""
     import thetac
-    from thetac.runtime.launch_cpp import CppLauncher
+    from thetac.runtime.implementations.launch_cpp import CppLauncher
 
     launch, launches = CppLauncher.launch, 0
 

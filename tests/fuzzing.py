@@ -20,12 +20,12 @@ from mutants import Mutant
 from torch import Tensor
 from triton_support import Training, Values, described, exists, host_value, module
 
-from thetac.codegen.backends.arguments import asks_first, list_names
+from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.errors import SpecError
 from thetac.codegen.ir.interpret import defaults
 from thetac.codegen.ir.nodes import Kind, Rule
-from thetac.codegen.passes.kinds import infer
+from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
 PATH = "mutant.yaml"

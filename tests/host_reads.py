@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from thetac.runtime import step
-from thetac.runtime.numbers import Numbers
+from thetac.runtime.implementations.scalar_states import Numbers
+from thetac.runtime.stepping import stepper
 
 _READERS = ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__", "__array__")
 _INTEGERS = (torch.int32, torch.int64)
@@ -51,7 +51,7 @@ def no_host_reads() -> Iterator[None]:
             patch.setattr(Tensor, name, _forbidden(name, getattr(Tensor, name)))
         for name in ("common", "read"):  # which may look at memory itself
             patch.setattr(Numbers, name, _numbers_read)
-        patch.setattr(step, "_active_modes", lambda: 0)  # not by the mode below, which asks nothing of a step
+        patch.setattr(stepper, "_active_modes", lambda: 0)  # not by the mode below, which asks nothing of a step
         with _Forbid():
             yield
 

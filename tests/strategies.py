@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from thetac.codegen.frontend import latex
-from thetac.codegen.ir import names
+from thetac.codegen.frontend import symbol_syntax
+from thetac.codegen.ir import reserved_names
 
 NASTY = (
     *('"""', "'''", '"', "'", "\\", "\\\\", "\\n", "\\N{DIGIT ONE}", "\\x41", "\\u0041", "`", "#", "# type: ignore"),
@@ -120,12 +120,12 @@ def texts() -> st.SearchStrategy[str]:
 
 def symbols() -> st.SearchStrategy[str]:
     """LaTeX that a spec accepts as a symbol."""
-    commands = [f"\\{command}" for command in sorted(latex.COMMANDS)]
+    commands = [f"\\{command}" for command in sorted(symbol_syntax.COMMANDS)]
     pieces = st.sampled_from((*commands, *"abcXYZ019 ", "{", "}", "_", "^", "'", "\\,", "(", ")", "-", "="))
     return (
         st.lists(pieces, min_size=1, max_size=8)
         .map("".join)
-        .filter(lambda text: text.strip() != "" and latex.why_not(text) is None)
+        .filter(lambda text: text.strip() != "" and symbol_syntax.why_not(text) is None)
     )
 
 
@@ -133,7 +133,7 @@ def value_names() -> st.SearchStrategy[str]:
     """Names that a spec may give to its values, those first that generated code has a use for as well."""
     written = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,20}", fullmatch=True)
     legal = st.one_of(st.sampled_from(USED_BY_GENERATED_CODE), written)
-    return legal.filter(lambda name: names.why_not(name) is None and name not in ("lr", "step"))
+    return legal.filter(lambda name: reserved_names.why_not(name) is None and name not in ("lr", "step"))
 
 
 @dataclass(frozen=True, slots=True)

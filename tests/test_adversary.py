@@ -20,7 +20,9 @@ from runtime_helpers import run_kernels_of
 from torch import Tensor
 
 import thetac as ours
-from thetac.runtime import numbers, polling, step_tensors
+from thetac.runtime.implementations import scalar_states
+from thetac.runtime.param_groups import step_tensors
+from thetac.runtime.tensor_facts import tensor_watch
 
 EXAMPLES = int(os.environ.get("THETAC_ADVERSARY", "0"))
 OF_TORCH = [name for name in NAMES if torchs(name) is not None]
@@ -147,7 +149,7 @@ def collections_of_new_objects_only() -> Iterator[None]:
 @pytest.fixture
 def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the compiled helper cannot be built."""
-    for module in (step_tensors, numbers, polling):
+    for module in (step_tensors, scalar_states, tensor_watch):
         monkeypatch.setattr(module, "native", lambda: None)
 
 

@@ -22,7 +22,7 @@ from runtime_helpers import run_kernels_of
 
 import thetac
 from thetac.codegen.ir.interpret import exact, interpret
-from thetac.runtime.choice import triton_interprets
+from thetac.runtime.stepping.choice import triton_interprets
 
 Array = NDArray[np.float64]
 

@@ -28,6 +28,20 @@ ORDER = (
 LAYERS = {part: level for level, parts in enumerate(ORDER) for part in parts}
 SAME_LEVEL = {("backends", "passes")}  # a backend may ask a pass about a rule
 
+# The same of the runtime. What generated code imports is at the top of it, and so are the classes that users see.
+ROOMS = (
+    ("generic_optimizer",),
+    ("optimizer",),
+    ("torch_compile", "checkpoints"),
+    ("stepping",),
+    ("implementations",),
+    ("param_groups",),
+    ("tensor_facts",),
+    ("schema", "tensors", "triton_ops", "building"),
+    ("scalar_math",),
+)
+FLOORS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+
 
 def imported(path: Path) -> list[str]:
     """The full names of the modules that a file imports, wherever in it."""
@@ -68,6 +82,48 @@ def test_the_layers_of_the_compiler_import_in_one_direction() -> None:
 def test_every_part_of_the_compiler_has_a_layer() -> None:
     parts = {path.relative_to(ROOT / "codegen").parts[0].removesuffix(".py") for path in CODEGEN}
     assert parts <= LAYERS.keys(), "say in LAYERS where it belongs"
+
+
+def test_the_rooms_of_the_runtime_import_in_one_direction() -> None:
+    wrong: list[str] = []
+    for path in RUNTIME:
+        relative = path.relative_to(ROOT / "runtime")
+        own = relative.parts[0].removesuffix(".py")
+        if own == "__init__":  # gives `GenericOptimizer` a short name
+            continue
+        assert own in FLOORS, f"runtime/{relative}: say in ROOMS where it belongs"
+        for module in imported(path):
+            parts = module.split(".")
+            if module.startswith("thetac.runtime."):
+                other = parts[2]
+                if other != own and not FLOORS[own] < FLOORS[other]:
+                    wrong.append(f"runtime/{relative} imports {module}")
+    assert not wrong, "\n".join(wrong)
+
+
+def circles(folder: str) -> list[str]:
+    """The modules of a folder that can be reached from themselves by imports."""
+    arrows = {
+        ".".join(("thetac", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): imported(path)
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+    reached: dict[str, set[str]] = {}
+    for start in arrows:
+        seen: set[str] = set()
+        todo = [start]
+        while todo:
+            for name in arrows[todo.pop()]:
+                module = name if name in arrows else name.rpartition(".")[0]
+                if module in arrows and module not in seen:
+                    seen.add(module)
+                    todo.append(module)
+        reached[start] = seen
+    return sorted(module for module, seen in reached.items() if module in seen)
+
+
+@pytest.mark.parametrize("folder", ["codegen", "runtime"])
+def test_no_import_goes_in_a_circle(folder: str) -> None:
+    assert circles(folder) == []
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from thetac.runtime import build, build_compiler, build_files, private_folder
-from thetac.runtime.build import BuildError, load_object
-from thetac.runtime.build_compiler import compiled, find_compiler, levels
+from thetac.runtime.building import compiler, files, objects, private_folder
+from thetac.runtime.building.compiler import compiled, find_compiler, levels
+from thetac.runtime.building.objects import BuildError, load_object
 
 ROOT = Path(__file__).parents[1]
 NO_COMPILER = {"CXX": "/nowhere/c++"}
@@ -30,7 +30,7 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", None)
     for name in ("CXX", "THETAC_BUILD_DIR", "THETAC_CPU_LEVEL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(build, "_known", {})
+    monkeypatch.setattr(objects, "_known", {})
     private_folder.temporary_folder.cache_clear()
 
 
@@ -64,10 +64,10 @@ def answer(source: Path, value: int = 42, kind: type[ctypes.CDLL] = ctypes.CDLL)
 
 def forget() -> None:
     """As in a new process."""
-    build._known.clear()
+    objects._known.clear()
 
 
-def objects(folder: Path) -> list[Path]:
+def objects_in(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.so"))
 
 
@@ -97,9 +97,9 @@ def test_what_could_make_a_difference_makes_another_object(
 ) -> None:
     def another() -> bool:
         forget()
-        before = len(objects(cache(tmp_path)))
+        before = len(objects_in(cache(tmp_path)))
         answer(source)
-        return len(objects(cache(tmp_path))) == before + 1
+        return len(objects_in(cache(tmp_path))) == before + 1
 
     assert another()
     assert not another()
@@ -109,7 +109,7 @@ def test_what_could_make_a_difference_makes_another_object(
     assert another(), "a header"
     assert answer(source) == 43
     assert answer(source, 1) == 2, "a macro"
-    monkeypatch.setattr(build_compiler, "FLAGS", (*build_compiler.FLAGS, "-g0"))
+    monkeypatch.setattr(compiler, "FLAGS", (*compiler.FLAGS, "-g0"))
     assert another(), "a flag"
     monkeypatch.setenv("CXX", "env g++")
     assert another(), "the command of the compiler"
@@ -134,7 +134,7 @@ def test_folders_that_others_can_write_to_are_not_used(source: Path, tmp_path: P
     (tmp_path / "cache" / "thetac").mkdir(parents=True)
     (tmp_path / "cache" / "thetac").chmod(0o777)
     assert answer(source) == 42
-    (made,) = (path for path in objects(tmp_path) if not path.is_relative_to(planted))
+    (made,) = (path for path in objects_in(tmp_path) if not path.is_relative_to(planted))
     assert made.parents[1] == private_folder.temporary_folder()
     assert made.parents[1].stat().st_mode & 0o777 == 0o700
 
@@ -142,13 +142,13 @@ def test_folders_that_others_can_write_to_are_not_used(source: Path, tmp_path: P
 def test_the_order_of_search(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the package, in the output of `thetac build`, in the cache; nowhere is a compiler asked for."""
     headers = (source.parent / "part.h",)
-    wanted = build.recipe([source, *headers], {"VALUE": "0"}, "answer")
+    wanted = objects.recipe([source, *headers], {"VALUE": "0"}, "answer")
 
     def put(folder: Path, value: int, level: str) -> None:
-        other = build.recipe([source, *headers], {"VALUE": str(value)}, "answer")
+        other = objects.recipe([source, *headers], {"VALUE": str(value)}, "answer")
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / build._file_name(wanted, level, None)
-        build_files.write_whole(path, compiled(other, level, find_compiler(), tmp_path))
+        path = folder / objects._file_name(wanted, level, None)
+        files.write_whole(path, compiled(other, level, find_compiler(), tmp_path))
 
     assert answer(source, 0) == 0  # in the cache from here on
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
@@ -165,11 +165,11 @@ def test_the_order_of_search(source: Path, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_objects_of_the_best_level_come_first(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = build.recipe([source, source.parent / "part.h"], {"VALUE": "0"}, "answer")
+    wanted = objects.recipe([source, source.parent / "part.h"], {"VALUE": "0"}, "answer")
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
     for level in levels():
-        assert build.build(wanted, tmp_path / "built", level)
-        assert not build.build(wanted, tmp_path / "built", level)
+        assert objects.build(wanted, tmp_path / "built", level)
+        assert not objects.build(wanted, tmp_path / "built", level)
     loaded = load_object([wanted.source, *wanted.headers], {"VALUE": "0"}, "answer", ctypes.CDLL)
     assert f"answer-{levels()[0]}-" in loaded._name
 
@@ -200,17 +200,17 @@ def _another_byte(content: bytes, name: str) -> bytes:
 
 
 def _of_another_machine(content: bytes, name: str) -> bytes:
-    other = content[:18] + b"\xb7\x00" + content[20 : -build_files._SEAL]  # ARM's number
-    return other + build_files._seal(name, other)
+    other = content[:18] + b"\xb7\x00" + content[20 : -files._SEAL]  # ARM's number
+    return other + files._seal(name, other)
 
 
 def _of_another_name(content: bytes, name: str) -> bytes:
-    object_ = content[: -build_files._SEAL]
-    return object_ + build_files._seal("other.so", object_)
+    object_ = content[: -files._SEAL]
+    return object_ + files._seal("other.so", object_)
 
 
 def _no_object(content: bytes, name: str) -> bytes:
-    return b"text" + build_files._seal(name, b"text")
+    return b"text" + files._seal(name, b"text")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_damaged_object_is_built_anew(
 ) -> None:
     """Each in a process of its own: loading half an object would kill it."""
     code = (
-        "import sys, ctypes; from pathlib import Path; from thetac.runtime.build import load_object\n"
+        "import sys, ctypes; from pathlib import Path; from thetac.runtime.building.objects import load_object\n"
         f"source = Path({str(source)!r})\n"
         "print(load_object([source, source.parent / 'part.h'], {'VALUE': '42'}, 'answer', ctypes.CDLL).answer())"
     )
@@ -234,11 +234,11 @@ def test_a_damaged_object_is_built_anew(
         ).stdout
 
     assert run() == "42\n"
-    (made,) = objects(cache(tmp_path))
+    (made,) = objects_in(cache(tmp_path))
     whole = made.read_bytes()
     made.write_bytes(damage(whole, made.name))
     assert run() == "42\n"
-    assert made.read_bytes()[: -build_files._SEAL] == whole[: -build_files._SEAL]
+    assert made.read_bytes()[: -files._SEAL] == whole[: -files._SEAL]
     assert calls() == 2
 
 
@@ -259,28 +259,28 @@ def test_an_object_that_offers_something_else_is_built_anew(
     )
     other = tmp_path / "other.cpp"
     other.write_text(f'extern "C" {{\n{text}\n}}\n')
-    files, interface = [source, source.parent / "part.h"], build.Interface(("answer",), version=9)
-    foreign = compiled(build.recipe([other], {}, "answer"), levels()[0], find_compiler(), tmp_path)
-    path = cache(tmp_path) / build._file_name(build.recipe(files, {}, "answer"), levels()[0], find_compiler())
+    sources, interface = [source, source.parent / "part.h"], objects.Interface(("answer",), version=9)
+    foreign = compiled(objects.recipe([other], {}, "answer"), levels()[0], find_compiler(), tmp_path)
+    path = cache(tmp_path) / objects._file_name(objects.recipe(sources, {}, "answer"), levels()[0], find_compiler())
     path.parent.mkdir(parents=True, mode=0o700)
     path.parent.parent.chmod(0o700)
-    build_files.write_whole(path, foreign)
-    with pytest.raises(build_files.MismatchError) as error:
-        build_files.load_whole(path, ctypes.CDLL, interface)
+    files.write_whole(path, foreign)
+    with pytest.raises(files.MismatchError) as error:
+        files.load_whole(path, ctypes.CDLL, interface)
     assert str(error.value) == mismatch
-    library = load_object(files, {}, "answer", ctypes.CDLL, interface)
+    library = load_object(sources, {}, "answer", ctypes.CDLL, interface)
     assert (library.answer(), library._name) == (42, str(path))
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
-    ahead = tmp_path / "built" / "source" / build._file_name(build.recipe(files, {}, "answer"), levels()[0], None)
+    ahead = tmp_path / "built" / "source" / objects._file_name(objects.recipe(sources, {}, "answer"), levels()[0], None)
     ahead.parent.mkdir(parents=True)
-    build_files.write_whole(ahead, foreign)
-    assert load_object(files, {}, "answer", ctypes.CDLL, interface)._name == str(path), "it is passed over there"
+    files.write_whole(ahead, foreign)
+    assert load_object(sources, {}, "answer", ctypes.CDLL, interface)._name == str(path), "it is passed over there"
 
 
 def test_a_source_that_offers_something_else(source: Path) -> None:
     source.write_text('#include "part.h"\nextern "C" int question() { return 1; }\n')
     with pytest.raises(BuildError) as error:
-        load_object([source, source.parent / "part.h"], {}, "answer", ctypes.CDLL, build.Interface(("answer",)))
+        load_object([source, source.parent / "part.h"], {}, "answer", ctypes.CDLL, objects.Interface(("answer",)))
     assert str(error.value) == (
         f"the object that was compiled from {source} has no function `answer`: its .cpp and .h files are of another "
         "version of thetac, which has to be installed anew"
@@ -301,12 +301,12 @@ def test_a_damaged_object_that_was_built_ahead_is_passed_over(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
-    wanted = build.recipe([source, source.parent / "part.h"], {"VALUE": "42"}, "answer")
-    build.build(wanted, tmp_path / "built", levels()[0])
-    (made,) = objects(tmp_path / "built")
+    wanted = objects.recipe([source, source.parent / "part.h"], {"VALUE": "42"}, "answer")
+    objects.build(wanted, tmp_path / "built", levels()[0])
+    (made,) = objects_in(tmp_path / "built")
     made.write_bytes(_truncated(made.read_bytes(), made.name))
     assert answer(source) == 42
-    assert build.build(wanted, tmp_path / "built", levels()[0]), "and built anew when that is asked for"
+    assert objects.build(wanted, tmp_path / "built", levels()[0]), "and built anew when that is asked for"
 
 
 def test_a_folder_from_which_nothing_can_be_loaded(source: Path, tmp_path: Path, calls: Callable[[], int]) -> None:
@@ -317,7 +317,7 @@ def test_a_folder_from_which_nothing_can_be_loaded(source: Path, tmp_path: Path,
             super().__init__(name)
 
     assert answer(source, kind=NotFromCache) == 42
-    assert objects(tmp_path / f"thetac-{os.geteuid()}")
+    assert objects_in(tmp_path / f"thetac-{os.geteuid()}")
     forget()
     assert answer(source, kind=NotFromCache) == 42
     assert calls() == 1, "other processes find it there"
@@ -338,7 +338,7 @@ def test_a_home_that_cannot_be_written(source: Path, tmp_path: Path, monkeypatch
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert answer(source) == 42
-    (made,) = objects(tmp_path)
+    (made,) = objects_in(tmp_path)
     assert made.parent == tmp_path / f"thetac-{os.geteuid()}" / "objects"
     monkeypatch.setenv("TMPDIR", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
@@ -353,14 +353,14 @@ def test_a_home_that_cannot_be_written(source: Path, tmp_path: Path, monkeypatch
 
 
 def test_a_full_cache_is_passed_over(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = build.write_whole
+    write = objects.write_whole
 
     def fails(path: Path, content: bytes) -> None:
         if path.is_relative_to(tmp_path / "cache"):
             raise OSError(28, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(build, "write_whole", fails)
+    monkeypatch.setattr(objects, "write_whole", fails)
     assert answer(source) == 42
 
 
@@ -423,11 +423,11 @@ def test_on_windows_nothing_is_built_and_everything_runs() -> None:
         "for name in ('geteuid', 'fork', 'register_at_fork', 'killpg', 'fchmod'): delattr(os, name)\n"
         "sys.modules['fcntl'] = None\n"
         "import thetac\n"
-        "from thetac.runtime import build, build_compiler\n"
+        "from thetac.runtime.building import objects, compiler\n"
         "from pathlib import Path\n"
-        "build_compiler.os = type('os', (), {**vars(os), 'name': 'nt'})\n"
-        "build_compiler.platform.system = lambda: 'Windows'\n"
-        "from thetac.runtime.owned_folder import make_owned\n"
+        "compiler.os = type('os', (), {**vars(os), 'name': 'nt'})\n"
+        "compiler.platform.system = lambda: 'Windows'\n"
+        "from thetac.runtime.building.owned_folder import make_owned\n"
         "os.utime(make_owned('thetac-build-').path / '.owner', (0, 0))\n"
         f"text = Path({str(ROOT / 'specs' / 'lion.yaml')!r}).read_text(encoding='utf-8')\n"
         "for made in (thetac.AdamW, thetac.load(text)):\n"
@@ -435,7 +435,7 @@ def test_on_windows_nothing_is_built_and_everything_runs() -> None:
         "    made([param]).step()\n"
         "    assert param.tolist() != [1, 1, 1]\n"
         "try: made([param], fused=True).step()\n"
-        "except build.BuildError as error: print(error)\n"
+        "except objects.BuildError as error: print(error)\n"
         "from thetac.__main__ import main\n"
         "sys.exit(main(['cache']))\n"
     )
@@ -494,17 +494,17 @@ def test_eight_processes_at_once_with_an_empty_cache(tmp_path: Path, calls: Call
     assert len(done.stdout.splitlines()) == 8
     assert len(set(done.stdout.splitlines())) == 1
     kept = list(cache(tmp_path).iterdir())
-    assert all(path.suffix == ".so" and build_files.is_whole(path) for path in kept), "nothing is left over"
+    assert all(path.suffix == ".so" and files.is_whole(path) for path in kept), "nothing is left over"
     assert calls() == len(kept), "one builds, the others wait"
 
 
 def test_a_builder_that_is_killed_keeps_nobody_waiting(source: Path, tmp_path: Path) -> None:
     cache(tmp_path).mkdir(parents=True, mode=0o700)
     cache(tmp_path).parent.chmod(0o700)
-    wanted = build.recipe([source, source.parent / "part.h"], {"VALUE": "42"}, "answer")
-    path = cache(tmp_path) / build._file_name(wanted, levels()[0], find_compiler())
+    wanted = objects.recipe([source, source.parent / "part.h"], {"VALUE": "42"}, "answer")
+    path = cache(tmp_path) / objects._file_name(wanted, levels()[0], find_compiler())
     code = (
-        "import sys, time; from pathlib import Path; from thetac.runtime.build_files import only_one\n"
+        "import sys, time; from pathlib import Path; from thetac.runtime.building.files import only_one\n"
         "with only_one(Path(sys.argv[1])):\n"
         "    print('locked', flush=True)\n"
         "    time.sleep(1000)\n"
@@ -530,13 +530,13 @@ def test_a_folder_without_locks_still_serves(source: Path, monkeypatch: pytest.M
 def test_a_process_forked_while_a_thread_builds(source: Path) -> None:
     """The thread is not in the new process, and must not be waited for there."""
     code = (
-        "import ctypes, os, threading\nfrom pathlib import Path\nfrom thetac.runtime import build\n"
+        "import ctypes, os, threading\nfrom pathlib import Path\nfrom thetac.runtime.building import objects\n"
         f"source = Path({str(source)!r})\n"
-        "build._lock.acquire()\n"
+        "objects._lock.acquire()\n"
         "child = os.fork()\n"
         "if not child:\n"
         "    files = [source, source.parent / 'part.h']\n"
-        "    print(build.load_object(files, {'VALUE': '42'}, 'answer', ctypes.CDLL).answer(), flush=True)\n"
+        "    print(objects.load_object(files, {'VALUE': '42'}, 'answer', ctypes.CDLL).answer(), flush=True)\n"
         "    os._exit(0)\n"
         "os.waitpid(child, 0)\n"
     )
@@ -594,7 +594,7 @@ def test_building_for_another_kind_of_processor(tmp_path: Path) -> None:
     done = thetac("build", "Lion", "--dtypes", "float32", "--level", "x86-64-v2", THETAC_BUILD_DIR=str(out))
     assert done.returncode == 0, done.stderr
     assert "THETAC_BUILD_DIR" not in done.stdout
-    assert all("-x86-64-v2-" in path.name for path in objects(out))
+    assert all("-x86-64-v2-" in path.name for path in objects_in(out))
     assert "C++" in steps({**NO_COMPILER, "THETAC_BUILD_DIR": str(out)})
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from thetac.codegen.cli.library import SPECS
-from thetac.runtime import cache, in_use, owned_folder, private_folder
-from thetac.runtime.cache import DAYS, Kind, clean, clean_sometimes, clear, entries
+from thetac.runtime.building import cache, in_use, owned_folder, private_folder
+from thetac.runtime.building.cache import DAYS, Kind, clean, clean_sometimes, clear, entries
 
 ROOT = Path(__file__).parents[1]
 LION = (SPECS / "lion.yaml").read_text(encoding="utf-8")
@@ -239,7 +239,7 @@ def test_two_processes_may_clean_at_once(folder: Path, monkeypatch: pytest.Monke
     for number in range(200):
         put_object(folder, f"a{number}", days=1)
         put_package(folder, f"p{number}", days=1)
-    code = f"from pathlib import Path; from thetac.runtime.cache import clean; clean(Path({str(folder)!r}))"
+    code = f"from pathlib import Path; from thetac.runtime.building.cache import clean; clean(Path({str(folder)!r}))"
     cleaners = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment()) for _ in range(2)]
     assert [cleaner.wait() for cleaner in cleaners] == [0, 0]
     assert entries(folder) == []
@@ -268,9 +268,9 @@ def test_leftovers_of_killed_processes_go(folder: Path) -> None:
 def test_temporary_folders_go_with_their_processes(folder: Path, tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"
-        "from thetac.runtime.owned_folder import make_owned\n"
-        "from thetac.runtime.build_compiler import SCRATCH\n"
-        "from thetac.runtime.private_folder import temporary_folder\n"
+        "from thetac.runtime.building.owned_folder import make_owned\n"
+        "from thetac.runtime.building.compiler import SCRATCH\n"
+        "from thetac.runtime.building.private_folder import temporary_folder\n"
         "temporary_folder(); scratch = make_owned(SCRATCH)\n"
         f"other = make_owned(SCRATCH, Path({str(folder / 'objects')!r}))\n"
     )

@@ -26,9 +26,11 @@ from runtime_helpers import (
 from torch import Tensor
 
 import thetac
-from thetac.runtime import choice, gather, plan, resident_table
+from thetac.runtime.implementations import device_table
+from thetac.runtime.implementations.device_table import ResidentTable
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.resident_table import ResidentTable
+from thetac.runtime.param_groups import gather
+from thetac.runtime.stepping import choice, plan
 
 SHAPES = ((5, 3), (7,), ())
 # The host's own arithmetic and torch's in float64 differ in the last bit at times; rounded to float32, rarely.
@@ -52,7 +54,7 @@ class Capture:
 
     def __call__(self, optimizer: Optimizer) -> None:
         with self._monkeypatch.context() as patch:
-            for module in (choice, plan, resident_table):
+            for module in (choice, plan, device_table):
                 patch.setattr(module, "is_captured", lambda device: True)
             patch.setattr(ResidentTable, "_copy", _not_in_a_graph)
             with no_host_reads():

@@ -8,8 +8,8 @@ from every_optimizer import every_optimizer, ours, remembering
 from runtime_helpers import assert_same_training, parameters, states
 from torch import Tensor
 
-from thetac.runtime.choice import triton_interprets
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.stepping.choice import triton_interprets
 
 pytestmark = [
     pytest.mark.gpu,

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch._dynamo.exc import Unsupported
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from thetac.runtime import fused_operator as operator_module
-from thetac.runtime.choice import Choice
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.stepping.choice import Choice
+from thetac.runtime.torch_compile import custom_op as operator_module
 
 SHAPES = ((5, 3), (7,), ())
 FORMS: dict[str, dict[str, bool]] = {

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, names_read, walk_expression
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.passes import conditions
-from thetac.codegen.passes.combinations import conditions_asked
-from thetac.codegen.passes.streams import streams
+from thetac.codegen.passes.analysis import boolean_algebra
+from thetac.codegen.passes.analysis.combinations import conditions_asked
+from thetac.codegen.passes.analysis.streams import streams
 
 NAMES = ("a", "b", "c", "d")
 STREAMS = ("param", "grad", "momentum")
@@ -82,9 +82,9 @@ def taken(body: Sequence[ElementStmt], values: Mapping[str, bool], asked: set[st
 
 @given(truths, values_of_names)
 def test_a_condition_that_is_shortened_is_the_same_condition(expression: Expr, values: dict[str, bool]) -> None:
-    condition = conditions.condition(expression)
-    short = conditions.expression(condition)
-    assert holds(short, values) == holds(expression, values) == conditions.holds(condition, values)
+    condition = boolean_algebra.condition(expression)
+    short = boolean_algebra.expression(condition)
+    assert holds(short, values) == holds(expression, values) == boolean_algebra.holds(condition, values)
     names = [[part for part in walk_expression(each) if isinstance(part, Ref)] for each in (short, expression)]
     assert len(names[0]) <= len(names[1]), "it is never longer"
 
@@ -110,12 +110,12 @@ def test_a_condition_makes_a_difference_where_it_is_asked(
     asked: set[str] = set()
     taken(body, values, asked)
     found = conditions_asked(body, NAMES)
-    assert {name for name in NAMES if conditions.holds(found[name], values)} == asked
+    assert {name for name in NAMES if boolean_algebra.holds(found[name], values)} == asked
 
 
 def test_conditions_are_shortened() -> None:
     def shortened(expression: Expr) -> str:
-        return expression_text(conditions.expression(conditions.condition(expression)))
+        return expression_text(boolean_algebra.expression(boolean_algebra.condition(expression)))
 
     a, b, c = Ref("a"), Ref("b"), Ref("c")
     not_a = Call("not", (a,))
@@ -124,6 +124,8 @@ def test_conditions_are_shortened() -> None:
     assert shortened(Call("or", (a, Call("and", (b, a))))) == "a"
     assert shortened(Call("or", (Call("and", (not_a, b)), a))) == "a or b"
     assert shortened(Call("not", (Call("and", (b, Call("or", (a, c)))),))) == "not a and not c or not b"
-    same = conditions.condition(b)
-    assert conditions.choice(conditions.condition(a), conditions.ALWAYS, conditions.NEVER) == conditions.condition(a)
-    assert conditions.choice(conditions.condition(a), same, same) == same
+    same = boolean_algebra.condition(b)
+    assert boolean_algebra.choice(
+        boolean_algebra.condition(a), boolean_algebra.ALWAYS, boolean_algebra.NEVER
+    ) == boolean_algebra.condition(a)
+    assert boolean_algebra.choice(boolean_algebra.condition(a), same, same) == same

@@ -29,9 +29,9 @@ from triton_support import (
 )
 
 import thetac
-from thetac.codegen.backends.cpp import CPP, RESERVED
-from thetac.codegen.ir.names import why_not
+from thetac.codegen.backends.kernels.cpp import CPP, RESERVED
 from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.ir.reserved_names import why_not
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
 

@@ -15,7 +15,7 @@ from cpp_support import CppTraining, Launch, Options, compiler, launch_cpp
 from torch import Tensor
 from triton_support import Values, combinations, described, every_spec, everything, rule_of
 
-from thetac.codegen.passes.degrees import degrees, powers_of_two
+from thetac.codegen.passes.analysis.homogeneity import degrees, powers_of_two
 from thetac.codegen.pipeline import Compiled
 
 DENORMAL, UNDERFLOW = 0x02, 0x10  # bits of MXCSR: an operand was denormal; a result was, and was rounded

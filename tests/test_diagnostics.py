@@ -17,7 +17,7 @@ from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.frontend.source import LONGEST_FILE, read_source
 from thetac.codegen.ir.nodes import Rule
-from thetac.codegen.passes.check import check_all
+from thetac.codegen.passes.check.rule import check_all
 
 HERE = Path(__file__).parent
 INVALID = sorted(path for path in (HERE / "invalid").iterdir() if path.suffix != ".txt")

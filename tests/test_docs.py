@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import thetac
-from thetac.codegen.backends.docs import arguments, docstring
-from thetac.codegen.backends.package import module_name
-from thetac.codegen.backends.pages import pages
+from thetac.codegen.backends.documentation.docstring import arguments, docstring
+from thetac.codegen.backends.documentation.pages import pages
+from thetac.codegen.backends.package.init_files import module_name
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.pipeline import front_end

@@ -12,8 +12,8 @@ import torch
 from runtime_helpers import assert_identical
 from torch import Tensor
 
-from thetac.runtime.decoding import Decoder
-from thetac.runtime.encoding import Encoder
+from thetac.runtime.checkpoints.decoding import Decoder
+from thetac.runtime.checkpoints.encoding import Encoder
 
 
 def there_and_back(value: object) -> object:

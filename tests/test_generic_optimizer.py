@@ -176,7 +176,7 @@ def test_it_is_imported_where_it_is_asked_for() -> None:
         "import sys, thetac.runtime\n"
         "assert 'torch' not in sys.modules\n"
         "assert not hasattr(thetac.runtime, 'Generic')\n"
-        "assert thetac.runtime.GenericOptimizer.__module__ == 'thetac.runtime.generic'\n"
+        "assert thetac.runtime.GenericOptimizer.__module__ == 'thetac.runtime.generic_optimizer'\n"
         "assert 'triton' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -17,8 +17,8 @@ from step_helpers import every_list
 from torch import Tensor
 
 import thetac
-from thetac.runtime import gather
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.param_groups import gather
 
 SHAPES = ((5, 3), (7,), ())
 KERNELS = ("AdamW", "SGD", "NAdam", "Lion", "Adan")  # every pair of dtypes is a kernel to compile

@@ -15,8 +15,9 @@ from step_helpers import LISTS, Options, every_list
 from torch import Tensor
 
 import thetac
-from thetac.runtime import foreach, gather
+from thetac.runtime.implementations import foreach
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.param_groups import gather
 
 HALF = (torch.float16, torch.bfloat16)
 OTHERS = [name for name in NAMES if name not in ELEVEN]
@@ -217,11 +218,11 @@ def test_explain_of_kernels_and_of_float32_says_nothing(monkeypatch: pytest.Monk
 
 def test_the_warning_of_missing_kernels_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, also where missing kernels have been warned of before; of optimizers that do it only."""
-    from thetac.runtime import build
+    from thetac.runtime.building import objects
 
     monkeypatch.setenv("CXX", "/nowhere/c++")
-    monkeypatch.setattr(build, "_warned", set())
-    monkeypatch.setattr(build, "_known", {})
+    monkeypatch.setattr(objects, "_warned", set())
+    monkeypatch.setattr(objects, "_known", {})
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for cls, dtype in (

@@ -15,7 +15,7 @@ from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt
 from thetac.codegen.ir.interpret import FLOATS, interpret
 from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, StateKind, names_read
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.passes.bounds import bounds, is_nonzero
+from thetac.codegen.passes.analysis.value_ranges import bounds, is_nonzero
 from thetac.codegen.pipeline import Compiled
 from thetac.runtime import scalar_math
 

@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from strategies import NASTY, Hostile, hostile_specs, symbols
 
 from thetac.codegen import pipeline
-from thetac.codegen.backends.docs import docstring
-from thetac.codegen.backends.latex import LATEX, algorithm
-from thetac.codegen.backends.package import collection_init
-from thetac.codegen.backends.pages import markdown, pages
-from thetac.codegen.backends.symbols import with_subscript
-from thetac.codegen.backends.text import comment, literal, one_line
-from thetac.codegen.backends.text import docstring as as_docstring
+from thetac.codegen.backends.documentation.algorithm_box import LATEX, algorithm
+from thetac.codegen.backends.documentation.docstring import docstring
+from thetac.codegen.backends.documentation.pages import markdown, pages
+from thetac.codegen.backends.documentation.symbols import with_subscript
+from thetac.codegen.backends.package.init_files import collection_init
+from thetac.codegen.backends.printing.escaping import comment, literal, one_line
+from thetac.codegen.backends.printing.escaping import docstring as as_docstring
 from thetac.codegen.emit import environment, header
-from thetac.codegen.frontend import latex
+from thetac.codegen.frontend import symbol_syntax
 from thetac.codegen.ir.nodes import Assign, If, Rule, Stmt
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.pipeline import Compiled, Source
@@ -229,7 +229,7 @@ def test_pages_have_the_same_blocks_whatever_the_texts(hostile: Hostile) -> None
 def test_algorithms_hold_no_command_but_known_ones(hostile: Hostile) -> None:
     text = algorithm(compiled(hostile).written)
     commands = set(re.findall(r"\\([A-Za-z]+)", text))
-    assert commands <= OURS | latex.COMMANDS
+    assert commands <= OURS | symbol_syntax.COMMANDS
     assert re.search(r"[%#$~`\"@]", text) is None
     depth = 0
     for brace in re.findall(r"(?<!\\)[{}]", text):
@@ -244,7 +244,7 @@ def test_algorithms_hold_no_command_but_known_ones(hostile: Hostile) -> None:
 def test_a_symbol_takes_an_index_whatever_it_is(symbol: str) -> None:
     indexed = with_subscript(symbol, "t-1")
     assert "t-1}" in indexed
-    assert len(indexed) > latex.LONGEST or latex.why_not(indexed) is None, indexed
+    assert len(indexed) > symbol_syntax.LONGEST or symbol_syntax.why_not(indexed) is None, indexed
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 from test_diagnostics import INVALID, front_end
 
 from thetac.codegen import errors, pipeline
-from thetac.codegen.frontend import entries, expressions, layout, lower, parse, reading, source, yaml_tree
-from thetac.codegen.frontend.latex import LONGEST as LONGEST_SYMBOL
+from thetac.codegen.frontend import entries, expressions, logical_lines, lower, parse, reading, source, yaml_tree
 from thetac.codegen.frontend.load import KEYS
-from thetac.codegen.ir import names
+from thetac.codegen.frontend.symbol_syntax import LONGEST as LONGEST_SYMBOL
+from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import OPTIONS, Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import expression_text
@@ -91,9 +91,9 @@ def test_limits_are_what_is_documented() -> None:
         lower.MOST_REQUIREMENTS,
         lower.MOST_CASES,
         parse.MOST_STATEMENTS,
-        layout.LONGEST,
+        logical_lines.LONGEST,
         expressions.LONGEST_WRITTEN_OUT,
-        layout.DEEPEST,
+        logical_lines.DEEPEST,
         expressions.DEEPEST_EXPRESSION,
         parse.DEEPEST_BRANCH,
         parse.LONGEST_WAY,
@@ -102,7 +102,7 @@ def test_limits_are_what_is_documented() -> None:
     ]
     assert "| 2**53 |" in DOCS
     assert reading.LARGEST_INTEGER == 2**53
-    assert f"at most {names.LONGEST} characters" in DOCS
+    assert f"at most {reserved_names.LONGEST} characters" in DOCS
     assert f"at most {LONGEST_SYMBOL} characters" in DOCS
 
 

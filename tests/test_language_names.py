@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import USED_BY_GENERATED_CODE, value_names
 
-from thetac.codegen.ir import names
+from thetac.codegen.ir import reserved_names
 from thetac.codegen.pipeline import Source, compile_specs
 
 PLAIN = ("scale", "low", "high", "flag", "buffer", "average", "weight", "direction", "shrunk")
@@ -89,7 +89,7 @@ AWKWARD = sorted(
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(
-        st.one_of(st.sampled_from([name for name in AWKWARD if names.why_not(name) is None]), value_names()),
+        st.one_of(st.sampled_from([name for name in AWKWARD if reserved_names.why_not(name) is None]), value_names()),
         min_size=len(PLAIN),
         max_size=len(PLAIN),
         unique=True,

@@ -18,7 +18,7 @@ from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.verify import verify
 from thetac.codegen.passes import features
-from thetac.codegen.passes.check import check
+from thetac.codegen.passes.check.rule import check
 from thetac.codegen.passes.powers import expand_powers
 
 SPECS = {

@@ -14,9 +14,9 @@ from triton_support import every_spec
 
 import thetac
 from thetac.codegen.ir.interpret import FLOATS, interpret
-from thetac.codegen.passes.combinations import kernels_are_few
-from thetac.runtime import launch_cpp
-from thetac.runtime.fused import specialisations_of
+from thetac.codegen.passes.analysis.combinations import kernels_are_few
+from thetac.runtime.implementations import launch_cpp
+from thetac.runtime.implementations.fused import specialisations_of
 from thetac.runtime.optimizer import Optimizer
 
 MANY = 40

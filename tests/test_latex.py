@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import Hostile, hostile_specs, legal_specs
 
-from thetac.codegen.backends.latex import algorithm, arranged
-from thetac.codegen.backends.symbols import Symbols
+from thetac.codegen.backends.documentation.algorithm_box import algorithm, arranged
+from thetac.codegen.backends.documentation.symbols import Symbols
 from thetac.codegen.cli.library import our_specs
-from thetac.codegen.frontend.latex import COMMANDS
+from thetac.codegen.frontend.symbol_syntax import COMMANDS
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule, StateKind
 from thetac.codegen.pipeline import Source, front_end
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 import thetac as ours
 from thetac.codegen.cli.library import SPECS
-from thetac.runtime import launch_cpp, openmp
-from thetac.runtime.launch_cpp import CppLauncher
-from thetac.runtime.openmp import OpenMP
+from thetac.runtime.implementations import launch_cpp, openmp
+from thetac.runtime.implementations.launch_cpp import CppLauncher
+from thetac.runtime.implementations.openmp import OpenMP
 
 ROOT = Path(__file__).parents[1]
 CHUNK = 32768  # elements that one thread takes at once; sizes below are around it
@@ -143,7 +143,7 @@ def test_without_an_openmp_runtime_there_is_one_thread(monkeypatch: pytest.Monke
 def test_there_is_one_openmp_runtime_and_it_is_torchs() -> None:
     code = (
         "import torch, thetac\n"
-        "from thetac.runtime.openmp import openmp\n"
+        "from thetac.runtime.implementations.openmp import openmp\n"
         "def libraries(): return {l.split()[-1] for l in open('/proc/self/maps') if 'omp' in l.rpartition('/')[2]}\n"
         "def of(a): return [line.split()[-1] for line in open('/proc/self/maps')\n"
         "    if int(line.split('-')[0], 16) <= a < int(line.split()[0].split('-')[1], 16)]\n"
@@ -177,7 +177,7 @@ def test_a_process_forked_from_one_with_threads_does_not_hang() -> None:
         "steps(optimizer, param)\n"
         "child = os.fork()\n"
         "torch.set_num_threads(2)\n"
-        "from thetac.runtime.openmp import openmp\n"
+        "from thetac.runtime.implementations.openmp import openmp\n"
         "if not child:\n"
         "    optimizer.step()\n"  # torch's own operations on as many elements would hang here
         "    os._exit(7 if openmp().parallel == 0 else 8)\n"

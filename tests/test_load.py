@@ -15,7 +15,7 @@ import torch
 import thetac
 from thetac.codegen.cli.library import SPECS
 from thetac.codegen.errors import SpecError
-from thetac.runtime import private_folder
+from thetac.runtime.building import private_folder
 
 ROOT = Path(__file__).parents[1]
 LION = (SPECS / "lion.yaml").read_text(encoding="utf-8")
@@ -240,7 +240,7 @@ def test_a_temporary_folder_takes_the_place_of_an_unusable_cache(tmp_path: Path)
 def test_the_end_of_a_forked_process_does_not_remove_the_temporary_folder() -> None:
     code = (
         "import os, sys\n"
-        "from thetac.runtime.private_folder import temporary_folder\n"
+        "from thetac.runtime.building.private_folder import temporary_folder\n"
         "folder = temporary_folder()\n"
         "child = os.fork()\n"
         "if not child: sys.exit()\n"

@@ -15,9 +15,9 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from thetac.codegen.backends import foreach, forloop
-from thetac.codegen.backends.arguments import list_names
-from thetac.codegen.backends.inplace import SetTensor, lower
+from thetac.codegen.backends.eager import foreach, forloop
+from thetac.codegen.backends.eager.inplace import SetTensor, lower
+from thetac.codegen.backends.printing.arguments import list_names
 from thetac.codegen.emit import environment
 from thetac.codegen.errors import Location, Mistakes
 from thetac.codegen.frontend.parse import parse_expression

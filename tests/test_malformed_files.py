@@ -27,7 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import thetac
-from thetac.runtime.checkpoints import HEADER_KEY
+from thetac.runtime.checkpoints.safetensors_file import HEADER_KEY
 
 Tree = dict[str, Any]
 

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
 import thetac as ours
-from thetac.runtime import native
-from thetac.runtime.places import Places
-from thetac.runtime.polling import LAZY, Watch
+from thetac.runtime.tensor_facts import tensor_reader
+from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.tensor_watch import LAZY, Watch
 
 
 def test_this_torch_has_what_the_helper_needs() -> None:
-    assert native.native() is not None
+    assert tensor_reader.native() is not None
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ def test_this_torch_has_what_the_helper_needs() -> None:
 def test_modes_of_torch_make_no_difference_to_what_is_found(mode: Any) -> None:
     context: AbstractContextManager[object] = mode()
     with context:
-        assert native._interface() is not None
+        assert tensor_reader._interface() is not None
 
 
-@pytest.mark.parametrize("function", native._FUNCTIONS)
+@pytest.mark.parametrize("function", tensor_reader._FUNCTIONS)
 def test_a_torch_without_one_of_the_functions_has_no_helper(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(native._FUNCTIONS, function, "aoti_torch_of_another_version")
-    assert native._interface() is None
+    monkeypatch.setitem(tensor_reader._FUNCTIONS, function, "aoti_torch_of_another_version")
+    assert tensor_reader._interface() is None
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_a_torch_without_one_of_the_functions_has_no_helper(function: str, monke
 def test_functions_that_do_something_else_are_found_out(
     function: str, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(native._FUNCTIONS, function, other)
-    assert native._interface() is None
+    monkeypatch.setitem(tensor_reader._FUNCTIONS, function, other)
+    assert tensor_reader._interface() is None
 
 
 def test_without_one_place_for_the_handle_there_is_no_helper(monkeypatch: pytest.MonkeyPatch) -> None:
     for word in (0, None):  # everywhere the same, nowhere the same
-        monkeypatch.setattr(native, "_word_at", lambda address, word=word: address if word is None else word)
-        assert native._interface() is None
+        monkeypatch.setattr(tensor_reader, "_word_at", lambda address, word=word: address if word is None else word)
+        assert tensor_reader._interface() is None
 
 
 def test_no_handle_is_kept() -> None:
@@ -93,7 +93,7 @@ def test_versions_are_counted_and_tensors_without_one_are_left_alone() -> None:
         unversioned = torch.ones(2)
     tensors = [torch.ones(2), unversioned, torch.nn.Parameter(torch.ones(2)), torch.ones(2).t()]
     before = [None if tensor.is_inference() else tensor._version for tensor in tensors]
-    native.mark_written([tensors], Places.all_of(len(tensors)))
+    tensor_reader.mark_written([tensors], Places.all_of(len(tensors)))
     after = [None if tensor.is_inference() else tensor._version for tensor in tensors]
     assert after == [None if version is None else version + 1 for version in before]
 
@@ -105,7 +105,7 @@ def _watched(tensor: Tensor) -> Watch:
 @pytest.mark.parametrize("in_python", [False, True])
 def test_lazy_bits_are_seen_by_both_ways(in_python: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if in_python:
-        monkeypatch.setattr("thetac.runtime.polling.native", lambda: None)
+        monkeypatch.setattr("thetac.runtime.tensor_facts.tensor_watch.native", lambda: None)
     real, conjugated = torch.ones(3), torch.ones(3, dtype=torch.complex64)
     assert _watched(real).poll([torch._neg_view(real)]) == LAZY
     assert _watched(conjugated).poll([conjugated.conj()]) == LAZY
@@ -114,11 +114,11 @@ def test_lazy_bits_are_seen_by_both_ways(in_python: bool, monkeypatch: pytest.Mo
 
 def test_the_helper_asks_torch_for_numbers_it_knows() -> None:
     """Numbers of dtypes, layouts and devices are torch's own; they are compared, never interpreted."""
-    helper = native.native()
+    helper = tensor_reader.native()
     assert helper is not None
     kinds = []
     for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.complex64):
-        kind = native.Kind()
+        kind = tensor_reader.Kind()
         assert helper.describe(torch.ones(1, dtype=dtype), helper.torch, ctypes.addressof(kind)) == 0
         kinds.append((kind.layout, kind.dtype, kind.device_type, kind.device_index))
     assert len({kind[1] for kind in kinds}) == len(kinds)

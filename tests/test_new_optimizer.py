@@ -12,8 +12,8 @@ import torch
 from runtime_helpers import run_kernels_of
 
 from thetac.codegen.__main__ import main
-from thetac.runtime.choice import triton_interprets
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.stepping.choice import triton_interprets
 
 SPEC = """\
 optimizer: Gentle

@@ -14,13 +14,13 @@ from step_helpers import FOR_LOOP, LISTS, Options, every_list
 from torch import Tensor
 
 import thetac
-from thetac.codegen.backends.host import known_numbers
-from thetac.codegen.backends.magnitudes import ORDINARY, Magnitudes
+from thetac.codegen.backends.eager.magnitudes import ORDINARY, Magnitudes
+from thetac.codegen.backends.printing.host_python import known_numbers
 from thetac.codegen.ir.interpret import FLOATS
 from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Ref, Rule
-from thetac.codegen.passes.kinds import infer
+from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.pipeline import Source, compile_specs
-from thetac.runtime import rehearsal
+from thetac.runtime.implementations import rehearsal
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)

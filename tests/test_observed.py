@@ -140,7 +140,7 @@ def test_scaled_and_clipped_steps_are_seen_too(options: dict[str, bool], inf: bo
 
 
 def test_kernels_are_registered_once() -> None:
-    from thetac.runtime.operator_call import kernels
+    from thetac.runtime.implementations.operator_call import kernels
 
     optimizer = made("AdamW", {"fused": True})
     steps(optimizer, range(2))

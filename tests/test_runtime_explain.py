@@ -10,7 +10,7 @@ import torch
 from runtime_helpers import give_gradients, parameters, train
 
 import thetac as ours
-from thetac.runtime.choice import Implementation, choose
+from thetac.runtime.stepping.choice import Implementation, choose
 
 
 def test_before_the_first_step_it_says_what_would_run() -> None:

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 import thetac as ours
-from thetac.runtime import foreach
-from thetac.runtime.gather import gather
+from thetac.runtime.implementations import foreach
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.param_groups.gather import gather
 
 ALGORITHMS = ("SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "RMSprop", "Rprop", "ASGD")
 

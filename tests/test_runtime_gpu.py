@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import thetac as ours
-from thetac.runtime.choice import triton_interprets
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.stepping.choice import triton_interprets
 
 pytestmark = [
     pytest.mark.gpu,

@@ -25,12 +25,12 @@ from runtime_helpers import (
 from torch import Tensor
 
 import thetac as ours
-from thetac.runtime.fused import Launcher
-from thetac.runtime.launch_cpp import CppLauncher
-from thetac.runtime.launch_triton import TritonLauncher, chunk_table
-from thetac.runtime.memory import Stretches, is_dense, sharing, significant_strides
+from thetac.runtime.implementations.fused import Launcher
+from thetac.runtime.implementations.launch_cpp import CppLauncher
+from thetac.runtime.implementations.launch_triton import TritonLauncher, chunk_table
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.scaling import Scaling
+from thetac.runtime.param_groups.grad_scaling import Scaling
+from thetac.runtime.tensor_facts.memory import Stretches, is_dense, sharing, significant_strides
 
 
 @pytest.fixture(params=FUSED)

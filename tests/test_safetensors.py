@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 import thetac
-from thetac.runtime.checkpoints import HEADER_KEY
+from thetac.runtime.checkpoints.safetensors_file import HEADER_KEY
 
 
 def trained(steps: int = 3, **options: Any) -> thetac.AdamW:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from thetac.runtime.build_compiler import BuildError, find_compiler
+from thetac.runtime.building.compiler import BuildError, find_compiler
 
 TESTS = Path(__file__).parent
 NAMES = ("AdamW", "SGD", "NAdam")

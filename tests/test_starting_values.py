@@ -13,8 +13,8 @@ import thetac
 from thetac.codegen.ir.interpret import FLOATS, exact, interpret
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.pipeline import Source, compile_specs
-from thetac.runtime import gather
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.param_groups import gather
 
 DECAYS = ("decoupled", "l2", "absolute")
 RULE = """

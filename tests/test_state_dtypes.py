@@ -27,7 +27,7 @@ from torch.optim.optimizer import ParamsT
 
 import thetac
 from thetac.runtime import GenericOptimizer
-from thetac.runtime.state import Entry
+from thetac.runtime.param_groups.state import Entry
 
 WIDER, NARROWER = (torch.bfloat16, torch.float32), (torch.float32, torch.bfloat16)  # of parameters, of state
 MIXES = [

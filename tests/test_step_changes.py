@@ -13,7 +13,7 @@ from step_helpers import FOR_LOOP, Options, assert_runs_as_torchs, every_impleme
 from torch import Tensor
 from torch.nn import Parameter
 
-from thetac.runtime.plan import Plan
+from thetac.runtime.stepping.plan import Plan
 
 
 @pytest.mark.feature("step", "gradients that come and go between steps")

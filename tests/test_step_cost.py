@@ -15,9 +15,11 @@ from runtime_helpers import Watching, give_gradients
 from torch import Tensor
 
 import thetac as ours
-from thetac.runtime import native, numbers, polling, step_tensors
-from thetac.runtime.launch_cpp import CppLauncher
+from thetac.runtime.implementations import scalar_states
+from thetac.runtime.implementations.launch_cpp import CppLauncher
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.param_groups import step_tensors
+from thetac.runtime.tensor_facts import tensor_reader, tensor_watch
 
 FUSED = ["AdamW", "SGD", "NAdam", "ASGD", "Lion"]
 
@@ -55,7 +57,7 @@ def python_calls(step: Callable[[], object]) -> int:
 @pytest.fixture
 def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the compiled helper cannot be built."""
-    for module in (native, numbers, polling, step_tensors):
+    for module in (tensor_reader, scalar_states, tensor_watch, step_tensors):
         monkeypatch.setattr(module, "native", lambda: None)
 
 
@@ -111,7 +113,7 @@ def test_one_launch_per_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("is_observed", [False, True])
 def test_a_fused_step_makes_no_tensor_of_a_parameters_size(is_observed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thetac.runtime.step._active_modes", lambda: int(is_observed))
+    monkeypatch.setattr("thetac.runtime.stepping.stepper._active_modes", lambda: int(is_observed))
     optimizer, _ = steady("AdamW", 3, elements=50_000, fused=True)
     with Watching() as sizes:
         optimizer.step()

@@ -236,7 +236,7 @@ class Training:
         return cls(compiled, values, param.clone(), states)
 
     def step_for_loop(self, grad: Tensor) -> None:
-        from thetac.codegen.backends.arguments import asks_first, list_names
+        from thetac.codegen.backends.printing.arguments import asks_first, list_names
 
         lists = list_names(self.compiled.rule)
         states = {lists[s.name]: [self.states.get(s.name)] for s in self.compiled.rule.states}

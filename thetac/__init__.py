@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from thetac.generated import *  # noqa: F403  # type checkers see the optimizers; nobody imports them here
     from thetac.loader import load as load
-    from thetac.runtime.checkpoints import load_optimizer as load_optimizer
-    from thetac.runtime.checkpoints import save_optimizer as save_optimizer
+    from thetac.runtime.checkpoints.safetensors_file import load_optimizer as load_optimizer
+    from thetac.runtime.checkpoints.safetensors_file import save_optimizer as save_optimizer
 
 __version__ = "0.1.0"
 
 _FUNCTIONS = {
     "load": "thetac.loader",
-    "load_optimizer": "thetac.runtime.checkpoints",
-    "save_optimizer": "thetac.runtime.checkpoints",
+    "load_optimizer": "thetac.runtime.checkpoints.safetensors_file",
+    "save_optimizer": "thetac.runtime.checkpoints.safetensors_file",
 }
 
 

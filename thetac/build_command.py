@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from thetac.codegen.cli.library import UsageError, shown_as
 from thetac.codegen.errors import did_you_mean
-from thetac.runtime.build import build, build_folder, recipe
-from thetac.runtime.build_compiler import LEVELS, BuildError, Recipe, levels
-from thetac.runtime.build_process import end_all
+from thetac.runtime.building.compiler import LEVELS, BuildError, Recipe, levels
+from thetac.runtime.building.objects import build, build_folder, recipe
+from thetac.runtime.building.process import end_all
 
 if TYPE_CHECKING:
     from thetac.runtime.optimizer import Optimizer
@@ -72,9 +72,10 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     """
     import torch
 
-    from thetac.runtime import launch_cpp, native
+    from thetac.runtime.implementations import launch_cpp
+    from thetac.runtime.tensor_facts import tensor_reader
 
-    yield recipe(*native.RECIPE)
+    yield recipe(*tensor_reader.RECIPE)
     kinds = [getattr(torch, name) for name in dtypes]
     yield from (recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
     for schema in (optimizer.schema for optimizer in _optimizers(names)):

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from thetac.codegen.cli.library import shown_as
-from thetac.runtime.cache import Entry, Kind, clear, entries
-from thetac.runtime.private_folder import existing_folders
+from thetac.runtime.building.cache import Entry, Kind, clear, entries
+from thetac.runtime.building.private_folder import existing_folders
 
 _EXAMPLES = """\
 examples:

@@ -21,10 +21,10 @@ from thetac.codegen.cli.library import our_specs
 from thetac.codegen.errors import SpecWarning
 from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Source, compile_specs
-from thetac.runtime.build_files import NEW
-from thetac.runtime.cache import OLD, clean_sometimes, mark_used
+from thetac.runtime.building.cache import OLD, clean_sometimes, mark_used
+from thetac.runtime.building.files import NEW
+from thetac.runtime.building.private_folder import private_folder, temporary_folder
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.private_folder import private_folder, temporary_folder
 
 
 def load(spec: str | os.PathLike[str]) -> type[Optimizer]:

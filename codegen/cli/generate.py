@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from thetac.codegen.backends.package import collection_init
-from thetac.codegen.backends.pages import pages
+from thetac.codegen.backends.documentation.pages import pages
+from thetac.codegen.backends.package.init_files import collection_init
 from thetac.codegen.cli.library import Output, our_specs, print_warnings, read_folder, shown_as
 from thetac.codegen.emit import compare, environment, write_package
 from thetac.codegen.pipeline import Compiled, compile_specs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thetac.codegen.backends.docs import state_size
+from thetac.codegen.backends.documentation.docstring import state_size
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.cli.show import IMPLEMENTATIONS
 from thetac.codegen.pipeline import Compiled, compile_specs

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from thetac.codegen.backends.latex import algorithm
+from thetac.codegen.backends.documentation.algorithm_box import algorithm
 from thetac.codegen.cli.library import compile_named, print_warnings
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
 from thetac.codegen.ir.listing import listing, rule_listing

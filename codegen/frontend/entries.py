@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from thetac.codegen.errors import Location, Mistakes, listed, quoted
-from thetac.codegen.frontend import latex, yaml_tree
+from thetac.codegen.frontend import symbol_syntax, yaml_tree
 from thetac.codegen.frontend.ranges import each_of, ranges_of
 from thetac.codegen.frontend.reading import (
     Fields,
@@ -191,7 +191,7 @@ def _symbols(fields: Fields, width: int, mistakes: Mistakes) -> tuple[str, ...]:
 
 def symbol_of(text: Scalar, mistakes: Mistakes) -> str:
     symbol = " ".join(text.text.split())
-    if (problem := latex.why_not(symbol)) is not None:
+    if (problem := symbol_syntax.why_not(symbol)) is not None:
         mistakes.add(text.location, *problem)
         return ""
     return symbol

@@ -14,7 +14,7 @@ from typing import assert_never
 
 from thetac.codegen.errors import Location, Mistakes, quoted
 from thetac.codegen.frontend import syntax, unsupported
-from thetac.codegen.frontend.layout import Line
+from thetac.codegen.frontend.logical_lines import Line
 from thetac.codegen.frontend.reading import parse_number
 from thetac.codegen.frontend.translate import Declared, Translation
 from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain

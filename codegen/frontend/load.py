@@ -16,7 +16,7 @@ from thetac.codegen.frontend.reading import Fields, choice_of, line_of, lines_of
 from thetac.codegen.frontend.source import split_source
 from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec, StateEntry
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar, read_tree
-from thetac.codegen.ir import names
+from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import (
     UNREADABLE,
     ComplexMode,
@@ -118,7 +118,7 @@ def _name(fields: Fields, tree: Mapping, mistakes: Mistakes) -> tuple[str, Locat
         if fields.lacks("optimizer"):
             mistakes.add(tree.location, "key `optimizer` is missing", "`optimizer: Name` names the class")
         return "", tree.location
-    if (problem := names.why_not_class(text.text)) is not None:
+    if (problem := reserved_names.why_not_class(text.text)) is not None:
         mistakes.add(text.location, *problem)
     return text.text, text.location
 

@@ -1,7 +1,7 @@
 """Specs as Rules: `extends` resolved, texts parsed, signatures made.
 
 In: all specs of a folder. Out: one Rule each, in the same order, and mistakes. What a rule means is checked by
-passes/check.py; here it is only what one part of a spec says about another part or another spec.
+passes/check/rule.py; here it is only what one part of a spec says about another part or another spec.
 """
 
 from __future__ import annotations

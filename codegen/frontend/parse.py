@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from thetac.codegen.errors import Mistakes
 from thetac.codegen.frontend import unsupported
 from thetac.codegen.frontend.expressions import Places, converted, python_tree, read_expression
-from thetac.codegen.frontend.layout import Line, logical_lines
+from thetac.codegen.frontend.logical_lines import Line, logical_lines
 from thetac.codegen.frontend.translate import NOTHING_DECLARED, Declared, Translation
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import UNREADABLE, Assign, Expr, If, Ref, Stmt

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
 from thetac.codegen.frontend import yaml_tree
 from thetac.codegen.frontend.yaml_tree import Mapping, Node, Scalar
-from thetac.codegen.ir import names
+from thetac.codegen.ir import reserved_names
 
 LONGEST_NUMBER = 40  # characters
 LARGEST_INTEGER = 2**53  # beyond it not every integer is a float
@@ -227,7 +227,7 @@ def parse_number(text: str, location: Location, mistakes: Mistakes) -> float | i
 
 def name_of(text: Scalar, mistakes: Mistakes) -> str:
     """The name of a value: hyperparameter, element, flag or state."""
-    if (problem := names.why_not(text.text)) is not None:
+    if (problem := reserved_names.why_not(text.text)) is not None:
         mistakes.add(text.location, *problem)
     return text.text
 

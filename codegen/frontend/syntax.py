@@ -10,7 +10,7 @@ import keyword
 import re
 
 from thetac.codegen.errors import REFERENCE, Location
-from thetac.codegen.frontend.layout import Line
+from thetac.codegen.frontend.logical_lines import Line
 
 _KEYWORDS = "|".join(
     sorted(set(keyword.kwlist) - {"and", "or", "not", "if", "else", "is", "in", "True", "False", "None"})

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from thetac.codegen.frontend import foreign
-from thetac.codegen.ir.names import is_identifier
 from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.codegen.ir.reserved_names import is_identifier
 
 LONGEST = 90  # characters of a remedy; what is longer does not help
 

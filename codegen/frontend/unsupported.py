@@ -10,8 +10,8 @@ import ast
 from thetac.codegen.errors import REFERENCE, did_you_mean, listed, quoted
 from thetac.codegen.frontend import foreign
 from thetac.codegen.frontend.translate import INFINITE, Translation, library
-from thetac.codegen.ir.names import is_identifier
 from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.codegen.ir.reserved_names import is_identifier
 
 Sentence = tuple[str, str]
 

@@ -29,9 +29,9 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
-from thetac.codegen.passes.kinds import infer, is_static, kind_of, on_host
-from thetac.codegen.passes.names import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
-from thetac.codegen.passes.streams import streams
+from thetac.codegen.passes.analysis.kinds import infer, is_static, kind_of, on_host
+from thetac.codegen.passes.analysis.streams import streams
+from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
 
 __all__ = ["Fused", "hoist"]
 

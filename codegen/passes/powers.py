@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Rule, Stmt
-from thetac.codegen.passes.kinds import Kinds, infer, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, on_host
 
 
 def expand_powers(rule: Rule) -> Rule:
@@ -55,4 +55,4 @@ def _power(base: Expr, exponent: Expr, whole: Call) -> Expr:
         case Const(value=0.5):
             return Call("sqrt", (base,), here)
         case _:
-            raise AssertionError(f"check.py lets no other power of an element pass: {whole}")
+            raise AssertionError(f"the check lets no other power of an element pass: {whole}")

@@ -1,7 +1,7 @@
 // Steps of elements whose numbers are near the end of float32's range, without operations on numbers below the smallest
 // normal one, for which many processors take a hundred times as long.
 //
-// A rule whose compiler has found degrees for it (codegen/passes/degrees.py) gives the same bits if its streams and row
+// A rule whose compiler has found degrees for it (codegen/passes/analysis/homogeneity.py) gives the same bits if its streams and row
 // are multiplied by powers of two that fit each other. So such elements take their step at another scale, where nothing
 // underflows, and come back rounded once. docs/cpp.md has the reasoning.
 #pragma once

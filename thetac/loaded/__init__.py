@@ -13,8 +13,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from thetac.runtime.cache import mark_used
-from thetac.runtime.private_folder import private_folder
+from thetac.runtime.building.cache import mark_used
+from thetac.runtime.building.private_folder import private_folder
 
 
 def _path() -> list[str]:

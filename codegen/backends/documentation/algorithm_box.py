@@ -1,0 +1,275 @@
+"""The algorithm box: a rule as LaTeX, in the layout of torch's documentation.
+
+In: a Rule as the spec writes it. Out: one `aligned` environment for MathJax, KaTeX or LaTeX. Which of `t-1` and
+`t` a name carries follows from the flow of values: a state or the parameter read before it is assigned is the one of
+the step before. Mathematics only: what guards against rounding (`if weight_decay != 0`) is left out, and terms are
+arranged as one writes them by hand, equal over the real numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from thetac.codegen.backends.documentation.symbols import Symbols, words
+from thetac.codegen.ir.nodes import (
+    Assign,
+    Call,
+    Const,
+    Expr,
+    Hyperparameter,
+    If,
+    Ref,
+    Rule,
+    State,
+    StateKind,
+    Stmt,
+    walk_statements,
+)
+from thetac.codegen.ir.printer import Precedence, Row, Table
+from thetac.codegen.passes import features
+from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+
+ROW_WIDTH = 4  # inputs and states in one line
+
+_LOOSE = Precedence.CONDITIONAL
+_SUM, _PRODUCT, _SIGN, _ATOM = Precedence.SUM, Precedence.PRODUCT, Precedence.SIGN, Precedence.ATOM
+
+
+def _comparison(sign: str) -> Row:
+    return Row(f"{{0}} {sign} {{1}}", Precedence.COMPARISON, (_SUM, _SUM))
+
+
+# `{{` and `}}` are the braces of LaTeX.
+LATEX: Table = {
+    "add": Row("{0} + {1}", _SUM, (_SUM, _SUM)),
+    "sub": Row("{0} - {1}", _SUM, (_SUM, _PRODUCT)),
+    "mul": Row("{0} {1}", _PRODUCT, (_PRODUCT, _PRODUCT)),
+    "div": Row(r"\frac{{{0}}}{{{1}}}", Precedence.POWER, (_LOOSE, _LOOSE)),
+    "pow": Row("{0}^{{{1}}}", Precedence.POWER, (_ATOM, _LOOSE)),
+    "neg": Row("-{0}", _SIGN, (_PRODUCT,)),
+    "sqrt": Row(r"\sqrt{{{0}}}", _ATOM, (_LOOSE,)),
+    "abs": Row(r"\left| {0} \right|", _ATOM, (_LOOSE,)),
+    "sign": Row(r"\mathrm{{sign}}\left( {0} \right)", _ATOM, (_LOOSE,)),
+    "exp": Row(r"\exp\left( {0} \right)", _ATOM, (_LOOSE,)),
+    "log": Row(r"\ln\left( {0} \right)", _ATOM, (_LOOSE,)),
+    "maximum": Row(r"\max\left( {0}, {1} \right)", _ATOM, (_LOOSE, _LOOSE)),
+    "minimum": Row(r"\min\left( {0}, {1} \right)", _ATOM, (_LOOSE, _LOOSE)),
+    "clamp": Row(r"\min\left( \max\left( {0}, {1} \right), {2} \right)", _ATOM, (_LOOSE, _LOOSE, _LOOSE)),
+    "gt": _comparison(">"),
+    "ge": _comparison(r"\ge"),
+    "lt": _comparison("<"),
+    "le": _comparison(r"\le"),
+    "eq": _comparison("="),
+    "ne": _comparison(r"\ne"),
+    "and": Row(r"{0} \text{{ and }} {1}", Precedence.AND, (Precedence.AND, Precedence.AND)),
+    "or": Row(r"{0} \text{{ or }} {1}", Precedence.OR, (Precedence.OR, Precedence.OR)),
+    "not": Row(r"\text{{not }} {0}", Precedence.NOT, (Precedence.NOT,)),
+    "first": Row(r"\text{{this is the first step}}", _ATOM, (_LOOSE,)),
+    "is_tensor": Row(r"{0} \text{{ is a tensor}}", _ATOM, (_ATOM,)),
+}
+
+
+def algorithm(rule: Rule) -> str:
+    """The whole box."""
+    box = _Box(features.apply(decide_fixed_flags(rule)), starts={s.name: s.init for s in rule.states})
+    lines = [_RULE, *box.inputs(), *box.initial_values(), _RULE]
+    lines.append(r"&\textbf{for} \: t = 1 \: \textbf{to} \: \ldots \: \textbf{do}")
+    lines += box.steps()
+    lines += [_RULE, rf"&\textbf{{return}} \: {box.symbols.at('param', 't')}", _RULE]
+    body = " \\\\\n".join(f"    {line}" for line in lines)
+    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
+
+_RULE = r"&\rule{110mm}{0.4pt}"
+
+
+def _indent(depth: int) -> str:
+    return rf"&\hspace{{{5 * depth}mm}}"
+
+
+class _Box:
+    def __init__(self, rule: Rule, starts: dict[str, Expr]) -> None:
+        self.rule = rule
+        self.starts = starts  # what each state starts from, before features moved that into the body
+        self.symbols = Symbols(rule)
+        self.kept = {"param", *(s.name for s in rule.states if s.kind is not StateKind.COUNTER)}
+        self.assigned: set[str] = {"grad"}  # states and the parameter: already those of this step
+
+    # What stands before the loop.
+
+    def inputs(self) -> list[str]:
+        entries = [self._hyperparameter(h) for h in self.rule.hyperparameters if not h.fixed]
+        entries += [rf"{self.symbols.at('param', '0')} \text{{ (params)}}", r"f(\theta) \text{ (objective)}"]
+        entries += [self.symbols.bare(flag.name) for flag in self.rule.flags if not flag.fixed]
+        entries.append(self.symbols.bare("maximize"))
+        return _rows(r"\textbf{input}", entries)
+
+    def _hyperparameter(self, h: Hyperparameter) -> str:
+        return rf"{', '.join(self.symbols.bare(name) for name in h.value_names)} \text{{ ({words(h.name)})}}"
+
+    def initial_values(self) -> list[str]:
+        states = [state for state in self.rule.states if state.kind is not StateKind.COUNTER]
+        return _rows(r"\textbf{initialize}", [self._initial_value(state) for state in states]) if states else []
+
+    def _initial_value(self, state: State) -> str:
+        match self.starts[state.name]:
+            case Ref(name="grad"):
+                value = self.symbols.at("grad", "1")
+            case Ref(name="param"):
+                value = self.symbols.at("param", "0")
+            case expression:
+                value = self.text(expression)
+        condition = "" if state.when is None else rf" \text{{ if }} {self.text(state.when)}"
+        return rf"{self.symbols.at(state.name, '0')} \leftarrow {value}{condition}"
+
+    # The loop.
+
+    def steps(self) -> list[str]:
+        gradient = rf"\nabla_{{\theta}} f_t \left( {self.symbols.at('param', 't-1')} \right)"
+        first = rf"{_indent(1)} {self.symbols.at('grad', 't')} \leftarrow {gradient}"
+        return [first, *self.block(_mathematical(self.rule.body), 1)]
+
+    def block(self, statements: Iterable[Stmt], depth: int) -> list[str]:
+        return [line for statement in statements for line in self.statement(statement, depth)]
+
+    def statement(self, statement: Stmt, depth: int) -> list[str]:
+        match statement:
+            case Assign(target=target, value=value):
+                text = self.text(value)  # before the target becomes the one of this step
+                self.assigned.add(target)
+                return [rf"{_indent(depth)} {self.read(target)} \leftarrow {text}"]
+            case If(condition=condition, then=then, orelse=orelse):
+                lines = self._carried_over(statement, depth)
+                lines.append(rf"{_indent(depth)} \textbf{{if}} \: {self.text(condition)}:")
+                before = set(self.assigned)
+                lines += self.block(then, depth + 1)
+                after_then, self.assigned = self.assigned, before
+                if orelse:
+                    lines.append(rf"{_indent(depth)} \textbf{{else}}:")
+                    lines += self.block(orelse, depth + 1)
+                self.assigned |= after_then
+                return lines
+            case _:
+                assert_never(statement)
+
+    def _carried_over(self, branch: If, depth: int) -> list[str]:
+        """`x_t <- x_{t-1}` for what only one side of the branch assigns, so that it has a value on the other one."""
+        conditional = {state.name for state in self.rule.states if state.when is not None}
+        names = _sometimes_assigned(branch) & self.kept - self.assigned - conditional
+        lines = []
+        for name in sorted(names):
+            lines.append(rf"{_indent(depth)} {self.symbols.at(name, 't')} \leftarrow {self.read(name)}")
+            self.assigned.add(name)
+        return lines
+
+    # Expressions.
+
+    def read(self, name: str) -> str:
+        """A name as it reads at this point of the step."""
+        if name in self.kept:
+            return self.symbols.at(name, "t" if name in self.assigned else "t-1")
+        return self.symbols.in_step(name)
+
+    def text(self, expression: Expr, at_least: Precedence = _LOOSE) -> str:
+        text, precedence = self._text(arranged(expression))
+        return text if precedence >= at_least else rf"\left( {text} \right)"
+
+    def _text(self, expression: Expr) -> tuple[str, Precedence]:
+        match expression:
+            case Const(value=value):
+                return _number(value)
+            case Ref(name=name):
+                return self.read(name), _ATOM
+            case Call(op="where"):
+                return self._cases(expression), _SUM
+            case Call(op="pow", args=(Const() | Call() as base, exponent)) if exponent == Const(0.5):
+                return self._text(Call("sqrt", (base,)))
+            case Call(op=op, args=args):
+                row = LATEX[op]
+                texts = [self.text(a, need) for a, need in zip(args, row.needs, strict=True)]
+                if op == "mul" and texts[1][0] in "-.0123456789":
+                    return rf"{texts[0]} \cdot {texts[1]}", row.precedence
+                if op == "pow" and ("^" in texts[0] or "'" in texts[0]):
+                    texts[0] = f"{{{texts[0]}}}"  # LaTeX takes no second superscript
+                return row.template.format(*texts), row.precedence
+            case _:
+                assert_never(expression)
+
+    def _cases(self, choice: Expr) -> str:
+        rows = []
+        while isinstance(choice, Call) and choice.op == "where":
+            condition, chosen, choice = choice.args
+            rows.append(rf"{self.text(chosen)} & \text{{if }} {self.text(condition)}")
+        rows.append(rf"{self.text(choice)} & \text{{otherwise}}")
+        listed = r" \\ ".join(rows)
+        return rf"\begin{{cases}} {listed} \end{{cases}}"
+
+
+def arranged(expression: Expr) -> Expr:
+    """The outermost operation as one writes it by hand; equal over the real numbers."""
+    match expression:
+        case Call(op="lerp", args=(a, b, Call(op="sub", args=(Const(value=1), kept)))):
+            return Call("add", (Call("mul", (kept, a)), Call("mul", (Call("sub", (Const(1), kept)), b))))
+        case Call(op="lerp", args=(a, b, weight)):
+            return Call("add", (Call("mul", (Call("sub", (Const(1), weight)), a)), Call("mul", (weight, b))))
+        case Call(op="mul", args=(Call(op="mul", args=(factor, a)), b)) if a == b and isinstance(a, Ref):
+            return Call("mul", (factor, Call("pow", (a, Const(2)))))  # c * g * g
+        case Call(op="mul", args=(a, b)) if a == b:
+            return Call("pow", (a, Const(2)))
+        case Call(op="div", args=(Call(op="mul", args=(Call(op="div") as factor, a)), b)):
+            return Call("mul", (factor, Call("div", (a, b))))  # lr / c * m / d
+        case _:
+            return expression
+
+
+def _number(value: float | int | bool) -> tuple[str, Precedence]:
+    if isinstance(value, bool):
+        return rf"\text{{{str(value).lower()}}}", _ATOM
+    text = repr(value).removesuffix(".0")
+    sign = _SIGN if value < 0 else _ATOM
+    if "inf" in text or "nan" in text:
+        return text.replace("inf", r"\infty").replace("nan", r"\text{NaN}"), sign
+    digits, _, exponent = text.partition("e")
+    if not exponent:
+        return digits, sign
+    power = f"10^{{{int(exponent)}}}"
+    return (power, Precedence.POWER) if digits == "1" else (rf"{digits} \cdot {power}", min(sign, _PRODUCT))
+
+
+def _rows(title: str, entries: Sequence[str]) -> list[str]:
+    """`title : a, b, c`, a few entries to a line."""
+    rows = [r", \: ".join(entries[i : i + ROW_WIDTH]) for i in range(0, len(entries), ROW_WIDTH)]
+    lines = [rf"&{title} : {rows[0]}", *(rf"&\hspace{{13mm}} {row}" for row in rows[1:])]
+    return [*(f"{line}," for line in lines[:-1]), lines[-1]]
+
+
+def _mathematical(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+    """Without the guards that matter to rounding only, and without starting values, which stand before the loop."""
+    statements: list[Stmt] = []
+    for statement in body:
+        match statement:
+            case If(origin="first value"):
+                pass
+            case If(condition=Call(op="ne", args=(Ref(name="weight_decay"), Const(value=0))), origin="weight decay"):
+                statements += statement.then
+            case _:
+                statements.append(statement)
+    return tuple(statements)
+
+
+def _sometimes_assigned(branch: If) -> set[str]:
+    """Names that one side of a branch assigns on some path and the other one, or another path, does not."""
+    some = {s.target for s in walk_statements((branch,)) if isinstance(s, Assign)}
+    return some - _always_assigned((branch,))
+
+
+def _always_assigned(statements: Iterable[Stmt]) -> set[str]:
+    names: set[str] = set()
+    for statement in statements:
+        match statement:
+            case Assign(target=target):
+                names.add(target)
+            case If(then=then, orelse=orelse):
+                names |= _always_assigned(then) & _always_assigned(orelse)
+    return names

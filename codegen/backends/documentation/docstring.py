@@ -1,0 +1,227 @@
+"""What there is to say of an optimizer, and the docstring of its class.
+
+In: a Rule as the spec writes it. Out: plain text, not escaped for any file yet (escaping.py does that).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from thetac.codegen.backends.printing.escaping import one_line
+from thetac.codegen.ir.listing import listing
+from thetac.codegen.ir.nodes import (
+    OPTIONS,
+    Const,
+    DecayStyle,
+    HalfPrecision,
+    Hyperparameter,
+    Ref,
+    Rule,
+    State,
+    StateKind,
+)
+from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.passes import features
+from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+
+WIDTH = 100  # of docstrings
+FLOAT32 = 4  # bytes
+
+_OPTIONS = {
+    "maximize": ("bool", "False", "maximize the objective instead of minimizing it"),
+    "foreach": ("bool or None", "None", "work on lists of tensors; by default where that is the fastest that fits"),
+    "capturable": ("bool", "False", "keep step counts on the device, so that a step can be captured in a CUDA graph"),
+    "differentiable": ("bool", "False", "let autograd run through the step"),
+    "fused": (
+        "bool or None",
+        "None",
+        "do a whole step in one kernel: Triton on a GPU, C++ on a CPU; by default where that fits",
+    ),
+    "clip_grad_norm": (
+        "float or None",
+        "None",
+        "scale gradients down to this global norm within the step; the gradients themselves stay as they are",
+    ),
+}
+_COMMON = {"lr": "learning rate", "eps": "keeps a divisor away from zero"}  # for specs that say no more
+_DECAY = {
+    DecayStyle.NONE: "weight decay is part of the rule",
+    DecayStyle.L2: "weight_decay * param is added to the gradient",
+    DecayStyle.DECOUPLED: "each step takes away lr * weight_decay of the parameter",
+    DecayStyle.FULLY_DECOUPLED: "each step takes away lr / max_lr * weight_decay of the parameter",
+    DecayStyle.ABSOLUTE: "each step takes away weight_decay of the parameter",
+}
+
+
+def state_size(rule: Rule) -> str:
+    """The bytes that states take per element of a float32 parameter: `8, 4 more if amsgrad`."""
+    tensors = [state for state in rule.states if state.kind is StateKind.TENSOR]
+    parts = [str(FLOAT32 * sum(state.when is None for state in tensors))]
+    for condition in dict.fromkeys(state.when for state in tensors if state.when is not None):
+        more = FLOAT32 * sum(state.when == condition for state in tensors)
+        parts.append(f"{more} more if {expression_text(condition)}")
+    return ", ".join(parts)
+
+
+def arguments(rule: Rule) -> tuple[str, ...]:
+    """The names of the constructor's arguments behind `params`, in order."""
+    named = (*rule.positional, *rule.keyword_only)
+    return (*named, *(option for option in OPTIONS if option not in named))
+
+
+def argument(rule: Rule, name: str) -> tuple[str, str, str, str]:
+    """Type, default, range and meaning of an argument."""
+    for h in rule.hyperparameters:
+        if h.name == name:
+            return _type(h), _default(h), _range(h), one_line(h.doc) or _meaning(rule, h)
+    for flag in rule.flags:
+        if flag.name == name:
+            return "bool", str(flag.default), "", one_line(flag.doc)
+    return (*_OPTIONS[name][:2], "", _OPTIONS[name][2])
+
+
+def _type(h: Hyperparameter) -> str:
+    one = "float or Tensor" if h.tensor else "float"
+    return f"tuple of {len(h.elements)}, {one}" if h.elements else one
+
+
+def _default(h: Hyperparameter) -> str:
+    return "required" if h.required else f"{h.default!r}"
+
+
+def _range(h: Hyperparameter) -> str:
+    if len(set(h.ranges)) == 1:
+        return "" if h.ranges[0] is None else str(h.ranges[0])
+    pairs = zip(h.value_names, h.ranges, strict=True)
+    return "; ".join(f"{name} in {interval}" for name, interval in pairs if interval is not None)
+
+
+def _meaning(rule: Rule, h: Hyperparameter) -> str:
+    if h.name == "weight_decay":
+        cases = [_DECAY[s] + ("" if c is None else f" if {expression_text(c)}") for c, s in rule.decay]
+        return ", else ".join(cases) or _DECAY[DecayStyle.NONE]
+    return _COMMON.get(h.name, f"({', '.join(h.elements)})" if h.elements else "")
+
+
+def start(state: State) -> str:
+    """What a state begins with, in words."""
+    match state.init:
+        case Const(value=value):
+            return f"{value:g}"
+        case Ref(name="grad"):
+            return "the first gradient"
+        case Ref(name="param"):
+            return "the parameter"
+        case expression:
+            return expression_text(expression)
+
+
+def kind(state: State) -> str:
+    match state.kind:
+        case StateKind.COUNTER:
+            return "0-d, the number of steps"
+        case StateKind.SCALAR:
+            return "0-d, a number"
+        case StateKind.TENSOR:
+            return "like the parameter"
+
+
+def half_precision(rule: Rule) -> str:
+    """What float16 and bfloat16 parameters are computed in."""
+    match rule.half_precision:
+        case HalfPrecision.FLOAT32:
+            return "float16 and bfloat16 parameters are computed in float32, and results rounded once."
+        case HalfPrecision.NATIVE:
+            return (
+                "float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once. The "
+                "for-loop and foreach compute in the parameter's own dtype, as torch.optim does: in float16, squares "
+                "of small gradients become 0 and large ones infinite."
+            )
+        case _:
+            assert_never(rule.half_precision)
+
+
+# As a docstring.
+
+
+def docstring(rule: Rule) -> str:
+    """The class's documentation, unescaped."""
+    rule = decide_fixed_flags(rule)
+    blocks = [one_line(rule.summary)]
+    update = listing(features.apply(rule).body)
+    counter = next(
+        (f" (`{state.name}` is 1 in the first)" for state in rule.states if state.kind is StateKind.COUNTER), ""
+    )
+    blocks.append("\n".join([f"Each step{counter} does this to every parameter::", "", *_indented(update)]))
+    parameters = ("params", "parameters, or groups of them, to optimize")
+    blocks.append(_section("Args:", [parameters, *_argument_entries(rule)]))
+    if rule.states:
+        size = state_size(rule).partition(",")
+        title = f"State of a parameter, in float32 {size[0]} bytes per element{''.join(size[1:])}:"
+        blocks.append(_section(title, [(state.name, _state_text(state)) for state in rule.states]))
+    blocks.append(_bullets("Half precision:", [half_precision(rule)]))
+    if rule.notes:
+        blocks.append(_bullets("Notes:", rule.notes))
+    if rule.references:
+        blocks.append(_bullets("References:", rule.references))
+    blocks.append("\n".join(["Example::", "", *_indented(_example(rule))]))
+    return "\n\n".join(blocks)
+
+
+def _wrapped(text: str, first: str, later: str) -> list[str]:
+    whole = textwrap.TextWrapper(
+        WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+    return whole.wrap(text)
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    """Lines of code behind four blanks; long ones go on further right."""
+    indented: list[str] = []
+    for line in lines:
+        begin = " " * (4 + len(line) - len(line.lstrip()))
+        indented += _wrapped(line.lstrip(), begin, begin + "    ") or [""]
+    return indented
+
+
+def _argument_entries(rule: Rule) -> list[tuple[str, str]]:
+    entries = []
+    for name in arguments(rule):
+        form, default, interval, meaning = argument(rule, name)
+        about = "required" if default == "required" else f"default: {default}"
+        where = f", {interval}" if " in " in interval else f", in {interval}" if interval else ""
+        entries.append((f"{name} ({form}, {about}{where})", meaning))
+    return entries
+
+
+def _state_text(state: State) -> str:
+    at_first = "" if state.kind is StateKind.COUNTER else f", at first {start(state)}"
+    when = "" if state.when is None else f", if {expression_text(state.when)}"
+    doc = f"; {one_line(state.doc)}" if state.doc else ""
+    return f"{kind(state)}{at_first}{when}{doc}"
+
+
+def _section(title: str, entries: Sequence[tuple[str, str]]) -> str:
+    lines = [title]
+    for term, text in entries:
+        lines += _wrapped(f"{term}: {text}" if text else term, "    ", "        ")
+    return "\n".join(lines)
+
+
+def _bullets(title: str, texts: Iterable[str]) -> str:
+    lines = [title]
+    for text in texts:
+        lines += _wrapped(one_line(text), "    - ", "      ")
+    return "\n".join(lines)
+
+
+def _example(rule: Rule) -> list[str]:
+    required = [f"{h.name}=..." for h in rule.hyperparameters if h.required]
+    return [
+        f"optimizer = {rule.name}({', '.join(['model.parameters()', *required])})",
+        "loss(model(input), target).backward()",
+        "optimizer.step()",
+        "optimizer.zero_grad()",
+    ]

@@ -1,0 +1,102 @@
+"""The documentation of our own optimizers: one page of Markdown each, and an index.
+
+In: Rules as their specs write them. Out: file names and texts. Every text of a spec is escaped, so that a page shows
+it as it was written and as nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from thetac.codegen.backends.documentation.algorithm_box import algorithm
+from thetac.codegen.backends.documentation.docstring import (
+    FLOAT32,
+    argument,
+    arguments,
+    half_precision,
+    kind,
+    start,
+    state_size,
+)
+from thetac.codegen.backends.documentation.symbols import Symbols
+from thetac.codegen.backends.package.init_files import module_name
+from thetac.codegen.backends.printing.escaping import one_line
+from thetac.codegen.emit import environment, header
+from thetac.codegen.ir.nodes import Rule, State, StateKind
+from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!~$&])")
+_BLOCK_START = re.compile(r"^(\d+)([.)])|^([-+=])")
+
+
+def markdown(text: str) -> str:
+    """A text of a spec as Markdown that shows exactly that text, in a paragraph, a list or a table."""
+    escaped = _MARKDOWN.sub(r"\\\1", one_line(text))
+    return _BLOCK_START.sub(lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", escaped)
+
+
+def pages(rules: Sequence[Rule]) -> dict[str, str]:
+    """One page per optimizer and an index, by file name."""
+    texts = {f"{module_name(rule.name)}.md": _page(rule) for rule in rules}
+    index = [
+        (f"[{rule.name}]({module_name(rule.name)}.md)", markdown(rule.summary), markdown(state_size(rule)))
+        for rule in sorted(rules, key=lambda rule: rule.name.lower())
+    ]
+    texts["README.md"] = environment().get_template("index.md.jinja").render(header=header("specs/"), rows=index)
+    return texts
+
+
+def _page(rule: Rule) -> str:
+    rule = decide_fixed_flags(rule)
+    symbols = Symbols(rule)
+    return (
+        environment()
+        .get_template("page.md.jinja")
+        .render(
+            header=header(re.sub(r"[<>]", "", rule.source)),
+            name=rule.name,
+            summary=markdown(rule.summary),
+            source=markdown(rule.source),
+            link=re.sub(r"[^\w./-]", "", rule.source),
+            algorithm=algorithm(rule),
+            arguments=[_argument_row(rule, symbols, name) for name in arguments(rule)],
+            size=markdown(state_size(rule)),
+            states=[_state_row(symbols, state) for state in rule.states],
+            half_precision=markdown(half_precision(rule)),
+            notes=[markdown(note) for note in rule.notes],
+            references=[markdown(reference) for reference in rule.references],
+        )
+    )
+
+
+def _argument_row(rule: Rule, symbols: Symbols, name: str) -> list[str]:
+    form, default, interval, meaning = argument(rule, name)
+    values = next((h.value_names for h in rule.hyperparameters if h.name == name), ())
+    return [
+        f"`{name}`",
+        ", ".join(_inline(symbols.bare(value)) for value in values),
+        form,
+        f"`{default}`",
+        markdown(interval),
+        markdown(meaning),
+    ]
+
+
+def _state_row(symbols: Symbols, state: State) -> list[str]:
+    counter = state.kind is StateKind.COUNTER
+    return [
+        f"`{state.name}`",
+        _inline(symbols.bare(state.name)),
+        kind(state),
+        f"{FLOAT32} per element" if state.kind is StateKind.TENSOR else str(FLOAT32),
+        "0" if counter else markdown(start(state)),
+        "always" if state.when is None else f"if `{expression_text(state.when)}`",
+        markdown(state.doc),
+    ]
+
+
+def _inline(symbol: str) -> str:
+    """A symbol within a line; signs that Markdown would take for its own are written as commands."""
+    return f"${symbol.replace('|', chr(92) + 'vert ').replace('*', chr(92) + 'ast ')}$"

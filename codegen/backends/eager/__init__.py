@@ -1,0 +1,1 @@
+"""Python on tensors: the for-loop, foreach, and functional implementations."""

@@ -1,0 +1,236 @@
+"""foreach: one list operation for many tensors, with the bits of the for-loop.
+
+In: a Rule after features. Out: the text of `foreach.py`, and how many parameter-sized lists of its own it holds at
+once. It runs on one bucket: same device and dtypes, same counters and scalar states. Gradients are never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import jinja2
+
+from thetac.codegen.backends.eager.forloop import tree_text
+from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
+from thetac.codegen.backends.eager.lines import commented, indented, numbers_read, other_side, view_lines
+from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaves, trees_in
+from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
+from thetac.codegen.backends.printing.arguments import (
+    RESERVED,
+    asks_first,
+    list_names,
+    names_in,
+    state_arguments,
+    tensor_names,
+    typed_values,
+    unique,
+)
+from thetac.codegen.backends.printing.escaping import calls, comment, uses
+from thetac.codegen.backends.printing.host_python import PYTHON, python
+from thetac.codegen.emit import header
+from thetac.codegen.ir.nodes import Rule
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
+
+# What a temporary list holds, by the operation that made it.
+_NOUNS = {
+    "add": "sums", "add_number": "sums", "add_scaled": "sums", "addcmul": "sums", "addcdiv": "sums",
+    "sub": "differences", "sub_number": "differences", "mul": "products", "mul_number": "products",
+    "div": "quotients", "div_number": "quotients", "sqrt": "roots", "abs": "magnitudes", "sign": "signs",
+    "neg": "negatives", "reciprocal": "inverses", "lerp": "means", "maximum": "maxima", "minimum": "minima",
+    "clamp_min": "maxima", "clamp_max": "minima",
+}  # fmt: skip
+
+
+# Numbers of a whole bucket.
+LISTS: Table = {**PYTHON, "fitting": Row("fitting({0}, params[0].dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,))}
+FUNCTIONS = ("as_lists_of_pairs", "fitting", "increment", "scale_", "store")
+
+
+def render(rule: Rule, environment: jinja2.Environment) -> str:
+    """The text of `foreach.py`."""
+    lowered = _Foreach(rule)
+    body = lowered.render()
+    return environment.get_template("foreach.py.jinja").render(
+        header=header(rule.source),
+        optimizer=rule.name,
+        states=state_arguments(rule),
+        firsts=[f"first_{name}" for name in asks_first(rule)],
+        values=typed_values(rule),
+        body=body,
+        uses_scalar_math=uses("scalar_math", body),
+        functions=[name for name in FUNCTIONS if calls(name, body)],
+    )
+
+
+def temporaries(rule: Rule) -> int:
+    """How many lists as large as the parameters one call holds at most, counting each as alive to its end."""
+    lowered = _Foreach(rule)
+    lowered.render()
+    return len(lowered.made)
+
+
+class _Foreach:
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.lists = list_names(rule)
+        self.tensors = tensor_names(rule)
+        self.taken = {*names_in(rule), *self.lists.values(), *self.tensors.values(), *RESERVED}
+        self.made: set[str] = set()  # lists of tensors that this function allocates
+        self.lines: list[str] = []
+
+    def render(self) -> list[str]:
+        lines = self._counters()
+        return [*lines, *self._block(lower(self.rule))]
+
+    def _counters(self) -> list[str]:
+        return numbers_read(
+            self.rule,
+            count=lambda name: f"increment({self.lists[name]})",
+            read=lambda name: f"{name} = {self.lists[name]}[0].item()",
+        )
+
+    def _block(self, steps: Sequence[Step]) -> list[str]:
+        outer, self.lines = self.lines, []
+        for step in steps:
+            self._step(step)
+        inner, self.lines = self.lines, outer
+        return inner or ["pass"]
+
+    def _step(self, step: Step) -> None:
+        match step:
+            case SetNumber(statement=statement):
+                self.lines += [f"# {comment(statement.comment)}"] if comment(statement.comment) else []
+                self.lines.append(f"{statement.target} = {python(statement.value)}")
+            case SetScalarState(statement=statement, self_update=self_update, operand=operand, read_again=read_again):
+                tensors, one = self.lists[statement.target], self.tensors[statement.target]
+                self.lines += commented(statement)
+                if self_update:
+                    self.lines.append(f"torch._foreach_{self_update}_({tensors}, {python(operand)})")
+                else:
+                    value = unique(f"new_{statement.target}", self.taken)
+                    self.lines += [
+                        f"{value} = {python(operand)}",
+                        f"for {one} in {tensors}:",
+                        f"    store({one}, {value})",
+                    ]
+                if read_again:
+                    self.lines.append(f"{statement.target} = {tensors}[0].item()")
+            case SetTensor(statement=statement, tree=tree, how=how):
+                start = len(self.lines)
+                self._set_tensor(statement.target, tree, how)
+                self.lines[start:start] = commented(statement, self.lines[start:])
+            case Branch(statement=statement, then=then, orelse=orelse):
+                self.lines += [
+                    *commented(statement),
+                    f"if {python(statement.condition)}:",
+                    *indented(self._block(then)),
+                ]
+                if orelse:
+                    self.lines += other_side(self._block(orelse))
+            case View(names=names, as_complex=as_complex):
+                self._view(names, as_complex)
+            case _:
+                assert_never(step)
+
+    def _view(self, names: tuple[str, ...], as_complex: bool) -> None:
+        lists = [self.lists[name] for name in names]
+        if as_complex:
+            views = [
+                f"{each} = [torch.view_as_complex({n}) for {n} in {each}]" for n, each in zip(names, lists, strict=True)
+            ]
+        else:
+            views = view_lines(lists, "as_lists_of_pairs")
+        self.lines += ["if torch.is_complex(params[0]):", *indented(views)]
+
+    def _set_tensor(self, target: str, tree: Tree, how: str) -> None:
+        tensors = self.lists[target]
+        if how == "fill":
+            self.lines += [f"for {target} in {tensors}:", f"    {target}.fill_({tree_text(tree, numbers=LISTS)})"]
+        elif how == "bind" and isinstance(tree, Leaf):
+            self.lines.append(f"{tensors} = {self.lists[tree.name]}")
+        elif not _has_list_form(tree):
+            self._tensor_by_tensor(target, tree, how)
+        elif how == "write":
+            assert self._emit(tree, tensors) == tensors
+        elif how == "bind":
+            # A list may not get its new value while the operations behind still read the old one.
+            made = tensors if target not in _read_late(tree) else self._noun(tree)
+            self._emit(tree, made)
+            if made != tensors:
+                self.lines.append(f"{tensors} = {made}")
+        else:
+            value = self._emit(tree, self._noun(tree) if isinstance(tree, Apply) else "")
+            self.lines.append(f"torch._foreach_copy_({tensors}, {value})")
+
+    def _tensor_by_tensor(self, target: str, tree: Tree, how: str) -> None:
+        """What torch has no list operation for, with the for-loop's own text, in which the numbers are the bucket's."""
+        names = list(leaves(tree))
+        text = tree_text(tree, numbers=LISTS)
+        if how != "bind" and target not in names:
+            names.insert(0, target)
+        if ("param." in text and "param" not in names) or ("(param," in text and "param" not in names):
+            names.append("param")
+        variables = ", ".join(names)
+        over = ", ".join(self.lists[name] for name in names)
+        over = over if len(names) == 1 else f"zip({over}, strict=True)"
+        match how:
+            case "bind":
+                self.made.add(self.lists[target])
+                self.lines += [f"{self.lists[target]} = [", f"    {text}", f"    for {variables} in {over}", "]"]
+            case "write":
+                self.lines += [f"for {variables} in {over}:", f"    {text}"]
+            case "copy":
+                self.lines += [f"for {variables} in {over}:", f"    {target}.copy_({text})"]
+
+    def _emit(self, tree: Tree, wanted: str) -> str:
+        """Statements that compute the tree; the list that then holds it: `wanted` if a new one had to be made."""
+        match tree:
+            case Number(value=value):
+                return expression_text(value, LISTS)
+            case Leaf(name=name):
+                return self.lists[name]
+            case Apply(op=op, args=args, in_place=in_place):
+                row = TORCH_OPS[op]
+                receiver = self._emit(args[0], wanted)
+                others = [self._argument(argument) for argument in args[1:]]
+                if in_place:
+                    self.lines += row.foreach_in_place.format(receiver, *others).split("\n")
+                    return receiver
+                self.made.add(wanted)
+                self.lines.append(f"{wanted} = {row.foreach.format(receiver, *others)}")
+                return wanted
+            case _:
+                assert_never(tree)
+
+    def _argument(self, tree: Tree) -> str:
+        """An argument: a name, a number, or one operation on names written where it is used."""
+        if isinstance(tree, Apply):
+            if not all(isinstance(argument, Leaf | Number) for argument in tree.args):
+                return self._emit(tree, self._noun(tree))
+            self.made.add(f"{tree.op} of {leaves(tree)}")
+            return TORCH_OPS[tree.op].foreach.format(*(self._emit(argument, "") for argument in tree.args))
+        return self._emit(tree, "")
+
+    def _noun(self, tree: Tree) -> str:
+        assert isinstance(tree, Apply)
+        innermost = tree
+        while isinstance(innermost.receiver, Apply):
+            innermost = innermost.receiver
+        name = unique(_NOUNS[innermost.op], self.taken | self.made)
+        self.made.add(name)
+        return name
+
+
+def _has_list_form(tree: Tree) -> bool:
+    applied = [t for t in trees_in(tree) if isinstance(t, Apply)]
+    return all(TORCH_OPS[t.op].foreach_in_place if t.in_place else TORCH_OPS[t.op].foreach for t in applied)
+
+
+def _read_late(tree: Tree) -> set[str]:
+    """Tensors that are read after the first operation of the spine has made its list."""
+    late: set[str] = set()
+    while isinstance(tree, Apply) and isinstance(tree.receiver, Apply):
+        late.update(name for argument in tree.args[1:] for name in leaves(argument))
+        tree = tree.receiver
+    return late

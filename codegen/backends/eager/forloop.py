@@ -1,0 +1,167 @@
+"""The for-loop: plain torch operations on one parameter after the other, the readable reference.
+
+In: a Rule after features. Out: the text of `forloop.py`. `step` is torch.optim's for-loop bit for bit;
+`step_on_tensors` (functional.py) is the same rule without overwriting, for capturable and differentiable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import jinja2
+
+from thetac.codegen.backends.eager import functional
+from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
+from thetac.codegen.backends.eager.lines import commented, indented, loop_lines, numbers_read, other_side, view_lines
+from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree
+from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
+from thetac.codegen.backends.printing.arguments import (
+    asks_first,
+    state_arguments,
+    tensor_names,
+    typed_values,
+)
+from thetac.codegen.backends.printing.escaping import calls, comment, uses
+from thetac.codegen.backends.printing.host_python import PYTHON
+from thetac.codegen.emit import header
+from thetac.codegen.ir.nodes import Expr, Rule
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
+
+# The argument `first_x` is a list, one truth value per parameter; `is_first_x` runs through it.
+FOR_LOOP: Table = {
+    **PYTHON,
+    "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
+    "fitting": Row("fitting({0}, param.dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,)),
+}
+FUNCTIONS = tuple(sorted((*functional.FUNCTIONS, "fitting")))
+
+
+def render(rule: Rule, environment: jinja2.Environment) -> str:
+    """The text of `forloop.py`."""
+    body = _ForLoop(rule).render()
+    tensors_body = functional.body(rule)
+    return environment.get_template("forloop.py.jinja").render(
+        header=header(rule.source),
+        optimizer=rule.name,
+        states=state_arguments(rule),
+        firsts=[f"first_{name}" for name in asks_first(rule)],
+        values=typed_values(rule),
+        tensor_values=typed_values(rule, tensors=True),
+        body=body,
+        tensors_body=tensors_body,
+        uses_scalar_math=uses("scalar_math", (*body, *tensors_body)),
+        functions=[name for name in FUNCTIONS if calls(name, (*body, *tensors_body))],
+    )
+
+
+def loop_header(rule: Rule) -> tuple[list[str], list[str]]:
+    """The loop's variables and the lists they run over, counters and scalar states as the tensors behind them."""
+    tensors, firsts = tensor_names(rule), asks_first(rule)
+    variables = ["param", "grad", *(tensors.get(state.name, state.name) for state in rule.states)]
+    variables += [f"is_first_{name}" for name in firsts]
+    return variables, ["params", "grads", *state_arguments(rule), *(f"first_{name}" for name in firsts)]
+
+
+class _ForLoop:
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.steps = lower(rule)
+        self.tensors = tensor_names(rule)
+
+    def render(self) -> list[str]:
+        variables, over = loop_header(self.rule)
+        numbers = numbers_read(
+            self.rule,
+            count=lambda name: f"{self.tensors[name]} += 1",
+            read=lambda name: f"{name} = {self.tensors[name]}.item()",
+        )
+        return loop_lines(variables, over, [*numbers, *self.block(self.steps)])
+
+    def block(self, steps: Sequence[Step]) -> list[str]:
+        lines: list[str] = []
+        for step in steps:
+            lines += self.step(step)
+        return lines or ["pass"]
+
+    def step(self, step: Step) -> list[str]:
+        match step:
+            case SetNumber(statement=statement):
+                remark = [f"# {comment(statement.comment)}"] if statement.comment else []
+                return [*remark, f"{statement.target} = {number_text(statement.value)}"]
+            case SetScalarState(statement=statement, self_update=self_update, operand=operand, read_again=read_again):
+                tensor = self.tensors[statement.target]
+                value = number_text(operand)
+                update = f"{tensor}.{self_update}_({value})" if self_update else f"store({tensor}, {value})"
+                again = [f"{statement.target} = {tensor}.item()"] if read_again else []
+                return [*commented(statement), update, *again]
+            case SetTensor(statement=statement, tree=tree, how=how):
+                code = self.set_tensor(statement.target, tree, how)
+                return [*commented(statement, [code]), code]
+            case Branch(statement=statement, then=then, orelse=orelse):
+                lines = [*commented(statement), f"if {number_text(statement.condition)}:", *indented(self.block(then))]
+                return [*lines, *other_side(self.block(orelse))] if orelse else lines
+            case View(names=names, as_complex=as_complex):
+                return self.view(names, as_complex)
+            case _:
+                assert_never(step)
+
+    def view(self, names: tuple[str, ...], as_complex: bool) -> list[str]:
+        if as_complex:
+            views = [f"{name} = torch.view_as_complex({name})" for name in names]
+        else:
+            views = view_lines(names, "as_pairs")
+        return ["if torch.is_complex(param):", *indented(views)]
+
+    def set_tensor(self, target: str, tree: Tree, how: str) -> str:
+        match how:
+            case "bind":
+                return f"{target} = {tree_text(tree)}"
+            case "write":
+                return tree_text(tree)
+            case "copy":
+                return f"{target}.copy_({tree_text(tree)})"
+            case "fill":
+                return f"{target}.fill_({tree_text(tree)})"
+        raise AssertionError(how)
+
+
+def number_text(expression: Expr) -> str:
+    """A number of the host, inside the loop."""
+    return expression_text(expression, FOR_LOOP)
+
+
+def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL, numbers: Table = FOR_LOOP) -> str:
+    """A tree of torch operations as one expression of method calls on single tensors."""
+    match tree:
+        case Number(value=value):
+            return expression_text(value, numbers, at_least=at_least)
+        case Leaf(name=name):
+            return name
+        case Apply(op=op, args=args, in_place=in_place):
+            row = TORCH_OPS[op]
+            storage = _overwritten(tree)
+            # A new tensor in the middle of a chain has no name that `out=` could take.
+            template = row.in_place if in_place and (storage or "{out}" not in row.in_place) else row.new
+            texts = []
+            for position, argument in enumerate(args):
+                # Behind a dot stands an atom, between operators a product, between commas anything.
+                need = Precedence.CONDITIONAL
+                if row.precedence is not Precedence.ATOM:
+                    need = Precedence.SIGN
+                elif f"{{{position}}}." in template:
+                    need = Precedence.ATOM
+                texts.append(tree_text(argument, need, numbers))
+            text = template.format(*texts, out=storage)
+            return text if row.precedence >= at_least or in_place else f"({text})"
+        case _:
+            assert_never(tree)
+
+
+def _overwritten(tree: Tree) -> str:
+    """The name whose storage a chain of in-place operations overwrites; empty if it starts with a new tensor."""
+    while isinstance(tree, Apply):
+        if not tree.in_place:
+            return ""
+        tree = tree.receiver
+    return tree.name if isinstance(tree, Leaf) else ""

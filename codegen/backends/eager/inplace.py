@@ -1,0 +1,235 @@
+"""Lowering for the two backends that call torch: what becomes of each statement, and where its value is stored.
+
+In: a Rule after features. Out: `Step`s: the same statements, element expressions turned into trees of torch
+operations (op_trees.py) with destinations chosen, complex views put where torch.optim has them. States and `param` are
+written into their own storage at once. The text is made elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from thetac.codegen.backends.eager.magnitudes import Magnitudes
+from thetac.codegen.backends.eager.op_trees import (
+    Apply,
+    Leaf,
+    Number,
+    Tree,
+    TreeBuilder,
+    fresh,
+    guarded_numbers,
+    overwriting,
+)
+from thetac.codegen.backends.printing.host_python import guarded, known_numbers
+from thetac.codegen.ir.nodes import (
+    Assign,
+    Call,
+    ComplexMode,
+    Expr,
+    If,
+    Kind,
+    Ref,
+    Rule,
+    StateKind,
+    Stmt,
+    names_read,
+    walk_statements,
+)
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, on_host
+
+
+@dataclass(frozen=True, slots=True)
+class SetNumber:
+    """A number of the host gets a value."""
+
+    statement: Assign
+
+
+@dataclass(frozen=True, slots=True)
+class SetScalarState:
+    """A scalar state gets a value, rounded by its dtype; `s = s op h` runs in that dtype."""
+
+    statement: Assign
+    self_update: str  # the torch operation of a self-update, else empty
+    operand: Expr  # what the operation takes, or the whole value
+    read_again: bool  # whether a later statement reads it
+
+
+@dataclass(frozen=True, slots=True)
+class SetTensor:
+    """A tensor gets a value."""
+
+    statement: Assign
+    tree: Tree
+    how: str  # "bind" a local, "write" in place by the tree, "copy" the tree into the target, "fill" with a number
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    statement: If
+    then: tuple[Step, ...]
+    orelse: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Complex tensors become pairs of reals (or, `as_complex`, pairs become complex again), if param was complex."""
+
+    names: tuple[str, ...]
+    as_complex: bool = False
+
+
+Step = SetNumber | SetScalarState | SetTensor | Branch | View
+
+
+def lower(rule: Rule) -> tuple[Step, ...]:
+    """The body as steps, in order."""
+    return _Lowering(rule).run()
+
+
+def refusable(rule: Rule) -> tuple[str, ...]:
+    """The hyperparameter values, in order, of which numbers are made that torch's operations may refuse."""
+    lowering = _Lowering(rule)
+    lowering.run()
+    reached = set(lowering.magnitudes.refusable)
+    for statement in reversed(lowering.statements):
+        if isinstance(statement, Assign) and statement.target in reached:
+            reached.update(names_read(statement.value))
+    return tuple(name for h in rule.hyperparameters for name in h.value_names if name in reached)
+
+
+class _Lowering:
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.kinds: Kinds = infer(rule)
+        self.known = known_numbers(rule)
+        self.magnitudes = Magnitudes(rule, self.kinds, self.known)
+        self.trees = TreeBuilder(self.kinds)
+        self.storage = {"param", *rule.names_of(StateKind.TENSOR)}  # names with memory of their own
+        self.scalars = set(rule.names_of(StateKind.SCALAR))
+        self.statements = list(walk_statements(rule.body))
+        self.owned: set[str] = set()  # locals whose tensor is nobody else's: they may be overwritten
+
+    def run(self) -> tuple[Step, ...]:
+        early, late = self._split_at_own_update()
+        if self.rule.complex_mode is ComplexMode.PAIRS_BEFORE_DECAY:
+            # torch negates before it views: the sign of the whole complex number.
+            early, between = early[:1], early[1:]
+            return (*self._block(early), self._view(), *self._block((*between, *late)))
+        if self.rule.complex_mode is ComplexMode.NATIVE:
+            return self._block((*early, *late))
+        return (*self._block(early), self._view(), *self._block(late))
+
+    def _split_at_own_update(self) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...]]:
+        """Maximize and weight decay, and what follows them."""
+        early = tuple(s for s in self.rule.body if s.origin in ("maximize", "weight decay"))
+        assert self.rule.body[: len(early)] == early
+        return early, self.rule.body[len(early) :]
+
+    def _view(self) -> View:
+        names = ["grad", *self.rule.names_of(StateKind.TENSOR)]
+        if self.rule.complex_mode is not ComplexMode.PAIRS_EXCEPT_PARAM:
+            names.insert(0, "param")
+        return View(tuple(names))
+
+    def _block(self, body: tuple[Stmt, ...]) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        for statement in body:
+            match statement:
+                case If():
+                    owned, numbers = set(self.owned), dict(self.magnitudes.names)
+                    then = self._block(statement.then)
+                    owned, self.owned = self.owned, owned
+                    numbers, self.magnitudes.names = self.magnitudes.names, numbers
+                    orelse = self._block(statement.orelse)
+                    self.owned &= owned
+                    self.magnitudes.join(numbers)
+                    guarded_branch = replace(statement, condition=guarded(statement.condition, self.known))
+                    steps.append(Branch(guarded_branch, then, orelse))
+                case Assign():
+                    steps.extend(self._assign(statement))
+                case _:
+                    assert_never(statement)
+        return tuple(steps)
+
+    def _assign(self, statement: Assign) -> Iterator[Step]:
+        target, value = statement.target, statement.value
+        if target in self.scalars:
+            yield self._set_scalar_state(statement)
+            self.magnitudes.assign(target, value)
+        elif self.kinds[target] in (Kind.HOST, Kind.FLAG):
+            self.magnitudes.assign(target, value)
+            yield SetNumber(replace(statement, value=guarded(value, self.known)))
+        elif on_host(value, self.kinds):
+            yield SetTensor(statement, Number(guarded(self.magnitudes.fitted(value), self.known)), "fill")
+        else:
+            if target == "param" and self.rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM:
+                yield from self._set_complex_param(statement)
+            else:
+                yield self._set_tensor(statement, self._tree(value))
+
+    def _tree(self, value: Expr) -> Tree:
+        """The operations, with numbers that neither Python nor torch refuses."""
+        return guarded_numbers(self.magnitudes.fitted_tree(self.trees.tree(value)), self.known)
+
+    def _set_complex_param(self, statement: Assign) -> Iterator[Step]:
+        """What the parameter is computed from becomes complex for this statement."""
+        pairs = tuple(n for n in names_read(statement.value) if self.kinds[n] is Kind.ELEMENT and n != "param")
+        if pairs:
+            yield View(pairs, as_complex=True)
+        yield self._set_tensor(statement, self._tree(statement.value))
+        later = self.statements[self._position(statement) + 1 :]
+        again = tuple(n for n in pairs if any(n in _names_used_by(s) for s in later))
+        if again:
+            yield View(again)
+
+    def _set_scalar_state(self, statement: Assign) -> SetScalarState:
+        """`s = s op h` is an in-place operation of the 0-d tensor, any other value is stored."""
+        later = self.statements[self._position(statement) + 1 :]
+        read_again = any(statement.target in _names_read_by(s) for s in later)
+        match statement.value:
+            case Call(op="add" | "sub" | "mul" | "div" as op, args=(Ref(name=name), operand)) if (
+                name == statement.target and name not in names_read(operand)
+            ):
+                return SetScalarState(statement, op, guarded(operand, self.known), read_again)
+            case _:
+                return SetScalarState(statement, "", guarded(statement.value, self.known), read_again)
+
+    def _set_tensor(self, statement: Assign, tree: Tree) -> SetTensor:
+        target = statement.target
+        if target in self.storage:
+            written = overwriting(tree, target)
+            if written is not None:
+                return SetTensor(statement, written, "write")
+            return SetTensor(statement, fresh(tree), "copy")
+        if isinstance(tree, Leaf):  # another name for the same tensor
+            self.owned -= {target, tree.name}
+            if self._overwritten_before_last_read(statement, tree.name):
+                self.owned.add(target)
+                tree = Apply("clone", (tree,))
+            return SetTensor(statement, tree, "bind")
+        written = overwriting(tree, target) if target in self.owned else None
+        self.owned.add(target)
+        return SetTensor(statement, written or fresh(tree), "write" if written else "bind")
+
+    def _overwritten_before_last_read(self, alias: Assign, storage: str) -> bool:
+        """Whether the tensor behind an alias may be written while the alias is still to be read, on any path."""
+        later = self.statements[self._position(alias) + 1 :]
+        writes = [
+            i for i, s in enumerate(later) if isinstance(s, Assign) and s.target == storage and storage in self.storage
+        ]
+        return bool(writes) and any(alias.target in _names_read_by(s) for s in later[writes[0] :])
+
+    def _position(self, statement: Stmt) -> int:
+        return next(i for i, s in enumerate(self.statements) if s is statement)
+
+
+def _names_used_by(statement: Stmt) -> tuple[str, ...]:
+    target = (statement.target,) if isinstance(statement, Assign) else ()
+    return (*target, *_names_read_by(statement))
+
+
+def _names_read_by(statement: Stmt) -> tuple[str, ...]:
+    return names_read(statement.value if isinstance(statement, Assign) else statement.condition)

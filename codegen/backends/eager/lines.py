@@ -1,0 +1,79 @@
+"""Lines of generated Python: indentation, wrapping, and the spec's lines as comments above the code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from thetac.codegen.backends.printing.escaping import comment
+from thetac.codegen.backends.printing.host_python import python
+from thetac.codegen.ir.nodes import Assign, If, Rule, StateKind, Stmt, names_read, walk_statements
+from thetac.codegen.ir.printer import statement_lines
+
+INDENT = "    "
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    return [INDENT + line if line else line for line in lines]
+
+
+def other_side(lines: Sequence[str]) -> list[str]:
+    """`else:` and the lines under it, or `elif` where they are one branch and nothing else."""
+    outermost = [line for line in lines if not line.startswith(" ")]
+    if outermost[0].startswith("if ") and all(line.startswith(("elif ", "else:")) for line in outermost[1:]):
+        return [f"el{lines[0]}", *lines[1:]]
+    return ["else:", *indented(lines)]
+
+
+def commented(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
+    """The spec's line as a comment, with the author's remark behind it; no comment that only repeats the code."""
+    remark = comment(statement.comment) or statement.origin
+    if isinstance(statement, If):
+        return [f"# {remark}"] if comment(statement.comment) or statement.origin == "first value" else []
+    line = statement_lines(statement)[0]
+    if list(code) == [line]:
+        return [f"# {remark}"] if remark else []
+    return [f"# {line}" + (f"  ({remark})" if remark else "")]
+
+
+def call_lines(targets: Sequence[str], function: str, arguments: Sequence[str]) -> list[str]:
+    """`targets = function(arguments)`, over as many lines as it takes."""
+    left, right = ", ".join(targets), ", ".join(arguments)
+    line = f"{left} = {function}({right})"
+    if len(line) <= 96:
+        return [line]
+    if len(left) <= 96:
+        return [f"{left} = {function}(", f"{INDENT}{right}", ")"]
+    wrapped = [f"{INDENT}{name}," for name in targets]
+    return ["(", *wrapped, f") = {function}(", *(f"{INDENT}{name}," for name in arguments), ")"]
+
+
+def view_lines(names: Sequence[str], function: str) -> list[str]:
+    """Each name becomes what the function makes of it; the function returns a tuple, of one as of many."""
+    return call_lines(names if len(names) > 1 else [f"({names[0]},)"], function, names)
+
+
+def loop_lines(variables: Sequence[str], over: Sequence[str], body: Sequence[str]) -> list[str]:
+    """The loop over parallel lists."""
+    line = f"for {', '.join(variables)} in zip({', '.join(over)}, strict=True):"
+    if len(line) <= 110:
+        return [line, *indented(body)]
+    return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indented(body)]
+
+
+def numbers_read(rule: Rule, count: Callable[[str], str], read: Callable[[str], str]) -> list[str]:
+    """Counters incremented, and the numbers that the body reads taken out of their tensors, where they exist.
+
+    `count` and `read` write the statement for one counter or scalar state.
+    """
+    statements = walk_statements(rule.body)
+    read_names = {n for s in statements for n in names_read(s.value if isinstance(s, Assign) else s.condition)}
+    lines: list[str] = []
+    for state in rule.states:
+        if state.kind is StateKind.TENSOR:
+            continue
+        own = [count(state.name)] if state.kind is StateKind.COUNTER else []
+        own += [read(state.name)] if state.name in read_names else []
+        if own and state.when is not None:
+            own = [f"if {python(state.when)}:", *indented(own)]
+        lines += own
+    return lines

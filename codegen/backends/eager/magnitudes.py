@@ -1,0 +1,161 @@
+"""Which numbers torch's operations might refuse, because the dtype of a tensor cannot hold them.
+
+In: the host's part of a Rule, statement by statement. Out: bounds for the magnitude of its numbers, at any step count
+and for any scalar state, as long as hyperparameters are of ordinary magnitude; and trees in which what has no such
+bound is fitted into the dtype. Zeros, infinities and NaN are refused nowhere, so only the magnitude of what is neither
+matters: no signs are followed, and dividing by something that may be 0 is no obstacle. What hyperparameters beyond the
+ordinary do is the runtime's business (`runtime/implementations/rehearsal.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree
+from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
+from thetac.codegen.ir.nodes import Call, Const, Expr, HalfPrecision, Kind, Range, Ref, Rule, StateKind, names_read
+from thetac.codegen.passes.analysis import value_ranges
+from thetac.codegen.passes.analysis.kinds import Kinds, kind_of
+
+_TINY = 5e-324
+_LAST_BIT = 2.0**-54  # half of it, relative to the number
+_FLOAT16, _FLOAT32 = 65504.0 * 0.99, 3.38e38 * 0.99  # less than their largest numbers, and bfloat16's, by all roundings
+
+
+@dataclass(frozen=True, slots=True)
+class Magnitude:
+    """Where the magnitude of a number lies, unless it is 0, infinite or NaN."""
+
+    low: float
+    high: float
+    is_never_zero: bool = False
+
+    def __or__(self, other: Magnitude) -> Magnitude:
+        never = self.is_never_zero and other.is_never_zero
+        return Magnitude(min(self.low, other.low), max(self.high, other.high), never)
+
+
+ORDINARY = Magnitude(1e-30, 1e4)  # of hyperparameters, as runtime/implementations/rehearsal.py has it
+_ANY = Magnitude(_TINY, math.inf)
+
+
+class Magnitudes:
+    """What is known of the numbers of a rule, while its statements are gone through in order."""
+
+    def __init__(self, rule: Rule, kinds: Kinds, known: Mapping[str, Range]) -> None:
+        self.kinds = kinds
+        self.known = known
+        self.narrowest = _FLOAT16 if rule.half_precision is HalfPrecision.NATIVE else _FLOAT32
+        self.refusable: set[str] = set()  # what numbers read that are within their bounds, and refused beyond
+        self.names = dict.fromkeys(rule.names_of(StateKind.COUNTER), Magnitude(1.0, 2.0**53, True))
+        for hyperparameter in rule.hyperparameters:
+            self.names |= {name: _of_range(known.get(name)) for name in hyperparameter.value_names}
+
+    def assign(self, target: str, value: Expr) -> None:
+        """A number of the host has got another value."""
+        found = self.of(value)
+        # What is stored in a scalar state has been rounded.
+        self.names[target] = Magnitude(max(found.low * 0.999, _TINY), found.high * 1.001)
+
+    def join(self, other: Mapping[str, Magnitude]) -> None:
+        """One of two sides of a branch was taken: this one, or the one that ends with the `other` knowledge."""
+        self.names = {name: other[name] | self.names[name] for name in other.keys() & self.names.keys()}
+
+    def fitted(self, number: Expr, *, late: bool = False) -> Expr:
+        """The number, fitted into the dtype where it may be too large; `late`: only beyond float32."""
+        limit = _FLOAT32 if late else self.narrowest
+        if kind_of(number, self.kinds) is not Kind.HOST:
+            return number
+        if self.of(number).high <= limit:
+            self.refusable.update(names_read(number))
+            return number
+        return Call("fitting", (number,))
+
+    def fitted_tree(self, tree: Tree) -> Tree:
+        """The tree with such numbers where torch would refuse others."""
+        match tree:
+            case Number() | Leaf():
+                return tree
+            case Apply(op=op, args=args):
+                row = TORCH_OPS[op]
+                fitted: list[Tree] = []
+                for position, argument in enumerate(args):
+                    if isinstance(argument, Number) and position in row.refuses:
+                        fitted.append(Number(self.fitted(argument.value, late=row.refuses_late)))
+                    else:
+                        fitted.append(self.fitted_tree(argument))
+                return replace(tree, args=tuple(fitted))
+            case _:
+                assert_never(tree)
+
+    def of(self, expression: Expr) -> Magnitude:
+        """Where the magnitude of a number of the host lies."""
+        match expression:
+            case Const(value=value):
+                return Magnitude(abs(value), abs(value), True) if value else Magnitude(1.0, 1.0)
+            case Ref(name=name):
+                return self.names.get(name, _ANY)
+            case Call(op=op, args=args):
+                return self._call(op.removeprefix("checked_"), args)
+            case _:
+                assert_never(expression)
+
+    def _call(self, op: str, args: tuple[Expr, ...]) -> Magnitude:
+        match op, [self.of(argument) for argument in args]:
+            case "neg" | "abs", [a]:
+                return a
+            case "add" | "sub", [a, b]:
+                return _sum(a, b)
+            case "mul", [a, b]:
+                return _product(a, b)
+            case "div", [a, b]:
+                return _product(a, Magnitude(1 / b.high, min(1 / max(b.low, _TINY * 2**52), math.inf)))
+            case "sqrt", [a]:
+                return Magnitude(math.sqrt(a.low), math.sqrt(a.high))
+            case "pow", [a, _]:
+                return self._power(a, args[1])
+            case "sign", [_]:
+                return Magnitude(1.0, 1.0)
+            case "log", [_]:
+                return Magnitude(_TINY, 745.0)
+            case "lerp", [a, b, weight]:
+                return _sum(a, _product(weight, _sum(b, a)))
+            case "maximum" | "minimum", [a, b]:
+                return a | b
+            case "clamp", [a, low, high]:
+                return a | low | high
+            case "where", [_, a, b]:
+                return a | b
+            case _:
+                return _ANY
+
+    def _power(self, base: Magnitude, exponent: Expr) -> Magnitude:
+        match exponent:
+            case Const(value=number) if 0 < number <= 4 and base.high < 1e50:
+                return Magnitude(max(base.low**number, _TINY), base.high**number)
+            case _ if base.high <= 1 and value_ranges.bounds(exponent, self.known).low >= 0:
+                return Magnitude(_TINY, 1.0)
+            case _:
+                return _ANY
+
+
+def _of_range(known: Range | None) -> Magnitude:
+    """Of a hyperparameter: what its range leaves of ordinary magnitudes."""
+    reach = math.inf if known is None else max(abs(known.low), abs(known.high))
+    return Magnitude(ORDINARY.low, min(ORDINARY.high, reach))
+
+
+def _sum(a: Magnitude, b: Magnitude) -> Magnitude:
+    """Nearly equal numbers cancel, but what is left is not smaller than the last bit of the larger lower end."""
+    low = max(a.low, b.low) * _LAST_BIT
+    low = low if a.is_never_zero else min(low, b.low)
+    low = low if b.is_never_zero else min(low, a.low)
+    return Magnitude(max(low, _TINY), a.high + b.high)
+
+
+def _product(a: Magnitude, b: Magnitude) -> Magnitude:
+    high = a.high * b.high
+    return Magnitude(max(a.low * b.low, _TINY), math.inf if math.isnan(high) else high)

@@ -1,0 +1,1 @@
+"""Fused kernels: C++, Triton, and the program of their host scalars."""

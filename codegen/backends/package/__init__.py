@@ -1,0 +1,1 @@
+"""The generated package itself: the Optimizer subclass and the __init__ files."""

@@ -1,0 +1,231 @@
+"""The class itself: documentation, constructor with torch's signature, and the schema that drives the runtime.
+
+In: a Rule as written and the same after features, with its specialisations. Out: the text of `optimizer.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+import jinja2
+
+from thetac.codegen.backends.documentation.docstring import docstring as documentation
+from thetac.codegen.backends.eager import foreach
+from thetac.codegen.backends.eager.inplace import refusable
+from thetac.codegen.backends.printing.arguments import asks_first, list_names
+from thetac.codegen.backends.printing.escaping import docstring, literal, uses
+from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
+from thetac.codegen.emit import header
+from thetac.codegen.ir.nodes import (
+    OPTIONS,
+    Call,
+    Const,
+    DecayStyle,
+    Expr,
+    Flag,
+    Hyperparameter,
+    Range,
+    Ref,
+    Rule,
+    State,
+    StateKind,
+)
+from thetac.codegen.ir.printer import expression_text, number
+from thetac.codegen.passes.analysis.combinations import kernels_are_few
+from thetac.codegen.passes.hoist import Fused
+
+_OPTION_TYPES = {
+    "maximize": "bool",
+    "foreach": "bool | None",
+    "capturable": "bool",
+    "differentiable": "bool",
+    "fused": "bool | None",
+    "clip_grad_norm": "float | None",
+}
+_OPTION_DEFAULTS = {
+    "maximize": "False",
+    "foreach": "None",
+    "capturable": "False",
+    "differentiable": "False",
+    "fused": "None",
+    "clip_grad_norm": "None",
+}
+_LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
+
+
+def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environment) -> str:
+    """The text of `optimizer.py`: `rule` as the spec says it, `lowered` with the features in its body."""
+    by_name: dict[str, Hyperparameter | Flag] = {h.name: h for h in rule.hyperparameters} | {
+        f.name: f for f in rule.flags
+    }
+    ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
+    fixed = [name for name, value in by_name.items() if value.fixed]
+    group = _GroupAccess(rule)
+    return environment.get_template("optimizer.py.jinja").render(
+        header=header(rule.source),
+        name=rule.name,
+        documentation=docstring(documentation(rule)),
+        positional=[_argument(name, by_name) for name in rule.positional],
+        keyword_only=[_argument(name, by_name) for name in (*rule.keyword_only, *ours)],
+        group=[(name, _fixed_value(by_name.get(name), name)) for name in rule.group_keys],
+        hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
+        flags=_names(flag.name for flag in rule.flags),
+        states=_states(lowered, group),
+        requirements=[(group.text(r.condition), literal(r.message)) for r in rule.requirements],
+        specialisations=[(s.name, group.text(s.condition)) for s in fused.specialisations],
+        options=_names(option for option in OPTIONS if option not in ours),
+        sparse=rule.sparse_mode.value,
+        half_precision=rule.half_precision.value,
+        refusable=_names(refusable(lowered)),
+        sparse_error=literal(rule.sparse_error),
+        decays_gradient=group.text(_decays_gradient(rule)),
+        state_at_construction=rule.state_at_construction,
+        foreach_temporaries=foreach.temporaries(lowered),
+        fixed=_names(fixed) if fixed else "",
+        separate_kernels=not kernels_are_few(fused),
+        uses_scalar_math=uses("scalar_math", group.printed),
+        needs_torch=any("torch." in group.text(r.condition) for r in rule.requirements),
+        needs_tensor=any(h.tensor for h in rule.hyperparameters),
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    """A tuple of names, as Python text."""
+    return _tuple(literal(name) for name in names)
+
+
+def _tuple(items: Iterable[str]) -> str:
+    """A tuple of what the texts say, as Python text."""
+    texts = list(items)
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+
+
+class _GroupAccess:
+    """Conditions as functions of a parameter group."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.known = known_numbers(rule)
+        self.printed: list[str] = []
+        self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags}
+        self.texts |= {option: f'group.get("{option}", {_OPTION_DEFAULTS[option]})' for option in OPTIONS}
+        for h in rule.hyperparameters:
+            for index, name in enumerate(h.value_names):
+                self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
+
+    def text(self, expression: Expr) -> str:
+        text = expression_text(guarded(expression, self.known), PYTHON, lambda name: self.texts[name])
+        self.printed.append(text)
+        return text
+
+
+def _argument(name: str, by_name: dict[str, Hyperparameter | Flag]) -> str:
+    """One argument of the constructor, with type and default."""
+    match by_name.get(name):
+        case None:
+            return f"{name}: {_OPTION_TYPES[name]} = {_OPTION_DEFAULTS[name]}"
+        case Flag(default=default):
+            return f"{name}: bool = {default}"
+        case Hyperparameter() as h:
+            one = "float | Tensor" if h.tensor else "float"
+            kind = f"tuple[{', '.join([one] * len(h.elements))}]" if h.elements else one
+            return f"{name}: {kind}" if h.required else f"{name}: {kind} = {_default(h)}"
+        case unexpected:
+            assert_never(unexpected)
+
+
+def _default(h: Hyperparameter) -> str:
+    if isinstance(h.default, tuple):
+        return f"({', '.join(number(value) for value in h.default)}{',' if len(h.default) == 1 else ''})"
+    assert h.default is not None
+    return number(h.default)
+
+
+def _fixed_value(value: Hyperparameter | Flag | None, name: str) -> str:
+    """What a group holds under the name: the argument, or the value of a hyperparameter that is no argument."""
+    match value:
+        case Flag(fixed=True, default=default):
+            return str(default)
+        case Hyperparameter(fixed=True):
+            return _default(value)
+        case _:
+            return name
+
+
+def _hyperparameter(h: Hyperparameter) -> list[str]:
+    """The arguments of a `Hyperparameter`, one per line."""
+    return [
+        f'"{h.name}"',
+        f"elements={_tuple(literal(name) for name in h.value_names)}",
+        f"intervals={_tuple(_interval(interval) for interval in h.ranges)}",
+        f"is_tuple={bool(h.elements)}",
+        f"tensor={h.tensor}",
+        f"error={literal(_error(h))}",
+    ]
+
+
+def _error(h: Hyperparameter) -> str:
+    if h.error:
+        return h.error
+    if h.name == "betas":
+        return "Invalid beta parameter at index {index}: {value}"
+    if h.elements:
+        return f"Invalid {h.name} value at index {{index}}: {{value}}"
+    return f"Invalid {_LABELS.get(h.name, f'{h.name} value')}: {{value}}"
+
+
+def _interval(interval: Range | None) -> str:
+    if interval is None:
+        return "None"
+    return f"Interval({number(interval.low)}, {number(interval.high)}, {interval.low_closed}, {interval.high_closed})"
+
+
+def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
+    """The arguments of each `State`, one per line."""
+    lists, asked = list_names(lowered), asks_first(lowered)
+    return [
+        [
+            *_state(state, lists[state.name], group),
+            *([f'first="first_{state.name}"'] if state.name in asked else []),
+            *(["copies_param=True"] if state.init == Ref("param") else []),
+        ]
+        for state in lowered.states
+    ]
+
+
+def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
+    """Those that every state has."""
+    zero = state.init == Ref("param") or (isinstance(state.init, Const) and state.init.value == 0)
+    kind = {StateKind.COUNTER: "counter", StateKind.SCALAR: "scalar", StateKind.TENSOR: "tensor"}[state.kind]
+    return [
+        f'"{state.name}"',
+        f'argument="{argument}"',
+        f'kind="{kind}"',
+        "init=None" if zero else f"init=lambda group: {group.text(state.init)}",
+        "when=None" if state.when is None else f"when=lambda group: {group.text(state.when)}",
+        f"on_param_device={state.on_param_device}",
+    ]
+
+
+def _decays_gradient(rule: Rule) -> Expr:
+    """Whether weight decay is added to the gradient, over the values of a group."""
+    holds: Expr = Const(False)
+    for condition, style in reversed(rule.decay):
+        decays: Expr = Const(style is DecayStyle.L2)
+        if condition is None:
+            holds = decays
+        elif decays == Const(True):
+            holds = condition if holds == Const(False) else Call("or", (condition, holds))
+        else:
+            opposite = Call("not", (condition,))
+            holds = (
+                Const(False)
+                if holds == Const(False)
+                else opposite
+                if holds == Const(True)
+                else Call("and", (opposite, holds))
+            )
+    if holds == Const(False):
+        return holds
+    some = Call("ne", (Ref("weight_decay"), Const(0)))
+    return some if holds == Const(True) else Call("and", (some, holds))

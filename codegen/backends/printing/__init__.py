@@ -1,0 +1,1 @@
+"""Text that all backends print: arguments, host expressions, escaped prose."""

@@ -1,0 +1,100 @@
+"""How many kernels there would be if each were compiled for constant conditions.
+
+In: the statements on elements (ir/fused.py), and the names of their conditions. Out: when each condition makes a
+difference, and whether few enough combinations of them differ for one object to hold them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import assert_never
+
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
+from thetac.codegen.ir.nodes import Call, Expr, Ref, walk_expression
+from thetac.codegen.passes.analysis import boolean_algebra
+from thetac.codegen.passes.analysis.boolean_algebra import ALWAYS, NEVER, Condition
+
+MOST_IN_OBJECT = 8_000  # operations, names and numbers in all kernels together: two seconds for a compiler
+MOST_LOOKED_AT = 64_000  # the same where every combination counts, so that looking takes no time here either
+
+Asked = dict[str, Condition]
+
+
+def kernels_are_few(fused: Fused) -> bool:
+    """Whether one object can hold the kernels for all combinations of conditions that differ."""
+    names = [one.name for one in fused.specialisations] + [entry.name for entry in fused.row if entry.truth]
+    size = _size(fused.body)
+    if size << len(names) > MOST_LOOKED_AT:
+        return False
+    asked = conditions_asked(fused.body, names)
+    different = set()
+    for truths in product((False, True), repeat=len(names)):
+        values = dict(zip(names, truths, strict=True))
+        different.add(tuple(values[name] and boolean_algebra.holds(asked[name], values) for name in names))
+    return size * len(different) <= MOST_IN_OBJECT
+
+
+def _size(body: Sequence[ElementStmt]) -> int:
+    total = 0
+    for statement in body:
+        match statement:
+            case ElementAssign(value=value):
+                total += 1 + sum(1 for _ in walk_expression(value))
+            case ElementIf(condition=condition, then=then, orelse=orelse):
+                total += sum(1 for _ in walk_expression(condition)) + _size(then) + _size(orelse)
+            case _:
+                assert_never(statement)
+    return total
+
+
+def conditions_asked(body: Sequence[ElementStmt], names: Sequence[str]) -> Mapping[str, Condition]:
+    """When each condition makes a difference: what holds on the way to the places that ask for it."""
+    asked = _of_block(body, frozenset(names))
+    return {name: asked.get(name, NEVER) for name in names}
+
+
+def _of_block(body: Sequence[ElementStmt], names: frozenset[str]) -> Asked:
+    return _any([_of_statement(statement, names) for statement in body])
+
+
+def _of_statement(statement: ElementStmt, names: frozenset[str]) -> Asked:
+    match statement:
+        case ElementAssign(value=value):
+            return _everywhere(value, names)
+        case ElementIf(condition=condition, then=then, orelse=orelse):
+            holds = boolean_algebra.condition(condition)
+            first, second = _of_block(then, names), _of_block(orelse, names)
+            within = {
+                name: boolean_algebra.choice(holds, first.get(name, NEVER), second.get(name, NEVER))
+                for name in {**first, **second}
+            }
+            return _any([_of_condition(condition, names), within])
+        case _:
+            assert_never(statement)
+
+
+def _of_condition(condition: Expr, names: frozenset[str]) -> Asked:
+    """The right side of `and` is asked only if the left one holds, that of `or` only if it does not."""
+    match condition:
+        case Call(op="and" | "or" as op, args=(left, right)):
+            holds = boolean_algebra.condition(left)
+            reached = holds if op == "and" else boolean_algebra.negation(holds)
+            behind = {name: boolean_algebra.both(reached, when) for name, when in _of_condition(right, names).items()}
+            return _any([_of_condition(left, names), behind])
+        case Call(op="not", args=(inner,)):
+            return _of_condition(inner, names)
+        case _:
+            return _everywhere(condition, names)
+
+
+def _everywhere(expression: Expr, names: frozenset[str]) -> Asked:
+    return {part.name: ALWAYS for part in walk_expression(expression) if isinstance(part, Ref) and part.name in names}
+
+
+def _any(found: Sequence[Asked]) -> Asked:
+    terms: dict[str, list[Condition]] = {}
+    for asked in found:
+        for name, condition in asked.items():
+            terms.setdefault(name, []).append(condition)
+    return {name: boolean_algebra.either(*these) for name, these in terms.items()}

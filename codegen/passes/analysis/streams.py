@@ -1,0 +1,82 @@
+"""Which tensors a kernel must load and store, and when.
+
+In: the statements on elements (ir/fused.py). Out: for each stream the conditions on specialisations under which its old
+value is needed and a new one is kept. What a branch does not touch is neither loaded nor stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Stream
+from thetac.codegen.ir.nodes import Const, names_read
+from thetac.codegen.passes.analysis import boolean_algebra
+from thetac.codegen.passes.analysis.boolean_algebra import ALWAYS, NEVER, Condition
+
+When = Mapping[str, Condition]  # of names; never for those that are not in it
+
+
+def streams(names: tuple[str, ...], body: tuple[ElementStmt, ...]) -> tuple[Stream, ...]:
+    """The use that the body makes of each tensor."""
+    use = _use(body, frozenset(names), frozenset())
+    return tuple(
+        # The gradient may be rewritten on the way (maximize, weight decay), but the user's is never stored to.
+        Stream(
+            name,
+            boolean_algebra.expression(use.loaded.get(name, NEVER)),
+            boolean_algebra.expression(use.stored.get(name, NEVER)) if name != "grad" else Const(False),
+        )
+        for name in names
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What some statements do with streams, once they are reached."""
+
+    loaded: When  # the old value is read
+    stored: When  # a new one is written
+    written: frozenset[str]  # certainly have a new value afterwards
+
+
+def _use(body: tuple[ElementStmt, ...], names: frozenset[str], written: frozenset[str]) -> _Use:
+    """The use that statements make of streams, of which some certainly have a new value already."""
+    loaded: list[When] = []
+    stored: list[When] = []
+    for statement in body:
+        match statement:
+            case ElementAssign(target=target, value=value):
+                loaded.append(dict.fromkeys(names.intersection(names_read(value)) - written, ALWAYS))
+                stored.append(dict.fromkeys(names & {target}, ALWAYS))
+                written |= {target}
+            case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
+                first, second = _use(then, names, written), _use(orelse, names, written)
+                if static:
+                    holds = boolean_algebra.condition(condition)
+                    loaded.append(_chosen(holds, first.loaded, second.loaded))
+                    stored.append(_chosen(holds, first.stored, second.stored))
+                else:  # what one branch leaves alone keeps its old value
+                    kept = names & (first.written ^ second.written)
+                    loaded += (first.loaded, second.loaded, dict.fromkeys(kept, ALWAYS))
+                    stored += (first.stored, second.stored)
+                written = first.written & second.written
+            case _:
+                assert_never(statement)
+    return _Use(_any(loaded), _any(stored), written)
+
+
+def _chosen(holds: Condition, then: When, orelse: When) -> When:
+    return {
+        name: boolean_algebra.choice(holds, then.get(name, NEVER), orelse.get(name, NEVER))
+        for name in {**then, **orelse}
+    }
+
+
+def _any(found: list[When]) -> When:
+    terms: dict[str, dict[Condition, None]] = {}
+    for when in found:
+        for name, condition in when.items():
+            terms.setdefault(name, {})[condition] = None
+    return {name: boolean_algebra.either(*these) for name, these in terms.items()}

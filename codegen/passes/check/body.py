@@ -1,0 +1,268 @@
+"""Whether the statements of an update make sense one after the other.
+
+In: a Rule's body, in which UNREADABLE may stand for what the front end could not read. Out: mistakes, and which names
+were read and written; after an unreadable part, nothing is concluded from what was not seen. Follows every path
+through the branches: a local must have a value wherever it is read, a state with a condition is used only where the
+condition holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from thetac.codegen.errors import Mistakes, did_you_mean, quoted
+from thetac.codegen.ir import reserved_names
+from thetac.codegen.ir.nodes import (
+    OPTIONS,
+    UNREADABLE,
+    Assign,
+    Call,
+    Expr,
+    If,
+    Kind,
+    Ref,
+    Rule,
+    State,
+    StateKind,
+    Stmt,
+    walk_expression,
+    walk_statements,
+)
+from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.passes.check import names
+from thetac.codegen.passes.check.expressions import NAMED, ExpressionCheck
+
+_OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": "eq"}
+
+
+class BodyCheck:
+    """Walks through a body once; `read` and `written` tell afterwards what was used."""
+
+    def __init__(self, rule: Rule, given: Mapping[str, Kind], unsure: frozenset[str], mistakes: Mistakes) -> None:
+        self.read: set[str] = set()
+        self.written: set[str] = set()
+        self._rule = rule
+        self._unsure = unsure  # states whose conditions are wrong
+        self._mistakes = mistakes
+        self._incomplete = names.incomplete(rule)
+        self._kinds: dict[str, Kind | None] = dict(given)  # hyperparameters, flags, states, param, grad; then locals
+        self._given = frozenset(given)
+        self._set = set(given)  # has a value on every path to here
+        self._facts: frozenset[Expr] = frozenset()  # hold on the way to here
+        self._locals = {
+            s.target: s for s in walk_statements(rule.body) if isinstance(s, Assign) and s.target not in given
+        }
+        self._reported: set[str] = set()  # names without a value, of which enough has been said
+        self.complete = not self._incomplete  # nothing was unreadable
+        self._check = ExpressionCheck(self._name, self._predicate, mistakes)
+
+    def run(self) -> None:
+        self._block(self._rule.body)
+        if not self.complete:
+            return
+        for local, assignment in self._locals.items():
+            if local in self.read:
+                continue
+            targets = ["param", *(s.name for s in self._rule.states)]
+            remedy = did_you_mean(local, targets, "delete the line, or use the value")
+            if names.given(local) == "param" and "param" not in self.written:
+                remedy = "did you mean `param`?"
+                self.written.add("param")  # as far as the author knows
+            elif self._kinds.get(local) is None:
+                continue
+            self._mistakes.add(assignment.location, f"`{local}` is never used", remedy)
+
+    def _block(self, body: tuple[Stmt, ...]) -> None:
+        for statement in body:
+            match statement:
+                case Assign():
+                    self._assign(statement)
+                case If():
+                    self._branch(statement)
+                case _:
+                    assert_never(statement)
+
+    def _branch(self, branch: If) -> None:
+        facts, before = self._facts, self._set
+        for condition in conjuncts(
+            branch.condition
+        ):  # `first(s)` behind `flag and` is asked only where the flag is set
+            self._check.condition(condition, "the condition of a branch")
+            self._facts |= {condition}
+        self._set = set(before)
+        self._block(branch.then)
+        after_then = self._set
+        self._facts = facts | conjuncts(negation(branch.condition))
+        self._set = set(before)
+        self._block(branch.orelse)
+        self._facts, self._set = facts, self._set & after_then
+
+    def _assign(self, assignment: Assign) -> None:
+        kind = self._check.kind(assignment.value)
+        if assignment.target == UNREADABLE:
+            return
+        lost = isinstance(assignment.value, Ref) and assignment.value.name == UNREADABLE  # enough was said of the line
+        if not lost and self._assignable(assignment):
+            self._store(assignment, kind)
+        self._set.add(assignment.target)
+        self.written.add(assignment.target)
+
+    def _assignable(self, assignment: Assign) -> bool:
+        """Whether the target may be assigned to at all."""
+        target, here = assignment.target, assignment.location
+        state = self._rule.state(target)
+        if state is not None and state.kind is StateKind.COUNTER:
+            self._mistakes.add(
+                here, f"`{target}` is a counter and counts by itself", "delete the line; it is 1 in the first step"
+            )
+        elif state is not None:
+            return self._usable(state, Ref(target, here))
+        elif target == "grad":
+            self._mistakes.add(
+                here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`"
+            )
+        elif target in self._given and target != "param":
+            what = "flag" if self._kinds[target] is Kind.FLAG else "hyperparameter"
+            self._mistakes.add(
+                here, f"`{target}` is a {what} and cannot be assigned to", "call the changed value something else"
+            )
+        elif any(h.name == target for h in self._rule.hyperparameters):
+            self._mistakes.add(
+                here, f"`{target}` is a hyperparameter and cannot be assigned to", "call the value something else"
+            )
+        elif target != "param" and (problem := reserved_names.why_not(target)) is not None:
+            self._mistakes.add(here, *problem)
+        else:
+            return True
+        return False
+
+    def _store(self, assignment: Assign, kind: Kind | None) -> None:
+        """Notes the kind of a target, which never changes."""
+        target, here = assignment.target, assignment.value.location
+        known = self._kinds.get(target)
+        if target not in self._kinds or known is None:
+            self._kinds[target] = kind
+            return
+        if kind is None or kind is known:
+            return
+        self._kinds[target] = None  # nothing more is concluded from it
+        if known is Kind.ELEMENT and kind is Kind.HOST:
+            remedy = "there is one per element: start from an expression of elements, such as `0 * grad`"
+            self._mistakes.add(here, f"one number for all of {quoted(target)}", remedy)
+        elif target in self._given:
+            remedy = (
+                "a scalar state holds numbers: declare it without `scalar`"
+                if known is Kind.HOST
+                else "write `where(c, 1, 0)`"
+            )
+            self._mistakes.add(here, f"`{target}` holds {NAMED[known]}, not {NAMED[kind]}", remedy)
+        else:
+            cause = f"`{target}` was {NAMED[known]} before and is {NAMED[kind]} here"
+            self._mistakes.add(assignment.location, cause, "give one of them another name")
+
+    def _name(self, ref: Ref) -> Kind | None:
+        """What a name is where it is read."""
+        name = ref.name
+        if name == UNREADABLE:
+            self.complete = False
+            return None
+        self.read.add(name)
+        if name in self._given:
+            state = self._rule.state(name)
+            if state is not None and not self._usable(state, ref):
+                return None
+            return self._kinds[name]
+        if name in self._set:
+            return self._kinds.get(name)
+        if name in self._locals:
+            if self.complete and name not in self._reported:
+                self._unset(ref)
+        elif name not in self._reported and not self._incomplete:
+            self._mistakes.add(ref.location, *self._unknown(name))
+        self._note(name)
+        return None
+
+    def _note(self, name: str) -> None:
+        """Nothing more is said of a name, nor of what it stands for."""
+        self._reported.add(name)
+        if usual := names.given(name):
+            self.read.add(usual)
+            self.written.add(usual)
+
+    def _unset(self, ref: Ref) -> None:
+        first = next(s for s in walk_statements(self._rule.body) if isinstance(s, Assign) and s.target == ref.name)
+        if ref.name in self.written:
+            remedy = f"assign it before the branch of line {first.location.line} too, or in every branch"
+            self._mistakes.add(ref.location, f"`{ref.name}` has no value on some path to here", remedy)
+        else:
+            remedy = names.unset(self._rule, first, self._kinds)
+            self._mistakes.add(ref.location, f"`{ref.name}` is used before it is set", remedy)
+
+    def _unknown(self, name: str) -> tuple[str, str]:
+        if name in OPTIONS:
+            return (
+                f"`{name}` is an option that no update needs to know",
+                "every optimizer has it: write the rule as if there were none",
+            )
+        known = [*self._given, *self._locals]
+        return names.unknown(self._rule, name, known, "declare it, or set it in an earlier line")
+
+    def _usable(self, state: State, ref: Ref) -> bool:
+        """Whether a state exists wherever this place is reached."""
+        if state.when is None or state.name in self._unsure or conjuncts(state.when) <= self._facts:
+            return True
+        if any(isinstance(e, Ref) and e.name == UNREADABLE for fact in self._facts for e in walk_expression(fact)):
+            return True  # there is no telling what holds here
+        if state.name in self._reported:
+            return False
+        self._reported.add(state.name)
+        condition = expression_text(state.when)
+        self._mistakes.add(
+            ref.location,
+            f"`{state.name}` does not exist unless {quoted(condition)}",
+            f"use it under `if {condition}:` only",
+        )
+        return False
+
+    def _predicate(self, predicate: str, ref: Ref) -> bool:
+        if predicate != "first":
+            self._mistakes.add(ref.location, "an update cannot ask whether a value is a tensor", "only `require` can")
+            return False
+        self.read.add(ref.name)
+        state = self._rule.state(ref.name)
+        if state is None:
+            remedy = did_you_mean(ref.name, [s.name for s in self._rule.states], "`first` is asked of a state")
+            self._mistakes.add(ref.location, f"{quoted(ref.name)} is no state", remedy)
+            return False
+        if state.kind is StateKind.COUNTER:
+            self._mistakes.add(ref.location, "`first` is not asked of a counter", f"write `{ref.name} == 1`")
+            return False
+        return self._usable(state, ref)
+
+
+def conjuncts(condition: Expr) -> frozenset[Expr]:
+    """What holds if the condition holds, in parts."""
+    match condition:
+        case Call(op="and", args=(left, right)):
+            return conjuncts(left) | conjuncts(right)
+        case Call(op="not", args=(inner,)) if (turned := negation(inner)) != condition:
+            return conjuncts(turned)
+        case _:
+            return frozenset({condition})
+
+
+def negation(condition: Expr) -> Expr:
+    """What holds if the condition does not, without a `not` where there is another way to say it.
+
+    Hyperparameters are never NaN, so that for them `not a > b` is `a <= b`.
+    """
+    match condition:
+        case Call(op="not", args=(inner,)):
+            return inner
+        case Call(op="or", args=(left, right), location=here):
+            return Call("and", (negation(left), negation(right)), here)
+        case Call(op=op, args=args, location=here) if op in _OPPOSITES:
+            return Call(_OPPOSITES[op], args, here)
+        case _:
+            return Call("not", (condition,), condition.location)

@@ -1,0 +1,241 @@
+"""Everything that is wrong with what a rule means, all of it at once.
+
+In: a Rule as the front end makes it. Out: mistakes. Where there are none, the passes behind may rely on names that are
+bound, kinds that fit and states that are used where they exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from thetac.codegen.errors import Diagnostic, Location, Mistakes, quoted
+from thetac.codegen.ir import reserved_names
+from thetac.codegen.ir.nodes import (
+    DECAY_READS,
+    OPTIONS,
+    UNREADABLE,
+    ComplexMode,
+    Expr,
+    Kind,
+    Ref,
+    Rule,
+    State,
+    StateKind,
+    names_read,
+)
+from thetac.codegen.passes.check import names
+from thetac.codegen.passes.check.body import BodyCheck
+from thetac.codegen.passes.check.expressions import ExpressionCheck
+from thetac.codegen.passes.check.linear import check_complex_param, check_linear
+
+
+def check_all(rules: Sequence[Rule], mistakes: Mistakes) -> None:
+    """Notes all mistakes in the meaning of rules that may inherit from each other, or from rules that are not here.
+
+    What is wrong with an inherited part is shown where it is written, once: of the rule that wrote it, or else with the
+    name of the heir, for which alone it is wrong.
+    """
+    found: list[tuple[Rule, Diagnostic]] = []
+    for rule in rules:
+        own = Mistakes()
+        check(rule, own)
+        found += ((rule, mistake) for mistake in own)
+    at_home = {mistake for rule, mistake in found if mistake.location.path == rule.location.path}
+    for rule, mistake in found:
+        if mistake in at_home:
+            mistakes.add(mistake.location, mistake.cause, mistake.remedy)
+        else:
+            heir = f"inherited by `{rule.name}` in {rule.location.path}:{rule.location.line}"
+            mistakes.add(mistake.location, f"{mistake.cause}, {heir}", mistake.remedy)
+
+
+def check(rule: Rule, mistakes: Mistakes) -> None:
+    """Notes all mistakes in the meaning of a rule, of which parts may have been unreadable."""
+    before = len(mistakes)
+    _check_names(rule, mistakes)
+    declared = _Declarations(rule, mistakes)
+    declared.check()
+    given = {**declared.values, **_states(rule), "param": Kind.ELEMENT, "grad": Kind.ELEMENT}
+    body = BodyCheck(rule, given, frozenset(declared.unsure), mistakes)
+    body.run()
+    if body.complete and declared.complete:
+        _check_use(rule, body, declared.read, mistakes)
+    if rule.complex_mode is ComplexMode.NATIVE and body.complete and len(mistakes) == before:
+        check_linear(rule, mistakes)
+    if rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM and body.complete and len(mistakes) == before:
+        check_complex_param(rule, mistakes)
+
+
+def _states(rule: Rule) -> dict[str, Kind]:
+    return {s.name: Kind.ELEMENT if s.kind is StateKind.TENSOR else Kind.HOST for s in rule.states}
+
+
+def _check_names(rule: Rule, mistakes: Mistakes) -> None:
+    """One name for one thing."""
+    places: list[tuple[str, Location]] = []
+    for hyperparameter in rule.hyperparameters:
+        own = (hyperparameter.name,) if hyperparameter.name not in hyperparameter.elements else ()
+        places += [(name, hyperparameter.location) for name in (*own, *hyperparameter.elements)]
+    places += [(flag.name, flag.location) for flag in rule.flags]
+    places += [(state.name, state.location) for state in rule.states]
+    first: dict[str, Location] = {}
+    for name, location in places:
+        if name != UNREADABLE and first.setdefault(name, location) is not location:
+            cause = f"{quoted(name)} is already the name of something in line {first[name].line}"
+            mistakes.add(location, cause, "hyperparameters, their elements, flags and states have different names")
+
+
+class _Declarations:
+    """Checks the expressions outside the update: initial values, conditions, requirements, cases of decay."""
+
+    def __init__(self, rule: Rule, mistakes: Mistakes) -> None:
+        self._rule = rule
+        self._mistakes = mistakes
+        # Of a hyperparameter without a readable default no kind is known.
+        known = [h for h in rule.hyperparameters if h.default != ()]
+        self.values: dict[str, Kind] = {name: Kind.HOST for h in known for name in h.value_names}
+        self.values |= {flag.name: Kind.FLAG for flag in rule.flags}
+        self.read: set[str] = set()
+        self._incomplete = names.incomplete(rule)
+        self.complete = not self._incomplete  # nothing was unreadable
+        self.unsure: set[str] = set()  # states whose conditions are wrong
+        self._tensors = {name for h in rule.hyperparameters if h.tensor for name in h.value_names}
+        self._plain = ExpressionCheck(self._value, self._no_predicate, mistakes)
+
+    def check(self) -> None:
+        for state in self._rule.states:
+            if state.name == "step" and state.kind is not StateKind.COUNTER:
+                cause = "torch takes a state `step` for a counter, and loads it from a checkpoint as one"
+                self._mistakes.add(state.location, cause, "make it a `counter`, or choose another name")
+            self._initial(state)
+            if state.when is not None:
+                self._existence(state, state.when)
+        for condition, style in self._rule.decay:
+            if condition is not None and self._plain.condition(condition, "a case of `weight_decay`"):
+                self._fixed(condition, "the case of `weight_decay`")
+            self.read.update(DECAY_READS[style])
+        in_requirements = ExpressionCheck(self._value_or_option, self._is_tensor, self._mistakes)
+        read = set(self.read)
+        for requirement in self._rule.requirements:
+            in_requirements.condition(requirement.condition, "a requirement")
+        self.read = read  # what only a requirement reads has no effect on the update
+
+    def _existence(self, state: State, when: Expr) -> None:
+        if not self._plain.condition(when, f"the condition of `{state.name}`"):
+            self.unsure.add(state.name)
+        self._fixed(when, f"whether `{state.name}` exists")
+
+    def _initial(self, state: State) -> None:
+        match state.init:
+            case Ref(name="grad" | "param" as name) as ref if state.kind is StateKind.SCALAR:
+                self._mistakes.add(
+                    ref.location,
+                    f"scalar state `{state.name}` starts from `{name}`, which has many elements",
+                    "start from a number",
+                )
+            case Ref(name="grad") as ref if self._rule.state_at_construction:
+                remedy = "delete `state_created: construction`"
+                self._mistakes.add(
+                    ref.location, "there is no gradient yet when states are made at construction", remedy
+                )
+            case Ref(name="grad" | "param"):
+                pass
+            case _:
+                self._plain.number(state.init, f"the initial value of `{state.name}`")
+
+    def _fixed(self, condition: Expr, what: str) -> None:
+        for name in names_read(condition):
+            if name in self._tensors:
+                remedy = "conditions read flags and hyperparameters that are never tensors"
+                self._mistakes.add(
+                    condition.location, f"{what} would depend on `{name}`, which may be a tensor", remedy
+                )
+
+    def _value(self, ref: Ref) -> Kind | None:
+        if ref.name == UNREADABLE:
+            self.complete = False
+            return None
+        self.read.add(ref.name)
+        if (kind := self.values.get(ref.name)) is not None:
+            return kind
+        if not self._incomplete:
+            self._mistakes.add(ref.location, *self._unknown(ref.name, self.values))
+        return None
+
+    def _value_or_option(self, ref: Ref) -> Kind | None:
+        if ref.name in OPTIONS:
+            if ref.name in (*self._rule.positional, *self._rule.keyword_only):
+                return Kind.FLAG
+            self._mistakes.add(
+                ref.location, f"`{ref.name}` is no argument of this optimizer", "add it to the signature"
+            )
+            return None
+        return self._value(ref)
+
+    def _unknown(self, name: str, known: dict[str, Kind]) -> tuple[str, str]:
+        if self._rule.state(name) is not None or name in ("param", "grad"):
+            return f"`{name}` is not known here", "only hyperparameters and flags are"
+        if name in OPTIONS:
+            return f"`{name}` is an option", "only `require` can ask for it"
+        return names.unknown(self._rule, name, known, "only hyperparameters and flags are known here")
+
+    def _no_predicate(self, predicate: str, ref: Ref) -> bool:
+        remedy = "only the update can ask it" if predicate == "first" else "only `require` can ask it"
+        self._mistakes.add(ref.location, f"`{predicate}` has no answer here", remedy)
+        return False
+
+    def _is_tensor(self, predicate: str, ref: Ref) -> bool:
+        if predicate == "first":
+            return self._no_predicate(predicate, ref)
+        if ref.name in self._tensors:
+            return True
+        if ref.name not in self.values:
+            if not self._incomplete:
+                self._mistakes.add(ref.location, *self._unknown(ref.name, self.values))
+        else:
+            self._mistakes.add(ref.location, f"`{ref.name}` is never a tensor", "allow it with `tensor: true`")
+        return False
+
+
+def _check_use(rule: Rule, body: BodyCheck, read: set[str], mistakes: Mistakes) -> None:
+    """Nothing is declared in vain, and the update changes the parameter."""
+    if "param" not in body.written:
+        mistakes.add(
+            rule.location,
+            "the update never assigns `param`",
+            "a step ends with something like `param = param - lr * ...`",
+        )
+    for state in rule.states:
+        if state.kind is StateKind.COUNTER:
+            continue  # torch keeps counters that no update reads, and checkpoints hold them
+        starts_itself = isinstance(state.init, Ref) and state.init.name in ("grad", "param")
+        if state.name not in body.read:
+            mistakes.add(state.location, f"state `{state.name}` is never read", _unused_remedy(state.name, body))
+        elif state.name not in body.written and not starts_itself:
+            mistakes.add(
+                state.location, f"state `{state.name}` is never assigned", "a value that never changes is no state"
+            )
+    for name, location in _arguments(rule):
+        if name in body.read or name in read or reserved_names.why_not(name) is not None:
+            continue
+        remedy = "use it in the update, or delete it"
+        if name == "weight_decay":
+            remedy = "say how parameters decay, such as `weight_decay: decoupled`, or use it in the update"
+        mistakes.add(location, f"`{name}` is never used", remedy)
+
+
+def _unused_remedy(name: str, body: BodyCheck) -> str:
+    if name not in body.written:
+        return "use it in the update, or delete it"
+    return "a value that only lives within a step needs no declaration"
+
+
+def _arguments(rule: Rule) -> Iterator[tuple[str, Location]]:
+    """Every value of a hyperparameter and every flag that someone can choose."""
+    for hyperparameter in rule.hyperparameters:
+        unnamed = isinstance(hyperparameter.default, tuple) and not hyperparameter.elements
+        if not hyperparameter.fixed and not unnamed:
+            yield from ((name, hyperparameter.location) for name in hyperparameter.value_names)
+    for flag in rule.flags:
+        if not flag.fixed:
+            yield flag.name, flag.location

@@ -1,0 +1,1 @@
+"""Compile C++ once, keep the objects in a cache, and load them."""

@@ -1,0 +1,1 @@
+"""The executors of a step: for-loop, foreach, and the fused kernels with their scalar rows."""

@@ -1,0 +1,71 @@
+"""Tables that stay on the device: for steps whose host knows no numbers, and for graphs that replay them.
+
+In: a table on the host. Out: the same on the device. A table is never overwritten, and one that a captured graph reads
+is kept: `stepping/stepper.py` keeps plans that were captured.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def is_captured(device: torch.device) -> bool:
+    """Whether operations on the current stream become part of a graph instead of running."""
+    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+
+class ResidentTable:
+    """An address table on the device, copied there only when it has changed.
+
+    Under capture nothing can be copied from the host. What moved since the last step outside of it, usually all
+    gradients, is then written by launches that carry the addresses as arguments, into a table of the graph's own.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._host = torch.empty(0, dtype=torch.int64, device="cpu")  # what the table on the device says
+        self._table = torch.empty(0, dtype=torch.int64, device="cpu")
+        self._copied: torch.cuda.Event | None = None
+        self._stream: torch.cuda.Stream | None = None  # on which it was copied
+        self._of_graphs: list[Tensor] = []
+
+    def of(self, table: Tensor) -> Tensor:
+        """The same table on the device, ready for kernels on the current stream."""
+        if is_captured(self._device):
+            return self._of_graph(table)
+        if not torch.equal(table, self._host):
+            self._host = table.clone()
+            self._table = self._copy(table)
+        if self._stream is not None and self._copied is not None:
+            stream = torch.cuda.current_stream(self._device)
+            if stream != self._stream:
+                stream.wait_event(self._copied)
+            self._table.record_stream(stream)
+        return self._table
+
+    def _copy(self, table: Tensor) -> Tensor:
+        if self._device.type == "cpu":
+            return table.clone()
+        # torch's allocator of pinned memory knows when this copy is over, and does not use the memory again before.
+        on_device = table.pin_memory().to(self._device, non_blocking=True)
+        self._stream = torch.cuda.current_stream(self._device)
+        self._copied = self._stream.record_event()
+        return on_device
+
+    def _of_graph(self, table: Tensor) -> Tensor:
+        """Capturing starts when the device has done everything else, so that the copy is over."""
+        self._of_graphs.append(self._table)
+        moved = {
+            (row, column): new
+            for row, (known, found) in enumerate(zip(self._host.tolist(), table.tolist(), strict=True))
+            for column, (old, new) in enumerate(zip(known, found, strict=True))
+            if old != new
+        }
+        if not moved:
+            return self._table
+        own = self._table.clone()
+        cells = [own[place] for place in moved]
+        torch._foreach_zero_(cells)
+        torch._foreach_add_(cells, list(moved.values()))
+        return own

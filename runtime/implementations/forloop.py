@@ -1,0 +1,213 @@
+"""Runs the generated for-loop: on numbers, on tensors, and on the stored values of sparse gradients.
+
+In: members of one group that were gathered and checked. Out: nothing; parameters and state are updated in place.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.implementations.rehearsal import Rehearsal
+from thetac.runtime.implementations.scalar_states import numbers_of_members
+from thetac.runtime.implementations.widened import Step, one_by_one, widened, widens
+from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
+from thetac.runtime.param_groups.groups import option, values_of
+from thetac.runtime.param_groups.step_tensors import StepTensors
+from thetac.runtime.schema import Group, Schema
+from thetac.runtime.tensor_facts.places import Places
+
+
+class ForLoop(Protocol):
+    """The generated module. Keywords are those of the schema: states, firsts and values."""
+
+    def step(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None: ...
+
+    def step_on_tensors(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None: ...
+
+
+@cache
+def module_of(package: str) -> ForLoop:
+    return cast(ForLoop, importlib.import_module(f"{package}.forloop"))
+
+
+class ForLoopWork:
+    """One parameter of a group after the other, with Python numbers."""
+
+    def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
+        self._schema = schema
+        self._step = _in_computing_dtype(schema, module_of(schema.package).step, members)
+        self._rehearsal = Rehearsal(schema)
+        self._group = members[0].group
+        self._places = places
+        self._numbers = numbers_of_members(schema, members, places, tensors)
+        self._created = [member.created for member in members]
+        self._values: Mapping[str, float] = {}
+
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
+        self._values = numbers[self._group]
+        for one in self._numbers:
+            if why := one.why_void(tensors):
+                return why
+        if self._rehearsal.is_needed(self._values):
+            states = _states(self._schema, self._places, tensors, self._created)
+            params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
+            self._rehearsal.of(self._step, params, grads, states)
+        return ""
+
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        return sum_of_squares(self._places.of(tensors.grads))
+
+    def takes_found_inf(self, tensors: StepTensors) -> bool:
+        """It reads numbers anyway."""
+        return False
+
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
+        states = _states(self._schema, self._places, tensors, self._created)
+        if _by_rows(self._schema, grads):
+            _step_each(self._schema, params, grads, states, self._step, self._values, scaling)
+        elif scaling:
+            # One by one, so that at most one scaled copy exists at a time.
+            for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
+                self._step([param], scaling.apply([grad]), **_at(states, index), **self._values)
+        else:
+            self._step(params, grads, **states, **self._values)
+
+    def finish(self) -> None:
+        self._created = [False] * len(self._created)
+
+
+class OnTensorsWork:
+    """The same in tensor arithmetic: nothing leaves the device, and autograd can follow."""
+
+    def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
+        self._schema = schema
+        self._step = _in_computing_dtype(schema, module_of(schema.package).step_on_tensors, members)
+        self._group = members[0].group
+        self._created = [member.created for member in members]
+        self._places = places
+        self._values: dict[str, object] = {}
+
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
+        group = groups[self._group]
+        self._values = {
+            **values_of(self._schema, group),
+            "capturable": bool(option(group, "capturable")) or not option(group, "differentiable"),
+            "differentiable": bool(option(group, "differentiable")),
+        }
+        return ""
+
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        with torch.set_grad_enabled(bool(self._values["differentiable"])):
+            return sum_of_squares(self._places.of(tensors.grads))
+
+    def takes_found_inf(self, tensors: StepTensors) -> bool:
+        """Where capturable; else numbers are read anyway."""
+        if any(grad.is_sparse for grad in self._places.of(tensors.grads)):
+            return False
+        return bool(self._values["capturable"]) and not self._values["differentiable"]
+
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
+        states = _states(self._schema, self._places, tensors, self._created)
+        with torch.set_grad_enabled(bool(self._values["differentiable"])):
+            if scaling.found_inf is not None:
+                self._run_or_undo(params, grads, states, scaling)
+            elif _by_rows(self._schema, grads):
+                _step_each(self._schema, params, grads, states, self._step, self._values, scaling)
+            else:
+                self._step(params, scaling.apply(grads), **states, **self._values)
+
+    def _run_or_undo(
+        self, params: list[Tensor], grads: list[Tensor], states: Mapping[str, list[Any]], scaling: Scaling
+    ) -> None:
+        """One by one, so that at most one parameter and its state are there twice."""
+        for index, param in enumerate(params):
+            mine = _at(states, index)
+            values = [value for listed in mine.values() for value in listed]
+            written = [param, *(value for value in values if isinstance(value, Tensor))]
+            before = [tensor.clone() for tensor in written]
+            _step_each(self._schema, [param], [grads[index]], mine, self._step, self._values, scaling)
+            for tensor, old in zip(written, before, strict=True):
+                tensor.copy_(torch.where(scaling.is_skipped_on(tensor.device), old, tensor))
+
+    def finish(self) -> None:
+        """It serves a single step."""
+
+
+def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
+    """The step that members need which are not computed in the dtype they have."""
+    return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
+
+
+def _by_rows(schema: Schema, grads: Sequence[Tensor]) -> bool:
+    """Whether some gradient is sparse and the rule runs on its stored rows."""
+    return schema.sparse == "rows" and any(grad.is_sparse for grad in grads)
+
+
+def _step_each(
+    schema: Schema,
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    states: Mapping[str, list[Any]],
+    step: Step,
+    values: Mapping[str, object],
+    scaling: Scaling,
+) -> None:
+    """In order, one by one."""
+    for index, (param, unscaled) in enumerate(zip(params, grads, strict=True)):
+        (grad,) = scaling.apply([unscaled])
+        if grad.is_sparse:
+            _step_on_stored_rows(schema, param, grad, _at(states, index), step, values)
+        else:
+            step([param], [grad], **_at(states, index), **values)
+
+
+def _states(schema: Schema, places: Places, tensors: StepTensors, created: list[bool]) -> dict[str, list[Any]]:
+    """The keywords for states and firsts: lists with one item per parameter, None for a state that it does not have."""
+    keywords: dict[str, list[Any]] = {}
+    for state, listed in zip(schema.states, tensors.states, strict=True):
+        keywords[state.argument] = places.of(listed) if listed else [None] * places.count
+        if state.first:
+            keywords[state.first] = created
+    return keywords
+
+
+def _at(keywords: Mapping[str, list[Any]], index: int) -> dict[str, list[Any]]:
+    """The same for one parameter."""
+    return {name: values[index : index + 1] for name, values in keywords.items()}
+
+
+def _step_on_stored_rows(
+    schema: Schema,
+    param: Tensor,
+    grad: Tensor,
+    states: Mapping[str, list[Any]],
+    step: Step,
+    values: Mapping[str, object],
+) -> None:
+    """Update the entries that a sparse gradient has values for, as if they were all there is.
+
+    The rule need not be linear, so every entry must occur once: the gradient is coalesced first.
+    """
+    grad = grad.coalesce()
+    where = tuple(grad.indices())
+    of_elements = {state.argument for state in schema.states if state.kind == "tensor"}
+    rows = {
+        name: [tensor[where] if name in of_elements and tensor is not None else tensor for tensor in tensors]
+        for name, tensors in states.items()
+    }
+    of_param = param[where]
+    step([of_param], [grad.values()], **rows, **values)
+    param[where] = of_param
+    for name in of_elements:
+        for state, new in zip(states[name], rows[name], strict=True):
+            if state is not None:
+                state[where] = new

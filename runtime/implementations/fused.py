@@ -1,0 +1,149 @@
+"""The work of a fused implementation: one bucket, one table of addresses, one launch per step.
+
+In: members of any groups that agree in device, dtypes and specialisations. Must not know which fused implementation
+launches, nor whether the tensors still are what they were: `plan.py` finds that out and fills in the addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.implementations.scalar_rows import RowTable
+from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
+from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
+from thetac.runtime.schema import Group, Schema
+from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.tensor_reader import mark_written
+
+HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
+ALIGNMENT = 16  # bytes, for 128-bit loads and stores
+
+
+class Launcher(Protocol):
+    """A compiled kernel for one bucket."""
+
+    def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
+        """Update every tensor of the address table by the numbers in its row."""
+        ...
+
+    def sum_of_squares(self, tensors: Tensor) -> Tensor:
+        """Of all gradients: 0-d float64 on their device; the same bits every time."""
+        ...
+
+
+class MakeLauncher(Protocol):
+    def __call__(
+        self,
+        schema: Schema,
+        device: torch.device,
+        dtypes: Mapping[str, torch.dtype],
+        specialisations: Mapping[str, bool],
+        sizes: Sequence[int],
+    ) -> Launcher: ...
+
+
+class Bucket:
+    """Parameters of any groups that one launch updates, and where they lie."""
+
+    def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
+        self._places = places
+        first = members[0]
+        self.dtypes = {
+            name: _real(first.param.dtype if stream is None else stream.dtype)
+            for name, stream in streams(schema, first).items()
+        }
+        self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
+        self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
+        self.table[:, 0] = integers(self.sizes)
+        self._written = []
+        for index, (number, stream) in enumerate(
+            zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
+        ):
+            if stream is not None:
+                addresses = list(map(Tensor.data_ptr, places.of(tensors.lists[number])))
+                self.column(index).copy_(integers(addresses))
+                self._written += [number] if number != GRAD else []
+        self.mark_aligned()
+
+    def column(self, index: int) -> Tensor:
+        """The addresses of one stream: 0 is the parameter, 1 the gradient, then the states in the schema's order."""
+        return self.table[:, HEADER + index]
+
+    def mark_aligned(self) -> None:
+        """Addresses are new."""
+        self.table[:, 2] = (self.table[:, HEADER:] % ALIGNMENT == 0).all(dim=1)
+
+    def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
+        """Tell autograd what a launch writes."""
+        lists = [tensors.lists[number] for number in self._written]
+        mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._places)
+
+
+class FusedWork(Bucket):
+    """With numbers that the host computes."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        members: Sequence[Member],
+        places: Places,
+        specialisations: Mapping[str, bool],
+        make: MakeLauncher,
+        tensors: StepTensors,
+    ) -> None:
+        super().__init__(schema, members, places, tensors)
+        self._rows = RowTable(schema, members, self.dtypes["param"], places, tensors)
+        self._launcher = make(schema, members[0].param.device, self.dtypes, specialisations, self.sizes)
+
+    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
+        if why := self._rows.why_void(tensors):
+            return why
+        if self._rows.compute(numbers, tensors):
+            self.table[:, 1] = self._rows.index
+        return ""
+
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        return self._launcher.sum_of_squares(self.table)
+
+    def takes_found_inf(self, tensors: StepTensors) -> bool:
+        """Its counters are the host's."""
+        return False
+
+    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        # Before the launch, which sweeps what was just looked at out of the caches: 3-8% of a step on a CPU.
+        self._rows.store(tensors)
+        self.mark_written(tensors, scaling)
+        self._launcher.launch(self.table, self._rows.numbers, scaling)
+
+    def finish(self) -> None:
+        """The rows know that every state exists now."""
+
+
+def stream_numbers(schema: Schema) -> list[int]:
+    """For each stream of the kernels, in their order, the number of its list among those of a step."""
+    of_elements = [index for index, declared in enumerate(schema.states) if declared.kind == "tensor"]
+    return [PARAM, GRAD, *(FIRST_STATE + index for index in of_elements)]
+
+
+def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
+    """The tensors of a parameter that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
+    found: dict[str, Tensor | None] = {"param": member.param, "grad": member.grad}
+    for declared, state in zip(schema.states, member.states, strict=True):
+        if declared.kind == "tensor":
+            found[declared.name] = state
+    return found
+
+
+def specialisations_of(schema: Schema, group: Group) -> dict[str, bool]:
+    """What the kernels of a group are specialised on."""
+    return {specialisation.name: bool(specialisation.holds(group)) for specialisation in schema.specialisations}
+
+
+def _real(dtype: torch.dtype) -> torch.dtype:
+    return dtype.to_real() if dtype.is_complex else dtype

@@ -1,0 +1,233 @@
+"""Launches the generated Triton kernel of one bucket: moves tables to the device and starts one grid.
+
+In: the address table and scalar rows of a bucket, on the host. Out: a launch on the current stream. Must not know
+what the tables mean. On the CPU, where Triton's interpreter runs the kernel, tables are passed as they are.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
+from thetac.runtime.schema import Schema
+from thetac.runtime.tensor_facts.memory import integers
+
+ALIGNMENT = 16  # bytes; Triton compiles another kernel for a table that starts elsewhere
+
+
+class Grid(Protocol):
+    def __call__(self, tensors: Tensor, chunks: Tensor, rows: Tensor, **constants: object) -> object: ...
+
+
+class Kernel(Protocol):
+    def __getitem__(self, grid: tuple[int, ...]) -> Grid: ...
+
+    def warmup(
+        self, tensors: Tensor, chunks: Tensor, rows: Tensor, *, grid: tuple[int, ...], **constants: object
+    ) -> object: ...
+
+
+class KernelModule(Protocol):
+    """The generated module."""
+
+    kernel: Kernel
+    CHUNK: int
+    LAUNCH_OPTIONS: Mapping[str, object]
+
+
+@cache
+def module_of(package: str) -> KernelModule:
+    return cast(KernelModule, importlib.import_module(f"{package}.triton_kernels"))
+
+
+@cache
+def norm_kernel() -> Kernel:
+    module = importlib.import_module("thetac.runtime.implementations.triton_norm")  # only where gradients are clipped
+    return cast(Kernel, module.sum_of_squares)
+
+
+class TritonLauncher:
+    """A kernel with everything that stays the same from step to step."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        device: torch.device,
+        dtypes: Mapping[str, torch.dtype],
+        specialisations: Mapping[str, bool],
+        sizes: Sequence[int],
+    ) -> None:
+        module = module_of(schema.package)
+        self._kernel = module.kernel
+        self._grad_dtype = dtypes["grad"]
+        self._chunk = module.CHUNK
+        self._chunks = chunk_table(sizes, module.CHUNK)
+        self._grid = (len(self._chunks),)
+        self._constants: dict[str, object] = {
+            **{f"{stream}_dtype": triton_dtype(dtype) for stream, dtype in dtypes.items()},
+            **specialisations,
+            **module.LAUNCH_OPTIONS,
+        }
+        self.device = device
+        self._staging: _Staging | None = None
+        if device.type != "cpu":
+            self._chunks = self._chunks.to(device)
+            self._staging = _Staging(device)
+            self._compile(len(sizes), 3 + len(dtypes), dtypes["param"])
+
+    def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
+        if self._grid == (0,):
+            return  # every tensor is empty
+        if self._staging is None:
+            self._update(tensors, rows, scaling)
+            return
+        with torch.cuda.device(self.device):
+            stream = torch.cuda.current_stream()
+            tensors, rows = self._staging.move(stream, tensors, rows)
+            self._chunks.record_stream(stream)
+            self._update(tensors, rows, scaling)
+            self._staging.mark_read(stream)
+
+    def sum_of_squares(self, tensors: Tensor) -> Tensor:
+        """Of all gradients; 0-d float64, on their device, without waiting for it."""
+        if self._staging is None or self._grid == (0,):
+            return self._add_up(tensors)
+        with torch.cuda.device(self.device):
+            stream = torch.cuda.current_stream()
+            on_device, _ = self._staging.move(stream, tensors, torch.empty(0, dtype=torch.float32, device="cpu"))
+            self._chunks.record_stream(stream)
+            total = self._add_up(on_device)
+            self._staging.mark_read(stream)
+            return total
+
+    def launch_resident(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
+        """The same with tables on the device: nothing is copied, so that a graph can capture it."""
+        if self._grid == (0,):
+            return
+        with self._as_current():
+            self._update(tensors, rows, scaling)
+
+    def sum_of_squares_resident(self, tensors: Tensor) -> Tensor:
+        """The same for the norm."""
+        with self._as_current():
+            return self._add_up(tensors)
+
+    def _update(self, tensors: Tensor, rows: Tensor, scaling: Scaling) -> None:
+        self._kernel[self._grid](
+            tensors,
+            self._chunks,
+            rows,
+            **self._constants,
+            grad_scale=self._here(scaling.grad_scale),
+            clip_factor=self._here(scaling.clip),
+            found_inf=self._here(scaling.found_inf),
+        )
+
+    def _add_up(self, tensors: Tensor) -> Tensor:
+        wide = self._grad_dtype == torch.float64
+        sums = torch.zeros(self._grid[0], dtype=torch.float64 if wide else torch.float32, device=self.device)
+        if self._grid != (0,):
+            norm_kernel()[self._grid](
+                tensors,
+                self._chunks,
+                sums,
+                columns=tensors.shape[1],
+                grad_dtype=triton_dtype(self._grad_dtype),
+                chunk_size=self._chunk,
+            )
+        return sums.sum(dtype=torch.float64)
+
+    def _here(self, number: Tensor | None) -> Tensor | None:
+        """On the device of the kernel: parameters on several devices are scaled by one number."""
+        return None if number is None else number.to(self.device)
+
+    def _as_current(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._staging is None else torch.cuda.device(self.device)
+
+    def _compile(self, tensors: int, columns: int, dtype: torch.dtype) -> None:
+        """Compile now, so that a kernel that cannot be compiled is known before anything is written."""
+        with torch.cuda.device(self.device):
+            table = torch.empty((tensors, columns), dtype=torch.int64, device=self.device)
+            rows = torch.empty(
+                (1, 1), dtype=torch.float64 if dtype == torch.float64 else torch.float32, device=self.device
+            )
+            self._kernel.warmup(table, self._chunks, rows, grid=self._grid, **self._constants)
+
+
+class _Staging:
+    """The way from host tables to the device: one asynchronous copy per step, from two pinned buffers in turn.
+
+    The copy of the last step may still be in flight when the next one is prepared, so a buffer is filled again only
+    when its own copy is over. The buffer on the device is filled again only when the kernel that reads it is over,
+    which matters where steps run on different streams.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pinned: list[Tensor] = []
+        self._copied = [_event(), _event()]
+        self._read = _event()
+        self._on_device = torch.empty(0, dtype=torch.uint8, device=device)
+        self._stream: torch.cuda.Stream | None = None  # the one that used the buffers last
+        self._turn = 0
+
+    def move(self, stream: torch.cuda.Stream, tensors: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The tables on the device, ready for kernels on this stream."""
+        begin_of_rows = -(-tensors.nbytes // ALIGNMENT) * ALIGNMENT
+        size = begin_of_rows + rows.nbytes
+        if self._on_device.numel() < size:
+            self._grow(2 * size)
+        if self._stream is not None and stream != self._stream:
+            stream.wait_event(self._read)
+        self._stream = stream
+        self._turn = 1 - self._turn
+        pinned = self._pinned[self._turn]
+        self._copied[self._turn].synchronize()
+        pinned[: tensors.nbytes].copy_(tensors.view(-1).view(torch.uint8))
+        pinned[begin_of_rows:size].copy_(rows.view(-1).view(torch.uint8))
+        self._on_device[:size].copy_(pinned[:size], non_blocking=True)
+        self._on_device.record_stream(stream)
+        self._copied[self._turn].record(stream)
+        on_device = self._on_device
+        return (
+            on_device[: tensors.nbytes].view(torch.int64).view(tensors.shape),
+            on_device[begin_of_rows:size].view(rows.dtype).view(rows.shape),
+        )
+
+    def mark_read(self, stream: torch.cuda.Stream) -> None:
+        """The kernel that reads the buffer has been started on this stream."""
+        self._read.record(stream)
+
+    def _grow(self, size: int) -> None:
+        for event in self._copied:
+            event.synchronize()
+        with torch.inference_mode(False):  # they are written in later steps, too
+            self._pinned = [torch.empty(size, dtype=torch.uint8, device="cpu", pin_memory=True) for _ in range(2)]
+            self._on_device = torch.empty(size, dtype=torch.uint8, device=self._device)
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event()  # type: ignore[no-untyped-call]
+
+
+def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
+    """int32 [chunks, 2]: for every chunk the index of its tensor and its own number within that tensor."""
+    counts = integers([-(-size // chunk) for size in sizes])
+    tensors = torch.repeat_interleave(counts)
+    first = torch.cumsum(counts, 0) - counts
+    numbers = torch.arange(len(tensors), dtype=torch.int64, device="cpu") - first[tensors]
+    return torch.stack((tensors, numbers), dim=1).to(torch.int32)
+
+
+@cache
+def triton_dtype(dtype: torch.dtype) -> object:
+    """The dtype of the same name. Imported here: triton costs half a second, and need not be installed."""
+    dtypes: object = getattr(importlib.import_module("triton.language"), str(dtype).removeprefix("torch."))
+    return dtypes

@@ -1,0 +1,150 @@
+"""The numbers a fused kernel reads, computed where it runs: one row per member, and nothing that the host waits for.
+
+In: members of one bucket whose counters and scalar states lie beside their parameters, and the values of their groups.
+Out: the rows, on the device, and new values of counters and scalar states. A captured graph replays all of it: floats
+of a group are part of the graph, tensors are read anew. As on the host, numbers are computed in float64, and what is
+stored has the dtype of the state it is stored in. Must not know what launches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.implementations.scalar_rows import module_of
+from thetac.runtime.implementations.scalar_states_on_device import numbers_on_device
+from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.groups import Value
+from thetac.runtime.param_groups.step_tensors import FIRST_STATE, StepTensors
+from thetac.runtime.schema import Schema
+from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensors import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Members whose numbers are computed together: those of a group that all have had their first step, or have not."""
+
+    group: int
+    created: bool
+    positions: Tensor | None  # int64, on the device; None: all
+
+    def of(self, column: Tensor) -> Tensor:
+        return column if self.positions is None else column[self.positions]
+
+    def put(self, column: Tensor, value: Scalar) -> None:
+        if self.positions is None:
+            column.copy_(value) if isinstance(value, Tensor) else column.fill_(value)
+        elif isinstance(value, Tensor):
+            column.index_copy_(0, self.positions, value.to(column.dtype).expand(len(self.positions)))
+        else:
+            column.index_fill_(0, self.positions, value)
+
+
+class DeviceRows:
+    """The rows of one bucket. `take` reads no tensor and may raise; `advance` computes and writes."""
+
+    def __init__(self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places) -> None:
+        self._module = module_of(schema.package)
+        self._device = members[0].param.device
+        self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
+        self._firsts = [declared.first for declared in schema.states if declared.first]
+        self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
+        numbers = [(index, declared) for index, declared in enumerate(schema.states) if declared.kind != "tensor"]
+        self._stored = {
+            declared.name: numbers_on_device(
+                FIRST_STATE + index,
+                places,
+                [state for member in members if (state := member.states[index]) is not None],
+            )
+            for index, declared in numbers
+            if members[0].states[index] is not None
+        }
+        self._absent = [declared.name for _, declared in numbers if declared.name not in self._stored]
+        self._groups = [member.group for member in members]
+        self._parts = self._parted([member.created for member in members])
+        self._values: dict[int, dict[str, Value]] = {}
+
+    def take(self, values: Mapping[int, Mapping[str, Value]]) -> None:
+        """The values of groups for the next step: numbers, and tensors of one element."""
+        self._values = {
+            part.group: {name: self._usable(value) for name, value in values[part.group].items()}
+            for part in self._parts
+        }
+
+    def why_void(self, tensors: StepTensors) -> str:
+        """What has become of a counter or scalar state that this cannot read; empty if nothing."""
+        differ = (name for name, stored in self._stored.items() if not stored.holds(tensors))
+        return next((f"`{name}` is of another kind" for name in differ), "")
+
+    def advance(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
+        """Count this step, write scalar states and give the rows. Where `skipped` holds, all stored stays as it is."""
+        read = {
+            name: stored.read(tensors) if name in self._scalars else stored.counted(tensors, skipped)
+            for name, stored in self._stored.items()
+        }
+        new = {name: torch.empty_like(read[name]) for name in self._scalars if name in read}
+        rows = torch.empty((len(self._groups), max(len(self._module.ROW), 1)), dtype=self._dtype, device=self._device)
+        for part in self._parts:
+            row, scalars = self._module.scalars_on_tensors(**self._keywords(part, read))
+            for index, value in enumerate(row):
+                part.put(rows[:, index], value)
+            for name, value in zip(self._scalars, scalars, strict=True):
+                if name in new:
+                    part.put(new[name], value)
+        for name, values in new.items():
+            self._stored[name].write(tensors, values if skipped is None else torch.where(skipped, read[name], values))
+        return rows
+
+    def finish(self) -> None:
+        """Every state exists from now on."""
+        if any(part.created for part in self._parts):
+            self._parts = self._parted([False] * len(self._groups))
+
+    def _parted(self, created: Sequence[bool]) -> list[_Part]:
+        found: dict[tuple[int, bool], list[int]] = {}
+        for position, key in enumerate(zip(self._groups, created, strict=True)):
+            found.setdefault(key, []).append(position)
+        if len(found) == 1:
+            return [_Part(group, is_new, None) for group, is_new in found]
+        return [
+            _Part(group, is_new, torch.tensor(positions, dtype=torch.int64, device=self._device))
+            for (group, is_new), positions in found.items()
+        ]
+
+    def _usable(self, value: Value) -> Value:
+        """A tensor on the device stays one. One on the host is as good as a number, which needs no copy."""
+        if not isinstance(value, Tensor) or value.device == self._device:
+            return value
+        if value.device.type != "cpu":
+            raise RuntimeError(f"a hyperparameter is a tensor on {value.device}, but parameters are on {self._device}")
+        return value.item()
+
+    def _keywords(self, part: _Part, read: Mapping[str, Tensor]) -> dict[str, object]:
+        keywords: dict[str, object] = {
+            name: value.to(torch.float64) if isinstance(value, Tensor) else value
+            for name, value in self._values[part.group].items()
+        }
+        keywords |= dict.fromkeys(self._firsts, part.created)
+        # What a group has no state for is not read there.
+        keywords |= dict.fromkeys(self._absent, 0.0)
+        keywords |= {name: part.of(column) for name, column in read.items()}
+        if self._scalars:
+            dtypes = {self._stored[name].dtype for name in self._scalars if name in self._stored}
+            keywords["round_to"] = _Rounding(next(iter(dtypes), torch.float64))
+        return keywords
+
+
+class _Rounding:
+    """What reading a number gives once it has been stored."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+
+    def __call__(self, value: Scalar) -> Scalar:
+        if isinstance(value, Tensor):
+            return value.to(self._dtype).to(torch.float64)
+        return torch.tensor(value, dtype=torch.float64, device="cpu").to(self._dtype).item()

@@ -1,0 +1,137 @@
+"""Counters and scalar states that lie on a device: read together and written together, without waiting for them.
+
+In: one such state of each of several members, among the tensors of a step. Out: its values as one float64 tensor on the
+device. Where all are alike, one launch reads or writes them at their addresses; else torch's operations do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.implementations.device_table import ResidentTable
+from thetac.runtime.implementations.launch_triton import triton_dtype
+from thetac.runtime.param_groups.step_tensors import StepTensors
+from thetac.runtime.tensor_facts.memory import all_have_memory
+from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.tensor_watch import Watch
+
+
+class NumbersOnDevice(Protocol):
+    """One counter or scalar state of every member."""
+
+    dtype: torch.dtype
+
+    def holds(self, tensors: StepTensors) -> bool:
+        """Whether all are of the kinds that they were."""
+        ...
+
+    def read(self, tensors: StepTensors) -> Tensor:
+        """float64, one number per member."""
+        ...
+
+    def counted(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
+        """The same of counters that have counted this step, as their own dtype counts; not where `skipped` holds."""
+        ...
+
+    def write(self, tensors: StepTensors, values: Tensor) -> None:
+        """Round and store one number per member."""
+        ...
+
+
+def numbers_on_device(number: int, places: Places, known: Sequence[Tensor]) -> NumbersOnDevice:
+    """For the tensors of a list at some places, which are these now."""
+    if len({(one.dtype, one.device, one.shape) for one in known}) == 1 and all_have_memory(known):
+        return _ByAddress(number, places, known)
+    return _ByOperations(number, places, known)
+
+
+class _ByAddress:
+    def __init__(self, number: int, places: Places, known: Sequence[Tensor]) -> None:
+        self._list, self._places = number, places  # where its tensors are among those of a step
+        self.dtype, self._device = known[0].dtype, known[0].device
+        self._addresses = torch.zeros((1, len(known)), dtype=torch.int64, device="cpu")
+        self._watch = Watch(list(known), self._addresses[0], None)
+        self._table = ResidentTable(self._device)
+        if self._device.type != "cpu":
+            self._compile(len(known))
+
+    def holds(self, tensors: StepTensors) -> bool:
+        return not self._watch.poll(self._places.of(tensors.lists[self._list]))
+
+    def read(self, tensors: StepTensors) -> Tensor:
+        values = torch.empty(self._addresses.shape[1], dtype=torch.float64, device=self._device)
+        self._launch(_kernels().gather, values)
+        return values
+
+    def counted(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
+        before = self.read(tensors)
+        after = (before.to(self.dtype) + 1).to(torch.float64)
+        if skipped is not None:
+            after = torch.where(skipped, before, after)
+        self.write(tensors, after)
+        return after
+
+    def write(self, tensors: StepTensors, values: Tensor) -> None:
+        self._launch(_kernels().scatter, values)
+
+    def _compile(self, count: int) -> None:
+        """Compile now, so that a kernel that cannot be compiled is known before anything is written."""
+        with torch.cuda.device(self._device):
+            table = torch.empty((1, count), dtype=torch.int64, device=self._device)
+            values = torch.empty(count, dtype=torch.float64, device=self._device)
+            for kernel in (_kernels().gather, _kernels().scatter):
+                kernel.warmup(table, values, count, dtype=triton_dtype(self.dtype), grid=(1,))
+
+    def _launch(self, kernel: Any, values: Tensor) -> None:
+        """Autograd is not told: numbers are no part of any graph."""
+        count = len(values)
+        with torch.cuda.device(self._device if self._device.type == "cuda" else -1):
+            table = self._table.of(self._addresses)
+            grid = (-(-count // _kernels().BLOCK),)
+            kernel[grid](table, values, count, dtype=triton_dtype(self.dtype))
+
+
+class _ByOperations:
+    def __init__(self, number: int, places: Places, known: Sequence[Tensor]) -> None:
+        self._list, self._places = number, places
+        self._kinds = list(map(_kind, known))
+        self.dtype = known[0].dtype
+
+    def holds(self, tensors: StepTensors) -> bool:
+        return list(map(_kind, self._of(tensors))) == self._kinds
+
+    def read(self, tensors: StepTensors) -> Tensor:
+        return torch.stack([tensor.reshape(()).to(torch.float64) for tensor in self._of(tensors)])
+
+    def counted(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
+        mine = self._of(tensors)
+        if skipped is None:
+            torch._foreach_add_(mine, 1)
+        else:
+            torch._foreach_add_(mine, [torch.where(skipped, 0.0, 1.0).to(self.dtype)] * len(mine))
+        return self.read(tensors)
+
+    def write(self, tensors: StepTensors, values: Tensor) -> None:
+        for tensor, value in zip(self._of(tensors), values.unbind(), strict=True):
+            tensor.copy_(value)
+
+    def _of(self, tensors: StepTensors) -> list[Tensor]:
+        return self._places.of(tensors.lists[self._list])
+
+
+def _kind(tensor: object) -> tuple[type, torch.dtype | None, int, int, torch.device | None]:
+    if not isinstance(tensor, Tensor):
+        return type(tensor), None, 0, 0, None
+    return type(tensor), tensor.dtype, tensor.dim(), tensor.numel(), tensor.device
+
+
+@cache
+def _kernels() -> Any:
+    """Imported here: triton costs half a second, and need not be installed."""
+    return importlib.import_module("thetac.runtime.implementations.triton_scalars")

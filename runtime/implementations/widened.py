@@ -1,0 +1,89 @@
+"""Steps computed in a wider dtype than parameters have, for implementations made of torch's operations.
+
+In: a generated step. Out: the same step for tensors of other dtypes: it works on copies in a dtype that holds all of
+them, and what it leaves there is rounded once, into parameters and state. So kernels compute, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.param_groups.gather import Member, tensor_states
+from thetac.runtime.schema import Schema
+
+HALF = (torch.float16, torch.bfloat16)
+
+Step = Callable[..., None]
+
+
+def dtype_holding(schema: Schema, tensors: Sequence[Tensor]) -> torch.dtype:
+    """A dtype that holds all of them, and at least float32 where the rule asks for it."""
+    dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
+    return torch.float32 if dtype in HALF and schema.half_precision == "float32" else dtype
+
+
+def computing_dtype(schema: Schema, member: Member) -> torch.dtype:
+    """What for-loop and foreach compute a parameter in."""
+    return dtype_holding(schema, _computed_with(schema, member))
+
+
+def widens(schema: Schema, member: Member) -> bool:
+    """Whether that is another dtype than parameter, gradient or some state has."""
+    dtype = computing_dtype(schema, member)
+    return any(tensor.dtype is not dtype for tensor in _computed_with(schema, member))
+
+
+def mixes_dtypes(schema: Schema, member: Member) -> bool:
+    """Whether some state has another dtype than its parameter."""
+    return any(state.dtype is not member.param.dtype for state in tensor_states(schema, member))
+
+
+def _computed_with(schema: Schema, member: Member) -> tuple[Tensor, ...]:
+    return (member.param, member.grad, *tensor_states(schema, member))
+
+
+def widened(schema: Schema, step: Step) -> Step:
+    """The same step for lists of tensors of any dtypes, those of each list equal."""
+    of_elements = [state.argument for state in schema.states if state.kind == "tensor"]
+
+    def on_copies(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
+        narrow: Mapping[str, Sequence[Tensor | None]] = {name: keywords[name] for name in of_elements}
+        firsts = (tensors[0] for tensors in (params, grads, *narrow.values()) if tensors)
+        dtype = dtype_holding(schema, [tensor for tensor in firsts if tensor is not None])
+        wide = {name: [_to(tensor, dtype) for tensor in tensors] for name, tensors in narrow.items()}
+        wide_params = [param.to(dtype) for param in params]
+        step(wide_params, [grad.to(dtype) for grad in grads], **{**keywords, **wide})
+        for param, result in zip(params, wide_params, strict=True):
+            _store(param, result)
+        for name, states in narrow.items():
+            for state, computed in zip(states, wide[name], strict=True):
+                if state is not None and computed is not None:
+                    _store(state, computed)
+
+    return on_copies
+
+
+def one_by_one(schema: Schema, step: Step) -> Step:
+    """The same step of a for-loop, called for one parameter at a time, so that there are copies of one at a time."""
+    per_param = [*(state.argument for state in schema.states), *(state.first for state in schema.states if state.first)]
+
+    def each(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
+        for index in range(len(params)):
+            own = {name: keywords[name][index : index + 1] for name in per_param}
+            step(params[index : index + 1], grads[index : index + 1], **{**keywords, **own})
+
+    return each
+
+
+def _store(tensor: Tensor, result: Tensor) -> None:
+    if result is not tensor:
+        tensor.copy_(result)
+
+
+def _to(tensor: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    return None if tensor is None else tensor.to(dtype)

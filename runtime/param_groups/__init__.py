@@ -1,0 +1,1 @@
+"""Param groups, their options and hyperparameters, and the state of their parameters."""

@@ -1,0 +1,71 @@
+"""What the conditions of a group depend on: which states exist in it, and what its kernels are specialised on.
+
+In: a group, which condition functions of a schema then read through this mapping. Out: whether their answers still
+stand, without asking again. Under `capturable` a tensor among the values that decide, such as a weight decay that may
+be 0, is read on the host only when its version says that it was written, and is a number from there on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from thetac.runtime.param_groups.groups import option
+from thetac.runtime.schema import Group
+
+
+class Conditions(Mapping[str, Any]):
+    """A group that remembers which of its keys were read."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._numbers: dict[str, object] = {}  # instead of tensors
+        self._tensors: list[Tensor] = []
+        self._versions: list[int] = []
+        self._may_change = False
+        self._keeps = bool(option(group, "capturable")) and not option(group, "differentiable")
+
+    def __getitem__(self, key: str) -> object:
+        value = self._group[key]
+        if is_immutable(value):
+            return value
+        if key not in self._numbers:
+            self._remember(key, value)
+        return self._numbers.get(key, value)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._group)
+
+    def __len__(self) -> int:
+        return len(self._group)
+
+    def stand(self) -> bool:
+        """Whether the values that were read are still the same, given that the group holds the same objects."""
+        if self._may_change:
+            return False
+        return not self._tensors or [tensor._version for tensor in self._tensors] == self._versions
+
+    def decided(self, group: Group) -> Group:
+        """The same group with numbers for the tensors that were read here."""
+        return {**group, **self._numbers} if self._numbers else group
+
+    def _remember(self, key: str, value: object) -> None:
+        tensors = [one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, Tensor)]
+        if not self._keeps or not tensors or any(tensor.is_inference() for tensor in tensors):
+            self._may_change = True
+            return
+        self._tensors += tensors
+        self._versions += [tensor._version for tensor in tensors]
+        self._numbers[key] = tuple(map(_number, value)) if isinstance(value, tuple) else _number(value)
+
+
+def is_immutable(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(is_immutable, value))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _number(value: object) -> object:
+    return value.item() if isinstance(value, Tensor) else value

@@ -1,0 +1,57 @@
+"""Local tensors in place of DTensors, at every step of a plan.
+
+In: the tensors of a step, as groups and `optimizer.state` have them. Out: the same with the shards of this process, or
+what has changed. Must not know what is expected of the shards: they are looked at as any tensor is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
+from thetac.runtime.tensor_facts.dtensors import Placed, are_dtensors, can_be_placed, is_dtensor, local_of
+
+_shard_of, _spec_of = attrgetter("_local_tensor"), attrgetter("_spec")
+
+
+class Shards:
+    """Where there are DTensors among the tensors of a step, and how they are placed; holds specs, no tensor."""
+
+    def __init__(self, members: Sequence[Member], states: int) -> None:
+        wholes = [member.whole for member in members]
+        self._params = [position for position, whole in enumerate(wholes) if whole is not None]
+        lists: list[tuple[int, list[object]]] = [(PARAM, [None if whole is None else whole.param for whole in wholes])]
+        for index in range(states):
+            of_state: list[object] = [None if whole is None else whole.states[index] for whole in wholes]
+            lists.append((FIRST_STATE + index, of_state))
+        self._written: list[tuple[int, list[int], list[object]]] = []
+        for number, tensors in lists:
+            found = [(position, tensor) for position, tensor in enumerate(tensors) if is_dtensor(tensor)]
+            if found:
+                specs: list[object] = [tensor._spec for _, tensor in found]
+                self._written.append((number, [position for position, _ in found], specs))
+
+    def take_shards(self, tensors: StepTensors, placed: Placed) -> str:
+        """Put local tensors in place of DTensors; returns what has changed of these, empty if nothing has."""
+        params: list[Any] = tensors.params
+        local_grads = list(tensors.grads)
+        for position in self._params:
+            param, grad = params[position], tensors.grads[position]
+            if not is_dtensor(param) or not is_dtensor(grad) or not can_be_placed(param, grad):
+                return "a gradient is no DTensor like its parameter"
+            local_grads[position] = local_of(placed.like(param, grad, "a parameter"))
+        for number, positions, specs in self._written:
+            found = tensors.lists[number]
+            mine = [found[position] for position in positions]
+            if not are_dtensors(mine) or list(map(_spec_of, mine)) != specs:
+                return "a DTensor is placed otherwise"
+            local = list(found)
+            for position, shard in zip(positions, map(_shard_of, mine), strict=True):
+                local[position] = shard
+            tensors.lists[number] = local
+            tensors.wholes += mine
+        tensors.lists[GRAD] = local_grads
+        return ""

@@ -1,0 +1,148 @@
+"""State of one parameter: made as the schema declares it, or checked as it was found.
+
+In: a schema, a group, a parameter, its gradient and what `optimizer.state` holds of it. Out: a complete entry, or an
+error that names what is wrong. Nothing is written here: who calls decides when a new entry becomes visible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.param_groups.groups import option
+from thetac.runtime.schema import Group, Schema, State
+from thetac.runtime.tensors import fitting
+
+Entry = dict[str, object]  # `optimizer.state[param]`: ours under the schema's names, and whatever a user adds
+
+
+def scalar_dtype() -> torch.dtype:
+    """The dtype of new counters and scalar states, as in torch."""
+    return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
+
+
+def states_of(schema: Schema, group: Group) -> tuple[bool, ...]:
+    """For each state of the schema, whether it exists in such a group."""
+    return tuple(state.when is None or bool(state.when(group)) for state in schema.states)
+
+
+class NewState:
+    """Makes the state of parameters of one group before their first step."""
+
+    def __init__(self, schema: Schema, group: Group, exists: tuple[bool, ...]) -> None:
+        self._schema = schema
+        self._differentiable = bool(option(group, "differentiable"))
+        self._initial: list[tuple[State, float]] = []
+        self._capturable = bool(option(group, "capturable"))
+        self._numbers: dict[tuple[str, torch.device | None], Tensor] = {}  # those made so far, to be copied
+        self._group = group
+        for state, existing in zip(schema.states, exists, strict=True):
+            if existing:
+                initial = 0.0 if state.init is None else state.init(group)
+                self._initial.append((state, initial.item() if isinstance(initial, Tensor) else initial))
+
+    def of(self, param: Tensor, grad: Tensor | None) -> Entry:
+        """The state of one parameter, in the schema's order."""
+        return {
+            state.name: self._number(state, value, param)
+            if state.kind != "tensor"
+            else self._like_param(state, value, param, grad)
+            for state, value in self._initial
+        }
+
+    def _number(self, state: State, value: float, param: Tensor) -> Tensor:
+        key = (state.name, param.device if state.on_param_device or self._capturable else None)
+        if key not in self._numbers:
+            self._numbers[key] = _scalar(state, self._group, param, value)
+        return self._numbers[key].clone()
+
+    def _like_param(self, state: State, value: float, param: Tensor, grad: Tensor | None) -> Tensor:
+        if state.copies_param:
+            # What a differentiable step starts from is part of its graph.
+            with torch.set_grad_enabled(self._differentiable):
+                return param.clone(memory_format=torch.preserve_format)
+        if grad is not None and grad.is_sparse and self._schema.sparse == "native":
+            return torch.zeros_like(grad, dtype=param.dtype)  # no stored values yet
+        if state.first and grad is not None and not grad.is_sparse and value == 0:
+            # The rule may start it as a copy of the gradient; torch clones the gradient then, layout included.
+            return torch.zeros_like(grad, dtype=param.dtype, memory_format=torch.preserve_format)
+        if value == 0:
+            return torch.zeros_like(param, memory_format=torch.preserve_format)
+        # The imaginary part is a number of its own to every rule that treats complex tensors as pairs.
+        fill = complex(value, value) if param.is_complex() else value
+        return torch.full_like(param, fill, memory_format=torch.preserve_format)
+
+
+def check_found(state: State, value: object, param: Tensor, grad: Tensor, where: str) -> None:
+    """Raise if an entry that was found cannot belong to its parameter."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"`{state.name}` of {where} must be a tensor, not {type(value).__name__}")
+    if state.kind != "tensor":
+        if value.numel() != 1 or value.is_complex():
+            raise RuntimeError(f"`{state.name}` of {where} must be one real number, not {describe(value)}")
+        return
+    if value.shape != param.shape:
+        raise RuntimeError(
+            f"`{state.name}` of {where} has the shape {tuple(value.shape)}, its parameter {tuple(param.shape)}"
+        )
+    if value.device != param.device:
+        raise RuntimeError(f"`{state.name}` of {where} is on {value.device}, its parameter on {param.device}")
+    if value.is_complex() != param.is_complex() or not (value.is_floating_point() or value.is_complex()):
+        raise RuntimeError(f"`{state.name}` of {where} is {value.dtype}, its parameter {param.dtype}")
+    if value.layout != param.layout and value.layout != grad.layout:
+        raise RuntimeError(f"`{state.name}` of {where} is {value.layout}, its parameter {param.layout}")
+    check_writable(value, f"`{state.name}` of {where}")
+
+
+def check_writable(tensor: Tensor, where: str) -> None:
+    """Raise torch's error for a tensor whose elements share memory, as those of an expanded tensor do."""
+    if tensor.layout != torch.strided or tensor.is_contiguous():
+        return
+    if torch._debug_has_internal_overlap(tensor) == 1:
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            f"Please clone() the tensor before performing the operation. ({where})"
+        )
+
+
+def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[str, object]) -> Entry:
+    """Counters and scalar states as this runtime makes them, where a pickle or checkpoint has them otherwise.
+
+    Old ones hold plain numbers, and torch loads the counters of a fused optimizer to the parameter's device, where
+    reading them would wait for the device at every step. The entry is left as it is.
+    """
+    restored: Entry = {}
+    for state in schema.states:
+        value = entry.get(state.name)
+        if state.kind == "tensor":
+            continue
+        if isinstance(value, int | float):
+            restored[state.name] = _scalar(state, group, param, float(value))
+        elif isinstance(value, Tensor):
+            # torch's loader rounds scalar states to the parameter's dtype; what is lost is lost, but no more will be.
+            dtype = scalar_dtype() if value.dtype in (torch.bfloat16, torch.float16) else value.dtype
+            restored[state.name] = value.to(_device_of_scalar(state, group, param), dtype)
+    return restored
+
+
+def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
+    # Not `torch.full`, whose value fake tensors forget.
+    dtype = scalar_dtype()
+    return torch.tensor(fitting(value, dtype), dtype=dtype, device=_device_of_scalar(state, group, param))
+
+
+def _device_of_scalar(state: State, group: Group, param: Tensor) -> torch.device:
+    beside_param = state.on_param_device or bool(option(group, "capturable"))
+    return param.device if beside_param else torch.device("cpu")
+
+
+def describe(tensor: Tensor) -> str:
+    """For messages."""
+    return f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """For messages."""
+    return ", ".join(f"`{name}`" for name in names)

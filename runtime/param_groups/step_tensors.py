@@ -1,0 +1,136 @@
+"""The tensors of a step, listed anew at every step: between steps nothing here keeps a tensor of a user's alive.
+
+In: parameter groups and `optimizer.state`, as users have left them. Out: lists of parameters, gradients and states, one
+item per member, or what has changed so that a plan cannot find them any more. The lists live as long as the step: what
+a user drops or replaces meanwhile, in another thread or a hook, stays until the step is over. Must not know what is
+expected of the tensors: `stepping/guards.py` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, compress, repeat
+from operator import attrgetter, is_, is_not
+from typing import Any
+
+from torch import Tensor
+
+from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.state import Entry
+from thetac.runtime.schema import Schema
+from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.tensor_reader import native
+
+OTHER_PARAMETERS = "there are other parameters"
+OTHER_GRADIENTS = "other parameters have gradients"
+OTHER_STATE = "the state of a parameter lies elsewhere in `optimizer.state`"
+
+PARAM, GRAD, FIRST_STATE = 0, 1, 2  # numbers of the lists
+
+_grad_of = attrgetter("grad")
+
+
+@dataclass(slots=True)
+class StepTensors:
+    """The local tensors of all members, in one order."""
+
+    lists: list[list[Tensor]]  # parameters, gradients, then one per state; empty for a state that no member has
+    wholes: list[Tensor] = field(default_factory=list)  # the written DTensors whose shards are in the lists
+
+    @property
+    def params(self) -> list[Tensor]:
+        return self.lists[PARAM]
+
+    @property
+    def grads(self) -> list[Tensor]:
+        return self.lists[GRAD]
+
+    @property
+    def states(self) -> list[list[Tensor]]:
+        return self.lists[FIRST_STATE:]
+
+
+def tensors_of(members: Sequence[Member], states: int) -> StepTensors:
+    """Those of members that were gathered for this step. Lists of states have None for members without it."""
+    of_states = [[member.states[index] for member in members] for index in range(states)]
+    of_states = [tensors if any(tensor is not None for tensor in tensors) else [] for tensors in of_states]
+    return StepTensors(
+        [[member.param for member in members], [member.grad for member in members], *of_states]  # type: ignore[list-item]
+    )
+
+
+class Listing:
+    """How the tensors of a plan's members are found in groups and state; holds names and positions, no tensor."""
+
+    def __init__(
+        self, schema: Schema, lists: Sequence[list[Tensor]], members: Sequence[Member], state: Mapping[Tensor, Entry]
+    ) -> None:
+        self._counts = list(map(len, lists))
+        present = [[False] * count for count in self._counts]
+        for member in members:
+            present[member.group][member.position] = True
+        has_gradient = list(chain.from_iterable(present))
+        self._has_gradient = None if all(has_gradient) else has_gradient
+        having = [
+            [position for position, member in enumerate(members) if member.states[index] is not None]
+            for index in range(len(schema.states))
+        ]
+        self._existing = [index for index, found in enumerate(having) if found]
+        self._names = [schema.states[index].name for index in self._existing]
+        self._nothing: list[list[Tensor]] = [[] for _ in schema.states]
+        self._with_entries = Places(sorted({position for found in having for position in found}), len(members))
+        place_of = {param: place for place, param in enumerate(state)} if self._with_entries.count else {}
+        self._places = integers([place_of[members[position].known_param] for position in self._with_entries.positions])
+
+    def tensors(self, lists: Sequence[list[Tensor]], state: Mapping[Tensor, Entry]) -> StepTensors | str:
+        """The tensors as they are now, or what has changed. A state that is missing is None in its list."""
+        if list(map(len, lists)) != self._counts:
+            return OTHER_PARAMETERS
+        params = list(lists[0]) if len(lists) == 1 else list(chain.from_iterable(lists))
+        grads = _gradients(params)
+        if self._has_gradient is not None:
+            if list(map(is_not, grads, repeat(None))) != self._has_gradient:
+                return OTHER_GRADIENTS
+            params = list(compress(params, self._has_gradient))
+            grads = list(compress(grads, self._has_gradient))
+        states = list(self._nothing)
+        if self._names:
+            entries = _values_of(list(state), list(state.values()), self._with_entries.of(params), self._places)
+            if entries is None:
+                return OTHER_STATE
+            found = _items(entries, self._names)
+            for index, tensors in zip(self._existing, found, strict=True):
+                states[index] = self._with_entries.spread(tensors)
+        return StepTensors([params, grads, *states])
+
+
+def _gradients(params: list[Tensor]) -> list[Tensor]:
+    """The gradient of each, or None."""
+    helper = native()
+    if helper is not None:
+        grads: list[Tensor] = helper.attributes(params, "grad", helper.torch)
+        return grads
+    return list(map(_grad_of, params))
+
+
+def _values_of(keys: list[Tensor], values: list[Entry], params: list[Tensor], places: Tensor) -> list[Entry] | None:
+    """The values at some places, where the keys there are these very parameters; else None."""
+    helper = native()
+    if helper is not None:
+        found: list[Entry] = helper.values_of(keys, values, params, places.data_ptr(), helper.torch)
+        return found if len(found) == len(params) else None
+    at = places.tolist()
+    if max(at) >= len(keys) or not all(map(is_, [keys[place] for place in at], params)):
+        return None
+    return [values[place] for place in at]
+
+
+def _items(entries: list[Entry], names: list[str]) -> list[list[Any]]:
+    """For each name what each entry has under it; None for nothing."""
+    helper = native()
+    if helper is not None:
+        found: list[list[Any]] = helper.items(entries, names, None, helper.torch)
+        return found
+    return [[entry.get(name) for entry in entries] for name in names]

@@ -1,0 +1,1 @@
+"""One step: choose implementations, make a plan, guard it, run it."""

@@ -1,0 +1,84 @@
+"""What `optimizer.explain()` says.
+
+In: an optimizer's groups, its state and what its last step did. Out: text. Decides nothing: reasons come from where the
+decisions were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from thetac.runtime.implementations.widened import HALF, dtype_holding
+from thetac.runtime.param_groups.state import Entry
+from thetac.runtime.schema import Group, Schema
+from thetac.runtime.stepping.choice import FUSED, Choice, choose
+from thetac.runtime.stepping.stepper import Stepper
+from thetac.runtime.tensor_facts.dtensors import local_of
+
+
+def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, Entry], stepper: Stepper | None) -> str:
+    """The whole text, one line per group and implementation."""
+    lines = [f"{schema.name}, {len(groups)} parameter group{'s' if len(groups) != 1 else ''}"]
+    served = {} if stepper is None else {(one.group, one.position): one.choice for one in stepper.served}
+    if not served:
+        lines.append("no step yet; what follows is what the parameters and options ask for")
+    moved = 0
+    for index, group in enumerate(groups):
+        found: dict[tuple[Choice, str], list[Tensor]] = {}
+        idle = 0
+        for position, param in enumerate(group["params"]):
+            if served and (index, position) not in served:
+                idle += 1
+                continue
+            choice = served[index, position] if served else choose(schema, group, param)
+            computed = _computed(schema, choice, param, state.get(param, {}))
+            found.setdefault((choice, computed), []).append(param)
+        for (choice, computed), params in found.items():
+            size = sum(bytes_per_step(schema, param, state.get(param, {})) for param in params)
+            moved += size
+            what = f"{choice.implementation.value} for {_count(params)} ({choice.reason}){computed}"
+            lines.append(f"group {index}: {what}, {size:,} bytes per step")
+        if idle:
+            lines.append(f"group {index}: {idle} without a gradient in the last step that was prepared anew")
+    lines.append(f"{moved:,} bytes read and written per step")
+    if stepper is not None and stepper.served:
+        lines += _plans(stepper)
+    return "\n".join(lines)
+
+
+def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
+    """Parameter and tensor states once read and once written, the gradient read, in this process; no counters."""
+    grad_size = param.element_size() if param.grad is None else param.grad.element_size()
+    size = local_of(param).numel() * (2 * param.element_size() + grad_size)
+    for declared in schema.states:
+        value = entry.get(declared.name)
+        if declared.kind == "tensor" and isinstance(value, Tensor):
+            size += 2 * local_of(value).numel() * value.element_size()
+    return size
+
+
+def _computed(schema: Schema, choice: Choice, param: Tensor, entry: Entry) -> str:
+    """What half precision is computed in where it is not by kernels, which compute in float32."""
+    if choice.implementation in FUSED or param.dtype not in HALF:
+        return ""
+    found = (entry.get(declared.name) for declared in schema.states if declared.kind == "tensor")
+    grads = [] if param.grad is None else [param.grad]
+    dtype = dtype_holding(schema, [param, *grads, *(value for value in found if isinstance(value, Tensor))])
+    return f", computed in {str(dtype).removeprefix('torch.')}"
+
+
+def _count(params: list[Tensor]) -> str:
+    elements = sum(param.numel() for param in params)
+    return f"{len(params)} parameter{'s' if len(params) != 1 else ''} of {elements:,} elements"
+
+
+def _plans(stepper: Stepper) -> list[str]:
+    lines = []
+    if launches := stepper.launches:
+        fused = sum(served.choice.implementation in FUSED for served in stepper.served)
+        lines.append(f"step plan: {launches} launch{'es' if launches != 1 else ''} per step for {fused} parameters")
+    for cause, count in stepper.plans_made.items():
+        lines.append(f"plan made {count} time{'s' if count != 1 else ''}: {cause}")
+    return lines

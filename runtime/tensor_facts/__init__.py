@@ -1,0 +1,1 @@
+"""What is true of tensors: memory, strides, addresses, shards. Knows no optimizer."""

@@ -1,0 +1,1 @@
+"""Steps that torch.compile, make_fx or a dispatch mode sees."""

@@ -1,0 +1,147 @@
+"""A step that `torch.compile` traces: that of an unwrapped `step`, with no break in the graph.
+
+In: an optimizer, while dynamo traces. Out: its step as operations of the graph. Dynamo runs `_init_group` itself, as it
+does for torch's optimizers: state is made, everything is checked, and parameters, gradients and state become inputs of
+the graph. Counters stay tensors, and so do hyperparameters that are tensors: new values of those compile nothing anew.
+An explicit `fused=True` becomes one call of a custom operator per group, anything else the for-loop on tensors, out of
+which the compiler makes kernels of its own. Must not know the plans that steps outside of graphs keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar, Protocol, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+import thetac.runtime.torch_compile.custom_op  # noqa: F401  # registers the operator
+from thetac.runtime.implementations.forloop import module_of
+from thetac.runtime.implementations.operator_call import KeptPlans, call_operator, registered
+from thetac.runtime.implementations.widened import HALF, one_by_one, widened
+from thetac.runtime.param_groups.gather import gather
+from thetac.runtime.param_groups.groups import option, values_of
+from thetac.runtime.schema import Schema
+from thetac.runtime.stepping.choice import choose_all
+
+_Step = TypeVar("_Step", bound=Callable[..., float | None])
+
+
+class Traceable(Protocol):
+    """What this module uses of an optimizer (`runtime/optimizer.py`)."""
+
+    schema: ClassVar[Schema]
+    _state_is_declared: ClassVar[bool]
+    _traced: Traced | None
+    param_groups: list[dict[str, Any]]
+    state: Any  # a defaultdict of torch's
+
+    def _step(self, closure: Callable[[], float] | None) -> float | None: ...
+
+    def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None: ...
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> None: ...
+
+
+def breaks_graphs(step: _Step) -> _Step:
+    """The step of a class as users call it. Under it lies the one that can be traced, as in torch's optimizers."""
+
+    @wraps(step)
+    def outer(self: Traceable, closure: Callable[[], float] | None = None) -> float | None:
+        if torch.compiler.is_compiling():
+            return self._step_outside_of_graphs(closure)
+        return self._step(closure)  # which is all that `step` does then
+
+    return cast(_Step, outer)
+
+
+class Traced:
+    """What traced steps of one optimizer share. Dynamo drops what a graph assigns to an optimizer itself."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.step = module_of(schema.package).step_on_tensors
+        self.step_on_copies = one_by_one(schema, widened(schema, self.step))
+        self.times_created = 0  # a graph in which a rule does what it does once assigns it, and so serves once
+        self.kept = KeptPlans()
+
+
+def why_not(optimizer: Traceable) -> str:
+    """What a graph cannot hold of a step; empty if nothing."""
+    if not optimizer._state_is_declared:
+        return "a rule written by hand"
+    if getattr(optimizer, "grad_scale", None) is not None or getattr(optimizer, "found_inf", None) is not None:
+        return "a scaled step"
+    for group in optimizer.param_groups:
+        if option(group, "differentiable"):
+            return "a differentiable step"
+        if option(group, "clip_grad_norm") is not None:
+            return "clipping, whose norm becomes an attribute of the optimizer"
+    return ""
+
+
+def step_in_graph(optimizer: Traceable, closure: Callable[[], float] | None) -> float | None:
+    """What dynamo sees."""
+    loss: float | None = None
+    if closure is not None:
+        with torch.enable_grad():
+            loss = closure()
+    schema = optimizer.schema
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            params: list[Tensor] = []
+            grads: list[Tensor] = []
+            created: list[bool] = []
+            kernels: list[int] = []
+            states: list[list[Tensor | None]] = [[] for _ in schema.states]
+            optimizer._init_group(group, params, grads, created, kernels, *states)
+            if not params:
+                continue
+            assert optimizer._traced is not None
+            values = values_of(schema, group)
+            if kernels:
+                call_operator(schema, kernels[0], params, grads, states, values)
+            else:
+                keywords: dict[str, Any] = {**values, "capturable": True, "differentiable": False}
+                for state, tensors in zip(schema.states, states, strict=True):
+                    keywords[state.argument] = tensors
+                    if state.first:
+                        keywords[state.first] = created
+                wider = any(
+                    grad.dtype != param.dtype or (param.dtype in HALF and schema.half_precision == "float32")
+                    for param, grad in zip(params, grads, strict=True)
+                )
+                step = optimizer._traced.step_on_copies if wider else optimizer._traced.step
+                step(params, grads, **keywords)
+            if any(created):
+                optimizer._traced.times_created += 1
+    return loss
+
+
+def init_group(
+    optimizer: Traceable,
+    group: dict[str, Any],
+    params: list[Tensor],
+    grads: list[Tensor],
+    created: list[bool],
+    kernels: list[int],
+    *states: list[Tensor | None],
+) -> None:
+    """Fill the lists; dynamo does not trace this. `created` is empty where no rule asks for it."""
+    schema = optimizer.schema
+    if optimizer._traced is None:
+        optimizer._traced = Traced(schema)
+    # In its place among the others, for messages.
+    groups = [one if one is group else {**one, "params": []} for one in optimizer.param_groups]
+    gathered = gather(schema, groups, [one["params"] for one in groups], optimizer.state)
+    members = gathered.members
+    if option(group, "fused") and members:
+        choose_all(schema, groups, members)  # raises where it cannot be met
+        kernels.append(registered(schema, group, members, optimizer._traced.kept))
+    gathered.commit(optimizer.state)
+    params += [member.param for member in members]
+    grads += [member.grad for member in members]
+    if any(state.first for state in schema.states):
+        created += [member.created for member in members]
+    for index, tensors in enumerate(states):
+        tensors += [member.states[index] for member in members]
