@@ -168,7 +168,7 @@ def test_comments_are_kept_with_their_statements() -> None:
 def test_numbers_stay_what_they_are() -> None:
     (rule,) = front_end(
         {
-            "a.yaml": HEAD.replace("1}", "1.0}, b: {default: 1e-3}, c: {default: 0}")
+            "a.yaml": HEAD.replace("1}", "1.0}, b: {default: 1e-3, doc: b}, c: {default: 0, doc: c}")
             + "update: param = param - lr * b * c * grad\n"
         }
     )

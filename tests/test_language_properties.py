@@ -175,7 +175,7 @@ def test_arbitrary_updates(lines: list[str]) -> None:
     accepted(f"""\
 optimizer: A
 summary: arbitrary
-hyperparameters: {{lr: {{default: 1}}, beta: {{default: 0.5}}, flag: {{default: false}}}}
+hyperparameters: {{lr: {{default: 1}}, beta: {{default: 0.5, doc: decay}}, flag: {{default: false, doc: a flag}}}}
 state: {{step: counter, buffer: {{init: zeros}}, weight: {{scalar: true, init: 1}}}}
 update: |
   buffer = buffer + grad
@@ -243,7 +243,7 @@ ENORMOUS = {
     "billion laughs": "a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for i in range(24)),
     "directives": "%TAG ! tag:a,2000:b\n" * 2_000,
     "keys": "".join(f"k{i}: 1\n" for i in range(5_000)),
-    "hyperparameters": "optimizer: A\nhyperparameters:\n" + "".join(f"  h{i}: {{default: 1}}\n" for i in range(3_000)),
+    "hyperparameters": "optimizer: A\nhyperparameters:\n" + "".join(f"  h{i}: {{default: 1, doc: h}}\n" for i in range(3_000)),
     "parentheses": SPEC + "  param = " + "(" * N + "grad" + ")" * N,
     "parentheses that open": SPEC + "  param = " + "(" * N,
     "calls": SPEC + "  param = " + "sqrt(" * 3_000 + "grad" + ")" * 3_000,

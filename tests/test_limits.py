@@ -29,7 +29,7 @@ def spec(
 
 
 def flags(number: int) -> list[str]:
-    return [f"f{i}: {{default: {'true' if i % 2 else 'false'}}}" for i in range(number)]
+    return [f"f{i}: {{default: {'true' if i % 2 else 'false'}, doc: a flag}}" for i in range(number)]
 
 
 def branches(conditions: Sequence[str], *, chained: bool = False) -> list[str]:
@@ -207,7 +207,7 @@ LIMITS = (
         8,
         lambda n: spec(
             step_of(" + ".join(f"n{i} * grad" for i in range(n))),
-            [f"numbers: {{default: [{', '.join('1' * n)}], names: [{', '.join(f'n{i}' for i in range(n))}]}}"],
+            [f"numbers: {{default: [{', '.join('1' * n)}], names: [{', '.join(f'n{i}' for i in range(n))}], doc: numbers}}"],
         ),
         "0.yaml:5:58",
         "`names` is a list of 1 to 8 names",
@@ -224,7 +224,7 @@ LIMITS = (
     Limit(
         "characters of a symbol",
         60,
-        lambda n: spec(step_of("scale * grad"), [f'scale: {{default: 1, symbol: "{"s" * n}"}}']),
+        lambda n: spec(step_of("scale * grad"), [f'scale: {{default: 1, symbol: "{"s" * n}", doc: factor}}']),
         "0.yaml:5:31",
         "a symbol of 61 characters",
         "at most 60",
