@@ -29,7 +29,6 @@ from thetac.codegen.ir.nodes import (
     ComplexMode,
     Expr,
     If,
-    Kind,
     Rule,
     StateKind,
     Stmt,
@@ -159,7 +158,7 @@ class _Lowering:
         if target in self.scalars:
             yield self._set_scalar_state(statement)
             self.magnitudes.assign(target, value)
-        elif self.kinds[target] in (Kind.HOST, Kind.FLAG):
+        elif self.kinds[target].is_on_host:
             self.magnitudes.assign(target, value)
             yield SetNumber(replace(statement, value=guarded(value, self.known)))
         elif on_host(value, self.kinds):
@@ -176,7 +175,7 @@ class _Lowering:
 
     def _set_complex_param(self, statement: Assign) -> Iterator[Step]:
         """What the parameter is computed from becomes complex for this statement."""
-        pairs = tuple(n for n in names_read(statement.value) if self.kinds[n] is Kind.ELEMENT and n != "param")
+        pairs = tuple(n for n in names_read(statement.value) if self.kinds[n].is_element and n != "param")
         if pairs:
             yield View(pairs, as_complex=True)
         yield self._set_tensor(statement, self._tree(statement.value))
