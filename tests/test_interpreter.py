@@ -242,7 +242,7 @@ def test_scalar_states_round_as_torch_rounds_them(name: str) -> None:
 
 def test_defaults_leave_out_what_has_none() -> None:
     spec = rule(
-        "hyperparameters:\n  lr: {default: 0.1}\n  flag: {default: true, doc: a flag}\n  betas: {default: [1, 2], names: [b1, b2]}\n"
-        "update: |\n  if flag:\n    param = param - lr * b1 * b2 * grad"
+        "hyperparameters:\n  lr: {default: 0.1}\n  flag: {default: true, doc: a flag}\n"
+        "  betas: {default: [1, 2], names: [b1, b2]}\nupdate: |\n  if flag:\n    param = param - lr * b1 * b2 * grad"
     )
     assert defaults(spec) == {"maximize": False, "lr": 0.1, "b1": 1.0, "b2": 2.0, "flag": True}

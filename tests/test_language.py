@@ -63,7 +63,7 @@ def test_every_message_is_the_one_that_authors_see() -> None:
 
 
 def test_every_mistake_belongs_to_a_group() -> None:
-    table = DOCS.partition("## Mistakes")[2].partition("## Limits")[0]
+    table = DOCS.partition("## Errors")[2].partition("## Limits")[0]
     patterns = [
         pattern
         for row in table.split("\n")

@@ -243,7 +243,7 @@ ENORMOUS = {
     "billion laughs": "a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for i in range(24)),
     "directives": "%TAG ! tag:a,2000:b\n" * 2_000,
     "keys": "".join(f"k{i}: 1\n" for i in range(5_000)),
-    "hyperparameters": "optimizer: A\nhyperparameters:\n" + "".join(f"  h{i}: {{default: 1, doc: h}}\n" for i in range(3_000)),
+    "hyperparameters": "optimizer: A\nhyperparameters:\n" + "".join(f"  h{i}: {{default: 1}}\n" for i in range(3_000)),
     "parentheses": SPEC + "  param = " + "(" * N + "grad" + ")" * N,
     "parentheses that open": SPEC + "  param = " + "(" * N,
     "calls": SPEC + "  param = " + "sqrt(" * 3_000 + "grad" + ")" * 3_000,

@@ -207,7 +207,10 @@ LIMITS = (
         8,
         lambda n: spec(
             step_of(" + ".join(f"n{i} * grad" for i in range(n))),
-            [f"numbers: {{default: [{', '.join('1' * n)}], names: [{', '.join(f'n{i}' for i in range(n))}], doc: numbers}}"],
+            [
+                f"numbers: {{default: [{', '.join('1' * n)}], "
+                f"names: [{', '.join(f'n{i}' for i in range(n))}], doc: numbers}}"
+            ],
         ),
         "0.yaml:5:58",
         "`names` is a list of 1 to 8 names",
