@@ -19,7 +19,7 @@ import jinja2
 from thetac.codegen.backends.eager.lines import commented
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
-from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Ref, Rule, Stmt
+from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule, Stmt
 from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.combinations import conditions_asked, kernels_are_few
@@ -212,10 +212,10 @@ class _Lowering:
                 assert_never(statement)
 
     def _type(self, name: str) -> str:
-        return "bool" if self.kinds[name] is Kind.MASK else "Number"
+        return "bool" if self.kinds[name].truth else "Number"
 
     def _nothing(self, name: str) -> str:
-        return "false" if self.kinds[name] is Kind.MASK else "0"
+        return "false" if self.kinds[name].truth else "0"
 
 
 def _assigned(statement: ElementStmt) -> list[str]:
