@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, StepTensors
 from thetac.runtime.schema import Schema, State
 from thetac.runtime.tensor_facts.places import Places
