@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Entry, Fused, Specialisation
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Entry, Fused, Pass, Specialisation
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -41,9 +41,10 @@ def hoist(rule: Rule) -> Fused:
     hoister = _Hoister(rule)
     host, body = hoister.block(rule.body)
     host, row = hoister.finished(host)
-    tensors = streams(("param", "grad", *rule.names_of(StateKind.TENSOR)), body)
+    names = ("param", "grad", *rule.names_of(StateKind.TENSOR))
+    passes = (Pass(streams(names, body), body),)
     scalars = rule.names_of(StateKind.SCALAR)
-    return Fused(hoister.inputs, scalars, host, row, tuple(hoister.specialisations.values()), tensors, body)
+    return Fused(hoister.inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes)
 
 
 def _inputs(rule: Rule) -> tuple[str, ...]:
