@@ -94,6 +94,28 @@ def test_every_page_is_listed() -> None:
     assert listed == there - {"README.md"} | {"optimizers/README.md"}
 
 
+# Generated pages wrap nothing: their paragraphs are texts of specs.
+@pytest.mark.parametrize("page", [page for page in WRITTEN if page.name != "CHANGELOG.md"], ids=name_of)
+def test_prose_wraps_at_100_columns(page: Path) -> None:
+    lines = prose_of(page).split("\n")
+    long = [line for line in lines if len(line) > 100 and " " in line.strip("-* ") and not line.startswith(("|", "!["))]
+    assert not long, "wrap these lines at 100 columns:\n" + "\n".join(long)
+
+
+def test_the_architecture_page_has_one_row_for_every_module() -> None:
+    rows = re.findall(r"^\| (`.*?) \| .* \|$", text_of(ROOT / "docs" / "architecture.md"), re.MULTILINE)
+    listed = [path for row in rows for path in re.findall(r"`([\w/]+\.py)`", row)]
+    modules = {file for file in files() if re.fullmatch(r"(codegen|runtime)/.*\.py", file)}
+    assert sorted(listed) == sorted(file for file in modules if not file.endswith("__init__.py"))
+
+
+def test_the_glossary_is_short_and_in_order() -> None:
+    glossary = text_of(ROOT / "docs" / "architecture.md").partition("## Glossary")[2]
+    terms = re.findall(r"^\| ([a-z][a-z -]*) \| .+ \|$", glossary, re.MULTILINE)[1:]
+    assert terms == sorted(set(terms), key=str.lower)
+    assert 20 <= len(terms) <= 30
+
+
 def rows_about_files() -> list[tuple[str, str]]:
     rows = re.findall(r"^\| `([\w./]+)` \| (.*) \|$", text_of(ROOT / "docs" / "adding.md"), re.MULTILINE)
     assert len(rows) > 20, "the tables were not found"
