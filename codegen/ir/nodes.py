@@ -67,15 +67,6 @@ class If:
 Stmt = Assign | If
 
 
-class Kind(Enum):
-    """What a value is, inferred and never declared. Later kinds (vectors, matrices) join here."""
-
-    FLAG = "truth value"  # on the host
-    HOST = "number"  # a Python float: one per step, parameter group and step count
-    ELEMENT = "element"  # one per element of the parameter
-    MASK = "mask"  # a truth value per element
-
-
 @dataclass(frozen=True, slots=True)
 class Range:
     """An interval of numbers, such as `[0, 1)`. NaN lies in none."""

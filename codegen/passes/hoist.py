@@ -14,14 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Entry, Fused, Specialisation
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Entry, Fused, Pass, Specialisation
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
     Const,
     Expr,
     If,
-    Kind,
     Ref,
     Rule,
     StateKind,
@@ -29,6 +28,7 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
+from thetac.codegen.ir.value_kinds import HOST_TRUTH
 from thetac.codegen.passes.analysis.kinds import infer, is_static, kind_of, on_host
 from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
@@ -41,9 +41,10 @@ def hoist(rule: Rule) -> Fused:
     hoister = _Hoister(rule)
     host, body = hoister.block(rule.body)
     host, row = hoister.finished(host)
-    tensors = streams(("param", "grad", *rule.names_of(StateKind.TENSOR)), body)
+    names = ("param", "grad", *rule.names_of(StateKind.TENSOR))
+    passes = (Pass(streams(names, body), body),)
     scalars = rule.names_of(StateKind.SCALAR)
-    return Fused(hoister.inputs, scalars, host, row, tuple(hoister.specialisations.values()), tensors, body)
+    return Fused(hoister.inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes)
 
 
 def _inputs(rule: Rule) -> tuple[str, ...]:
@@ -96,13 +97,11 @@ class _Hoister:
         self.latest = 0
         self.copies: dict[str, Assign] = {}  # of inputs that elements read, in case the program changes them
         self.computed: frozenset[_Capture] = frozenset()  # what every path to here has computed
-        self.kinds |= {name: Kind.FLAG for name in self.inputs if name not in self.kinds}
+        self.kinds |= {name: HOST_TRUTH for name in self.inputs if name not in self.kinds}
         self.host: list[Stmt] = []  # of the block being walked
         # Names that elements see; a number of the host may share its name with nothing among them.
-        self.taken = set(RESERVED) | {name for name, kind in self.kinds.items() if kind in (Kind.ELEMENT, Kind.MASK)}
-        self.host_names = set(self.inputs) | {
-            name for name, kind in self.kinds.items() if kind in (Kind.HOST, Kind.FLAG)
-        }
+        self.taken = set(RESERVED) | {name for name, kind in self.kinds.items() if not kind.is_on_host}
+        self.host_names = set(self.inputs) | {name for name, kind in self.kinds.items() if kind.is_on_host}
 
     def block(self, body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], tuple[ElementStmt, ...]]:
         """The host's part and the elements' part of some statements."""
@@ -110,7 +109,7 @@ class _Hoister:
         elements: list[ElementStmt] = []
         for statement in body:
             match statement:
-                case Assign(target=target, value=value) if self.kinds[target] in (Kind.HOST, Kind.FLAG):
+                case Assign(target=target, value=value) if self.kinds[target].is_on_host:
                     self.host.append(replace(statement, value=_plain(value)))
                     self._new_version(target)
                 case Assign(target=target, value=value):
@@ -127,7 +126,7 @@ class _Hoister:
         static = is_static(statement.condition, self.rule)
         condition = _plain(statement.condition)
         reaches_elements = any(
-            isinstance(inner, Assign) and self.kinds[inner.target] in (Kind.ELEMENT, Kind.MASK)
+            isinstance(inner, Assign) and not self.kinds[inner.target].is_on_host
             for inner in walk_statements((*statement.then, *statement.orelse))
         )
         on_elements: Expr = Const(False)
@@ -202,7 +201,7 @@ class _Hoister:
             self.taken.add(name)
             variable = unique([f"old_{name}" if isinstance(expression, Ref) else name], self.host_names)
             self.host_names.add(variable)
-            truth = kind_of(expression, self.kinds) is Kind.FLAG
+            truth = kind_of(expression, self.kinds).truth
             entry = self.entries[capture] = Entry(name, variable, expression, truth)
         if isinstance(expression, Ref) and capture.versions == (0,):
             self.copies[entry.variable] = Assign(entry.variable, expression)  # of an input: known before any branch

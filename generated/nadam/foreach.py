@@ -30,7 +30,6 @@ def step(
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     increment(steps)
     step = steps[0].item()
-    mu_product = mu_products[0].item()
     if maximize:
         # grad = -grad  (maximize)
         grads = torch._foreach_neg(grads)

@@ -35,7 +35,6 @@ def step(
     ):
         step_t += 1
         step = step_t.item()
-        mu_product = mu_product_t.item()
         if maximize:
             # grad = -grad  (maximize)
             grad = grad.neg()

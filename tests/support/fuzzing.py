@@ -24,7 +24,7 @@ from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.errors import SpecError
 from thetac.codegen.ir.interpret import defaults
-from thetac.codegen.ir.nodes import Kind, Rule
+from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
@@ -187,7 +187,8 @@ def cpp_farther_than_for_loop(compiled: Compiled, seed: int) -> list[str]:
     By the bound for rules that somebody wrote; where that does not hold, by the same bound for most of the elements,
     and for states as for parameters with half a unit more: torch saves that where it fuses a product with a sum.
     """
-    if infer(compiled.rule).get("lr") is not Kind.HOST:
+    lr = infer(compiled.rule).get("lr")
+    if lr is None or not lr.is_host_number:
         return []
 
     def step(kernel: Training, grad: Tensor) -> None:

@@ -14,6 +14,7 @@ import jinja2
 from thetac.codegen.backends.eager.forloop import tree_text
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
 from thetac.codegen.backends.eager.lines import commented, indented, numbers_read, other_side, view_lines
+from thetac.codegen.backends.eager.number_reads import number_reads
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaves, trees_in
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
@@ -86,6 +87,7 @@ class _Foreach:
     def _counters(self) -> list[str]:
         return numbers_read(
             self.rule,
+            number_reads(self.rule).at_start,
             count=lambda name: f"increment({self.lists[name]})",
             read=lambda name: f"{name} = {self.lists[name]}[0].item()",
         )

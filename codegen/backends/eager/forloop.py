@@ -14,6 +14,7 @@ import jinja2
 from thetac.codegen.backends.eager import functional
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
 from thetac.codegen.backends.eager.lines import commented, indented, loop_lines, numbers_read, other_side, view_lines
+from thetac.codegen.backends.eager.number_reads import number_reads
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
@@ -73,6 +74,7 @@ class _ForLoop:
         variables, over = loop_header(self.rule)
         numbers = numbers_read(
             self.rule,
+            number_reads(self.rule).at_start,
             count=lambda name: f"{self.tensors[name]} += 1",
             read=lambda name: f"{name} = {self.tensors[name]}.item()",
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from thetac.codegen.backends.eager.magnitudes import Magnitudes
+from thetac.codegen.backends.eager.number_reads import number_reads, self_update
 from thetac.codegen.backends.eager.op_trees import (
     Apply,
     Leaf,
@@ -25,12 +26,9 @@ from thetac.codegen.backends.eager.op_trees import (
 from thetac.codegen.backends.printing.host_python import guarded, known_numbers
 from thetac.codegen.ir.nodes import (
     Assign,
-    Call,
     ComplexMode,
     Expr,
     If,
-    Kind,
-    Ref,
     Rule,
     StateKind,
     Stmt,
@@ -107,6 +105,7 @@ class _Lowering:
         self.known = known_numbers(rule)
         self.magnitudes = Magnitudes(rule, self.kinds, self.known)
         self.trees = TreeBuilder(self.kinds)
+        self.reads = number_reads(rule)
         self.storage = {"param", *rule.names_of(StateKind.TENSOR)}  # names with memory of their own
         self.scalars = set(rule.names_of(StateKind.SCALAR))
         self.statements = list(walk_statements(rule.body))
@@ -159,7 +158,7 @@ class _Lowering:
         if target in self.scalars:
             yield self._set_scalar_state(statement)
             self.magnitudes.assign(target, value)
-        elif self.kinds[target] in (Kind.HOST, Kind.FLAG):
+        elif self.kinds[target].is_on_host:
             self.magnitudes.assign(target, value)
             yield SetNumber(replace(statement, value=guarded(value, self.known)))
         elif on_host(value, self.kinds):
@@ -176,7 +175,7 @@ class _Lowering:
 
     def _set_complex_param(self, statement: Assign) -> Iterator[Step]:
         """What the parameter is computed from becomes complex for this statement."""
-        pairs = tuple(n for n in names_read(statement.value) if self.kinds[n] is Kind.ELEMENT and n != "param")
+        pairs = tuple(n for n in names_read(statement.value) if self.kinds[n].is_element and n != "param")
         if pairs:
             yield View(pairs, as_complex=True)
         yield self._set_tensor(statement, self._tree(statement.value))
@@ -187,15 +186,11 @@ class _Lowering:
 
     def _set_scalar_state(self, statement: Assign) -> SetScalarState:
         """`s = s op h` is an in-place operation of the 0-d tensor, any other value is stored."""
-        later = self.statements[self._position(statement) + 1 :]
-        read_again = any(statement.target in _names_read_by(s) for s in later)
-        match statement.value:
-            case Call(op="add" | "sub" | "mul" | "div" as op, args=(Ref(name=name), operand)) if (
-                name == statement.target and name not in names_read(operand)
-            ):
-                return SetScalarState(statement, op, guarded(operand, self.known), read_again)
-            case _:
-                return SetScalarState(statement, "", guarded(statement.value, self.known), read_again)
+        read_again = self.reads.is_needed_after(statement)
+        update = self_update(statement)
+        if update is None:
+            return SetScalarState(statement, "", guarded(statement.value, self.known), read_again)
+        return SetScalarState(statement, update.op, guarded(update.operand, self.known), read_again)
 
     def _set_tensor(self, statement: Assign, tree: Tree) -> SetTensor:
         target = statement.target

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from thetac.codegen.backends.printing.escaping import comment
 from thetac.codegen.backends.printing.host_python import python
-from thetac.codegen.ir.nodes import Assign, If, Rule, StateKind, Stmt, names_read, walk_statements
+from thetac.codegen.ir.nodes import If, Rule, StateKind, Stmt
 from thetac.codegen.ir.printer import statement_lines
 
 INDENT = "    "
@@ -60,19 +60,19 @@ def loop_lines(variables: Sequence[str], over: Sequence[str], body: Sequence[str
     return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indented(body)]
 
 
-def numbers_read(rule: Rule, count: Callable[[str], str], read: Callable[[str], str]) -> list[str]:
-    """Counters incremented, and the numbers that the body reads taken out of their tensors, where they exist.
+def numbers_read(
+    rule: Rule, needed: Container[str], count: Callable[[str], str], read: Callable[[str], str]
+) -> list[str]:
+    """Counters incremented, and the numbers that are needed taken out of their tensors, where they exist.
 
     `count` and `read` write the statement for one counter or scalar state.
     """
-    statements = walk_statements(rule.body)
-    read_names = {n for s in statements for n in names_read(s.value if isinstance(s, Assign) else s.condition)}
     lines: list[str] = []
     for state in rule.states:
         if state.kind is StateKind.TENSOR:
             continue
         own = [count(state.name)] if state.kind is StateKind.COUNTER else []
-        own += [read(state.name)] if state.name in read_names else []
+        own += [read(state.name)] if state.name in needed else []
         if own and state.when is not None:
             own = [f"if {python(state.when)}:", *indented(own)]
         lines += own

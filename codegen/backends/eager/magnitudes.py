@@ -16,7 +16,7 @@ from typing import assert_never
 
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
-from thetac.codegen.ir.nodes import Call, Const, Expr, HalfPrecision, Kind, Range, Ref, Rule, StateKind, names_read
+from thetac.codegen.ir.nodes import Call, Const, Expr, HalfPrecision, Range, Ref, Rule, StateKind, names_read
 from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import Kinds, kind_of
 
@@ -67,7 +67,7 @@ class Magnitudes:
     def fitted(self, number: Expr, *, late: bool = False) -> Expr:
         """The number, fitted into the dtype where it may be too large; `late`: only beyond float32."""
         limit = _FLOAT32 if late else self.narrowest
-        if kind_of(number, self.kinds) is not Kind.HOST:
+        if not kind_of(number, self.kinds).is_host_number:
             return number
         if self.of(number).high <= limit:
             self.refusable.update(names_read(number))

@@ -13,8 +13,8 @@ from typing import assert_never
 
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.host_python import guarded, negated
-from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Range, Ref
-from thetac.codegen.passes.analysis.kinds import Kinds, kind_of, on_host
+from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref
+from thetac.codegen.passes.analysis.kinds import Kinds, on_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class TreeBuilder:
                 assert_never(expression)
 
     def _where(self, condition: Expr, chosen: Expr, other: Expr) -> Tree:
-        if kind_of(condition, self.kinds) is Kind.FLAG:
+        if on_host(condition, self.kinds):
             either = [Apply("full_like", (t,)) if isinstance(t, Number) else t for t in map(self.tree, (chosen, other))]
             return Apply("clone", (Apply("choose", (Number(condition), *either)),))
         mask, first, second = self.tree(condition), self.tree(chosen), self.tree(other)

@@ -19,8 +19,9 @@ from thetac.codegen.backends.printing.escaping import comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
-from thetac.codegen.ir.nodes import Assign, Call, Expr, If, Kind, Range, Ref, Rule, Stmt, walk_statements
+from thetac.codegen.ir.nodes import Assign, Call, Expr, If, Range, Ref, Rule, Stmt, walk_statements
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH
 from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import infer, is_static
 from thetac.codegen.passes.naming import first_argument, spelled, unique
@@ -150,8 +151,8 @@ class _ProgramOnTensors(_Program):
     def __init__(self, rule: Rule, fused: Fused) -> None:
         super().__init__(rule, fused, ON_TENSORS)
         self.kinds = infer(rule)
-        self.kinds |= {name: Kind.FLAG for name in fused.inputs if name not in self.kinds}
-        self.kinds |= {entry.variable: Kind.FLAG if entry.truth else Kind.HOST for entry in fused.row}
+        self.kinds |= {name: HOST_TRUTH for name in fused.inputs if name not in self.kinds}
+        self.kinds |= {entry.variable: HOST_TRUTH if entry.truth else HOST_NUMBER for entry in fused.row}
         self.taken = set(self.kinds) | set(fused.inputs)
         self.having = set(fused.inputs)  # names with a value
         self.within: Expr | None = None  # what must hold for the statements here to count
@@ -168,12 +169,12 @@ class _ProgramOnTensors(_Program):
         if name not in self.undeclared:
             return name
         self.undeclared.remove(name)
-        return f"{name}: {'bool | Tensor' if self.kinds[name] is Kind.FLAG else 'Scalar'}"
+        return f"{name}: {'bool | Tensor' if self.kinds[name].truth else 'Scalar'}"
 
     def selection(self, statement: Assign, holds: Expr) -> list[str]:
         target, condition, value = statement.target, self.text(holds), self.assigned_text(statement)
         before = target if target in self.having else None
-        if self.kinds[target] is Kind.FLAG:
+        if self.kinds[target].truth:
             call, arguments = "tensors.both", [condition, value]
             if before is not None:
                 otherwise = f"tensors.both(tensors.negation({condition}), {before})"

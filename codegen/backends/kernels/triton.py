@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 import jinja2
 
 from thetac.codegen.backends.eager.lines import commented, indented, other_side
 from thetac.codegen.emit import header
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Stream
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule
 from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes.naming import safe
@@ -53,14 +54,12 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     return environment.get_template("triton_kernels.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
-        streams=[stream.name for stream in fused.streams],
+        streams=fused.streams,
         chunk=CHUNK,
         warps=WARPS,
         row=[safe(entry.name) for entry in fused.row],
         specialisations=[s.name for s in fused.specialisations],
-        loads=lowering.accesses("{0} = ops.load({1}_ptr + offsets, mask, math)", store=False),
-        body=lowering.block(fused.body),
-        stores=lowering.accesses("ops.store({1}_ptr + offsets, {0}, mask)", store=True),
+        updates=[lowering.update(index, one) for index, one in enumerate(fused.passes)],
     )
 
 
@@ -69,27 +68,28 @@ def condition_text(condition: Expr) -> str:
     return expression_text(condition, OPERATORS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """The text of one pass, in parts."""
+
+    suffix: str  # of the names of its functions
+    loads: list[str]
+    body: list[str]
+    stores: list[str]
+
+
 class _Lowering:
     def __init__(self, fused: Fused) -> None:
-        self.streams = fused.streams
         self.truths = frozenset(entry.name for entry in fused.row if entry.truth)
 
-    def accesses(self, template: str, *, store: bool) -> list[str]:
-        """Loads or stores, each where it is needed, those under one condition together."""
-        lines: list[str] = []
-        last: Expr = Const(True)
-        for stream in self.streams:
-            condition = stream.stored if store else stream.loaded
-            if condition == Const(False):
-                continue
-            if condition == Const(True):
-                lines.append(_access(template, stream))
-            else:
-                if condition != last:
-                    lines.append(f"if {condition_text(condition)}:")
-                lines.append(INDENT + _access(template, stream))
-            last = condition
-        return lines
+    def update(self, index: int, one: Pass) -> _Update:
+        """Return the text of the pass of that index."""
+        return _Update(
+            f"_{index}" if index else "",
+            _accesses("{0} = ops.load({1}_ptr + offsets, mask, math)", [(s.name, s.loaded) for s in one.streams]),
+            self.block(one.body),
+            _accesses("ops.store({1}_ptr + offsets, {0}, mask)", [(s.name, s.stored) for s in one.streams]),
+        )
 
     def block(self, body: Sequence[ElementStmt]) -> list[str]:
         lines: list[str] = []
@@ -125,9 +125,25 @@ class _Lowering:
                 assert_never(expression)
 
 
-def _access(template: str, stream: Stream) -> str:
-    """A load or store: {0} is the variable, {1} the stream as the kernel's arguments are named after it."""
-    return template.format(safe(stream.name), stream.name)
+def _accesses(template: str, streams: Sequence[tuple[str, Expr]]) -> list[str]:
+    """Return loads or stores of streams, each where its condition holds, those under one condition together.
+
+    In the template, {0} is the variable and {1} the stream, after which the kernel's arguments are named.
+    """
+    lines: list[str] = []
+    last: Expr = Const(True)
+    for name, condition in streams:
+        if condition == Const(False):
+            continue
+        access = template.format(safe(name), name)
+        if condition == Const(True):
+            lines.append(access)
+        else:
+            if condition != last:
+                lines.append(f"if {condition_text(condition)}:")
+            lines.append(INDENT + access)
+        last = condition
+    return lines
 
 
 def _with_numbers(op: str, args: tuple[Expr, ...]) -> tuple[Expr, ...]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import assert_never
 
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Kind, Range, Ref, Rule, walk_statements
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Range, Ref, Rule, walk_statements
 from thetac.codegen.ir.printer import OPERATORS, Name, Precedence, Row, Table, expression_text, function
 from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import infer
@@ -83,6 +83,6 @@ def known_numbers(rule: Rule) -> dict[str, Range]:
     kinds = infer(rule)
     for statement in assigned:
         target = statement.target
-        if times[target] == 1 and rule.state(target) is None and kinds[target] is Kind.HOST:
+        if times[target] == 1 and rule.state(target) is None and kinds[target].is_host_number:
             known[target] = value_ranges.bounds(statement.value, known)
     return known

@@ -1,7 +1,8 @@
-"""The kind of every expression, inferred: number or truth value on the host, or one per element.
+"""Infer the value kind of every name and expression.
 
 In: a Rule whose names are bound and whose ops are known (passes/check/rule.py reports what is not). Out: kinds by name,
-and the two questions that lowering asks of an expression: does it live on the host, and is it fixed for a group.
+and answers to the two questions that lowering asks of an expression: is it on the host, and is it fixed for a group.
+Must not store kinds: they follow from the rule, which passes change.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from thetac.codegen.ir.nodes import (
     Call,
     Const,
     Expr,
-    Kind,
     Ref,
     Rule,
     StateKind,
@@ -23,32 +23,34 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join
 
 Kinds = Mapping[str, Kind]  # of every name that an update text can read
 
-_ON_ELEMENTS = (Kind.ELEMENT, Kind.MASK)
-
 
 def kind_of(expression: Expr, kinds: Kinds) -> Kind:
-    """The kind of an expression over names of known kinds."""
+    """Return the kind of a checked expression.
+
+    Args:
+        expression: Ops have arguments that they take.
+        kinds: Of every name that the expression reads, except for the arguments of predicates.
+    """
     match expression:
         case Const(value=bool()):
-            return Kind.FLAG
+            return HOST_TRUTH
         case Const():
-            return Kind.HOST
+            return HOST_NUMBER
         case Ref(name=name):
             return kinds[name]
         case Call(op=op, args=args):
             shape = OPS[op].shape
-            if shape is Shape.PREDICATE:
-                return Kind.FLAG
-            of_args = [kind_of(argument, kinds) for argument in args]
-            on_elements = Kind.ELEMENT in of_args or Kind.MASK in of_args
             match shape:
+                case Shape.PREDICATE:
+                    return HOST_TRUTH
                 case Shape.ELEMENTWISE | Shape.SELECT:
-                    return Kind.ELEMENT if on_elements else Kind.HOST
+                    return join((kind_of(argument, kinds) for argument in args), truth=False)
                 case Shape.COMPARISON | Shape.LOGIC:
-                    return Kind.MASK if on_elements else Kind.FLAG
+                    return join((kind_of(argument, kinds) for argument in args), truth=True)
                 case _:
                     assert_never(shape)
         case _:
@@ -56,14 +58,14 @@ def kind_of(expression: Expr, kinds: Kinds) -> Kind:
 
 
 def infer(rule: Rule) -> dict[str, Kind]:
-    """The kind of every name of the rule: hyperparameter values, flags, options, states, `param`, `grad`, locals."""
-    kinds: dict[str, Kind] = dict.fromkeys(OPTIONS, Kind.FLAG)
-    kinds |= {"param": Kind.ELEMENT, "grad": Kind.ELEMENT}
+    """Return the kind of every name: hyperparameter values, flags, options, states, `param`, `grad`, locals."""
+    kinds: dict[str, Kind] = dict.fromkeys(OPTIONS, HOST_TRUTH)
+    kinds |= {"param": ELEMENT, "grad": ELEMENT}
     for hyperparameter in rule.hyperparameters:
-        kinds |= dict.fromkeys(hyperparameter.value_names, Kind.HOST)
-    kinds |= {flag.name: Kind.FLAG for flag in rule.flags}
+        kinds |= dict.fromkeys(hyperparameter.value_names, HOST_NUMBER)
+    kinds |= {flag.name: HOST_TRUTH for flag in rule.flags}
     for state in rule.states:
-        kinds[state.name] = Kind.ELEMENT if state.kind is StateKind.TENSOR else Kind.HOST
+        kinds[state.name] = ELEMENT if state.kind is StateKind.TENSOR else HOST_NUMBER
     for statement in walk_statements(rule.body):
         if isinstance(statement, Assign) and statement.target not in kinds:
             kinds[statement.target] = kind_of(statement.value, kinds)
@@ -71,23 +73,23 @@ def infer(rule: Rule) -> dict[str, Kind]:
 
 
 def on_host(expression: Expr, kinds: Kinds) -> bool:
-    """Whether the expression is a number or truth value of the host: nothing in it is one per element."""
+    """Tell whether an expression is a host scalar: nothing that it reads lives on a device."""
     parts = [expression]
     while parts:
         part = parts.pop()
         if isinstance(part, Ref):
-            if kinds[part.name] in _ON_ELEMENTS:
+            if not kinds[part.name].is_on_host:
                 return False
         elif isinstance(part, Call) and OPS[part.op].shape is not Shape.PREDICATE:
-            parts.extend(reversed(part.args))  # a chain of operations mostly begins with an element
+            parts.extend(reversed(part.args))  # most chains of operations begin with an element
     return True
 
 
 def is_static(condition: Expr, rule: Rule) -> bool:
-    """Whether a condition is fixed by the values in a parameter group, so that implementations can specialise on it.
+    """Tell whether a parameter group fixes a condition, so that implementations can specialise on it.
 
-    A hyperparameter that may be a tensor may change on the device, where the host cannot look: not fixed. The host
-    does look at weight_decay, as torch does, to leave the decay out where it is 0.
+    A hyperparameter that may be a tensor is not fixed: it may change on the device, where the host cannot see it. An
+    exception is weight_decay: like torch, the host reads it to leave the decay out where it is 0.
     """
     fixed = {"maximize", *(flag.name for flag in rule.flags)}
     fixed.update(

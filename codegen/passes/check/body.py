@@ -20,7 +20,6 @@ from thetac.codegen.ir.nodes import (
     Call,
     Expr,
     If,
-    Kind,
     Ref,
     Rule,
     State,
@@ -30,8 +29,9 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.ir.value_kinds import Kind
 from thetac.codegen.passes.check import names
-from thetac.codegen.passes.check.expressions import NAMED, ExpressionCheck
+from thetac.codegen.passes.check.expressions import ExpressionCheck
 
 _OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": "eq"}
 
@@ -123,7 +123,7 @@ class BodyCheck:
                 here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`"
             )
         elif target in self._given and target != "param":
-            what = "flag" if self._kinds[target] is Kind.FLAG else "hyperparameter"
+            what = "flag" if (kind := self._kinds[target]) is not None and kind.truth else "hyperparameter"
             self._mistakes.add(
                 here, f"`{target}` is a {what} and cannot be assigned to", "call the changed value something else"
             )
@@ -144,21 +144,21 @@ class BodyCheck:
         if target not in self._kinds or known is None:
             self._kinds[target] = kind
             return
-        if kind is None or kind is known:
+        if kind is None or kind == known:
             return
         self._kinds[target] = None  # nothing more is concluded from it
-        if known is Kind.ELEMENT and kind is Kind.HOST:
+        if known.is_element and kind.is_host_number:
             remedy = "there is one per element: start from an expression of elements, such as `0 * grad`"
             self._mistakes.add(here, f"one number for all of {quoted(target)}", remedy)
         elif target in self._given:
             remedy = (
                 "a scalar state holds numbers: declare it without `scalar`"
-                if known is Kind.HOST
+                if known.is_host_number
                 else "write `where(c, 1, 0)`"
             )
-            self._mistakes.add(here, f"`{target}` holds {NAMED[known]}, not {NAMED[kind]}", remedy)
+            self._mistakes.add(here, f"`{target}` holds {known}, not {kind}", remedy)
         else:
-            cause = f"`{target}` was {NAMED[known]} before and is {NAMED[kind]} here"
+            cause = f"`{target}` was {known} before and is {kind} here"
             self._mistakes.add(assignment.location, cause, "give one of them another name")
 
     def _name(self, ref: Ref) -> Kind | None:

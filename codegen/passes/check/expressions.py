@@ -10,17 +10,15 @@ from collections.abc import Callable
 from typing import assert_never
 
 from thetac.codegen.errors import Mistakes, quoted
-from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Ref, names_read
+from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, names_read
 from thetac.codegen.ir.ops import OPS, Op, Shape
 from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, Kind, join
 
 Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after a mistake has been noted
 Ask = Callable[[str, Ref], bool]  # whether a predicate may be asked of a name; notes a mistake if not
 
 EXPONENTS = (2, 3, 0.5)  # of an element
-
-_NUMBERS = (Kind.HOST, Kind.ELEMENT)
-_TRUTHS = (Kind.FLAG, Kind.MASK)
 
 
 class ExpressionCheck:
@@ -35,9 +33,9 @@ class ExpressionCheck:
         """The kind of an expression; None if something in it is wrong."""
         match expression:
             case Const(value=bool()):
-                return Kind.FLAG
+                return HOST_TRUTH
             case Const():
-                return Kind.HOST
+                return HOST_NUMBER
             case Ref():
                 return self._read(expression)
             case Call(op=op):
@@ -48,34 +46,25 @@ class ExpressionCheck:
     def number(self, expression: Expr, what: str) -> bool:
         """Whether it is a number of the host; notes a mistake if not."""
         kind = self.kind(expression)
-        if kind is None or kind is Kind.HOST:
+        if kind is None or kind.is_host_number:
             return kind is not None
-        remedy = "compute it from hyperparameters" if kind is Kind.ELEMENT else "write `where(c, 1, 0)`"
-        self._mistakes.add(expression.location, f"{what} is a number, not {NAMED[kind]}", remedy)
+        remedy = "write `where(c, 1, 0)`" if kind.truth else "compute it from hyperparameters"
+        self._mistakes.add(expression.location, f"{what} is a number, not {kind}", remedy)
         return False
 
     def condition(self, expression: Expr, what: str) -> bool:
         """Whether it is a truth value of the host that reads something; notes a mistake if not."""
-        match self.kind(expression):
-            case None:
-                return False
-            case Kind.FLAG:
-                if not names_read(expression):
-                    self._mistakes.add(
-                        expression.location, f"{what} never changes", "a condition reads at least one name"
-                    )
-                    return False
-                return True
-            case Kind.MASK:
-                remedy = "branch on numbers; choose for each element with `where(c, a, b)`"
-                self._mistakes.add(expression.location, f"{what} differs between elements", remedy)
-            case Kind.ELEMENT:
-                remedy = "branch on numbers; choose for each element with `where(c, a, b)`"
-                self._mistakes.add(expression.location, f"{what} is a truth value, not one number per element", remedy)
-            case Kind.HOST:
-                self._mistakes.add(
-                    expression.location, f"{what} is a truth value, not a number", _compared(expression, Kind.HOST)
-                )
+        kind = self.kind(expression)
+        if kind is None:
+            return False
+        cause = f"{what} never changes" if kind.truth else f"{what} is a truth value, not {kind}"
+        remedy = "a condition reads at least one name" if kind.truth else _compared(expression, kind)
+        if not kind.is_on_host:
+            cause = f"{what} differs between elements" if kind.truth else cause
+            remedy = "branch on numbers; choose for each element with `where(c, a, b)`"
+        elif kind.truth and names_read(expression):
+            return True
+        self._mistakes.add(expression.location, cause, remedy)
         return False
 
     def _call(self, call: Call, op: Op) -> Kind | None:
@@ -87,23 +76,18 @@ class ExpressionCheck:
             case Shape.COMPARISON:
                 return self._comparison(call, op)
             case Shape.LOGIC:
-                kinds = [self._truth(argument, f"`{op.name}`") for argument in call.args]
-                return None if None in kinds else Kind.MASK if Kind.MASK in kinds else Kind.FLAG
+                return _joined([self._truth(argument, f"`{op.name}`") for argument in call.args], truth=True)
             case Shape.SELECT:
                 choice = self._truth(call.args[0], "the first argument of `where`")
-                values = [self._number(argument, op) for argument in call.args[1:]]
-                if choice is None or None in values:
-                    return None
-                return Kind.ELEMENT if choice is Kind.MASK or Kind.ELEMENT in values else Kind.HOST
+                return _joined([choice, *(self._number(argument, op) for argument in call.args[1:])], truth=False)
             case _:
                 assert_never(op.shape)
 
     def _elementwise(self, call: Call, op: Op) -> Kind | None:
         kinds = [self._number(argument, op) for argument in call.args]
-        if None in kinds:
-            return None
-        if Kind.ELEMENT not in kinds:
-            return Kind.HOST
+        kind = _joined(kinds, truth=False)
+        if kind is None or kind.is_on_host:
+            return kind
         if op.host_only:
             self._mistakes.add(
                 call.location,
@@ -111,13 +95,13 @@ class ExpressionCheck:
                 "elements have `sqrt`, `abs`, `sign` and powers",
             )
             return None
-        if op.name == "pow" and not self._power(call, kinds):
+        if op.name == "pow" and not self._power(call, kinds[1]):
             return None
-        return Kind.ELEMENT
+        return kind
 
-    def _power(self, call: Call, kinds: list[Kind | None]) -> bool:
+    def _power(self, call: Call, of_exponent: Kind | None) -> bool:
         exponent = call.args[1]
-        if kinds[1] is Kind.ELEMENT:
+        if of_exponent is None or not of_exponent.is_on_host:
             self._mistakes.add(exponent.location, "an exponent that differs between elements", "exponents are numbers")
         elif not (isinstance(exponent, Const) and exponent.value in EXPONENTS):
             remedy = "of elements there are `** 2`, `** 3` and `** 0.5`"
@@ -130,12 +114,13 @@ class ExpressionCheck:
 
     def _comparison(self, call: Call, op: Op) -> Kind | None:
         kinds = [self.kind(argument) for argument in call.args]
-        if None in kinds:
+        joined = _joined(kinds, truth=True)
+        if joined is None:
             return None
-        if kinds == [Kind.FLAG, Kind.FLAG] and op.name in ("eq", "ne"):
-            return Kind.FLAG
+        if kinds == [HOST_TRUTH, HOST_TRUTH] and op.name in ("eq", "ne"):
+            return joined
         for argument, kind in zip(call.args, kinds, strict=True):
-            if kind in _TRUTHS:
+            if kind is not None and kind.truth:
                 sign = op.syntax.split()[1]
                 self._mistakes.add(
                     argument.location,
@@ -143,7 +128,7 @@ class ExpressionCheck:
                     "use it as it is, or join with `and`, `or`, `not`",
                 )
                 return None
-        return Kind.MASK if Kind.ELEMENT in kinds else Kind.FLAG
+        return joined
 
     def _predicate(self, call: Call, op: Op) -> Kind | None:
         argument = call.args[0]
@@ -152,11 +137,11 @@ class ExpressionCheck:
                 argument.location, f"`{op.name}` is asked of a name, not of an expression", f"`{op.syntax}`: {op.doc}"
             )
             return None
-        return Kind.FLAG if self._ask(op.name, argument) else None
+        return HOST_TRUTH if self._ask(op.name, argument) else None
 
     def _number(self, expression: Expr, op: Op) -> Kind | None:
         kind = self.kind(expression)
-        if kind in _TRUTHS:
+        if kind is not None and kind.truth:
             remedy = f"write `where({_short(expression)}, 1, 0)`"
             self._mistakes.add(expression.location, f"a truth value where `{_sign(op)}` needs a number", remedy)
             return None
@@ -164,21 +149,17 @@ class ExpressionCheck:
 
     def _truth(self, expression: Expr, what: str) -> Kind | None:
         kind = self.kind(expression)
-        if kind in _NUMBERS:
-            assert kind is not None
-            self._mistakes.add(
-                expression.location, f"{what} takes a truth value, not {NAMED[kind]}", _compared(expression, kind)
-            )
+        if kind is not None and not kind.truth:
+            cause = f"{what} takes a truth value, not {kind}"
+            self._mistakes.add(expression.location, cause, _compared(expression, kind))
             return None
         return kind
 
 
-NAMED = {
-    Kind.HOST: "a number",
-    Kind.ELEMENT: "one number per element",
-    Kind.FLAG: "a truth value",
-    Kind.MASK: "one truth value per element",
-}
+def _joined(kinds: list[Kind | None], *, truth: bool) -> Kind | None:
+    """Return the kind of an operation on arguments of such kinds; None if one of them is wrong."""
+    known = [kind for kind in kinds if kind is not None]
+    return join(known, truth=truth) if len(known) == len(kinds) else None
 
 
 def _sign(op: Op) -> str:
@@ -197,4 +178,4 @@ def _short(expression: Expr) -> str:
 
 def _compared(expression: Expr, kind: Kind) -> str:
     """How a number becomes a truth value."""
-    return f"compare it, such as `{_short(expression) if kind is Kind.HOST else 'a'} != 0`"
+    return f"compare it, such as `{_short(expression) if kind.is_on_host else 'a'} != 0`"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from thetac.codegen.errors import did_you_mean, listed, quoted
-from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Kind, Ref, Rule, StateKind, names_read
+from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Ref, Rule, StateKind, names_read
 from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.codegen.ir.value_kinds import Kind
 
 _PARAM = "p theta x w weight weights W params parameter parameters param_t theta_t p_t var"
 _GRAD = "g grads d_p gradient gradients G g_t grad_t dp dw dW dx d_param p_grad param_grad nabla"
@@ -87,6 +88,7 @@ def unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | None]) -> str:
     read = names_read(assignment.value)
     if name not in read and name not in _STATES.split():
         return f"it is set in line {line}; what outlives a step is declared under `state`"
-    of_host = len(read) > 1 and all(kinds.get(other) is Kind.HOST for other in read if other != name)
+    others = [kinds.get(other) for other in read if other != name]
+    of_host = len(read) > 1 and all(kind is not None and kind.is_host_number for kind in others)
     entry = "{scalar: true, init: 0}" if of_host else "{init: zeros}"
     return f"what outlives a step is declared under `state`: `{name}: {entry}`"

@@ -16,13 +16,13 @@ from thetac.codegen.ir.nodes import (
     UNREADABLE,
     ComplexMode,
     Expr,
-    Kind,
     Ref,
     Rule,
     State,
     StateKind,
     names_read,
 )
+from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind
 from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.body import BodyCheck
 from thetac.codegen.passes.check.expressions import ExpressionCheck
@@ -55,7 +55,7 @@ def check(rule: Rule, mistakes: Mistakes) -> None:
     _check_names(rule, mistakes)
     declared = _Declarations(rule, mistakes)
     declared.check()
-    given = {**declared.values, **_states(rule), "param": Kind.ELEMENT, "grad": Kind.ELEMENT}
+    given = {**declared.values, **_states(rule), "param": ELEMENT, "grad": ELEMENT}
     body = BodyCheck(rule, given, frozenset(declared.unsure), mistakes)
     body.run()
     if body.complete and declared.complete:
@@ -67,7 +67,7 @@ def check(rule: Rule, mistakes: Mistakes) -> None:
 
 
 def _states(rule: Rule) -> dict[str, Kind]:
-    return {s.name: Kind.ELEMENT if s.kind is StateKind.TENSOR else Kind.HOST for s in rule.states}
+    return {s.name: ELEMENT if s.kind is StateKind.TENSOR else HOST_NUMBER for s in rule.states}
 
 
 def _check_names(rule: Rule, mistakes: Mistakes) -> None:
@@ -93,8 +93,8 @@ class _Declarations:
         self._mistakes = mistakes
         # Of a hyperparameter without a readable default no kind is known.
         known = [h for h in rule.hyperparameters if h.default != ()]
-        self.values: dict[str, Kind] = {name: Kind.HOST for h in known for name in h.value_names}
-        self.values |= {flag.name: Kind.FLAG for flag in rule.flags}
+        self.values: dict[str, Kind] = {name: HOST_NUMBER for h in known for name in h.value_names}
+        self.values |= {flag.name: HOST_TRUTH for flag in rule.flags}
         self.read: set[str] = set()
         self._incomplete = names.incomplete(rule)
         self.complete = not self._incomplete  # nothing was unreadable
@@ -165,7 +165,7 @@ class _Declarations:
     def _value_or_option(self, ref: Ref) -> Kind | None:
         if ref.name in OPTIONS:
             if ref.name in (*self._rule.positional, *self._rule.keyword_only):
-                return Kind.FLAG
+                return HOST_TRUTH
             self._mistakes.add(
                 ref.location, f"`{ref.name}` is no argument of this optimizer", "add it to the signature"
             )

@@ -17,7 +17,7 @@ from tests.support.step_helpers import FOR_LOOP, LISTS, Options, every_list
 from thetac.codegen.backends.eager.magnitudes import ORDINARY, Magnitudes
 from thetac.codegen.backends.printing.host_python import known_numbers
 from thetac.codegen.ir.interpret import FLOATS
-from thetac.codegen.ir.nodes import Call, Const, Expr, Kind, Ref, Rule
+from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule
 from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.pipeline import Source, compile_specs
 from thetac.runtime.implementations import rehearsal
@@ -244,7 +244,7 @@ def test_no_number_is_larger_than_its_bound(
 ) -> None:
     """Whatever ordinary hyperparameters, counters and states are, what is neither 0 nor infinite lies in it."""
     kinds = infer(RULE)
-    assert kinds["s"] is Kind.HOST
+    assert kinds["s"].is_host_number
     bound = Magnitudes(RULE, kinds, known_numbers(RULE)).of(expression)
     value = abs(_value(expression, {"lr": lr, "beta": beta, "eps": eps, "step": float(step), "s": s}))
     if value and math.isfinite(value):

@@ -79,7 +79,7 @@ def kernels_needed(compiled: Compiled) -> int:
     """The number of kernels that differ: what the conditions of the row leave is not counted."""
     fused = compiled.fused
     found = (specialised(fused, values) for values in combinations(compiled))
-    return len({resolved(fused.body, constants) for constants in found})
+    return len({resolved(fused, constants) for constants in found})
 
 
 def test_no_kernel_is_compiled_twice() -> None:

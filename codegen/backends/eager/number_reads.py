@@ -1,0 +1,108 @@
+"""Where the numbers of counters and scalar states are taken out of their tensors.
+
+In: the body of a Rule after features. Out: the states whose number a step needs at its start, and the assignments
+after which the number has to be read again. An update `s = s op h` works on the tensor itself and needs no number.
+Must not know how a read is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from thetac.codegen.ir.nodes import (
+    Assign,
+    Call,
+    Const,
+    Expr,
+    If,
+    Ref,
+    Rule,
+    StateKind,
+    Stmt,
+    names_read,
+    walk_statements,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SelfUpdate:
+    """An operation that a 0-d tensor does on itself."""
+
+    op: str  # the torch operation
+    operand: Expr  # a host expression that does not read the state
+
+
+@dataclass(frozen=True, slots=True)
+class NumberReads:
+    """The reads that a body needs."""
+
+    at_start: frozenset[str]  # counters and scalar states
+    assignments: tuple[Assign, ...]  # of scalar states that are read afterwards, the very statements of the body
+
+    def is_needed_after(self, assignment: Assign) -> bool:
+        """Return whether a later statement, on some path, reads the number that was assigned."""
+        return any(one is assignment for one in self.assignments)
+
+
+def number_reads(rule: Rule) -> NumberReads:
+    """Return the reads that the body of a rule needs."""
+    states = frozenset(state.name for state in rule.states if state.kind is not StateKind.TENSOR)
+    assignments: list[Assign] = []
+    at_start = _needed_before(rule.body, states, frozenset(), assignments)
+    return NumberReads(at_start, tuple(assignments))
+
+
+def names_read_anywhere(rule: Rule) -> frozenset[str]:
+    """Return the names that some statement of the body reads or asks about."""
+    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(rule.body))
+    return frozenset(name for expression in expressions for name in names_read(expression))
+
+
+def self_update(statement: Assign) -> SelfUpdate | None:
+    """Return the in-place operation that a statement `s = s op h` is, or None if it has another form."""
+    match statement.value:
+        case Call(op="add" | "sub" | "mul" | "div" as op, args=(Ref(name=name), operand)) if (
+            name == statement.target and name not in names_read(operand)
+        ):
+            return SelfUpdate(op, operand)
+        case _:
+            return None
+
+
+def _needed_before(
+    body: tuple[Stmt, ...], states: frozenset[str], needed: frozenset[str], assignments: list[Assign]
+) -> frozenset[str]:
+    """Return the states whose number is needed before a body, given those whose number is needed after it.
+
+    Append to `assignments` those of states that are needed right after them.
+    """
+    for statement in reversed(body):
+        match statement:
+            case Assign(target=target, value=value):
+                if target not in states:
+                    needed |= states & _numbers_in(value)
+                    continue
+                if target in needed:
+                    assignments.append(statement)
+                update = self_update(statement)
+                needed = needed - {target} | states & _numbers_in(value if update is None else update.operand)
+            case If(condition=condition, then=then, orelse=orelse):
+                sides = (_needed_before(side, states, needed, assignments) for side in (then, orelse))
+                needed = frozenset().union(*sides) | states & _numbers_in(condition)
+            case _:
+                assert_never(statement)
+    return needed
+
+
+def _numbers_in(expression: Expr) -> frozenset[str]:
+    """Return the names whose values an expression reads: `first(s)` asks about s and reads no number."""
+    match expression:
+        case Ref(name=name):
+            return frozenset((name,))
+        case Call(op="first") | Const():
+            return frozenset()
+        case Call(args=args):
+            return frozenset().union(*map(_numbers_in, args))
+        case _:
+            assert_never(expression)

@@ -1,0 +1,102 @@
+"""Value kinds: where a value lives, how many numbers it is, and whether they are truth values.
+
+In: nothing. Out: `Kind`, its predicates, the kinds of today's names, and `join`, by which the kind of an operation
+follows from its arguments. Must not know names, ops or rules: passes/analysis/kinds.py infers kinds from those.
+
+Passes ask predicates, and do not compare with single kinds, so that a kind that joins here finds its place in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Place(Enum):
+    """Where a value lives. A later one takes an earlier one in: see `join`."""
+
+    HOST = 0  # a Python number: one per step, parameter group and step count
+    TENSOR = 1  # one number per parameter, on its device
+    SHAPED = 2  # an array per parameter, on its device: see `Kind.dims`
+
+
+class Dim(Enum):
+    """The extent of a shaped value along one of the last two axes of its parameter."""
+
+    ONE = "1"
+    ROWS = "rows"
+    COLUMNS = "columns"
+
+
+Dims = tuple[Dim, Dim]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a value is, inferred and never declared."""
+
+    place: Place
+    dims: Dims | None = None  # of a shaped value
+    truth: bool = False
+
+    def __post_init__(self) -> None:
+        assert (self.dims is not None) == (self.place is Place.SHAPED), f"{self.place} with the dimensions {self.dims}"
+
+    @property
+    def is_on_host(self) -> bool:
+        return self.place is Place.HOST
+
+    @property
+    def is_host_number(self) -> bool:
+        return self.is_on_host and not self.truth
+
+    @property
+    def is_element(self) -> bool:
+        """Whether there is one number for each element of the parameter."""
+        return self.dims == (Dim.ROWS, Dim.COLUMNS) and not self.truth
+
+    def __str__(self) -> str:
+        """Return the kind as messages to authors name it."""
+        what = "truth value" if self.truth else "number"
+        return f"a {what}" if self.is_on_host else f"one {what} per {_COUNTED[self.dims]}"
+
+
+_COUNTED: dict[Dims | None, str] = {
+    None: "parameter",
+    (Dim.ONE, Dim.ONE): "matrix",
+    (Dim.ROWS, Dim.ONE): "row",
+    (Dim.ONE, Dim.COLUMNS): "column",
+    (Dim.ROWS, Dim.COLUMNS): "element",
+}
+
+HOST_NUMBER = Kind(Place.HOST)
+HOST_TRUTH = Kind(Place.HOST, truth=True)
+ELEMENT = Kind(Place.SHAPED, (Dim.ROWS, Dim.COLUMNS))
+
+
+def join(kinds: Iterable[Kind], *, truth: bool) -> Kind:
+    """Return the kind of what an operation computes number by number.
+
+    Args:
+        kinds: Of the arguments, at least one.
+        truth: Whether the operation gives truth values.
+
+    Raises:
+        ValueError: Two arguments have different dimensions, neither of which is `Dim.ONE`.
+    """
+    kinds = tuple(kinds)
+    place = max((kind.place for kind in kinds), key=lambda place: place.value)
+    if place is not Place.SHAPED:
+        return Kind(place, truth=truth)
+    of_shaped = [kind.dims for kind in kinds if kind.dims is not None]
+    rows, columns = (_joined(axis) for axis in zip(*of_shaped, strict=True))
+    return Kind(place, (rows, columns), truth)
+
+
+def _joined(dims: Iterable[Dim]) -> Dim:
+    """Return the extent of one axis; raise ValueError if there are two."""
+    extents = {dim for dim in dims if dim is not Dim.ONE}
+    if len(extents) > 1:
+        raise ValueError(f"different dimensions: {' and '.join(sorted(dim.value for dim in extents))}")
+    return extents.pop() if extents else Dim.ONE
