@@ -18,7 +18,7 @@ from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import OPTIONS, Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.passes.powers import expand_powers
+from thetac.codegen.passes.expand import expand
 
 DOCS = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
@@ -128,7 +128,7 @@ def body(update: str) -> str:
     (rule,) = front_end(
         {"a.yaml": f"{HEAD}update: |\n{''.join(f'  {line}{chr(10)}' for line in update.split(chr(10)))}"}
     )
-    (statement,) = expand_powers(rule).body
+    (statement,) = expand(rule).body
     assert isinstance(statement, Assign)
     return expression_text(statement.value)
 

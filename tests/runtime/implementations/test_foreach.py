@@ -42,8 +42,8 @@ def chunks_seen(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
             seen.append([param.numel() for param in params])
             self.module.step(params, grads, **keywords)
 
-    original = foreach.module_of
-    monkeypatch.setattr(foreach, "module_of", lambda package: Recording(original(package)))
+    original = foreach.foreach_of
+    monkeypatch.setattr(foreach, "foreach_of", lambda package: Recording(original(package)))
     return seen
 
 
