@@ -16,6 +16,7 @@ from types import FrameType
 import torch
 from accuracy import complaints, distance_of_most
 from cpp_support import CppTraining, Options
+from generated_calls import call
 from mutants import Mutant
 from torch import Tensor
 from triton_support import Training, Values, described, exists, host_value, module
@@ -136,7 +137,7 @@ class _Lists:
             for name in asks_first(self.compiled.rule)
         }
         params = [member.param for member in self.members]
-        module(self.compiled, file).step(params, grads, **states, **firsts, **self.values)
+        call(module(self.compiled, file).step, params, grads, **states, **firsts, **self.values)
         self.created = False
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:

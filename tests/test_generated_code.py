@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from liveness import dead_assignments
+from liveness import dead_assignments, unused_arguments
 
 import thetac
 
@@ -26,6 +26,16 @@ def test_no_value_is_assigned_in_vain() -> None:
         for path in GENERATED
         for function in functions(path)
         for dead in dead_assignments(function)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_argument_is_asked_for_in_vain() -> None:
+    wrong = [
+        f"{path.relative_to(FOLDER.parent)}, {function.name}: {unused}"
+        for path in GENERATED
+        for function in functions(path)
+        for unused in unused_arguments(function)
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import torch
+from generated_calls import call
 from runtime_helpers import run_kernels_of
 from test_limits import branches, flags, made, spec
 from triton_support import every_spec
@@ -182,7 +183,8 @@ def test_it_runs_on_tensors_too(shape: str) -> None:
         states[state.argument] = [zero if exists else None]
     for step in range(STEPS):
         firsts = {state.first: [torch.tensor(step == 0)] for state in made_class.schema.states if state.first}
-        forloop.step_on_tensors(
+        call(
+            forloop.step_on_tensors,
             [param],
             [gradient(step)],
             **states,

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 import torch
+from generated_calls import call
 from references.rules import rules
 from references.settings import settings_of
 from references.torch_inputs import ELEVEN, Settings, float_settings, optimizer_info, tensor_settings
@@ -130,8 +131,8 @@ def test_the_capturable_form_equals_the_for_loop(name: str) -> None:
             for state in cls.schema.states:
                 if state.first:
                     keywords[0][state.first] = keywords[1][state.first] = [step == 0 for _ in starts]
-            forloop.step(parameters[0], [grad.clone() for grad in grads], **keywords[0])
-            forloop.step_on_tensors(parameters[1], grads, **keywords[1], capturable=True, differentiable=False)
+            call(forloop.step, parameters[0], [grad.clone() for grad in grads], **keywords[0])
+            call(forloop.step_on_tensors, parameters[1], grads, **keywords[1], capturable=True, differentiable=False)
         wanted, got = ({**kept, "params": mine} for kept, mine in zip(keywords, parameters, strict=True))
         for key in wanted:
             if isinstance(wanted[key], list) and torch.is_tensor(wanted[key][0]):
