@@ -160,7 +160,7 @@ def launch_cpp(
     options: Options = Options(),
 ) -> None:
     """One launch over parameters of one dtype, each with its own row."""
-    names = [stream.name for stream in compiled.fused.streams]
+    names = compiled.fused.streams
     first = {"param": members[0][0], "grad": members[0][1], **members[0][2]}
     dtypes = tuple(first.get(name, first["param"]).dtype for name in names)
     loaded = library(Build(compiled.files["kernels.cpp"], dtypes, options.level, options.headers, options.optimised))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from thetac.runtime.implementations.keywords import keywords_of, taken
+from thetac.runtime.implementations.generated_modules import keywords_of, taken
 
 
 def call(function: Callable[..., Any], *lists: object, **values: object) -> Any:

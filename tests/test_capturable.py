@@ -29,7 +29,7 @@ import thetac
 from thetac.runtime.implementations import device_table
 from thetac.runtime.implementations.device_table import ResidentTable
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.param_groups import gather
+from thetac.runtime.param_groups import checks
 from thetac.runtime.stepping import choice, plan
 
 SHAPES = ((5, 3), (7,), ())
@@ -43,7 +43,7 @@ every_form = pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the CPU were a GPU."""
     run_kernels_of("Triton", monkeypatch)
-    monkeypatch.setattr(gather, "_get_capturable_supported_devices", lambda: ["cpu"])
+    monkeypatch.setattr(checks, "_get_capturable_supported_devices", lambda: ["cpu"])
 
 
 class Capture:

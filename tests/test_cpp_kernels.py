@@ -29,8 +29,7 @@ from triton_support import (
 )
 
 import thetac
-from thetac.codegen.backends.kernels.cpp import CPP, RESERVED
-from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.backends.kernels.cpp import RESERVED
 from thetac.codegen.ir.reserved_names import why_not
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
@@ -79,7 +78,7 @@ def kernels_needed(compiled: Compiled) -> int:
     """The number of kernels that differ: what the conditions of the row leave is not counted."""
     fused = compiled.fused
     found = (specialised(fused, values) for values in combinations(compiled))
-    return len({resolved(fused.body, constants) for constants in found})
+    return len({resolved(fused, constants) for constants in found})
 
 
 def test_no_kernel_is_compiled_twice() -> None:
@@ -137,12 +136,6 @@ def test_remarks_of_a_spec_stay_in_their_comments() -> None:
         assert not [line for line in compiled.files["kernels.cpp"].splitlines() if line.rstrip().endswith("\\")]
     assert len(codes) == 1
     built(compiled, torch.float32).made()
-
-
-def test_every_operation_on_elements_has_a_row() -> None:
-    expanded = {"pow"}  # by passes/powers.py
-    wanted = {name for name, op in OPS.items() if not op.host_only and op.shape is not Shape.PREDICATE} - expanded
-    assert wanted <= set(CPP)
 
 
 def test_a_spec_that_is_loaded_has_a_kernel_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 import thetac
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.param_groups import gather
+from thetac.runtime.param_groups import checks
 
 SHAPES = ((5, 3), (7,), ())
 KERNELS = ("AdamW", "SGD", "NAdam", "Lion", "Adan")  # every pair of dtypes is a kernel to compile
@@ -43,7 +43,7 @@ WAYS: dict[str, dict[str, bool]] = {
 @pytest.fixture(params=WAYS)
 def options(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     run_kernels_of("Triton" if request.param == "Triton" else "C++", monkeypatch)
-    monkeypatch.setattr(gather, "_get_capturable_supported_devices", lambda: ["cpu"])
+    monkeypatch.setattr(checks, "_get_capturable_supported_devices", lambda: ["cpu"])
     return WAYS[request.param]
 
 

@@ -17,7 +17,8 @@ from torch import Tensor
 import thetac
 from thetac.runtime.implementations import foreach
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.param_groups import gather
+from thetac.runtime.param_groups import checks
+from thetac.runtime.param_groups.members import Member
 
 HALF = (torch.float16, torch.bfloat16)
 OTHERS = [name for name in NAMES if name not in ELEVEN]
@@ -88,7 +89,7 @@ def test_a_step_is_that_of_float32_rounded_once(
     name: str, dtype: torch.dtype, options: dict[str, bool], gradient: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where squares of gradients are 0 or infinite in float16."""
-    monkeypatch.setattr(gather, "_get_capturable_supported_devices", lambda: ["cpu"])
+    monkeypatch.setattr(checks, "_get_capturable_supported_devices", lambda: ["cpu"])
     half, wide = half_and_float(name, dtype, options)
     for step in range(3):
         step_alike(half, wide, gradient, step)
@@ -167,7 +168,7 @@ def test_copies_count_against_the_memory_of_foreach(monkeypatch: pytest.MonkeyPa
     """A chunk's temporaries: those of float32 and copies of parameter, gradient and state."""
     schema = thetac.Yogi.schema
     members = [
-        gather.Member(0, at, param, param, (torch.zeros(()), torch.zeros_like(param), torch.zeros_like(param)), False)
+        Member(0, at, param, param, (torch.zeros(()), torch.zeros_like(param), torch.zeros_like(param)), False)
         for at, param in enumerate(torch.ones(100, dtype=torch.float16) for _ in range(10))
     ]
     of_states = sum(state.kind == "tensor" for state in schema.states)

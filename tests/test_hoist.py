@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,10 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from triton_support import Training, combinations, described, every_spec, everything, module, rule_of
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt
+from thetac.codegen.backends.kernels import cpp, triton
+from thetac.codegen.emit import environment
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
 from thetac.codegen.ir.interpret import FLOATS, interpret
 from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, StateKind, names_read
 from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.analysis.value_ranges import bounds, is_nonzero
 from thetac.codegen.pipeline import Compiled
 from thetac.runtime import scalar_math
@@ -25,14 +30,18 @@ def row(of: Compiled) -> dict[str, str]:
     return {entry.name: expression_text(entry.definition) for entry in of.fused.row}
 
 
-def reads(body: tuple[ElementStmt, ...]) -> set[str]:
+def reads(fused: Fused) -> set[str]:
+    return set().union(*(reads_of_block(one.body) for one in fused.passes))
+
+
+def reads_of_block(body: tuple[ElementStmt, ...]) -> set[str]:
     names: set[str] = set()
     for statement in body:
         match statement:
             case ElementAssign(value=value):
                 names |= set(names_read(value))
             case ElementIf(condition=condition, then=then, orelse=orelse):
-                names |= set(names_read(condition)) | reads(then) | reads(orelse)
+                names |= set(names_read(condition)) | reads_of_block(then) | reads_of_block(orelse)
     return names
 
 
@@ -58,12 +67,12 @@ def test_what_is_too_long_to_spell_is_named_for_what_it_does() -> None:
 @pytest.mark.parametrize("name", every_spec())
 def test_every_name_of_the_elements_is_a_stream_a_local_or_in_the_row(name: str) -> None:
     fused = every_spec()[name].fused
-    of_row, of_streams = {e.name for e in fused.row}, {s.name for s in fused.streams}
+    of_row, of_streams = {e.name for e in fused.row}, set(fused.streams)
     of_specialisations = {s.name for s in fused.specialisations}
     assert len(of_row | of_streams | of_specialisations) == len(of_row) + len(of_streams) + len(of_specialisations)
     host = {name for h in every_spec()[name].rule.hyperparameters for name in h.value_names} - of_row
-    assert not reads(fused.body) & host, "a number of the host that is not in the row"
-    assert of_row <= reads(fused.body), "an entry of the row that no kernel reads"
+    assert not reads(fused) & host, "a number of the host that is not in the row"
+    assert of_row <= reads(fused), "an entry of the row that no kernel reads"
 
 
 def test_specialisations_are_the_static_conditions_on_elements() -> None:
@@ -90,19 +99,40 @@ def test_streams_are_loaded_and_stored_only_where_needed() -> None:
     streams = {
         (name, s.name): (expression_text(s.loaded), expression_text(s.stored))
         for name, c in every_spec().items()
-        for s in c.fused.streams
+        for one in c.fused.passes
+        for s in one.streams
     }
     assert streams["Adam", "exp_avg"] == ("True", "True")
     assert streams["Adam", "grad"] == ("True", "False")
     assert streams["Adam", "max_exp_avg_sq"] == ("amsgrad", "amsgrad")
     assert streams["RMSprop", "grad_avg"] == ("centered", "centered")
     made = rule_of("if fancy:\n  seen = grad\nelse:\n  seen = seen + grad\nparam = param - lr * seen")
-    (seen,) = (s for s in made.fused.streams if s.name == "seen")
+    (seen,) = (s for one in made.fused.passes for s in one.streams if s.name == "seen")
     assert (expression_text(seen.loaded), seen.stored) == ("not fancy", Const(True))
     # A branch on a number of the row may leave the old value in place.
     made = rule_of("if step > 3:\n  seen = grad\nparam = param - lr * seen")
-    (seen,) = (s for s in made.fused.streams if s.name == "seen")
+    (seen,) = (s for one in made.fused.passes for s in one.streams if s.name == "seen")
     assert seen.loaded == Const(True)
+
+
+def test_every_pass_has_functions_of_its_own() -> None:
+    """The first pass stores the state, the second one reads it back."""
+    made = rule_of("seen = beta * seen + grad\nparam = param - lr * seen")
+    (only,) = made.fused.passes
+    slices = (only.body[:-1], only.body[-1:])
+    passes = tuple(Pass(streams(made.fused.streams, body), body) for body in slices)
+    two = replace(made.fused, passes=passes)
+    texts = {backend: backend.render(made.rule, two, environment()) for backend in (cpp, triton)}
+    first, second = texts[triton].split("def kernel(")
+    assert re.findall(r"^def (\w+)", texts[triton], re.MULTILINE) == [
+        *("update_elements", "kernel", "update_elements_1", "kernel_1")
+    ]
+    assert re.findall(r"ops\.store\((\w+)", texts[triton]) == ["seen_ptr", "param_ptr"]
+    assert re.findall(r"(\w+) = ops\.load", first) == ["grad", "seen"]
+    assert re.findall(r"(\w+) = ops\.load", second) == ["param", "seen"]
+    assert re.findall(r"static void (\w+)", texts[cpp]) == ["update", "update_1"]
+    assert re.findall(r"Mask (\w+) =\n", texts[cpp]) == [*("asked", "loaded", "stored", "loaded_1", "stored_1")]
+    assert re.findall(r"(\w+)_ptr\[i\] =", texts[cpp]) == ["seen", "param"]
 
 
 def test_a_number_is_taken_where_it_is_read() -> None:

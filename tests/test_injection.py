@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import NASTY, Hostile, hostile_specs, symbols
 
 from thetac.codegen import pipeline
-from thetac.codegen.backends.documentation.algorithm_box import LATEX, algorithm
+from thetac.codegen.backends.documentation.algorithm_box import algorithm
 from thetac.codegen.backends.documentation.docstring import docstring
 from thetac.codegen.backends.documentation.pages import markdown, pages
 from thetac.codegen.backends.documentation.symbols import with_subscript
@@ -25,7 +25,6 @@ from thetac.codegen.backends.printing.escaping import docstring as as_docstring
 from thetac.codegen.emit import environment, header
 from thetac.codegen.frontend import symbol_syntax
 from thetac.codegen.ir.nodes import Assign, If, Rule, Stmt
-from thetac.codegen.ir.ops import OPS
 from thetac.codegen.pipeline import Compiled, Source
 
 slow = settings(
@@ -264,10 +263,6 @@ def test_a_symbol_takes_an_index_whatever_it_is(symbol: str) -> None:
 )
 def test_an_index_stands_behind_one_that_is_there(symbol: str, indexed: str) -> None:
     assert with_subscript(symbol, "t") == indexed
-
-
-def test_latex_covers_every_op() -> None:
-    assert LATEX.keys() | {"lerp", "where"} == OPS.keys(), "lerp and where are written by hand"
 
 
 @pytest.mark.parametrize("text", NASTY)

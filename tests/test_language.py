@@ -18,7 +18,7 @@ from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import OPTIONS, Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.passes.powers import expand_powers
+from thetac.codegen.passes.expand import expand
 
 ROOT = Path(__file__).parent.parent
 DOCS = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
@@ -129,7 +129,7 @@ def body(update: str) -> str:
     (rule,) = front_end(
         {"a.yaml": f"{HEAD}update: |\n{''.join(f'  {line}{chr(10)}' for line in update.split(chr(10)))}"}
     )
-    (statement,) = expand_powers(rule).body
+    (statement,) = expand(rule).body
     assert isinstance(statement, Assign)
     return expression_text(statement.value)
 

@@ -19,7 +19,7 @@ from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.verify import verify
 from thetac.codegen.passes import features
 from thetac.codegen.passes.check.rule import check
-from thetac.codegen.passes.powers import expand_powers
+from thetac.codegen.passes.expand import expand
 
 SPECS = {
     path.name: path.read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def accepted(text: str) -> Rule | None:
         return None
     (rule,) = rules
     verify(rule, "checked")
-    verify(features.apply(expand_powers(rule)), "features")
+    verify(features.apply(expand(rule)), "features")
     return rule
 
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import Hostile, hostile_specs, legal_specs
 
-from thetac.codegen.backends.documentation.algorithm_box import algorithm, arranged
+from thetac.codegen.backends.documentation.algorithm_box import algorithm
+from thetac.codegen.backends.documentation.formulas import arranged
 from thetac.codegen.backends.documentation.symbols import Symbols
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.frontend.symbol_syntax import COMMANDS

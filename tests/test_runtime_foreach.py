@@ -44,8 +44,8 @@ def chunks_seen(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
 
         return SimpleNamespace(step=step)
 
-    original = foreach.module_of
-    monkeypatch.setattr(foreach, "module_of", lambda package: recording(original(package)))
+    original = foreach.foreach_of
+    monkeypatch.setattr(foreach, "foreach_of", lambda package: recording(original(package)))
     return seen
 
 

@@ -27,7 +27,8 @@ from torch import Tensor
 import thetac as ours
 from thetac.runtime.implementations.fused import Launcher
 from thetac.runtime.implementations.launch_cpp import CppLauncher
-from thetac.runtime.implementations.launch_triton import TritonLauncher, chunk_table
+from thetac.runtime.implementations.launch_triton import TritonLauncher
+from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.tensor_facts.memory import Stretches, is_dense, sharing, significant_strides

@@ -14,7 +14,7 @@ from thetac.codegen.ir.interpret import FLOATS, exact, interpret
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.pipeline import Source, compile_specs
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.param_groups import gather
+from thetac.runtime.param_groups import checks
 
 DECAYS = ("decoupled", "l2", "absolute")
 RULE = """
@@ -51,7 +51,7 @@ WAYS: Mapping[str, Mapping[str, bool]] = {
 @pytest.fixture(params=WAYS)
 def options(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, bool]:
     run_kernels_of("Triton" if "Triton" in request.param else "C++", monkeypatch)
-    monkeypatch.setattr(gather, "_get_capturable_supported_devices", lambda: ["cpu"])
+    monkeypatch.setattr(checks, "_get_capturable_supported_devices", lambda: ["cpu"])
     return WAYS[request.param]
 
 

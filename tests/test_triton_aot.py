@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from triton_support import combinations, every_spec, everything, host_value, resolved, specialised, written
 
-from thetac.codegen.ir.fused import Stream
+from thetac.codegen.ir.fused import Fused
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(__file__).parent / "aot" / "compile_kernels.py"
@@ -28,13 +28,13 @@ def jobs() -> list[Job]:
     for name, compiled in {**every_spec(), "Everything": everything()}.items():
         fused = compiled.fused
         kernels = list({tuple(s.items()): s for s in (specialised(fused, v) for v in combinations(compiled))}.values())
-        largest = max(kernels, key=lambda constants: used(fused.streams, constants, "loaded"))
+        largest = max(kernels, key=lambda constants: used(fused, constants, "loaded"))
         variants = [(constants, "float32", "float32", False) for constants in kernels]
         variants += [(largest, dtype, dtype, False) for dtype in ("float64", "float16", "bfloat16")]
         variants.append((largest, "bfloat16", "float32", False))
         variants.append((largest, "float32", "float32", True))
         for constants, dtype, state_dtype, scaled in variants:
-            dtypes = {s.name: dtype if s.name in ("param", "grad") else state_dtype for s in fused.streams}
+            dtypes = {s: dtype if s in ("param", "grad") else state_dtype for s in fused.streams}
             for target in ("sm_90", "gfx942"):
                 found.append(
                     {
@@ -44,16 +44,17 @@ def jobs() -> list[Job]:
                         "dtypes": dtypes,
                         "specialisations": constants,
                         "scaled": scaled,
-                        "loads": used(fused.streams, constants, "loaded"),
-                        "stores": used(fused.streams, constants, "stored") + scaled,  # the unscaled gradient is stored
-                        "branches": any(isinstance(s, tuple) for s in resolved(fused.body, constants)),
+                        "loads": used(fused, constants, "loaded"),
+                        "stores": used(fused, constants, "stored") + scaled,  # the unscaled gradient is stored
+                        "branches": any(isinstance(s, tuple) for one in resolved(fused, constants) for s in one),
                     }
                 )
     return found
 
 
-def used(streams: Sequence[Stream], constants: Mapping[str, bool], how: str) -> int:
+def used(fused: Fused, constants: Mapping[str, bool], how: str) -> int:
     """How many streams a specialised kernel loads or stores."""
+    streams = (stream for one in fused.passes for stream in one.streams)
     return sum(bool(host_value(stream.loaded if how == "loaded" else stream.stored, constants)) for stream in streams)
 
 

@@ -152,17 +152,21 @@ def specialised(fused: Fused, values: Values) -> dict[str, bool]:
     return {s.name: bool(host_value(s.condition, values)) for s in fused.specialisations}
 
 
-def resolved(body: tuple[ElementStmt, ...], constants: Mapping[str, bool]) -> tuple[object, ...]:
-    """The statements on elements that are left once a kernel is specialised; dynamic branches as tuples."""
+def resolved(fused: Fused, constants: Mapping[str, bool]) -> tuple[object, ...]:
+    """Return what specialised kernels still do of each pass: statements on elements, dynamic branches as tuples."""
+    return tuple(_resolved(one.body, constants) for one in fused.passes)
+
+
+def _resolved(body: tuple[ElementStmt, ...], constants: Mapping[str, bool]) -> tuple[object, ...]:
     left: list[object] = []
     for statement in body:
         match statement:
             case ElementAssign():
                 left.append(statement)
             case ElementIf(static=True, condition=condition, then=then, orelse=orelse):
-                left += resolved(then if host_value(condition, constants) else orelse, constants)
+                left += _resolved(then if host_value(condition, constants) else orelse, constants)
             case ElementIf(condition=condition, then=then, orelse=orelse):
-                left.append((condition, resolved(then, constants), resolved(orelse, constants)))
+                left.append((condition, _resolved(then, constants), _resolved(orelse, constants)))
     return tuple(left)
 
 
@@ -195,7 +199,7 @@ def combinations(compiled: Compiled) -> Iterator[dict[str, float | bool]]:
             for name in h.value_names
             if name in chosen
         }
-        key = (resolved(fused.body, specialised(fused, values)), tuple(tensors.items()))
+        key = (resolved(fused, specialised(fused, values)), tuple(tensors.items()))
         if key not in seen:
             seen.add(key)
             yield values

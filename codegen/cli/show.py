@@ -10,7 +10,7 @@ from typing import assert_never
 
 from thetac.codegen.backends.documentation.algorithm_box import algorithm
 from thetac.codegen.cli.library import compile_named, print_warnings
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
 from thetac.codegen.ir.listing import listing, rule_listing
 from thetac.codegen.ir.nodes import Const, Expr, Stmt
 from thetac.codegen.ir.printer import expression_text
@@ -73,10 +73,16 @@ def _fused_listing(fused: Fused) -> list[str]:
         *(f"  {entry.name} = {expression_text(entry.definition)}" for entry in fused.row),
         "specialised on:",
         *(f"  {one.name} = {expression_text(one.condition)}" for one in fused.specialisations),
+        *(line for one in fused.passes for line in _pass_listing(one)),
+    ]
+
+
+def _pass_listing(one: Pass) -> list[str]:
+    return [
         "streams:",
-        *(f"  {s.name}: loaded {_when(s.loaded)}, stored {_when(s.stored)}" for s in fused.streams),
+        *(f"  {s.name}: loaded {_when(s.loaded)}, stored {_when(s.stored)}" for s in one.streams),
         "once per element:",
-        *(f"  {line}" for line in listing(_as_statement(statement) for statement in fused.body)),
+        *(f"  {line}" for line in listing(_as_statement(statement) for statement in one.body)),
     ]
 
 

@@ -61,6 +61,19 @@ ElementStmt = ElementAssign | ElementIf
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """One sweep over the elements of all tensors, which ends before the next one begins.
+
+    A pass is a slice of the rule's statements on elements, branches kept. What it hands to a later one are the states
+    that it stores. What a pass may need besides (numbers computed once per tensor before it, reductions that come out
+    of it, what has to happen between it and the next one) belongs here, not into the statements.
+    """
+
+    streams: tuple[Stream, ...]  # one for each name of `Fused.streams`, in that order
+    body: tuple[ElementStmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fused:
     """A Rule, ready for kernels that do a whole step at once."""
 
@@ -69,5 +82,5 @@ class Fused:
     host: tuple[Stmt, ...]  # the scalar program; `first(s)` is the name `first_s` there
     row: tuple[Entry, ...]
     specialisations: tuple[Specialisation, ...]
-    streams: tuple[Stream, ...]  # param, grad, then the tensor states in the rule's order
-    body: tuple[ElementStmt, ...]
+    streams: tuple[str, ...]  # param, grad, then the tensor states in the rule's order: what kernels get addresses of
+    passes: tuple[Pass, ...]  # in order; a single one where no element needs a number that is made of others

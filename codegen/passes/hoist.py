@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Entry, Fused, Specialisation
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Entry, Fused, Pass, Specialisation
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -41,11 +41,12 @@ def hoist(rule: Rule) -> Fused:
     hoister = _Hoister(rule)
     host, body = hoister.block(rule.body)
     host, row = hoister.finished(host)
-    tensors = streams(("param", "grad", *rule.names_of(StateKind.TENSOR)), body)
+    names = ("param", "grad", *rule.names_of(StateKind.TENSOR))
+    passes = (Pass(streams(names, body), body),)
     scalars = rule.names_of(StateKind.SCALAR)
     read = {*scalars, *(entry.variable for entry in row), *_names_read_in(host)}
     inputs = tuple(name for name in hoister.inputs if name in read)
-    return Fused(inputs, scalars, host, row, tuple(hoister.specialisations.values()), tensors, body)
+    return Fused(inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes)
 
 
 def _names_read_in(host: tuple[Stmt, ...]) -> frozenset[str]:

@@ -5,37 +5,22 @@ In: members of one group that were gathered and checked. Out: nothing; parameter
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any, Protocol, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.keywords import keywords_of, taken
+from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import numbers_of_members
 from thetac.runtime.implementations.widened import Step, one_by_one, widened, widens
-from thetac.runtime.param_groups.gather import Member
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
 from thetac.runtime.param_groups.groups import option, values_of
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.places import Places
-
-
-class ForLoop(Protocol):
-    """The generated module. Keywords are those of the schema: states, firsts and values."""
-
-    def step(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None: ...
-
-    def step_on_tensors(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None: ...
-
-
-@cache
-def module_of(package: str) -> ForLoop:
-    return cast(ForLoop, importlib.import_module(f"{package}.forloop"))
 
 
 class ForLoopWork:
@@ -43,8 +28,9 @@ class ForLoopWork:
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
-        self._takes = keywords_of(module_of(schema.package).step)
-        self._step = _in_computing_dtype(schema, module_of(schema.package).step, members)
+        step = forloop_of(schema.package).step
+        self._takes = keywords_of(step)
+        self._step = _in_computing_dtype(schema, step, members)
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
         self._places = places
@@ -91,8 +77,9 @@ class OnTensorsWork:
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
         self._schema = schema
-        self._takes = keywords_of(module_of(schema.package).step_on_tensors)
-        self._step = _in_computing_dtype(schema, module_of(schema.package).step_on_tensors, members)
+        step = forloop_of(schema.package).step_on_tensors
+        self._takes = keywords_of(step)
+        self._step = _in_computing_dtype(schema, step, members)
         self._group = members[0].group
         self._created = [member.created for member in members]
         self._places = places

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.scalar_rows import RowTable
-from thetac.runtime.param_groups.gather import Member
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.memory import integers

@@ -7,38 +7,20 @@ stored has the dtype of the state it is stored in, and so have later reads.
 
 from __future__ import annotations
 
-import importlib
 from array import array
 from collections.abc import Mapping, Sequence
-from functools import cache
 from itertools import chain
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 
-from thetac.runtime.implementations.keywords import keywords_of
+from thetac.runtime.implementations.generated_modules import keywords_of, scalars_of
 from thetac.runtime.implementations.scalar_states import numbers_of_members
-from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Schema
 from thetac.runtime.tensor_facts.memory import integers
 from thetac.runtime.tensor_facts.places import Places
-from thetac.runtime.tensors import Scalar
-
-
-class Scalars(Protocol):
-    """The generated module. Keywords are those of the schema: counters, scalar states, firsts and values."""
-
-    ROW: tuple[str, ...]
-
-    def scalars(self, **keywords: object) -> tuple[Sequence[float], Sequence[float]]: ...
-
-    def scalars_on_tensors(self, **keywords: object) -> tuple[Sequence[Scalar], Sequence[Scalar]]: ...
-
-
-@cache
-def module_of(package: str) -> Scalars:
-    return cast(Scalars, importlib.import_module(f"{package}.scalars"))
 
 
 class RowTable:
@@ -47,7 +29,7 @@ class RowTable:
     def __init__(
         self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places, tensors: StepTensors
     ) -> None:
-        self._module = module_of(schema.package)
+        self._module = scalars_of(schema.package)
         self._takes = keywords_of(self._module.scalars)
         self._groups = [member.group for member in members]
         self._distinct = list(dict.fromkeys(self._groups))

@@ -16,7 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, StepTensors
 from thetac.runtime.schema import Schema, State
 from thetac.runtime.tensor_facts.memory import all_have_memory

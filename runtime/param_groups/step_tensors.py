@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Schema
 from thetac.runtime.tensor_facts.memory import integers

@@ -15,14 +15,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.device_table import is_captured
 from thetac.runtime.implementations.foreach import ForeachWork
 from thetac.runtime.implementations.forloop import ForLoopWork, OnTensorsWork
 from thetac.runtime.implementations.fused import FusedWork, specialisations_of
 from thetac.runtime.implementations.fused_on_device import ResidentWork
+from thetac.runtime.implementations.graph_capture import is_captured
 from thetac.runtime.implementations.operator_call import KeptPlans, OperatorWork
-from thetac.runtime.param_groups.gather import Member
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors, tensors_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.choice import FUSED, Choice, Implementation, launcher_of

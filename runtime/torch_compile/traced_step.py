@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 import thetac.runtime.torch_compile.custom_op  # noqa: F401  # registers the operator
-from thetac.runtime.implementations.forloop import module_of
-from thetac.runtime.implementations.keywords import keywords_of, taken
+from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
 from thetac.runtime.implementations.operator_call import KeptPlans, call_operator, registered
 from thetac.runtime.implementations.widened import HALF, one_by_one, widened
 from thetac.runtime.param_groups.gather import gather
@@ -61,7 +60,7 @@ class Traced:
     """What traced steps of one optimizer share. Dynamo drops what a graph assigns to an optimizer itself."""
 
     def __init__(self, schema: Schema) -> None:
-        self.step = module_of(schema.package).step_on_tensors
+        self.step = forloop_of(schema.package).step_on_tensors
         self.takes = keywords_of(self.step)
         self.step_on_copies = one_by_one(schema, widened(schema, self.step))
         self.times_created = 0  # a graph in which a rule does what it does once assigns it, and so serves once

@@ -22,7 +22,7 @@ from thetac.codegen.backends.printing.arguments import (
     unique,
 )
 from thetac.codegen.backends.printing.escaping import comment
-from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
+from thetac.codegen.backends.printing.host_python import PYTHON, TENSOR_FUNCTIONS, guarded, known_numbers, on_tensors
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -36,42 +36,17 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
-from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 from thetac.codegen.passes.analysis.kinds import infer, is_static, on_host
 
-# Functions of runtime/tensors.py take numbers and tensors alike. torch.lerp does not take a weight of another dtype.
+# torch.lerp does not take a weight of another dtype, nor torch.clamp bounds of which one is a tensor.
 ON_TENSORS: Table = {
-    **PYTHON,
-    **{name: function(name, arity) for name, arity in (
-        ("sqrt", 1), ("sign", 1), ("exp", 1), ("log", 1), ("maximum", 2), ("minimum", 2), ("where", 3),
-    )},
-    "checked_div": function("divide", 2),
-    "checked_pow": function("power", 2),
-    "checked_sqrt": function("sqrt", 1),
+    **on_tensors(""),
     "clamp": Row("minimum(maximum({0}, {1}), {2})", Precedence.ATOM, (Precedence.CONDITIONAL,) * 3),
-    "and": function("both", 2),
-    "or": function("either", 2),
-    "not": function("negation", 1),
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
-}  # fmt: skip
+}
 
-FUNCTIONS = (
-    "as_pairs",
-    "both",
-    "copied",
-    "divide",
-    "either",
-    "exp",
-    "log",
-    "maximum",
-    "minimum",
-    "negation",
-    "power",
-    "sign",
-    "sqrt",
-    "store",
-    "where",
-)
+FUNCTIONS = tuple(sorted({"as_pairs", "copied", "store", *TENSOR_FUNCTIONS.values()}))  # of runtime/tensors.py
 
 
 def body(rule: Rule) -> list[str]:

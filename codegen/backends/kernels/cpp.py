@@ -18,9 +18,10 @@ import jinja2
 
 from thetac.codegen.backends.eager.lines import commented
 from thetac.codegen.emit import header
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule, Stmt
-from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
+from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function, functions
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.combinations import conditions_asked, kernels_are_few
 from thetac.codegen.passes.analysis.homogeneity import powers_of_two
@@ -28,18 +29,15 @@ from thetac.codegen.passes.analysis.kinds import infer
 
 INDENT = "    "
 
-# Elements. `ops` is in runtime/cpp/kernel.h, which says why the plain operation does not do. Precedences are Python's;
-# where C++ has others, arguments get parentheses.
+# Elements. A function of the language is the one of that name in namespace `ops` of runtime/cpp/elements.h, which says
+# why the plain operation does not do. The exceptions are operators, and two names that C's library takes. Precedences
+# are Python's; where C++ has others, arguments get parentheses.
 CPP: Table = {
     **{op: OPERATORS[op] for op in ("add", "sub", "mul", "div", "gt", "ge", "lt", "le", "eq", "ne")},
+    **functions("ops::", ELEMENT_FUNCTIONS),
     "neg": Row("-{0}", Precedence.SIGN, (Precedence.ATOM,)),  # two signs would be a decrement
     "sqrt": function("ops::square_root", 1),
     "abs": function("ops::absolute", 1),
-    "sign": function("ops::sign", 1),
-    "lerp": function("ops::lerp", 3),
-    "maximum": function("ops::maximum", 2),
-    "minimum": function("ops::minimum", 2),
-    "clamp": function("ops::clamp", 3),
     "where": Row("{0} ? {1} : {2}", Precedence.CONDITIONAL, (Precedence.OR, Precedence.OR, Precedence.OR)),
     "and": Row("{0} && {1}", Precedence.AND, (Precedence.AND, Precedence.AND)),
     "or": Row("{0} || {1}", Precedence.OR, (Precedence.OR, Precedence.OR)),
@@ -69,11 +67,12 @@ RESERVED = frozenset((_KEYWORDS + _OWN).split())
 def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """The text of `kernels.cpp`."""
     lowering = _Lowering(rule, fused)
+    updates = [lowering.update(index, one) for index, one in enumerate(fused.passes)]
     exponents = powers_of_two(fused)
     return environment.get_template("kernels.cpp.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
-        streams=[stream.name for stream in fused.streams],
+        streams=fused.streams,
         entries=len(fused.row),
         separate=lowering.separate,
         conditions=[safe(name) for name in lowering.conditions],
@@ -81,12 +80,9 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         scalable=exponents is not None,
         stream_exponents=exponents.streams if exponents else (0,) * len(fused.streams),
         row_exponents=exponents.row if exponents else (0,) * len(fused.row),
-        tables=lowering.tables(),
+        tables=[lowering.asked(), *(table for update in updates for table in update.tables)],
         numbers=lowering.numbers(),
-        pointers=lowering.pointers(),
-        loads=lowering.loads(),
-        body=lowering.body(),
-        stores=lowering.stores(),
+        updates=updates,
     )
 
 
@@ -106,6 +102,18 @@ class _MaskTable:
 
     name: str
     terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """The text of one pass, in parts."""
+
+    name: str  # of the function that runs it
+    tables: tuple[_MaskTable, ...]
+    pointers: list[str]
+    loads: list[str]
+    body: list[str]
+    stores: list[str]
 
 
 class _Lowering:
@@ -131,58 +139,26 @@ class _Lowering:
                 lines.append(f"const bool {safe(entry.name)} = row[{index}] != 0;")
         return lines
 
-    def tables(self) -> list[_MaskTable]:
-        asked = {} if self.separate else conditions_asked(self.fused.body, self.conditions)
-        of_streams = self.fused.streams
-        return [
-            _mask_table("asked", [boolean_algebra.expression(when) for when in asked.values()]),
-            _mask_table("loaded", [stream.loaded for stream in of_streams]),
-            _mask_table("stored", [stream.stored for stream in of_streams]),
-        ]
+    def asked(self) -> _MaskTable:
+        asked = {} if self.separate else conditions_asked(self.fused.passes, self.conditions)
+        return _mask_table("asked", [boolean_algebra.expression(when) for when in asked.values()])
 
-    def pointers(self) -> list[str]:
-        written = {s.name for s in self.fused.streams if s.stored != Const(False)}
-        lines = []
-        for index, stream in enumerate(self.fused.streams):
-            if stream.loaded == Const(False) and stream.stored == Const(False):
-                continue
-            kind = "Number*" if stream.name in written else "const Number*"
-            lines.append(f"{kind} __restrict {stream.name}_ptr = streams[{index}];")
-            if stream.loaded != Const(False):
-                lines.append(f"const auto {stream.name}_from = thetac::Source<Number, rescaled>::of(sources, {index});")
-        return lines
+    def update(self, index: int, one: Pass) -> _Update:
+        """Return the text of the pass of that index."""
+        suffix = f"_{index}" if index else ""
+        tables = (
+            _mask_table(f"loaded{suffix}", [stream.loaded for stream in one.streams]),
+            _mask_table(f"stored{suffix}", [stream.stored for stream in one.streams]),
+        )
+        streams = one.streams
+        return _Update(
+            f"update{suffix}", tables, _pointers(streams), _loads(streams), self._body(one), _stores(streams)
+        )
 
-    def loads(self) -> list[str]:
-        """Every stream as a variable; what is not read starts as 0, and is written before anything reads it."""
-        lines = []
-        for stream in self.fused.streams:
-            if stream.loaded == Const(True):
-                value = _element(stream.name)
-            elif stream.loaded != Const(False):
-                condition = expression_text(_lowered(stream.loaded), CPP, safe, Precedence.OR)
-                value = f"{condition} ? {_element(stream.name)} : Number(0)"
-            elif stream.stored != Const(False):
-                value = "0"
-            else:
-                continue
-            lines.append(f"Number {safe(stream.name)} = {value};")
-        return lines
-
-    def stores(self) -> list[str]:
-        lines = []
-        for index, stream in enumerate(self.fused.streams):
-            if stream.stored == Const(False):
-                continue
-            store = f"{stream.name}_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_{index}>({safe(stream.name)});"
-            if stream.stored != Const(True):
-                store = f"if constexpr ({condition_text(stream.stored)}) {store}"
-            lines.append(store)
-        return lines
-
-    def body(self) -> list[str]:
-        known = {stream.name for stream in self.fused.streams}
+    def _body(self, one: Pass) -> list[str]:
+        known = set(self.fused.streams)
         lines: list[str] = []
-        for statement in self.fused.body:
+        for statement in one.body:
             for name in _assigned(statement):
                 if name not in known and isinstance(statement, ElementIf):
                     lines.append(f"{self._type(name)} {safe(name)} = {self._nothing(name)};")
@@ -216,6 +192,47 @@ class _Lowering:
 
     def _nothing(self, name: str) -> str:
         return "false" if self.kinds[name].truth else "0"
+
+
+def _pointers(streams: Sequence[Stream]) -> list[str]:
+    lines = []
+    for index, stream in enumerate(streams):
+        if stream.loaded == Const(False) and stream.stored == Const(False):
+            continue
+        kind = "Number*" if stream.stored != Const(False) else "const Number*"
+        lines.append(f"{kind} __restrict {stream.name}_ptr = streams[{index}];")
+        if stream.loaded != Const(False):
+            lines.append(f"const auto {stream.name}_from = thetac::Source<Number, rescaled>::of(sources, {index});")
+    return lines
+
+
+def _loads(streams: Sequence[Stream]) -> list[str]:
+    """Every stream as a variable; what is not read starts as 0, and is written before anything reads it."""
+    lines = []
+    for stream in streams:
+        if stream.loaded == Const(True):
+            value = _element(stream.name)
+        elif stream.loaded != Const(False):
+            condition = expression_text(_lowered(stream.loaded), CPP, safe, Precedence.OR)
+            value = f"{condition} ? {_element(stream.name)} : Number(0)"
+        elif stream.stored != Const(False):
+            value = "0"
+        else:
+            continue
+        lines.append(f"Number {safe(stream.name)} = {value};")
+    return lines
+
+
+def _stores(streams: Sequence[Stream]) -> list[str]:
+    lines = []
+    for index, stream in enumerate(streams):
+        if stream.stored == Const(False):
+            continue
+        store = f"{stream.name}_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_{index}>({safe(stream.name)});"
+        if stream.stored != Const(True):
+            store = f"if constexpr ({condition_text(stream.stored)}) {store}"
+        lines.append(store)
+    return lines
 
 
 def _assigned(statement: ElementStmt) -> list[str]:

@@ -9,33 +9,31 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 import jinja2
 
 from thetac.codegen.backends.eager.lines import commented, indented, other_side
 from thetac.codegen.emit import header
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Stream
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule
-from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
+from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function, functions
 from thetac.codegen.passes.naming import safe
 
 INDENT = "    "
 WARPS = 4
 CHUNK = 8192  # elements per program: from a few million elements on there are enough programs to fill a GPU
 
-# Elements. `ops` is runtime/triton_ops.py, which says why the plain operation does not do.
+# Elements. A function of the language is the one of that name in runtime/triton_ops.py (`ops`), which says why the
+# plain operation does not do. The exceptions are operators, and what Triton has as it should be.
 TRITON: Table = {
     **{op: OPERATORS[op] for op in ("add", "sub", "mul", "gt", "ge", "lt", "le", "eq", "ne")},
+    **functions("ops.", ELEMENT_FUNCTIONS),
     "div": function("ops.divide", 2),
-    "sqrt": function("ops.sqrt", 1),
     "neg": function("ops.negative", 1),
     "abs": function("tl.abs", 1),
-    "sign": function("ops.sign", 1),
-    "lerp": function("ops.lerp", 3),
-    "maximum": function("ops.maximum", 2),
-    "minimum": function("ops.minimum", 2),
-    "clamp": function("ops.clamp", 3),
     "where": function("tl.where", 3),
     "and": Row("{0} & {1}", Precedence.COMPARISON, (Precedence.SUM, Precedence.SUM)),
     "or": Row("{0} | {1}", Precedence.COMPARISON, (Precedence.SUM, Precedence.SUM)),
@@ -53,14 +51,12 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     return environment.get_template("triton_kernels.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
-        streams=[stream.name for stream in fused.streams],
+        streams=fused.streams,
         chunk=CHUNK,
         warps=WARPS,
         row=[safe(entry.name) for entry in fused.row],
         specialisations=[s.name for s in fused.specialisations],
-        loads=lowering.accesses("{0} = ops.load({1}_ptr + offsets, mask, math)", store=False),
-        body=lowering.block(fused.body),
-        stores=lowering.accesses("ops.store({1}_ptr + offsets, {0}, mask)", store=True),
+        updates=[lowering.update(index, one) for index, one in enumerate(fused.passes)],
     )
 
 
@@ -69,27 +65,28 @@ def condition_text(condition: Expr) -> str:
     return expression_text(condition, OPERATORS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """The text of one pass, in parts."""
+
+    suffix: str  # of the names of its functions
+    loads: list[str]
+    body: list[str]
+    stores: list[str]
+
+
 class _Lowering:
     def __init__(self, fused: Fused) -> None:
-        self.streams = fused.streams
         self.truths = frozenset(entry.name for entry in fused.row if entry.truth)
 
-    def accesses(self, template: str, *, store: bool) -> list[str]:
-        """Loads or stores, each where it is needed, those under one condition together."""
-        lines: list[str] = []
-        last: Expr = Const(True)
-        for stream in self.streams:
-            condition = stream.stored if store else stream.loaded
-            if condition == Const(False):
-                continue
-            if condition == Const(True):
-                lines.append(_access(template, stream))
-            else:
-                if condition != last:
-                    lines.append(f"if {condition_text(condition)}:")
-                lines.append(INDENT + _access(template, stream))
-            last = condition
-        return lines
+    def update(self, index: int, one: Pass) -> _Update:
+        """Return the text of the pass of that index."""
+        return _Update(
+            f"_{index}" if index else "",
+            _accesses("{0} = ops.load({1}_ptr + offsets, mask, math)", [(s.name, s.loaded) for s in one.streams]),
+            self.block(one.body),
+            _accesses("ops.store({1}_ptr + offsets, {0}, mask)", [(s.name, s.stored) for s in one.streams]),
+        )
 
     def block(self, body: Sequence[ElementStmt]) -> list[str]:
         lines: list[str] = []
@@ -125,9 +122,25 @@ class _Lowering:
                 assert_never(expression)
 
 
-def _access(template: str, stream: Stream) -> str:
-    """A load or store: {0} is the variable, {1} the stream as the kernel's arguments are named after it."""
-    return template.format(safe(stream.name), stream.name)
+def _accesses(template: str, streams: Sequence[tuple[str, Expr]]) -> list[str]:
+    """Return loads or stores of streams, each where its condition holds, those under one condition together.
+
+    In the template, {0} is the variable and {1} the stream, after which the kernel's arguments are named.
+    """
+    lines: list[str] = []
+    last: Expr = Const(True)
+    for name, condition in streams:
+        if condition == Const(False):
+            continue
+        access = template.format(safe(name), name)
+        if condition == Const(True):
+            lines.append(access)
+        else:
+            if condition != last:
+                lines.append(f"if {condition_text(condition)}:")
+            lines.append(INDENT + access)
+        last = condition
+    return lines
 
 
 def _with_numbers(op: str, args: tuple[Expr, ...]) -> tuple[Expr, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
 from thetac.codegen.ir.nodes import Call, Expr, Ref, walk_expression
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.boolean_algebra import ALWAYS, NEVER, Condition
@@ -24,10 +24,10 @@ Asked = dict[str, Condition]
 def kernels_are_few(fused: Fused) -> bool:
     """Whether one object can hold the kernels for all combinations of conditions that differ."""
     names = [one.name for one in fused.specialisations] + [entry.name for entry in fused.row if entry.truth]
-    size = _size(fused.body)
+    size = sum(_size(one.body) for one in fused.passes)
     if size << len(names) > MOST_LOOKED_AT:
         return False
-    asked = conditions_asked(fused.body, names)
+    asked = conditions_asked(fused.passes, names)
     different = set()
     for truths in product((False, True), repeat=len(names)):
         values = dict(zip(names, truths, strict=True))
@@ -48,9 +48,9 @@ def _size(body: Sequence[ElementStmt]) -> int:
     return total
 
 
-def conditions_asked(body: Sequence[ElementStmt], names: Sequence[str]) -> Mapping[str, Condition]:
+def conditions_asked(passes: Sequence[Pass], names: Sequence[str]) -> Mapping[str, Condition]:
     """When each condition makes a difference: what holds on the way to the places that ask for it."""
-    asked = _of_block(body, frozenset(names))
+    asked = _any([_of_block(one.body, frozenset(names)) for one in passes])
     return {name: asked.get(name, NEVER) for name in names}
 
 

@@ -72,7 +72,7 @@ def powers_of_two(fused: Fused) -> Exponents | None:
     if found is None:
         return None
     for unit in range(int(_LARGEST / found.highest), 0, -1):
-        streams = tuple(unit * found.streams[stream.name] for stream in fused.streams)
+        streams = tuple(unit * found.streams[name] for name in fused.streams)
         row = tuple(unit * found.row.get(entry.name, Fraction(0)) for entry in fused.row)
         on_the_way = (unit * degree for degree in found.all)
         if all(power.denominator == 1 for power in (*streams, *row, *on_the_way)):
@@ -87,7 +87,7 @@ class _Solver:
 
     def __init__(self, fused: Fused) -> None:
         self.truths = {entry.name for entry in fused.row if entry.truth}
-        self.names: dict[str, Form] = {stream.name: {stream.name: Fraction(1)} for stream in fused.streams}
+        self.names: dict[str, Form] = {name: {name: Fraction(1)} for name in fused.streams}
         self.names |= {entry.name: {entry.name: Fraction(1)} for entry in fused.row if not entry.truth}
         self.solved: dict[str, Form] = {}
         self.forms: list[Form] = []  # of all that is computed
@@ -97,16 +97,17 @@ class _Solver:
     def solve(self, fused: Fused) -> Degrees:
         """The degrees of everything."""
         self.known({"grad": Fraction(1), _ONE: Fraction(-1)})
-        self.walk(fused.body)
-        for stream in fused.streams:
-            if stream.stored != Const(False):
-                self.equal(self.names[stream.name], {stream.name: Fraction(1)})
+        for one in fused.passes:
+            self.walk(one.body)
+        stored = {stream.name for one in fused.passes for stream in one.streams if stream.stored != Const(False)}
+        for name in (name for name in fused.streams if name in stored):
+            self.equal(self.names[name], {name: Fraction(1)})
         self.known({"param": Fraction(1)})
         numbers = [entry.name for entry in fused.row if not entry.truth]
-        for name in (*numbers, *(stream.name for stream in fused.streams)):
+        for name in (*numbers, *fused.streams):
             self.prefer_zero(name)
         return Degrees(
-            {stream.name: self.value({stream.name: Fraction(1)}) for stream in fused.streams},
+            {name: self.value({name: Fraction(1)}) for name in fused.streams},
             {name: self.value({name: Fraction(1)}) for name in numbers},
             frozenset(self.value(form) for form in self.forms),
         )
