@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime_helpers import assert_identical, assert_unchanged, give_gradients, parameters, picture
 from step_helpers import FOR_LOOP, LISTS, Options, every_list
+from strategies import functions
 from torch import Tensor
 
 import thetac
@@ -209,9 +210,9 @@ leaves = st.one_of(
 
 
 def _larger(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
-    one = st.tuples(st.sampled_from(["neg", "sqrt", "abs", "sign", "log", "exp"]), st.tuples(inner))
-    two = st.tuples(st.sampled_from(["add", "sub", "mul", "div", "pow", "maximum", "minimum"]), st.tuples(inner, inner))
-    three = st.tuples(st.sampled_from(["lerp", "clamp"]), st.tuples(inner, inner, inner))
+    one = st.tuples(st.sampled_from(["neg", *functions(1)]), st.tuples(inner))
+    two = st.tuples(st.sampled_from(["add", "sub", "mul", "div", "pow", *functions(2)]), st.tuples(inner, inner))
+    three = st.tuples(st.sampled_from(functions(3)), st.tuples(inner, inner, inner))
     return st.one_of(one, two, two, three).map(lambda call: Call(*call))
 
 

@@ -9,6 +9,7 @@ import keyword
 from collections.abc import Container
 
 from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, walk_expression, walk_statements
+from thetac.options import IN_UPDATE
 
 # Names that generated functions use for themselves.
 RESERVED = (
@@ -22,7 +23,7 @@ RESERVED = (
     "Sequence",
     "capturable",
     "differentiable",
-    "maximize",
+    *IN_UPDATE,
 )
 
 
@@ -59,13 +60,13 @@ def list_names(rule: Rule) -> dict[str, str]:
 
 
 def typed_values(rule: Rule, *, tensors: bool = False) -> tuple[tuple[str, str], ...]:
-    """The keywords of hyperparameter values and flags with their types, `maximize` last."""
+    """The keywords of hyperparameter values and flags with their types, options of the update last."""
     values = [
         (name, "float | Tensor" if tensors and h.tensor else "float")
         for h in rule.hyperparameters
         for name in h.value_names
     ]
-    return (*values, *((flag.name, "bool") for flag in rule.flags), ("maximize", "bool"))
+    return (*values, *((name, "bool") for name in (*(flag.name for flag in rule.flags), *IN_UPDATE)))
 
 
 def state_arguments(rule: Rule) -> tuple[str, ...]:
