@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tests.support.accuracy import complaints, distance_of_most
 from tests.support.cpp_support import CppTraining, Options
+from tests.support.generated_calls import call
 from tests.support.mutants import Mutant
 from tests.support.triton_support import Training, Values, described, exists, host_value, module
 from thetac.codegen.backends.printing.arguments import asks_first, list_names
@@ -134,7 +135,7 @@ class _Lists:
             for name in asks_first(self.compiled.rule)
         }
         params = [member.param for member in self.members]
-        module(self.compiled, file).step(params, grads, **states, **firsts, **self.values)
+        call(module(self.compiled, file).step, params, grads, **states, **firsts, **self.values)
         self.created = False
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:

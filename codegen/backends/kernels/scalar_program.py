@@ -15,7 +15,7 @@ from typing import assert_never
 import jinja2
 
 from thetac.codegen.backends.eager.lines import call_lines, other_side
-from thetac.codegen.backends.printing.escaping import comment, uses
+from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, on_tensors
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
@@ -46,7 +46,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         row_names=[(entry.name, comment(expression_text(entry.definition))) for entry in fused.row],
         arguments=[(name, "bool" if name in flags else "float") for name in fused.inputs],
         tensor_arguments=[(name, _on_tensors(name, flags)) for name in fused.inputs],
-        rounds=bool(fused.scalars),
+        rounds=calls("round_to", body),
         body=body,
         tensors_body=tensors_body,
         row=row,

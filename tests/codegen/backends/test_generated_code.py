@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import thetac
-from tests.support.liveness import dead_assignments
+from tests.support.liveness import dead_assignments, unused_arguments
 
 FOLDER = Path(str(thetac.generated.__file__)).resolve().parent
 GENERATED = sorted(FOLDER.rglob("*.py"))
@@ -25,6 +25,16 @@ def test_no_value_is_assigned_in_vain() -> None:
         for path in GENERATED
         for function in functions(path)
         for dead in dead_assignments(function)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_argument_is_asked_for_in_vain() -> None:
+    wrong = [
+        f"{path.relative_to(FOLDER.parent)}, {function.name}: {unused}"
+        for path in GENERATED
+        for function in functions(path)
+        for unused in unused_arguments(function)
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import thetac
+from tests.support.generated_calls import call
 from tests.support.large_specs import branches, flags, made, spec
 from tests.support.runtime_helpers import run_kernels_of
 from tests.support.triton_support import every_spec
@@ -182,7 +183,8 @@ def test_it_runs_on_tensors_too(shape: str) -> None:
         states[state.argument] = [zero if exists else None]
     for step in range(STEPS):
         firsts = {state.first: [torch.tensor(step == 0)] for state in made_class.schema.states if state.first}
-        forloop.step_on_tensors(
+        call(
+            forloop.step_on_tensors,
             [param],
             [gradient(step)],
             **states,

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import thetac
+from tests.support.generated_calls import call
 from tests.support.runtime_helpers import run_kernels_of
 from thetac.codegen.ir.interpret import FLOATS, interpret
 from thetac.codegen.ir.nodes import Rule
@@ -166,7 +167,7 @@ def test_on_tensors_too(text: str, capturable: bool) -> None:
         for count in range(4):
             firsts = {state.first: [count == 0] * 2 for state in made.schema.states if state.first}
             grads = [torch.randn(5, generator=generator, dtype=torch.float64) for _ in params]
-            function(params, grads, **keywords, **firsts)
+            call(function, params, grads, **keywords, **firsts)
         results.append(params)
     for plain, on_tensors in zip(*results, strict=True):
         torch.testing.assert_close(on_tensors, plain, rtol=1e-9, atol=1e-9)

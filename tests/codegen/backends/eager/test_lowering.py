@@ -15,6 +15,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.support.generated_calls import call
 from tests.support.strategies import functions
 from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.eager.inplace import SetTensor, lower
@@ -171,11 +172,10 @@ def run(rule: Rule, how: str, flag: bool) -> list[torch.Tensor]:
         if "first_u" in text:
             arguments["first_u"] = first
         if how in ("capturable", "differentiable"):
-            made.step_on_tensors(
-                params, pair, **arguments, capturable=how == "capturable", differentiable=how == "differentiable"
-            )
+            options = {"capturable": how == "capturable", "differentiable": how == "differentiable"}
+            call(made.step_on_tensors, params, pair, **arguments, **options)
         else:
-            made.step(params, pair, **arguments)
+            call(made.step, params, pair, **arguments)
     return [*params, *(s for name in STATES for s in states[name]), *grads[0], *grads[1]]
 
 
