@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.building.objects import load_object
-from thetac.runtime.implementations.launch_triton import chunk_table
 from thetac.runtime.implementations.openmp import openmp
+from thetac.runtime.implementations.tables import chunk_table
 
 CHUNK = 32_768  # elements, as in the kernels
 PER_THREAD = 16_384  # elements for which they start another thread

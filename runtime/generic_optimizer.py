@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.param_groups.gather import Member, gather
+from thetac.runtime.param_groups.gather import gather
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import check_values, option
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Group, Hyperparameter, Interval, Requirement, Schema
 

@@ -79,7 +79,7 @@ class Schema:
     name: str  # the class
     package: str  # where the implementations live, such as "thetac.generated.<module>"
     hyperparameters: tuple[Hyperparameter, ...]
-    flags: tuple[str, ...]  # boolean keys of a group that are the algorithm's own
+    flags: tuple[str, ...]  # boolean keys of a group that are the algorithm's own, and that a user can set
     states: tuple[State, ...]
     requirements: tuple[Requirement, ...]
     specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and `maximize` included

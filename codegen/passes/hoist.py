@@ -44,7 +44,15 @@ def hoist(rule: Rule) -> Fused:
     names = ("param", "grad", *rule.names_of(StateKind.TENSOR))
     passes = (Pass(streams(names, body), body),)
     scalars = rule.names_of(StateKind.SCALAR)
-    return Fused(hoister.inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes)
+    read = {*scalars, *(entry.variable for entry in row), *_names_read_in(host)}
+    inputs = tuple(name for name in hoister.inputs if name in read)
+    return Fused(inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes)
+
+
+def _names_read_in(host: tuple[Stmt, ...]) -> frozenset[str]:
+    """Return the names that some statement of the scalar program reads."""
+    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(host))
+    return frozenset(name for expression in expressions for name in names_read(expression))
 
 
 def _inputs(rule: Rule) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 5;
-    static constexpr int ENTRIES = 8;  // of a row
-    static constexpr int CONDITIONS = 4;
+    static constexpr int ENTRIES = 7;  // of a row
+    static constexpr int CONDITIONS = 3;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
         thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
@@ -35,15 +35,13 @@ struct Rule {
     struct Kernel {
         static constexpr bool maximize = mask >> 0 & 1;
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
-        static constexpr bool decoupled_weight_decay = mask >> 2 & 1;
-        static constexpr bool amsgrad = mask >> 3 & 1;
+        static constexpr bool amsgrad = mask >> 2 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask asked =
             Mask(1) << 0
             | Mask(1) << 1
-            | Mask(weight_decay_nonzero) << 2
-            | Mask(1) << 3;
+            | Mask(1) << 2;
         static constexpr Mask loaded =
             Mask(1) << 0
             | Mask(1) << 1
@@ -58,13 +56,12 @@ struct Rule {
 
         static void update(Number* const* streams, int64 count, const Number* row) {
             const Number one_minus_lr_times_weight_decay = row[0];
-            const Number weight_decay = row[1];
-            const Number one_minus_beta1 = row[2];
-            const Number beta2 = row[3];
-            const Number one_minus_beta2 = row[4];
-            const Number sqrt_one_minus_beta2_pow_step = row[5];
-            const Number eps = row[6];
-            const Number lr_over_one_minus_beta1_pow_step = row[7];
+            const Number one_minus_beta1 = row[1];
+            const Number beta2 = row[2];
+            const Number one_minus_beta2 = row[3];
+            const Number sqrt_one_minus_beta2_pow_step = row[4];
+            const Number eps = row[5];
+            const Number lr_over_one_minus_beta1_pow_step = row[6];
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict exp_avg_ptr = streams[2];
@@ -84,13 +81,8 @@ struct Rule {
                     grad = -grad;
                 }
                 if constexpr (weight_decay_nonzero) {
-                    if constexpr (decoupled_weight_decay) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
-                        param = param * one_minus_lr_times_weight_decay;
-                    } else {
-                        // weight decay
-                        grad = grad + weight_decay * param;
-                    }
+                    // param = param * (1 - lr * weight_decay)  (weight decay)
+                    param = param * one_minus_lr_times_weight_decay;
                 }
                 // exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
                 exp_avg = ops::lerp(exp_avg, grad, one_minus_beta1);

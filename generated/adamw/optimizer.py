@@ -113,7 +113,7 @@ class AdamW(Optimizer):
                 error="Invalid weight_decay value: {value}",
             ),
         ),
-        flags=("amsgrad", "decoupled_weight_decay"),
+        flags=("amsgrad",),
         states=(
             State(
                 "step",
@@ -165,15 +165,14 @@ class AdamW(Optimizer):
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
-            Specialisation("decoupled_weight_decay", holds=lambda group: group["decoupled_weight_decay"]),
             Specialisation("amsgrad", holds=lambda group: group["amsgrad"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused"),
         half_precision="native",
-        refusable=("lr", "beta1", "beta2", "weight_decay"),
+        refusable=("lr", "beta1", "beta2"),
         sparse="unsupported",
         sparse_error="Adam does not support sparse gradients, please consider SparseAdam instead",
-        decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],
+        decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
         fixed=("decoupled_weight_decay",),

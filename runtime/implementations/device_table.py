@@ -9,10 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
-def is_captured(device: torch.device) -> bool:
-    """Whether operations on the current stream become part of a graph instead of running."""
-    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+from thetac.runtime.implementations.graph_capture import is_captured
 
 
 class ResidentTable:

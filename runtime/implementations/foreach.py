@@ -7,20 +7,18 @@ firsts are equal, since list operations take one number for the whole list.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
+from thetac.runtime.implementations.generated_modules import foreach_of, keywords_of, taken
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import Numbers, numbers_of_members
 from thetac.runtime.implementations.widened import Step, computing_dtype, widened, widens
-from thetac.runtime.param_groups.gather import Member, tensor_states
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
+from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.places import Places
@@ -32,23 +30,13 @@ CPU_BUDGET = 1 << 20
 ACCELERATOR_BUDGET = 1 << 27
 
 
-class Foreach(Protocol):
-    """The generated module. Keywords are those of the schema: states, firsts and values."""
-
-    def step(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None: ...
-
-
-@cache
-def module_of(package: str) -> Foreach:
-    return cast(Foreach, importlib.import_module(f"{package}.foreach"))
-
-
 class ForeachWork:
     """Members of one group, bucket by bucket and chunk by chunk."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
-        self._step = module_of(schema.package).step
+        self._step = foreach_of(schema.package).step
+        self._takes = keywords_of(self._step)
         self._widened = widened(schema, self._step)
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
@@ -69,7 +57,7 @@ class ForeachWork:
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         if self._outdated:
             return self._outdated
-        self._values = numbers[self._group]
+        self._values = taken(self._takes, numbers[self._group])
         for bucket in self._counts:
             for counts in bucket:
                 if why := counts.why_void(tensors):

@@ -15,9 +15,9 @@ from thetac.runtime.implementations.device_table import ResidentTable
 from thetac.runtime.implementations.fused import Bucket
 from thetac.runtime.implementations.launch_triton import TritonLauncher
 from thetac.runtime.implementations.scalar_rows_on_device import DeviceRows
-from thetac.runtime.param_groups.gather import Member
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import option, values_of
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.places import Places

@@ -7,17 +7,16 @@ kernels are built: `build.py` finds or makes their objects. docs/building.md and
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from thetac.runtime.building.objects import Interface, load_object
-from thetac.runtime.implementations.launch_triton import chunk_table
+from thetac.runtime.implementations.generated_modules import kernel_source
 from thetac.runtime.implementations.openmp import openmp
+from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
 from thetac.runtime.schema import Schema
 
@@ -44,15 +43,6 @@ class _Launch(ctypes.Structure):
         ("parallel", ctypes.c_void_p),
         ("thread_number", ctypes.c_void_p),
     )
-
-
-@cache
-def kernel_source(package: str) -> Path | None:
-    """Where the C++ kernel of a generated package lies, or should; None of a rule that is no package."""
-    found = importlib.util.find_spec(package)
-    for folder in (found and found.submodule_search_locations) or ():
-        return Path(folder) / "kernels.cpp"
-    return None
 
 
 def load_kernel(schema: Schema, dtypes: Sequence[torch.dtype], specialisations: Sequence[bool]) -> ctypes.CDLL:

@@ -10,41 +10,17 @@ import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from thetac.runtime.implementations.generated_modules import Kernel, triton_kernels_of
+from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
 from thetac.runtime.schema import Schema
-from thetac.runtime.tensor_facts.memory import integers
 
 ALIGNMENT = 16  # bytes; Triton compiles another kernel for a table that starts elsewhere
-
-
-class Grid(Protocol):
-    def __call__(self, tensors: Tensor, chunks: Tensor, rows: Tensor, **constants: object) -> object: ...
-
-
-class Kernel(Protocol):
-    def __getitem__(self, grid: tuple[int, ...]) -> Grid: ...
-
-    def warmup(
-        self, tensors: Tensor, chunks: Tensor, rows: Tensor, *, grid: tuple[int, ...], **constants: object
-    ) -> object: ...
-
-
-class KernelModule(Protocol):
-    """The generated module."""
-
-    kernel: Kernel
-    CHUNK: int
-    LAUNCH_OPTIONS: Mapping[str, object]
-
-
-@cache
-def module_of(package: str) -> KernelModule:
-    return cast(KernelModule, importlib.import_module(f"{package}.triton_kernels"))
 
 
 @cache
@@ -64,7 +40,7 @@ class TritonLauncher:
         specialisations: Mapping[str, bool],
         sizes: Sequence[int],
     ) -> None:
-        module = module_of(schema.package)
+        module = triton_kernels_of(schema.package)
         self._kernel = module.kernel
         self._grad_dtype = dtypes["grad"]
         self._chunk = module.CHUNK
@@ -215,15 +191,6 @@ class _Staging:
 
 def _event() -> torch.cuda.Event:
     return torch.cuda.Event()  # type: ignore[no-untyped-call]
-
-
-def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
-    """int32 [chunks, 2]: for every chunk the index of its tensor and its own number within that tensor."""
-    counts = integers([-(-size // chunk) for size in sizes])
-    tensors = torch.repeat_interleave(counts)
-    first = torch.cumsum(counts, 0) - counts
-    numbers = torch.arange(len(tensors), dtype=torch.int64, device="cpu") - first[tensors]
-    return torch.stack((tensors, numbers), dim=1).to(torch.int32)
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.param_groups.gather import Member, tensor_states
+from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.schema import Schema
 
 HALF = (torch.float16, torch.bfloat16)

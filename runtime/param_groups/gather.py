@@ -8,47 +8,16 @@ state set aside, so that an error leaves everything as it was. Nothing here writ
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
-import torch
 from torch import Tensor
-from torch.optim.optimizer import _get_capturable_supported_devices
 
-from thetac.runtime.param_groups.groups import option
-from thetac.runtime.param_groups.state import Entry, NewState, check_found, check_writable, listed, states_of
+from thetac.runtime.param_groups.checks import MemberChecks, resolved
+from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.state import Entry, NewState, states_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts import dtensors
-
-
-@dataclass(slots=True)
-class Member:
-    """One parameter that takes part in a step."""
-
-    group: int  # index of its group
-    position: int  # among the parameters of its group
-    param: Tensor
-    grad: Tensor
-    states: tuple[Tensor | None, ...]  # in the schema's order; None for a state that its group does not have
-    created: bool  # whether this step made its state
-    whole: dtensors.Whole | None = None  # where the tensors above are shards
-
-    @property
-    def known_param(self) -> Tensor:
-        """The parameter as its group has it."""
-        return self.param if self.whole is None else self.whole.param
-
-    @property
-    def known_states(self) -> tuple[Tensor | None, ...]:
-        """The states as `optimizer.state` has them."""
-        return self.states if self.whole is None else self.whole.states
-
-    def move_numbers(self, states: tuple[Tensor | None, ...], is_number: Sequence[bool]) -> None:
-        """Counters and scalar states lie elsewhere now."""
-        if self.whole is not None:
-            known = zip(self.whole.states, states, is_number, strict=True)
-            self.whole = replace(self.whole, states=tuple(new if number else old for old, new, number in known))
-        self.states = states
 
 
 @dataclass(slots=True)
@@ -103,13 +72,13 @@ def gather(
         exists = states_of(schema, group)
         declared = [state if existing else None for state, existing in zip(schema.states, exists, strict=True)]
         names = [state.name for state in declared if state is not None]
-        checks = _Checks(schema, group, index, placed)
+        checks = MemberChecks(schema, group, index, placed)
         new_state: NewState | None = None
         for position, param in enumerate(lists[index]):
             found = param.grad
             if found is None:
                 continue
-            grad = _resolved(found)
+            grad = resolved(found)
             if grad is not found:
                 lazy.append((found, grad))
             checks.check_param(param, grad, position)
@@ -132,163 +101,3 @@ def gather(
             member = Member(index, position, param, grad, cast("tuple[Tensor | None, ...]", tuple(values)), new)
             members.append(checks.on_shards(member, position))
     return Gathered(members, list(created.items()), lazy)
-
-
-def tensor_states(schema: Schema, member: Member) -> list[Tensor]:
-    """The states of a member that have one number per element and exist."""
-    return [
-        state
-        for declared, state in zip(schema.states, member.states, strict=True)
-        if state is not None and declared.kind == "tensor"
-    ]
-
-
-def _resolved(grad: Tensor) -> Tensor:
-    """Neither kernels nor views as pairs of reals take lazy negations and conjugations."""
-    return grad.resolve_conj().resolve_neg() if grad.is_conj() or grad.is_neg() else grad
-
-
-class _Checks:
-    """What must hold of the members of one group. Each check passes quickly or takes its time to say what is wrong."""
-
-    def __init__(self, schema: Schema, group: Group, index: int, placed: dtensors.Placed | None) -> None:
-        self._schema = schema
-        self._group = group
-        self._index = index
-        self._capturable = bool(option(group, "capturable"))
-        self._differentiable = bool(option(group, "differentiable"))
-        self._may_be_shards = dtensors.may_exist()
-        # Autograd follows operations on whole DTensors.
-        self._placed = None if self._differentiable else placed
-
-    def check_param(self, param: Tensor, grad: Tensor, position: int) -> None:
-        if not (
-            grad.shape == param.shape
-            and grad.dtype is param.dtype
-            and grad.device == param.device
-            and grad.layout is torch.strided
-        ):
-            self._check_gradient(param, grad, self._name(position))
-        if param.layout is not torch.strided or not param.is_contiguous():
-            check_writable(param, self._name(position))
-        if self._capturable:
-            _check_capturable(param, param)
-        if self._differentiable and param.is_leaf and param.requires_grad:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation. "
-                f"({self._name(position)}, with differentiable=True)"
-            )
-
-    def check_absent(self, names: Sequence[str], entry: Entry, position: int) -> None:
-        """Of a parameter that lacks some of its state: whether it lacks all of it."""
-        present = [name for name in names if entry.get(name) is not None]
-        if present:
-            missing = [name for name in names if name not in present]
-            raise RuntimeError(
-                f"the state of {self._name(position)} is incomplete: it has {listed(present)} but not "
-                f"{listed(missing)}; give it all of them, or none to start anew"
-            )
-
-    def check_states(self, values: Sequence[object], param: Tensor, grad: Tensor, position: int) -> None:
-        """The state of one parameter, as it was found, in the schema's order."""
-        shape, dtype, device = param.shape, param.dtype, param.device
-        for declared, value in zip(self._schema.states, values, strict=True):
-            if value is None:
-                continue
-            if not _is_usual(declared.kind == "tensor", value, shape, dtype, device):
-                check_found(declared, value, param, grad, self._name(position))
-            if declared.kind == "tensor":
-                continue
-            assert isinstance(value, Tensor)
-            if self._capturable:
-                _check_capturable(param, value)
-            if self._differentiable and declared.kind == "counter" and value.requires_grad:
-                raise RuntimeError(f"`requires_grad` is not supported for `{declared.name}` in differentiable mode")
-
-    def placed_gradient(self, param: Tensor, grad: Tensor, position: int) -> Tensor:
-        """The gradient; that of a DTensor placed as the parameter is."""
-        if not dtensors.is_dtensor(param):
-            return grad
-        where = self._name(position)
-        found = dtensors.check_gradient(param, grad, where)
-        return found if self._placed is None else self._placed.like(param, found, where)
-
-    def on_shards(self, member: Member, position: int) -> Member:
-        """The member with the tensors of this process, where its group and `optimizer.state` have DTensors."""
-        if not self._may_be_shards:
-            return member
-        tensors = (member.param, member.grad, *member.states)
-        if not any(map(dtensors.is_dtensor, tensors)):
-            return member
-        where = self._name(position)
-        states = [
-            (declared.name, declared.kind == "tensor", state)
-            for declared, state in zip(self._schema.states, member.states, strict=True)
-            if state is not None
-        ]
-        if not dtensors.is_dtensor(member.param):
-            dtensors.check_plain(member.grad, states, where)
-            return member
-        dtensors.check_placements(member.param, states, where)
-        if self._placed is None:
-            return member
-        local = Member(
-            member.group,
-            member.position,
-            dtensors.local_of(member.param),
-            _resolved(dtensors.local_of(member.grad)),
-            tuple(None if state is None else dtensors.local_of(state) for state in member.states),
-            member.created,
-            dtensors.Whole(member.param, member.states),
-        )
-        dtensors.check_shapes(
-            local.param, local.grad, [(name, like, dtensors.local_of(state)) for name, like, state in states], where
-        )
-        check_writable(local.param, where)
-        return local
-
-    def _check_gradient(self, param: Tensor, grad: Tensor, where: str) -> None:
-        if grad.shape != param.shape:
-            raise RuntimeError(f"the gradient of {where} has the shape {tuple(grad.shape)}, not {tuple(param.shape)}")
-        if grad.dtype != param.dtype and not _may_have(param, grad.dtype):
-            raise RuntimeError(f"the gradient of {where} is {grad.dtype}, not {param.dtype}")
-        if grad.device != param.device:
-            raise RuntimeError(f"the gradient of {where} is on {grad.device}, not on {param.device}")
-        if grad.layout is torch.strided:
-            return
-        if grad.layout != torch.sparse_coo:
-            raise RuntimeError(f"the gradient of {where} is {grad.layout}, which no implementation takes")
-        if self._schema.sparse == "unsupported":
-            raise RuntimeError(self._schema.sparse_error)
-        if self._schema.decays_gradient(self._group):
-            # torch's words: the first is its own error, the second that of the addition.
-            if self._schema.sparse == "rows":
-                raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-            raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
-
-    def _name(self, position: int) -> str:
-        names = self._group.get("param_names")
-        known = f" ({names[position]})" if isinstance(names, list) and position < len(names) else ""
-        return f"parameter {position} of group {self._index}{known}"
-
-
-def _may_have(param: Tensor, dtype: torch.dtype) -> bool:
-    """Whether a parameter's owner lets its gradients be of another dtype: torch's `grad_dtype`, which leaves have."""
-    if param.is_complex() != dtype.is_complex or param.is_floating_point() != dtype.is_floating_point:
-        return False
-    return param.is_leaf and getattr(param, "grad_dtype", param.dtype) in (None, dtype)
-
-
-def _is_usual(like_param: bool, value: object, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether a state is what the runtime itself would have made; if not, it may still be right."""
-    if not isinstance(value, Tensor) or value.layout is not torch.strided:
-        return False
-    if not like_param:
-        return value.dim() == 0 and value.is_floating_point()
-    return value.dtype is dtype and value.shape == shape and value.device == device and value.is_contiguous()
-
-
-def _check_capturable(param: Tensor, other: Tensor) -> None:
-    supported = _get_capturable_supported_devices()
-    if param.device.type != other.device.type or param.device.type not in supported:
-        raise AssertionError(f"If capturable=True, params and state_steps must be on supported devices: {supported}.")

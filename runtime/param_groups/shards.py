@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from thetac.runtime.param_groups.gather import Member
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.tensor_facts.dtensors import Placed, are_dtensors, can_be_placed, is_dtensor, local_of
 

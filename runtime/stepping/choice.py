@@ -12,25 +12,24 @@ here, so that one that cannot be built is known before anything is written.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cache
 
 import torch
 from torch import Tensor
 from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
 from thetac.runtime.building.objects import BuildError, warn_once
-from thetac.runtime.implementations.device_table import is_captured
 from thetac.runtime.implementations.fused import MakeLauncher, specialisations_of, streams
-from thetac.runtime.implementations.launch_cpp import CppLauncher, kernel_source, load_kernel, load_norm
+from thetac.runtime.implementations.generated_modules import has_triton_kernels, kernel_source
+from thetac.runtime.implementations.graph_capture import is_captured
+from thetac.runtime.implementations.launch_cpp import CppLauncher, load_kernel, load_norm
 from thetac.runtime.implementations.launch_triton import TritonLauncher
 from thetac.runtime.implementations.widened import HALF, computing_dtype, mixes_dtypes
-from thetac.runtime.param_groups.gather import Member, tensor_states
 from thetac.runtime.param_groups.groups import check_options, option
+from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.dtensors import local_of
 from thetac.runtime.tensor_facts.memory import (
@@ -291,12 +290,6 @@ def _stream_dtypes(schema: Schema, member: Member) -> tuple[torch.dtype, ...]:
     """What a kernel is built for: of each stream; a state that does not exist counts as the parameter's."""
     found = (member.param if stream is None else stream for stream in streams(schema, member).values())
     return tuple(tensor.dtype.to_real() if tensor.is_complex() else tensor.dtype for tensor in found)
-
-
-@cache
-def has_triton_kernels(package: str) -> bool:
-    """Whether triton and the package's kernels can be imported; neither is imported to find out."""
-    return all(importlib.util.find_spec(name) is not None for name in ("triton", f"{package}.triton_kernels"))
 
 
 def triton_interprets() -> bool:

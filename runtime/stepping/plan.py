@@ -15,21 +15,21 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.device_table import is_captured
 from thetac.runtime.implementations.foreach import ForeachWork
 from thetac.runtime.implementations.forloop import ForLoopWork, OnTensorsWork
 from thetac.runtime.implementations.fused import FusedWork, specialisations_of
 from thetac.runtime.implementations.fused_on_device import ResidentWork
+from thetac.runtime.implementations.graph_capture import is_captured
 from thetac.runtime.implementations.operator_call import KeptPlans, OperatorWork
-from thetac.runtime.param_groups.gather import Member
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors, tensors_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.choice import FUSED, Choice, Implementation, launcher_of
 from thetac.runtime.stepping.guards import Assumptions, GroupWatch, Part
 from thetac.runtime.tensor_facts.dtensors import by_processes, summed_over_processes
 from thetac.runtime.tensor_facts.places import Places
-from thetac.runtime.tensor_facts.tensor_reader import mark_written
+from thetac.runtime.tensor_facts.reader_choice import load_reader
 
 
 class Work(Protocol):
@@ -139,7 +139,7 @@ class Plan:
         for work in self._works:
             work.run(tensors, scaling)
         if tensors.wholes:
-            mark_written([tensors.wholes], Places.all_of(len(tensors.wholes)))
+            load_reader().mark_written([tensors.wholes], Places.all_of(len(tensors.wholes)))
         if not self._ran:
             self._ran, self._first = True, False
             for work in self._works:

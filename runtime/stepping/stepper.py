@@ -18,8 +18,9 @@ from torch import Tensor
 
 from thetac.runtime.implementations.fused_on_device import counts_on_device
 from thetac.runtime.implementations.operator_call import KeptPlans
-from thetac.runtime.param_groups.gather import Gathered, Member, gather, tensor_states
+from thetac.runtime.param_groups.gather import Gathered, gather
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling, clip_coefficient, max_norm_of
+from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.param_groups.shards import Shards
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.param_groups.step_tensors import Listing, StepTensors, tensors_of

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from thetac.runtime.implementations.fused_on_device import counts_on_device
 from thetac.runtime.implementations.operator_call import Kernel, kernels
-from thetac.runtime.param_groups.gather import Member
 from thetac.runtime.param_groups.grad_scaling import NONE
 from thetac.runtime.param_groups.groups import Value
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group
 from thetac.runtime.stepping.choice import Implementation, choose_all

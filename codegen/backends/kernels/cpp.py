@@ -20,25 +20,23 @@ from thetac.codegen.backends.eager.lines import commented
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule, Stmt
-from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
+from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function, functions
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.combinations import conditions_asked, kernels_are_few
 from thetac.codegen.passes.analysis.kinds import infer
 
 INDENT = "    "
 
-# Elements. `ops` is in runtime/cpp/kernel.h, which says why the plain operation does not do. Precedences are Python's;
-# where C++ has others, arguments get parentheses.
+# Elements. A function of the language is the one of that name in namespace `ops` of runtime/cpp/elements.h, which says
+# why the plain operation does not do. The exceptions are operators, and two names that C's library takes. Precedences
+# are Python's; where C++ has others, arguments get parentheses.
 CPP: Table = {
     **{op: OPERATORS[op] for op in ("add", "sub", "mul", "div", "gt", "ge", "lt", "le", "eq", "ne")},
+    **functions("ops::", ELEMENT_FUNCTIONS),
     "neg": Row("-{0}", Precedence.SIGN, (Precedence.ATOM,)),  # two signs would be a decrement
     "sqrt": function("ops::square_root", 1),
     "abs": function("ops::absolute", 1),
-    "sign": function("ops::sign", 1),
-    "lerp": function("ops::lerp", 3),
-    "maximum": function("ops::maximum", 2),
-    "minimum": function("ops::minimum", 2),
-    "clamp": function("ops::clamp", 3),
     "where": Row("{0} ? {1} : {2}", Precedence.CONDITIONAL, (Precedence.OR, Precedence.OR, Precedence.OR)),
     "and": Row("{0} && {1}", Precedence.AND, (Precedence.AND, Precedence.AND)),
     "or": Row("{0} || {1}", Precedence.OR, (Precedence.OR, Precedence.OR)),

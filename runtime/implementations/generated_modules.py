@@ -1,0 +1,131 @@
+"""The modules of a generated package, as the runtime calls them: the contract between generated code and runtime.
+
+In: the name of a package. Out: its modules, imported when they are first asked for, each with the functions that the
+compiler writes into it. Their keywords are the names in the schema: arguments of states, firsts, and values by element
+name. A function takes those values that it reads. Must not know what the functions compute.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+Value = TypeVar("Value")
+
+
+class ForLoop(Protocol):
+    """`forloop.py`: the rule in torch's operations, one parameter after the other."""
+
+    def step(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None:
+        """Update parameters and states in place, with Python numbers."""
+        ...
+
+    def step_on_tensors(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None:
+        """Do the same in tensor arithmetic: no number leaves its tensor."""
+        ...
+
+
+class Foreach(Protocol):
+    """`foreach.py`: the rule in torch's list operations."""
+
+    def step(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None:
+        """Update parameters and states in place, with one number for a whole list."""
+        ...
+
+
+class Scalars(Protocol):
+    """`scalars.py`: the part of the rule that is the same for all elements of a parameter."""
+
+    ROW: tuple[str, ...]  # names of the scalars in a row
+
+    def scalars(self, **keywords: object) -> tuple[Sequence[float], Sequence[float]]:
+        """Return a scalar row and the new scalar states, in the schema's order."""
+        ...
+
+    def scalars_on_tensors(self, **keywords: object) -> tuple[Sequence[Scalar], Sequence[Scalar]]:
+        """Do the same in tensor arithmetic."""
+        ...
+
+
+class Grid(Protocol):
+    """A kernel with the number of its programs."""
+
+    def __call__(self, tensors: Tensor, chunks: Tensor, rows: Tensor, **constants: object) -> object: ...
+
+
+class Kernel(Protocol):
+    """What `triton.jit` makes of a function."""
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Grid: ...
+
+    def warmup(
+        self, tensors: Tensor, chunks: Tensor, rows: Tensor, *, grid: tuple[int, ...], **constants: object
+    ) -> object: ...
+
+
+class TritonKernels(Protocol):
+    """`triton_kernels.py`: the rule as a Triton kernel."""
+
+    kernel: Kernel
+    CHUNK: int  # elements per program
+    LAUNCH_OPTIONS: Mapping[str, object]
+
+
+@cache
+def forloop_of(package: str) -> ForLoop:
+    """Return the module of the for-loop."""
+    return cast(ForLoop, importlib.import_module(f"{package}.forloop"))
+
+
+@cache
+def foreach_of(package: str) -> Foreach:
+    """Return the module of foreach."""
+    return cast(Foreach, importlib.import_module(f"{package}.foreach"))
+
+
+@cache
+def scalars_of(package: str) -> Scalars:
+    """Return the module that computes scalar rows."""
+    return cast(Scalars, importlib.import_module(f"{package}.scalars"))
+
+
+@cache
+def triton_kernels_of(package: str) -> TritonKernels:
+    """Return the module of the Triton kernel; triton is imported."""
+    return cast(TritonKernels, importlib.import_module(f"{package}.triton_kernels"))
+
+
+@cache
+def has_triton_kernels(package: str) -> bool:
+    """Return whether triton and the package's kernels can be imported; neither is imported to find out."""
+    return all(importlib.util.find_spec(name) is not None for name in ("triton", f"{package}.triton_kernels"))
+
+
+@cache
+def kernel_source(package: str) -> Path | None:
+    """Return where the C++ kernel of a package lies, or should; None for a rule that is no package."""
+    found = importlib.util.find_spec(package)
+    for folder in (found and found.submodule_search_locations) or ():
+        return Path(folder) / "kernels.cpp"
+    return None
+
+
+@cache
+def keywords_of(function: Callable[..., object]) -> frozenset[str]:
+    """Return the names of the keyword-only arguments of a generated function, looked up once per function."""
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+
+
+def taken(keywords: frozenset[str], values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the values that a function with these keywords takes, by name."""
+    return {name: value for name, value in values.items() if name in keywords}

@@ -1,0 +1,30 @@
+"""Tables that kernels read, as every launcher hands them over.
+
+In: the sizes of the tensors of a bucket. Out: tables on the host. Must not know who launches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensor_facts.memory import integers
+
+
+def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
+    """Return the pieces that kernels update, each by one program or at one time by one thread.
+
+    Args:
+        sizes: numbers of elements of the tensors of a bucket
+        chunk: number of elements of a piece, but for the last of each tensor
+
+    Returns:
+        int32 [pieces, 2]: for every piece the index of its tensor and its own index within that tensor
+    """
+    counts = integers([-(-size // chunk) for size in sizes])
+    tensors = torch.repeat_interleave(counts)
+    first = torch.cumsum(counts, 0) - counts
+    indices = torch.arange(len(tensors), dtype=torch.int64, device="cpu") - first[tensors]
+    return torch.stack((tensors, indices), dim=1).to(torch.int32)

@@ -1,0 +1,53 @@
+"""The record of one parameter that takes part in a step.
+
+In: nothing. Out: `Member`, which every room of a step speaks of. It holds tensors, so it lives no longer than a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from thetac.runtime.schema import Schema
+from thetac.runtime.tensor_facts.dtensors import Whole
+
+
+@dataclass(slots=True)
+class Member:
+    """One parameter that takes part in a step."""
+
+    group: int  # index of its group
+    position: int  # among the parameters of its group
+    param: Tensor
+    grad: Tensor
+    states: tuple[Tensor | None, ...]  # in the schema's order; None for a state that its group does not have
+    created: bool  # whether this step made its state
+    whole: Whole | None = None  # where the tensors above are shards
+
+    @property
+    def known_param(self) -> Tensor:
+        """The parameter as its group has it."""
+        return self.param if self.whole is None else self.whole.param
+
+    @property
+    def known_states(self) -> tuple[Tensor | None, ...]:
+        """The states as `optimizer.state` has them."""
+        return self.states if self.whole is None else self.whole.states
+
+    def move_numbers(self, states: tuple[Tensor | None, ...], is_number: Sequence[bool]) -> None:
+        """Counters and scalar states lie elsewhere now."""
+        if self.whole is not None:
+            known = zip(self.whole.states, states, is_number, strict=True)
+            self.whole = replace(self.whole, states=tuple(new if number else old for old, new, number in known))
+        self.states = states
+
+
+def tensor_states(schema: Schema, member: Member) -> list[Tensor]:
+    """The states of a member that have one number per element and exist."""
+    return [
+        state
+        for declared, state in zip(schema.states, member.states, strict=True)
+        if state is not None and declared.kind == "tensor"
+    ]
