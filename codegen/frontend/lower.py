@@ -142,7 +142,7 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule | None:
     return Rule(
         name=spec.name,
         summary=spec.summary,
-        references=_first(family, lambda s: s.references) or (),
+        references=tuple(dict.fromkeys(reference for s in family for reference in s.references or ())),
         notes=_first(family, lambda s: s.notes) or (),
         source=PurePath(spec.path).name,
         hyperparameters=hyperparameters,

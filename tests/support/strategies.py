@@ -164,7 +164,7 @@ notes: [{_quoted(note)}, {_quoted(note2)}]
 hyperparameters:
   lr: {{default: 1e-3, range: "[0, inf)", tensor: true, error: {_quoted(error)}, doc: {_quoted(doc)}, symbol: {symbol}}}
   {scale}: {{default: 0.5, doc: {_quoted(doc2)}}}
-  bounds: {{default: [0.1, 1], names: [{low}, {high}], symbol: {symbol2}}}
+  bounds: {{default: [0.1, 1], names: [{low}, {high}], symbol: {symbol2}, doc: bounds}}
   {flag}: {{default: false, doc: {_quoted(doc3)}}}
 require:
   {low} <= {high}: {_quoted(message)}
@@ -283,9 +283,9 @@ optimizer: Arbitrary
 summary: An arbitrary legal program.
 hyperparameters:
   lr: {{default: 1e-2}}
-  beta: {{default: 0.9, range: "[0, 1)"}}
+  beta: {{default: 0.9, range: "[0, 1)", doc: decay}}
   weight_decay: {{default: 0.1}}
-  flag: {{default: false}}
+  flag: {{default: false, doc: a flag}}
 state:
   step: counter
   buffer: {{init: zeros}}

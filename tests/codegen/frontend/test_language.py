@@ -62,7 +62,7 @@ def test_every_message_is_the_one_that_authors_see() -> None:
 
 
 def test_every_mistake_belongs_to_a_group() -> None:
-    table = DOCS.partition("## Mistakes")[2].partition("## Limits")[0]
+    table = DOCS.partition("## Errors")[2].partition("## Limits")[0]
     patterns = [
         pattern
         for row in table.split("\n")
@@ -167,7 +167,7 @@ def test_comments_are_kept_with_their_statements() -> None:
 def test_numbers_stay_what_they_are() -> None:
     (rule,) = front_end(
         {
-            "a.yaml": HEAD.replace("1}", "1.0}, b: {default: 1e-3}, c: {default: 0}")
+            "a.yaml": HEAD.replace("1}", "1.0}, b: {default: 1e-3, doc: b}, c: {default: 0, doc: c}")
             + "update: param = param - lr * b * c * grad\n"
         }
     )

@@ -188,7 +188,7 @@ optimizer: Bounded
 summary: Names for expressions.
 hyperparameters:
   lr: {default: 0.5}
-  beta: {default: 0.5, range: "[0, 1)"}
+  beta: {default: 0.5, range: "[0, 1)", doc: decay}
   eps: {default: 1e-8, range: "[0, inf)"}
 state:
   step: counter
