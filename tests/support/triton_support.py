@@ -47,10 +47,10 @@ def every_spec() -> Mapping[str, Compiled]:
 
 DECLARATIONS = {
     "lr": "{default: 0.1, range: '[0, inf)'}",
-    "beta": "{default: 0.5, range: '[0, 1)'}",
+    "beta": "{default: 0.5, range: '[0, 1)', doc: decay}",
     "eps": "{default: 0}",
-    "fancy": "{default: false}",
-    "elements": "{default: false}",
+    "fancy": "{default: false, doc: fancy}",
+    "elements": "{default: false, doc: elements}",
 }
 STATES = {"step": "counter", "rate": "{scalar: true, init: 1}", "seen": "{init: zeros}"}
 

@@ -21,9 +21,9 @@ optimizer: Named
 summary: An optimizer with hyperparameters, a flag, states of every kind, locals and both kinds of branches.
 hyperparameters:
   lr: {{default: 1e-3, tensor: true}}
-  {scale}: {{default: 0.5}}
-  bounds: {{default: [0.1, 1], names: [{low}, {high}]}}
-  {flag}: {{default: false}}
+  {scale}: {{default: 0.5, doc: factor}}
+  bounds: {{default: [0.1, 1], names: [{low}, {high}], doc: bounds}}
+  {flag}: {{default: false, doc: a flag}}
 state:
   step: counter
   {buffer}: {{init: zeros}}

@@ -218,7 +218,10 @@ def test_specialisations_beyond_64_bits_are_told_apart() -> None:
     """A mask of them would not hold the last ones."""
     number = 70
     made_class = thetac.load(
-        spec(branches([f"f{i}" for i in range(number)]), [f"f{i}: {{default: false}}" for i in range(number)])
+        spec(
+            branches([f"f{i}" for i in range(number)]),
+            [f"f{i}: {{default: false, doc: a flag}}" for i in range(number)],
+        )
     )
     params = [torch.nn.Parameter(torch.zeros(3)) for _ in range(number)]
     optimizer = made_class([{"params": [params[i]], f"f{i}": True} for i in (0, 5, 69)], fused=True, lr=1.0)

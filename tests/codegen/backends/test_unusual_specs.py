@@ -20,8 +20,8 @@ optimizer: Corners
 summary: Conditional scalars, two counters, four weights, states named like functions and like variables of kernels.
 hyperparameters:
   lr: {default: required, range: "(0, 10]", tensor: true}
-  weights: {default: [0.5, 0.25, 0.2, 0.05], names: [w1, w2, w3, w4], range: "[0, 1]"}
-  adaptive: {default: false}
+  weights: {default: [0.5, 0.25, 0.2, 0.05], names: [w1, w2, w3, w4], range: "[0, 1]", doc: weights}
+  adaptive: {default: false, doc: adapt}
   weight_decay: {default: 0.1, range: "[0, 1]"}
   max_lr: {default: 0.5, range: "(0, inf)"}
 require:

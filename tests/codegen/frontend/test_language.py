@@ -15,10 +15,11 @@ from thetac.codegen.frontend import entries, expressions, logical_lines, lower, 
 from thetac.codegen.frontend.load import KEYS
 from thetac.codegen.frontend.symbol_syntax import LONGEST as LONGEST_SYMBOL
 from thetac.codegen.ir import reserved_names
-from thetac.codegen.ir.nodes import OPTIONS, Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
+from thetac.codegen.ir.nodes import Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.expand import expand
+from thetac.options import OPTIONS
 
 DOCS = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
@@ -62,7 +63,7 @@ def test_every_message_is_the_one_that_authors_see() -> None:
 
 
 def test_every_mistake_belongs_to_a_group() -> None:
-    table = DOCS.partition("## Mistakes")[2].partition("## Limits")[0]
+    table = DOCS.partition("## Errors")[2].partition("## Limits")[0]
     patterns = [
         pattern
         for row in table.split("\n")
@@ -167,7 +168,7 @@ def test_comments_are_kept_with_their_statements() -> None:
 def test_numbers_stay_what_they_are() -> None:
     (rule,) = front_end(
         {
-            "a.yaml": HEAD.replace("1}", "1.0}, b: {default: 1e-3}, c: {default: 0}")
+            "a.yaml": HEAD.replace("1}", "1.0}, b: {default: 1e-3, doc: b}, c: {default: 0, doc: c}")
             + "update: param = param - lr * b * c * grad\n"
         }
     )
@@ -196,4 +197,4 @@ def test_a_spec_inherits_what_it_does_not_say() -> None:
 def test_without_signature_hyperparameters_come_first_and_options_by_keyword() -> None:
     (rule,) = front_end({"a.yaml": HEAD + "update: param = param - lr * grad\n"})
     assert rule.positional == ("lr",)
-    assert rule.keyword_only == OPTIONS
+    assert rule.keyword_only == tuple(OPTIONS)

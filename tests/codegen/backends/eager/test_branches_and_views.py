@@ -18,7 +18,7 @@ optimizer: Nested
 summary: Branches on numbers that they change, within each other, with locals that only they set.
 hyperparameters:
   lr: {default: 0.1}
-  late: {default: false}
+  late: {default: false, doc: late}
 state:
   step: counter
   m: {init: zeros}
