@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.kernels import cpp, scalar_program, triton
 from thetac.codegen.backends.package import optimizer_class
-from thetac.codegen.backends.package.init_files import module_name, package_init
+from thetac.codegen.backends.package.init_files import package_init
+from thetac.codegen.backends.printing.escaping import module_name
 from thetac.codegen.backends.printing.layout import lay_out
 from thetac.codegen.emit import environment
 from thetac.codegen.errors import NOWHERE, Diagnostic, Mistakes
