@@ -20,9 +20,6 @@ from runtime_helpers import run_kernels_of
 from torch import Tensor
 
 import thetac as ours
-from thetac.runtime.implementations import scalar_states
-from thetac.runtime.param_groups import step_tensors
-from thetac.runtime.tensor_facts import tensor_watch
 
 EXAMPLES = int(os.environ.get("THETAC_ADVERSARY", "0"))
 OF_TORCH = [name for name in NAMES if torchs(name) is not None]
@@ -148,9 +145,8 @@ def collections_of_new_objects_only() -> Iterator[None]:
 
 @pytest.fixture
 def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the compiled helper cannot be built."""
-    for module in (step_tensors, scalar_states, tensor_watch):
-        monkeypatch.setattr(module, "native", lambda: None)
+    """As where the compiled reader cannot be built."""
+    monkeypatch.setenv("THETAC_COMPILED_READER", "0")
 
 
 @pytest.mark.feature("random programs", "beside torch's class, both for-loop: the same bits after every action")

@@ -1,4 +1,4 @@
-"""Fused steps under AddressSanitizer: kernels and the compiled helper touch no byte that is not theirs.
+"""Fused steps under AddressSanitizer: kernels and the compiled tensor reader touch no byte that is not theirs.
 
 Everything that is compiled is compiled for it, into a cache of its own, and the adversary drives steps while gradients,
 states and storages come and go.

@@ -15,11 +15,8 @@ from runtime_helpers import Watching, give_gradients
 from torch import Tensor
 
 import thetac as ours
-from thetac.runtime.implementations import scalar_states
 from thetac.runtime.implementations.launch_cpp import CppLauncher
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.param_groups import step_tensors
-from thetac.runtime.tensor_facts import tensor_reader, tensor_watch
 
 FUSED = ["AdamW", "SGD", "NAdam", "ASGD", "Lion"]
 
@@ -56,9 +53,8 @@ def python_calls(step: Callable[[], object]) -> int:
 
 @pytest.fixture
 def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the compiled helper cannot be built."""
-    for module in (tensor_reader, scalar_states, tensor_watch, step_tensors):
-        monkeypatch.setattr(module, "native", lambda: None)
+    """As where the compiled reader cannot be built."""
+    monkeypatch.setenv("THETAC_COMPILED_READER", "0")
 
 
 @pytest.mark.parametrize("name", FUSED)
@@ -69,7 +65,7 @@ def test_no_call_of_python_per_parameter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUSED)
-def test_without_the_helper_few_calls_per_parameter(name: str, in_python: None) -> None:
+def test_without_the_compiled_reader_few_calls_per_parameter(name: str, in_python: None) -> None:
     few, many = (python_calls(steady(name, count, fused=True)[0].step) for count in (100, 500))
     counters = sum(state.kind != "tensor" for state in getattr(ours, name).schema.states)
     # Gradients at new addresses are looked at one by one, and counters are read and written so.

@@ -73,9 +73,9 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     import torch
 
     from thetac.runtime.implementations import launch_cpp
-    from thetac.runtime.tensor_facts import tensor_reader
+    from thetac.runtime.tensor_facts import compiled_reader
 
-    yield recipe(*tensor_reader.RECIPE)
+    yield recipe(*compiled_reader.RECIPE)
     kinds = [getattr(torch, name) for name in dtypes]
     yield from (recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
     for schema in (optimizer.schema for optimizer in _optimizers(names)):

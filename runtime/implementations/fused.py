@@ -19,7 +19,7 @@ from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, S
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.memory import integers
 from thetac.runtime.tensor_facts.places import Places
-from thetac.runtime.tensor_facts.tensor_reader import mark_written
+from thetac.runtime.tensor_facts.reader_choice import load_reader
 
 HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
 ALIGNMENT = 16  # bytes, for 128-bit loads and stores
@@ -52,6 +52,7 @@ class Bucket:
     """Parameters of any groups that one launch updates, and where they lie."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
+        self._reader = load_reader()
         self._places = places
         first = members[0]
         self.dtypes = {
@@ -82,7 +83,7 @@ class Bucket:
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd what a launch writes."""
         lists = [tensors.lists[number] for number in self._written]
-        mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._places)
+        self._reader.mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._places)
 
 
 class FusedWork(Bucket):

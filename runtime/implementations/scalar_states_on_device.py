@@ -19,7 +19,7 @@ from thetac.runtime.implementations.launch_triton import triton_dtype
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.tensor_facts.memory import all_have_memory
 from thetac.runtime.tensor_facts.places import Places
-from thetac.runtime.tensor_facts.tensor_watch import Watch
+from thetac.runtime.tensor_facts.reader_choice import load_reader
 
 
 class NumbersOnDevice(Protocol):
@@ -55,8 +55,8 @@ class _ByAddress:
     def __init__(self, number: int, places: Places, known: Sequence[Tensor]) -> None:
         self._list, self._places = number, places  # where its tensors are among those of a step
         self.dtype, self._device = known[0].dtype, known[0].device
-        self._addresses = torch.zeros((1, len(known)), dtype=torch.int64, device="cpu")
-        self._watch = Watch(list(known), self._addresses[0], None)
+        self._watch = load_reader().watch_tensors(list(known), Places.all_of(len(known)))
+        self._addresses = self._watch.addresses.unsqueeze(0)  # a view: a table of one row
         self._table = ResidentTable(self._device)
         if self._device.type != "cpu":
             self._compile(len(known))

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, compress, repeat
-from operator import attrgetter, is_, is_not
-from typing import Any
+from operator import is_not
 
 from torch import Tensor
 
@@ -21,15 +20,13 @@ from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Schema
 from thetac.runtime.tensor_facts.memory import integers
 from thetac.runtime.tensor_facts.places import Places
-from thetac.runtime.tensor_facts.tensor_reader import native
+from thetac.runtime.tensor_facts.reader_choice import load_reader
 
 OTHER_PARAMETERS = "there are other parameters"
 OTHER_GRADIENTS = "other parameters have gradients"
 OTHER_STATE = "the state of a parameter lies elsewhere in `optimizer.state`"
 
 PARAM, GRAD, FIRST_STATE = 0, 1, 2  # numbers of the lists
-
-_grad_of = attrgetter("grad")
 
 
 @dataclass(slots=True)
@@ -67,6 +64,7 @@ class Listing:
     def __init__(
         self, schema: Schema, lists: Sequence[list[Tensor]], members: Sequence[Member], state: Mapping[Tensor, Entry]
     ) -> None:
+        self._reader = load_reader()
         self._counts = list(map(len, lists))
         present = [[False] * count for count in self._counts]
         for member in members:
@@ -89,7 +87,7 @@ class Listing:
         if list(map(len, lists)) != self._counts:
             return OTHER_PARAMETERS
         params = list(lists[0]) if len(lists) == 1 else list(chain.from_iterable(lists))
-        grads = _gradients(params)
+        grads = self._reader.read_gradients(params)
         if self._has_gradient is not None:
             if list(map(is_not, grads, repeat(None))) != self._has_gradient:
                 return OTHER_GRADIENTS
@@ -97,40 +95,11 @@ class Listing:
             grads = list(compress(grads, self._has_gradient))
         states = list(self._nothing)
         if self._names:
-            entries = _values_of(list(state), list(state.values()), self._with_entries.of(params), self._places)
+            having = self._with_entries.of(params)
+            entries = self._reader.read_entries(list(state), list(state.values()), having, self._places)
             if entries is None:
                 return OTHER_STATE
-            found = _items(entries, self._names)
+            found = self._reader.read_items(entries, self._names)
             for index, tensors in zip(self._existing, found, strict=True):
                 states[index] = self._with_entries.spread(tensors)
         return StepTensors([params, grads, *states])
-
-
-def _gradients(params: list[Tensor]) -> list[Tensor]:
-    """The gradient of each, or None."""
-    helper = native()
-    if helper is not None:
-        grads: list[Tensor] = helper.attributes(params, "grad", helper.torch)
-        return grads
-    return list(map(_grad_of, params))
-
-
-def _values_of(keys: list[Tensor], values: list[Entry], params: list[Tensor], places: Tensor) -> list[Entry] | None:
-    """The values at some places, where the keys there are these very parameters; else None."""
-    helper = native()
-    if helper is not None:
-        found: list[Entry] = helper.values_of(keys, values, params, places.data_ptr(), helper.torch)
-        return found if len(found) == len(params) else None
-    at = places.tolist()
-    if max(at) >= len(keys) or not all(map(is_, [keys[place] for place in at], params)):
-        return None
-    return [values[place] for place in at]
-
-
-def _items(entries: list[Entry], names: list[str]) -> list[list[Any]]:
-    """For each name what each entry has under it; None for nothing."""
-    helper = native()
-    if helper is not None:
-        found: list[list[Any]] = helper.items(entries, names, None, helper.torch)
-        return found
-    return [[entry.get(name) for entry in entries] for name in names]

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import is_
 
-import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.fused import Bucket, specialisations_of, stream_numbers
@@ -23,7 +22,8 @@ from thetac.runtime.param_groups.step_tensors import GRAD, OTHER_GRADIENTS, Step
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.memory import Stretches, sharing
 from thetac.runtime.tensor_facts.places import Places
-from thetac.runtime.tensor_facts.tensor_watch import DEVICE, MEMORY, TYPE, Watch
+from thetac.runtime.tensor_facts.reader_choice import load_reader
+from thetac.runtime.tensor_facts.tensor_reader import DEVICE, MEMORY, TYPE, TensorWatch
 
 MISSING_STATE = "a state is missing"
 
@@ -97,19 +97,15 @@ class Assumptions:
         return self._why_written_void(tensors) or self._why_gradients_void(tensors)
 
     def _watch(self, schema: Schema, part: Part, tensors: StepTensors) -> None:
+        reader = load_reader()
         for index, number in enumerate(stream_numbers(schema)):
             watched = tensors.lists[number]
             if not watched or part.places.of(watched)[0] is None:
                 continue
-            if part.work is None:
-                column = torch.zeros(part.places.count, dtype=torch.int64, device="cpu")
-            else:
-                column = part.work.column(index)
             any_strides = number == GRAD and part.any_strides
-            stream = _Stream(number, Watch(watched, column, part.places, any_strides=any_strides), part)
+            watch = reader.watch_tensors(watched, part.places, any_strides=any_strides)
+            stream = _Stream(number, index, watch, part)
             (self._gradients if number == GRAD else self._written).append(stream)
-        if part.work is not None:
-            part.work.mark_aligned()
 
     def _why_written_void(self, tensors: StepTensors) -> str:
         moved = False
@@ -144,12 +140,14 @@ class _Stream:
     """One tensor of every member of a part."""
 
     number: int  # of its list among those of a step
-    watch: Watch
+    index: int  # of its column in the address table
+    watch: TensorWatch
     part: Part
 
     def take_in(self) -> None:
-        """New addresses stand in the column."""
+        """Copy new addresses to the table of the bucket."""
         if self.part.work is not None:
+            self.part.work.column(self.index).copy_(self.watch.addresses)
             self.part.work.mark_aligned()
 
 

@@ -29,7 +29,7 @@ from thetac.runtime.stepping.choice import FUSED, Choice, Implementation, launch
 from thetac.runtime.stepping.guards import Assumptions, GroupWatch, Part
 from thetac.runtime.tensor_facts.dtensors import by_processes, summed_over_processes
 from thetac.runtime.tensor_facts.places import Places
-from thetac.runtime.tensor_facts.tensor_reader import mark_written
+from thetac.runtime.tensor_facts.reader_choice import load_reader
 
 
 class Work(Protocol):
@@ -139,7 +139,7 @@ class Plan:
         for work in self._works:
             work.run(tensors, scaling)
         if tensors.wholes:
-            mark_written([tensors.wholes], Places.all_of(len(tensors.wholes)))
+            load_reader().mark_written([tensors.wholes], Places.all_of(len(tensors.wholes)))
         if not self._ran:
             self._ran, self._first = True, False
             for work in self._works:

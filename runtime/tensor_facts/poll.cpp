@@ -27,7 +27,7 @@ namespace {
 // What torch calls a tensor's handle: the address of one machine word, which lies within the Python object too.
 typedef const void* Handle;
 
-// What may be found; the order is that of `CAUSES` in tensor_watch.py.
+// What may be found; the order is that of `CAUSES` in tensor_reader.py.
 enum Finding : int64_t { kSame, kType, kDtype, kShape, kStrides, kDevice, kLazy, kShared };
 
 }  // namespace
@@ -119,8 +119,7 @@ struct Expected {
 // Looks at every expected tensor of a list, in which anything may lie. Where all are as expected: writes their addresses,
 // counts those that changed in `moved` and returns kSame. Else returns what differs; `where` is the tensor's position then. `addresses` may be partly
 // new then, so whoever kept them must take them anew.
-int64_t thetac_poll(Object* list, const Expected* expected, int64_t* addresses, int64_t address_step, int64_t* moved,
-                    int64_t* where) {
+int64_t thetac_poll(Object* list, const Expected* expected, int64_t* addresses, int64_t* moved, int64_t* where) {
   const Torch& torch = *expected->torch;
   const int64_t* layout = expected->layouts;
   const int64_t count = expected->count;
@@ -172,7 +171,7 @@ int64_t thetac_poll(Object* list, const Expected* expected, int64_t* addresses, 
       if (torch.data(tensor, &data) != 0) return kType;
       const int64_t address = reinterpret_cast<int64_t>(data);
       if (elements && !address) return kType;
-      int64_t& known_address = addresses[(first + i) * address_step];
+      int64_t& known_address = addresses[first + i];
       if (address == known_address) continue;
       ++*moved;
       known_address = address;

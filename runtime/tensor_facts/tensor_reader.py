@@ -1,219 +1,138 @@
-"""The compiled helper that looks at thousands of tensors without a call of Python for each.
+"""What a step reads of thousands of tensors at once, and writes to them: one interface for two implementations.
 
-In: nothing. Out: its functions, or None where it cannot be had: no compiler, or a torch that does not have what it
-needs. Everything that uses it has a way in Python too, which is slower and finds the same.
-
-Tensors are read by torch's stable C interface and by three of its C++ functions, which all take the address of torch's
-own handle on a tensor. A Python object holds such a handle, at a place that is no part of any interface: it is found
-here, by comparing objects with handles that torch gives out for them, and then everything is tried. Handles given out
-by torch would not do: gradients are new objects at every step, and `torch.utils.swap_tensors` refuses tensors that
-somebody else has a handle on.
+`python_reader.py` has the implementation that always works; `compiled_reader.py` has one that makes no Python call per
+tensor. `reader_choice.py` says which of them is used, and nothing else asks. Both find the same. Must not know of
+optimizers.
 """
 
 from __future__ import annotations
 
-import ctypes
-import sys
-from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
-import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 
-from thetac.runtime.building.objects import BuildError, Interface, load_object
+from thetac.runtime.tensor_facts.memory import Stretches
 from thetac.runtime.tensor_facts.places import Places
 
-_SOURCE = Path(__file__).parent / "poll.cpp"
-_LIBRARY = (
-    Path(torch.__file__).parent / "lib" / ("libtorch_cpu.dylib" if sys.platform == "darwin" else "libtorch_cpu.so")
-)
-RECIPE: tuple[list[Path], dict[str, str], str] = ([_SOURCE], {}, "poll")  # as `build.load_object` takes it
-_INTERFACE = Interface(
-    (
-        "thetac_poll",
-        "thetac_items",
-        "thetac_values_of",
-        "thetac_attributes",
-        "thetac_describe",
-        "thetac_bump_versions",
-        "thetac_read_numbers",
-        "thetac_write_numbers",
-    )
-)
-_WORD = ctypes.sizeof(ctypes.c_void_p)
+V = TypeVar("V")
+D = TypeVar("D", bound=Mapping[str, Any])
 
-# By the fields of `Torch` in poll.cpp. A name of C++ says what its function takes, so that another function of
-# that name would be called alike.
-_FUNCTIONS = {
-    "layout": "aoti_torch_get_layout",
-    "dtype": "aoti_torch_get_dtype",
-    "device_type": "aoti_torch_get_device_type",
-    "device_index": "aoti_torch_get_device_index",
-    "dimensions": "aoti_torch_get_dim",
-    "shape": "aoti_torch_get_sizes",
-    "strides": "aoti_torch_get_strides",
-    "data": "aoti_torch_get_data_ptr",
-    "is_neg": "_ZN2at6native6is_negERKNS_6TensorE",
-    "is_conj": "_ZN2at6native7is_conjERKNS_6TensorE",
-    "bump_version": "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE",
-}
+# What a watch can find to differ. The order is that of `Finding` in poll.cpp.
+CAUSES = ("", "type or layout", "dtype", "shape", "strides", "device", "lazy negation or conjugation", "memory")
+TYPE, DTYPE, SHAPE, STRIDES, DEVICE, LAZY, MEMORY = CAUSES[1:]
 
 
-class _Torch(ctypes.Structure):
-    """`Torch` of poll.cpp."""
+class TensorWatch(ABC):
+    """What is assumed of tensors that agree in dtype and device, and the addresses at which they were last observed.
 
-    _fields_ = (
-        ("offset", ctypes.c_int64),
-        ("of_type", ctypes.c_int64),
-        ("of_items", ctypes.c_int64),
-        ("none", ctypes.c_void_p),
-        *((name, ctypes.c_void_p) for name in _FUNCTIONS),
-    )
+    No tensor is kept. Tensors change in place, too: `.data` is swapped, dimensions are transposed, gradients come back
+    at the same address with other strides. So everything is read at every poll.
+    """
 
+    addresses: Tensor  # int64 of shape [watched tensors] on the host, which `poll` overwrites: copy what is to be kept
+    moved: bool  # whether the last poll found other addresses than the one before
+    differs_already: str  # what the tensors of which the watch was made differ in from what a watch can assume
 
-class Kind(ctypes.Structure):
-    """What tensors that agree in it are, in torch's numbers."""
+    @abstractmethod
+    def poll(self, tensors: list[Tensor], apart_from: Stretches | None = None) -> str:
+        """Compare tensors with what is assumed of them, and observe their addresses.
 
-    _fields_ = (
-        ("layout", ctypes.c_int32),
-        ("dtype", ctypes.c_int32),
-        ("device_type", ctypes.c_int32),
-        ("device_index", ctypes.c_int32),
-    )
+        A watch that has found a difference is of no further use: `addresses` may then hold some new and some old ones.
 
+        Args:
+            tensors: The list in which the watched tensors have the positions given when the watch was made. Anything
+                may be in it.
+            apart_from: Memory that tensors at new addresses must not share.
 
-class Native:
-    """The functions of `poll.cpp`, with the interpreter's lock held while they run."""
-
-    def __init__(self, library: ctypes.PyDLL, interface: _Torch) -> None:
-        number, address, python = ctypes.c_int64, ctypes.c_void_p, ctypes.py_object
-        self._interface = interface  # kept for as long as its address is in use
-        self.torch = ctypes.addressof(interface)
-        self.poll = _typed(library.thetac_poll, number, python, address, address, number, address, address)
-        self.attributes = _typed(library.thetac_attributes, python, python, python, address)
-        self.items = _typed(library.thetac_items, python, python, python, python, address)
-        self.values_of = _typed(library.thetac_values_of, python, python, python, python, address, address)
-        self.describe = _typed(library.thetac_describe, number, python, address, address)
-        self.bump_versions = _typed(library.thetac_bump_versions, None, python, address, number, address)
-        self.read_numbers = _typed(library.thetac_read_numbers, number, address, number, number, address)
-        self.write_numbers = _typed(library.thetac_write_numbers, None, address, number, number, address, address)
+        Returns:
+            One of `CAUSES`: what differs, empty if nothing does.
+        """
 
 
-@cache
-def native() -> Native | None:
-    """Built at the first call of a process, if it was never built on this machine."""
-    interface = _interface()
-    if interface is None:
-        return None
-    try:
-        return Native(load_object(*RECIPE, ctypes.PyDLL, _INTERFACE), interface)
-    except BuildError:
-        return None
+class ScalarTensors(ABC):
+    """Tensors of one element each and of one dtype, such as step counters, that are read and written together."""
+
+    @abstractmethod
+    def refresh(self, tensors: list[Tensor]) -> bool:
+        """Take in where the tensors are now.
+
+        Args:
+            tensors: The list in which the scalars have the positions given at the beginning; here and below.
+
+        Returns:
+            False if a tensor has another dtype, device or number of elements than before, or is missing. No other
+            function may be called then.
+        """
+
+    @abstractmethod
+    def read(self, tensors: list[Tensor]) -> list[float]:
+        """Return the value of each, as it is now."""
+
+    @abstractmethod
+    def read_common(self, tensors: list[Tensor]) -> float | None:
+        """Return the value of all, or None if they are not equal; NaN equals nothing."""
+
+    @abstractmethod
+    def write(self, tensors: list[Tensor], rows: Tensor, values: Sequence[float]) -> None:
+        """Write to each tensor the value of its row. Must follow a read, with nothing in between.
+
+        Autograd need not be told: such tensors are no part of any graph.
+
+        Args:
+            tensors: As above.
+            rows: int64 of shape [scalars] on the host: an index into `values` for each scalar.
+            values: One value per row.
+        """
 
 
-def mark_written(lists: list[list[Tensor]], places: Places) -> None:
-    """Tell autograd that something else than torch writes to the tensors at some places of each list."""
-    helper = native()
-    if helper is not None:
-        helper.bump_versions(lists, places.address, places.count, helper.torch)
-        return
-    written = [tensor for tensors in lists for tensor in places.of(tensors)]
-    try:
-        torch.autograd.graph.increment_version(written)
-    except RuntimeError:  # some were made in inference mode and have no version
-        torch.autograd.graph.increment_version([tensor for tensor in written if not tensor.is_inference()])
+class TensorReader(ABC):
+    """How many tensors are read at once."""
 
+    @abstractmethod
+    def read_gradients(self, params: list[Tensor]) -> list[Any]:
+        """Return the gradient of each parameter, None for one that has none."""
 
-def _interface() -> _Torch | None:
-    """None if this torch has none that does what it should."""
-    try:
-        library = ctypes.CDLL(str(_LIBRARY))
-        functions = {field: getattr(library, name) for field, name in _FUNCTIONS.items()}
-        with torch.inference_mode(False), _disable_current_modes():
-            offset = _offset_of_handle(library.aoti_torch_delete_tensor_object)
-            if offset is None or not _as_expected(offset, functions):
-                return None
-    except (OSError, AttributeError):
-        return None
-    addresses = {field: ctypes.cast(function, ctypes.c_void_p) for field, function in functions.items()}
-    return _Torch(offset=offset, of_type=_offset_of_type(), of_items=_offset_of_items(), none=id(None), **addresses)
+    @abstractmethod
+    def read_entries(self, keys: list[Tensor], values: list[V], params: list[Tensor], at: Tensor) -> list[V] | None:
+        """Look up values by position, and check that their keys still are there.
 
+        Args:
+            keys: The keys of a dictionary, in its order.
+            values: Its values.
+            params: The keys that are expected.
+            at: int64 of shape [params] on the host: where each of them is expected among `keys`.
 
-def _offset_of_handle(delete: ctypes._NamedFuncPointer) -> int | None:
-    """Where a tensor's object holds what torch's handle on the same tensor holds; None if that is not one place."""
-    empty = [torch.empty(size, dtype=torch.float32, device="cpu") for size in (0, 1, 2, 0, 1, 2)]
-    tensors = [*empty[:3], *map(torch.nn.Parameter, empty[3:])]
-    pointer_in = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer_in.restype, pointer_in.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    handles = [pointer_in(capsule, None) for capsule in torch._C._aoti.unsafe_alloc_void_ptrs_from_tensors(tensors)]
-    held = list(map(_word_at, handles))
-    places = range(object.__basicsize__, torch._C.TensorBase.__basicsize__, _WORD)
-    found = [place for place in places if [_word_at(id(tensor) + place) for tensor in tensors] == held]
-    for handle in handles:
-        delete(ctypes.c_void_p(handle))
-    return found[0] if len(found) == 1 else None
+        Returns:
+            The value of each parameter; None if one of the keys is another object.
+        """
 
+    @abstractmethod
+    def read_items(self, dictionaries: list[D], names: list[str]) -> list[list[Any]]:
+        """Return a list for each name, with what each dictionary has under it; None for one that has nothing."""
 
-def _offset_of_type() -> int:
-    """Where an object holds its type; 0 if that is not one place."""
-    objects: tuple[object, ...] = (object(), torch.empty(0, dtype=torch.float32, device="cpu"), {}, [], 1.5, None)
-    places = range(_WORD, object.__basicsize__, _WORD)
-    found = [at for at in places if [_word_at(id(one) + at) for one in objects] == [id(type(one)) for one in objects]]
-    return found[0] if len(found) == 1 else 0
+    @abstractmethod
+    def mark_written(self, lists: list[list[Tensor]], places: Places) -> None:
+        """Bump the version counters of tensors that are written outside of torch, so that autograd notices.
 
+        Tensors made in inference mode have no version counter and are left out.
 
-def _offset_of_items() -> int:
-    """Where a list holds the address of its items; 0 if that is not one place."""
-    lists: list[list[object]] = [[None], [None, 1.5], [{}, None, 2.5]]
-    places = range(object.__basicsize__, list.__basicsize__, _WORD)
-    found = [
-        at for at in places if all(_items_at(_word_at(id(one) + at), len(one)) == list(map(id, one)) for one in lists)
-    ]
-    return found[0] if len(found) == 1 else 0
+        Args:
+            lists: Lists of tensors.
+            places: The positions of the written ones in each of the lists.
+        """
 
+    @abstractmethod
+    def watch_tensors(self, tensors: list[Tensor], places: Places, *, any_strides: bool = False) -> TensorWatch:
+        """Return a watch that assumes of tensors what is true of them now.
 
-def _items_at(address: int | None, count: int) -> list[int | None]:
-    """The words at an address; none for what cannot be one, such as a length."""
-    if address is None or address < 1 << 16 or address % _WORD:
-        return []
-    return [_word_at(address + _WORD * index) for index in range(count)]
+        Args:
+            tensors: A list in which they are.
+            places: Their positions in it, at least one.
+            any_strides: Whether later ones may have other strides.
+        """
 
-
-def _as_expected(offset: int, functions: Mapping[str, ctypes._NamedFuncPointer]) -> bool:
-    """Whether the functions say of tensors what is known of them."""
-    tensor = torch.zeros(3, 4, dtype=torch.float64, device="cpu").t()[:, 1:]
-    conjugated = torch.zeros(2, dtype=torch.complex64, device="cpu").conj()
-    lazy = {"is_neg": conjugated.imag, "is_conj": conjugated}
-    handle = _handle(tensor, offset)
-    for name, example in lazy.items():
-        functions[name].restype = ctypes.c_bool
-        if functions[name](handle) or not functions[name](_handle(example, offset)):
-            return False
-    data, dimensions = ctypes.c_void_p(), ctypes.c_int64()
-    shape, strides = (ctypes.POINTER(ctypes.c_int64)() for _ in range(2))
-    for name, out in (("data", data), ("dimensions", dimensions), ("shape", shape), ("strides", strides)):
-        if functions[name](handle, ctypes.byref(out)) != 0:
-            return False
-    version = tensor._version
-    functions["bump_version"](handle)
-    return (
-        (data.value, dimensions.value) == (tensor.data_ptr(), tensor.dim())
-        and tuple(shape[: tensor.dim()]) == tensor.shape
-        and tuple(strides[: tensor.dim()]) == tensor.stride()
-        and tensor._version == version + 1
-    )
-
-
-def _handle(tensor: Tensor, offset: int) -> ctypes.c_void_p:
-    return ctypes.c_void_p(id(tensor) + offset)
-
-
-def _word_at(address: int) -> int | None:
-    return ctypes.c_void_p.from_address(address).value
-
-
-def _typed(function: ctypes._NamedFuncPointer, result: type | None, *arguments: type) -> ctypes._NamedFuncPointer:
-    function.restype, function.argtypes = result, arguments
-    return function
+    @abstractmethod
+    def access_scalars(self, tensors: list[Tensor], places: Places) -> ScalarTensors:
+        """Return access to the scalars at some positions of a list, at least one, which all have one dtype."""

@@ -1,0 +1,232 @@
+"""The tensor reader that is compiled from C++: it makes no Python call per tensor.
+
+In: tensors. Out: what `tensor_reader.py` promises; what it cannot read, the reader in Python reads. Must not know of
+optimizers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from thetac.runtime.building.objects import Interface, load_object
+from thetac.runtime.tensor_facts.memory import Stretches, all_have_memory, integers
+from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.python_reader import PythonReader
+from thetac.runtime.tensor_facts.tensor_reader import CAUSES, D, ScalarTensors, TensorReader, TensorWatch, V
+from thetac.runtime.tensor_facts.torch_interface import TorchInterface, find_torch_interface
+
+_SOURCE = Path(__file__).parent / "poll.cpp"
+RECIPE: tuple[list[Path], dict[str, str], str] = ([_SOURCE], {}, "poll")  # as `load_object` takes it
+
+_NUMBER, _ADDRESS, _OBJECT = ctypes.c_int64, ctypes.c_void_p, ctypes.py_object
+# The functions of poll.cpp: what each returns, and what it takes.
+_SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "thetac_poll": (_NUMBER, (_OBJECT, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS)),
+    "thetac_attributes": (_OBJECT, (_OBJECT, _OBJECT, _ADDRESS)),
+    "thetac_items": (_OBJECT, (_OBJECT, _OBJECT, _OBJECT, _ADDRESS)),
+    "thetac_values_of": (_OBJECT, (_OBJECT, _OBJECT, _OBJECT, _ADDRESS, _ADDRESS)),
+    "thetac_describe": (_NUMBER, (_OBJECT, _ADDRESS, _ADDRESS)),
+    "thetac_bump_versions": (None, (_OBJECT, _ADDRESS, _NUMBER, _ADDRESS)),
+    "thetac_read_numbers": (_NUMBER, (_ADDRESS, _NUMBER, _NUMBER, _ADDRESS)),
+    "thetac_write_numbers": (None, (_ADDRESS, _NUMBER, _NUMBER, _ADDRESS, _ADDRESS)),
+}
+_TYPES = (ctypes.c_void_p * 2)(id(Tensor), id(Parameter))  # the exact types that can be read
+
+
+class Kind(ctypes.Structure):
+    """`Kind` of poll.cpp: what tensors that agree in it are, in torch's numbers, which are compared only."""
+
+    _fields_ = (
+        ("layout", ctypes.c_int32),
+        ("dtype", ctypes.c_int32),
+        ("device_type", ctypes.c_int32),
+        ("device_index", ctypes.c_int32),
+    )
+
+
+class _Expected(ctypes.Structure):
+    """`Expected` of poll.cpp."""
+
+    _fields_ = (
+        ("torch", ctypes.c_void_p),
+        ("types", ctypes.c_void_p),
+        ("type_count", ctypes.c_int64),
+        ("size", ctypes.c_int64),
+        ("places", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("kind", Kind),
+        ("bytes", ctypes.c_int64),
+        ("is_complex", ctypes.c_int64),
+        ("layouts", ctypes.c_void_p),
+        ("shape_only", ctypes.c_int64),
+        ("starts", ctypes.c_void_p),
+        ("ends", ctypes.c_void_p),
+        ("stretches", ctypes.c_int64),
+    )
+
+
+def load_compiled_reader() -> CompiledReader | None:
+    """Load the compiled reader, which builds it if it was never built on this machine.
+
+    Returns:
+        The reader; None if this torch lacks what it needs.
+
+    Raises:
+        BuildError: It cannot be built.
+    """
+    interface = find_torch_interface()
+    if interface is None:
+        return None
+    functions = Interface(tuple(_SIGNATURES))
+    return CompiledReader(load_object(*RECIPE, ctypes.PyDLL, functions), interface)
+
+
+class CompiledReader(TensorReader):
+    """Reads tensors by the functions of `poll.cpp`, which run with the interpreter's lock held."""
+
+    def __init__(self, library: ctypes.PyDLL, interface: TorchInterface) -> None:
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+        self._library = library
+        self._interface = interface  # kept for as long as its address is in use
+        self._torch = ctypes.addressof(interface)
+        self._attributes, self._items = library.thetac_attributes, library.thetac_items
+        self._values_of, self._bump_versions = library.thetac_values_of, library.thetac_bump_versions
+        self._in_python = PythonReader()
+
+    def read_gradients(self, params: list[Tensor]) -> list[Any]:
+        found: list[Any] = self._attributes(params, "grad", self._torch)
+        return found
+
+    def read_entries(self, keys: list[Tensor], values: list[V], params: list[Tensor], at: Tensor) -> list[V] | None:
+        found: list[V] = self._values_of(keys, values, params, at.data_ptr(), self._torch)
+        return found if len(found) == len(params) else None
+
+    def read_items(self, dictionaries: list[D], names: list[str]) -> list[list[Any]]:
+        found: list[list[Any]] = self._items(dictionaries, names, None, self._torch)
+        return found
+
+    def mark_written(self, lists: list[list[Tensor]], places: Places) -> None:
+        self._bump_versions(lists, places.address, places.count, self._torch)
+
+    def watch_tensors(self, tensors: list[Tensor], places: Places, *, any_strides: bool = False) -> TensorWatch:
+        kind = self.describe(places.of(tensors)[0])
+        if kind is None:
+            return self._in_python.watch_tensors(tensors, places, any_strides=any_strides)
+        return _CompiledWatch(self._library, self._torch, tensors, places, kind, any_strides=any_strides)
+
+    def access_scalars(self, tensors: list[Tensor], places: Places) -> ScalarTensors:
+        scalars = places.of(tensors)
+        dtype = scalars[0].dtype
+        are_on_host = all(scalar.device.type == "cpu" for scalar in scalars)
+        if are_on_host and dtype in (torch.float32, torch.float64) and all_have_memory(scalars):
+            watch = self.watch_tensors(tensors, places)
+            if not watch.differs_already:
+                return _CompiledScalars(self._library, watch, dtype)
+        return self._in_python.access_scalars(tensors, places)
+
+    def describe(self, tensor: Tensor) -> Kind | None:
+        """Return what a tensor is; None if torch does not say."""
+        kind = Kind()
+        return None if self._library.thetac_describe(tensor, self._torch, ctypes.addressof(kind)) else kind
+
+
+class _CompiledWatch(TensorWatch):
+    def __init__(
+        self,
+        library: ctypes.PyDLL,
+        torch_interface: int,
+        tensors: list[Tensor],
+        places: Places,
+        kind: Kind,
+        *,
+        any_strides: bool,
+    ) -> None:
+        watched = places.of(tensors)
+        self.addresses = torch.zeros(places.count, dtype=torch.int64, device="cpu")
+        self._kept = layouts, places = _layouts_of(watched), places  # what `_expected` has the addresses of
+        self._expected = _Expected(
+            torch=torch_interface,
+            types=ctypes.addressof(_TYPES),
+            type_count=len(_TYPES),
+            size=places.size,
+            places=places.address,
+            count=places.count,
+            kind=kind,
+            bytes=watched[0].element_size(),
+            is_complex=watched[0].is_complex(),
+            layouts=layouts.data_ptr(),
+            shape_only=any_strides,
+        )
+        self._poll = library.thetac_poll
+        self._moved, where = ctypes.c_int64(), ctypes.c_int64()
+        self._out = where  # kept, too
+        self._arguments = (
+            ctypes.addressof(self._expected),
+            self.addresses.data_ptr(),
+            ctypes.addressof(self._moved),
+            ctypes.addressof(where),
+        )
+        self.differs_already = self.poll(tensors)
+
+    def poll(self, tensors: list[Tensor], apart_from: Stretches | None = None) -> str:
+        expected = self._expected
+        if apart_from is None:
+            expected.stretches = 0
+        else:
+            expected.starts, expected.ends, expected.stretches = apart_from.addresses
+        finding: int = self._poll(tensors, *self._arguments)
+        self.moved = self._moved.value != 0
+        return CAUSES[finding]
+
+
+def _layouts_of(tensors: Sequence[Tensor]) -> Tensor:
+    """Return of each tensor the number of its dimensions, its shape and its strides, one after the other."""
+    numbers: list[int] = []
+    for tensor in tensors:
+        shape = tensor.shape
+        numbers.append(len(shape))
+        numbers += shape
+        numbers += tensor.stride()
+    return integers(numbers)
+
+
+class _CompiledScalars(ScalarTensors):
+    """Scalars on the host, in float32 or float64: read and written at their addresses."""
+
+    def __init__(self, library: ctypes.PyDLL, watch: TensorWatch, dtype: torch.dtype) -> None:
+        self._watch = watch
+        self._is_wide = dtype == torch.float64
+        self._values = array("d", bytes(8 * len(watch.addresses)))
+        self._read_numbers, self._write_numbers = library.thetac_read_numbers, library.thetac_write_numbers
+
+    def refresh(self, tensors: list[Tensor]) -> bool:
+        return not self._watch.poll(tensors)
+
+    def read(self, tensors: list[Tensor]) -> list[float]:
+        self._are_equal_when_read()
+        return self._values.tolist()
+
+    def read_common(self, tensors: list[Tensor]) -> float | None:
+        return self._values[0] if self._are_equal_when_read() else None
+
+    def write(self, tensors: list[Tensor], rows: Tensor, values: Sequence[float]) -> None:
+        new = array("d", values)
+        begin, _ = new.buffer_info()
+        addresses = self._watch.addresses
+        self._write_numbers(addresses.data_ptr(), len(self._values), self._is_wide, rows.data_ptr(), begin)
+
+    def _are_equal_when_read(self) -> bool:
+        """Read all values, and return whether they are equal."""
+        begin, _ = self._values.buffer_info()
+        addresses = self._watch.addresses
+        return bool(self._read_numbers(addresses.data_ptr(), len(self._values), self._is_wide, begin))

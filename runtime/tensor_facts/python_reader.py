@@ -1,0 +1,156 @@
+"""The tensor reader in Python: it works with every torch, and makes some Python calls per tensor.
+
+In: tensors. Out: what `tensor_reader.py` promises. Must not know of optimizers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter, is_
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensor_facts.memory import Stretches, all_have_memory, integers, significant_strides
+from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.tensor_reader import (
+    DEVICE,
+    DTYPE,
+    LAZY,
+    MEMORY,
+    SHAPE,
+    STRIDES,
+    TYPE,
+    D,
+    ScalarTensors,
+    TensorReader,
+    TensorWatch,
+    V,
+)
+
+_dtype, _device, _shape, _grad = map(attrgetter, ("dtype", "device", "shape", "grad"))
+
+
+class PythonReader(TensorReader):
+    """Reads tensors by the attributes that torch gives to Python."""
+
+    def read_gradients(self, params: list[Tensor]) -> list[Any]:
+        return list(map(_grad, params))
+
+    def read_entries(self, keys: list[Tensor], values: list[V], params: list[Tensor], at: Tensor) -> list[V] | None:
+        positions = at.tolist()
+        if max(positions) >= len(keys) or not all(map(is_, [keys[position] for position in positions], params)):
+            return None
+        return [values[position] for position in positions]
+
+    def read_items(self, dictionaries: list[D], names: list[str]) -> list[list[Any]]:
+        return [[dictionary.get(name) for dictionary in dictionaries] for name in names]
+
+    def mark_written(self, lists: list[list[Tensor]], places: Places) -> None:
+        written = [tensor for tensors in lists for tensor in places.of(tensors)]
+        try:
+            torch.autograd.graph.increment_version(written)
+        except RuntimeError:  # some were made in inference mode
+            torch.autograd.graph.increment_version([tensor for tensor in written if not tensor.is_inference()])
+
+    def watch_tensors(self, tensors: list[Tensor], places: Places, *, any_strides: bool = False) -> TensorWatch:
+        return _PythonWatch(tensors, places, any_strides=any_strides)
+
+    def access_scalars(self, tensors: list[Tensor], places: Places) -> ScalarTensors:
+        return _PythonScalars(tensors, places)
+
+
+class _PythonWatch(TensorWatch):
+    def __init__(self, tensors: list[Tensor], places: Places, *, any_strides: bool) -> None:
+        watched = places.of(tensors)
+        self._places = places
+        self._dtypes = list(map(_dtype, watched))
+        self._shapes = list(map(_shape, watched))
+        self._strides = None if any_strides else list(map(Tensor.stride, watched))
+        self._significant = None if any_strides else list(map(significant_strides, watched))
+        self._device = watched[0].device
+        self._is_complex = watched[0].is_complex()
+        self._known: list[int] = []  # the addresses
+        self.addresses = torch.zeros(places.count, dtype=torch.int64, device="cpu")
+        self.differs_already = self.poll(tensors)
+
+    def poll(self, tensors: list[Tensor], apart_from: Stretches | None = None) -> str:
+        self.moved = False
+        if len(tensors) != self._places.size:
+            return TYPE
+        watched = self._places.of(tensors)
+        if differs := self._differs(watched):
+            return differs
+        addresses = list(map(Tensor.data_ptr, watched))
+        if addresses == self._known:
+            return ""
+        self.moved = True
+        if any(tensor.device != self._device for tensor in watched):
+            return DEVICE
+        if not all(address or not tensor.numel() for address, tensor in zip(addresses, watched, strict=True)):
+            return TYPE
+        if apart_from is not None and apart_from.touch(watched):
+            return MEMORY
+        self._known = addresses
+        self.addresses.copy_(integers(addresses))
+        return ""
+
+    def _differs(self, tensors: list[Tensor]) -> str:
+        if not all_have_memory(tensors):
+            return TYPE
+        if list(map(_dtype, tensors)) != self._dtypes:
+            return DTYPE
+        if list(map(_shape, tensors)) != self._shapes:
+            return SHAPE
+        same_strides = self._strides is None or list(map(Tensor.stride, tensors)) == self._strides
+        if not same_strides and list(map(significant_strides, tensors)) != self._significant:
+            return STRIDES
+        if any(map(Tensor.is_neg, tensors)) or (self._is_complex and any(map(Tensor.is_conj, tensors))):
+            return LAZY
+        return ""
+
+
+class _PythonScalars(ScalarTensors):
+    def __init__(self, tensors: list[Tensor], places: Places) -> None:
+        scalars = places.of(tensors)
+        self._places = places
+        self._kinds = _kinds_of(scalars)
+        self._are_on_host = all(scalar.device.type == "cpu" for scalar in scalars)
+
+    def refresh(self, tensors: list[Tensor]) -> bool:
+        scalars = self._places.of(tensors)
+        return (
+            all(issubclass(kind, Tensor) for kind in set(map(type, scalars)))
+            and set(map(Tensor.numel, scalars)) == {1}
+            and _kinds_of(scalars) == self._kinds
+        )
+
+    def read(self, tensors: list[Tensor]) -> list[float]:
+        scalars = self._places.of(tensors)
+        if self._are_on_host:
+            return [scalar.item() for scalar in scalars]
+        # On the device of their parameters, as a checkpoint of torch's fused optimizers has them: wait for it once.
+        device = next(scalar.device for scalar in scalars if scalar.device.type != "cpu")
+        together = torch.stack([scalar.reshape(()).to(device, torch.float64) for scalar in scalars])
+        return cast("list[float]", together.tolist())
+
+    def read_common(self, tensors: list[Tensor]) -> float | None:
+        values = self.read(tensors)
+        return values[0] if values.count(values[0]) == len(values) else None
+
+    def write(self, tensors: list[Tensor], rows: Tensor, values: Sequence[float]) -> None:
+        scalars, row_of_each = self._places.of(tensors), rows.tolist()
+        for row, value in enumerate(values):
+            of_row = (
+                scalars
+                if len(values) == 1
+                else [scalar for scalar, its_row in zip(scalars, row_of_each, strict=True) if its_row == row]
+            )
+            device, dtype = of_row[0].device, of_row[0].dtype
+            # torch lists are fast where the source already is a tensor of the same device and dtype.
+            torch._foreach_copy_(of_row, [torch.full((), value, dtype=dtype, device=device)] * len(of_row))
+
+
+def _kinds_of(scalars: list[Tensor]) -> list[tuple[torch.dtype, torch.device]]:
+    return list(zip(map(_dtype, scalars), map(_device, scalars), strict=True))
