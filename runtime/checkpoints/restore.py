@@ -165,7 +165,7 @@ def _restored_entry(schema: Schema, groups: Sequence[Group], place: _Place, entr
     kept = _dtypes_taken(schema, group, place.param)
     for declared in schema.states:
         tensor = found.get(declared.name)
-        if declared.kind == "tensor" and isinstance(tensor, Tensor):
+        if declared.like_param and isinstance(tensor, Tensor):
             dtype = tensor.dtype if tensor.dtype in kept else place.param.dtype
             found[declared.name] = tensor.to(place.param.device, dtype)
     return found
@@ -187,7 +187,7 @@ def _check_names(schema: Schema, group: Group, place: _Place, entry: Mapping[str
 
 def _check_value(schema: Schema, declared: State, value: object, place: _Place) -> None:
     where, param = f"`{declared.name}` of {place}", place.param
-    if declared.kind != "tensor":
+    if declared.is_number:
         if isinstance(value, int | float):
             if not is_held_by_float(value):
                 raise ValueError(f"loaded {where} is a number that no float can hold")

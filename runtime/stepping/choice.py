@@ -193,7 +193,7 @@ def _check_dtypes(schema: Schema, member: Member, others: Collection[torch.dtype
     whatever stands in for them.
     """
     for declared, state in zip(schema.states, member.states, strict=True):
-        if declared.kind == "tensor" and state is not None and state.dtype not in (member.param.dtype, *others):
+        if declared.like_param and state is not None and state.dtype not in (member.param.dtype, *others):
             raise RuntimeError(
                 f"`{declared.name}` of a parameter of group {member.group} is {state.dtype}, its parameter "
                 f"{member.param.dtype}; only fused implementations take both"

@@ -18,7 +18,7 @@ from torch import Tensor
 
 import thetac.runtime.torch_compile.custom_op  # noqa: F401  # registers the operator
 from thetac.runtime.implementations.generated_modules import forloop_of
-from thetac.runtime.implementations.operator_call import KeptPlans, call_operator, registered
+from thetac.runtime.implementations.operator_call import KeptPlans, call_operator, register_kernel
 from thetac.runtime.implementations.widened import HALF, one_by_one, widened
 from thetac.runtime.param_groups.gather import gather
 from thetac.runtime.param_groups.groups import option, values_of
@@ -137,7 +137,7 @@ def init_group(
     members = gathered.members
     if option(group, "fused") and members:
         choose_all(schema, groups, members)  # raises where it cannot be met
-        kernels.append(registered(schema, group, members, optimizer._traced.kept))
+        kernels.append(register_kernel(schema, group, members, optimizer._traced.kept))
     gathered.commit(optimizer.state)
     params += [member.param for member in members]
     grads += [member.grad for member in members]
