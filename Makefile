@@ -42,10 +42,10 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/mypy
 
 parity: $(READY) ## measure every implementation against torch and float64, and write docs/parity.md
-	@$(BIN)/python tests/parity_table.py
+	@$(BIN)/python -m tests.docs.parity_table
 
 compatibility: $(TESTABLE) ## try what torch promises of optimizers on every one of them, and write docs/compatibility.md
-	@OMP_NUM_THREADS=1 $(BIN)/python tests/compatibility.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.docs.compatibility
 
 BENCHED := $(VENV)/.benched
 $(BENCHED): $(READY)

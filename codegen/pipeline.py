@@ -22,8 +22,9 @@ from thetac.codegen.ir.verify import verify
 from thetac.codegen.passes import features
 from thetac.codegen.passes.check.advice import advice
 from thetac.codegen.passes.check.rule import check_all
+from thetac.codegen.passes.expand import expand
+from thetac.codegen.passes.fixed_flags import decide_fixed_flags
 from thetac.codegen.passes.hoist import Fused, hoist
-from thetac.codegen.passes.powers import expand_powers
 
 MOST_NUMBERS = 500  # in the row of a kernel: the time that a compiler takes grows with their square
 
@@ -93,7 +94,9 @@ def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[
 
 def _lowered(written: Rule) -> tuple[Rule, Fused]:
     verify(written, "checked")
-    rule = features.apply(expand_powers(written))
+    decided = decide_fixed_flags(written)
+    verify(decided, "checked")
+    rule = features.apply(expand(decided))
     verify(rule, "features")
     return rule, hoist(rule)
 

@@ -90,11 +90,11 @@ class Schema:
     name: str  # the class
     package: str  # where the implementations live, such as "thetac.generated.<module>"
     hyperparameters: tuple[Hyperparameter, ...]
-    flags: tuple[str, ...]  # boolean keys of a group that are the algorithm's own
+    flags: tuple[str, ...]  # boolean keys of a group that are the algorithm's own, and that a user can set
     states: tuple[State, ...]
     requirements: tuple[Requirement, ...]
-    specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and `maximize` included
-    options: tuple[str, ...]  # which of maximize, foreach, capturable, differentiable, fused are always in a group
+    specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and options of the update included
+    options: tuple[str, ...]  # which of the options (thetac/options.py) are always in a group
     half_precision: Literal["float32", "native"]  # what for-loop and foreach compute float16 and bfloat16 in
     refusable: tuple[
         str, ...

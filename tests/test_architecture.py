@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 CODEGEN = sorted((ROOT / "codegen").rglob("*.py"))
 RUNTIME = sorted((ROOT / "runtime").rglob("*.py"))
 GENERATED = sorted((ROOT / "generated").rglob("*.py"))

@@ -17,27 +17,12 @@ from thetac.codegen.frontend import syntax, unsupported
 from thetac.codegen.frontend.logical_lines import Line
 from thetac.codegen.frontend.reading import parse_number
 from thetac.codegen.frontend.translate import Declared, Translation
+from thetac.codegen.ir.definitions import BINARY, COMPARE, expanded
 from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain
-from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.codegen.ir.ops import FUNCTIONS, OPS
 
 DEEPEST_EXPRESSION = 56  # operations within each other; `a + b + c` is two sums deep, a chain of `and` only one
 LONGEST_WRITTEN_OUT = 2_000  # names, numbers and operators, where powers and `lerp` are what they stand for
-
-_BINARY: dict[type[ast.operator], str] = {
-    ast.Add: "add",
-    ast.Sub: "sub",
-    ast.Mult: "mul",
-    ast.Div: "div",
-    ast.Pow: "pow",
-}
-_COMPARE: dict[type[ast.cmpop], str] = {
-    ast.Gt: "gt",
-    ast.GtE: "ge",
-    ast.Lt: "lt",
-    ast.LtE: "le",
-    ast.Eq: "eq",
-    ast.NotEq: "ne",
-}
 
 
 def read_expression(line: Line, code: str, start: int, declared: Declared, mistakes: Mistakes) -> Expr:
@@ -75,6 +60,8 @@ def _written_out(expression: Expr) -> int:
             return int(times) * (_written_out(base) + 1)
         case Call(op="lerp", args=(start, end, weight)):  # a + w * (b - a), or (1 - w) * a + w * b
             return 2 * _written_out(start) + _written_out(end) + 2 * _written_out(weight) + 4
+        case Call(op=op) if OPS[op].defined and not OPS[op].whole_on_elements:
+            return _written_out(expanded(expression))
         case Call(args=args):
             return 1 + sum(map(_written_out, args))
         case Const() | Ref():
@@ -155,8 +142,8 @@ class Convert:
                 return self._number(here)
             case ast.Name(id=name):
                 return Ref(name, here)
-            case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _BINARY:
-                return self._call(_BINARY[type(operator)], (left, right), here)
+            case ast.BinOp(left=left, op=operator, right=right) if type(operator) in BINARY:
+                return self._call(BINARY[type(operator)], (left, right), here)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return self._call("neg", (operand,), here)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -164,8 +151,8 @@ class Convert:
             case ast.BoolOp(op=operator, values=values):
                 terms = tuple(self.expression(value) for value in values)
                 return chain("and" if isinstance(operator, ast.And) else "or", terms, here)
-            case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in _COMPARE:
-                return self._call(_COMPARE[type(operator)], (left, right), here)
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in COMPARE:
+                return self._call(COMPARE[type(operator)], (left, right), here)
             case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=[]) if name in FUNCTIONS:
                 return self._function(name, args, here, self.places.of(function))
             case _:

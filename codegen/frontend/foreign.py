@@ -133,6 +133,7 @@ _KEYWORDS = {  # parameters by the names that libraries give them
 }
 IGNORED_KEYWORDS = frozenset(("out", "dtype", "device", "memory_format", "non_blocking", "requires_grad", "layout"))
 
+_EVERYTHING = f"there are {listed(FUNCTIONS, 'and')}"
 _ELEMENTS_ALONE = "each element is updated by itself: there is no sum, mean or norm over a tensor"
 _REMEDIES = {
     "norm vector_norm matrix_norm dist clip_grad_norm clip_grad_norm_ get_total_norm": (
@@ -154,7 +155,7 @@ _REMEDIES = {
         "each element is updated by itself: the shape of a parameter is not known to it"
     ),
     "sin cos tan asin acos atan atan2 arcsin arccos arctan arctan2 sinc erf erfc erfinv lgamma digamma polygamma gamma"
-    " i0 cbrt gelu elu selu celu mish logsigmoid logaddexp2": f"there are {listed(FUNCTIONS, 'and')}",
+    " i0 cbrt gelu elu selu celu mish logsigmoid logaddexp2": _EVERYTHING,
     "rand randn randint randperm rand_like randn_like normal uniform bernoulli dropout multinomial random seed"
     " manual_seed": "an update has no random numbers",
     "floor ceil round trunc fix rint frac fmod remainder mod floor_divide divmod": (
@@ -176,16 +177,12 @@ _REMEDIES = {
     "finfo iinfo": "write the number, such as `1.1754944e-38`",
     "sorted zip enumerate map filter range list tuple dict set": "an update has no loops and no lists",
 }
-_WITHOUT = {name: remedy for names, remedy in _REMEDIES.items() for name in names.split()}
+_WITHOUT = {name: remedy for names, remedy in _REMEDIES.items() for name in names.split() if name not in FUNCTIONS}
 
 
-def _own(name: str) -> Form:
-    """A function of the language itself, which others call by the same name."""
-    written = FUNCTIONS[name].syntax
-    return Form(tuple(written[len(name) + 1 : -1].split(", ")), written)
-
-
-_OWN = {name: (_own(name),) for name, op in FUNCTIONS.items() if op.shape is not Shape.PREDICATE}
+_OWN = {  # functions of the language itself, which others call by the same name
+    name: (Form(op.parameters, op.syntax),) for name, op in FUNCTIONS.items() if op.shape is not Shape.PREDICATE
+}
 
 
 def _collected(rows: tuple[tuple[str, str, str], ...]) -> dict[str, tuple[Form, ...]]:
@@ -197,7 +194,10 @@ def _collected(rows: tuple[tuple[str, str, str], ...]) -> dict[str, tuple[Form, 
 
 
 _AS_METHOD = _collected(_METHODS)
-_FORMS = {**_OWN, **_collected(_ROWS)}
+_OF_LIBRARIES = _collected(_ROWS)
+_FORMS = {
+    name: tuple(dict.fromkeys((*_OWN.get(name, ()), *_OF_LIBRARIES.get(name, ())))) for name in _OWN | _OF_LIBRARIES
+}
 
 
 def plain(name: str) -> str:
@@ -245,8 +245,8 @@ def written(text: str, instead_of: str = "") -> str:
 
 
 def everything() -> str:
-    """All functions there are."""
-    return _WITHOUT["sin"]
+    """Return a sentence that lists the functions of the language."""
+    return _EVERYTHING
 
 
 def known_names() -> frozenset[str]:

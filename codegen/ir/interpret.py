@@ -11,13 +11,15 @@ nothing becomes complex. This module must not know numpy or torch.
 from __future__ import annotations
 
 import math
-import operator
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, assert_never
 
+from thetac.codegen.ir.definitions import composed
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt
+from thetac.codegen.ir.ops import OPS, Shape
+from thetac.options import IN_UPDATE, OPTIONS
 
 Number = TypeVar("Number")  # what one or all elements of a parameter are
 
@@ -56,7 +58,7 @@ def to_float32(value: float) -> float:
 
 def defaults(rule: Rule) -> dict[str, float | bool]:
     """Every value that an update can read, as a group has it if the user says nothing; required ones are left out."""
-    values: dict[str, float | bool] = {"maximize": False}
+    values: dict[str, float | bool] = {name: bool(OPTIONS[name].default) for name in IN_UPDATE}
     for hyperparameter in rule.hyperparameters:
         default = hyperparameter.default
         if default is not None:
@@ -65,85 +67,15 @@ def defaults(rule: Rule) -> dict[str, float | bool]:
     return values | {flag.name: flag.default for flag in rule.flags}
 
 
-def _divide(a: float, b: float) -> float:
-    if b != 0:
-        return a / b
-    if a == 0 or math.isnan(a) or math.isnan(b):
-        return math.nan
-    return math.copysign(math.inf, a) * math.copysign(1.0, b)
+def _operations() -> dict[str, Callable[..., float]]:
+    operations: dict[str, Callable[..., float]] = {}
+    for op in OPS.values():
+        if op.shape is not Shape.PREDICATE:
+            operations[op.name] = op.meaning or composed(op, operations)
+    return operations
 
 
-def _power(a: float, b: float) -> float:
-    try:
-        return math.pow(a, b)
-    except OverflowError:
-        odd = b % 2 == 1
-        return -math.inf if a < 0 and odd else math.inf
-    except ValueError:  # zero to a negative power, or a negative number to a power that is no integer
-        if a != 0:
-            return math.nan
-        return math.copysign(math.inf, a) if b % 2 == 1 else math.inf
-
-
-def _sqrt(a: float) -> float:
-    return math.nan if a < 0 else math.sqrt(a)
-
-
-def _exp(a: float) -> float:
-    try:
-        return math.exp(a)
-    except OverflowError:
-        return math.inf
-
-
-def _log(a: float) -> float:
-    if a > 0:
-        return math.log(a)
-    return -math.inf if a == 0 else math.nan
-
-
-def _maximum(a: float, b: float) -> float:
-    if math.isnan(a) or math.isnan(b):
-        return math.nan
-    return max(a, b)
-
-
-def _minimum(a: float, b: float) -> float:
-    if math.isnan(a) or math.isnan(b):
-        return math.nan
-    return min(a, b)
-
-
-FLOATS: Arithmetic[float] = Arithmetic(
-    operations={
-        "add": operator.add,
-        "sub": operator.sub,
-        "mul": operator.mul,
-        "div": _divide,
-        "pow": _power,
-        "neg": operator.neg,
-        "sqrt": _sqrt,
-        "abs": abs,
-        "sign": lambda a: float(a > 0) - float(a < 0),
-        "exp": _exp,
-        "log": _log,
-        "lerp": lambda a, b, w: a + w * (b - a),
-        "maximum": _maximum,
-        "minimum": _minimum,
-        "clamp": lambda a, low, high: _minimum(_maximum(a, low), high),
-        "where": lambda c, a, b: a if c else b,
-        "gt": operator.gt,
-        "ge": operator.ge,
-        "lt": operator.lt,
-        "le": operator.le,
-        "eq": operator.eq,
-        "ne": operator.ne,
-        "and": lambda a, b: a and b,
-        "or": lambda a, b: a or b,
-        "not": operator.not_,
-    },
-    fill=lambda like, value: value,
-)
+FLOATS: Arithmetic[float] = Arithmetic(operations=_operations(), fill=lambda like, value: value)
 
 
 def interpret(

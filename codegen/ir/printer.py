@@ -6,13 +6,13 @@ expression as a spec would; backends bring tables of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Stmt
-from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.codegen.ir.ops import FUNCTIONS, Op
 
 
 class Precedence(IntEnum):
@@ -49,6 +49,16 @@ def function(name: str, arity: int) -> Row:
     return Row(f"{name}({arguments})", Precedence.ATOM, (Precedence.CONDITIONAL,) * arity)
 
 
+def functions(module: str, ops: Iterable[Op]) -> dict[str, Row]:
+    """Return the rows of operations that a target has as functions of the same name.
+
+    Args:
+        module: what stands before each name, such as `ops.`; empty where names are imported.
+        ops: the operations.
+    """
+    return {op.name: function(f"{module}{op.name}", op.arity) for op in ops}
+
+
 def _binary(operator: str, precedence: Precedence, left: Precedence, right: Precedence) -> Row:
     return Row(f"{{0}} {operator} {{1}}", precedence, (left, right))
 
@@ -75,7 +85,7 @@ OPERATORS: Table = {
     "not": Row("not {0}", Precedence.NOT, (Precedence.NOT,)),
 }
 
-SPEC: Table = {**OPERATORS, **{name: function(name, op.arity) for name, op in FUNCTIONS.items()}}
+SPEC: Table = {**OPERATORS, **functions("", FUNCTIONS.values())}
 
 
 def expression_text(

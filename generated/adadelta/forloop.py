@@ -61,7 +61,6 @@ def step_on_tensors(
     eps: float,
     weight_decay: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

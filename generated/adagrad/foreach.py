@@ -18,7 +18,6 @@ def step(
     lr: float,
     lr_decay: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     eps: float,
     maximize: bool,
 ) -> None:

@@ -20,7 +20,6 @@ def step(
     lr: float,
     lr_decay: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     eps: float,
     maximize: bool,
 ) -> None:
@@ -51,7 +50,6 @@ def step_on_tensors(
     lr: float | Tensor,
     lr_decay: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     eps: float,
     maximize: bool,
     capturable: bool,

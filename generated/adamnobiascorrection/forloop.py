@@ -49,7 +49,6 @@ def step_on_tensors(
     beta2: float,
     eps: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

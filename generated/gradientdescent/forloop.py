@@ -35,7 +35,6 @@ def step_on_tensors(
     *,
     lr: float | Tensor,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

@@ -23,7 +23,7 @@ class GradientDescent(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        lr (float or Tensor, default: 0.01, lr >= 0): learning rate
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -34,6 +34,11 @@ class GradientDescent(Optimizer):
             CPU; by default where that fits
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
+
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.

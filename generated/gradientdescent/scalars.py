@@ -15,7 +15,6 @@ ROW = (
 def scalars(
     *,
     lr: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     return (
@@ -26,7 +25,6 @@ def scalars(
 def scalars_on_tensors(
     *,
     lr: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     return (

@@ -48,7 +48,6 @@ def step_on_tensors(
     beta2: float,
     weight_decay: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

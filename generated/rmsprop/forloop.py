@@ -77,7 +77,6 @@ def step_on_tensors(
     momentum: float,
     centered: bool,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

@@ -16,7 +16,6 @@ def step(
     steps: list[Tensor],
     prevs: list[Tensor],
     step_sizes: list[Tensor],
-    lr: float,
     etaminus: float,
     etaplus: float,
     step_size_min: float,

@@ -63,7 +63,6 @@ def step_on_tensors(
     weight_decay: float | Tensor,
     nesterov: bool,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

@@ -55,7 +55,6 @@ def step_on_tensors(
     weight_decay: float,
     decoupled_weight_decay: bool,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

@@ -41,7 +41,6 @@ def step_on_tensors(
     lr: float | Tensor,
     eps: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

@@ -17,7 +17,6 @@ def scalars(
     *,
     lr: float,
     eps: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     return (
@@ -30,7 +29,6 @@ def scalars_on_tensors(
     *,
     lr: Scalar,
     eps: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     return (

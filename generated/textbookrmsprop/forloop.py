@@ -43,7 +43,6 @@ def step_on_tensors(
     decay_rate: float,
     eps: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

@@ -21,7 +21,6 @@ def step(
     beta2: float,
     eps: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     maximize: bool,
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.generated_modules import forloop_of
+from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import scalar_states_of
 from thetac.runtime.implementations.widened import Step, one_by_one, widened, widens
@@ -28,13 +28,16 @@ class ForLoopExecutor:
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
-        self._step = _in_computing_dtype(schema, forloop_of(schema.package).step, members)
+        step = forloop_of(schema.package).step
+        self._takes = keywords_of(step)
+        self._step = _in_computing_dtype(schema, step, members)
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
         self._places = places
         self._scalar_states = scalar_states_of(schema, members, places, tensors)
         self._created = [member.created for member in members]
-        self._values: Mapping[str, float] = {}
+        self._host_scalars: HostScalars = {}  # of the group, as they were read last
+        self._values: HostScalars = {}  # those of them that the step takes
 
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""
@@ -45,7 +48,8 @@ class ForLoopExecutor:
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
         """Take the host scalars of the group; raise torch's error for one that it would refuse."""
-        self._values = host_scalars[self._group]
+        if (found := host_scalars[self._group]) is not self._host_scalars:
+            self._host_scalars, self._values = found, taken(self._takes, found)
         if self._rehearsal.is_needed(self._values):
             states = _states(self._schema, self._places, tensors, self._created)
             params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
@@ -82,11 +86,14 @@ class OnTensorsExecutor:
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
         self._schema = schema
-        self._step = _in_computing_dtype(schema, forloop_of(schema.package).step_on_tensors, members)
+        step = forloop_of(schema.package).step_on_tensors
+        self._takes = keywords_of(step)
+        self._step = _in_computing_dtype(schema, step, members)
         self._group = members[0].group
         self._created = [member.created for member in members]
         self._places = places
         self._values: dict[str, object] = {}
+        self._capturable = self._differentiable = False
 
     def check(self, tensors: StepTensors) -> str:
         """Return nothing: the executor serves a single step."""
@@ -95,28 +102,27 @@ class OnTensorsExecutor:
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
         """Take the values of the group, tensors among them."""
         group = groups[self._group]
-        self._values = {
-            **values_of(self._schema, group),
-            "capturable": bool(option(group, "capturable")) or not option(group, "differentiable"),
-            "differentiable": bool(option(group, "differentiable")),
-        }
+        self._differentiable = bool(option(group, "differentiable"))
+        self._capturable = bool(option(group, "capturable")) or not self._differentiable
+        options = {"capturable": self._capturable, "differentiable": self._differentiable}
+        self._values = taken(self._takes, {**values_of(self._schema, group), **options})
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""
-        with torch.set_grad_enabled(bool(self._values["differentiable"])):
+        with torch.set_grad_enabled(self._differentiable):
             return sum_of_squares(self._places.of(tensors.grads))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
         """Return whether the group is capturable; else counters are read anyway."""
         if any(grad.is_sparse for grad in self._places.of(tensors.grads)):
             return False
-        return bool(self._values["capturable"]) and not self._values["differentiable"]
+        return self._capturable and not self._differentiable
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """See `Executor`."""
         params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
         states = _states(self._schema, self._places, tensors, self._created)
-        with torch.set_grad_enabled(bool(self._values["differentiable"])):
+        with torch.set_grad_enabled(self._differentiable):
             if scaling.found_inf is not None:
                 self._run_or_undo(params, grads, states, scaling)
             elif _by_rows(self._schema, grads):

@@ -14,7 +14,7 @@ from typing import cast
 
 import torch
 
-from thetac.runtime.implementations.generated_modules import scalars_of
+from thetac.runtime.implementations.generated_modules import keywords_of, scalars_of
 from thetac.runtime.implementations.scalar_states import scalar_states_of
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
@@ -30,8 +30,8 @@ class ScalarRows:
     def __init__(
         self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places, tensors: StepTensors
     ) -> None:
-        self._schema = schema
         self._module = scalars_of(schema.package)
+        self._takes = keywords_of(self._module.scalars)
         self._groups = [member.group for member in members]
         self._distinct = list(dict.fromkeys(self._groups))
         rows = {group: row for row, group in enumerate(self._distinct)}
@@ -39,7 +39,9 @@ class ScalarRows:
         self._states = scalar_states_of(schema, members, places, tensors)
         here = {state.name for state in self._states}
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
-        self._absent = [declared.name for declared in schema.states if declared.is_number and declared.name not in here]
+        self._firsts = [declared.first for declared in schema.states if declared.first in self._takes]
+        absent = [declared.name for declared in schema.states if declared.is_number and declared.name not in here]
+        self._absent = [name for name in absent if name in self._takes]
         self._created = [member.created for member in members]
         self._any_created = any(self._created)
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
@@ -96,20 +98,21 @@ class ScalarRows:
 
     def _row(self, host_scalars: HostScalars, key: tuple[object, ...]) -> Sequence[float]:
         """Return the row of one key: group, whether its states are new, then a value per counter and scalar state."""
-        keywords: dict[str, object] = dict(host_scalars)
-        keywords |= {declared.first: key[1] for declared in self._schema.states if declared.first}
+        keywords: dict[str, object] = {name: value for name, value in host_scalars.items() if name in self._takes}
+        keywords |= dict.fromkeys(self._firsts, key[1])
         # What a group has no state for is not read there.
         keywords |= dict.fromkeys(self._absent, 0.0)
-        if self._scalars:
+        if "round_to" in self._takes:
             keywords["round_to"] = _keep
         for state, read, new in zip(self._states, key[2:], self._new, strict=True):
             value = cast(float, read)
             if state.is_counter:
                 value = state.count_up(value)
                 new.append(value)
-            else:
+            elif "round_to" in self._takes:
                 keywords["round_to"] = state.round
-            keywords[state.name] = value
+            if state.name in self._takes:
+                keywords[state.name] = value
         row, new_states = self._module.scalars(**keywords)
         news = dict(zip(self._scalars, new_states, strict=True))
         for state, new in zip(self._states, self._new, strict=True):

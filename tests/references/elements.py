@@ -1,4 +1,8 @@
-"""The interpreter's arithmetic on numpy arrays of any floating-point dtype: many elements at once, or more digits."""
+"""The interpreter's arithmetic on numpy arrays of any floating-point dtype: many elements at once, or more digits.
+
+NumPy computes it, so that it can tell when an operation of the compiler's own is wrong: the registry only names the
+function to compare with.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from thetac.codegen.ir.definitions import composed
 from thetac.codegen.ir.interpret import Arithmetic
+from thetac.codegen.ir.ops import OPS, Op, Shape
 
 Array = NDArray[np.floating]
 
@@ -17,34 +23,27 @@ def _sign(a: Array) -> Array:
     return np.where(np.isnan(a), a.dtype.type(0), np.sign(a))
 
 
-def _clamp(a: Array, low: Array | float, high: Array | float) -> Array:
-    return np.minimum(np.maximum(a, low), high)
+_EXCEPTIONS: Mapping[str, Callable[..., Array]] = {
+    "pow": operator.pow,  # of an element, `** 0.5` is a root
+    "sign": _sign,  # NumPy's is NaN of NaN
+    "lerp": lambda a, b, w: a + w * (b - a),  # NumPy has none
+}
 
 
-_OPERATIONS: Mapping[str, Callable[..., Array]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "div": operator.truediv,
-    "pow": operator.pow,
-    "neg": operator.neg,
-    "sqrt": np.sqrt,
-    "abs": np.abs,
-    "sign": _sign,
-    "lerp": lambda a, b, w: a + w * (b - a),
-    "maximum": np.maximum,
-    "minimum": np.minimum,
-    "clamp": _clamp,
-    "where": np.where,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "lt": operator.lt,
-    "le": operator.le,
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "and": np.logical_and,
-    "or": np.logical_or,
-    "not": np.logical_not,
+def _operation(op: Op) -> Callable[..., Array]:
+    if op.name in _EXCEPTIONS:
+        return _EXCEPTIONS[op.name]
+    name = op.sample or op.name
+    if op.defined and not hasattr(np, name):
+        return composed(op, _OPERATIONS)
+    assert hasattr(np, name), f"numpy has no function `{name}`: name one in `sample` of the row of `{op.name}`"
+    function: Callable[..., Array] = getattr(np, name)
+    return function
+
+
+_OPERATIONS: dict[str, Callable[..., Array]] = {}
+_OPERATIONS |= {
+    name: _operation(op) for name, op in OPS.items() if op.shape is not Shape.PREDICATE and not op.host_only
 }
 
 ELEMENTS: Arithmetic[Array] = Arithmetic(operations=_OPERATIONS, fill=np.full_like)

@@ -1,9 +1,9 @@
-"""The algorithm box: a rule as LaTeX, in the layout of torch's documentation.
+"""The algorithm box: the statements of a rule as LaTeX, in the layout of torch's documentation.
 
-In: a Rule as the spec writes it. Out: one `aligned` environment for MathJax, KaTeX or LaTeX. Which of `t-1` and
-`t` a name carries follows from the flow of values: a state or the parameter read before it is assigned is the one of
-the step before. Mathematics only: what guards against rounding (`if weight_decay != 0`) is left out, and terms are
-arranged as one writes them by hand, equal over the real numbers.
+In: a Rule as the spec writes it. Out: one `aligned` environment for MathJax, KaTeX or LaTeX. Which of `t-1` and `t` a
+name carries follows from the flow of values: a state or the parameter read before it is assigned is the one of the step
+before. Mathematics only: what guards against rounding (`if weight_decay != 0`) is left out. Expressions are set by
+formulas.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
+from thetac.codegen.backends.documentation.formulas import formula
 from thetac.codegen.backends.documentation.symbols import Symbols, words
 from thetac.codegen.ir.nodes import (
     Assign,
@@ -26,48 +27,11 @@ from thetac.codegen.ir.nodes import (
     Stmt,
     walk_statements,
 )
-from thetac.codegen.ir.printer import Precedence, Row, Table
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+from thetac.options import IN_UPDATE
 
 ROW_WIDTH = 4  # inputs and states in one line
-
-_LOOSE = Precedence.CONDITIONAL
-_SUM, _PRODUCT, _SIGN, _ATOM = Precedence.SUM, Precedence.PRODUCT, Precedence.SIGN, Precedence.ATOM
-
-
-def _comparison(sign: str) -> Row:
-    return Row(f"{{0}} {sign} {{1}}", Precedence.COMPARISON, (_SUM, _SUM))
-
-
-# `{{` and `}}` are the braces of LaTeX.
-LATEX: Table = {
-    "add": Row("{0} + {1}", _SUM, (_SUM, _SUM)),
-    "sub": Row("{0} - {1}", _SUM, (_SUM, _PRODUCT)),
-    "mul": Row("{0} {1}", _PRODUCT, (_PRODUCT, _PRODUCT)),
-    "div": Row(r"\frac{{{0}}}{{{1}}}", Precedence.POWER, (_LOOSE, _LOOSE)),
-    "pow": Row("{0}^{{{1}}}", Precedence.POWER, (_ATOM, _LOOSE)),
-    "neg": Row("-{0}", _SIGN, (_PRODUCT,)),
-    "sqrt": Row(r"\sqrt{{{0}}}", _ATOM, (_LOOSE,)),
-    "abs": Row(r"\left| {0} \right|", _ATOM, (_LOOSE,)),
-    "sign": Row(r"\mathrm{{sign}}\left( {0} \right)", _ATOM, (_LOOSE,)),
-    "exp": Row(r"\exp\left( {0} \right)", _ATOM, (_LOOSE,)),
-    "log": Row(r"\ln\left( {0} \right)", _ATOM, (_LOOSE,)),
-    "maximum": Row(r"\max\left( {0}, {1} \right)", _ATOM, (_LOOSE, _LOOSE)),
-    "minimum": Row(r"\min\left( {0}, {1} \right)", _ATOM, (_LOOSE, _LOOSE)),
-    "clamp": Row(r"\min\left( \max\left( {0}, {1} \right), {2} \right)", _ATOM, (_LOOSE, _LOOSE, _LOOSE)),
-    "gt": _comparison(">"),
-    "ge": _comparison(r"\ge"),
-    "lt": _comparison("<"),
-    "le": _comparison(r"\le"),
-    "eq": _comparison("="),
-    "ne": _comparison(r"\ne"),
-    "and": Row(r"{0} \text{{ and }} {1}", Precedence.AND, (Precedence.AND, Precedence.AND)),
-    "or": Row(r"{0} \text{{ or }} {1}", Precedence.OR, (Precedence.OR, Precedence.OR)),
-    "not": Row(r"\text{{not }} {0}", Precedence.NOT, (Precedence.NOT,)),
-    "first": Row(r"\text{{this is the first step}}", _ATOM, (_LOOSE,)),
-    "is_tensor": Row(r"{0} \text{{ is a tensor}}", _ATOM, (_ATOM,)),
-}
 
 
 def algorithm(rule: Rule) -> str:
@@ -102,7 +66,7 @@ class _Box:
         entries = [self._hyperparameter(h) for h in self.rule.hyperparameters if not h.fixed]
         entries += [rf"{self.symbols.at('param', '0')} \text{{ (params)}}", r"f(\theta) \text{ (objective)}"]
         entries += [self.symbols.bare(flag.name) for flag in self.rule.flags if not flag.fixed]
-        entries.append(self.symbols.bare("maximize"))
+        entries += [self.symbols.bare(option) for option in IN_UPDATE]
         return _rows(r"\textbf{input}", entries)
 
     def _hyperparameter(self, h: Hyperparameter) -> str:
@@ -171,70 +135,8 @@ class _Box:
             return self.symbols.at(name, "t" if name in self.assigned else "t-1")
         return self.symbols.in_step(name)
 
-    def text(self, expression: Expr, at_least: Precedence = _LOOSE) -> str:
-        text, precedence = self._text(arranged(expression))
-        return text if precedence >= at_least else rf"\left( {text} \right)"
-
-    def _text(self, expression: Expr) -> tuple[str, Precedence]:
-        match expression:
-            case Const(value=value):
-                return _number(value)
-            case Ref(name=name):
-                return self.read(name), _ATOM
-            case Call(op="where"):
-                return self._cases(expression), _SUM
-            case Call(op="pow", args=(Const() | Call() as base, exponent)) if exponent == Const(0.5):
-                return self._text(Call("sqrt", (base,)))
-            case Call(op=op, args=args):
-                row = LATEX[op]
-                texts = [self.text(a, need) for a, need in zip(args, row.needs, strict=True)]
-                if op == "mul" and texts[1][0] in "-.0123456789":
-                    return rf"{texts[0]} \cdot {texts[1]}", row.precedence
-                if op == "pow" and ("^" in texts[0] or "'" in texts[0]):
-                    texts[0] = f"{{{texts[0]}}}"  # LaTeX takes no second superscript
-                return row.template.format(*texts), row.precedence
-            case _:
-                assert_never(expression)
-
-    def _cases(self, choice: Expr) -> str:
-        rows = []
-        while isinstance(choice, Call) and choice.op == "where":
-            condition, chosen, choice = choice.args
-            rows.append(rf"{self.text(chosen)} & \text{{if }} {self.text(condition)}")
-        rows.append(rf"{self.text(choice)} & \text{{otherwise}}")
-        listed = r" \\ ".join(rows)
-        return rf"\begin{{cases}} {listed} \end{{cases}}"
-
-
-def arranged(expression: Expr) -> Expr:
-    """The outermost operation as one writes it by hand; equal over the real numbers."""
-    match expression:
-        case Call(op="lerp", args=(a, b, Call(op="sub", args=(Const(value=1), kept)))):
-            return Call("add", (Call("mul", (kept, a)), Call("mul", (Call("sub", (Const(1), kept)), b))))
-        case Call(op="lerp", args=(a, b, weight)):
-            return Call("add", (Call("mul", (Call("sub", (Const(1), weight)), a)), Call("mul", (weight, b))))
-        case Call(op="mul", args=(Call(op="mul", args=(factor, a)), b)) if a == b and isinstance(a, Ref):
-            return Call("mul", (factor, Call("pow", (a, Const(2)))))  # c * g * g
-        case Call(op="mul", args=(a, b)) if a == b:
-            return Call("pow", (a, Const(2)))
-        case Call(op="div", args=(Call(op="mul", args=(Call(op="div") as factor, a)), b)):
-            return Call("mul", (factor, Call("div", (a, b))))  # lr / c * m / d
-        case _:
-            return expression
-
-
-def _number(value: float | int | bool) -> tuple[str, Precedence]:
-    if isinstance(value, bool):
-        return rf"\text{{{str(value).lower()}}}", _ATOM
-    text = repr(value).removesuffix(".0")
-    sign = _SIGN if value < 0 else _ATOM
-    if "inf" in text or "nan" in text:
-        return text.replace("inf", r"\infty").replace("nan", r"\text{NaN}"), sign
-    digits, _, exponent = text.partition("e")
-    if not exponent:
-        return digits, sign
-    power = f"10^{{{int(exponent)}}}"
-    return (power, Precedence.POWER) if digits == "1" else (rf"{digits} \cdot {power}", min(sign, _PRODUCT))
+    def text(self, expression: Expr) -> str:
+        return formula(expression, self.read)
 
 
 def _rows(title: str, entries: Sequence[str]) -> list[str]:

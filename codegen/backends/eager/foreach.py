@@ -31,16 +31,18 @@ from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, python
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Rule
+from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 
-# What a temporary list holds, by the operation that made it.
+# What a temporary list holds, by the operation of torch's that made it, where the registry has none of that name.
 _NOUNS = {
-    "add": "sums", "add_number": "sums", "add_scaled": "sums", "addcmul": "sums", "addcdiv": "sums",
-    "sub": "differences", "sub_number": "differences", "mul": "products", "mul_number": "products",
-    "div": "quotients", "div_number": "quotients", "sqrt": "roots", "abs": "magnitudes", "sign": "signs",
-    "neg": "negatives", "reciprocal": "inverses", "lerp": "means", "maximum": "maxima", "minimum": "minima",
-    "clamp_min": "maxima", "clamp_max": "minima",
-}  # fmt: skip
+    "add_scaled": "sums",
+    "addcmul": "sums",
+    "addcdiv": "sums",
+    "reciprocal": "inverses",
+    "clamp_min": "maxima",
+    "clamp_max": "minima",
+}
 
 
 # Numbers of a whole bucket.
@@ -219,9 +221,17 @@ class _Foreach:
         innermost = tree
         while isinstance(innermost.receiver, Apply):
             innermost = innermost.receiver
-        name = unique(_NOUNS[innermost.op], self.taken | self.made)
+        name = unique(_noun_of(innermost.op), self.taken | self.made)
         self.made.add(name)
         return name
+
+
+def _noun_of(op: str) -> str:
+    """Return what a list made by an operation of torch's is called."""
+    if op in _NOUNS:
+        return _NOUNS[op]
+    row = OPS[op.removesuffix("_number")]
+    return row.noun or f"{row.name}s"
 
 
 def _has_list_form(tree: Tree) -> bool:

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from thetac.codegen.backends.eager.lines import INDENT, commented, loop_lines, numbers_read, other_side, view_lines
-from thetac.codegen.backends.eager.number_reads import names_read_anywhere
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
     asks_first,
     list_names,
     names_in,
+    names_read_in,
     state_arguments,
     tensor_names,
     unique,
 )
 from thetac.codegen.backends.printing.escaping import comment
-from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
+from thetac.codegen.backends.printing.host_python import PYTHON, TENSOR_FUNCTIONS, guarded, known_numbers, on_tensors
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -36,42 +36,17 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
-from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 from thetac.codegen.passes.analysis.kinds import infer, is_static, on_host
 
-# Functions of runtime/tensors.py take numbers and tensors alike. torch.lerp does not take a weight of another dtype.
+# torch.lerp does not take a weight of another dtype, nor torch.clamp bounds of which one is a tensor.
 ON_TENSORS: Table = {
-    **PYTHON,
-    **{name: function(name, arity) for name, arity in (
-        ("sqrt", 1), ("sign", 1), ("exp", 1), ("log", 1), ("maximum", 2), ("minimum", 2), ("where", 3),
-    )},
-    "checked_div": function("divide", 2),
-    "checked_pow": function("power", 2),
-    "checked_sqrt": function("sqrt", 1),
+    **on_tensors(""),
     "clamp": Row("minimum(maximum({0}, {1}), {2})", Precedence.ATOM, (Precedence.CONDITIONAL,) * 3),
-    "and": function("both", 2),
-    "or": function("either", 2),
-    "not": function("negation", 1),
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
-}  # fmt: skip
+}
 
-FUNCTIONS = (
-    "as_pairs",
-    "both",
-    "copied",
-    "divide",
-    "either",
-    "exp",
-    "log",
-    "maximum",
-    "minimum",
-    "negation",
-    "power",
-    "sign",
-    "sqrt",
-    "store",
-    "where",
-)
+FUNCTIONS = tuple(sorted({"as_pairs", "copied", "store", *TENSOR_FUNCTIONS.values()}))  # of runtime/tensors.py
 
 
 def body(rule: Rule) -> list[str]:
@@ -135,7 +110,7 @@ class _OnTensors:
         ]
         lines += numbers_read(
             self.rule,
-            names_read_anywhere(self.rule),
+            names_read_in(self.rule),
             count=lambda name: f"{small[name]} += 1",
             read=lambda name: self._number_read(name, small[name]),
         )

@@ -1,8 +1,9 @@
 """The torch operations that element expressions become, and how the for-loop and foreach write each.
 
-One row per operation. `{0}` is the tensor it is a method of, the rest its arguments; `{out}` the tensor that an
-in-place form without a method writes to. An empty in-place form: the operation always makes a new tensor. An
-empty foreach form: torch has no list operation with the same bits, and foreach loops over the tensors instead.
+Functions of one argument have their rows from the registry. `{0}` is the tensor that an operation is a method of, the
+rest its arguments; `{out}` the tensor that an in-place form without a method writes to. An empty in-place form: the
+operation always makes a new tensor. An empty foreach form: torch has no list operation with the same bits, and foreach
+loops over the tensors instead.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
 from thetac.codegen.ir.printer import Precedence
 
 
@@ -38,6 +40,8 @@ def _method(name: str, arguments: str = "", refuses: tuple[int, ...] = (), *, re
 
 
 TORCH_OPS: Mapping[str, TorchOp] = {
+    # A function of one argument is torch's of that name. One of more has a row: which of them may be numbers differs.
+    **{op.name: _method(op.name) for op in ELEMENT_FUNCTIONS if op.arity == 1},
     "add": _method("add", "{1}"),
     "add_number": _method("add", "{1}"),
     "add_scaled": _method("add", "{1}, alpha={2}", refuses=(2,)),
@@ -53,9 +57,6 @@ TORCH_OPS: Mapping[str, TorchOp] = {
     "lerp": _method("lerp", "{1}, {2}", refuses=(2,), refuses_late=True),
     "neg": _method("neg"),
     "reciprocal": _method("reciprocal"),
-    "sqrt": _method("sqrt"),
-    "abs": _method("abs"),
-    "sign": _method("sign"),
     "maximum": TorchOp(
         "torch.maximum({0}, {1})",
         "torch.maximum({0}, {1}, out={out})",

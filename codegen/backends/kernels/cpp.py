@@ -20,26 +20,23 @@ from thetac.codegen.backends.eager.lines import commented
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule, Stmt
-from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
+from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function, functions
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.combinations import conditions_asked, kernels_are_few
-from thetac.codegen.passes.analysis.homogeneity import powers_of_two
 from thetac.codegen.passes.analysis.kinds import infer
 
 INDENT = "    "
 
-# Elements. `ops` is in runtime/cpp/kernel.h, which says why the plain operation does not do. Precedences are Python's;
-# where C++ has others, arguments get parentheses.
+# Elements. A function of the language is the one of that name in namespace `ops` of runtime/cpp/elements.h, which says
+# why the plain operation does not do. The exceptions are operators, and two names that C's library takes. Precedences
+# are Python's; where C++ has others, arguments get parentheses.
 CPP: Table = {
     **{op: OPERATORS[op] for op in ("add", "sub", "mul", "div", "gt", "ge", "lt", "le", "eq", "ne")},
+    **functions("ops::", ELEMENT_FUNCTIONS),
     "neg": Row("-{0}", Precedence.SIGN, (Precedence.ATOM,)),  # two signs would be a decrement
     "sqrt": function("ops::square_root", 1),
     "abs": function("ops::absolute", 1),
-    "sign": function("ops::sign", 1),
-    "lerp": function("ops::lerp", 3),
-    "maximum": function("ops::maximum", 2),
-    "minimum": function("ops::minimum", 2),
-    "clamp": function("ops::clamp", 3),
     "where": Row("{0} ? {1} : {2}", Precedence.CONDITIONAL, (Precedence.OR, Precedence.OR, Precedence.OR)),
     "and": Row("{0} && {1}", Precedence.AND, (Precedence.AND, Precedence.AND)),
     "or": Row("{0} || {1}", Precedence.OR, (Precedence.OR, Precedence.OR)),
@@ -70,7 +67,6 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """The text of `kernels.cpp`."""
     lowering = _Lowering(rule, fused)
     updates = [lowering.update(index, one) for index, one in enumerate(fused.passes)]
-    exponents = powers_of_two(fused)
     return environment.get_template("kernels.cpp.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
@@ -79,9 +75,6 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         separate=lowering.separate,
         conditions=[safe(name) for name in lowering.conditions],
         truths=lowering.truths(),
-        scalable=exponents is not None,
-        stream_exponents=exponents.streams if exponents else (0,) * len(fused.streams),
-        row_exponents=exponents.row if exponents else (0,) * len(fused.row),
         tables=[lowering.asked(), *(table for update in updates for table in update.tables)],
         numbers=lowering.numbers(),
         updates=updates,
@@ -90,7 +83,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
 
 def safe(name: str) -> str:
     """A name of the spec as a variable of a kernel."""
-    return f"{name}_" if name in RESERVED or name.endswith(("_ptr", "_from")) or name.startswith("THETAC_") else name
+    return f"{name}_" if name in RESERVED or name.endswith("_ptr") or name.startswith("THETAC_") else name
 
 
 def condition_text(condition: Expr) -> str:
@@ -203,8 +196,6 @@ def _pointers(streams: Sequence[Stream]) -> list[str]:
             continue
         kind = "Number*" if stream.stored != Const(False) else "const Number*"
         lines.append(f"{kind} __restrict {stream.name}_ptr = streams[{index}];")
-        if stream.loaded != Const(False):
-            lines.append(f"const auto {stream.name}_from = thetac::Source<Number, rescaled>::of(sources, {index});")
     return lines
 
 
@@ -213,10 +204,10 @@ def _loads(streams: Sequence[Stream]) -> list[str]:
     lines = []
     for stream in streams:
         if stream.loaded == Const(True):
-            value = _element(stream.name)
+            value = f"{stream.name}_ptr[i]"
         elif stream.loaded != Const(False):
             condition = expression_text(_lowered(stream.loaded), CPP, safe, Precedence.OR)
-            value = f"{condition} ? {_element(stream.name)} : Number(0)"
+            value = f"{condition} ? {stream.name}_ptr[i] : Number(0)"
         elif stream.stored != Const(False):
             value = "0"
         else:
@@ -263,10 +254,6 @@ def _lowered(expression: Expr) -> Expr:
             return Call(op, tuple(_lowered(argument) for argument in args))
         case _:
             assert_never(expression)
-
-
-def _element(stream: str) -> str:
-    return f"{stream}_from.get({stream}_ptr, i)"
 
 
 def _mask_table(name: str, conditions: Sequence[Expr]) -> _MaskTable:

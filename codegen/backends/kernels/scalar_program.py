@@ -15,44 +15,30 @@ from typing import assert_never
 import jinja2
 
 from thetac.codegen.backends.eager.lines import call_lines, other_side
-from thetac.codegen.backends.printing.escaping import comment, uses
-from thetac.codegen.backends.printing.host_python import PYTHON, guarded
+from thetac.codegen.backends.printing.escaping import calls, comment, uses
+from thetac.codegen.backends.printing.host_python import PYTHON, guarded, on_tensors
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
 from thetac.codegen.ir.nodes import Assign, Call, Expr, If, Range, Ref, Rule, Stmt, walk_statements
-from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.printer import Precedence, Table, expression_text
 from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH
 from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import infer, is_static
 from thetac.codegen.passes.naming import first_argument, spelled, unique
+from thetac.options import IN_UPDATE
 
 INDENT = "    "
 _LOOSE = Precedence.CONDITIONAL
 
-ON_TENSORS: Table = {
-    **PYTHON,
-    "sqrt": function("tensors.sqrt", 1),
-    "checked_div": function("tensors.divide", 2),
-    "checked_pow": function("tensors.power", 2),
-    "checked_sqrt": function("tensors.sqrt", 1),
-    "sign": function("tensors.sign", 1),
-    "exp": function("tensors.exp", 1),
-    "log": function("tensors.log", 1),
-    "maximum": function("tensors.maximum", 2),
-    "minimum": function("tensors.minimum", 2),
-    "clamp": Row("tensors.minimum(tensors.maximum({0}, {1}), {2})", Precedence.ATOM, (_LOOSE, _LOOSE, _LOOSE)),
-    "where": function("tensors.where", 3),
-    "and": function("tensors.both", 2),
-    "or": function("tensors.either", 2),
-    "not": function("tensors.negation", 1),
-}
+ON_TENSORS = on_tensors("tensors.")
 
 
 def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """The text of `scalars.py`."""
     body = _Program(rule, fused).lines(fused.host)
     tensors_body = _ProgramOnTensors(rule, fused).lines(fused.host)
-    flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags} | {"maximize"}
+    flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags}
+    flags.update(IN_UPDATE)
     row = [f"float({entry.variable})" if entry.truth else entry.variable for entry in fused.row]
     return environment.get_template("scalars.py.jinja").render(
         header=header(rule.source),
@@ -60,7 +46,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         row_names=[(entry.name, comment(expression_text(entry.definition))) for entry in fused.row],
         arguments=[(name, "bool" if name in flags else "float") for name in fused.inputs],
         tensor_arguments=[(name, _on_tensors(name, flags)) for name in fused.inputs],
-        rounds=bool(fused.scalars),
+        rounds=calls("round_to", body),
         body=body,
         tensors_body=tensors_body,
         row=row,

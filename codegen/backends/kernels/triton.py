@@ -18,25 +18,22 @@ from thetac.codegen.backends.eager.lines import commented, indented, other_side
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule
-from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
+from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function, functions
 from thetac.codegen.passes.naming import safe
 
 INDENT = "    "
 WARPS = 4
 CHUNK = 8192  # elements per program: from a few million elements on there are enough programs to fill a GPU
 
-# Elements. `ops` is runtime/triton_ops.py, which says why the plain operation does not do.
+# Elements. A function of the language is the one of that name in runtime/triton_ops.py (`ops`), which says why the
+# plain operation does not do. The exceptions are operators, and what Triton has as it should be.
 TRITON: Table = {
     **{op: OPERATORS[op] for op in ("add", "sub", "mul", "gt", "ge", "lt", "le", "eq", "ne")},
+    **functions("ops.", ELEMENT_FUNCTIONS),
     "div": function("ops.divide", 2),
-    "sqrt": function("ops.sqrt", 1),
     "neg": function("ops.negative", 1),
     "abs": function("tl.abs", 1),
-    "sign": function("ops.sign", 1),
-    "lerp": function("ops.lerp", 3),
-    "maximum": function("ops.maximum", 2),
-    "minimum": function("ops.minimum", 2),
-    "clamp": function("ops.clamp", 3),
     "where": function("tl.where", 3),
     "and": Row("{0} & {1}", Precedence.COMPARISON, (Precedence.SUM, Precedence.SUM)),
     "or": Row("{0} | {1}", Precedence.COMPARISON, (Precedence.SUM, Precedence.SUM)),

@@ -48,3 +48,9 @@ def uses(module: str, lines: Iterable[str]) -> bool:
     """Whether one of the lines of code reads something of the module; comments do not count."""
     member = re.compile(rf"(?<![\w.]){re.escape(module)}\.")
     return any(member.search(line.split("#")[0]) for line in lines)
+
+
+def reads(name: str, lines: Iterable[str]) -> bool:
+    """Whether one of the lines of code reads a variable of this name; comments do not count."""
+    variable = re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)")
+    return any(variable.search(line.split("#")[0]) for line in lines)

@@ -13,32 +13,52 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Range, Ref, Rule, walk_statements
-from thetac.codegen.ir.printer import OPERATORS, Name, Precedence, Row, Table, expression_text, function
+from thetac.codegen.ir.ops import HOST_FUNCTIONS
+from thetac.codegen.ir.printer import OPERATORS, Name, Precedence, Row, Table, expression_text, function, functions
 from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import infer
 
 _LOOSE = Precedence.CONDITIONAL
 
-# The rows `checked_*` are not of the language: they stand where Python's operator could raise or give a complex number.
+# A function of the language is the one of that name in runtime/scalar_math.py. The exceptions are what Python writes
+# without a call, and `checked_*`, which are not of the language: they stand where Python's operator could raise or give
+# a complex number.
 PYTHON: Table = {
     **OPERATORS,
-    "pow": Row("{0} ** {1}", Precedence.POWER, (Precedence.ATOM, Precedence.SIGN)),
-    "sqrt": Row("{0} ** 0.5", Precedence.POWER, (Precedence.ATOM,)),
-    "abs": function("abs", 1),
-    "checked_div": function("scalar_math.divide", 2),
-    "checked_pow": function("scalar_math.power", 2),
-    "checked_sqrt": function("scalar_math.sqrt", 1),
-    "sign": function("scalar_math.sign", 1),
-    "exp": function("scalar_math.exp", 1),
-    "log": function("scalar_math.log", 1),
+    **functions("scalar_math.", HOST_FUNCTIONS),
+    "sqrt": Row("{0} ** 0.5", Precedence.POWER, (Precedence.ATOM,)),  # torch.optim's bits
+    "abs": function("abs", 1),  # cannot fail, and takes tensors too
     "lerp": Row("{0} + {2} * ({1} - {0})", Precedence.SUM, (Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN)),
-    "maximum": function("scalar_math.maximum", 2),
-    "minimum": function("scalar_math.minimum", 2),
-    "clamp": Row("scalar_math.minimum(scalar_math.maximum({0}, {1}), {2})", Precedence.ATOM, (_LOOSE, _LOOSE, _LOOSE)),
     "where": Row("{1} if {0} else {2}", Precedence.CONDITIONAL, (Precedence.OR, Precedence.OR, _LOOSE)),
     "first": Row("first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
     "is_tensor": Row("isinstance({0}, torch.Tensor)", Precedence.ATOM, (_LOOSE,)),
+    "checked_div": function("scalar_math.divide", 2),
+    "checked_pow": function("scalar_math.power", 2),
+    "checked_sqrt": function("scalar_math.sqrt", 1),
 }
+
+# The functions of runtime/tensors.py, which take numbers and tensors alike, by the row of `PYTHON` that each replaces.
+TENSOR_FUNCTIONS: Mapping[str, str] = {
+    **{op.name: op.name for op in HOST_FUNCTIONS if op.name not in ("abs", "lerp")},  # Python's own take tensors
+    "checked_div": "divide",
+    "checked_pow": "power",
+    "checked_sqrt": "sqrt",
+    "and": "both",
+    "or": "either",
+    "not": "negation",
+}
+
+
+def on_tensors(module: str) -> Table:
+    """Return the table for expressions whose numbers and truth values may be tensors.
+
+    Args:
+        module: what stands before the functions of runtime/tensors.py: `tensors.`, or nothing where they are imported.
+    """
+    return {
+        **PYTHON,
+        **{op: function(f"{module}{name}", len(PYTHON[op].needs)) for op, name in TENSOR_FUNCTIONS.items()},
+    }
 
 
 def python(expression: Expr, name: Name = str, at_least: Precedence = _LOOSE) -> str:

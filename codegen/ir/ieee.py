@@ -1,0 +1,91 @@
+"""The operations of the language on float64 numbers, as IEEE 754 has them.
+
+In: Python floats, infinities and NaN included. Out: a float; nothing raises and nothing becomes complex. Each function
+is the meaning of one row of `ir/ops.py`. runtime/scalar_math.py says the same again, because installed optimizers run
+without the compiler, and a test compares the two. This module must not know numpy or torch.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def divide(a: float, b: float) -> float:
+    """Return a / b, which is infinite or NaN if b is 0."""
+    if b != 0:
+        return a / b
+    if a == 0 or math.isnan(a) or math.isnan(b):
+        return math.nan
+    return math.copysign(math.inf, a) * math.copysign(1.0, b)
+
+
+def power(a: float, b: float) -> float:
+    """Return a ** b, which is NaN for a negative number to a power that is no integer."""
+    try:
+        return math.pow(a, b)
+    except OverflowError:
+        odd = b % 2 == 1
+        return -math.inf if a < 0 and odd else math.inf
+    except ValueError:  # zero to a negative power, or a negative number to a power that is no integer
+        if a != 0:
+            return math.nan
+        return math.copysign(math.inf, a) if b % 2 == 1 else math.inf
+
+
+def sqrt(a: float) -> float:
+    """Return the square root, NaN below 0."""
+    return math.nan if a < 0 else math.sqrt(a)
+
+
+def sign(a: float) -> float:
+    """Return -1, 0 or 1; 0 for NaN."""
+    return float(a > 0) - float(a < 0)
+
+
+def exp(a: float) -> float:
+    """Return e ** a, infinite where it is too large for a float."""
+    try:
+        return math.exp(a)
+    except OverflowError:
+        return math.inf
+
+
+def log(a: float) -> float:
+    """Return the natural logarithm: -inf for 0, NaN below."""
+    if a > 0:
+        return math.log(a)
+    return -math.inf if a == 0 else math.nan
+
+
+def lerp(a: float, b: float, w: float) -> float:
+    """Return a + w * (b - a)."""
+    return a + w * (b - a)
+
+
+def maximum(a: float, b: float) -> float:
+    """Return the larger of two numbers, NaN if either is NaN."""
+    if math.isnan(a) or math.isnan(b):
+        return math.nan
+    return max(a, b)
+
+
+def minimum(a: float, b: float) -> float:
+    """Return the smaller of two numbers, NaN if either is NaN."""
+    if math.isnan(a) or math.isnan(b):
+        return math.nan
+    return min(a, b)
+
+
+def where(c: bool, a: float, b: float) -> float:
+    """Return a if c holds, else b."""
+    return a if c else b
+
+
+def both(a: bool, b: bool) -> bool:
+    """Return whether both hold."""
+    return a and b
+
+
+def either(a: bool, b: bool) -> bool:
+    """Return whether one of two holds."""
+    return a or b

@@ -1,0 +1,82 @@
+"""Composed operations and powers of elements, written out, so that no backend needs them.
+
+In: a checked Rule, in which elements are raised to 2, 3 or 0.5 only. Out: the Rule in which definitions stand in place
+of composed operations; `x ** 2` is `x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. Powers of
+numbers stay, and so does a composed operation on elements that the targets have a function for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from thetac.codegen.ir.definitions import expanded
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Rule, Stmt
+from thetac.codegen.ir.ops import OPS
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, on_host
+
+
+def expand(rule: Rule) -> Rule:
+    """Return the rule without composed operations and without powers of elements."""
+    kinds = infer(rule)
+    return replace(
+        rule,
+        states=tuple(
+            replace(
+                state,
+                init=_expression(state.init, kinds),
+                when=None if state.when is None else _expression(state.when, kinds),
+            )
+            for state in rule.states
+        ),
+        requirements=tuple(
+            replace(requirement, condition=_expression(requirement.condition, kinds))
+            for requirement in rule.requirements
+        ),
+        decay=tuple(
+            (None if condition is None else _expression(condition, kinds), style) for condition, style in rule.decay
+        ),
+        body=tuple(_statement(statement, kinds) for statement in rule.body),
+    )
+
+
+def _statement(statement: Stmt, kinds: Kinds) -> Stmt:
+    match statement:
+        case Assign(value=value):
+            return replace(statement, value=_expression(value, kinds))
+        case If(condition=condition, then=then, orelse=orelse):
+            return replace(
+                statement,
+                condition=_expression(condition, kinds),
+                then=tuple(_statement(inner, kinds) for inner in then),
+                orelse=tuple(_statement(inner, kinds) for inner in orelse),
+            )
+        case _:
+            assert_never(statement)
+
+
+def _expression(expression: Expr, kinds: Kinds) -> Expr:
+    match expression:
+        case Call(op=op, args=args, location=here):
+            row = OPS[op]
+            if row.defined and not (row.whole_on_elements and not on_host(expression, kinds)):
+                return _expression(expanded(expression), kinds)
+            args = tuple(_expression(argument, kinds) for argument in args)
+            if op == "pow" and not on_host(args[0], kinds):
+                return _power(args[0], args[1], expression)
+            return Call(op, args, here)
+        case _:
+            return expression
+
+
+def _power(base: Expr, exponent: Expr, whole: Call) -> Expr:
+    here = whole.location
+    match exponent:
+        case Const(value=2):
+            return Call("mul", (base, base), here)
+        case Const(value=3):
+            return Call("mul", (Call("mul", (base, base), here), base), here)
+        case Const(value=0.5):
+            return Call("sqrt", (base,), here)
+        case _:
+            raise AssertionError(f"the check lets no other power of an element pass: {whole}")
