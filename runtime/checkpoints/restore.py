@@ -21,7 +21,9 @@ from thetac.runtime.param_groups.grad_scaling import max_norm_of
 from thetac.runtime.param_groups.groups import check_kinds, check_options, is_held_by_float, known_keys, option
 from thetac.runtime.param_groups.state import Entry, describe, listed, restored_entry, states_of
 from thetac.runtime.schema import Group, Schema, State
-from thetac.runtime.stepping.choice import FUSED, FUSED_DTYPES, choose
+from thetac.runtime.stepping.choice import choose
+from thetac.runtime.stepping.implementation import FUSED
+from thetac.runtime.stepping.requirements import FUSED_DTYPES
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ import torch
 from thetac.runtime.implementations.fused_on_device import counts_on_device
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.stepping.choice import FUSED, Choice, Implementation, choose_all
+from thetac.runtime.stepping.choice import choose_all
+from thetac.runtime.stepping.implementation import FUSED, Choice, Implementation
 
 
 @dataclass(frozen=True, slots=True)

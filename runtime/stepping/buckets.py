@@ -20,8 +20,8 @@ from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.assignments import Assignment
-from thetac.runtime.stepping.choice import FUSED, Implementation, launcher_of
 from thetac.runtime.stepping.guards import GroupReading, Part
+from thetac.runtime.stepping.implementation import FUSED, Implementation, launcher_of
 from thetac.runtime.tensor_facts.places import Places
 
 

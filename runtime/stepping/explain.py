@@ -13,7 +13,8 @@ from torch import Tensor
 from thetac.runtime.implementations.widened import HALF, dtype_holding
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.stepping.choice import FUSED, Choice, choose
+from thetac.runtime.stepping.choice import choose
+from thetac.runtime.stepping.implementation import FUSED, Choice
 from thetac.runtime.stepping.stepper import Stepper
 from thetac.runtime.tensor_facts.dtensors import local_of
 

@@ -34,8 +34,8 @@ from thetac.runtime.param_groups.step_tensors import StepTensors, tensors_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.assignments import Assignment
 from thetac.runtime.stepping.buckets import form_executors, form_observed_executors
-from thetac.runtime.stepping.choice import Implementation
 from thetac.runtime.stepping.guards import GroupGuard, GroupReading, Moved, TensorGuard, read_groups
+from thetac.runtime.stepping.implementation import Implementation
 from thetac.runtime.tensor_facts.dtensors import Placed, Split, by_processes, summed_over_processes
 from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.reader_choice import load_reader

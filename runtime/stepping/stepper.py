@@ -23,7 +23,7 @@ from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.param_groups.step_tensors import Listing
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.assignments import assign, assign_observed
-from thetac.runtime.stepping.choice import Choice
+from thetac.runtime.stepping.implementation import Choice
 from thetac.runtime.stepping.plan import Invalidated, Observed, Plan, ReusablePlan, SingleUse, Step, make_plan
 from thetac.runtime.tensor_facts.dtensors import Placed
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 import thetac.runtime.torch_compile.custom_op  # noqa: F401  # registers the operator
 from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
@@ -37,21 +38,20 @@ class Traceable(Protocol):
     param_groups: list[dict[str, Any]]
     state: Any  # a defaultdict of torch's
 
-    def _step(self, closure: Callable[[], float] | None) -> float | None: ...
-
     def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None: ...
 
     def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> None: ...
 
 
 def breaks_graphs(step: _Step) -> _Step:
-    """The step of a class as users call it. Under it lies the one that can be traced, as in torch's optimizers."""
+    """Return the step of a class as users call it: the graph of a caller that is compiled breaks there.
+
+    Under it lies the one that can be traced, as in torch's optimizers.
+    """
 
     @wraps(step)
     def outer(self: Traceable, closure: Callable[[], float] | None = None) -> float | None:
-        if torch.compiler.is_compiling():
-            return self._step_outside_of_graphs(closure)
-        return self._step(closure)  # which is all that `step` does then
+        return self._step_outside_of_graphs(closure) if is_compiling() else step(self, closure)
 
     return cast(_Step, outer)
 

@@ -30,7 +30,7 @@ from thetac.runtime.implementations import device_table
 from thetac.runtime.implementations.device_table import DeviceTable
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups import checks
-from thetac.runtime.stepping import choice, plan
+from thetac.runtime.stepping import choice, plan, requirements
 
 SHAPES = ((5, 3), (7,), ())
 # The host's own arithmetic and torch's in float64 differ in the last bit at times; rounded to float32, rarely.
@@ -54,7 +54,7 @@ class Capture:
 
     def __call__(self, optimizer: Optimizer) -> None:
         with self._monkeypatch.context() as patch:
-            for module in (choice, plan, device_table):
+            for module in (choice, requirements, plan, device_table):
                 patch.setattr(module, "is_captured", lambda device: True)
             patch.setattr(DeviceTable, "_copy", _not_in_a_graph)
             with no_host_reads():

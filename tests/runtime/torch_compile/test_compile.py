@@ -26,7 +26,7 @@ from tests.support.runtime_helpers import (
 )
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping import assignments
-from thetac.runtime.stepping.choice import Choice
+from thetac.runtime.stepping.implementation import Choice
 
 SHAPES = ((5, 3), (7,), ())
 FORMS: dict[str, dict[str, bool]] = {
