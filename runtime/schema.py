@@ -7,11 +7,13 @@ of a parameter group; they are written by the compiler as plain Python, never ev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
+
+from thetac.runtime.contract import check_contract, check_fields
 
 Group = Mapping[str, Any]  # a parameter group, as in `optimizer.param_groups`: torch types it so
 
@@ -85,8 +87,12 @@ class Specialisation:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Everything the runtime knows of one optimizer."""
+    """Everything the runtime knows of one optimizer.
 
+    Raises ContractError where generated code of another version makes one, whichever fields it gives.
+    """
+
+    contract: int  # the version of what generated code and runtime expect of each other: `thetac.__contract__`
     name: str  # the class
     package: str  # where the implementations live, such as "thetac.generated.<module>"
     hyperparameters: tuple[Hyperparameter, ...]
@@ -107,6 +113,14 @@ class Schema:
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
     shape_conditions: tuple[Callable[[torch.Size], bool], ...] = ()  # on a parameter's shape: what it is updated by
+
+    def __new__(cls, *_: object, **given: object) -> Self:
+        """Check the contract before the fields are, since those of another contract differ."""
+        if given:  # not where an existing schema is copied
+            package = str(given.get("package", given.get("name", "a package")))
+            check_contract(package, contract=given.get("contract"))
+            check_fields(package, sorted(given.keys() - {field.name for field in fields(cls)}))
+        return object.__new__(cls)
 
     def shape_class(self, shape: torch.Size) -> tuple[bool, ...]:
         """Return which of the rule's programs updates a parameter of this shape; equal ones can share a launch."""

@@ -10,6 +10,7 @@ from typing import assert_never
 
 import jinja2
 
+from thetac import __contract__
 from thetac.codegen.backends.documentation.docstring import docstring as documentation
 from thetac.codegen.backends.eager import foreach
 from thetac.codegen.backends.eager.inplace import refusable
@@ -55,6 +56,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
     group = _GroupAccess(lowered)
     return environment.get_template("optimizer.py.jinja").render(
         header=header(rule.source),
+        contract=__contract__,
         name=rule.name,
         documentation=docstring(documentation(rule)),
         positional=[_argument(name, by_name) for name in rule.positional],
