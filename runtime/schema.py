@@ -7,10 +7,13 @@ of a parameter group; they are written by the compiler as plain Python, never ev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
+import torch
 from torch import Tensor
+
+from thetac.runtime.contract import check_contract, check_fields
 
 Group = Mapping[str, Any]  # a parameter group, as in `optimizer.param_groups`: torch types it so
 
@@ -55,6 +58,16 @@ class State:
     first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for
     copies_param: bool = False  # it starts as a copy of the parameter, as that is when the state is made
 
+    @property
+    def like_param(self) -> bool:
+        """Whether it has one number per element of the parameter, in the parameter's shape."""
+        return self.kind == "tensor"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a single number: a counter or a scalar state."""
+        return self.kind != "tensor"
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
@@ -74,16 +87,20 @@ class Specialisation:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Everything the runtime knows of one optimizer."""
+    """Everything the runtime knows of one optimizer.
 
+    Raises ContractError where generated code of another version makes one, whichever fields it gives.
+    """
+
+    contract: int  # the version of what generated code and runtime expect of each other: `thetac.__contract__`
     name: str  # the class
     package: str  # where the implementations live, such as "thetac.generated.<module>"
     hyperparameters: tuple[Hyperparameter, ...]
     flags: tuple[str, ...]  # boolean keys of a group that are the algorithm's own, and that a user can set
     states: tuple[State, ...]
     requirements: tuple[Requirement, ...]
-    specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and `maximize` included
-    options: tuple[str, ...]  # which of maximize, foreach, capturable, differentiable, fused are always in a group
+    specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and options of the update included
+    options: tuple[str, ...]  # which of the options (thetac/options.py) are always in a group
     half_precision: Literal["float32", "native"]  # what for-loop and foreach compute float16 and bfloat16 in
     refusable: tuple[
         str, ...
@@ -95,3 +112,16 @@ class Schema:
     foreach_temporaries: int  # parameter-sized temporaries alive at once in foreach, at most
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
+    shape_conditions: tuple[Callable[[torch.Size], bool], ...] = ()  # on a parameter's shape: what it is updated by
+
+    def __new__(cls, *_: object, **given: object) -> Self:
+        """Check the contract before the fields are, since those of another contract differ."""
+        if given:  # not where an existing schema is copied
+            package = str(given.get("package", given.get("name", "a package")))
+            check_contract(package, contract=given.get("contract"))
+            check_fields(package, sorted(given.keys() - {field.name for field in fields(cls)}))
+        return object.__new__(cls)
+
+    def shape_class(self, shape: torch.Size) -> tuple[bool, ...]:
+        """Return which of the rule's programs updates a parameter of this shape; equal ones can share a launch."""
+        return tuple(holds(shape) for holds in self.shape_conditions)

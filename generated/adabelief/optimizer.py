@@ -1,4 +1,4 @@
-# Generated from specs/adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac 0.1.0; do not edit.
 """AdaBelief: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ class AdaBelief(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="AdaBelief",
         package=__name__.rpartition(".")[0],
         hyperparameters=(
@@ -203,7 +204,11 @@ class AdaBelief(Optimizer):
         refusable=("lr", "beta1", "beta2", "weight_decay"),
         sparse="unsupported",
         sparse_error="AdaBelief does not support sparse gradients, please consider SparseAdam instead",
-        decays_gradient=lambda group: group["weight_decay"] != 0 and not (group["weight_decouple"] and group["fixed_decay"]) and not group["weight_decouple"],
+        decays_gradient=lambda group: (
+            group["weight_decay"] != 0
+            and not (group["weight_decouple"] and group["fixed_decay"])
+            and not group["weight_decouple"]
+        ),
         state_at_construction=False,
         foreach_temporaries=4,
     )

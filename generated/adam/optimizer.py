@@ -1,4 +1,4 @@
-# Generated from specs/adam.yaml by thetac; do not edit.
+# Generated from specs/adam.yaml by thetac 0.1.0; do not edit.
 """Adam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ class Adam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(
@@ -168,15 +169,23 @@ class Adam(Optimizer):
         ),
         requirements=(
             Requirement(
-                holds=lambda group: isinstance(group["betas"][0], torch.Tensor) == isinstance(group["betas"][1], torch.Tensor),
+                holds=lambda group: (
+                    isinstance(group["betas"][0], torch.Tensor) == isinstance(group["betas"][1], torch.Tensor)
+                ),
                 message="betas must be either both floats or both Tensors",
             ),
             Requirement(
-                holds=lambda group: not (isinstance(group["lr"], torch.Tensor) and group.get("foreach", None)) or group.get("capturable", False),
+                holds=lambda group: (
+                    not (isinstance(group["lr"], torch.Tensor) and group.get("foreach", None))
+                    or group.get("capturable", False)
+                ),
                 message="lr as a Tensor is not supported for capturable=False and foreach=True",
             ),
             Requirement(
-                holds=lambda group: not (isinstance(group["betas"][0], torch.Tensor) and group.get("foreach", None)) or group.get("capturable", False),
+                holds=lambda group: (
+                    not (isinstance(group["betas"][0], torch.Tensor) and group.get("foreach", None))
+                    or group.get("capturable", False)
+                ),
                 message="betas[0] as a Tensor is not supported for capturable=False and foreach=True",
             ),
         ),

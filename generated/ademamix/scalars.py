@@ -1,5 +1,5 @@
-# Generated from specs/ademamix.yaml by thetac; do not edit.
-"""AdEMAMix: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/ademamix.yaml by thetac 0.1.0; do not edit.
+"""AdEMAMix: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -48,15 +48,18 @@ def scalars(
     if step < beta3_warmup:
         half_life_begin = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta1 + 1e-08)) - 1
         half_life_end = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta3 + 1e-08)) - 1
-        half_life = (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin + scalar_math.divide(step, beta3_warmup) * half_life_end
+        half_life = (
+            (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin
+            + scalar_math.divide(step, beta3_warmup) * half_life_end
+        )
         slow_decay = scalar_math.power(0.5, scalar_math.divide(1, half_life + 1))
     one_minus_beta1 = 0.0
     if beta1 != 0:
         one_minus_beta1 = 1 - beta1
     one_minus_slow_decay = 1 - slow_decay
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = (1 - beta2 ** step) ** 0.5
-    one_minus_beta1_pow_step = 1 - beta1 ** step
+    sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
+    one_minus_beta1_pow_step = 1 - beta1**step
     return (
         one_minus_lr_times_weight_decay,
         beta1,
@@ -96,7 +99,10 @@ def scalars_on_tensors(
     slow_decay: Scalar = beta3
     half_life_begin_if_so = tensors.divide(tensors.log(0.5), tensors.log(beta1 + 1e-08)) - 1
     half_life_end_if_so = tensors.divide(tensors.log(0.5), tensors.log(beta3 + 1e-08)) - 1
-    half_life_if_so = (1 - tensors.divide(step, beta3_warmup)) * half_life_begin_if_so + tensors.divide(step, beta3_warmup) * half_life_end_if_so
+    half_life_if_so = (
+        (1 - tensors.divide(step, beta3_warmup)) * half_life_begin_if_so
+        + tensors.divide(step, beta3_warmup) * half_life_end_if_so
+    )
     slow_decay_if_so = tensors.power(0.5, tensors.divide(1, half_life_if_so + 1))
     slow_decay = tensors.where(step < beta3_warmup, slow_decay_if_so, slow_decay)
     one_minus_beta1: Scalar = 0.0
@@ -104,8 +110,8 @@ def scalars_on_tensors(
         one_minus_beta1 = 1 - beta1
     one_minus_slow_decay = 1 - slow_decay
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2 ** step)
-    one_minus_beta1_pow_step = 1 - beta1 ** step
+    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2**step)
+    one_minus_beta1_pow_step = 1 - beta1**step
     return (
         one_minus_lr_times_weight_decay,
         beta1,

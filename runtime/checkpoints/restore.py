@@ -21,7 +21,9 @@ from thetac.runtime.param_groups.grad_scaling import max_norm_of
 from thetac.runtime.param_groups.groups import check_kinds, check_options, is_held_by_float, known_keys, option
 from thetac.runtime.param_groups.state import Entry, describe, listed, restored_entry, states_of
 from thetac.runtime.schema import Group, Schema, State
-from thetac.runtime.stepping.choice import FUSED, FUSED_DTYPES, choose
+from thetac.runtime.stepping.choice import choose
+from thetac.runtime.stepping.implementation import FUSED
+from thetac.runtime.stepping.requirements import FUSED_DTYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def _restored_entry(schema: Schema, groups: Sequence[Group], place: _Place, entr
     kept = _dtypes_taken(schema, group, place.param)
     for declared in schema.states:
         tensor = found.get(declared.name)
-        if declared.kind == "tensor" and isinstance(tensor, Tensor):
+        if declared.like_param and isinstance(tensor, Tensor):
             dtype = tensor.dtype if tensor.dtype in kept else place.param.dtype
             found[declared.name] = tensor.to(place.param.device, dtype)
     return found
@@ -187,7 +189,7 @@ def _check_names(schema: Schema, group: Group, place: _Place, entry: Mapping[str
 
 def _check_value(schema: Schema, declared: State, value: object, place: _Place) -> None:
     where, param = f"`{declared.name}` of {place}", place.param
-    if declared.kind != "tensor":
+    if declared.is_number:
         if isinstance(value, int | float):
             if not is_held_by_float(value):
                 raise ValueError(f"loaded {where} is a number that no float can hold")

@@ -18,7 +18,7 @@ import thetac
 from tests.support.paths import ROOT
 from thetac.codegen.backends.documentation.docstring import arguments, docstring
 from thetac.codegen.backends.documentation.pages import pages
-from thetac.codegen.backends.package.init_files import module_name
+from thetac.codegen.backends.printing.escaping import module_name
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.pipeline import front_end
@@ -96,7 +96,7 @@ def test_every_page_is_listed() -> None:
 
 # Generated pages wrap nothing: their paragraphs are texts of specs.
 LATER = {
-    *("CHANGELOG.md", "adding.md", "cpp.md", "triton.md", "performance.md", "performance-gpu.md", "parity.md"),
+    *("CHANGELOG.md", "cpp.md", "triton.md", "performance.md", "performance-gpu.md", "parity.md"),
     *("compatibility.md", "building.md", "checkpoints.md", "ecosystem.md"),
 }
 
@@ -124,7 +124,7 @@ def test_the_glossary_is_short_and_in_order() -> None:
 
 def rows_about_files() -> list[tuple[str, str]]:
     rows = re.findall(r"^\| `([\w./]+)` \| (.*) \|$", text_of(ROOT / "docs" / "adding.md"), re.MULTILINE)
-    assert len(rows) > 20, "the tables were not found"
+    assert len(rows) > 15, "the tables were not found"
     return rows
 
 
@@ -279,7 +279,8 @@ def test_the_rule_in_a_docstring_is_the_rule(name: str) -> None:
 def test_the_page_of_an_optimizer_has_all_its_parts(name: str) -> None:
     rule = rules()[name]
     page = pages([rule])[f"{module_name(name)}.md"]
-    assert page.startswith(f"<!-- Generated from {rule.source} by thetac; do not edit. -->\n\n# {name}\n")
+    first = f"<!-- Generated from {rule.source} by thetac {thetac.__version__}; do not edit. -->"
+    assert page.startswith(f"{first}\n\n# {name}\n")
     assert page.count("\\begin{aligned}") == page.count("\\end{aligned}") == 1
     rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert rows == [*arguments(rule), *(state.name for state in rule.states)]

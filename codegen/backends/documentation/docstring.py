@@ -1,6 +1,6 @@
-"""What there is to say of an optimizer, and the docstring of its class.
+"""The facts that documentation states about an optimizer, and the docstring of its class.
 
-In: a Rule as the spec writes it. Out: plain text, not escaped for any file yet (escaping.py does that).
+In: a Rule as the spec writes it. Out: plain text, which the caller escapes for the file it stands in (escaping.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from thetac.codegen.backends.printing.escaping import one_line
 from thetac.codegen.ir.listing import listing
 from thetac.codegen.ir.meanings import MEANINGS
 from thetac.codegen.ir.nodes import (
-    OPTIONS,
     Const,
     DecayStyle,
     HalfPrecision,
@@ -28,26 +27,11 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+from thetac.options import OPTIONS
 
 WIDTH = 100  # of docstrings
 FLOAT32 = 4  # bytes
 
-_OPTIONS = {
-    "maximize": ("bool", "False", "maximize the objective instead of minimizing it"),
-    "foreach": ("bool or None", "None", "work on lists of tensors; by default where that is the fastest that fits"),
-    "capturable": ("bool", "False", "keep step counts on the device, so that a step can be captured in a CUDA graph"),
-    "differentiable": ("bool", "False", "let autograd run through the step"),
-    "fused": (
-        "bool or None",
-        "None",
-        "do a whole step in one kernel: Triton on a GPU, C++ on a CPU; by default where that fits",
-    ),
-    "clip_grad_norm": (
-        "float or None",
-        "None",
-        "scale gradients down to this global norm within the step; the gradients themselves stay as they are",
-    ),
-}
 _DECAY = {
     DecayStyle.NONE: "weight decay is part of the rule",
     DecayStyle.L2: "weight_decay * param is added to the gradient",
@@ -58,7 +42,7 @@ _DECAY = {
 
 
 def state_size(rule: Rule) -> str:
-    """The bytes that states take per element of a float32 parameter: `8, 4 more if amsgrad`."""
+    """Return the bytes that states take per element of a float32 parameter: `8, 4 more if amsgrad`."""
     tensors = [state for state in rule.states if state.kind is StateKind.TENSOR]
     parts = [str(FLOAT32 * sum(state.when is None for state in tensors))]
     for condition in dict.fromkeys(state.when for state in tensors if state.when is not None):
@@ -68,20 +52,21 @@ def state_size(rule: Rule) -> str:
 
 
 def arguments(rule: Rule) -> tuple[str, ...]:
-    """The names of the constructor's arguments behind `params`, in order."""
+    """Return the names of the constructor's arguments after `params`, in order."""
     named = (*rule.positional, *rule.keyword_only)
     return (*named, *(option for option in OPTIONS if option not in named))
 
 
 def argument(rule: Rule, name: str) -> tuple[str, str, str, str]:
-    """Type, default, range and meaning of an argument."""
+    """Return type, default, range and meaning of an argument, each as text; no range is an empty text."""
     for h in rule.hyperparameters:
         if h.name == name:
             return _type(h), _default(h), _range(h), one_line(h.doc) or _meaning(rule, h)
     for flag in rule.flags:
         if flag.name == name:
             return "bool", str(flag.default), "", one_line(flag.doc) or MEANINGS.get(flag.name, "")
-    return (*_OPTIONS[name][:2], "", _OPTIONS[name][2])
+    option = OPTIONS[name]
+    return option.type.replace(" | ", " or "), str(option.default), "", option.doc
 
 
 def _type(h: Hyperparameter) -> str:
@@ -123,7 +108,7 @@ def _meaning(rule: Rule, h: Hyperparameter) -> str:
 
 
 def start(state: State) -> str:
-    """What a state begins with, in words."""
+    """Return the first value of a state, in words."""
     match state.init:
         case Const(value=value):
             return f"{value:g}"
@@ -136,6 +121,7 @@ def start(state: State) -> str:
 
 
 def kind(state: State) -> str:
+    """Return the form of a state, in words."""
     match state.kind:
         case StateKind.COUNTER:
             return "0-d, the number of steps"
@@ -146,7 +132,7 @@ def kind(state: State) -> str:
 
 
 def half_precision(rule: Rule) -> str:
-    """What float16 and bfloat16 parameters are computed in."""
+    """Return a sentence about the dtype in which float16 and bfloat16 parameters are computed."""
     match rule.half_precision:
         case HalfPrecision.FLOAT32:
             return "float16 and bfloat16 parameters are computed in float32, and results rounded once."
@@ -164,7 +150,7 @@ def half_precision(rule: Rule) -> str:
 
 
 def docstring(rule: Rule) -> str:
-    """The class's documentation, unescaped."""
+    """Return the docstring of the class, not escaped."""
     rule = decide_fixed_flags(rule)
     blocks = [one_line(rule.summary)]
     update = listing(features.apply(rule).body)
@@ -196,7 +182,7 @@ def _wrapped(text: str, first: str, later: str) -> list[str]:
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
-    """Lines of code behind four blanks; long ones go on further right."""
+    """Return lines of code indented by four spaces; long ones continue further right."""
     indented: list[str] = []
     for line in lines:
         begin = " " * (4 + len(line) - len(line.lstrip()))

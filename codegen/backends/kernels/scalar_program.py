@@ -26,6 +26,7 @@ from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import infer, is_static
 from thetac.codegen.passes.naming import first_argument
 from thetac.codegen.passes.select import SELECTION, select
+from thetac.options import IN_UPDATE
 
 INDENT = "    "
 _LOOSE = Precedence.CONDITIONAL
@@ -38,7 +39,8 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     body = _Program(rule, fused).lines(fused.host)
     on_tensors = _ProgramOnTensors(rule, fused)
     tensors_body = on_tensors.lines(on_tensors.selected.body)
-    flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags} | {"maximize"}
+    flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags}
+    flags.update(IN_UPDATE)
     row = [f"float({entry.variable})" if entry.truth else entry.variable for entry in fused.row]
     return environment.get_template("scalars.py.jinja").render(
         header=header(rule.source),

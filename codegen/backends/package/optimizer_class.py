@@ -10,6 +10,7 @@ from typing import assert_never
 
 import jinja2
 
+from thetac import __contract__
 from thetac.codegen.backends.documentation.docstring import docstring as documentation
 from thetac.codegen.backends.eager import foreach
 from thetac.codegen.backends.eager.inplace import refusable
@@ -18,7 +19,6 @@ from thetac.codegen.backends.printing.escaping import docstring, literal, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import (
-    OPTIONS,
     Call,
     Const,
     DecayStyle,
@@ -34,23 +34,8 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.ir.printer import expression_text, number
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.hoist import Fused
+from thetac.options import OPTIONS
 
-_OPTION_TYPES = {
-    "maximize": "bool",
-    "foreach": "bool | None",
-    "capturable": "bool",
-    "differentiable": "bool",
-    "fused": "bool | None",
-    "clip_grad_norm": "float | None",
-}
-_OPTION_DEFAULTS = {
-    "maximize": "False",
-    "foreach": "None",
-    "capturable": "False",
-    "differentiable": "False",
-    "fused": "None",
-    "clip_grad_norm": "None",
-}
 _LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
 
 
@@ -71,6 +56,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
     group = _GroupAccess(lowered)
     return environment.get_template("optimizer.py.jinja").render(
         header=header(rule.source),
+        contract=__contract__,
         name=rule.name,
         documentation=docstring(documentation(rule)),
         positional=[_argument(name, by_name) for name in rule.positional],
@@ -98,12 +84,12 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
 
 
 def _names(names: Iterable[str]) -> str:
-    """A tuple of names, as Python text."""
+    """Return a tuple of names, as Python text."""
     return _tuple(literal(name) for name in names)
 
 
 def _tuple(items: Iterable[str]) -> str:
-    """A tuple of what the texts say, as Python text."""
+    """Return a tuple of expressions, as Python text."""
     texts = list(items)
     return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
 
@@ -115,7 +101,7 @@ class _GroupAccess:
         self.known = known_numbers(rule)
         self.printed: list[str] = []
         self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags}
-        self.texts |= {option: f'group.get("{option}", {_OPTION_DEFAULTS[option]})' for option in OPTIONS}
+        self.texts |= {name: f'group.get("{name}", {option.default})' for name, option in OPTIONS.items()}
         for h in rule.hyperparameters:
             for index, name in enumerate(h.value_names):
                 self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
@@ -127,10 +113,10 @@ class _GroupAccess:
 
 
 def _argument(name: str, by_name: dict[str, Hyperparameter | Flag]) -> str:
-    """One argument of the constructor, with type and default."""
+    """Return one argument of the constructor, with type and default."""
     match by_name.get(name):
         case None:
-            return f"{name}: {_OPTION_TYPES[name]} = {_OPTION_DEFAULTS[name]}"
+            return f"{name}: {OPTIONS[name].type} = {OPTIONS[name].default}"
         case Flag(default=default):
             return f"{name}: bool = {default}"
         case Hyperparameter() as h:
@@ -149,7 +135,7 @@ def _default(h: Hyperparameter) -> str:
 
 
 def _fixed_value(value: Hyperparameter | Flag | None, name: str) -> str:
-    """What a group holds under the name: the argument, or the value of a hyperparameter that is no argument."""
+    """Return what a group holds under the name: the argument, or the value of what is not an argument."""
     match value:
         case Flag(fixed=True, default=default):
             return str(default)
@@ -160,7 +146,7 @@ def _fixed_value(value: Hyperparameter | Flag | None, name: str) -> str:
 
 
 def _hyperparameter(h: Hyperparameter) -> list[str]:
-    """The arguments of a `Hyperparameter`, one per line."""
+    """Return the arguments of a `Hyperparameter`, one per line."""
     return [
         f'"{h.name}"',
         f"elements={_tuple(literal(name) for name in h.value_names)}",
@@ -188,7 +174,7 @@ def _interval(interval: Range | None) -> str:
 
 
 def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
-    """The arguments of each `State`, one per line."""
+    """Return the arguments of each `State`, one per line."""
     lists, asked = list_names(lowered), asks_first(lowered)
     return [
         [
@@ -201,7 +187,7 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
 
 
 def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
-    """Those that every state has."""
+    """Return the arguments that every `State` has."""
     zero = state.init == Ref("param") or (isinstance(state.init, Const) and state.init.value == 0)
     kind = {StateKind.COUNTER: "counter", StateKind.SCALAR: "scalar", StateKind.TENSOR: "tensor"}[state.kind]
     return [
@@ -215,7 +201,7 @@ def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
 
 
 def _decays_gradient(rule: Rule) -> Expr:
-    """Whether weight decay is added to the gradient, over the values of a group."""
+    """Return the condition, over the values of a group, under which weight decay is added to the gradient."""
     holds: Expr = Const(False)
     for condition, style in reversed(rule.decay):
         decays: Expr = Const(style is DecayStyle.L2)
