@@ -367,7 +367,7 @@ def thetac(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_shows_and_clears(folder: Path, tmp_path: Path) -> None:
     put_object(folder, "adamw-f32-x86-64-0", 2 * MEBIBYTE)
     put_object(folder, "norm-f32-x86-64-0", MEBIBYTE)
-    put_object(folder, "poll-x86-64-0", MEBIBYTE // 2)
+    put_object(folder, "reader-x86-64-0", MEBIBYTE // 2)
     put_package(folder, "mine", MEBIBYTE // 4)
     second = tmp_path / "tmp" / f"thetac-{os.geteuid()}"
     (second / "objects").mkdir(parents=True)
@@ -378,12 +378,12 @@ def test_the_command_shows_and_clears(folder: Path, tmp_path: Path) -> None:
     assert shown.stdout == (
         f"{folder}\n"
         "  C++ kernels               2     3.0 MiB\n"
-        "  helpers of the step       1     0.5 MiB\n"
+        "  tensor readers            1     0.5 MiB\n"
         "  loaded packages           1     0.2 MiB\n"
         "  in all                    4     3.8 MiB\n"
         f"{second}\n"
         "  C++ kernels               1     1.0 MiB\n"
-        "  helpers of the step       0     0.0 MiB\n"
+        "  tensor readers            0     0.0 MiB\n"
         "  loaded packages           0     0.0 MiB\n"
         "  in all                    1     1.0 MiB\n"
     )

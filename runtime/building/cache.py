@@ -30,7 +30,7 @@ DAYS = 90  # for which an entry is kept that nothing uses
 _MEBIBYTES = 512
 
 _PACKAGE = re.compile(r"\w+_[0-9a-f]{24}")
-_HELPER = "poll-"
+_READER = "reader-"
 _LEFTOVERS = (NEW, OLD)
 _LEFT_FOR = 3600  # seconds after which what was being written belongs to a process that was killed
 _YOUNG = 600  # seconds in which an entry is kept whatever the size: a process may be about to use it
@@ -40,7 +40,7 @@ _STALE = 3600  # seconds after which a use is noted again
 
 class Kind(Enum):
     KERNEL = "C++ kernels"
-    HELPER = "helpers of the step"
+    READER = "tensor readers"
     PACKAGE = "loaded packages"
 
 
@@ -65,7 +65,7 @@ def entries(folder: Path) -> list[Entry]:
         if path.suffix == ".so" and not path.name.startswith("."):
             with contextlib.suppress(OSError):
                 known = path.lstat()
-                kind = Kind.HELPER if path.name.startswith(_HELPER) else Kind.KERNEL
+                kind = Kind.READER if path.name.startswith(_READER) else Kind.KERNEL
                 found.append(Entry(path, kind, known.st_size, known.st_mtime))
     for path in _within(folder):
         if _PACKAGE.fullmatch(path.name):
