@@ -25,8 +25,8 @@ _LIBRARY = (
 )
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 
-# By the fields of `TorchInterface` in torch_handles.h. A mangled name says what its function takes, so a function of the
-# same name with other parameters cannot be called by mistake.
+# By the fields of `TorchInterface` in torch_handles.h. A mangled name says what its function takes, so a function of
+# the same name with other parameters cannot be called by mistake.
 FUNCTIONS = {
     "layout": "aoti_torch_get_layout",
     "dtype": "aoti_torch_get_dtype",
