@@ -15,7 +15,7 @@ from runtime_helpers import assert_same_training, assert_unchanged, give_gradien
 from torch import Tensor
 
 import thetac as ours
-from thetac.runtime.building import objects
+from thetac.runtime.building import compiled_objects
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping import choice
 from thetac.runtime.stepping.choice import Implementation, choose
@@ -30,8 +30,8 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CXX", "/nowhere/c++")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
-    monkeypatch.setattr(objects, "_known", {})
-    monkeypatch.setattr(objects, "_warned", set())
+    monkeypatch.setattr(compiled_objects, "_known", {})
+    monkeypatch.setattr(compiled_objects, "_warned", set())
 
 
 def served(optimizer: Optimizer) -> list[tuple[str, str]]:

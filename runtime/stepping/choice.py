@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
-from thetac.runtime.building.objects import BuildError, warn_once
+from thetac.runtime.building.compiled_objects import BuildError, warn_once
 from thetac.runtime.implementations.fused import MakeLauncher, specialisations_of, streams
 from thetac.runtime.implementations.generated_modules import has_triton_kernels, kernel_source
 from thetac.runtime.implementations.graph_capture import is_captured

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from thetac.runtime.building.objects import Interface, load_object
+from thetac.runtime.building.compiled_objects import Interface, load_object
 from thetac.runtime.tensor_facts.memory import Stretches, all_have_memory, integers
 from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.python_reader import PythonReader
