@@ -447,7 +447,7 @@ def test_on_windows_nothing_is_built_and_everything_runs() -> None:
         "    made([param]).step()\n"
         "    assert param.tolist() != [1, 1, 1]\n"
         "try: made([param], fused=True).step()\n"
-        "except objects.BuildError as error: print(error)\n"
+        "except compiled_objects.BuildError as error: print(error)\n"
         "from thetac.__main__ import main\n"
         "sys.exit(main(['cache']))\n"
     )
@@ -544,7 +544,7 @@ def test_a_process_forked_while_a_thread_builds(source: Path) -> None:
     code = (
         "import ctypes, os, threading\nfrom pathlib import Path\nfrom thetac.runtime.building import compiled_objects\n"
         f"source = Path({str(source)!r})\n"
-        "objects._lock.acquire()\n"
+        "compiled_objects._lock.acquire()\n"
         "child = os.fork()\n"
         "if not child:\n"
         "    files = [source, source.parent / 'part.h']\n"

@@ -2,7 +2,7 @@
 
 In: any `torch.optim.Optimizer`, and a path. Out: a file with exactly its `state_dict()`, or the optimizer with the
 state of such a file. Nothing is pickled, so an untrusted file cannot run code. A file is written under another name and
-then renamed: readers of the path find the old file or the new one, complete. Must not know what an optimizer's state is.
+then renamed: readers of the path find the old file or the new one, complete. Must not know what state is.
 """
 
 from __future__ import annotations
