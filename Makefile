@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help generate check demo test lint parity compatibility bench bench-gpu clean
+.PHONY: help generate check demo test lint parity compatibility bench bench-gpu picture clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 16
@@ -42,10 +42,13 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/mypy
 
 parity: $(READY) ## measure every implementation against torch and float64, and write docs/parity.md
-	@$(BIN)/python tests/parity_table.py
+	@$(BIN)/python -m tests.docs.parity_table
 
 compatibility: $(TESTABLE) ## try what torch promises of optimizers on every one of them, and write docs/compatibility.md
-	@OMP_NUM_THREADS=1 $(BIN)/python tests/compatibility.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.docs.compatibility
+
+picture: $(READY) ## draw docs/architecture.svg from the imports of compiler and runtime
+	@$(BIN)/python -m docs.picture.draw
 
 BENCHED := $(VENV)/.benched
 $(BENCHED): $(READY)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 CODEGEN = sorted((ROOT / "codegen").rglob("*.py"))
 RUNTIME = sorted((ROOT / "runtime").rglob("*.py"))
 GENERATED = sorted((ROOT / "generated").rglob("*.py"))
@@ -38,7 +39,7 @@ ROOMS = (
     ("param_groups",),
     ("tensor_facts",),
     ("schema", "tensors", "triton_ops", "building"),
-    ("scalar_math",),
+    ("contract", "scalar_math"),
 )
 FLOORS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 

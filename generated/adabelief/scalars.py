@@ -1,4 +1,4 @@
-# Generated from specs/adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac 0.1.0; do not edit.
 """AdaBelief: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -33,12 +33,10 @@ def scalars(
     beta2: float,
     eps: float,
     weight_decay: float,
-    amsgrad: bool,
     weight_decouple: bool,
     fixed_decay: bool,
     rectify: bool,
     degenerated_to_sgd: bool,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     lr_nonzero = False
@@ -96,12 +94,10 @@ def scalars_on_tensors(
     beta2: Scalar,
     eps: Scalar,
     weight_decay: Scalar,
-    amsgrad: bool,
     weight_decouple: bool,
     fixed_decay: bool,
     rectify: bool,
     degenerated_to_sgd: bool,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     lr_nonzero: bool | Tensor = False

@@ -1,4 +1,4 @@
-# Generated from specs/adamax.yaml by thetac; do not edit.
+# Generated from specs/adamax.yaml by thetac 0.1.0; do not edit.
 """Adamax: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ def scalars(
     beta2: float,
     eps: float,
     weight_decay: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
@@ -46,7 +45,6 @@ def scalars_on_tensors(
     beta2: Scalar,
     eps: Scalar,
     weight_decay: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_beta1 = 1 - beta1

@@ -1,4 +1,4 @@
-# Generated from specs/nadam.yaml by thetac; do not edit.
+# Generated from specs/nadam.yaml by thetac 0.1.0; do not edit.
 """NAdam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ def scalars(
     weight_decay: float,
     momentum_decay: float,
     decoupled_weight_decay: bool,
-    maximize: bool,
     round_to: Callable[[float], float],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (mu_product)."""
@@ -74,7 +73,6 @@ def scalars_on_tensors(
     weight_decay: Scalar,
     momentum_decay: Scalar,
     decoupled_weight_decay: bool,
-    maximize: bool,
     round_to: Callable[[Scalar], Scalar],
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""

@@ -1,4 +1,4 @@
-# Generated from specs/yogi.yaml by thetac; do not edit.
+# Generated from specs/yogi.yaml by thetac 0.1.0; do not edit.
 """Yogi for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ def step(
     beta2: float,
     eps: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
@@ -62,7 +61,6 @@ def step_on_tensors(
     beta2: float,
     eps: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     maximize: bool,
     capturable: bool,
     differentiable: bool,

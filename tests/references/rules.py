@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
+from tests.support.paths import ROOT
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.passes import features
 from thetac.codegen.pipeline import Source, front_end
 
-SPECS = Path(__file__).parents[2] / "specs"
+SPECS = ROOT / "specs"
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from references.rules import rules
-from references.torch_inputs import ELEVEN, Settings, Value, float_settings
+from tests.references.rules import rules
+from tests.references.torch_inputs import ELEVEN, Settings, Value, float_settings
 
 # For those that torch does not have: every flag, numbers that change the path taken, several at once.
 GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {

@@ -1,0 +1,119 @@
+"""Every optimizer that torch does not have means, and computes, what its paper and its authors' code say.
+
+The interpreter and each implementation run beside the hand-written references of tests/references/algorithms.py.
+Gradients are fixed beforehand: a reference in another order of operations then stays close for any number of steps.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import thetac
+from tests.references.algorithms import REFERENCES, Memory
+from tests.references.elements import ELEMENTS
+from tests.references.rules import rules
+from tests.references.settings import GRID, settings_of, values_of
+from tests.references.torch_inputs import Settings
+from tests.support.runtime_helpers import run_kernels_of
+from thetac.codegen.ir.interpret import exact, interpret
+from thetac.runtime.stepping.choice import triton_interprets
+
+Array = NDArray[np.float64]
+
+STEPS = 40
+
+
+def problem(steps: int = STEPS, size: int = 17) -> tuple[Array, list[Array]]:
+    """A point and gradients of many sizes, some elements zero at first, some always."""
+    generator = np.random.default_rng(20)
+    scale = 10.0 ** generator.uniform(-4, 2, size)
+    gradients = [scale * generator.standard_normal(size) for _ in range(steps)]
+    for gradient in gradients:
+        gradient[0] = 0.0
+    gradients[0][1] = gradients[1][1] = gradients[0][2] = 0.0
+    return generator.standard_normal(size), gradients
+
+
+def expected(name: str, settings: Settings) -> tuple[Array, Memory]:
+    x, gradients = problem()
+    with np.errstate(all="ignore"):
+        return REFERENCES[name](x.copy(), [gradient.copy() for gradient in gradients], **settings)
+
+
+def assert_close(actual: Mapping[str, Array | float], wanted: Mapping[str, Array | float], message: str) -> None:
+    for name, value in wanted.items():
+        np.testing.assert_allclose(actual[name], value, rtol=1e-9, atol=1e-13, err_msg=f"{message}: {name}")
+
+
+def test_every_optimizer_is_checked_against_torch_or_a_reference() -> None:
+    without = {name for name in rules() if name not in REFERENCES and not hasattr(torch.optim, name)}
+    assert not without, f"write a reference in tests/references/algorithms.py for {sorted(without)}"
+    assert REFERENCES.keys() == GRID.keys()
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_the_interpreter_agrees_with_the_reference(name: str) -> None:
+    for settings in settings_of(name):
+        x, gradients = problem()
+        state: Mapping[str, Array | float] = {}
+        for gradient in gradients:
+            with np.errstate(all="ignore"):
+                step = interpret(
+                    rules()[name], values_of(name, settings), state, x, gradient, arithmetic=ELEMENTS, store=exact
+                )
+            x, state = step.param, step.state
+        point, memory = expected(name, settings)
+        assert_close({"param": x, **state}, {"param": point, **memory}, f"{name} with {settings}")
+        assert state.keys() - {"step"} == memory.keys(), f"{name} with {settings} keeps other states"
+
+
+@pytest.fixture
+def double_precision_scalars() -> Iterator[None]:
+    """Scalar states have torch's default dtype: in float64 they round as the references do."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+IMPLEMENTATIONS: dict[str, Settings] = {
+    "for-loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "C++": {"fused": True},
+    "Triton": {"fused": True},
+}
+
+
+@pytest.mark.usefixtures("double_precision_scalars")
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", REFERENCES)
+def test_the_implementation_agrees_with_the_reference(
+    name: str, implementation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = list(settings_of(name))
+    if implementation == "Triton" and triton_interprets():
+        run_kernels_of(implementation, monkeypatch)
+    if implementation == "Triton":  # its interpreter takes its time
+        cases = cases[:1] + random.Random(name).sample(cases[1:], min(5, len(cases) - 1))
+    device = "cuda" if implementation == "Triton" and not triton_interprets() else "cpu"
+    for settings in cases:
+        x, gradients = problem()
+        parameters = [torch.tensor(part, device=device) for part in (x, x[3:5])]
+        optimizer = getattr(thetac, name)(parameters, **IMPLEMENTATIONS[implementation], **settings)
+        for gradient in gradients:
+            parameters[0].grad = torch.tensor(gradient, device=device)
+            parameters[1].grad = torch.tensor(gradient[3:5], device=device)
+            optimizer.step()
+        point, memory = expected(name, settings)
+        for parameter, part in zip(parameters, (slice(None), slice(3, 5)), strict=True):
+            wanted = {"param": point, **memory}
+            wanted = {key: value[part] if isinstance(value, np.ndarray) else value for key, value in wanted.items()}
+            actual = {"param": parameter.cpu().numpy()}
+            actual |= {key: value.cpu().numpy() for key, value in optimizer.state[parameter].items()}
+            assert_close(actual, wanted, f"{name} with {settings}")

@@ -1,0 +1,107 @@
+"""Every operation of the registry: its row is complete, and what targets call under its name is there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+import triton.language
+
+from tests.support.paths import ROOT
+from thetac.codegen.backends.documentation.formulas import LATEX
+from thetac.codegen.backends.eager.functional import ON_TENSORS as FUNCTIONAL
+from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
+from thetac.codegen.backends.kernels.cpp import CPP
+from thetac.codegen.backends.kernels.scalar_program import ON_TENSORS
+from thetac.codegen.backends.kernels.triton import TRITON
+from thetac.codegen.backends.printing.host_python import PYTHON
+from thetac.codegen.ir.definitions import expanded
+from thetac.codegen.ir.nodes import Call, Ref, names_read, walk_expression
+from thetac.codegen.ir.ops import OPS, Op, Shape
+from thetac.codegen.ir.printer import SPEC, Row
+from thetac.runtime import scalar_math, tensors, triton_ops
+
+VALUES = [op for op in OPS.values() if op.shape is not Shape.PREDICATE]
+PRIMITIVE = [op for op in VALUES if not op.defined]
+COMPOSED = [op for op in VALUES if op.defined]
+ON_ELEMENTS = [op for op in VALUES if (op.whole_on_elements if op.defined else not op.host_only)]
+
+
+def name_of(op: Op) -> str:
+    return op.name
+
+
+@pytest.mark.parametrize("op", VALUES, ids=name_of)
+def test_an_operation_has_a_meaning_or_a_definition(op: Op) -> None:
+    assert (op.meaning is None) == bool(op.defined)
+
+
+@pytest.mark.parametrize("op", COMPOSED, ids=name_of)
+def test_a_definition_is_of_operations_and_of_all_its_arguments(op: Op) -> None:
+    assert len(op.parameters) == op.arity
+    definition = expanded(Call(op.name, tuple(Ref(name) for name in op.parameters)))
+    assert set(names_read(definition)) == set(op.parameters)
+    used = [part.op for part in walk_expression(definition) if isinstance(part, Call)]
+    for name in used:
+        assert len(OPS[name].defined) == 0 or name != op.name, f"{op.name} is defined by itself"
+        assert op.host_only or not OPS[name].host_only, f"{op.name} is `host_only`, because {name} is"
+    assert isinstance(definition, Call)
+    assert OPS[definition.op].shape is op.shape
+
+
+def test_a_row_for_every_operation() -> None:
+    """Operators have a row in each table, functions one by default. Composed operations and powers are expanded."""
+    everything, numbers = set(OPS), {op.name for op in PRIMITIVE}
+    predicates = everything - {op.name for op in VALUES}
+    elements = {op.name for op in ON_ELEMENTS} - {"pow"}  # powers of elements are expanded
+    assert SPEC.keys() == LATEX.keys() == everything
+    assert PYTHON.keys() >= numbers | predicates
+    assert ON_TENSORS.keys() >= numbers
+    assert FUNCTIONAL.keys() >= numbers | elements
+    assert TRITON.keys() >= elements
+    assert CPP.keys() >= elements
+    assert TORCH_OPS.keys() >= elements
+
+
+def called(row: Row, module: str) -> list[str]:
+    """The functions of a module that the text of a row calls; an empty module: those without one before them."""
+    return re.findall(rf"(?<![\w.:]){re.escape(module)}(\w+)\(", row.template)
+
+
+@pytest.mark.parametrize("op", sorted({*PYTHON, *ON_TENSORS, *FUNCTIONAL}))
+def test_the_functions_of_numbers_are_there(op: str) -> None:
+    for row in (PYTHON.get(op), ON_TENSORS.get(op)):
+        for name in called(row, "scalar_math.") if row else ():
+            assert hasattr(scalar_math, name), f"runtime/scalar_math.py has no function `{name}`"
+        for name in called(row, "tensors.") if row else ():
+            assert hasattr(tensors, name), f"runtime/tensors.py has no function `{name}`"
+    for name in called(FUNCTIONAL[op], "") if op not in ("abs", "is_tensor") else ():  # Python's own
+        assert hasattr(tensors, name), f"runtime/tensors.py has no function `{name}`"
+
+
+@pytest.mark.parametrize("op", ON_ELEMENTS, ids=name_of)
+def test_the_functions_of_elements_are_there(op: Op) -> None:
+    header = (ROOT / "runtime" / "cpp" / "elements.h").read_text(encoding="utf-8")
+    if op.name == "pow":
+        return
+    for name in called(CPP[op.name], "ops::"):
+        assert re.search(rf"\b{name}\(", header), f"runtime/cpp/elements.h has no function `{name}`"
+    for name in called(TRITON[op.name], "ops."):
+        assert hasattr(triton_ops, name), f"runtime/triton_ops.py has no function `{name}`"
+    for name in called(TRITON[op.name], "tl."):
+        assert hasattr(triton.language, name)
+
+
+@pytest.mark.parametrize("op", sorted(TORCH_OPS))
+def test_torch_has_what_rows_are_made_of(op: str) -> None:
+    """Where torch has a method and no list form, a row by default is wrong: `TORCH_OPS` needs one of its own."""
+    row = TORCH_OPS[op]
+    for text in (row.new, row.in_place):
+        for name in re.findall(r"\{0\}\.(\w+)\(", text):
+            assert hasattr(torch.Tensor, name), f"torch.Tensor has no method `{name}`"
+    for text in (row.new, row.in_place, row.foreach, row.foreach_in_place):
+        for name in re.findall(r"torch\.(\w+)\(", text):
+            assert hasattr(torch, name), f"torch has no function `{name}`"
+    for name in re.findall(r"(?m)^(\w+)\(", row.foreach_in_place):
+        assert hasattr(tensors, name), f"runtime/tensors.py has no function `{name}`"

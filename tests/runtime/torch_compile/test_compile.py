@@ -1,0 +1,293 @@
+"""`torch.compile` of the unwrapped step, as torch's own tests do it: the whole step in one graph."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+import torch._dynamo
+from torch import Tensor
+from torch._dynamo.exc import Unsupported
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from tests.support.every_optimizer import every_optimizer, ours, remembering, torchs
+from tests.support.generic_rules import HeavyBall
+from tests.support.runtime_helpers import (
+    assert_same_training,
+    assert_unchanged,
+    give_gradients,
+    parameters,
+    picture,
+    run_kernels_of,
+)
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.stepping.choice import Choice
+from thetac.runtime.torch_compile import custom_op as operator_module
+
+SHAPES = ((5, 3), (7,), ())
+FORMS: dict[str, dict[str, bool]] = {
+    "for-loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+    "default": {},
+}
+# Counters are float32 in the graph, where the host computes in float64; torch's compiled steps are as close.
+CLOSE = {"rtol": 2e-5, "atol": 2e-6}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_compiled() -> Iterator[None]:
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def compiled_step(optimizer: torch.optim.Optimizer, counter: object, *, fullgraph: bool = True) -> Callable[[], None]:
+    """torch's tests unwrap twice: the first wrapper is the profiler's, the second breaks the graph on purpose."""
+    step = type(optimizer).step.__wrapped__.__wrapped__
+    return torch.compile(lambda: step(optimizer), backend=counter, fullgraph=fullgraph)
+
+
+def params_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [param for group in optimizer.param_groups for param in group["params"]]
+
+
+def make(name: str, cls: type[torch.optim.Optimizer] | None = None, **options: object) -> torch.optim.Optimizer:
+    """With two groups."""
+    first, second, third = parameters(SHAPES)
+    lr = {} if "lr" in options else {"lr": 0.02}
+    groups = [{"params": [first, third]}, {"params": [second], **lr}]
+    return (cls or ours(name))(groups, **{"lr": 0.01, **remembering(name), **options})
+
+
+def does_something_once(name: str) -> bool:
+    """Whether the rule asks if a state is new: that step has a graph of its own."""
+    return any(state.first for state in ours(name).schema.states)
+
+
+def calls_of_the_operator(counter: CompileCounterWithBackend) -> int:
+    return sum("fused_step" in str(node.target) for node in counter.graphs[-1].graph.nodes)
+
+
+def train_both(
+    by_graph: torch.optim.Optimizer, by_hand: torch.optim.Optimizer, step: Callable[[], None], steps: range
+) -> None:
+    for seed in steps:
+        for optimizer in (by_graph, by_hand):
+            give_gradients(params_of(optimizer), seed)
+        step()
+        by_hand.step()
+
+
+# Every optimizer.
+
+
+@pytest.mark.feature("modes", "torch.compile of the unwrapped step with fullgraph: the same training, compiled once")
+@pytest.mark.parametrize("form", ["for-loop", "fused"])
+@every_optimizer
+def test_the_whole_step_in_one_graph(name: str, form: str) -> None:
+    """Counters and an lr that is a tensor change in every step, and nothing is compiled anew."""
+    counter = CompileCounterWithBackend("aot_eager")
+    lr = torch.tensor(0.01)
+    by_graph, by_hand = make(name, lr=lr, **FORMS[form]), make(name, lr=lr, **FORMS[form])
+    step = compiled_step(by_graph, counter)
+    for seed in range(5):
+        lr.mul_(0.75)
+        train_both(by_graph, by_hand, step, range(seed, seed + 1))
+    if form == "fused":
+        assert_same_training(by_graph, by_hand)
+    else:
+        assert_same_training(by_graph, by_hand, **CLOSE)
+    assert counter.frame_count == 1 + does_something_once(name)
+    assert calls_of_the_operator(counter) == (2 if form == "fused" else 0), "one per group"
+
+
+@pytest.mark.parametrize("form", ["foreach", "default"])
+@pytest.mark.parametrize("name", ["AdamW", "NAdam", "SGD"])
+def test_what_else_is_asked_for_is_traced_too(name: str, form: str) -> None:
+    """Counters are tensors in the graph, and list operations take numbers: the for-loop's equations are traced."""
+    counter = CompileCounterWithBackend("aot_eager")
+    by_graph, by_hand = make(name, **FORMS[form]), make(name, **FORMS[form])
+    train_both(by_graph, by_hand, compiled_step(by_graph, counter), range(5))
+    assert_same_training(by_graph, by_hand, **CLOSE)
+    assert counter.frame_count == 1 + does_something_once(name)
+    assert calls_of_the_operator(counter) == 0
+
+
+@pytest.mark.parametrize("name", ["AdamW", "NAdam", "Adagrad", "SGD"])
+def test_as_torchs_class(name: str) -> None:
+    """Its own class under the same test: the same training, in no more graphs."""
+    counters = CompileCounterWithBackend("eager"), CompileCounterWithBackend("eager")
+    control = torchs(name)
+    assert control is not None
+    mine, theirs = make(name, foreach=False), make(name, control, foreach=False)
+    steps = compiled_step(mine, counters[0]), compiled_step(theirs, counters[1])
+    for seed in range(4):
+        for optimizer, step in zip((mine, theirs), steps, strict=True):
+            give_gradients(params_of(optimizer), seed)
+            with torch.no_grad():  # torch's lacks it under the wrapper that was taken off
+                step()
+    assert_same_training(mine, theirs, **CLOSE)
+    assert counters[0].frame_count <= counters[1].frame_count
+
+
+@pytest.mark.parametrize(("name", "form"), [("AdamW", "for-loop"), ("SGD", "fused")])
+def test_inductor(name: str, form: str) -> None:
+    by_graph, by_hand = make(name, **FORMS[form]), make(name, **FORMS[form])
+    train_both(by_graph, by_hand, compiled_step(by_graph, "inductor"), range(3))
+    assert_same_training(by_graph, by_hand, **CLOSE)
+
+
+@pytest.mark.parametrize("name", ["AdamW", "NAdam", "SGD"])
+def test_kernels_of_triton(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_kernels_of("Triton", monkeypatch)
+    by_graph, by_hand = make(name, fused=True), make(name, fused=True)
+    train_both(by_graph, by_hand, compiled_step(by_graph, "aot_eager"), range(3))
+    assert_same_training(by_graph, by_hand)
+
+
+# What comes between two steps.
+
+
+@pytest.mark.parametrize("form", ["for-loop", "fused"])
+@pytest.mark.parametrize("name", ["AdamW", "SGD", "Adan"])
+def test_what_comes_between_two_steps(name: str, form: str) -> None:
+    """Other gradients, another lr, a checkpoint, steps outside of graphs; what is done once is done once."""
+    arguments = {"dampening": 0.5} if name == "SGD" else {}
+    by_graph, by_hand = (make(name, **arguments, **FORMS[form]) for _ in range(2))
+    step = compiled_step(by_graph, "aot_eager")
+    for seed in range(8):
+        for optimizer in (by_graph, by_hand):
+            params = params_of(optimizer)
+            give_gradients(params, seed)
+            if seed < 2:
+                params[2].grad = None
+            if seed == 3:
+                params[0].grad = None
+            if seed == 4:
+                optimizer.param_groups[1]["lr"] = 0.005
+            if seed == 5:
+                optimizer.load_state_dict(optimizer.state_dict())
+        if seed == 6:
+            by_graph.step()
+        else:
+            step()
+        by_hand.step()
+    exact = {} if form == "fused" else CLOSE
+    assert_same_training(by_graph, by_hand, **exact)
+
+
+def test_a_loss_from_a_closure() -> None:
+    optimizer = make("AdamW", foreach=False)
+    give_gradients(params_of(optimizer), 0)
+    weight = torch.ones(3, requires_grad=True)
+    step = type(optimizer).step.__wrapped__.__wrapped__
+    run = torch.compile(lambda: step(optimizer, lambda: (weight * 2).sum()), backend="aot_eager", fullgraph=True)
+    loss = run()
+    assert loss == 6.0
+    assert loss.requires_grad
+
+
+def test_wrong_state_is_an_error_before_anything_is_written() -> None:
+    optimizer = make("AdamW", foreach=False)
+    train_both(optimizer, make("AdamW", foreach=False), optimizer.step, range(1))
+    optimizer.state[params_of(optimizer)[0]]["exp_avg"] = torch.zeros(2)
+    before = picture(optimizer)
+    give_gradients(params_of(optimizer), 1)
+    with pytest.raises(RuntimeError, match=r"`exp_avg` of parameter 0 of group 0 has the shape \(2,\)"):
+        compiled_step(optimizer, "eager")()
+    assert_unchanged(before, optimizer)
+
+
+# What no graph holds.
+
+
+def _scaled(optimizer: Optimizer) -> None:
+    optimizer.grad_scale, optimizer.found_inf = torch.tensor(2.0), torch.tensor(0.0)
+
+
+def _clipped(optimizer: Optimizer) -> None:
+    for group in optimizer.param_groups:
+        group["clip_grad_norm"] = 0.1
+
+
+@pytest.mark.parametrize("change", [_scaled, _clipped])
+def test_what_a_graph_cannot_hold_runs_outside_of_it(change: Callable[[Optimizer], None]) -> None:
+    """Without fullgraph; with it that is an error of dynamo's."""
+    by_graph, by_hand = make("AdamW", fused=True), make("AdamW", fused=True)
+    for optimizer in (by_graph, by_hand):
+        assert isinstance(optimizer, Optimizer)
+        change(optimizer)
+    train_both(by_graph, by_hand, compiled_step(by_graph, "eager", fullgraph=False), range(3))
+    assert_same_training(by_graph, by_hand)
+    assert (by_graph.grad_norm is not None) == (change is _clipped)
+    torch._dynamo.reset()
+    with pytest.raises(Unsupported, match="_step_outside_of_graphs"):
+        compiled_step(by_graph, "eager")()
+
+
+def test_a_rule_written_by_hand_runs_outside_of_graphs() -> None:
+    by_graph, by_hand = HeavyBall(parameters(SHAPES)), HeavyBall(parameters(SHAPES))
+    train_both(by_graph, by_hand, compiled_step(by_graph, "eager", fullgraph=False), range(3))
+    assert_same_training(by_graph, by_hand)
+
+
+def test_a_step_that_was_not_unwrapped_breaks_the_graph() -> None:
+    """As torch's does; the step then is an ordinary one."""
+    by_graph, by_hand = make("AdamW"), make("AdamW")
+    train_both(by_graph, by_hand, torch.compile(by_graph.step, backend="eager"), range(3))
+    assert_same_training(by_graph, by_hand)
+    assert isinstance(by_graph, Optimizer)
+    assert "C++" in by_graph.explain()
+
+
+# The operator.
+
+
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+def test_the_operator_writes_what_it_declares(name: str) -> None:
+    """And nothing else, whatever torch's own checks of operators try with it."""
+    optimizer = ours(name)(parameters(SHAPES), lr=torch.tensor(0.01), fused=True, **remembering(name))
+    give_gradients(params_of(optimizer), 0)
+    params: list[Tensor] = []
+    grads: list[Tensor] = []
+    kernels: list[int] = []
+    states: list[list[Tensor | None]] = [[] for _ in optimizer.schema.states]
+    (group,) = optimizer.param_groups
+    optimizer._init_group(group, params, grads, [], kernels, *states)
+    numbers = [0.0, *(0.5 for h in optimizer.schema.hyperparameters for _ in h.elements)][:-1]
+    written = [tensor for column in states for tensor in column if tensor is not None]
+    assert len(written) == (9 if name == "AdamW" else 3)
+    torch.library.opcheck(
+        torch.ops.thetac.fused_step.default,
+        (kernels[0], [param.detach() for param in params], grads, written, numbers, [group["lr"]], [0]),
+    )
+
+
+def test_steps_of_a_graph_keep_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the graph writes to its inputs; it goes with the optimizer."""
+    prepared: list[int] = []
+    original = operator_module.choose_all
+
+    def counted(*arguments: Any) -> list[Choice]:
+        prepared.append(1)
+        return original(*arguments)
+
+    monkeypatch.setattr(operator_module, "choose_all", counted)
+    by_graph = make("Adadelta", fused=True)
+    step = compiled_step(by_graph, "eager")
+    for seed in range(4):
+        give_gradients(params_of(by_graph), seed)
+        step()
+    assert len(prepared) == 2, "once for each of the groups"
+    assert isinstance(by_graph, Optimizer)
+    assert by_graph._traced is not None
+    kept = weakref.ref(by_graph._traced.kept)
+    del by_graph, step
+    torch._dynamo.reset()
+    gc.collect()
+    assert kept() is None

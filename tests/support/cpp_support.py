@@ -1,0 +1,203 @@
+"""Generated C++ kernels, built by the system's compiler into a temporary folder, and called through ctypes.
+
+How the runtime builds and keeps them is its own business and has tests of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from getpass import getuser
+from pathlib import Path
+from tempfile import gettempdir, mkdtemp
+
+import torch
+from torch import Tensor
+
+from tests.support.paths import ROOT
+from tests.support.triton_support import Training, Values, specialised
+from thetac.codegen.pipeline import Compiled
+
+HEADERS = ROOT / "runtime" / "cpp"
+FLAGS = ("-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+REPORT = ("-fopt-info-vec-optimized-missed",)
+NAMES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16"}
+Member = tuple[Tensor, Tensor, Mapping[str, Tensor]]  # a parameter, its gradient and its states
+
+
+class Launch(ctypes.Structure):
+    """`ThetacLaunch` of runtime/cpp/kernel.h."""
+
+    _fields_ = (
+        ("tensors", ctypes.c_void_p),
+        ("chunks", ctypes.c_void_p),
+        ("n_chunks", ctypes.c_int64),
+        ("rows", ctypes.c_void_p),
+        ("specialisations", ctypes.c_uint64),
+        ("grad_scale", ctypes.c_double),
+        ("clip", ctypes.c_double),
+        ("write_back", ctypes.c_int64),
+        ("threads", ctypes.c_int64),
+        ("parallel", ctypes.c_void_p),
+        ("thread_number", ctypes.c_void_p),
+    )
+
+
+def _call(step: Callable[[object], None], launch: Launch) -> None:
+    step(ctypes.byref(launch))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a launch may be told beside its tensors."""
+
+    grad_scale: float = 1.0
+    clip: float = 1.0
+    write_back: bool = False
+    threads: int = 1
+    backwards: bool = False  # the last chunk first
+    level: str = ""
+    headers: Path = HEADERS
+    optimised: bool = True
+    call: Callable[[Callable[[object], None], Launch], None] = _call
+
+
+@cache
+def compiler() -> str:
+    found = shutil.which("g++")
+    assert found is not None, "these tests need g++"
+    return found
+
+
+@cache
+def levels() -> tuple[str, ...]:
+    """The levels of x86-64 that this processor runs."""
+    words = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")).split()
+    needs = {
+        "v2": {"sse4_2", "popcnt"},
+        "v3": {"avx2", "f16c", "fma", "bmi2"},
+        "v4": {"avx512f", "avx512bw", "avx512vl"},
+    }
+    return tuple(f"x86-64-{level}" for level, flags in needs.items() if flags <= set(words))
+
+
+@cache
+def _folder() -> Path:
+    """One for all processes of a test run: what one of them has built need not be built again."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(gettempdir()) / f"thetac-cpp-{getuser()}-{run}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A kernels.cpp to be built: for which dtypes of its streams, and how."""
+
+    source: str
+    streams: tuple[torch.dtype, ...]
+    level: str = ""  # empty: the best one of this processor
+    headers: Path = HEADERS
+    optimised: bool = True  # else it is built in less time; results are the same
+
+    def made(self) -> tuple[Path, str]:
+        """The object, and the compiler's report on loops."""
+        dtypes = [f"-DTHETAC_DTYPE_{index}={NAMES[dtype]}" for index, dtype in enumerate(self.streams)]
+        options = [
+            "-O3" if self.optimised else "-O1",
+            *FLAGS,
+            f"-march={self.level or levels()[-1]}",
+            *dtypes,
+            f"-I{self.headers}",
+        ]
+        texts = [path.read_text(encoding="utf-8") for path in sorted(self.headers.iterdir())]
+        key = hashlib.sha256("\0".join((self.source, *texts, *options)).encode()).hexdigest()[:16]
+        made, report = _folder() / f"{key}.so", _folder() / f"{key}.txt"
+        if not made.exists():
+            own = Path(mkdtemp(dir=_folder()))
+            (own / "kernels.cpp").write_text(self.source, encoding="utf-8")
+            command = [compiler(), *options, *REPORT, "-o", str(own / "made.so"), str(own / "kernels.cpp")]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, "\n".join(re.findall(r"^.*error:.*$", done.stderr, re.MULTILINE))
+            report.write_text(done.stderr, encoding="utf-8")
+            (own / "made.so").rename(made)
+        return made, report.read_text(encoding="utf-8")
+
+
+@cache
+def library(build: Build) -> ctypes.CDLL:
+    """The object, loaded."""
+    loaded = ctypes.CDLL(str(build.made()[0]))
+    loaded.thetac_step.restype = None
+    assert ctypes.c_int64.in_dll(loaded, "thetac_abi").value == 1
+    return loaded
+
+
+@cache
+def openmp() -> tuple[int, int]:
+    """The addresses of GOMP_parallel and omp_get_thread_num in the OpenMP runtime that torch has loaded."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        path = line.split(maxsplit=5)[-1]
+        if "libgomp" in path or "libomp" in path or "libiomp" in path:
+            runtime = ctypes.CDLL(path)
+            functions = (runtime.GOMP_parallel, runtime.omp_get_thread_num)
+            parallel, number = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions)
+            return parallel, number
+    raise AssertionError("torch has loaded no OpenMP runtime")
+
+
+def launch_cpp(
+    compiled: Compiled,
+    values: Values,
+    members: Sequence[Member],
+    rows: Sequence[Sequence[float]],
+    options: Options = Options(),
+) -> None:
+    """One launch over parameters of one dtype, each with its own row."""
+    names = compiled.fused.streams
+    first = {"param": members[0][0], "grad": members[0][1], **members[0][2]}
+    dtypes = tuple(first.get(name, first["param"]).dtype for name in names)
+    loaded = library(Build(compiled.files["kernels.cpp"], dtypes, options.level, options.headers, options.optimised))
+    chunk = ctypes.c_int64.in_dll(loaded, "thetac_chunk").value
+    table: list[list[int]] = []
+    for index, (param, grad, states) in enumerate(members):
+        tensors = {"param": param, "grad": grad, **states}
+        addresses = [tensors[name].data_ptr() if name in tensors else 0 for name in names]
+        table.append([param.numel(), index, all(address % 16 == 0 for address in addresses), *addresses])
+    chunks = [(i, number) for i, entry in enumerate(table) for number in range(-(-entry[0] // chunk))]
+    chunks = chunks[::-1] if options.backwards else chunks
+    tensor_table = torch.tensor(table, dtype=torch.int64)
+    chunk_table = torch.tensor(chunks, dtype=torch.int32)
+    row_table = torch.tensor(rows, dtype=torch.float64 if dtypes[0] is torch.float64 else torch.float32)
+    holds = specialised(compiled.fused, values)
+    mask = sum(1 << bit for bit, one in enumerate(compiled.fused.specialisations) if holds[one.name])
+    launch = Launch(
+        tensor_table.data_ptr(),
+        chunk_table.data_ptr(),
+        len(chunks),
+        row_table.data_ptr(),
+        mask,
+        options.grad_scale,
+        options.clip,
+        options.write_back,
+        options.threads,
+        *(openmp() if options.threads > 1 else (None, None)),
+    )
+    options.call(loaded.thetac_step, launch)
+
+
+class CppTraining(Training):
+    """The tensors of one parameter, stepped by the C++ kernel too."""
+
+    def step_cpp(self, grad: Tensor, options: Options = Options()) -> None:
+        row, scalar_states = self.row()
+        launch_cpp(self.compiled, self.values, [(self.param, grad, self.states)], [row], options)
+        for name, value in zip(self.compiled.fused.scalars, scalar_states, strict=True):
+            self.states[name].fill_(value)

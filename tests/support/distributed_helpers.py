@@ -1,0 +1,103 @@
+"""What the checks of several processes share: a model, its training in parts and as a whole, and comparing the two.
+
+The parts must give the bits of the whole. Gradients of two processes are added and halved, in any order the same
+number, and a rule treats each element by itself. Sizes are odd, so shards are uneven, and some processes have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, init_device_mesh
+
+from tests.support.every_optimizer import class_of
+from tests.support.runtime_helpers import assert_identical, states
+
+COUNT = 2
+Options = Mapping[str, object]
+
+
+def make_model(seed: int = 0) -> nn.Sequential:
+    """Cut in two, its weights have 2 and 1, 2 and 1, 1 and 0, 1 and 0 rows."""
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(5, 3), nn.Tanh(), nn.Linear(3, 1))
+
+
+def loss_of(model: nn.Module, step: int, rank: int) -> Tensor:
+    """On a batch of its own for each step and process."""
+    batch = torch.randn(4, 5, generator=torch.Generator().manual_seed(100 * step + rank))
+    loss: Tensor = (model(batch) - 0.5).square().mean()
+    return loss
+
+
+def train_whole(model: nn.Module, optimizer: torch.optim.Optimizer, steps: Sequence[int]) -> None:
+    """In one process, on the mean of what the gradients of all processes would be."""
+    for step in steps:
+        optimizer.zero_grad()
+        for rank in range(COUNT):
+            loss_of(model, step, rank).backward()
+        for param in model.parameters():
+            assert param.grad is not None
+            param.grad /= COUNT
+        optimizer.step()
+
+
+def train_part(model: nn.Module, optimizer: torch.optim.Optimizer, steps: Sequence[int]) -> None:
+    """The part of this process."""
+    for step in steps:
+        optimizer.zero_grad()
+        loss_of(model, step, torch.distributed.get_rank()).backward()
+        optimizer.step()
+
+
+def whole_run(name: str, options: Options, steps: int) -> torch.optim.Optimizer:
+    model = make_model()
+    optimizer = class_of(name)(model.parameters(), **options)
+    train_whole(model, optimizer, range(steps))
+    return optimizer
+
+
+def sharded(model: nn.Sequential) -> nn.Module:
+    """Layer by layer, as FSDP2 is used."""
+    mesh = init_device_mesh("cpu", (COUNT,))
+    for layer in model:
+        fully_shard(layer, mesh=mesh)
+    return fully_shard(model, mesh=mesh)
+
+
+def full(value: object) -> object:
+    """DTensors with all their values; every process calls it."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
+
+
+def params_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [param for group in optimizer.param_groups for param in group["params"]]
+
+
+def assert_equals_whole(parts: torch.optim.Optimizer, whole: torch.optim.Optimizer) -> None:
+    """Parameters and states are equal bit for bit, whatever they are cut into."""
+    for part, param in zip(params_of(parts), params_of(whole), strict=True):
+        assert_identical(full(part.detach()), param.detach())
+    for part_of, entry in zip(states(parts), states(whole), strict=True):
+        assert_identical({key: full(value) for key, value in part_of.items()}, entry)
+
+
+def assert_placed_like_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """State with a number per element is a DTensor that lies as its parameter does; counters are plain."""
+    for param, entry in zip(params_of(optimizer), states(optimizer), strict=True):
+        assert isinstance(param, DTensor)
+        for name, value in entry.items():
+            if isinstance(value, Tensor) and value.shape == param.shape:
+                assert isinstance(value, DTensor), name
+                assert (value.placements, value.device_mesh) == (param.placements, param.device_mesh), name
+                assert value._local_tensor.shape == param._local_tensor.shape, name
+            else:
+                assert type(value) is Tensor, name
+
+
+def plans_made(optimizer: torch.optim.Optimizer) -> dict[str, int]:
+    stepper = getattr(optimizer, "_stepper", None)
+    return {} if stepper is None else dict(stepper.plans_made)

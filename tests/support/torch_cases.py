@@ -1,0 +1,107 @@
+"""torch's own test cases (`torch.testing._internal.common_optimizers.optim_db`), for every optimizer.
+
+An optimizer that torch has gets the cases of its class. Any other gets those cases of torch's classes whose arguments
+it takes too. `make_problem`, `loss_of` and `train` are the training of torch's tests.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.testing._internal.common_optimizers import ErrorOptimizerInput, get_error_inputs_for_all_optims
+
+from tests.references.torch_inputs import ELEVEN, optimizer_info
+from tests.support.every_optimizer import ours
+
+Arguments = dict[str, object]
+Record = Callable[[str, object], None]
+
+IMPLEMENTATIONS: dict[str, Arguments] = {
+    "for-loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+    "default": {},
+}
+every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+STEPS = 7  # as in torch's comparisons of implementations
+
+
+def inputs_of(name: str, device: str = "cpu") -> list[Arguments]:
+    """What torch's tests construct it with for a device, which need not be there."""
+    infos = [optimizer_info(name)] if name in ELEVEN else [optimizer_info(each) for each in ELEVEN]
+    found = [dict(case.kwargs) for info in infos for case in info.optim_inputs_func(device=device)]
+    distinct = {str(sorted(arguments.items())): arguments for arguments in found}
+    taken = [arguments for arguments in distinct.values() if _takes(name, arguments)]
+    assert len(taken) == len(distinct) or name not in ELEVEN, "a case of torch's own class would be left out"
+    return taken
+
+
+def errors_of(name: str) -> Iterator[ErrorOptimizerInput]:
+    if name in ELEVEN:
+        yield from optimizer_info(name).optim_error_inputs_func(device="cpu", dtype=torch.float32)
+        return
+    yield from get_error_inputs_for_all_optims("cpu", torch.float32)
+    common = {case.optimizer_error_input.desc for case in get_error_inputs_for_all_optims("cpu", torch.float32)}
+    for each in ELEVEN:
+        for case in optimizer_info(each).optim_error_inputs_func(device="cpu", dtype=torch.float32):
+            given = case.optimizer_error_input
+            # What is a mistake in Nesterov's momentum, say, is one only where there is that flag.
+            if given.desc not in common and _takes(name, given.kwargs) and _has_ranges(name, given.kwargs):
+                yield case
+
+
+def _takes(name: str, arguments: Arguments) -> bool:
+    """Whether its constructor has these arguments, tuples of the same length included."""
+    signature = inspect.signature(ours(name)).parameters
+    return all(
+        key in signature
+        and (not isinstance(value, tuple) or len(value) == len(signature[key].default))
+        and (not has_tensors(value) or key == "lr" or name in ELEVEN)
+        for key, value in arguments.items()
+    )
+
+
+def has_tensors(value: object) -> bool:
+    return any(isinstance(each, Tensor) for each in (value if isinstance(value, tuple) else (value,)))
+
+
+def _has_ranges(name: str, arguments: Arguments) -> bool:
+    hyperparameters = {h.name: h for h in ours(name).schema.hyperparameters}
+    return all(key in hyperparameters and all(hyperparameters[key].intervals) for key in arguments)
+
+
+def refuses_tensors(name: str) -> bool:
+    """Whether it refuses tensors for numbers under `foreach=True` without `capturable=True`."""
+    return any("as a Tensor is not" in requirement.message for requirement in ours(name).schema.requirements)
+
+
+def copied(arguments: Arguments) -> Arguments:
+    return {key: value.clone() if isinstance(value, Tensor) else value for key, value in arguments.items()}
+
+
+def make_problem(dtype: torch.dtype = torch.float32, seed: int = 5) -> tuple[list[Parameter], Tensor]:
+    """torch's: a matrix and a vector, and the point at which their affine map shall vanish."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = ((10, 5), (10,), (5,))
+    weight, bias, point = (torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes)
+    return [Parameter(weight), Parameter(bias)], point
+
+
+def loss_of(params: list[Parameter], point: Tensor) -> Tensor:
+    return (params[0].mv(point) + params[1]).abs().square().sum()
+
+
+def train(optimizer: torch.optim.Optimizer, params: list[Parameter], point: Tensor, steps: int) -> list[float]:
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = loss_of(params, point)
+        loss.backward()
+        losses.append(loss.item())
+        optimizer.step()
+    return [*losses, loss_of(params, point).item()]

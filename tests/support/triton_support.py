@@ -1,0 +1,306 @@
+"""Generated kernels, loaded from a temporary folder, with what a test needs to run and to compile them."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from tests.references.rules import SPECS
+from tests.support.generated_calls import call
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
+from thetac.codegen.ir.interpret import FLOATS, defaults
+from thetac.codegen.ir.nodes import (
+    Call,
+    Const,
+    Expr,
+    If,
+    Ref,
+    Rule,
+    State,
+    StateKind,
+    names_read,
+    walk_statements,
+)
+from thetac.codegen.pipeline import Compiled, Source, compile_specs
+
+Values = Mapping[str, float | bool]
+Modules = Mapping[str, ModuleType]
+
+
+@cache
+def every_spec() -> Mapping[str, Compiled]:
+    """Every spec of this checkout, compiled, by the name of its class."""
+    paths = sorted(SPECS.rglob("*.yaml"))
+    sources = [Source(path.relative_to(SPECS).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
+    return {compiled.class_name: compiled for compiled in compile_specs(sources)}
+
+
+DECLARATIONS = {
+    "lr": "{default: 0.1, range: '[0, inf)'}",
+    "beta": "{default: 0.5, range: '[0, 1)', doc: decay}",
+    "eps": "{default: 0}",
+    "fancy": "{default: false, doc: fancy}",
+    "elements": "{default: false, doc: elements}",
+}
+STATES = {"step": "counter", "rate": "{scalar: true, init: 1}", "seen": "{init: zeros}"}
+
+
+def rule_of(update: str, name: str = "Made") -> Compiled:
+    """A rule made for a test, with those of the hyperparameters and states that its update names."""
+    words = set(re.findall(r"\w+", update))
+    lines = [f"optimizer: {name}", "summary: Made for a test.", "references: [none]"]
+    for title, known in (("hyperparameters:", DECLARATIONS), ("state:", STATES)):
+        declared = [f"  {key}: {value}" for key, value in known.items() if key in words]
+        lines += [title, *declared] if declared else []
+    lines += ["update: |", *(f"  {line}" for line in update.strip().splitlines())]
+    (result,) = compile_specs([Source("made.yaml", "\n".join(lines) + "\n")])
+    return result
+
+
+EVERYTHING = """
+count = step
+warm = count > 2
+scale = where(warm, beta, 1 - beta)
+size = lr
+if warm:
+  size = size * beta
+  if fancy:
+    size = size / 3
+    param = param * (1 - 0.1 * size)
+  mask = abs(grad) > 0.1 and not grad > 2 or grad < -3
+  row = where(mask, minimum(grad, 0.1), lerp(grad, seen, 0.3))
+  seen = 0.7 * seen + row
+else:
+  seen = 0 * seen
+  rate = rate + 1
+if count > 4:
+  rate = rate / 2
+else:
+  offsets = clamp(grad, -0.1, 0.3) / 3
+  seen = seen + offsets - where(warm, grad, param) * 1e-3
+if fancy and elements:
+  seen = seen + lr / (beta + 1)
+tl_x = maximum(where(seen > 0, 1, 0), where(fancy, seen, grad))
+param_ptr = 0.1 / (1 + sqrt(abs(tl_x)))
+param = param - size * scale * rate * param_ptr * tl_x - -grad * 1e-3
+"""
+
+
+@cache
+def everything() -> Compiled:
+    """Branches in branches, constants of every kind, names that kernels have uses for."""
+    return rule_of(EVERYTHING, "Everything")
+
+
+@cache
+def _folder() -> Path:
+    return Path(mkdtemp(prefix="thetac-kernels-"))
+
+
+def written(compiled: Compiled, name: str) -> Path:
+    """One file of an optimizer's package, on disk: Triton reads the source of its kernels there."""
+    path = _folder() / f"{compiled.module}_{name}"
+    path.write_text(compiled.files[name], encoding="utf-8")
+    return path
+
+
+_loaded: dict[tuple[str, str], ModuleType] = {}
+
+
+def module(compiled: Compiled, name: str) -> ModuleType:
+    """One module of an optimizer's package, imported."""
+    key = (compiled.module, compiled.files[name])
+    if key not in _loaded:
+        path = written(compiled, name)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        _loaded[key] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(_loaded[key])
+    return _loaded[key]
+
+
+def host_value(expression: Expr, values: Values) -> float | bool:
+    """What a host expression over values of a group is."""
+    match expression:
+        case Const(value=value):
+            return value
+        case Ref(name=name):
+            return values[name]
+        case Call(op="is_tensor"):
+            return False
+        case Call(op=op, args=args):
+            return FLOATS.operations[op](*(host_value(argument, values) for argument in args))
+
+
+def exists(state: State, values: Values) -> bool:
+    return state.when is None or bool(host_value(state.when, values))
+
+
+def specialised(fused: Fused, values: Values) -> dict[str, bool]:
+    """The value of each specialisation in a group with these values."""
+    return {s.name: bool(host_value(s.condition, values)) for s in fused.specialisations}
+
+
+def resolved(fused: Fused, constants: Mapping[str, bool]) -> tuple[object, ...]:
+    """Return what specialised kernels still do of each pass: statements on elements, dynamic branches as tuples."""
+    return tuple(_resolved(one.body, constants) for one in fused.passes)
+
+
+def _resolved(body: tuple[ElementStmt, ...], constants: Mapping[str, bool]) -> tuple[object, ...]:
+    left: list[object] = []
+    for statement in body:
+        match statement:
+            case ElementAssign():
+                left.append(statement)
+            case ElementIf(static=True, condition=condition, then=then, orelse=orelse):
+                left += _resolved(then if host_value(condition, constants) else orelse, constants)
+            case ElementIf(condition=condition, then=then, orelse=orelse):
+                left.append((condition, _resolved(then, constants), _resolved(orelse, constants)))
+    return tuple(left)
+
+
+def combinations(compiled: Compiled) -> Iterator[dict[str, float | bool]]:
+    """Values of a group for every kernel that a rule can come to: each branch on values taken and not taken.
+
+    Combinations that leave the same statements are given once, those that the rule rejects not at all.
+    """
+    rule, fused = compiled.rule, compiled.fused
+    usual = {**{name: 0.1 for h in rule.hyperparameters for name in h.value_names}, **defaults(rule)}
+    chosen = dict.fromkeys(
+        name
+        for s in walk_statements(rule.body)
+        if isinstance(s, If)
+        for name in names_read(s.condition)
+        if name in usual
+    )
+    choices = [_choices(name, usual[name]) for name in chosen]
+    seen: set[object] = set()
+    for choice in itertools.product(*choices):
+        values = {**usual, **dict(zip(chosen, choice, strict=True))}
+        if not all(
+            host_value(r.condition, {**values, "foreach": False, "capturable": False}) for r in rule.requirements
+        ):
+            continue
+        tensors = {
+            name: values[name] != 0
+            for h in rule.hyperparameters
+            if h.tensor
+            for name in h.value_names
+            if name in chosen
+        }
+        key = (resolved(fused, specialised(fused, values)), tuple(tensors.items()))
+        if key not in seen:
+            seen.add(key)
+            yield values
+
+
+def _choices(name: str, usual: float | bool) -> tuple[float | bool, ...]:
+    if isinstance(usual, bool):
+        return (False, True)
+    return (usual, 0.01) if usual == 0 else (usual, 0.0)
+
+
+def described(rule: Rule, values: Values) -> str:
+    """The values that differ from the defaults, for messages."""
+    usual = defaults(rule)
+    return ", ".join(f"{name}={value}" for name, value in values.items() if usual.get(name) != value) or "defaults"
+
+
+@dataclass
+class Training:
+    """The tensors of one parameter, and how each implementation steps them."""
+
+    compiled: Compiled
+    values: Values
+    param: Tensor
+    states: dict[str, Tensor]  # those that exist
+    created: bool = True  # no step has been done yet
+
+    @classmethod
+    def start(cls, compiled: Compiled, values: Values, param: Tensor) -> Training:
+        states: dict[str, Tensor] = {}
+        for state in compiled.rule.states:
+            if not exists(state, values):
+                continue
+            value = float(host_value(state.init, values))
+            if state.kind is StateKind.TENSOR:
+                states[state.name] = torch.full_like(param, value)
+            else:
+                states[state.name] = torch.tensor(value, dtype=torch.float32)
+        return cls(compiled, values, param.clone(), states)
+
+    def step_for_loop(self, grad: Tensor) -> None:
+        from thetac.codegen.backends.printing.arguments import asks_first, list_names
+
+        lists = list_names(self.compiled.rule)
+        states = {lists[s.name]: [self.states.get(s.name)] for s in self.compiled.rule.states}
+        firsts = {f"first_{name}": [self.created] for name in asks_first(self.compiled.rule)}
+        call(module(self.compiled, "forloop.py").step, [self.param], [grad], **states, **firsts, **self.values)
+        self.created = False
+
+    def row(self) -> tuple[Sequence[float], Sequence[float]]:
+        """The numbers that a kernel reads in the next step, and the scalar states after it. Counts the step."""
+        rule, scalars = self.compiled.rule, module(self.compiled, "scalars.py")
+        arguments: dict[str, object] = dict(self.values)
+        for state in rule.states:
+            if state.kind is StateKind.COUNTER:
+                self.states[state.name] += 1
+            if state.kind is not StateKind.TENSOR:
+                arguments[state.name] = self.states[state.name].item()
+        arguments |= {name: self.created for name in self.compiled.fused.inputs if name not in arguments}
+        if self.compiled.fused.scalars:
+            arguments["round_to"] = lambda number: torch.tensor(number, dtype=torch.float32).item()
+        self.created = False
+        row, states = call(scalars.scalars, **arguments)
+        assert len(row) == len(scalars.ROW)
+        return row, states
+
+    def step_triton(self, grad: Tensor, **constants: int) -> None:
+        row, scalar_states = self.row()
+        launch(self.compiled, self.values, [(self.param, grad, self.states)], [row], **constants)
+        for name, value in zip(self.compiled.fused.scalars, scalar_states, strict=True):
+            self.states[name].fill_(value)
+
+
+def launch(
+    compiled: Compiled,
+    values: Values,
+    members: Sequence[tuple[Tensor, Tensor, Mapping[str, Tensor]]],
+    rows: Sequence[Sequence[float]],
+    **constants: int,
+) -> None:
+    """One launch over parameters of one dtype, each with its own row."""
+    import triton.language as tl
+
+    kernels = module(compiled, "triton_kernels.py")
+    chunk = constants.get("chunk_size", kernels.CHUNK)
+    tables: list[list[int]] = []
+    for index, (param, grad, states) in enumerate(members):
+        tensors = {"param": param, "grad": grad, **states}
+        addresses = [tensors[name].data_ptr() if name in tensors else 0 for name in kernels.STREAMS]
+        tables.append([param.numel(), index, all(address % 16 == 0 for address in addresses), *addresses])
+    chunks = [(i, number) for i, table in enumerate(tables) for number in range(-(-table[0] // chunk))]
+    first = {"param": members[0][0], "grad": members[0][1], **members[0][2]}
+    dtypes = {
+        f"{name}_dtype": getattr(tl, str(first.get(name, first["param"]).dtype).removeprefix("torch."))
+        for name in kernels.STREAMS
+    }
+    kernels.kernel[(len(chunks),)](
+        torch.tensor(tables, dtype=torch.int64),
+        torch.tensor(chunks, dtype=torch.int32),
+        torch.tensor(rows, dtype=torch.float64 if first["param"].dtype is torch.float64 else torch.float32),
+        **dtypes,
+        **specialised(compiled.fused, values),
+        **{**kernels.LAUNCH_OPTIONS, **constants},
+    )
