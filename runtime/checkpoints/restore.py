@@ -21,7 +21,9 @@ from thetac.runtime.param_groups.grad_scaling import max_norm_of
 from thetac.runtime.param_groups.groups import check_kinds, check_options, is_held_by_float, known_keys, option
 from thetac.runtime.param_groups.state import Entry, describe, listed, restored_entry, states_of
 from thetac.runtime.schema import Group, Schema, State
-from thetac.runtime.stepping.choice import FUSED, FUSED_DTYPES, choose
+from thetac.runtime.stepping.choice import choose
+from thetac.runtime.stepping.implementation import FUSED
+from thetac.runtime.stepping.requirements import FUSED_DTYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def _convert_entry(schema: Schema, groups: Sequence[Group], location: _Location,
     kept = _find_kept_dtypes(schema, group, location.param)
     for declared in schema.states:
         tensor = found.get(declared.name)
-        if declared.kind == "tensor" and isinstance(tensor, Tensor):
+        if declared.like_param and isinstance(tensor, Tensor):
             dtype = tensor.dtype if tensor.dtype in kept else location.param.dtype
             found[declared.name] = tensor.to(location.param.device, dtype)
     return found
@@ -206,7 +208,7 @@ def _check_names(schema: Schema, group: Group, location: _Location, entry: Mappi
 def _check_value(schema: Schema, declared: State, value: object, location: _Location) -> None:
     """Raise TypeError or ValueError if a value cannot be this state of this parameter."""
     where, param = f"`{declared.name}` of {location}", location.param
-    if declared.kind != "tensor":
+    if declared.is_number:
         if isinstance(value, int | float):
             if not is_held_by_float(value):
                 raise ValueError(f"loaded {where} is a number that no float can hold")

@@ -25,8 +25,9 @@ from tests.support.runtime_helpers import (
 )
 from thetac.runtime.building import compiled_objects
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping import choice
-from thetac.runtime.stepping.choice import Implementation, choose
+from thetac.runtime.stepping import requirements
+from thetac.runtime.stepping.choice import choose
+from thetac.runtime.stepping.implementation import Implementation
 
 NAMES = [name for name in ours.__all__ if isinstance(getattr(ours, name), type)]
 
@@ -146,7 +147,7 @@ def test_explain_names_choice_and_reason() -> None:
 
 
 def test_a_package_without_cpp_kernels_runs_foreach(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "kernel_source", lambda package: None)
+    monkeypatch.setattr(requirements, "kernel_source", lambda package: None)
     optimizer = ours.AdamW(parameters())
     train(optimizer, 2)
     assert set(served(optimizer)) == {("foreach", "the fastest on cpu without kernels for torch.float32")}
@@ -273,7 +274,7 @@ def test_triton_compiles_nothing_for_a_cpu(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_without_triton_its_kernels_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THETAC_CPU_KERNELS", "triton")
-    monkeypatch.setattr(choice, "has_triton_kernels", lambda package: False)
+    monkeypatch.setattr(requirements, "has_triton_kernels", lambda package: False)
     with pytest.raises(
         RuntimeError, match=r"^`fused=True` requires triton and the kernels of .*adamw, of which one is not installed$"
     ):
