@@ -19,7 +19,7 @@ from torch._compile import _disable_dynamo
 from torch.compiler import is_compiling
 from torch.optim.optimizer import ParamsT, StateDict
 
-from thetac.runtime.checkpoints.restore import restored
+from thetac.runtime.checkpoints.restore import convert_state_dict
 from thetac.runtime.param_groups.grad_scaling import max_norm_of
 from thetac.runtime.param_groups.groups import (
     check_options,
@@ -103,7 +103,9 @@ class Optimizer(torch.optim.Optimizer):
         for prepare in self._optimizer_load_state_dict_pre_hooks.values():
             if (replacement := prepare(self, state_dict)) is not None:
                 state_dict = replacement
-        taken = restored(self.schema, self.param_groups, self.defaults, state_dict, is_declared=self._state_is_declared)
+        taken = convert_state_dict(
+            self.schema, self.param_groups, self.defaults, state_dict, is_declared=self._state_is_declared
+        )
         self.__setstate__({"state": taken.state, "param_groups": taken.groups})
         for follow in self._optimizer_load_state_dict_post_hooks.values():
             follow(self)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
-from thetac.runtime.building.objects import BuildError, warn_once
+from thetac.runtime.building.compiled_objects import BuildError, warn_once
 from thetac.runtime.implementations.graph_capture import is_captured
 from thetac.runtime.implementations.widened import HALF, computing_dtype
 from thetac.runtime.param_groups.groups import check_options, option

@@ -23,7 +23,7 @@ from tests.support.runtime_helpers import (
     picture,
     train,
 )
-from thetac.runtime.building import objects
+from thetac.runtime.building import compiled_objects
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping import requirements
 from thetac.runtime.stepping.choice import choose
@@ -38,8 +38,8 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CXX", "/nowhere/c++")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
-    monkeypatch.setattr(objects, "_known", {})
-    monkeypatch.setattr(objects, "_warned", set())
+    monkeypatch.setattr(compiled_objects, "_known", {})
+    monkeypatch.setattr(compiled_objects, "_warned", set())
 
 
 def served(optimizer: Optimizer) -> list[tuple[str, str]]:
