@@ -14,6 +14,20 @@ if shutil.which("nvidia-smi") is None and shutil.which("rocm-smi") is None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutants", type=int, default=300, help="specs with faults to try in test_fuzzing.py")
+    parser.addoption("--all", action="store_true", help="every optimizer in every test, and tests marked thorough")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let modules of tests see `--all` when they are imported (tests/support/every_optimizer.py)."""
+    os.environ["THETAC_TEST_ALL"] = "1" if config.getoption("--all") else "0"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `thorough`, but for `--all`."""
+    if not config.getoption("--all"):
+        thorough = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=thorough)
+        items[:] = [item for item in items if item not in set(thorough)]
 
 
 @pytest.fixture

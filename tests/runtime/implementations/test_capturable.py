@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import thetac
-from tests.support.every_optimizer import every_optimizer, ours, remembering
+from tests.support.every_optimizer import every_class, ours, remembering
 from tests.support.host_reads import no_host_reads
 from tests.support.runtime_helpers import (
     assert_same_training,
@@ -99,7 +99,7 @@ def refill_gradients(params: Iterable[Tensor], seed: int) -> None:
 
 @pytest.mark.feature("modes", "capturable: the same training as without it")
 @every_form
-@every_optimizer
+@every_class
 def test_the_same_training(
     name: str, options: dict[str, bool], on_cpu: None, record_property: Callable[[str, object], None]
 ) -> None:
@@ -129,7 +129,7 @@ def test_the_same_training(
 @pytest.mark.feature("modes", "capturable: the host reads no number of a step, and copies no table in a steady one")
 @pytest.mark.parametrize("clip", [None, 0.5])
 @every_form
-@every_optimizer
+@every_class
 def test_the_host_reads_nothing(
     name: str,
     options: dict[str, bool],
@@ -269,7 +269,7 @@ def test_who_asked_for_something_else_gets_the_for_loop(on_cpu: None) -> None:
 
 @pytest.mark.feature("modes", "capturable: under capture gradients may lie elsewhere, and no table is copied")
 @pytest.mark.parametrize("moved", [False, True])
-@every_optimizer
+@every_class
 def test_a_captured_step(
     name: str, moved: bool, captured: Capture, record_property: Callable[[str, object], None]
 ) -> None:

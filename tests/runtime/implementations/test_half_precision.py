@@ -12,7 +12,7 @@ from torch import Tensor
 
 import thetac
 from tests.references.torch_inputs import ELEVEN
-from tests.support.every_optimizer import NAMES, every_optimizer, ours, remembering
+from tests.support.every_optimizer import NAMES, every_class, every_optimizer, ours, remembering
 from tests.support.runtime_helpers import (
     assert_identical,
     assert_same_training,
@@ -204,7 +204,7 @@ def test_a_compiled_step_is_computed_in_float32_too() -> None:
 
 @every_list
 @every_half
-@every_optimizer
+@every_class
 def test_explain_says_what_it_is_computed_in(name: str, dtype: torch.dtype, options: Options) -> None:
     optimizer = ours(name)(parameters(dtype=dtype), **options)
     give_gradients(optimizer.param_groups[0]["params"], 0)
