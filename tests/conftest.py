@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         thorough = [item for item in items if item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=thorough)
         items[:] = [item for item in items if item not in set(thorough)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[object]:
+    """Run a test in which two optimizers differ once more, and say in which step they began to."""
+    try:
+        return (yield)
+    except AssertionError as error:
+        from tests.support.comparing import Differs, Recording
+
+        if isinstance(error, Differs):
+            with Recording() as recording:
+                try:
+                    item.runtest()
+                except Differs as again:
+                    error.add_note(recording.first_step(again))
+                except Exception as other:  # what the test made once may be in its own way
+                    error.add_note(f"run once more, it ends in another way: {other}")
+        raise
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import SWALR, AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
+from tests.support.comparing import assert_identical, assert_same_training
 from tests.support.every_optimizer import both, every_class, ours, remembering
-from tests.support.runtime_helpers import assert_identical, assert_same_training
 
 AVERAGES: dict[str, Callable[[nn.Module], AveragedModel]] = {
     "mean": AveragedModel,

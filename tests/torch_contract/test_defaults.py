@@ -12,9 +12,10 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._device import _device_constructors
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering, torchs
 from tests.support.paths import ROOT
-from tests.support.runtime_helpers import Watching, assert_same_training, parameters
+from tests.support.runtime_helpers import Watching, parameters
 
 SHAPES = ((5, 3), (7,), ())
 EVERY: Mapping[str, Mapping[str, bool]] = {

@@ -15,10 +15,10 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import rich
+from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import both, every_class, ours
-from tests.support.runtime_helpers import assert_identical, give_gradients, parameters, train
+from tests.support.runtime_helpers import give_gradients, parameters, train
 
 StateDict = dict[str, Any]
 Events = list[object]

@@ -16,8 +16,9 @@ import torch
 from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import error_of, every_class, ours, torchs
-from tests.support.runtime_helpers import assert_same_training, give_gradients, parameters
+from tests.support.runtime_helpers import give_gradients, parameters
 
 STEPS = 24
 Make = Callable[[torch.optim.Optimizer], LRScheduler]

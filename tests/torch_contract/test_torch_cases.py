@@ -11,8 +11,9 @@ from torch.nn import Parameter
 from torch.testing._internal.common_optimizers import optim_db
 
 from tests.references.torch_inputs import ELEVEN
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import both, every_class, every_optimizer, ours, torchs
-from tests.support.runtime_helpers import assert_same_training, picture
+from tests.support.runtime_helpers import picture
 from tests.support.torch_cases import (
     IMPLEMENTATIONS,
     STEPS,

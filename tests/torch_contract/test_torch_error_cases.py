@@ -13,8 +13,8 @@ from torch.nn import Parameter
 from torch.testing._internal.common_optimizers import OptimizerErrorEnum
 
 from tests.references.training import values
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import both, every_class, ours
-from tests.support.runtime_helpers import assert_same_training
 from tests.support.torch_cases import Record, errors_of
 
 

@@ -16,9 +16,9 @@ import torch
 
 import thetac
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, train
+from tests.support.comparing import assert_identical
 from tests.support.every_optimizer import every_class, ours
 from tests.support.paths import ROOT
-from tests.support.runtime_helpers import assert_identical
 
 EXAMPLES = str(ROOT / "examples")
 sys.path.insert(0, EXAMPLES)

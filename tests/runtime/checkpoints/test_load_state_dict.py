@@ -11,10 +11,9 @@ from torch.optim import Optimizer
 
 import thetac
 from tests.references.torch_inputs import ELEVEN
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, rich, through_a_file, train, trained
+from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import both, every_class, of_every_class, ours, torchs
-from tests.support.runtime_helpers import assert_identical
 
 
 @pytest.mark.feature("state_dict", "flags and numbers follow the checkpoint")

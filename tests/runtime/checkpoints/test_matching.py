@@ -24,8 +24,9 @@ from torch.optim import Optimizer
 
 import thetac
 from tests.support.checkpoint_helpers import rich, shape_of
+from tests.support.comparing import assert_identical
 from tests.support.every_optimizer import every_class, ours
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, picture
+from tests.support.runtime_helpers import assert_unchanged, picture
 
 Groups = Sequence[str]  # the names of each group, in order: "ab" and "cd"
 StateDict = dict[str, Any]

@@ -16,10 +16,10 @@ import torch
 from torch.optim import Optimizer
 
 import thetac
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, rich, shape_of, through_a_file, train
+from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import both, every_class, ours
-from tests.support.runtime_helpers import assert_identical, picture
+from tests.support.runtime_helpers import picture
 
 IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "C++": {"fused": True}}
 

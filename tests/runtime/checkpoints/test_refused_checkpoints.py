@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import thetac
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, rich, shape_of, train, trained
+from tests.support.comparing import assert_same_bits
 from tests.support.every_optimizer import both, every_class, ours
 from tests.support.runtime_helpers import assert_unchanged, picture
 

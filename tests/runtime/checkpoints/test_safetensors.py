@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 import thetac
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import DTYPES, FLOAT32, in_groups, parameters_of, rich, shape_of, train
+from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import both, every_class
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, picture
+from tests.support.runtime_helpers import assert_unchanged, picture
 from thetac.runtime.checkpoints.safetensors_file import HEADER_KEY
 
 

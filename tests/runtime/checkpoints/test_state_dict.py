@@ -10,7 +10,6 @@ import torch
 from torch.optim import Optimizer
 
 from tests.references.torch_inputs import ELEVEN
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import (
     DTYPES,
     FLOAT32,
@@ -22,6 +21,7 @@ from tests.support.checkpoint_helpers import (
     through_a_file,
     train,
 )
+from tests.support.comparing import assert_same_bits
 from tests.support.every_optimizer import every_class, of_every_class, ours, torchs
 from tests.support.runtime_helpers import FUSED, run_kernels_of
 

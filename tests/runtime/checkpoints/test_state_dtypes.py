@@ -22,7 +22,6 @@ from torch.optim.optimizer import ParamsT
 
 import thetac
 from tests.references.torch_inputs import ELEVEN
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import (
     BFLOAT16,
     FLOAT32,
@@ -33,8 +32,9 @@ from tests.support.checkpoint_helpers import (
     through_a_file,
     train,
 )
+from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import of_every_class, ours, torchs
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, picture
+from tests.support.runtime_helpers import assert_unchanged, picture
 from thetac.runtime import GenericOptimizer
 from thetac.runtime.param_groups.state import Entry
 

@@ -19,10 +19,10 @@ from torch.distributed.tensor import Partial, Placement, Replicate, Shard
 import thetac
 from tests.support import distributed_checks as checks
 from tests.support import distributed_placements as placements
+from tests.support.comparing import assert_identical
 from tests.support.distributed_helpers import Options, assert_equals_whole, make_model, train_whole, whole_run
 from tests.support.distributed_workers import Workers
 from tests.support.every_optimizer import class_of, every_class, ours, remembering
-from tests.support.runtime_helpers import assert_identical
 
 FOR_LOOP: Options = {"foreach": False}
 IMPLEMENTATIONS: Mapping[str, Options] = {

@@ -15,17 +15,10 @@ import torch
 from torch import Tensor
 
 import thetac
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering
 from tests.support.host_reads import no_host_reads
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    run_kernels_of,
-    states,
-)
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of, states
 from thetac.runtime.implementations import device_table
 from thetac.runtime.implementations.device_table import ResidentTable
 from thetac.runtime.optimizer import Optimizer

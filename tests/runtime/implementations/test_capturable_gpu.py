@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering
-from tests.support.runtime_helpers import assert_same_training, parameters, states
+from tests.support.runtime_helpers import parameters, states
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping.choice import triton_interprets
 

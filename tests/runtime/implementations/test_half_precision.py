@@ -12,14 +12,9 @@ from torch import Tensor
 
 import thetac
 from tests.references.torch_inputs import ELEVEN
+from tests.support.comparing import assert_identical, assert_same_training
 from tests.support.every_optimizer import NAMES, every_class, every_optimizer, ours, remembering
-from tests.support.runtime_helpers import (
-    assert_identical,
-    assert_same_training,
-    give_gradients,
-    parameters,
-    run_kernels_of,
-)
+from tests.support.runtime_helpers import give_gradients, parameters, run_kernels_of
 from tests.support.step_helpers import LISTS, Options, every_list
 from thetac.runtime.implementations import foreach
 from thetac.runtime.optimizer import Optimizer

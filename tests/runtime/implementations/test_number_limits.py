@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import thetac
+from tests.support.comparing import assert_identical
 from tests.support.every_optimizer import error_of, every_class, ours, remembering, torchs
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, give_gradients, parameters, picture
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture
 from tests.support.step_helpers import FOR_LOOP, LISTS, Options, every_list
 from thetac.codegen.backends.eager.magnitudes import ORDINARY, Magnitudes
 from thetac.codegen.backends.printing.host_python import known_numbers

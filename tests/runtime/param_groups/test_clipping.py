@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 import thetac as ours
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class
-from tests.support.runtime_helpers import assert_same_training, assert_unchanged, give_gradients, parameters, picture
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture
 from thetac.runtime.optimizer import Optimizer
 
 IMPLEMENTATIONS = [{"foreach": False}, {"foreach": True}, {"fused": True}]

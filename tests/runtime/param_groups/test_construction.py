@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim.optimizer import required
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import NAMES, both, error_of, every_class, ours, torchs, without_params
-from tests.support.runtime_helpers import assert_same_training, give_gradients, train
+from tests.support.runtime_helpers import give_gradients, train
 
 Make = Callable[[torch.nn.Module], object]
 

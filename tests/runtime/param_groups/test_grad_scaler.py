@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.comparing import assert_identical, assert_same_training
 from tests.support.every_optimizer import every_class, remembering, torchs
-from tests.support.runtime_helpers import assert_identical, assert_same_training, parameters, picture, run_kernels_of
+from tests.support.runtime_helpers import parameters, picture, run_kernels_of
 from tests.support.scaler_helpers import (
     SCALE,
     SHAPES,

@@ -10,16 +10,10 @@ import pytest
 import torch
 
 import thetac
+from tests.support.comparing import assert_identical, assert_same_training
 from tests.support.every_optimizer import error_of, every_class, ours, torchs
 from tests.support.host_reads import HostRead, no_host_reads
-from tests.support.runtime_helpers import (
-    assert_identical,
-    assert_same_training,
-    parameters,
-    picture,
-    run_kernels_of,
-    states,
-)
+from tests.support.runtime_helpers import parameters, picture, run_kernels_of, states
 from tests.support.scaler_helpers import (
     SHAPES,
     TORCH_FUSED,

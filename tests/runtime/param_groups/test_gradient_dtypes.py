@@ -7,15 +7,9 @@ import torch
 from torch import Tensor
 
 import thetac
+from tests.support.comparing import assert_identical, assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering
-from tests.support.runtime_helpers import (
-    assert_identical,
-    assert_same_training,
-    assert_unchanged,
-    parameters,
-    picture,
-    run_kernels_of,
-)
+from tests.support.runtime_helpers import assert_unchanged, parameters, picture, run_kernels_of
 from tests.support.step_helpers import every_list
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups import checks

@@ -22,10 +22,10 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 import thetac.runtime
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import BFLOAT16, FLOAT32, in_groups, parameters_of, rich, train
+from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import both, every_class, ours
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, give_gradients, picture
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, picture
 
 RUNTIME = str(Path(thetac.runtime.__file__).parent)
 IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "C++": {"fused": True}, "default": {}}

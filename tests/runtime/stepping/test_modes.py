@@ -10,15 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import both, every_class, ours, remembering, torchs
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    train,
-)
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, train
 
 IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
     "for-loop": {"foreach": False},

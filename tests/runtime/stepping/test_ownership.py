@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering, torchs
-from tests.support.runtime_helpers import Watching, assert_same_training, parameters, run_kernels_of
+from tests.support.runtime_helpers import Watching, parameters, run_kernels_of
 
 SHAPES = ((50, 3), (70,), (8,))
 Options = Mapping[str, bool | float]

@@ -10,16 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    states,
-    train,
-)
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, states, train
 from tests.support.step_helpers import FOR_LOOP, Options, assert_runs_as_torchs, every_implementation
 from thetac.runtime.stepping.plan import Plan
 

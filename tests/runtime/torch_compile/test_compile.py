@@ -14,16 +14,10 @@ from torch import Tensor
 from torch._dynamo.exc import Unsupported
 from torch._dynamo.testing import CompileCounterWithBackend
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering, torchs
 from tests.support.generic_rules import HeavyBall
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    run_kernels_of,
-)
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping.choice import Choice
 from thetac.runtime.torch_compile import custom_op as operator_module

@@ -11,15 +11,9 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering
-from tests.support.runtime_helpers import (
-    FUSED,
-    Watching,
-    assert_same_training,
-    give_gradients,
-    parameters,
-    run_kernels_of,
-)
+from tests.support.runtime_helpers import FUSED, Watching, give_gradients, parameters, run_kernels_of
 
 EVERY: Mapping[str, Mapping[str, bool]] = {
     "for-loop": {"foreach": False},
