@@ -128,8 +128,3 @@ def _costs(results: _Results) -> Iterator[Target]:
     for case in results.of("python"):
         value = case["seconds"] * 1e6 / case["tensors"]
         yield Target(f"{case['algorithm']}, microseconds of Python per parameter", "", 0.7, value, is_limit=True)
-    for case in results.of("denormal"):
-        if "ours fused" in case["ratios"]:
-            value = case["ratios"]["ours fused"]["median"]
-            title = f"{case['algorithm']}, denormal second moments, times as slow"
-            yield Target(title, "", 1.5, value, is_limit=True)

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.kernels import cpp, scalar_program, triton
 from thetac.codegen.backends.package import optimizer_class
-from thetac.codegen.backends.package.init_files import module_name, package_init
+from thetac.codegen.backends.package.init_files import package_init
+from thetac.codegen.backends.printing.escaping import module_name
+from thetac.codegen.backends.printing.layout import lay_out
 from thetac.codegen.emit import environment
 from thetac.codegen.errors import NOWHERE, Diagnostic, Mistakes
 from thetac.codegen.frontend.load import load_spec
@@ -23,6 +25,7 @@ from thetac.codegen.passes import features
 from thetac.codegen.passes.check.advice import advice
 from thetac.codegen.passes.check.rule import check_all
 from thetac.codegen.passes.expand import expand
+from thetac.codegen.passes.fixed_flags import decide_fixed_flags
 from thetac.codegen.passes.hoist import Fused, hoist
 
 MOST_NUMBERS = 500  # in the row of a kernel: the time that a compiler takes grows with their square
@@ -93,7 +96,9 @@ def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[
 
 def _lowered(written: Rule) -> tuple[Rule, Fused]:
     verify(written, "checked")
-    rule = features.apply(expand(written))
+    decided = decide_fixed_flags(written)
+    verify(decided, "checked")
+    rule = features.apply(expand(decided))
     verify(rule, "features")
     return rule, hoist(rule)
 
@@ -108,4 +113,5 @@ def _check_row(written: Rule, fused: Fused, mistakes: Mistakes) -> None:
 
 def _rendered(written: Rule, rule: Rule, fused: Fused) -> Compiled:
     files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
+    files = {name: lay_out(text) if name.endswith(".py") else text for name, text in files.items()}
     return Compiled(written, rule, fused, module_name(written.name), files, advice(written))

@@ -23,6 +23,7 @@ from thetac.codegen.frontend.reading import (
 )
 from thetac.codegen.frontend.spec import StateEntry
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar
+from thetac.codegen.ir.meanings import has_usual_meaning
 from thetac.codegen.ir.nodes import Flag, Hyperparameter, StateKind
 
 HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "fixed", "error", "doc")
@@ -93,7 +94,16 @@ def _as_default(node: Node) -> str:
 def _flag(name: str, here: Location, mapping: Mapping, mistakes: Mistakes) -> Flag:
     fields = Fields(mapping, f"flag `{name}`", FLAG_KEYS, mistakes)
     value = fields.boolean("default")
-    return Flag(name, bool(value), fields.boolean("fixed") or False, fields.line("doc") or "", here)
+    fixed = fields.boolean("fixed") or False
+    return Flag(name, bool(value), fixed, _doc(name, fields, here, is_argument=not fixed), here)
+
+
+def _doc(name: str, fields: Fields, here: Location, *, is_argument: bool) -> str:
+    """Return what the author says of a hyperparameter or flag; note a mistake where nothing says what it means."""
+    if is_argument and fields.lacks("doc") and not has_usual_meaning(name):
+        remedy = f'say in one sentence what it means: `{name[:20]}: {{..., doc: "..."}}`'
+        fields.mistakes.add(here, f"argument {quoted(name)} has no `doc`", remedy)
+    return fields.line("doc") or ""
 
 
 def _number(name: str, here: Location, default: Node, mapping: Mapping, mistakes: Mistakes) -> Hyperparameter:
@@ -122,7 +132,7 @@ def _number(name: str, here: Location, default: Node, mapping: Mapping, mistakes
         fixed=fixed,
         required=required,
         error=_error(fields, width, mistakes),
-        doc=fields.line("doc") or "",
+        doc=_doc(name, fields, here, is_argument=not fixed),
         location=here,
     )
 

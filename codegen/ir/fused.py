@@ -77,7 +77,7 @@ class Pass:
 class Fused:
     """A Rule, ready for kernels that do a whole step at once."""
 
-    inputs: tuple[str, ...]  # what the scalar program reads: counters, scalar states, firsts, values, flags, `maximize`
+    inputs: tuple[str, ...]  # what the scalar program and the row read: counters, scalar states, firsts, values, flags
     scalars: tuple[str, ...]  # names of the scalar states: assigning one rounds
     host: tuple[Stmt, ...]  # the scalar program; `first(s)` is the name `first_s` there
     row: tuple[Entry, ...]

@@ -1,44 +1,70 @@
-"""Flags that nobody can set, put in: what a reader has no choice about is not shown as a choice.
+"""Put in the flags that nobody can set: what is no choice needs no branch.
 
-In: a Rule, before features. Out: the Rule without its fixed flags. For documentation only: implementations keep them,
-because they live in parameter groups and checkpoints.
+In: a checked Rule. Out: the Rule without its fixed flags, and without what only their other value would reach. Their
+keys stay in parameter groups and checkpoints: that is a matter of the class (backends/package/optimizer_class.py),
+which is made from the rule as written.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import assert_never
 
-from thetac.codegen.ir.nodes import Assign, Call, Const, DecayStyle, Expr, If, Ref, Rule, Stmt
+from thetac.codegen.ir.nodes import Assign, Call, Const, DecayStyle, Expr, If, Ref, Requirement, Rule, State, Stmt
 
+Values = Mapping[str, bool]  # of the fixed flags
 DecayCases = tuple[tuple[Expr | None, DecayStyle], ...]
+
+_FALSE, _TRUE = Const(False), Const(True)
 
 
 def decide_fixed_flags(rule: Rule) -> Rule:
-    """The rule with the flags that nobody can set decided."""
+    """Return the rule with the flags that nobody can set decided everywhere."""
     values = {flag.name: flag.default for flag in rule.flags if flag.fixed}
     if not values:
         return rule
     return replace(
         rule,
         flags=tuple(flag for flag in rule.flags if not flag.fixed),
+        states=_decide_states(rule.states, values),
+        requirements=_decide_requirements(rule.requirements, values),
         decay=_decide_cases(rule.decay, values),
         body=_decide(rule.body, values),
     )
 
 
-def _decide_cases(cases: DecayCases, values: dict[str, bool]) -> DecayCases:
-    """The cases that are left, up to the first one that always holds."""
+def _decide_states(states: tuple[State, ...], values: Values) -> tuple[State, ...]:
+    """Return the states that can exist."""
+    left: list[State] = []
+    for state in states:
+        init = _decided(state.init, values)
+        when = _TRUE if state.when is None else _decided(state.when, values)
+        if when != _FALSE:
+            left.append(replace(state, init=init, when=None if when == _TRUE else when))
+    return tuple(left)
+
+
+def _decide_requirements(requirements: tuple[Requirement, ...], values: Values) -> tuple[Requirement, ...]:
+    """Return the requirements that do not always hold."""
+    decided = (replace(one, condition=_decided(one.condition, values)) for one in requirements)
+    return tuple(one for one in decided if one.condition != _TRUE)
+
+
+def _decide_cases(cases: DecayCases, values: Values) -> DecayCases:
+    """Return the cases that are left, up to the first one that always holds."""
     left: list[tuple[Expr | None, DecayStyle]] = []
     for condition, style in cases:
-        decided = Const(True) if condition is None else _decided(condition, values)
-        if decided == Const(True):
+        decided = _TRUE if condition is None else _decided(condition, values)
+        if decided == _TRUE:
             return (*left, (None, style))
-        if decided != Const(False):
+        if decided != _FALSE:
             left.append((decided, style))
     return tuple(left)
 
 
-def _decide(statements: tuple[Stmt, ...], values: dict[str, bool]) -> tuple[Stmt, ...]:
+def _decide(statements: tuple[Stmt, ...], values: Values) -> tuple[Stmt, ...]:
+    """Return the statements that can be reached."""
     decided: list[Stmt] = []
     for statement in statements:
         match statement:
@@ -49,26 +75,42 @@ def _decide(statements: tuple[Stmt, ...], values: dict[str, bool]) -> tuple[Stmt
                     decided += then if condition.value else orelse
                 else:
                     decided.append(replace(statement, condition=condition, then=then, orelse=orelse))
-            case Assign():
-                decided.append(statement)
+            case Assign(value=value):
+                decided.append(replace(statement, value=_decided(value, values)))
+            case _:
+                assert_never(statement)
     return tuple(decided)
 
 
-def _decided(condition: Expr, values: dict[str, bool]) -> Expr:
-    """A condition with known flags put in and what follows from them."""
-    match condition:
-        case Ref(name=name) if name in values:
-            return Const(values[name])
-        case Call(op="not", args=(inner,)):
-            inner = _decided(inner, values)
-            return Const(not inner.value) if isinstance(inner, Const) else Call("not", (inner,))
-        case Call(op="and" | "or" as op, args=args):
-            neutral = op == "and"
-            left, right = (_decided(argument, values) for argument in args)
-            if Const(not neutral) in (left, right):
-                return Const(not neutral)
-            if left == Const(neutral):
-                return right
-            return left if right == Const(neutral) else Call(op, (left, right))
+def _decided(expression: Expr, values: Values) -> Expr:
+    """Return an expression with known flags put in, and what follows from them."""
+    match expression:
+        case Ref(name=name, location=here):
+            return Const(values[name], here) if name in values else expression
+        case Call(args=args):
+            return _simplified(replace(expression, args=tuple(_decided(argument, values) for argument in args)))
+        case Const():
+            return expression
         case _:
-            return condition
+            assert_never(expression)
+
+
+def _simplified(call: Call) -> Expr:
+    """Return a call of which arguments may be truth values that are known."""
+    match call:
+        case Call(op="not", args=(Const(value=bool() as inner),), location=here):
+            return Const(not inner, here)
+        case Call(op="and" | "or" as op, args=(left, right), location=here):
+            neutral = Const(op == "and")
+            if Const(op == "or") in (left, right):
+                return Const(op == "or", here)
+            return right if left == neutral else left if right == neutral else call
+        case Call(op="where", args=(Const(value=bool() as holds), chosen, other)):
+            return chosen if holds else other
+        case Call(op="eq" | "ne" as op, args=(left, right), location=here):
+            for one, other in ((left, right), (right, left)):
+                if isinstance(one, Const) and isinstance(one.value, bool):
+                    return other if one.value == (op == "eq") else _simplified(Call("not", (other,), here))
+            return call
+        case _:
+            return call

@@ -32,6 +32,7 @@ from thetac.codegen.ir.value_kinds import HOST_TRUTH
 from thetac.codegen.passes.analysis.kinds import infer, is_static, kind_of, on_host
 from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
+from thetac.options import IN_UPDATE
 
 __all__ = ["Fused", "hoist"]
 
@@ -44,7 +45,15 @@ def hoist(rule: Rule) -> Fused:
     names = ("param", "grad", *rule.names_of(StateKind.TENSOR))
     passes = (Pass(streams(names, body), body),)
     scalars = rule.names_of(StateKind.SCALAR)
-    return Fused(hoister.inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes)
+    read = {*scalars, *(entry.variable for entry in row), *_names_read_in(host)}
+    inputs = tuple(name for name in hoister.inputs if name in read)
+    return Fused(inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes)
+
+
+def _names_read_in(host: tuple[Stmt, ...]) -> frozenset[str]:
+    """Return the names that some statement of the scalar program reads."""
+    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(host))
+    return frozenset(name for expression in expressions for name in names_read(expression))
 
 
 def _inputs(rule: Rule) -> tuple[str, ...]:
@@ -59,7 +68,7 @@ def _inputs(rule: Rule) -> tuple[str, ...]:
         *(first_argument(state.name) for state in rule.states if first_argument(state.name) in firsts),
         *(name for hyperparameter in rule.hyperparameters for name in hyperparameter.value_names),
         *(flag.name for flag in rule.flags),
-        "maximize",
+        *IN_UPDATE,
     )
 
 

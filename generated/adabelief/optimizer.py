@@ -1,4 +1,4 @@
-# Generated from specs/adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac 0.1.0; do not edit.
 """AdaBelief: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -52,10 +52,12 @@ class AdaBelief(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
-        eps (float, default: 1e-16, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): each step takes away weight_decay of the
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients used for
+            computing running averages of gradient and of its squared distance from that average
+        eps (float, default: 1e-16, eps >= 0): term added to the denominator for numerical stability,
+            and to exp_avg_var in every step
+        weight_decay (float, default: 0, weight_decay >= 0): each step takes away weight_decay of the
             parameter if weight_decouple and fixed_decay, else each step takes away lr * weight_decay of
             the parameter if weight_decouple, else weight_decay * param is added to the gradient
         amsgrad (bool, default: False): use the maximum of all variances so far
@@ -75,11 +77,17 @@ class AdaBelief(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
         step: 0-d, the number of steps
-        exp_avg: like the parameter, at first 0
-        exp_avg_var: like the parameter, at first 0
-        max_exp_avg_var: like the parameter, at first 0, if amsgrad
+        exp_avg: running average of the gradient; like the parameter, at first 0
+        exp_avg_var: running average of the squared distance of gradients from exp_avg; like the
+            parameter, at first 0
+        max_exp_avg_var: maximum of all exp_avg_var so far; like the parameter, at first 0, if amsgrad
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -108,6 +116,7 @@ class AdaBelief(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="AdaBelief",
         package=__name__.rpartition(".")[0],
         hyperparameters=(
@@ -195,7 +204,11 @@ class AdaBelief(Optimizer):
         refusable=("lr", "beta1", "beta2", "weight_decay"),
         sparse="unsupported",
         sparse_error="AdaBelief does not support sparse gradients, please consider SparseAdam instead",
-        decays_gradient=lambda group: group["weight_decay"] != 0 and not (group["weight_decouple"] and group["fixed_decay"]) and not group["weight_decouple"],
+        decays_gradient=lambda group: (
+            group["weight_decay"] != 0
+            and not (group["weight_decouple"] and group["fixed_decay"])
+            and not group["weight_decouple"]
+        ),
         state_at_construction=False,
         foreach_temporaries=4,
     )

@@ -1,4 +1,4 @@
-# Generated from specs/adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac 0.1.0; do not edit.
 """AdaBelief on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -91,7 +91,12 @@ def update_elements(
             param = param - lr_over_bias_correction1 * exp_avg
     else:
         # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
-        param = param - ops.divide(lr_over_bias_correction1 * exp_avg, ops.divide(ops.sqrt(variance), sqrt_bias_correction2) + eps)
+        param = (
+            param
+            - ops.divide(
+                lr_over_bias_correction1 * exp_avg, ops.divide(ops.sqrt(variance), sqrt_bias_correction2) + eps
+            )
+        )
 
     ops.store(param_ptr + offsets, param, mask)
     ops.store(exp_avg_ptr + offsets, exp_avg, mask)

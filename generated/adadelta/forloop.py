@@ -1,4 +1,4 @@
-# Generated from specs/adadelta.yaml by thetac; do not edit.
+# Generated from specs/adadelta.yaml by thetac 0.1.0; do not edit.
 """Adadelta for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -61,7 +61,6 @@ def step_on_tensors(
     eps: float,
     weight_decay: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

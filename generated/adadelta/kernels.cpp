@@ -1,4 +1,4 @@
-// Generated from specs/adadelta.yaml by thetac; do not edit.
+// Generated from specs/adadelta.yaml by thetac 0.1.0; do not edit.
 //
 // Adadelta on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
 // docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
@@ -23,11 +23,6 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // square_avg
         thetac::access_of<Number, thetac::THETAC_DTYPE_3>(),  // acc_delta
     };
-
-    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
-    static constexpr bool SCALABLE = true;
-    static constexpr int stream_exponents[STREAMS] = {0, 32, 64, 64};
-    static constexpr int row_exponents[ENTRIES + 1] = {32, 0, 0, 64, -32};
 
     // The conditions that may change from step to step.
     static Mask truths(const Number*) {
@@ -54,28 +49,23 @@ struct Rule {
             | Mask(1) << 2
             | Mask(1) << 3;
 
-        template <bool rescaled>
-        static void update(Number* const* streams, int64 count, const Number* row, const thetac::Source<Number>* sources) {
+        static void update(Number* const* streams, int64 count, const Number* row) {
             const Number weight_decay = row[0];
             const Number rho = row[1];
             const Number one_minus_rho = row[2];
             const Number eps = row[3];
             const Number lr = row[4];
             Number* __restrict param_ptr = streams[0];
-            const auto param_from = thetac::Source<Number, rescaled>::of(sources, 0);
             const Number* __restrict grad_ptr = streams[1];
-            const auto grad_from = thetac::Source<Number, rescaled>::of(sources, 1);
             Number* __restrict square_avg_ptr = streams[2];
-            const auto square_avg_from = thetac::Source<Number, rescaled>::of(sources, 2);
             Number* __restrict acc_delta_ptr = streams[3];
-            const auto acc_delta_from = thetac::Source<Number, rescaled>::of(sources, 3);
 
 #pragma GCC ivdep
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_from.get(param_ptr, i);
-                Number grad = grad_from.get(grad_ptr, i);
-                Number square_avg = square_avg_from.get(square_avg_ptr, i);
-                Number acc_delta = acc_delta_from.get(acc_delta_ptr, i);
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number square_avg = square_avg_ptr[i];
+                Number acc_delta = acc_delta_ptr[i];
 
                 if constexpr (maximize) {
                     // maximize

@@ -1,4 +1,4 @@
-# Generated from specs/adadelta.yaml by thetac; do not edit.
+# Generated from specs/adadelta.yaml by thetac 0.1.0; do not edit.
 """Adadelta: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -28,10 +28,14 @@ class Adadelta(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 1.0, in [0, inf]): learning rate
-        rho (float, default: 0.9, in [0, 1])
-        eps (float, default: 1e-06, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): weight_decay * param is added to the gradient
+        lr (float or Tensor, default: 1.0, lr >= 0): coefficient that scales delta before it is applied
+            to the parameters
+        rho (float, default: 0.9, rho in [0, 1]): coefficient used for computing running averages of
+            squared gradients and of squared updates
+        eps (float, default: 1e-06, eps >= 0): term added to both running averages under their roots for
+            numerical stability
+        weight_decay (float, default: 0, weight_decay >= 0): weight_decay * param is added to the
+            gradient
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         capturable (bool, default: False): keep step counts on the device, so that a step can be
@@ -43,10 +47,15 @@ class Adadelta(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element:
         step: 0-d, the number of steps
-        square_avg: like the parameter, at first 0
-        acc_delta: like the parameter, at first 0
+        square_avg: running average of squared gradients; like the parameter, at first 0
+        acc_delta: running average of squared updates; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -68,6 +77,7 @@ class Adadelta(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adadelta",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

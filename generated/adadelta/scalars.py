@@ -1,5 +1,5 @@
-# Generated from specs/adadelta.yaml by thetac; do not edit.
-"""Adadelta: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/adadelta.yaml by thetac 0.1.0; do not edit.
+"""Adadelta: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ ROW = (
 
 def scalars(
     *,
-    step: float,
     lr: float,
     rho: float,
     eps: float,
     weight_decay: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_rho = 1 - rho
@@ -38,12 +36,10 @@ def scalars(
 
 def scalars_on_tensors(
     *,
-    step: Scalar,
     lr: Scalar,
     rho: Scalar,
     eps: Scalar,
     weight_decay: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_rho = 1 - rho

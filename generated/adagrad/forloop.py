@@ -1,4 +1,4 @@
-# Generated from specs/adagrad.yaml by thetac; do not edit.
+# Generated from specs/adagrad.yaml by thetac 0.1.0; do not edit.
 """Adagrad for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ def step(
     lr: float,
     lr_decay: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     eps: float,
     maximize: bool,
 ) -> None:
@@ -51,7 +50,6 @@ def step_on_tensors(
     lr: float | Tensor,
     lr_decay: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     eps: float,
     maximize: bool,
     capturable: bool,

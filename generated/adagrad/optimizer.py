@@ -1,4 +1,4 @@
-# Generated from specs/adagrad.yaml by thetac; do not edit.
+# Generated from specs/adagrad.yaml by thetac 0.1.0; do not edit.
 """Adagrad: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ class Adagrad(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
-        lr_decay (float, default: 0, in [0, inf])
-        weight_decay (float, default: 0, in [0, inf]): weight_decay * param is added to the gradient
-        initial_accumulator_value (float, default: 0, in [0, inf])
-        eps (float, default: 1e-10, in [0, inf]): keeps a divisor away from zero
+        lr (float or Tensor, default: 0.01, lr >= 0): learning rate
+        lr_decay (float, default: 0, lr_decay >= 0): learning rate decay: lr is divided by 1 + (step -
+            1) * lr_decay
+        weight_decay (float, default: 0, weight_decay >= 0): weight_decay * param is added to the
+            gradient
+        initial_accumulator_value (float, default: 0, initial_accumulator_value >= 0): initial value of
+            the sum of squares of gradients
+        eps (float, default: 1e-10, eps >= 0): term added to the denominator for numerical stability
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -42,9 +45,14 @@ class Adagrad(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 4 bytes per element:
         step: 0-d, the number of steps
-        sum: like the parameter, at first initial_accumulator_value
+        sum: sum of squared gradients; like the parameter, at first initial_accumulator_value
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -64,6 +72,7 @@ class Adagrad(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adagrad",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

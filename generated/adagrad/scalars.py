@@ -1,5 +1,5 @@
-# Generated from specs/adagrad.yaml by thetac; do not edit.
-"""Adagrad: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/adagrad.yaml by thetac 0.1.0; do not edit.
+"""Adagrad: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ def scalars(
     lr: float,
     lr_decay: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     eps: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     grad_factor = lr / (1 + (step - 1) * lr_decay)
@@ -39,9 +37,7 @@ def scalars_on_tensors(
     lr: Scalar,
     lr_decay: Scalar,
     weight_decay: Scalar,
-    initial_accumulator_value: Scalar,
     eps: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     grad_factor = lr / (1 + (step - 1) * lr_decay)

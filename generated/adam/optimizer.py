@@ -1,4 +1,4 @@
-# Generated from specs/adam.yaml by thetac; do not edit.
+# Generated from specs/adam.yaml by thetac 0.1.0; do not edit.
 """Adam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ class Adam(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        betas (tuple of 2, float or Tensor, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float or Tensor, default: 0, in [0, inf]): each step takes away lr * weight_decay
-            of the parameter if decoupled_weight_decay, else weight_decay * param is added to the
-            gradient
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        betas (tuple of 2, float or Tensor, default: (0.9, 0.999), each in [0, 1)): coefficients used
+            for computing running averages of gradient and its square
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
+        weight_decay (float or Tensor, default: 0, weight_decay >= 0): each step takes away lr *
+            weight_decay of the parameter if decoupled_weight_decay, else weight_decay * param is added
+            to the gradient
         amsgrad (bool, default: False): use the maximum of all second moments so far
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -56,11 +57,18 @@ class Adam(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range; "betas must be either
+            both floats or both Tensors"; "lr as a Tensor is not supported for capturable=False and
+            foreach=True"; "betas[0] as a Tensor is not supported for capturable=False and foreach=True"
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
         step: 0-d, the number of steps
-        exp_avg: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first 0
-        max_exp_avg_sq: like the parameter, at first 0, if amsgrad
+        exp_avg: running average of the gradient; like the parameter, at first 0
+        exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
+        max_exp_avg_sq: maximum of all exp_avg_sq so far; like the parameter, at first 0, if amsgrad
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -87,6 +95,7 @@ class Adam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(
@@ -160,15 +169,23 @@ class Adam(Optimizer):
         ),
         requirements=(
             Requirement(
-                holds=lambda group: isinstance(group["betas"][0], torch.Tensor) == isinstance(group["betas"][1], torch.Tensor),
+                holds=lambda group: (
+                    isinstance(group["betas"][0], torch.Tensor) == isinstance(group["betas"][1], torch.Tensor)
+                ),
                 message="betas must be either both floats or both Tensors",
             ),
             Requirement(
-                holds=lambda group: not (isinstance(group["lr"], torch.Tensor) and group.get("foreach", None)) or group.get("capturable", False),
+                holds=lambda group: (
+                    not (isinstance(group["lr"], torch.Tensor) and group.get("foreach", None))
+                    or group.get("capturable", False)
+                ),
                 message="lr as a Tensor is not supported for capturable=False and foreach=True",
             ),
             Requirement(
-                holds=lambda group: not (isinstance(group["betas"][0], torch.Tensor) and group.get("foreach", None)) or group.get("capturable", False),
+                holds=lambda group: (
+                    not (isinstance(group["betas"][0], torch.Tensor) and group.get("foreach", None))
+                    or group.get("capturable", False)
+                ),
                 message="betas[0] as a Tensor is not supported for capturable=False and foreach=True",
             ),
         ),

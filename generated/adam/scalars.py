@@ -1,5 +1,5 @@
-# Generated from specs/adam.yaml by thetac; do not edit.
-"""Adam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/adam.yaml by thetac 0.1.0; do not edit.
+"""Adam: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def scalars(
     beta2: float,
     eps: float,
     weight_decay: float,
-    amsgrad: bool,
     decoupled_weight_decay: bool,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_lr_times_weight_decay = 0.0
@@ -39,8 +37,8 @@ def scalars(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = (1 - beta2 ** step) ** 0.5
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         one_minus_lr_times_weight_decay,
         weight_decay,
@@ -61,9 +59,7 @@ def scalars_on_tensors(
     beta2: Scalar,
     eps: Scalar,
     weight_decay: Scalar,
-    amsgrad: bool,
     decoupled_weight_decay: bool,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_lr_times_weight_decay: Scalar = 0.0
@@ -72,8 +68,8 @@ def scalars_on_tensors(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2 ** step)
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2**step)
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         one_minus_lr_times_weight_decay,
         weight_decay,

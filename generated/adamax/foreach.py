@@ -1,4 +1,4 @@
-# Generated from specs/adamax.yaml by thetac; do not edit.
+# Generated from specs/adamax.yaml by thetac 0.1.0; do not edit.
 """Adamax for many tensors at once, in torch's list operations, with the bits of the for-loop."""
 
 from __future__ import annotations
@@ -42,4 +42,4 @@ def step(
     torch._foreach_add_(magnitudes, eps)
     torch._foreach_maximum_(exp_infs, magnitudes)
     # param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
-    torch._foreach_addcdiv_(params, exp_avgs, exp_infs, value=-lr / (1 - beta1 ** step))
+    torch._foreach_addcdiv_(params, exp_avgs, exp_infs, value=-lr / (1 - beta1**step))

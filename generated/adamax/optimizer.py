@@ -1,4 +1,4 @@
-# Generated from specs/adamax.yaml by thetac; do not edit.
+# Generated from specs/adamax.yaml by thetac 0.1.0; do not edit.
 """Adamax: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ class Adamax(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.002, in [0, inf]): learning rate
-        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): weight_decay * param is added to the gradient
+        lr (float or Tensor, default: 0.002, lr >= 0): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients used for
+            computing running averages of gradient and of its infinity norm
+        eps (float, default: 1e-08, eps >= 0): term added to the absolute gradient before the maximum,
+            for numerical stability
+        weight_decay (float, default: 0, weight_decay >= 0): weight_decay * param is added to the
+            gradient
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -42,10 +45,15 @@ class Adamax(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element:
         step: 0-d, the number of steps
-        exp_avg: like the parameter, at first 0
-        exp_inf: like the parameter, at first 0
+        exp_avg: running average of the gradient; like the parameter, at first 0
+        exp_inf: exponentially weighted infinity norm of the gradient; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -68,6 +76,7 @@ class Adamax(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adamax",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/textbook/adam_no_bias_correction.yaml by thetac; do not edit.
+# Generated from specs/textbook/adam_no_bias_correction.yaml by thetac 0.1.0; do not edit.
 """AdamNoBiasCorrection: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ class AdamNoBiasCorrection(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        beta1 (float, default: 0.9, in [0, 1))
-        beta2 (float, default: 0.999, in [0, 1))
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        beta1 (float, default: 0.9, beta1 in [0, 1)): coefficient used for computing the running average
+            of the gradient
+        beta2 (float, default: 0.999, beta2 in [0, 1)): coefficient used for computing the running
+            average of its square
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -40,9 +42,14 @@ class AdamNoBiasCorrection(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element:
-        m: like the parameter, at first 0
-        v: like the parameter, at first 0
+        m: running average of the gradient; like the parameter, at first 0
+        v: running average of the squared gradient; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -64,6 +71,7 @@ class AdamNoBiasCorrection(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="AdamNoBiasCorrection",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,5 +1,5 @@
-# Generated from specs/textbook/adam_no_bias_correction.yaml by thetac; do not edit.
-"""AdamNoBiasCorrection: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/textbook/adam_no_bias_correction.yaml by thetac 0.1.0; do not edit.
+"""AdamNoBiasCorrection: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ def scalars(
     beta1: float,
     beta2: float,
     eps: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
@@ -44,7 +43,6 @@ def scalars_on_tensors(
     beta1: Scalar,
     beta2: Scalar,
     eps: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_beta1 = 1 - beta1

@@ -1,4 +1,4 @@
-# Generated from specs/adamw.yaml by thetac; do not edit.
+# Generated from specs/adamw.yaml by thetac 0.1.0; do not edit.
 """AdamW for many tensors at once, in torch's list operations, with the bits of the for-loop."""
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ def step(
     eps: float,
     weight_decay: float,
     amsgrad: bool,
-    decoupled_weight_decay: bool,
     maximize: bool,
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
@@ -33,12 +32,8 @@ def step(
         # grad = -grad  (maximize)
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        if decoupled_weight_decay:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
-            scale_(params, 1 - lr * weight_decay)
-        else:
-            # grad = grad + weight_decay * param  (weight decay)
-            grads = torch._foreach_add(grads, params, alpha=weight_decay)
+        # param = param * (1 - lr * weight_decay)  (weight decay)
+        scale_(params, 1 - lr * weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs = as_lists_of_pairs(
             params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs
@@ -57,7 +52,7 @@ def step(
         second_moments = max_exp_avg_sqs
     # denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
     denoms = torch._foreach_sqrt(second_moments)
-    torch._foreach_div_(denoms, (1 - beta2 ** step) ** 0.5)
+    torch._foreach_div_(denoms, (1 - beta2**step) ** 0.5)
     torch._foreach_add_(denoms, eps)
     # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
-    torch._foreach_addcdiv_(params, exp_avgs, denoms, value=-lr / (1 - beta1 ** step))
+    torch._foreach_addcdiv_(params, exp_avgs, denoms, value=-lr / (1 - beta1**step))

@@ -1,4 +1,4 @@
-# Generated from specs/adamw.yaml by thetac; do not edit.
+# Generated from specs/adamw.yaml by thetac 0.1.0; do not edit.
 """AdamW for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ def step(
     eps: float,
     weight_decay: float,
     amsgrad: bool,
-    decoupled_weight_decay: bool,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
@@ -38,12 +37,8 @@ def step(
             # grad = -grad  (maximize)
             grad = grad.neg()
         if weight_decay != 0:
-            if decoupled_weight_decay:
-                # param = param * (1 - lr * weight_decay)  (weight decay)
-                param.mul_(1 - lr * weight_decay)
-            else:
-                # grad = grad + weight_decay * param  (weight decay)
-                grad = grad.add(param, alpha=weight_decay)
+            # param = param * (1 - lr * weight_decay)  (weight decay)
+            param.mul_(1 - lr * weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq = as_pairs(
                 param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq
@@ -58,9 +53,9 @@ def step(
             torch.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
             second_moment = max_exp_avg_sq
         # denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
-        denom = second_moment.sqrt().div_((1 - beta2 ** step) ** 0.5).add_(eps)
+        denom = second_moment.sqrt().div_((1 - beta2**step) ** 0.5).add_(eps)
         # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
-        param.addcdiv_(exp_avg, denom, value=-lr / (1 - beta1 ** step))
+        param.addcdiv_(exp_avg, denom, value=-lr / (1 - beta1**step))
 
 
 def step_on_tensors(
@@ -77,7 +72,6 @@ def step_on_tensors(
     eps: float,
     weight_decay: float | Tensor,
     amsgrad: bool,
-    decoupled_weight_decay: bool,
     maximize: bool,
     capturable: bool,
     differentiable: bool,
@@ -108,12 +102,8 @@ def step_on_tensors(
             # maximize
             grad = -grad
         if weight_decay != 0:
-            if decoupled_weight_decay:
-                # weight decay
-                param = param * (1 - lr * weight_decay)
-            else:
-                # weight decay
-                grad = grad + weight_decay * param
+            # weight decay
+            param = param * (1 - lr * weight_decay)
         # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
         exp_avg = exp_avg + (1 - beta1) * (grad - exp_avg)
         # second moment
@@ -122,8 +112,8 @@ def step_on_tensors(
         if amsgrad:
             max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
             second_moment = max_exp_avg_sq
-        denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
-        param = param - lr / (1 - beta1 ** step) * exp_avg / denom
+        denom = sqrt(second_moment) / sqrt(1 - beta2**step) + eps
+        param = param - lr / (1 - beta1**step) * exp_avg / denom
         store(param_out, param)
         store(exp_avg_out, exp_avg)
         store(exp_avg_sq_out, exp_avg_sq)

@@ -1,4 +1,4 @@
-// Generated from specs/adamw.yaml by thetac; do not edit.
+// Generated from specs/adamw.yaml by thetac 0.1.0; do not edit.
 //
 // AdamW on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
 // docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
@@ -15,8 +15,8 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 5;
-    static constexpr int ENTRIES = 8;  // of a row
-    static constexpr int CONDITIONS = 4;
+    static constexpr int ENTRIES = 7;  // of a row
+    static constexpr int CONDITIONS = 3;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
         thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
@@ -24,11 +24,6 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_3>(),  // exp_avg_sq
         thetac::access_of<Number, thetac::THETAC_DTYPE_4>(),  // max_exp_avg_sq
     };
-
-    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
-    static constexpr bool SCALABLE = true;
-    static constexpr int stream_exponents[STREAMS] = {0, 32, 32, 64, 64};
-    static constexpr int row_exponents[ENTRIES + 1] = {0, 32, 0, 0, 0, 0, 32, 0};
 
     // The conditions that may change from step to step.
     static Mask truths(const Number*) {
@@ -40,15 +35,13 @@ struct Rule {
     struct Kernel {
         static constexpr bool maximize = mask >> 0 & 1;
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
-        static constexpr bool decoupled_weight_decay = mask >> 2 & 1;
-        static constexpr bool amsgrad = mask >> 3 & 1;
+        static constexpr bool amsgrad = mask >> 2 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask asked =
             Mask(1) << 0
             | Mask(1) << 1
-            | Mask(weight_decay_nonzero) << 2
-            | Mask(1) << 3;
+            | Mask(1) << 2;
         static constexpr Mask loaded =
             Mask(1) << 0
             | Mask(1) << 1
@@ -61,47 +54,35 @@ struct Rule {
             | Mask(1) << 3
             | Mask(amsgrad) << 4;
 
-        template <bool rescaled>
-        static void update(Number* const* streams, int64 count, const Number* row, const thetac::Source<Number>* sources) {
+        static void update(Number* const* streams, int64 count, const Number* row) {
             const Number one_minus_lr_times_weight_decay = row[0];
-            const Number weight_decay = row[1];
-            const Number one_minus_beta1 = row[2];
-            const Number beta2 = row[3];
-            const Number one_minus_beta2 = row[4];
-            const Number sqrt_one_minus_beta2_pow_step = row[5];
-            const Number eps = row[6];
-            const Number lr_over_one_minus_beta1_pow_step = row[7];
+            const Number one_minus_beta1 = row[1];
+            const Number beta2 = row[2];
+            const Number one_minus_beta2 = row[3];
+            const Number sqrt_one_minus_beta2_pow_step = row[4];
+            const Number eps = row[5];
+            const Number lr_over_one_minus_beta1_pow_step = row[6];
             Number* __restrict param_ptr = streams[0];
-            const auto param_from = thetac::Source<Number, rescaled>::of(sources, 0);
             const Number* __restrict grad_ptr = streams[1];
-            const auto grad_from = thetac::Source<Number, rescaled>::of(sources, 1);
             Number* __restrict exp_avg_ptr = streams[2];
-            const auto exp_avg_from = thetac::Source<Number, rescaled>::of(sources, 2);
             Number* __restrict exp_avg_sq_ptr = streams[3];
-            const auto exp_avg_sq_from = thetac::Source<Number, rescaled>::of(sources, 3);
             Number* __restrict max_exp_avg_sq_ptr = streams[4];
-            const auto max_exp_avg_sq_from = thetac::Source<Number, rescaled>::of(sources, 4);
 
 #pragma GCC ivdep
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_from.get(param_ptr, i);
-                Number grad = grad_from.get(grad_ptr, i);
-                Number exp_avg = exp_avg_from.get(exp_avg_ptr, i);
-                Number exp_avg_sq = exp_avg_sq_from.get(exp_avg_sq_ptr, i);
-                Number max_exp_avg_sq = amsgrad ? max_exp_avg_sq_from.get(max_exp_avg_sq_ptr, i) : Number(0);
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number exp_avg = exp_avg_ptr[i];
+                Number exp_avg_sq = exp_avg_sq_ptr[i];
+                Number max_exp_avg_sq = amsgrad ? max_exp_avg_sq_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize
                     grad = -grad;
                 }
                 if constexpr (weight_decay_nonzero) {
-                    if constexpr (decoupled_weight_decay) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
-                        param = param * one_minus_lr_times_weight_decay;
-                    } else {
-                        // weight decay
-                        grad = grad + weight_decay * param;
-                    }
+                    // param = param * (1 - lr * weight_decay)  (weight decay)
+                    param = param * one_minus_lr_times_weight_decay;
                 }
                 // exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
                 exp_avg = ops::lerp(exp_avg, grad, one_minus_beta1);

@@ -1,4 +1,4 @@
-# Generated from specs/adamw.yaml by thetac; do not edit.
+# Generated from specs/adamw.yaml by thetac 0.1.0; do not edit.
 """AdamW: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class AdamW(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        betas (tuple of 2, float or Tensor, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float or Tensor, default: 0.01, in [0, inf]): each step takes away lr *
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        betas (tuple of 2, float or Tensor, default: (0.9, 0.999), each in [0, 1)): coefficients used
+            for computing running averages of gradient and its square
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
+        weight_decay (float or Tensor, default: 0.01, weight_decay >= 0): each step takes away lr *
             weight_decay of the parameter
         amsgrad (bool, default: False): use the maximum of all second moments so far
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -50,11 +51,18 @@ class AdamW(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range; "betas must be either
+            both floats or both Tensors"; "lr as a Tensor is not supported for capturable=False and
+            foreach=True"; "betas[0] as a Tensor is not supported for capturable=False and foreach=True"
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element, 4 more if amsgrad:
         step: 0-d, the number of steps
-        exp_avg: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first 0
-        max_exp_avg_sq: like the parameter, at first 0, if amsgrad
+        exp_avg: running average of the gradient; like the parameter, at first 0
+        exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
+        max_exp_avg_sq: maximum of all exp_avg_sq so far; like the parameter, at first 0, if amsgrad
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -67,6 +75,9 @@ class AdamW(Optimizer):
 
     References:
         - Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, arXiv:1711.05101
+        - Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, arXiv:1412.6980
+        - Reddi, Kale and Kumar, On the Convergence of Adam and Beyond, ICLR 2018 (amsgrad),
+          arXiv:1904.09237
 
     Example::
 
@@ -77,6 +88,7 @@ class AdamW(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="AdamW",
         package=__name__.rpartition(".")[0],
         hyperparameters=(
@@ -113,7 +125,7 @@ class AdamW(Optimizer):
                 error="Invalid weight_decay value: {value}",
             ),
         ),
-        flags=("amsgrad", "decoupled_weight_decay"),
+        flags=("amsgrad",),
         states=(
             State(
                 "step",
@@ -150,30 +162,37 @@ class AdamW(Optimizer):
         ),
         requirements=(
             Requirement(
-                holds=lambda group: isinstance(group["betas"][0], torch.Tensor) == isinstance(group["betas"][1], torch.Tensor),
+                holds=lambda group: (
+                    isinstance(group["betas"][0], torch.Tensor) == isinstance(group["betas"][1], torch.Tensor)
+                ),
                 message="betas must be either both floats or both Tensors",
             ),
             Requirement(
-                holds=lambda group: not (isinstance(group["lr"], torch.Tensor) and group.get("foreach", None)) or group.get("capturable", False),
+                holds=lambda group: (
+                    not (isinstance(group["lr"], torch.Tensor) and group.get("foreach", None))
+                    or group.get("capturable", False)
+                ),
                 message="lr as a Tensor is not supported for capturable=False and foreach=True",
             ),
             Requirement(
-                holds=lambda group: not (isinstance(group["betas"][0], torch.Tensor) and group.get("foreach", None)) or group.get("capturable", False),
+                holds=lambda group: (
+                    not (isinstance(group["betas"][0], torch.Tensor) and group.get("foreach", None))
+                    or group.get("capturable", False)
+                ),
                 message="betas[0] as a Tensor is not supported for capturable=False and foreach=True",
             ),
         ),
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
-            Specialisation("decoupled_weight_decay", holds=lambda group: group["decoupled_weight_decay"]),
             Specialisation("amsgrad", holds=lambda group: group["amsgrad"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused"),
         half_precision="native",
-        refusable=("lr", "beta1", "beta2", "weight_decay"),
+        refusable=("lr", "beta1", "beta2"),
         sparse="unsupported",
         sparse_error="Adam does not support sparse gradients, please consider SparseAdam instead",
-        decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],
+        decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
         fixed=("decoupled_weight_decay",),

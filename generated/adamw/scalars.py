@@ -1,5 +1,5 @@
-# Generated from specs/adamw.yaml by thetac; do not edit.
-"""AdamW: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/adamw.yaml by thetac 0.1.0; do not edit.
+"""AdamW: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from thetac.runtime.tensors import Scalar
 
 ROW = (
     "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
-    "weight_decay",
     "one_minus_beta1",  # 1 - beta1
     "beta2",
     "one_minus_beta2",  # 1 - beta2
@@ -28,22 +27,17 @@ def scalars(
     beta2: float,
     eps: float,
     weight_decay: float,
-    amsgrad: bool,
-    decoupled_weight_decay: bool,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_lr_times_weight_decay = 0.0
     if weight_decay != 0:
-        if decoupled_weight_decay:
-            one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = (1 - beta2 ** step) ** 0.5
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         one_minus_lr_times_weight_decay,
-        weight_decay,
         one_minus_beta1,
         beta2,
         one_minus_beta2,
@@ -61,22 +55,17 @@ def scalars_on_tensors(
     beta2: Scalar,
     eps: Scalar,
     weight_decay: Scalar,
-    amsgrad: bool,
-    decoupled_weight_decay: bool,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_lr_times_weight_decay: Scalar = 0.0
     if weight_decay != 0:
-        if decoupled_weight_decay:
-            one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2 ** step)
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2**step)
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         one_minus_lr_times_weight_decay,
-        weight_decay,
         one_minus_beta1,
         beta2,
         one_minus_beta2,

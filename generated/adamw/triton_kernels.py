@@ -1,4 +1,4 @@
-# Generated from specs/adamw.yaml by thetac; do not edit.
+# Generated from specs/adamw.yaml by thetac 0.1.0; do not edit.
 """AdamW on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.
@@ -24,7 +24,6 @@ def update_elements(
     offsets,
     mask,
     one_minus_lr_times_weight_decay,
-    weight_decay,
     one_minus_beta1,
     beta2,
     one_minus_beta2,
@@ -36,7 +35,6 @@ def update_elements(
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
-    decoupled_weight_decay: tl.constexpr,
     amsgrad: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
@@ -52,12 +50,8 @@ def update_elements(
         # grad = -grad  (maximize)
         grad = ops.negative(grad)
     if weight_decay_nonzero:
-        if decoupled_weight_decay:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
-            param = param * one_minus_lr_times_weight_decay
-        else:
-            # weight decay
-            grad = grad + weight_decay * param
+        # param = param * (1 - lr * weight_decay)  (weight decay)
+        param = param * one_minus_lr_times_weight_decay
     # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
     exp_avg = ops.lerp(exp_avg, grad, one_minus_beta1)
     # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
@@ -91,7 +85,6 @@ def kernel(
     max_exp_avg_sq_dtype: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
-    decoupled_weight_decay: tl.constexpr,
     amsgrad: tl.constexpr,
     grad_scale=None,
     clip_factor=None,
@@ -111,15 +104,14 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 8 * tl.load(tensor + 1)
+    row = rows + 7 * tl.load(tensor + 1)
     one_minus_lr_times_weight_decay = tl.load(row + 0)
-    weight_decay = tl.load(row + 1)
-    one_minus_beta1 = tl.load(row + 2)
-    beta2 = tl.load(row + 3)
-    one_minus_beta2 = tl.load(row + 4)
-    sqrt_one_minus_beta2_pow_step = tl.load(row + 5)
-    eps = tl.load(row + 6)
-    lr_over_one_minus_beta1_pow_step = tl.load(row + 7)
+    one_minus_beta1 = tl.load(row + 1)
+    beta2 = tl.load(row + 2)
+    one_minus_beta2 = tl.load(row + 3)
+    sqrt_one_minus_beta2_pow_step = tl.load(row + 4)
+    eps = tl.load(row + 5)
+    lr_over_one_minus_beta1_pow_step = tl.load(row + 6)
     param_address = tl.load(tensor + 3)
     grad_address = tl.load(tensor + 4)
     exp_avg_address = tl.load(tensor + 5)
@@ -142,7 +134,6 @@ def kernel(
                 first + tl.arange(0, block),
                 None,
                 one_minus_lr_times_weight_decay,
-                weight_decay,
                 one_minus_beta1,
                 beta2,
                 one_minus_beta2,
@@ -154,7 +145,6 @@ def kernel(
                 math,
                 maximize,
                 weight_decay_nonzero,
-                decoupled_weight_decay,
                 amsgrad,
             )
     else:
@@ -174,7 +164,6 @@ def kernel(
                 offsets,
                 offsets < elements,
                 one_minus_lr_times_weight_decay,
-                weight_decay,
                 one_minus_beta1,
                 beta2,
                 one_minus_beta2,
@@ -186,6 +175,5 @@ def kernel(
                 math,
                 maximize,
                 weight_decay_nonzero,
-                decoupled_weight_decay,
                 amsgrad,
             )

@@ -1,4 +1,4 @@
-// Generated from specs/adan.yaml by thetac; do not edit.
+// Generated from specs/adan.yaml by thetac 0.1.0; do not edit.
 //
 // Adan on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
 // docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
@@ -25,11 +25,6 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_4>(),  // exp_avg_sq
         thetac::access_of<Number, thetac::THETAC_DTYPE_5>(),  // pre_grad
     };
-
-    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
-    static constexpr bool SCALABLE = true;
-    static constexpr int stream_exponents[STREAMS] = {0, 32, 32, 32, 64, 32};
-    static constexpr int row_exponents[ENTRIES + 1] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0};
 
     // The conditions that may change from step to step.
     static Mask truths(const Number* row) {
@@ -65,8 +60,7 @@ struct Rule {
             | Mask(1) << 4
             | Mask(1) << 5;
 
-        template <bool rescaled>
-        static void update(Number* const* streams, int64 count, const Number* row, const thetac::Source<Number>* sources) {
+        static void update(Number* const* streams, int64 count, const Number* row) {
             const Number one_minus_lr_times_weight_decay = row[0];
             const Number beta1 = row[2];
             const Number one_minus_beta1 = row[3];
@@ -80,26 +74,20 @@ struct Rule {
             const Number exp_avg_diff_factor = row[11];
             const Number one_plus_lr_times_weight_decay = row[12];
             Number* __restrict param_ptr = streams[0];
-            const auto param_from = thetac::Source<Number, rescaled>::of(sources, 0);
             const Number* __restrict grad_ptr = streams[1];
-            const auto grad_from = thetac::Source<Number, rescaled>::of(sources, 1);
             Number* __restrict exp_avg_ptr = streams[2];
-            const auto exp_avg_from = thetac::Source<Number, rescaled>::of(sources, 2);
             Number* __restrict exp_avg_diff_ptr = streams[3];
-            const auto exp_avg_diff_from = thetac::Source<Number, rescaled>::of(sources, 3);
             Number* __restrict exp_avg_sq_ptr = streams[4];
-            const auto exp_avg_sq_from = thetac::Source<Number, rescaled>::of(sources, 4);
             Number* __restrict pre_grad_ptr = streams[5];
-            const auto pre_grad_from = thetac::Source<Number, rescaled>::of(sources, 5);
 
 #pragma GCC ivdep
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_from.get(param_ptr, i);
-                Number grad = grad_from.get(grad_ptr, i);
-                Number exp_avg = exp_avg_from.get(exp_avg_ptr, i);
-                Number exp_avg_diff = exp_avg_diff_from.get(exp_avg_diff_ptr, i);
-                Number exp_avg_sq = exp_avg_sq_from.get(exp_avg_sq_ptr, i);
-                Number pre_grad = pre_grad_from.get(pre_grad_ptr, i);
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number exp_avg = exp_avg_ptr[i];
+                Number exp_avg_diff = exp_avg_diff_ptr[i];
+                Number exp_avg_sq = exp_avg_sq_ptr[i];
+                Number pre_grad = pre_grad_ptr[i];
 
                 if constexpr (maximize) {
                     // maximize

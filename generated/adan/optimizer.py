@@ -1,4 +1,4 @@
-# Generated from specs/adan.yaml by thetac; do not edit.
+# Generated from specs/adan.yaml by thetac 0.1.0; do not edit.
 """Adan: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ class Adan(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        betas (tuple of 3, float, default: (0.98, 0.92, 0.99), in [0, 1)): decay of the means of the
-            gradient, of its change, and of the square of the look-ahead gradient
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
-            parameter if no_prox, else weight decay is part of the rule
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        betas (tuple of 3, float, default: (0.98, 0.92, 0.99), each in [0, 1)): decay of the means of
+            the gradient, of its change, and of the square of the look-ahead gradient
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
+        weight_decay (float, default: 0, weight_decay >= 0): with no_prox, each step takes away lr *
+            weight_decay of the parameter; else the parameter is divided by 1 + lr * weight_decay after
+            the step
         no_prox (bool, default: False): shrink the parameter before the step (AdamW) instead of dividing
             it after the step
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -57,13 +58,18 @@ class Adan(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 16 bytes per element:
         step: 0-d, the number of steps
-        exp_avg: like the parameter, at first 0
-        exp_avg_diff: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first 0
-        pre_grad: like the parameter, at first the first gradient; the gradient of the step before; at
-            first the gradient itself, so that nothing has changed
+        exp_avg: running average of the gradient; like the parameter, at first 0
+        exp_avg_diff: running average of the gradient's change; like the parameter, at first 0
+        exp_avg_sq: running average of the squared look-ahead gradient; like the parameter, at first 0
+        pre_grad: gradient of the previous step; in the first step the gradient itself, so that its
+            change is 0; like the parameter, at first the first gradient
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -90,6 +96,7 @@ class Adan(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adan",
         package=__name__.rpartition(".")[0],
         hyperparameters=(
@@ -104,7 +111,9 @@ class Adan(Optimizer):
             Hyperparameter(
                 "betas",
                 elements=("beta1", "beta2", "beta3"),
-                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False)),
+                intervals=(
+                    Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False)
+                ),
                 is_tuple=True,
                 tensor=False,
                 error="Invalid beta parameter at index {index}: {value}",

@@ -1,4 +1,4 @@
-# Generated from specs/ademamix.yaml by thetac; do not edit.
+# Generated from specs/ademamix.yaml by thetac 0.1.0; do not edit.
 """AdEMAMix: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class AdEMAMix(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        betas (tuple of 3, float, default: (0.9, 0.999, 0.9999), in [0, 1)): decay of the fast mean, of
-            the mean square, and of the slow mean
-        alpha (float, default: 2, in [0, inf]): weight of the slow mean
-        beta3_warmup (float, default: 0, in [0, inf]): steps until beta3 is reached
-        alpha_warmup (float, default: 0, in [0, inf]): steps until alpha is reached
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
-            parameter
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        betas (tuple of 3, float, default: (0.9, 0.999, 0.9999), each in [0, 1)): decay of the fast
+            mean, of the mean square, and of the slow mean
+        alpha (float, default: 2, alpha >= 0): weight of the slow mean
+        beta3_warmup (float, default: 0, beta3_warmup >= 0): steps until beta3 is reached
+        alpha_warmup (float, default: 0, alpha_warmup >= 0): steps until alpha is reached
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
+        weight_decay (float, default: 0, weight_decay >= 0): each step takes away lr * weight_decay of
+            the parameter
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -62,11 +62,17 @@ class AdEMAMix(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element, 4 more if beta1 != 0:
         step: 0-d, the number of steps
-        exp_avg_fast: like the parameter, at first 0, if beta1 != 0
-        exp_avg_slow: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first 0
+        exp_avg_fast: fast running average of the gradient; like the parameter, at first 0, if beta1 !=
+            0
+        exp_avg_slow: slow running average of the gradient; like the parameter, at first 0
+        exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -94,6 +100,7 @@ class AdEMAMix(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="AdEMAMix",
         package=__name__.rpartition(".")[0],
         hyperparameters=(
@@ -108,7 +115,9 @@ class AdEMAMix(Optimizer):
             Hyperparameter(
                 "betas",
                 elements=("beta1", "beta2", "beta3"),
-                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False)),
+                intervals=(
+                    Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False)
+                ),
                 is_tuple=True,
                 tensor=False,
                 error="Invalid beta parameter at index {index}: {value}",

@@ -1,4 +1,4 @@
-# Generated from specs/adopt.yaml by thetac; do not edit.
+# Generated from specs/adopt.yaml by thetac 0.1.0; do not edit.
 """ADOPT: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ class ADOPT(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        betas (tuple of 2, float, default: (0.9, 0.9999), in [0, 1)): (beta1, beta2)
-        eps (float, default: 1e-06, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): weight decay is part of the rule if decouple,
-            else weight_decay * param is added to the gradient
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.9999), each in [0, 1)): coefficients used for
+            computing running averages of gradient and its square
+        eps (float, default: 1e-06, eps >= 0): smallest value of the denominator
+        weight_decay (float, default: 0, weight_decay >= 0): weight_decay * param is added to the
+            gradient; with decouple, each step takes away lr * weight_decay of the parameter
         decouple (bool, default: False): decay the parameter instead of adding to the gradient
         clip (bool, default: True): clip every element of the normalized gradient
-        clip_exponent (float, default: 0.25, in [0, inf]): clip at this power of the number of steps
-            before this one
+        clip_exponent (float, default: 0.25, clip_exponent >= 0): clip at this power of the number of
+            steps before this one
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -57,10 +58,15 @@ class ADOPT(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element:
         step: 0-d, the number of steps
-        exp_avg: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first 0
+        exp_avg: running average of the normalized gradient; like the parameter, at first 0
+        exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -88,6 +94,7 @@ class ADOPT(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="ADOPT",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

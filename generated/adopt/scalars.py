@@ -1,5 +1,5 @@
-# Generated from specs/adopt.yaml by thetac; do not edit.
-"""ADOPT: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/adopt.yaml by thetac 0.1.0; do not edit.
+"""ADOPT: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ def scalars(
     clip_exponent: float,
     decouple: bool,
     clip: bool,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     step_equal_to_one = step == 1
@@ -75,7 +74,6 @@ def scalars_on_tensors(
     clip_exponent: Scalar,
     decouple: bool,
     clip: bool,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     step_equal_to_one = step == 1

@@ -1,4 +1,4 @@
-# Generated from specs/asgd.yaml by thetac; do not edit.
+# Generated from specs/asgd.yaml by thetac 0.1.0; do not edit.
 """ASGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ class ASGD(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
-        lambd (float, default: 0.0001)
-        alpha (float, default: 0.75)
-        t0 (float, default: 1000000.0)
-        weight_decay (float, default: 0, in [0, inf]): weight_decay * param is added to the gradient
+        lr (float or Tensor, default: 0.01, lr >= 0): learning rate
+        lambd (float, default: 0.0001): decay term
+        alpha (float, default: 0.75): power for the update of the step size eta
+        t0 (float, default: 1000000.0): number of steps after which averaging starts
+        weight_decay (float, default: 0, weight_decay >= 0): weight_decay * param is added to the
+            gradient
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -48,11 +49,16 @@ class ASGD(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 4 bytes per element:
         step: 0-d, the number of steps
-        eta: 0-d, a number, at first lr
-        mu: 0-d, a number, at first 1
-        ax: like the parameter, at first 0
+        eta: step size of the next step; 0-d, a number, at first lr
+        mu: weight of the next iterate in the average; 0-d, a number, at first 1
+        ax: average of the iterates; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -72,6 +78,7 @@ class ASGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="ASGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

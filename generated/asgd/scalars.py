@@ -1,5 +1,5 @@
-# Generated from specs/asgd.yaml by thetac; do not edit.
-"""ASGD: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/asgd.yaml by thetac 0.1.0; do not edit.
+"""ASGD: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ def scalars(
     alpha: float,
     t0: float,
     weight_decay: float,
-    maximize: bool,
     round_to: Callable[[float], float],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (eta, mu)."""
@@ -58,7 +57,6 @@ def scalars_on_tensors(
     alpha: Scalar,
     t0: Scalar,
     weight_decay: Scalar,
-    maximize: bool,
     round_to: Callable[[Scalar], Scalar],
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""

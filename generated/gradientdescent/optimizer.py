@@ -1,4 +1,4 @@
-# Generated from specs/textbook/gradient_descent.yaml by thetac; do not edit.
+# Generated from specs/textbook/gradient_descent.yaml by thetac 0.1.0; do not edit.
 """GradientDescent: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class GradientDescent(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
+        lr (float or Tensor, default: 0.01, lr >= 0): learning rate
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -34,6 +34,11 @@ class GradientDescent(Optimizer):
             CPU; by default where that fits
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
+
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -52,6 +57,7 @@ class GradientDescent(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="GradientDescent",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,5 +1,5 @@
-# Generated from specs/textbook/gradient_descent.yaml by thetac; do not edit.
-"""GradientDescent: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/textbook/gradient_descent.yaml by thetac 0.1.0; do not edit.
+"""GradientDescent: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ ROW = (
 def scalars(
     *,
     lr: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     return (
@@ -26,7 +25,6 @@ def scalars(
 def scalars_on_tensors(
     *,
     lr: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     return (

@@ -1,4 +1,4 @@
-# Generated from specs/lion.yaml by thetac; do not edit.
+# Generated from specs/lion.yaml by thetac 0.1.0; do not edit.
 """Lion for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ def step_on_tensors(
     beta2: float,
     weight_decay: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

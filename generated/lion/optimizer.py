@@ -1,4 +1,4 @@
-# Generated from specs/lion.yaml by thetac; do not edit.
+# Generated from specs/lion.yaml by thetac 0.1.0; do not edit.
 """Lion: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Lion(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.0001, in [0, inf]): the size of every element's step
-        betas (tuple of 2, float, default: (0.9, 0.99), in [0, 1)): weight of the running mean in the
-            step, and its decay
-        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
-            parameter
+        lr (float or Tensor, default: 0.0001, lr >= 0): the size of every element's step
+        betas (tuple of 2, float, default: (0.9, 0.99), each in [0, 1)): weight of the running mean in
+            the step, and its decay
+        weight_decay (float, default: 0, weight_decay >= 0): each step takes away lr * weight_decay of
+            the parameter
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -42,8 +42,13 @@ class Lion(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 4 bytes per element:
-        exp_avg: like the parameter, at first 0
+        exp_avg: running average of the gradient; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -66,6 +71,7 @@ class Lion(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Lion",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,5 +1,5 @@
-# Generated from specs/lion.yaml by thetac; do not edit.
-"""Lion: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/lion.yaml by thetac 0.1.0; do not edit.
+"""Lion: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ def scalars(
     beta1: float,
     beta2: float,
     weight_decay: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_lr_times_weight_decay = 0.0
@@ -47,7 +46,6 @@ def scalars_on_tensors(
     beta1: Scalar,
     beta2: Scalar,
     weight_decay: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_lr_times_weight_decay: Scalar = 0.0

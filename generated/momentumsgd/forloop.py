@@ -1,4 +1,4 @@
-# Generated from specs/textbook/momentum_sgd.yaml by thetac; do not edit.
+# Generated from specs/textbook/momentum_sgd.yaml by thetac 0.1.0; do not edit.
 """MomentumSGD for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ def step_on_tensors(
     lr: float | Tensor,
     mu: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

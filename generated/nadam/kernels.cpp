@@ -1,4 +1,4 @@
-// Generated from specs/nadam.yaml by thetac; do not edit.
+// Generated from specs/nadam.yaml by thetac 0.1.0; do not edit.
 //
 // NAdam on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
 // docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
@@ -23,11 +23,6 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // exp_avg
         thetac::access_of<Number, thetac::THETAC_DTYPE_3>(),  // exp_avg_sq
     };
-
-    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
-    static constexpr bool SCALABLE = true;
-    static constexpr int stream_exponents[STREAMS] = {0, 32, 32, 64};
-    static constexpr int row_exponents[ENTRIES + 1] = {0, 32, 0, 0, 0, 0, 32, 0, 0};
 
     // The conditions that may change from step to step.
     static Mask truths(const Number*) {
@@ -56,8 +51,7 @@ struct Rule {
             | Mask(1) << 2
             | Mask(1) << 3;
 
-        template <bool rescaled>
-        static void update(Number* const* streams, int64 count, const Number* row, const thetac::Source<Number>* sources) {
+        static void update(Number* const* streams, int64 count, const Number* row) {
             const Number one_minus_lr_times_weight_decay = row[0];
             const Number weight_decay = row[1];
             const Number one_minus_beta1 = row[2];
@@ -68,20 +62,16 @@ struct Rule {
             const Number grad_factor = row[7];
             const Number exp_avg_factor = row[8];
             Number* __restrict param_ptr = streams[0];
-            const auto param_from = thetac::Source<Number, rescaled>::of(sources, 0);
             const Number* __restrict grad_ptr = streams[1];
-            const auto grad_from = thetac::Source<Number, rescaled>::of(sources, 1);
             Number* __restrict exp_avg_ptr = streams[2];
-            const auto exp_avg_from = thetac::Source<Number, rescaled>::of(sources, 2);
             Number* __restrict exp_avg_sq_ptr = streams[3];
-            const auto exp_avg_sq_from = thetac::Source<Number, rescaled>::of(sources, 3);
 
 #pragma GCC ivdep
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_from.get(param_ptr, i);
-                Number grad = grad_from.get(grad_ptr, i);
-                Number exp_avg = exp_avg_from.get(exp_avg_ptr, i);
-                Number exp_avg_sq = exp_avg_sq_from.get(exp_avg_sq_ptr, i);
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number exp_avg = exp_avg_ptr[i];
+                Number exp_avg_sq = exp_avg_sq_ptr[i];
 
                 if constexpr (maximize) {
                     // maximize

@@ -1,4 +1,4 @@
-# Generated from specs/nadam.yaml by thetac; do not edit.
+# Generated from specs/nadam.yaml by thetac 0.1.0; do not edit.
 """NAdam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ class NAdam(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.002, in [0, inf]): learning rate
-        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
-            parameter if decoupled_weight_decay, else weight_decay * param is added to the gradient
-        momentum_decay (float, default: 0.004, in [0, inf])
+        lr (float or Tensor, default: 0.002, lr >= 0): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients used for
+            computing running averages of gradient and its square
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
+        weight_decay (float, default: 0, weight_decay >= 0): each step takes away lr * weight_decay of
+            the parameter if decoupled_weight_decay, else weight_decay * param is added to the gradient
+        momentum_decay (float, default: 0.004, momentum_decay >= 0): momentum decay: how fast the
+            momentum coefficient approaches beta1
         decoupled_weight_decay (bool, default: False): decay the parameter instead of adding to the
             gradient
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
@@ -54,11 +56,16 @@ class NAdam(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element:
         step: 0-d, the number of steps
-        mu_product: 0-d, a number, at first 1
-        exp_avg: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first 0
+        mu_product: product of the momentum coefficients of all steps so far; 0-d, a number, at first 1
+        exp_avg: running average of the gradient; like the parameter, at first 0
+        exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -77,6 +84,7 @@ class NAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="NAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

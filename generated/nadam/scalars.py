@@ -1,5 +1,5 @@
-# Generated from specs/nadam.yaml by thetac; do not edit.
-"""NAdam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/nadam.yaml by thetac 0.1.0; do not edit.
+"""NAdam: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ def scalars(
     weight_decay: float,
     momentum_decay: float,
     decoupled_weight_decay: bool,
-    maximize: bool,
     round_to: Callable[[float], float],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (mu_product)."""
@@ -47,7 +46,7 @@ def scalars(
     mu_product = round_to(mu_product * mu)
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    one_minus_beta2_pow_step = 1 - beta2 ** step
+    one_minus_beta2_pow_step = 1 - beta2**step
     grad_factor = scalar_math.divide(lr * (1 - mu), 1 - mu_product)
     exp_avg_factor = scalar_math.divide(lr * mu_next, 1 - mu_product * mu_next)
     return (
@@ -74,7 +73,6 @@ def scalars_on_tensors(
     weight_decay: Scalar,
     momentum_decay: Scalar,
     decoupled_weight_decay: bool,
-    maximize: bool,
     round_to: Callable[[Scalar], Scalar],
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
@@ -87,7 +85,7 @@ def scalars_on_tensors(
     mu_product = round_to(mu_product * mu)
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    one_minus_beta2_pow_step = 1 - beta2 ** step
+    one_minus_beta2_pow_step = 1 - beta2**step
     grad_factor = tensors.divide(lr * (1 - mu), 1 - mu_product)
     exp_avg_factor = tensors.divide(lr * mu_next, 1 - mu_product * mu_next)
     return (

@@ -1,4 +1,4 @@
-// Generated from specs/textbook/nesterov_sgd.yaml by thetac; do not edit.
+// Generated from specs/textbook/nesterov_sgd.yaml by thetac 0.1.0; do not edit.
 //
 // NesterovSGD on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
 // docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
@@ -23,11 +23,6 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // v
     };
 
-    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
-    static constexpr bool SCALABLE = true;
-    static constexpr int stream_exponents[STREAMS] = {0, 64, 64};
-    static constexpr int row_exponents[ENTRIES + 1] = {0, 0, -64, -64};
-
     // The conditions that may change from step to step.
     static Mask truths(const Number*) {
         Mask mask = 0;
@@ -49,24 +44,20 @@ struct Rule {
             Mask(1) << 0
             | Mask(1) << 2;
 
-        template <bool rescaled>
-        static void update(Number* const* streams, int64 count, const Number* row, const thetac::Source<Number>* sources) {
+        static void update(Number* const* streams, int64 count, const Number* row) {
             const Number mu = row[0];
             const Number lr = row[1];
             const Number minus_mu = row[2];
             const Number one_plus_mu = row[3];
             Number* __restrict param_ptr = streams[0];
-            const auto param_from = thetac::Source<Number, rescaled>::of(sources, 0);
             const Number* __restrict grad_ptr = streams[1];
-            const auto grad_from = thetac::Source<Number, rescaled>::of(sources, 1);
             Number* __restrict v_ptr = streams[2];
-            const auto v_from = thetac::Source<Number, rescaled>::of(sources, 2);
 
 #pragma GCC ivdep
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_from.get(param_ptr, i);
-                Number grad = grad_from.get(grad_ptr, i);
-                Number v = v_from.get(v_ptr, i);
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number v = v_ptr[i];
 
                 if constexpr (maximize) {
                     // maximize

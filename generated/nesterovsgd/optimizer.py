@@ -1,4 +1,4 @@
-# Generated from specs/textbook/nesterov_sgd.yaml by thetac; do not edit.
+# Generated from specs/textbook/nesterov_sgd.yaml by thetac 0.1.0; do not edit.
 """NesterovSGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class NesterovSGD(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
-        mu (float, default: 0.9, in [0, 1))
+        lr (float or Tensor, default: 0.01, lr >= 0): learning rate
+        mu (float, default: 0.9, mu in [0, 1)): momentum factor
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -38,8 +38,13 @@ class NesterovSGD(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 4 bytes per element:
-        v: like the parameter, at first 0
+        v: velocity: decaying sum of steps; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -62,6 +67,7 @@ class NesterovSGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="NesterovSGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

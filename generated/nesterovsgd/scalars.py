@@ -1,5 +1,5 @@
-# Generated from specs/textbook/nesterov_sgd.yaml by thetac; do not edit.
-"""NesterovSGD: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/textbook/nesterov_sgd.yaml by thetac 0.1.0; do not edit.
+"""NesterovSGD: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ def scalars(
     *,
     lr: float,
     mu: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     minus_mu = -mu
@@ -36,7 +35,6 @@ def scalars_on_tensors(
     *,
     lr: Scalar,
     mu: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     minus_mu = -mu

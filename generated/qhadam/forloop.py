@@ -1,4 +1,4 @@
-# Generated from specs/qhadam.yaml by thetac; do not edit.
+# Generated from specs/qhadam.yaml by thetac 0.1.0; do not edit.
 """QHAdam for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -85,7 +85,6 @@ def step_on_tensors(
     eps: float,
     decouple_weight_decay: bool,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

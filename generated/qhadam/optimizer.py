@@ -1,4 +1,4 @@
-# Generated from specs/qhadam.yaml by thetac; do not edit.
+# Generated from specs/qhadam.yaml by thetac 0.1.0; do not edit.
 """QHAdam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ class QHAdam(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients used for
+            computing running averages of gradient and its square
         nus (tuple of 2, float, default: (1.0, 1.0)): weight of each moment against the plain gradient
             and its square
-        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
-            parameter if decouple_weight_decay, else weight_decay * param is added to the gradient
+        weight_decay (float, default: 0, weight_decay >= 0): each step takes away lr * weight_decay of
+            the parameter if decouple_weight_decay, else weight_decay * param is added to the gradient
         decouple_weight_decay (bool, default: False): decay the parameter instead of adding to the
             gradient
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -55,11 +56,16 @@ class QHAdam(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element:
-        beta1_weight: 0-d, a number, at first 0
-        beta2_weight: 0-d, a number, at first 0
-        exp_avg: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first 0
+        beta1_weight: sum of the weights in exp_avg; 0-d, a number, at first 0
+        beta2_weight: sum of the weights in exp_avg_sq; 0-d, a number, at first 0
+        exp_avg: running average of the gradient; like the parameter, at first 0
+        exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -85,6 +91,7 @@ class QHAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="QHAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

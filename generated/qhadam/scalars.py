@@ -1,5 +1,5 @@
-# Generated from specs/qhadam.yaml by thetac; do not edit.
-"""QHAdam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/qhadam.yaml by thetac 0.1.0; do not edit.
+"""QHAdam: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ def scalars(
     weight_decay: float,
     eps: float,
     decouple_weight_decay: bool,
-    maximize: bool,
     round_to: Callable[[float], float],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (beta1_weight, beta2_weight)."""
@@ -82,7 +81,6 @@ def scalars_on_tensors(
     weight_decay: Scalar,
     eps: Scalar,
     decouple_weight_decay: bool,
-    maximize: bool,
     round_to: Callable[[Scalar], Scalar],
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""

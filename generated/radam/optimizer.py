@@ -1,4 +1,4 @@
-# Generated from specs/radam.yaml by thetac; do not edit.
+# Generated from specs/radam.yaml by thetac 0.1.0; do not edit.
 """RAdam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ class RAdam(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
-            parameter if decoupled_weight_decay, else weight_decay * param is added to the gradient
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients used for
+            computing running averages of gradient and its square
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
+        weight_decay (float, default: 0, weight_decay >= 0): each step takes away lr * weight_decay of
+            the parameter if decoupled_weight_decay, else weight_decay * param is added to the gradient
         decoupled_weight_decay (bool, default: False): decay the parameter instead of adding to the
             gradient
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
@@ -55,10 +56,15 @@ class RAdam(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element:
         step: 0-d, the number of steps
-        exp_avg: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first 0
+        exp_avg: running average of the gradient; like the parameter, at first 0
+        exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -82,6 +88,7 @@ class RAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="RAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

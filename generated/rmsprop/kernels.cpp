@@ -1,4 +1,4 @@
-// Generated from specs/rmsprop.yaml by thetac; do not edit.
+// Generated from specs/rmsprop.yaml by thetac 0.1.0; do not edit.
 //
 // RMSprop on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
 // docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
@@ -24,11 +24,6 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_3>(),  // momentum_buffer
         thetac::access_of<Number, thetac::THETAC_DTYPE_4>(),  // grad_avg
     };
-
-    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
-    static constexpr bool SCALABLE = true;
-    static constexpr int stream_exponents[STREAMS] = {0, 32, 64, 0, 32};
-    static constexpr int row_exponents[ENTRIES + 1] = {32, 0, 0, 32, 0, 0};
 
     // The conditions that may change from step to step.
     static Mask truths(const Number*) {
@@ -61,8 +56,7 @@ struct Rule {
             | Mask(momentum_positive) << 3
             | Mask(centered) << 4;
 
-        template <bool rescaled>
-        static void update(Number* const* streams, int64 count, const Number* row, const thetac::Source<Number>* sources) {
+        static void update(Number* const* streams, int64 count, const Number* row) {
             const Number weight_decay = row[0];
             const Number alpha = row[1];
             const Number one_minus_alpha = row[2];
@@ -70,23 +64,18 @@ struct Rule {
             const Number momentum = row[4];
             const Number lr = row[5];
             Number* __restrict param_ptr = streams[0];
-            const auto param_from = thetac::Source<Number, rescaled>::of(sources, 0);
             const Number* __restrict grad_ptr = streams[1];
-            const auto grad_from = thetac::Source<Number, rescaled>::of(sources, 1);
             Number* __restrict square_avg_ptr = streams[2];
-            const auto square_avg_from = thetac::Source<Number, rescaled>::of(sources, 2);
             Number* __restrict momentum_buffer_ptr = streams[3];
-            const auto momentum_buffer_from = thetac::Source<Number, rescaled>::of(sources, 3);
             Number* __restrict grad_avg_ptr = streams[4];
-            const auto grad_avg_from = thetac::Source<Number, rescaled>::of(sources, 4);
 
 #pragma GCC ivdep
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_from.get(param_ptr, i);
-                Number grad = grad_from.get(grad_ptr, i);
-                Number square_avg = square_avg_from.get(square_avg_ptr, i);
-                Number momentum_buffer = momentum_positive ? momentum_buffer_from.get(momentum_buffer_ptr, i) : Number(0);
-                Number grad_avg = centered ? grad_avg_from.get(grad_avg_ptr, i) : Number(0);
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number square_avg = square_avg_ptr[i];
+                Number momentum_buffer = momentum_positive ? momentum_buffer_ptr[i] : Number(0);
+                Number grad_avg = centered ? grad_avg_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize

@@ -1,4 +1,4 @@
-# Generated from specs/rmsprop.yaml by thetac; do not edit.
+# Generated from specs/rmsprop.yaml by thetac 0.1.0; do not edit.
 """RMSprop: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ class RMSprop(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
-        alpha (float, default: 0.99, in [0, inf])
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
-        weight_decay (float, default: 0, in [0, inf]): weight_decay * param is added to the gradient
-        momentum (float, default: 0, in [0, inf])
+        lr (float or Tensor, default: 0.01, lr >= 0): learning rate
+        alpha (float, default: 0.99, alpha >= 0): smoothing constant of the running averages
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
+        weight_decay (float, default: 0, weight_decay >= 0): weight_decay * param is added to the
+            gradient
+        momentum (float, default: 0, momentum >= 0): momentum factor
         centered (bool, default: False): divide by an estimate of the standard deviation instead of the
             root mean square
         capturable (bool, default: False): keep step counts on the device, so that a step can be
@@ -53,11 +54,17 @@ class RMSprop(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 4 bytes per element, 4 more if momentum > 0, 4 more if centered:
         step: 0-d, the number of steps
-        square_avg: like the parameter, at first 0
-        momentum_buffer: like the parameter, at first 0, if momentum > 0
-        grad_avg: like the parameter, at first 0, if centered
+        square_avg: running average of squared gradients; like the parameter, at first 0
+        momentum_buffer: decaying sum of the steps, each divided by lr; like the parameter, at first 0,
+            if momentum > 0
+        grad_avg: running average of the gradient; like the parameter, at first 0, if centered
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -80,6 +87,7 @@ class RMSprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="RMSprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

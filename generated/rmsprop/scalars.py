@@ -1,5 +1,5 @@
-# Generated from specs/rmsprop.yaml by thetac; do not edit.
-"""RMSprop: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/rmsprop.yaml by thetac 0.1.0; do not edit.
+"""RMSprop: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -19,14 +19,11 @@ ROW = (
 
 def scalars(
     *,
-    step: float,
     lr: float,
     alpha: float,
     eps: float,
     weight_decay: float,
     momentum: float,
-    centered: bool,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_alpha = 1 - alpha
@@ -42,14 +39,11 @@ def scalars(
 
 def scalars_on_tensors(
     *,
-    step: Scalar,
     lr: Scalar,
     alpha: Scalar,
     eps: Scalar,
     weight_decay: Scalar,
     momentum: Scalar,
-    centered: bool,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_alpha = 1 - alpha

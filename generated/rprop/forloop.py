@@ -1,4 +1,4 @@
-# Generated from specs/rprop.yaml by thetac; do not edit.
+# Generated from specs/rprop.yaml by thetac 0.1.0; do not edit.
 """Rprop for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ def step(
     steps: Sequence[Tensor],
     prevs: Sequence[Tensor],
     step_sizes: Sequence[Tensor],
-    lr: float,
     etaminus: float,
     etaplus: float,
     step_size_min: float,
@@ -52,13 +51,11 @@ def step_on_tensors(
     steps: Sequence[Tensor],
     prevs: Sequence[Tensor],
     step_sizes: Sequence[Tensor],
-    lr: float | Tensor,
     etaminus: float,
     etaplus: float,
     step_size_min: float,
     step_size_max: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

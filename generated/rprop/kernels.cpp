@@ -1,4 +1,4 @@
-// Generated from specs/rprop.yaml by thetac; do not edit.
+// Generated from specs/rprop.yaml by thetac 0.1.0; do not edit.
 //
 // Rprop on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
 // docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
@@ -24,11 +24,6 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_3>(),  // step_size
     };
 
-    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
-    static constexpr bool SCALABLE = true;
-    static constexpr int stream_exponents[STREAMS] = {0, 32, 32, 0};
-    static constexpr int row_exponents[ENTRIES + 1] = {0, 0, 0, 0};
-
     // The conditions that may change from step to step.
     static Mask truths(const Number*) {
         Mask mask = 0;
@@ -52,27 +47,22 @@ struct Rule {
             | Mask(1) << 2
             | Mask(1) << 3;
 
-        template <bool rescaled>
-        static void update(Number* const* streams, int64 count, const Number* row, const thetac::Source<Number>* sources) {
+        static void update(Number* const* streams, int64 count, const Number* row) {
             const Number etaplus = row[0];
             const Number etaminus = row[1];
             const Number step_size_min = row[2];
             const Number step_size_max = row[3];
             Number* __restrict param_ptr = streams[0];
-            const auto param_from = thetac::Source<Number, rescaled>::of(sources, 0);
             const Number* __restrict grad_ptr = streams[1];
-            const auto grad_from = thetac::Source<Number, rescaled>::of(sources, 1);
             Number* __restrict prev_ptr = streams[2];
-            const auto prev_from = thetac::Source<Number, rescaled>::of(sources, 2);
             Number* __restrict step_size_ptr = streams[3];
-            const auto step_size_from = thetac::Source<Number, rescaled>::of(sources, 3);
 
 #pragma GCC ivdep
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_from.get(param_ptr, i);
-                Number grad = grad_from.get(grad_ptr, i);
-                Number prev = prev_from.get(prev_ptr, i);
-                Number step_size = step_size_from.get(step_size_ptr, i);
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number prev = prev_ptr[i];
+                Number step_size = step_size_ptr[i];
 
                 if constexpr (maximize) {
                     // maximize

@@ -1,4 +1,4 @@
-# Generated from specs/rprop.yaml by thetac; do not edit.
+# Generated from specs/rprop.yaml by thetac 0.1.0; do not edit.
 """Rprop: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Rprop(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): the first step size
-        etas (tuple of 2, float, default: (0.5, 1.2), etaminus in (0, 1); etaplus in (1, inf]):
-            (etaminus, etaplus)
-        step_sizes (tuple of 2, float, default: (1e-06, 50)): (step_size_min, step_size_max)
+        lr (float or Tensor, default: 0.01, lr >= 0): the first step size
+        etas (tuple of 2, float, default: (0.5, 1.2), etaminus in (0, 1); etaplus > 1): multiplicative
+            decrease and increase factors
+        step_sizes (tuple of 2, float, default: (1e-06, 50)): minimal and maximal allowed step sizes
         capturable (bool, default: False): keep step counts on the device, so that a step can be
             captured in a CUDA graph
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
@@ -42,10 +42,16 @@ class Rprop(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element:
         step: 0-d, the number of steps
-        prev: like the parameter, at first 0
-        step_size: like the parameter, at first lr
+        prev: gradient of the previous step, or 0 where its sign had changed; like the parameter, at
+            first 0
+        step_size: step size of each element; like the parameter, at first lr
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -64,6 +70,7 @@ class Rprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Rprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

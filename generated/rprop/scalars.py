@@ -1,5 +1,5 @@
-# Generated from specs/rprop.yaml by thetac; do not edit.
-"""Rprop: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/rprop.yaml by thetac 0.1.0; do not edit.
+"""Rprop: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ ROW = (
 
 def scalars(
     *,
-    step: float,
-    lr: float,
     etaminus: float,
     etaplus: float,
     step_size_min: float,
     step_size_max: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     return (
@@ -36,13 +33,10 @@ def scalars(
 
 def scalars_on_tensors(
     *,
-    step: Scalar,
-    lr: Scalar,
     etaminus: Scalar,
     etaplus: Scalar,
     step_size_min: Scalar,
     step_size_max: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     return (

@@ -1,4 +1,4 @@
-# Generated from specs/sgd.yaml by thetac; do not edit.
+# Generated from specs/sgd.yaml by thetac 0.1.0; do not edit.
 """SGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class SGD(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.001, in [0, inf]): learning rate
-        momentum (float, default: 0, in [0, inf])
-        dampening (float, default: 0)
-        weight_decay (float or Tensor, default: 0, in [0, inf]): weight_decay * param is added to the
-            gradient
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
+        momentum (float, default: 0, momentum >= 0): momentum factor
+        dampening (float, default: 0): dampening for momentum
+        weight_decay (float or Tensor, default: 0, weight_decay >= 0): weight_decay * param is added to
+            the gradient
         nesterov (bool, default: False): step along the gradient plus momentum times the new buffer
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
@@ -52,8 +52,14 @@ class SGD(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range; "Nesterov momentum
+            requires a momentum and zero dampening"
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
-        momentum_buffer: like the parameter, at first 0, if momentum != 0
+        momentum_buffer: decaying sum of gradients; like the parameter, at first 0, if momentum != 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32 by kernels, and results rounded once.
@@ -79,6 +85,7 @@ class SGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="SGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,5 +1,5 @@
-# Generated from specs/sgd.yaml by thetac; do not edit.
-"""SGD: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/sgd.yaml by thetac 0.1.0; do not edit.
+"""SGD: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ def scalars(
     momentum: float,
     dampening: float,
     weight_decay: float,
-    nesterov: bool,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_dampening = 0.0
@@ -48,8 +46,6 @@ def scalars_on_tensors(
     momentum: Scalar,
     dampening: Scalar,
     weight_decay: Scalar,
-    nesterov: bool,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_dampening: Scalar = 0.0

@@ -1,4 +1,4 @@
-# Generated from specs/signum.yaml by thetac; do not edit.
+# Generated from specs/signum.yaml by thetac 0.1.0; do not edit.
 """Signum for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ def step_on_tensors(
     weight_decay: float,
     decoupled_weight_decay: bool,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

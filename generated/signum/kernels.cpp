@@ -1,4 +1,4 @@
-// Generated from specs/signum.yaml by thetac; do not edit.
+// Generated from specs/signum.yaml by thetac 0.1.0; do not edit.
 //
 // Signum on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
 // docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
@@ -22,11 +22,6 @@ struct Rule {
         thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
         thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // momentum_buffer
     };
-
-    // Powers of two by which streams and row may be multiplied at once: no bit of a result changes.
-    static constexpr bool SCALABLE = true;
-    static constexpr int stream_exponents[STREAMS] = {0, 64, 64};
-    static constexpr int row_exponents[ENTRIES + 1] = {0, 64, 0, 0, 0};
 
     // The conditions that may change from step to step.
     static Mask truths(const Number*) {
@@ -55,25 +50,21 @@ struct Rule {
             Mask(1) << 0
             | Mask(momentum_nonzero) << 2;
 
-        template <bool rescaled>
-        static void update(Number* const* streams, int64 count, const Number* row, const thetac::Source<Number>* sources) {
+        static void update(Number* const* streams, int64 count, const Number* row) {
             const Number one_minus_lr_times_weight_decay = row[0];
             const Number weight_decay = row[1];
             const Number momentum = row[2];
             const Number one_minus_momentum = row[3];
             const Number lr = row[4];
             Number* __restrict param_ptr = streams[0];
-            const auto param_from = thetac::Source<Number, rescaled>::of(sources, 0);
             const Number* __restrict grad_ptr = streams[1];
-            const auto grad_from = thetac::Source<Number, rescaled>::of(sources, 1);
             Number* __restrict momentum_buffer_ptr = streams[2];
-            const auto momentum_buffer_from = thetac::Source<Number, rescaled>::of(sources, 2);
 
 #pragma GCC ivdep
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_from.get(param_ptr, i);
-                Number grad = grad_from.get(grad_ptr, i);
-                Number momentum_buffer = momentum_nonzero ? momentum_buffer_from.get(momentum_buffer_ptr, i) : Number(0);
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number momentum_buffer = momentum_nonzero ? momentum_buffer_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize

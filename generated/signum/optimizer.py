@@ -1,4 +1,4 @@
-# Generated from specs/signum.yaml by thetac; do not edit.
+# Generated from specs/signum.yaml by thetac 0.1.0; do not edit.
 """Signum: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Signum(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): the size of every element's step
-        momentum (float, default: 0.9, in [0, 1)): decay of the running mean; 0 keeps none
-        weight_decay (float, default: 0, in [0, inf]): each step takes away lr * weight_decay of the
-            parameter if decoupled_weight_decay, else weight_decay * param is added to the gradient
+        lr (float or Tensor, default: 0.01, lr >= 0): the size of every element's step
+        momentum (float, default: 0.9, momentum in [0, 1)): decay of the running mean; 0 keeps none
+        weight_decay (float, default: 0, weight_decay >= 0): each step takes away lr * weight_decay of
+            the parameter if decoupled_weight_decay, else weight_decay * param is added to the gradient
         decoupled_weight_decay (bool, default: False): decay the parameter instead of adding to the
             gradient
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -49,8 +49,14 @@ class Signum(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 0 bytes per element, 4 more if momentum != 0:
-        momentum_buffer: like the parameter, at first 0, if momentum != 0
+        momentum_buffer: running average of the gradient; like the parameter, at first 0, if momentum !=
+            0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -74,6 +80,7 @@ class Signum(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Signum",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,5 +1,5 @@
-# Generated from specs/signum.yaml by thetac; do not edit.
-"""Signum: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/signum.yaml by thetac 0.1.0; do not edit.
+"""Signum: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ def scalars(
     momentum: float,
     weight_decay: float,
     decoupled_weight_decay: bool,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_lr_times_weight_decay = 0.0
@@ -47,7 +46,6 @@ def scalars_on_tensors(
     momentum: Scalar,
     weight_decay: Scalar,
     decoupled_weight_decay: bool,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_lr_times_weight_decay: Scalar = 0.0

@@ -1,4 +1,4 @@
-# Generated from specs/textbook/adagrad.yaml by thetac; do not edit.
+# Generated from specs/textbook/adagrad.yaml by thetac 0.1.0; do not edit.
 """TextbookAdagrad for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ def step_on_tensors(
     lr: float | Tensor,
     eps: float,
     maximize: bool,
-    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.

@@ -1,4 +1,4 @@
-# Generated from specs/textbook/rmsprop.yaml by thetac; do not edit.
+# Generated from specs/textbook/rmsprop.yaml by thetac 0.1.0; do not edit.
 """TextbookRMSprop: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ class TextbookRMSprop(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
-        decay_rate (float, default: 0.99, in [0, 1))
-        eps (float, default: 1e-08, in [0, inf]): keeps a divisor away from zero
+        lr (float or Tensor, default: 0.01, lr >= 0): learning rate
+        decay_rate (float, default: 0.99, decay_rate in [0, 1)): smoothing constant of the running
+            average
+        eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -38,8 +39,13 @@ class TextbookRMSprop(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 4 bytes per element:
-        cache: like the parameter, at first 0
+        cache: running average of squared gradients; like the parameter, at first 0
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -61,6 +67,7 @@ class TextbookRMSprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="TextbookRMSprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/yogi.yaml by thetac; do not edit.
+# Generated from specs/yogi.yaml by thetac 0.1.0; do not edit.
 """Yogi for many tensors at once, in torch's list operations, with the bits of the for-loop."""
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ def step(
     beta2: float,
     eps: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     maximize: bool,
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
@@ -45,7 +44,7 @@ def step(
     rates = torch._foreach_sqrt(exp_avg_sqs)
     torch._foreach_add_(rates, eps)
     torch._foreach_reciprocal_(rates)
-    scale_(rates, lr * (1 - beta2 ** step) ** 0.5 / (1 - beta1 ** step))
+    scale_(rates, lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step))
     # param = param - rate * exp_avg
     torch._foreach_addcmul_(params, rates, exp_avgs, value=-1)
     if weight_decay != 0:

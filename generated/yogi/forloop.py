@@ -1,4 +1,4 @@
-# Generated from specs/yogi.yaml by thetac; do not edit.
+# Generated from specs/yogi.yaml by thetac 0.1.0; do not edit.
 """Yogi for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ def step(
     beta2: float,
     eps: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
@@ -42,7 +41,7 @@ def step(
         # exp_avg_sq = exp_avg_sq - (1 - beta2) * sign(exp_avg_sq - square) * square
         exp_avg_sq.addcmul_(exp_avg_sq.sub(square).sign_(), square, value=-(1 - beta2))
         # rate = lr * sqrt(1 - beta2 ** step) / (1 - beta1 ** step) / (sqrt(exp_avg_sq) + eps)
-        rate = exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(lr * (1 - beta2 ** step) ** 0.5 / (1 - beta1 ** step))
+        rate = exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step))
         # param = param - rate * exp_avg
         param.addcmul_(rate, exp_avg, value=-1)
         if weight_decay != 0:
@@ -62,7 +61,6 @@ def step_on_tensors(
     beta2: float,
     eps: float,
     weight_decay: float,
-    initial_accumulator_value: float,
     maximize: bool,
     capturable: bool,
     differentiable: bool,
@@ -93,7 +91,7 @@ def step_on_tensors(
         exp_avg = beta1 * exp_avg + (1 - beta1) * grad
         square = grad * grad
         exp_avg_sq = exp_avg_sq - (1 - beta2) * sign(exp_avg_sq - square) * square
-        rate = lr * sqrt(1 - beta2 ** step) / (1 - beta1 ** step) / (sqrt(exp_avg_sq) + eps)
+        rate = lr * sqrt(1 - beta2**step) / (1 - beta1**step) / (sqrt(exp_avg_sq) + eps)
         param = param - rate * exp_avg
         if weight_decay != 0:
             # proximal decay

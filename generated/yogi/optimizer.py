@@ -1,4 +1,4 @@
-# Generated from specs/yogi.yaml by thetac; do not edit.
+# Generated from specs/yogi.yaml by thetac 0.1.0; do not edit.
 """Yogi: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ class Yogi(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float or Tensor, default: 0.01, in [0, inf]): learning rate
-        betas (tuple of 2, float, default: (0.9, 0.999), in [0, 1)): (beta1, beta2)
-        eps (float, default: 0.001, in [0, inf]): trades adaptivity for noise
-        weight_decay (float, default: 0, in [0, inf]): weight decay is part of the rule
-        initial_accumulator_value (float, default: 1e-06, in [0, inf])
+        lr (float or Tensor, default: 0.01, lr >= 0): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients used for
+            computing running averages of gradient and its square
+        eps (float, default: 0.001, eps >= 0): term added to the denominator; larger values adapt less
+            to noise
+        weight_decay (float, default: 0, weight_decay >= 0): proximal decay: after the step, each
+            element is divided by 1 + weight_decay times its step size
+        initial_accumulator_value (float, default: 1e-06, initial_accumulator_value >= 0): initial value
+            of the second moment
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -45,10 +49,16 @@ class Yogi(Optimizer):
         clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
             the step; the gradients themselves stay as they are
 
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
     State of a parameter, in float32 8 bytes per element:
         step: 0-d, the number of steps
-        exp_avg: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first initial_accumulator_value
+        exp_avg: running average of the gradient; like the parameter, at first 0
+        exp_avg_sq: second moment of the gradient; like the parameter, at first
+            initial_accumulator_value
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -76,6 +86,7 @@ class Yogi(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Yogi",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,5 +1,5 @@
-# Generated from specs/yogi.yaml by thetac; do not edit.
-"""Yogi: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+# Generated from specs/yogi.yaml by thetac 0.1.0; do not edit.
+"""Yogi: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -26,13 +26,11 @@ def scalars(
     beta2: float,
     eps: float,
     weight_decay: float,
-    initial_accumulator_value: float,
-    maximize: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    rate_dividend = lr * (1 - beta2 ** step) ** 0.5 / (1 - beta1 ** step)
+    rate_dividend = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
     return (
         beta1,
         one_minus_beta1,
@@ -51,13 +49,11 @@ def scalars_on_tensors(
     beta2: Scalar,
     eps: Scalar,
     weight_decay: Scalar,
-    initial_accumulator_value: Scalar,
-    maximize: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    rate_dividend = lr * tensors.sqrt(1 - beta2 ** step) / (1 - beta1 ** step)
+    rate_dividend = lr * tensors.sqrt(1 - beta2**step) / (1 - beta1**step)
     return (
         beta1,
         one_minus_beta1,

@@ -6,7 +6,7 @@
 
 #include "dtypes.h"
 #include "elements.h"
-#include "underflow.h"
+#include "float_mode.h"
 
 // The interface. Every field has 8 bytes; docs/architecture.md has the layout of the tables.
 struct ThetacLaunch {
@@ -40,29 +40,11 @@ constexpr int GRAD = 1;  // the gradient among the streams
 
 static_assert(CHUNK % BLOCK == 0);  // a block begins at the same element of its tensor whatever the chunks are
 
-// Where a kernel reads a stream: where it writes it, or, for a step at another scale, elsewhere and times a factor.
-template <class Number, bool rescaled = true>
-struct Source {
-    const Number* from;
-    Number factor;
-
-    static Source of(const Source* sources, int stream) { return sources[stream]; }
-    Number get(const Number*, int64 i) const { return from[i] * factor; }
-};
-template <class Number>
-struct Source<Number, false> {
-    static Source of(const Source<Number>*, int) { return {}; }
-    static Number get(const Number* stream, int64 i) { return stream[i]; }
-};
-
 // One kernel: the generated code under some conditions.
 template <class Number>
 struct Chosen {
-    using Update = void(Number* const* streams, int64 count, const Number* row, const Source<Number>* sources);
-
-    Update* update;
-    Update* update_rescaled;  // null if the rule has no other scale
-    Mask loaded, stored;      // streams
+    void (*update)(Number* const* streams, int64 count, const Number* row);
+    Mask loaded, stored;  // streams
 };
 
 // The kernel for conditions that are known when it runs. Those that make no difference, given the others, count as
@@ -74,15 +56,12 @@ Chosen<typename Rule::Number> choose(Mask holds) {
                                       : choose<Rule, condition + 1, mask>(holds);
     } else {
         using Kernel = typename Rule::template Kernel<mask & Rule::template Kernel<mask>::asked>;
-        if constexpr (Rule::SCALABLE && same<typename Rule::Number, float>)
-            return {&Kernel::template update<false>, &Kernel::template update<true>, Kernel::loaded, Kernel::stored};
-        else
-            return {&Kernel::template update<false>, nullptr, Kernel::loaded, Kernel::stored};
+        return {&Kernel::update, Kernel::loaded, Kernel::stored};
     }
 }
 
-// One launch. `Rule` is the generated struct: its dtypes and sizes, `truths` (the conditions that a row decides),
-// `Kernel<mask>`, and the exponents for steps at another scale.
+// One launch. `Rule` is the generated struct: its dtypes and sizes, `truths` (the conditions that a row decides) and
+// `Kernel<mask>`.
 template <class Rule>
 class Step {
 public:
@@ -102,7 +81,6 @@ private:
     using Buffers = Number[Rule::STREAMS][BLOCK];
 
     static constexpr int64 COLUMNS = 3 + Rule::STREAMS;
-    static constexpr bool SCALABLE = Rule::SCALABLE && Mode::KNOWN && same<Number, float>;
 
     // Chunks that one thread does first, in order. Others help when they are done with their own.
     struct alignas(64) Share {
@@ -154,7 +132,7 @@ private:
 
     // What is left of a share. Which thread does a chunk is a matter of time; what becomes of it is not.
     void take(Share& share) {
-        const Mode mode(Mode::DEFAULT);
+        const DefaultFloatMode mode;
         Mask known = ~Mask(0);
         Tensor tensor{};
         for (;;) {
@@ -181,8 +159,7 @@ private:
                 if (!direct && tensor.loads(s)) Rule::access[s].read(tensor.storage(s), first, now, buffers[s]);
             }
             if (rescaled_) rescale(tensor, streams[GRAD], first, now);
-            if (!SCALABLE || !may_underflow(tensor, streams, now) || !update_scaled(tensor, streams, now))
-                tensor.kernel.update(streams, now, tensor.row, nullptr);
+            tensor.kernel.update(streams, now, tensor.row);
             for (int s = 0; s < Rule::STREAMS; ++s)
                 if (streams[s] == buffers[s] && tensor.stores(s))
                     Rule::access[s].write(buffers[s], tensor.storage(s), first, now);
@@ -198,83 +175,6 @@ private:
         }
         if (launch_.clip != 1)
             for (int64 i = 0; i < count; ++i) grad[i] *= factor;
-    }
-
-    // Whether a block has nonzero numbers that may underflow. It begins at the same element of its tensor whatever the
-    // chunks are, so results do not depend on them.
-    static bool may_underflow(const Tensor& tensor, Number* const* streams, int64 count) {
-        if constexpr (SCALABLE)
-            for (int s = 0; s < Rule::STREAMS; ++s) {
-                const int exponent = Rule::stream_exponents[s];
-                if (exponent > 0 && tensor.loads(s) && seems_below(streams[s], count, small(exponent))) return true;
-            }
-        return false;
-    }
-
-    // The step of a block at another scale; false if its row does not allow that.
-    __attribute__((noinline)) static bool update_scaled(const Tensor& tensor, Number* const* streams, int64 count) {
-        if constexpr (SCALABLE) {
-            float row[Rule::ENTRIES + 1];
-            if (!scale_row(tensor.row, Rule::ENTRIES, Rule::row_exponents, row)) return false;
-            alignas(64) Buffers buffers;
-            Number* scaled[Rule::STREAMS];
-            bool fit;
-            {
-                const Mode mode(Mode::FLUSHING);
-                Source<Number> sources[Rule::STREAMS];
-                for (int s = 0; s < Rule::STREAMS; ++s) {
-                    const int exponent = Rule::stream_exponents[s];
-                    scaled[s] = buffers[s];
-                    sources[s] = {streams[s], power_of_two(exponent)};
-                    if (tensor.loads(s) && seems_denormal(streams[s], count, exponent)) {
-                        scale_up(streams[s], count, exponent, scaled[s]);
-                        sources[s] = {scaled[s], 1};
-                    }
-                }
-                tensor.kernel.update_rescaled(scaled, count, row, sources);
-                fit = !Mode::invalid() && !(Mode::underflowed() && any_too_small(tensor, streams, count));
-            }
-            if (fit) {
-                for (int s = 0; s < Rule::STREAMS; ++s)
-                    if (tensor.stores(s)) scale_down(scaled[s], count, Rule::stream_exponents[s], streams[s]);
-            } else {
-                update_others(tensor, streams, scaled, count);
-            }
-            return true;
-        }
-        return false;
-    }
-
-    // Whether flushing to zero could show in a stream that keeps its scale.
-    static bool any_too_small(const Tensor& tensor, Number* const* streams, int64 count) {
-        for (int s = 0; s < Rule::STREAMS; ++s)
-            if (Rule::stream_exponents[s] == 0 && tensor.loads(s) && any_below(streams[s], count, least(0), true))
-                return true;
-        return false;
-    }
-
-    // The same where some elements do not fit the other scale: they take their step at their own.
-    static void update_others(const Tensor& tensor, Number* const* streams, Number* const* scaled, int64 count) {
-        alignas(64) uint32 others[BLOCK] = {};
-        alignas(64) Buffers buffers;
-        Number* own[Rule::STREAMS];
-        for (int s = 0; s < Rule::STREAMS; ++s) {
-            own[s] = buffers[s];
-            if (tensor.loads(s)) mark_outside(streams[s], count, least(Rule::stream_exponents[s]), INFINITE - 1, others);
-            if (tensor.stores(s)) mark_outside(scaled[s], count, 0, INFINITE - 1, others);
-        }
-        for (int s = 0; s < Rule::STREAMS; ++s) {
-            if (!tensor.loads(s)) continue;
-            // Elements that are scaled stand as zeros among them.
-            for (int64 i = 0; i < count; ++i) own[s][i] = Rule::stream_exponents[s] > 0 ? 0 : streams[s][i];
-            choose_marked(streams[s], own[s], count, others, own[s]);
-        }
-        tensor.kernel.update(own, count, tensor.row, nullptr);
-        for (int s = 0; s < Rule::STREAMS; ++s) {
-            if (!tensor.stores(s)) continue;
-            scale_down(scaled[s], count, Rule::stream_exponents[s], scaled[s]);
-            choose_marked(own[s], scaled[s], count, others, streams[s]);
-        }
     }
 
     const ThetacLaunch& launch_;

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.generated_modules import foreach_of
+from thetac.runtime.implementations.generated_modules import foreach_of, keywords_of, taken
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import Numbers, numbers_of_members
 from thetac.runtime.implementations.widened import Step, computing_dtype, widened, widens
@@ -36,6 +36,7 @@ class ForeachWork:
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
         self._step = foreach_of(schema.package).step
+        self._takes = keywords_of(self._step)
         self._widened = widened(schema, self._step)
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
@@ -56,7 +57,7 @@ class ForeachWork:
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         if self._outdated:
             return self._outdated
-        self._values = numbers[self._group]
+        self._values = taken(self._takes, numbers[self._group])
         for bucket in self._counts:
             for counts in bucket:
                 if why := counts.why_void(tensors):

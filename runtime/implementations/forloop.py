@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.generated_modules import forloop_of
+from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import numbers_of_members
 from thetac.runtime.implementations.widened import Step, one_by_one, widened, widens
@@ -28,7 +28,9 @@ class ForLoopWork:
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
-        self._step = _in_computing_dtype(schema, forloop_of(schema.package).step, members)
+        step = forloop_of(schema.package).step
+        self._takes = keywords_of(step)
+        self._step = _in_computing_dtype(schema, step, members)
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
         self._places = places
@@ -37,7 +39,7 @@ class ForLoopWork:
         self._values: Mapping[str, float] = {}
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
-        self._values = numbers[self._group]
+        self._values = taken(self._takes, numbers[self._group])
         for one in self._numbers:
             if why := one.why_void(tensors):
                 return why
@@ -75,35 +77,37 @@ class OnTensorsWork:
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
         self._schema = schema
-        self._step = _in_computing_dtype(schema, forloop_of(schema.package).step_on_tensors, members)
+        step = forloop_of(schema.package).step_on_tensors
+        self._takes = keywords_of(step)
+        self._step = _in_computing_dtype(schema, step, members)
         self._group = members[0].group
         self._created = [member.created for member in members]
         self._places = places
         self._values: dict[str, object] = {}
+        self._capturable = self._differentiable = False
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         group = groups[self._group]
-        self._values = {
-            **values_of(self._schema, group),
-            "capturable": bool(option(group, "capturable")) or not option(group, "differentiable"),
-            "differentiable": bool(option(group, "differentiable")),
-        }
+        self._differentiable = bool(option(group, "differentiable"))
+        self._capturable = bool(option(group, "capturable")) or not self._differentiable
+        options = {"capturable": self._capturable, "differentiable": self._differentiable}
+        self._values = taken(self._takes, {**values_of(self._schema, group), **options})
         return ""
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
-        with torch.set_grad_enabled(bool(self._values["differentiable"])):
+        with torch.set_grad_enabled(self._differentiable):
             return sum_of_squares(self._places.of(tensors.grads))
 
     def takes_found_inf(self, tensors: StepTensors) -> bool:
         """Where capturable; else numbers are read anyway."""
         if any(grad.is_sparse for grad in self._places.of(tensors.grads)):
             return False
-        return bool(self._values["capturable"]) and not self._values["differentiable"]
+        return self._capturable and not self._differentiable
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
         states = _states(self._schema, self._places, tensors, self._created)
-        with torch.set_grad_enabled(bool(self._values["differentiable"])):
+        with torch.set_grad_enabled(self._differentiable):
             if scaling.found_inf is not None:
                 self._run_or_undo(params, grads, states, scaling)
             elif _by_rows(self._schema, grads):

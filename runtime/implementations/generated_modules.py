@@ -2,21 +2,24 @@
 
 In: the name of a package. Out: its modules, imported when they are first asked for, each with the functions that the
 compiler writes into it. Their keywords are the names in the schema: arguments of states, firsts, and values by element
-name. Must not know what the functions compute.
+name. A function takes those values that it reads. Must not know what the functions compute.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 from torch import Tensor
 
 from thetac.runtime.tensors import Scalar
+
+Value = TypeVar("Value")
 
 
 class ForLoop(Protocol):
@@ -114,3 +117,15 @@ def kernel_source(package: str) -> Path | None:
     for folder in (found and found.submodule_search_locations) or ():
         return Path(folder) / "kernels.cpp"
     return None
+
+
+@cache
+def keywords_of(function: Callable[..., object]) -> frozenset[str]:
+    """Return the names of the keyword-only arguments of a generated function, looked up once per function."""
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+
+
+def taken(keywords: frozenset[str], values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the values that a function with these keywords takes, by name."""
+    return {name: value for name, value in values.items() if name in keywords}

@@ -14,7 +14,7 @@ from typing import cast
 
 import torch
 
-from thetac.runtime.implementations.generated_modules import scalars_of
+from thetac.runtime.implementations.generated_modules import keywords_of, scalars_of
 from thetac.runtime.implementations.scalar_states import numbers_of_members
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
@@ -29,8 +29,8 @@ class RowTable:
     def __init__(
         self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places, tensors: StepTensors
     ) -> None:
-        self._schema = schema
         self._module = scalars_of(schema.package)
+        self._takes = keywords_of(self._module.scalars)
         self._groups = [member.group for member in members]
         self._distinct = list(dict.fromkeys(self._groups))
         rows = {group: row for row, group in enumerate(self._distinct)}
@@ -38,7 +38,9 @@ class RowTable:
         self._numbers = numbers_of_members(schema, members, places, tensors)
         here = {numbers.name for numbers in self._numbers}
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
-        self._absent = [s.name for s in schema.states if s.kind != "tensor" and s.name not in here]
+        self._firsts = [declared.first for declared in schema.states if declared.first in self._takes]
+        absent = [s.name for s in schema.states if s.kind != "tensor" and s.name not in here]
+        self._absent = [name for name in absent if name in self._takes]
         self._created = [member.created for member in members]
         self._any_created = any(self._created)
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
@@ -90,20 +92,21 @@ class RowTable:
 
     def _row(self, values: Mapping[str, float], key: tuple[object, ...]) -> Sequence[float]:
         """The row of one key: group, whether the state is new, then a number per counter and scalar state."""
-        keywords: dict[str, object] = dict(values)
-        keywords |= {declared.first: key[1] for declared in self._schema.states if declared.first}
+        keywords: dict[str, object] = {name: value for name, value in values.items() if name in self._takes}
+        keywords |= dict.fromkeys(self._firsts, key[1])
         # What a group has no state for is not read there.
         keywords |= dict.fromkeys(self._absent, 0.0)
-        if self._scalars:
+        if "round_to" in self._takes:
             keywords["round_to"] = _unrounded
         for numbers, read, new in zip(self._numbers, key[2:], self._new, strict=True):
             value = cast(float, read)
             if numbers.is_counter:
                 value = numbers.incremented(value)
                 new.append(value)
-            else:
+            elif "round_to" in self._takes:
                 keywords["round_to"] = numbers.rounded
-            keywords[numbers.name] = value
+            if numbers.name in self._takes:
+                keywords[numbers.name] = value
         row, new_states = self._module.scalars(**keywords)
         news = dict(zip(self._scalars, new_states, strict=True))
         for numbers, new in zip(self._numbers, self._new, strict=True):

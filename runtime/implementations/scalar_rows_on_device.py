@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.generated_modules import scalars_of
+from thetac.runtime.implementations.generated_modules import keywords_of, scalars_of, taken
 from thetac.runtime.implementations.scalar_states_on_device import numbers_on_device
 from thetac.runtime.param_groups.groups import Value
 from thetac.runtime.param_groups.members import Member
@@ -49,6 +49,7 @@ class DeviceRows:
 
     def __init__(self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places) -> None:
         self._module = scalars_of(schema.package)
+        self._takes = keywords_of(self._module.scalars_on_tensors)
         self._device = members[0].param.device
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
         self._firsts = [declared.first for declared in schema.states if declared.first]
@@ -135,7 +136,7 @@ class DeviceRows:
         if self._scalars:
             dtypes = {self._stored[name].dtype for name in self._scalars if name in self._stored}
             keywords["round_to"] = _Rounding(next(iter(dtypes), torch.float64))
-        return keywords
+        return taken(self._takes, keywords)
 
 
 class _Rounding:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import thetac.runtime.torch_compile.custom_op  # noqa: F401  # registers the operator
-from thetac.runtime.implementations.generated_modules import forloop_of
+from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
 from thetac.runtime.implementations.operator_call import KeptPlans, call_operator, registered
 from thetac.runtime.implementations.widened import HALF, one_by_one, widened
 from thetac.runtime.param_groups.gather import gather
@@ -61,6 +61,7 @@ class Traced:
 
     def __init__(self, schema: Schema) -> None:
         self.step = forloop_of(schema.package).step_on_tensors
+        self.takes = keywords_of(self.step)
         self.step_on_copies = one_by_one(schema, widened(schema, self.step))
         self.times_created = 0  # a graph in which a rule does what it does once assigns it, and so serves once
         self.kept = KeptPlans()
@@ -102,7 +103,8 @@ def step_in_graph(optimizer: Traceable, closure: Callable[[], float] | None) -> 
             if kernels:
                 call_operator(schema, kernels[0], params, grads, states, values)
             else:
-                keywords: dict[str, Any] = {**values, "capturable": True, "differentiable": False}
+                given = {**values, "capturable": True, "differentiable": False}
+                keywords: dict[str, Any] = taken(optimizer._traced.takes, given)
                 for state, tensors in zip(schema.states, states, strict=True):
                     keywords[state.argument] = tensors
                     if state.first:

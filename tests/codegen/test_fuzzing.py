@@ -50,7 +50,7 @@ optimizer: Once
 summary: A spec that was compiled wrong once.
 hyperparameters:
   lr: {default: 0.1}
-  flag: {default: false}
+  flag: {default: false, doc: a flag}
 state:
   buffer: {init: zeros}
 update: |

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tests.support.accuracy import complaints, distance_of_most
 from tests.support.cpp_support import CppTraining, Options
+from tests.support.generated_calls import call
 from tests.support.mutants import Mutant
 from tests.support.triton_support import Training, Values, described, exists, host_value, module
 from thetac.codegen.backends.printing.arguments import asks_first, list_names
@@ -27,6 +28,7 @@ from thetac.codegen.ir.interpret import defaults
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
+from thetac.options import OPTIONS
 
 PATH = "mutant.yaml"
 LONGEST = 5.0  # seconds of the processor, from a text to the texts of all implementations
@@ -99,16 +101,13 @@ def choices(rule: Rule, seed: int, dtype: torch.dtype) -> list[dict[str, float |
     return [
         values
         for values in ({**usual, "maximize": False}, {**usual, **decayed, **turned})
-        if all(host_value(r.condition, {**dict.fromkeys(_OPTIONS, False), **values}) for r in rule.requirements)
+        if all(host_value(r.condition, {**dict.fromkeys(OPTIONS, False), **values}) for r in rule.requirements)
         and all(_fits(host_value(s.init, values), dtype) for s in rule.states if exists(s, values))
     ]
 
 
 def _fits(value: float, dtype: torch.dtype) -> bool:
     return abs(value) <= torch.finfo(dtype).max or not math.isfinite(value)
-
-
-_OPTIONS = ("foreach", "capturable", "differentiable", "fused", "clip_grad_norm", "maximize")
 
 
 class _Lists:
@@ -136,7 +135,7 @@ class _Lists:
             for name in asks_first(self.compiled.rule)
         }
         params = [member.param for member in self.members]
-        module(self.compiled, file).step(params, grads, **states, **firsts, **self.values)
+        call(module(self.compiled, file).step, params, grads, **states, **firsts, **self.values)
         self.created = False
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:

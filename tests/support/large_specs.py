@@ -24,7 +24,7 @@ def spec(
 
 
 def flags(number: int) -> list[str]:
-    return [f"f{i}: {{default: {'true' if i % 2 else 'false'}}}" for i in range(number)]
+    return [f"f{i}: {{default: {'true' if i % 2 else 'false'}, doc: a flag}}" for i in range(number)]
 
 
 def branches(conditions: Sequence[str], *, chained: bool = False) -> list[str]:

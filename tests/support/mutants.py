@@ -101,8 +101,23 @@ def _text(text: str, draw: random.Random) -> str:
 _VALUES: tuple[Tree, ...] = (
     *("zeros", "grad", "param", "counter", "required", "l2", "decoupled", "[0, 1]", "(0, inf)", "lr", "lr > 0", "inf"),
     *(0, 1, -1, 0.5, 1e-3, 1e308, 2**53, True, False, None, "", "true", "native", "rows", "pairs", "construction"),
-    *([], {}, [0.9, 0.999], ["a", "b"], [[]], {"default": 1}, {"init": "zeros"}, {"init": "zeros", "when": "lr > 0"}),
-    *({"scalar": True, "init": 1}, {"default": False}, {"default": [1, 2], "names": ["u", "v"]}, "*", "betas[0]"),
+    *(
+        [],
+        {},
+        [0.9, 0.999],
+        ["a", "b"],
+        [[]],
+        {"default": 1, "doc": "one"},
+        {"init": "zeros"},
+        {"init": "zeros", "when": "lr > 0"},
+    ),
+    *(
+        {"scalar": True, "init": 1},
+        {"default": False, "doc": "a flag"},
+        {"default": [1, 2], "names": ["u", "v"], "doc": "two"},
+        "*",
+        "betas[0]",
+    ),
 )
 _TREE_KEYS = (*KEYS, *HYPERPARAMETER_KEYS, *FLAG_KEYS, *STATE_KEYS, "else", "x", "max_lr", "step", "momentum", "lambda")
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tests.references.rules import SPECS
+from tests.support.generated_calls import call
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
 from thetac.codegen.ir.interpret import FLOATS, defaults
 from thetac.codegen.ir.nodes import (
@@ -46,10 +47,10 @@ def every_spec() -> Mapping[str, Compiled]:
 
 DECLARATIONS = {
     "lr": "{default: 0.1, range: '[0, inf)'}",
-    "beta": "{default: 0.5, range: '[0, 1)'}",
+    "beta": "{default: 0.5, range: '[0, 1)', doc: decay}",
     "eps": "{default: 0}",
-    "fancy": "{default: false}",
-    "elements": "{default: false}",
+    "fancy": "{default: false, doc: fancy}",
+    "elements": "{default: false, doc: elements}",
 }
 STATES = {"step": "counter", "rate": "{scalar: true, init: 1}", "seen": "{init: zeros}"}
 
@@ -245,7 +246,7 @@ class Training:
         lists = list_names(self.compiled.rule)
         states = {lists[s.name]: [self.states.get(s.name)] for s in self.compiled.rule.states}
         firsts = {f"first_{name}": [self.created] for name in asks_first(self.compiled.rule)}
-        module(self.compiled, "forloop.py").step([self.param], [grad], **states, **firsts, **self.values)
+        call(module(self.compiled, "forloop.py").step, [self.param], [grad], **states, **firsts, **self.values)
         self.created = False
 
     def row(self) -> tuple[Sequence[float], Sequence[float]]:
@@ -261,7 +262,7 @@ class Training:
         if self.compiled.fused.scalars:
             arguments["round_to"] = lambda number: torch.tensor(number, dtype=torch.float32).item()
         self.created = False
-        row, states = scalars.scalars(**arguments)
+        row, states = call(scalars.scalars, **arguments)
         assert len(row) == len(scalars.ROW)
         return row, states
 

@@ -19,6 +19,7 @@ from tests.references.settings import settings_of
 from tests.references.torch_inputs import ELEVEN, Settings, float_settings, optimizer_info, tensor_settings
 from tests.references.training import Construct, run, values
 from tests.support.comparing import Within, assert_same
+from tests.support.generated_calls import call
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64], ids=str)
@@ -129,8 +130,8 @@ def test_the_capturable_form_equals_the_for_loop(name: str) -> None:
             for state in cls.schema.states:
                 if state.first:
                     keywords[0][state.first] = keywords[1][state.first] = [step == 0 for _ in starts]
-            forloop.step(parameters[0], [grad.clone() for grad in grads], **keywords[0])
-            forloop.step_on_tensors(parameters[1], grads, **keywords[1], capturable=True, differentiable=False)
+            call(forloop.step, parameters[0], [grad.clone() for grad in grads], **keywords[0])
+            call(forloop.step_on_tensors, parameters[1], grads, **keywords[1], capturable=True, differentiable=False)
         wanted, got = ({**kept, "params": mine} for kept, mine in zip(keywords, parameters, strict=True))
         for key in wanted:
             if isinstance(wanted[key], list) and torch.is_tensor(wanted[key][0]):

@@ -5,18 +5,20 @@ In: a Rule as the spec writes it. Out: plain text, not escaped for any file yet 
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from thetac.codegen.backends.printing.escaping import one_line
 from thetac.codegen.ir.listing import listing
+from thetac.codegen.ir.meanings import MEANINGS
 from thetac.codegen.ir.nodes import (
-    OPTIONS,
     Const,
     DecayStyle,
     HalfPrecision,
     Hyperparameter,
+    Range,
     Ref,
     Rule,
     State,
@@ -25,27 +27,11 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+from thetac.options import OPTIONS
 
 WIDTH = 100  # of docstrings
 FLOAT32 = 4  # bytes
 
-_OPTIONS = {
-    "maximize": ("bool", "False", "maximize the objective instead of minimizing it"),
-    "foreach": ("bool or None", "None", "work on lists of tensors; by default where that is the fastest that fits"),
-    "capturable": ("bool", "False", "keep step counts on the device, so that a step can be captured in a CUDA graph"),
-    "differentiable": ("bool", "False", "let autograd run through the step"),
-    "fused": (
-        "bool or None",
-        "None",
-        "do a whole step in one kernel: Triton on a GPU, C++ on a CPU; by default where that fits",
-    ),
-    "clip_grad_norm": (
-        "float or None",
-        "None",
-        "scale gradients down to this global norm within the step; the gradients themselves stay as they are",
-    ),
-}
-_COMMON = {"lr": "learning rate", "eps": "keeps a divisor away from zero"}  # for specs that say no more
 _DECAY = {
     DecayStyle.NONE: "weight decay is part of the rule",
     DecayStyle.L2: "weight_decay * param is added to the gradient",
@@ -78,8 +64,9 @@ def argument(rule: Rule, name: str) -> tuple[str, str, str, str]:
             return _type(h), _default(h), _range(h), one_line(h.doc) or _meaning(rule, h)
     for flag in rule.flags:
         if flag.name == name:
-            return "bool", str(flag.default), "", one_line(flag.doc)
-    return (*_OPTIONS[name][:2], "", _OPTIONS[name][2])
+            return "bool", str(flag.default), "", one_line(flag.doc) or MEANINGS.get(flag.name, "")
+    option = OPTIONS[name]
+    return option.type.replace(" | ", " or "), str(option.default), "", option.doc
 
 
 def _type(h: Hyperparameter) -> str:
@@ -92,17 +79,32 @@ def _default(h: Hyperparameter) -> str:
 
 
 def _range(h: Hyperparameter) -> str:
-    if len(set(h.ranges)) == 1:
-        return "" if h.ranges[0] is None else str(h.ranges[0])
-    pairs = zip(h.value_names, h.ranges, strict=True)
-    return "; ".join(f"{name} in {interval}" for name, interval in pairs if interval is not None)
+    if h.elements and len(set(h.ranges)) == 1:
+        return _bounds("each", h.ranges[0])
+    return "; ".join(filter(None, map(_bounds, h.value_names, h.ranges)))
+
+
+def _bounds(name: str, interval: Range | None) -> str:
+    """Return a range as a condition on the named number: `lr >= 0`, or `beta1 in [0, 1)` between two finite ends."""
+    if interval is None:
+        return ""
+    low, high = interval.low, interval.high
+    if math.isfinite(low) and math.isfinite(high):
+        return f"{name} in {interval}"
+    finite = "" if math.inf in interval or -math.inf in interval else "finite"
+    bound = ""
+    if math.isfinite(low):
+        bound = f"{name} {'>=' if interval.low_closed else '>'} {low:g}"
+    elif math.isfinite(high):
+        bound = f"{name} {'<=' if interval.high_closed else '<'} {high:g}"
+    return " and ".join(filter(None, (bound, finite)))
 
 
 def _meaning(rule: Rule, h: Hyperparameter) -> str:
     if h.name == "weight_decay":
         cases = [_DECAY[s] + ("" if c is None else f" if {expression_text(c)}") for c, s in rule.decay]
         return ", else ".join(cases) or _DECAY[DecayStyle.NONE]
-    return _COMMON.get(h.name, f"({', '.join(h.elements)})" if h.elements else "")
+    return MEANINGS.get(h.name, "")
 
 
 def start(state: State) -> str:
@@ -157,6 +159,7 @@ def docstring(rule: Rule) -> str:
     blocks.append("\n".join([f"Each step{counter} does this to every parameter::", "", *_indented(update)]))
     parameters = ("params", "parameters, or groups of them, to optimize")
     blocks.append(_section("Args:", [parameters, *_argument_entries(rule)]))
+    blocks.append(_section("Raises:", _errors(rule)))
     if rule.states:
         size = state_size(rule).partition(",")
         title = f"State of a parameter, in float32 {size[0]} bytes per element{''.join(size[1:])}:"
@@ -191,16 +194,27 @@ def _argument_entries(rule: Rule) -> list[tuple[str, str]]:
     for name in arguments(rule):
         form, default, interval, meaning = argument(rule, name)
         about = "required" if default == "required" else f"default: {default}"
-        where = f", {interval}" if " in " in interval else f", in {interval}" if interval else ""
+        where = f", {interval}" if interval else ""
         entries.append((f"{name} ({form}, {about}{where})", meaning))
     return entries
+
+
+def _errors(rule: Rule) -> list[tuple[str, str]]:
+    """Return the types of error that the constructor raises, each with its causes."""
+    causes = ["params is empty", "a hyperparameter is NaN or out of its range"]
+    causes += [f'"{one_line(requirement.message)}"' for requirement in rule.requirements]
+    return [
+        ("ValueError", "; ".join(causes)),
+        ("TypeError", "params holds something other than tensors, or a hyperparameter is not a number"),
+        ("RuntimeError", "fused is combined with foreach or differentiable"),
+    ]
 
 
 def _state_text(state: State) -> str:
     at_first = "" if state.kind is StateKind.COUNTER else f", at first {start(state)}"
     when = "" if state.when is None else f", if {expression_text(state.when)}"
-    doc = f"; {one_line(state.doc)}" if state.doc else ""
-    return f"{kind(state)}{at_first}{when}{doc}"
+    doc = f"{one_line(state.doc)}; " if state.doc else ""
+    return f"{doc}{kind(state)}{at_first}{when}"
 
 
 def _section(title: str, entries: Sequence[tuple[str, str]]) -> str:

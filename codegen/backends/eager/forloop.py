@@ -23,7 +23,7 @@ from thetac.codegen.backends.printing.arguments import (
     tensor_names,
     typed_values,
 )
-from thetac.codegen.backends.printing.escaping import calls, comment, uses
+from thetac.codegen.backends.printing.escaping import calls, comment, reads, uses
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Expr, Rule
@@ -49,6 +49,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         firsts=[f"first_{name}" for name in asks_first(rule)],
         values=typed_values(rule),
         tensor_values=typed_values(rule, tensors=True),
+        options=[name for name in ("capturable", "differentiable") if reads(name, tensors_body)],
         body=body,
         tensors_body=tensors_body,
         uses_scalar_math=uses("scalar_math", (*body, *tensors_body)),

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from thetac.codegen.backends.eager.lines import INDENT, commented, loop_lines, numbers_read, other_side, view_lines
-from thetac.codegen.backends.eager.number_reads import names_read_anywhere
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
     asks_first,
     list_names,
     names_in,
+    names_read_in,
     state_arguments,
     tensor_names,
     unique,
@@ -110,7 +110,7 @@ class _OnTensors:
         ]
         lines += numbers_read(
             self.rule,
-            names_read_anywhere(self.rule),
+            names_read_in(self.rule),
             count=lambda name: f"{small[name]} += 1",
             read=lambda name: self._number_read(name, small[name]),
         )

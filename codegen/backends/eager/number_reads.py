@@ -21,7 +21,6 @@ from thetac.codegen.ir.nodes import (
     StateKind,
     Stmt,
     names_read,
-    walk_statements,
 )
 
 
@@ -51,12 +50,6 @@ def number_reads(rule: Rule) -> NumberReads:
     assignments: list[Assign] = []
     at_start = _needed_before(rule.body, states, frozenset(), assignments)
     return NumberReads(at_start, tuple(assignments))
-
-
-def names_read_anywhere(rule: Rule) -> frozenset[str]:
-    """Return the names that some statement of the body reads or asks about."""
-    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(rule.body))
-    return frozenset(name for expression in expressions for name in names_read(expression))
 
 
 def self_update(statement: Assign) -> SelfUpdate | None:

@@ -24,7 +24,6 @@ from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
 from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function, functions
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.combinations import conditions_asked, kernels_are_few
-from thetac.codegen.passes.analysis.homogeneity import powers_of_two
 from thetac.codegen.passes.analysis.kinds import infer
 
 INDENT = "    "
@@ -68,7 +67,6 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """The text of `kernels.cpp`."""
     lowering = _Lowering(rule, fused)
     updates = [lowering.update(index, one) for index, one in enumerate(fused.passes)]
-    exponents = powers_of_two(fused)
     return environment.get_template("kernels.cpp.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
@@ -77,9 +75,6 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         separate=lowering.separate,
         conditions=[safe(name) for name in lowering.conditions],
         truths=lowering.truths(),
-        scalable=exponents is not None,
-        stream_exponents=exponents.streams if exponents else (0,) * len(fused.streams),
-        row_exponents=exponents.row if exponents else (0,) * len(fused.row),
         tables=[lowering.asked(), *(table for update in updates for table in update.tables)],
         numbers=lowering.numbers(),
         updates=updates,
@@ -88,7 +83,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
 
 def safe(name: str) -> str:
     """A name of the spec as a variable of a kernel."""
-    return f"{name}_" if name in RESERVED or name.endswith(("_ptr", "_from")) or name.startswith("THETAC_") else name
+    return f"{name}_" if name in RESERVED or name.endswith("_ptr") or name.startswith("THETAC_") else name
 
 
 def condition_text(condition: Expr) -> str:
@@ -201,8 +196,6 @@ def _pointers(streams: Sequence[Stream]) -> list[str]:
             continue
         kind = "Number*" if stream.stored != Const(False) else "const Number*"
         lines.append(f"{kind} __restrict {stream.name}_ptr = streams[{index}];")
-        if stream.loaded != Const(False):
-            lines.append(f"const auto {stream.name}_from = thetac::Source<Number, rescaled>::of(sources, {index});")
     return lines
 
 
@@ -211,10 +204,10 @@ def _loads(streams: Sequence[Stream]) -> list[str]:
     lines = []
     for stream in streams:
         if stream.loaded == Const(True):
-            value = _element(stream.name)
+            value = f"{stream.name}_ptr[i]"
         elif stream.loaded != Const(False):
             condition = expression_text(_lowered(stream.loaded), CPP, safe, Precedence.OR)
-            value = f"{condition} ? {_element(stream.name)} : Number(0)"
+            value = f"{condition} ? {stream.name}_ptr[i] : Number(0)"
         elif stream.stored != Const(False):
             value = "0"
         else:
@@ -261,10 +254,6 @@ def _lowered(expression: Expr) -> Expr:
             return Call(op, tuple(_lowered(argument) for argument in args))
         case _:
             assert_never(expression)
-
-
-def _element(stream: str) -> str:
-    return f"{stream}_from.get({stream}_ptr, i)"
 
 
 def _mask_table(name: str, conditions: Sequence[Expr]) -> _MaskTable:

@@ -15,7 +15,7 @@ from typing import assert_never
 import jinja2
 
 from thetac.codegen.backends.eager.lines import call_lines, other_side
-from thetac.codegen.backends.printing.escaping import comment, uses
+from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, on_tensors
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
@@ -25,6 +25,7 @@ from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH
 from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import infer, is_static
 from thetac.codegen.passes.naming import first_argument, spelled, unique
+from thetac.options import IN_UPDATE
 
 INDENT = "    "
 _LOOSE = Precedence.CONDITIONAL
@@ -36,7 +37,8 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """The text of `scalars.py`."""
     body = _Program(rule, fused).lines(fused.host)
     tensors_body = _ProgramOnTensors(rule, fused).lines(fused.host)
-    flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags} | {"maximize"}
+    flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags}
+    flags.update(IN_UPDATE)
     row = [f"float({entry.variable})" if entry.truth else entry.variable for entry in fused.row]
     return environment.get_template("scalars.py.jinja").render(
         header=header(rule.source),
@@ -44,7 +46,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         row_names=[(entry.name, comment(expression_text(entry.definition))) for entry in fused.row],
         arguments=[(name, "bool" if name in flags else "float") for name in fused.inputs],
         tensor_arguments=[(name, _on_tensors(name, flags)) for name in fused.inputs],
-        rounds=bool(fused.scalars),
+        rounds=calls("round_to", body),
         body=body,
         tensors_body=tensors_body,
         row=row,

@@ -10,6 +10,7 @@ from typing import assert_never
 
 import jinja2
 
+from thetac import __contract__
 from thetac.codegen.backends.documentation.docstring import docstring as documentation
 from thetac.codegen.backends.eager import foreach
 from thetac.codegen.backends.eager.inplace import refusable
@@ -18,7 +19,6 @@ from thetac.codegen.backends.printing.escaping import docstring, literal, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import (
-    OPTIONS,
     Call,
     Const,
     DecayStyle,
@@ -34,43 +34,36 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.ir.printer import expression_text, number
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.hoist import Fused
+from thetac.options import OPTIONS
 
-_OPTION_TYPES = {
-    "maximize": "bool",
-    "foreach": "bool | None",
-    "capturable": "bool",
-    "differentiable": "bool",
-    "fused": "bool | None",
-    "clip_grad_norm": "float | None",
-}
-_OPTION_DEFAULTS = {
-    "maximize": "False",
-    "foreach": "None",
-    "capturable": "False",
-    "differentiable": "False",
-    "fused": "None",
-    "clip_grad_norm": "None",
-}
 _LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
 
 
 def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environment) -> str:
-    """The text of `optimizer.py`: `rule` as the spec says it, `lowered` with the features in its body."""
+    """Return the text of `optimizer.py`.
+
+    Args:
+        rule: As the spec says it: it has the flags that nobody can set, which groups hold all the same.
+        lowered: With the features in its body, and without those flags.
+        fused: Of `lowered`.
+        environment: Of the templates.
+    """
     by_name: dict[str, Hyperparameter | Flag] = {h.name: h for h in rule.hyperparameters} | {
         f.name: f for f in rule.flags
     }
     ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
     fixed = [name for name, value in by_name.items() if value.fixed]
-    group = _GroupAccess(rule)
+    group = _GroupAccess(lowered)
     return environment.get_template("optimizer.py.jinja").render(
         header=header(rule.source),
+        contract=__contract__,
         name=rule.name,
         documentation=docstring(documentation(rule)),
         positional=[_argument(name, by_name) for name in rule.positional],
         keyword_only=[_argument(name, by_name) for name in (*rule.keyword_only, *ours)],
         group=[(name, _fixed_value(by_name.get(name), name)) for name in rule.group_keys],
         hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
-        flags=_names(flag.name for flag in rule.flags),
+        flags=_names(flag.name for flag in lowered.flags),
         states=_states(lowered, group),
         requirements=[(group.text(r.condition), literal(r.message)) for r in lowered.requirements],
         specialisations=[(s.name, group.text(s.condition)) for s in fused.specialisations],
@@ -108,7 +101,7 @@ class _GroupAccess:
         self.known = known_numbers(rule)
         self.printed: list[str] = []
         self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags}
-        self.texts |= {option: f'group.get("{option}", {_OPTION_DEFAULTS[option]})' for option in OPTIONS}
+        self.texts |= {name: f'group.get("{name}", {option.default})' for name, option in OPTIONS.items()}
         for h in rule.hyperparameters:
             for index, name in enumerate(h.value_names):
                 self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
@@ -123,7 +116,7 @@ def _argument(name: str, by_name: dict[str, Hyperparameter | Flag]) -> str:
     """One argument of the constructor, with type and default."""
     match by_name.get(name):
         case None:
-            return f"{name}: {_OPTION_TYPES[name]} = {_OPTION_DEFAULTS[name]}"
+            return f"{name}: {OPTIONS[name].type} = {OPTIONS[name].default}"
         case Flag(default=default):
             return f"{name}: bool = {default}"
         case Hyperparameter() as h:

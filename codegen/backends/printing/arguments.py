@@ -8,7 +8,8 @@ from __future__ import annotations
 import keyword
 from collections.abc import Container
 
-from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, walk_expression, walk_statements
+from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, names_read, walk_expression, walk_statements
+from thetac.options import IN_UPDATE
 
 # Names that generated functions use for themselves.
 RESERVED = (
@@ -22,7 +23,7 @@ RESERVED = (
     "Sequence",
     "capturable",
     "differentiable",
-    "maximize",
+    *IN_UPDATE,
 )
 
 
@@ -58,14 +59,22 @@ def list_names(rule: Rule) -> dict[str, str]:
     return lists
 
 
+def names_read_in(rule: Rule) -> frozenset[str]:
+    """Return the names that some statement of the body reads."""
+    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(rule.body))
+    return frozenset(name for expression in expressions for name in names_read(expression))
+
+
 def typed_values(rule: Rule, *, tensors: bool = False) -> tuple[tuple[str, str], ...]:
-    """The keywords of hyperparameter values and flags with their types, `maximize` last."""
+    """Return the hyperparameter values, flags and options that the body reads, with their types, options last."""
     values = [
         (name, "float | Tensor" if tensors and h.tensor else "float")
         for h in rule.hyperparameters
         for name in h.value_names
     ]
-    return (*values, *((flag.name, "bool") for flag in rule.flags), ("maximize", "bool"))
+    values += [(name, "bool") for name in (*(flag.name for flag in rule.flags), *IN_UPDATE)]
+    read = names_read_in(rule)
+    return tuple((name, kind) for name, kind in values if name in read)
 
 
 def state_arguments(rule: Rule) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import thetac
-from tests.support.liveness import dead_assignments
+from tests.support.liveness import dead_assignments, unused_arguments
 
 FOLDER = Path(str(thetac.generated.__file__)).resolve().parent
 GENERATED = sorted(FOLDER.rglob("*.py"))
@@ -25,6 +25,16 @@ def test_no_value_is_assigned_in_vain() -> None:
         for path in GENERATED
         for function in functions(path)
         for dead in dead_assignments(function)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_argument_is_asked_for_in_vain() -> None:
+    wrong = [
+        f"{path.relative_to(FOLDER.parent)}, {function.name}: {unused}"
+        for path in GENERATED
+        for function in functions(path)
+        for unused in unused_arguments(function)
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -47,3 +57,13 @@ def test_the_check_finds_a_value_that_another_replaces() -> None:
     (function,) = ast.parse(READ_TWICE).body
     assert isinstance(function, ast.FunctionDef)
     assert dead_assignments(function) == ["line 4: value is assigned and never read"]
+
+
+def test_no_line_is_longer_than_120_columns() -> None:
+    wrong = [
+        f"{path.relative_to(FOLDER.parent)}:{number} has {len(line)}"
+        for path in GENERATED
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+        if len(line) > 120
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import thetac
+from tests.support.generated_calls import call
 from tests.support.large_specs import branches, flags, made, spec
 from tests.support.runtime_helpers import run_kernels_of
 from tests.support.triton_support import every_spec
@@ -182,7 +183,8 @@ def test_it_runs_on_tensors_too(shape: str) -> None:
         states[state.argument] = [zero if exists else None]
     for step in range(STEPS):
         firsts = {state.first: [torch.tensor(step == 0)] for state in made_class.schema.states if state.first}
-        forloop.step_on_tensors(
+        call(
+            forloop.step_on_tensors,
             [param],
             [gradient(step)],
             **states,
@@ -216,7 +218,10 @@ def test_specialisations_beyond_64_bits_are_told_apart() -> None:
     """A mask of them would not hold the last ones."""
     number = 70
     made_class = thetac.load(
-        spec(branches([f"f{i}" for i in range(number)]), [f"f{i}: {{default: false}}" for i in range(number)])
+        spec(
+            branches([f"f{i}" for i in range(number)]),
+            [f"f{i}: {{default: false, doc: a flag}}" for i in range(number)],
+        )
     )
     params = [torch.nn.Parameter(torch.zeros(3)) for _ in range(number)]
     optimizer = made_class([{"params": [params[i]], f"f{i}": True} for i in (0, 5, 69)], fused=True, lr=1.0)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import thetac
+from tests.support.generated_calls import call
 from tests.support.runtime_helpers import run_kernels_of
 from thetac.codegen.ir.interpret import FLOATS, interpret
 from thetac.codegen.ir.nodes import Rule
@@ -19,8 +20,8 @@ optimizer: Corners
 summary: Conditional scalars, two counters, four weights, states named like functions and like variables of kernels.
 hyperparameters:
   lr: {default: required, range: "(0, 10]", tensor: true}
-  weights: {default: [0.5, 0.25, 0.2, 0.05], names: [w1, w2, w3, w4], range: "[0, 1]"}
-  adaptive: {default: false}
+  weights: {default: [0.5, 0.25, 0.2, 0.05], names: [w1, w2, w3, w4], range: "[0, 1]", doc: weights}
+  adaptive: {default: false, doc: adapt}
   weight_decay: {default: 0.1, range: "[0, 1]"}
   max_lr: {default: 0.5, range: "(0, inf)"}
 require:
@@ -166,7 +167,7 @@ def test_on_tensors_too(text: str, capturable: bool) -> None:
         for count in range(4):
             firsts = {state.first: [count == 0] * 2 for state in made.schema.states if state.first}
             grads = [torch.randn(5, generator=generator, dtype=torch.float64) for _ in params]
-            function(params, grads, **keywords, **firsts)
+            call(function, params, grads, **keywords, **firsts)
         results.append(params)
     for plain, on_tensors in zip(*results, strict=True):
         torch.testing.assert_close(on_tensors, plain, rtol=1e-9, atol=1e-9)

@@ -11,14 +11,16 @@ import pytest
 from tests.support.front_end import INVALID, front_end
 from tests.support.paths import FRONTEND, ROOT
 from thetac.codegen import errors, pipeline
+from thetac.codegen.backends.documentation.reference import with_tables
 from thetac.codegen.frontend import entries, expressions, logical_lines, lower, parse, reading, source, yaml_tree
 from thetac.codegen.frontend.load import KEYS
 from thetac.codegen.frontend.symbol_syntax import LONGEST as LONGEST_SYMBOL
 from thetac.codegen.ir import reserved_names
-from thetac.codegen.ir.nodes import OPTIONS, Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
+from thetac.codegen.ir.nodes import Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.expand import expand
+from thetac.options import OPTIONS
 
 DOCS = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
@@ -43,9 +45,21 @@ def test_the_table_of_ops_is_the_registry() -> None:
     assert rows == [(f"`{op.syntax}`", op.doc) for op in OPS.values()]
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_is_documented(option: str) -> None:
-    assert f"`{option}`" in DOCS
+def test_the_table_of_options_is_the_compilers() -> None:
+    section = DOCS.partition("## Options")[2].partition("\n## ")[0]
+    rows = [tuple(re.split(r" (?<!\\)\| ", row.strip("| "))) for row in section.split("\n") if row.startswith("| `")]
+    assert [row[0] for row in rows] == [f"`{option}`" for option in OPTIONS]
+    assert [row[3] for row in rows] == [option.doc for option in OPTIONS.values()]
+
+
+@pytest.mark.parametrize("name", ["operations", "options"])
+def test_tables_of_the_page_are_written_anew(name: str) -> None:
+    assert with_tables(DOCS) == DOCS
+    begin, end = f"<!-- {name}: written by make generate -->", f"<!-- end of {name} -->"
+    before, _, rest = DOCS.partition(begin)
+    assert with_tables(f"{before}{begin}\nstale\n{end}{rest.partition(end)[2]}") == DOCS
+    with pytest.raises(ValueError, match=f"needs the lines `<!-- {name}"):
+        with_tables(DOCS.replace(end, ""))
 
 
 @pytest.mark.parametrize("text", SPECS, ids=lambda text: text.split("\n")[1])
@@ -62,7 +76,7 @@ def test_every_message_is_the_one_that_authors_see() -> None:
 
 
 def test_every_mistake_belongs_to_a_group() -> None:
-    table = DOCS.partition("## Mistakes")[2].partition("## Limits")[0]
+    table = DOCS.partition("## Errors")[2].partition("## Limits")[0]
     patterns = [
         pattern
         for row in table.split("\n")
@@ -167,7 +181,7 @@ def test_comments_are_kept_with_their_statements() -> None:
 def test_numbers_stay_what_they_are() -> None:
     (rule,) = front_end(
         {
-            "a.yaml": HEAD.replace("1}", "1.0}, b: {default: 1e-3}, c: {default: 0}")
+            "a.yaml": HEAD.replace("1}", "1.0}, b: {default: 1e-3, doc: b}, c: {default: 0, doc: c}")
             + "update: param = param - lr * b * c * grad\n"
         }
     )
@@ -196,4 +210,4 @@ def test_a_spec_inherits_what_it_does_not_say() -> None:
 def test_without_signature_hyperparameters_come_first_and_options_by_keyword() -> None:
     (rule,) = front_end({"a.yaml": HEAD + "update: param = param - lr * grad\n"})
     assert rule.positional == ("lr",)
-    assert rule.keyword_only == OPTIONS
+    assert rule.keyword_only == tuple(OPTIONS)

@@ -172,7 +172,7 @@ def test_arbitrary_updates(lines: list[str]) -> None:
     accepted(f"""\
 optimizer: A
 summary: arbitrary
-hyperparameters: {{lr: {{default: 1}}, beta: {{default: 0.5}}, flag: {{default: false}}}}
+hyperparameters: {{lr: {{default: 1}}, beta: {{default: 0.5, doc: decay}}, flag: {{default: false, doc: a flag}}}}
 state: {{step: counter, buffer: {{init: zeros}}, weight: {{scalar: true, init: 1}}}}
 update: |
   buffer = buffer + grad

@@ -173,7 +173,10 @@ LIMITS = (
         8,
         lambda n: spec(
             step_of(" + ".join(f"n{i} * grad" for i in range(n))),
-            [f"numbers: {{default: [{', '.join('1' * n)}], names: [{', '.join(f'n{i}' for i in range(n))}]}}"],
+            [
+                f"numbers: {{default: [{', '.join('1' * n)}], "
+                f"names: [{', '.join(f'n{i}' for i in range(n))}], doc: numbers}}"
+            ],
         ),
         "0.yaml:5:58",
         "`names` is a list of 1 to 8 names",
@@ -190,7 +193,7 @@ LIMITS = (
     Limit(
         "characters of a symbol",
         60,
-        lambda n: spec(step_of("scale * grad"), [f'scale: {{default: 1, symbol: "{"s" * n}"}}']),
+        lambda n: spec(step_of("scale * grad"), [f'scale: {{default: 1, symbol: "{"s" * n}", doc: factor}}']),
         "0.yaml:5:31",
         "a symbol of 61 characters",
         "at most 60",

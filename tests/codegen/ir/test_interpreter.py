@@ -42,7 +42,7 @@ NUMBERS = (
 
 def rule(text: str) -> Rule:
     """A rule from the part of a spec that matters to a test."""
-    hyperparameters = "" if "hyperparameters" in text else "hyperparameters: {scale: {default: 1}}\n"
+    hyperparameters = "" if "hyperparameters" in text else "hyperparameters: {scale: {default: 1, doc: factor}}\n"
     use = "" if "hyperparameters" in text else "\n  param = scale * param"
     (written,) = front_end([Source("test.yaml", f"optimizer: Test\nsummary: A test.\n{hyperparameters}{text}{use}")])
     return features.apply(written)
@@ -138,7 +138,7 @@ def test_a_state_starts_from_the_decayed_and_negated_gradient() -> None:
 
 def test_a_conditional_state_exists_only_under_its_condition() -> None:
     spec = rule(
-        "hyperparameters: {mu: {default: 0}}\nstate: {b: {init: zeros, when: mu != 0}}\n"
+        "hyperparameters: {mu: {default: 0, doc: momentum factor}}\nstate: {b: {init: zeros, when: mu != 0}}\n"
         "update: |\n  d = grad\n  if mu != 0:\n    b = mu * b + grad\n    d = b\n  param = param - d"
     )
     assert run(spec, 0.0, [1.0, 1.0]) == Step(-2.0, {})
@@ -242,7 +242,7 @@ def test_scalar_states_round_as_torch_rounds_them(name: str) -> None:
 
 def test_defaults_leave_out_what_has_none() -> None:
     spec = rule(
-        "hyperparameters:\n  lr: {default: 0.1}\n  flag: {default: true}\n  betas: {default: [1, 2], names: [b1, b2]}\n"
-        "update: |\n  if flag:\n    param = param - lr * b1 * b2 * grad"
+        "hyperparameters:\n  lr: {default: 0.1}\n  flag: {default: true, doc: a flag}\n"
+        "  betas: {default: [1, 2], names: [b1, b2]}\nupdate: |\n  if flag:\n    param = param - lr * b1 * b2 * grad"
     )
     assert defaults(spec) == {"maximize": False, "lr": 0.1, "b1": 1.0, "b2": 2.0, "flag": True}

@@ -61,7 +61,7 @@ def test_no_spec_of_ours_is_warned_about() -> None:
 def test_a_decay_that_is_declared_for_some_cases_may_stand_in_the_update_for_others(declared: str, warned: str) -> None:
     text = TWICE.replace("weight_decay: decoupled", f"weight_decay: {declared}")
     if "early" in declared:
-        text = text.replace("  weight_decay", "  early: {default: true}\n  weight_decay", 1)
+        text = text.replace("  weight_decay", "  early: {default: true, doc: early}\n  weight_decay", 1)
     (one,) = compile_specs([Source("twice.yaml", text)])
     causes = [f"warning: parameters decay twice, here and by {warned} under `weight_decay`"] if warned else []
     assert [warning.cause for warning in one.warnings] == causes

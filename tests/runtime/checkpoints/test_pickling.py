@@ -21,8 +21,6 @@ from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import both, every_class, ours
 from tests.support.runtime_helpers import picture
 
-IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "C++": {"fused": True}}
-
 
 def _through_torch(value: Any) -> Any:
     buffer = io.BytesIO()
@@ -122,14 +120,11 @@ def older(optimizer: Optimizer, lacking: set[str]) -> Optimizer:
     return unpickled
 
 
-OPTIONS = {"maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"}
-
-
 @pytest.mark.feature("pickling", "`__setstate__` completes what older versions did not have")
 @every_class
 def test_a_pickle_of_an_older_version_gets_defaults_for_what_it_lacks(name: str) -> None:
     schema = ours(name).schema
-    lacking = OPTIONS | {*schema.flags, *schema.fixed}
+    lacking = {*OPTIONS, *schema.flags, *schema.fixed}
     options = {key: value for key, value in rich(name).items() if key not in lacking}
     for cls in both(name):
         optimizer = cls(in_groups(parameters_of(FLOAT32)), **options)

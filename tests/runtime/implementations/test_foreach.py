@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -35,16 +37,16 @@ def chunks_seen(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """The sizes of the tensors in every call of foreach from here on."""
     seen: list[list[int]] = []
 
-    class Recording:
-        def __init__(self, module: foreach.Foreach) -> None:
-            self.module = module
-
-        def step(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None:
+    def recording(module: foreach.Foreach) -> SimpleNamespace:
+        @wraps(module.step)
+        def step(params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None:
             seen.append([param.numel() for param in params])
-            self.module.step(params, grads, **keywords)
+            module.step(params, grads, **keywords)
+
+        return SimpleNamespace(step=step)
 
     original = foreach.foreach_of
-    monkeypatch.setattr(foreach, "foreach_of", lambda package: Recording(original(package)))
+    monkeypatch.setattr(foreach, "foreach_of", lambda package: recording(original(package)))
     return seen
 
 

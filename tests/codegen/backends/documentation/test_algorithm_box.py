@@ -155,9 +155,9 @@ summary: Everything that a box has, once.
 hyperparameters:
   lr:           {default: 1e-3, symbol: "\\\\gamma"}
   betas:        {default: [0.9, 0.5], names: [beta1, beta2], symbol: "\\\\beta"}
-  rho_inf:      {default: 2}
+  rho_inf:      {default: 2, doc: longest average}
   weight_decay: {default: 0, symbol: "\\\\lambda"}
-  centered:     {default: false}
+  centered:     {default: false, doc: subtract the mean}
   kept:         {default: true, fixed: true}
 state:
   step:  counter

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import thetac
+from tests.support.generated_calls import call
 from tests.support.runtime_helpers import run_kernels_of
 from thetac.codegen.ir.interpret import FLOATS, exact, interpret
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
@@ -17,7 +18,7 @@ optimizer: Nested
 summary: Branches on numbers that they change, within each other, with locals that only they set.
 hyperparameters:
   lr: {default: 0.1}
-  late: {default: false}
+  late: {default: false, doc: late}
 state:
   step: counter
   m: {init: zeros}
@@ -68,10 +69,10 @@ def test_branches_on_numbers_within_each_other(how: str, late: bool) -> None:
         keywords = {"steps": [step], "ms": [m], "lr": 0.1, "late": late, "maximize": False}
         grads = [torch.tensor(grad, dtype=torch.float64)]
         if how == "plain":
-            forloop.step([param], grads, **keywords)
+            call(forloop.step, [param], grads, **keywords)
         else:
             options = {"capturable": how == "capturable", "differentiable": how == "differentiable"}
-            forloop.step_on_tensors([param], grads, **keywords, **options)
+            call(forloop.step_on_tensors, [param], grads, **keywords, **options)
         assert (param.item(), m.item()) == pytest.approx((expected, state["m"]), rel=1e-12), f"step {step.item()}"
 
 

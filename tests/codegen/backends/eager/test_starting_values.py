@@ -23,7 +23,7 @@ summary: Remembers where parameter and gradient started, and is drawn back there
 hyperparameters:
   lr: {{default: 0.25}}
   weight_decay: {{default: 0.5}}
-  anchored: {{default: true}}
+  anchored: {{default: true, doc: keep the anchor}}
 weight_decay: {decay}
 {more}
 state:

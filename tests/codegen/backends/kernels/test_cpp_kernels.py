@@ -126,7 +126,12 @@ def test_remarks_of_a_spec_stay_in_their_comments() -> None:
     update = ["rate = lr", "change = rate * grad  # {}", "if lr > 2:  # {}", "  rate = rate / 2  # {}"]
     update += ["if maximize_more:  # {}", "  change = change * 2  # {}", "param = param - change  # {}"]
     lines = ["optimizer: Nasty", "summary: Made for a test.", "references: [none]", "hyperparameters:"]
-    lines += ["  lr: {{default: 0.1}}", "  maximize_more: {{default: false}}", "update: |", *(f"  {u}" for u in update)]
+    lines += [
+        "  lr: {{default: 0.1}}",
+        "  maximize_more: {{default: false, doc: more}}",
+        "update: |",
+        *(f"  {u}" for u in update),
+    ]
     template = "\n".join(lines) + "\n"
     codes = set()
     for remark in ["plain", *NASTY]:
