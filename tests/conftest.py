@@ -19,12 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let modules of tests see `--all` when they are imported (tests/support/every_optimizer.py)."""
-    os.environ["THETAC_TEST_ALL"] = "1" if config.getoption("--all") else "0"
+    if config.getoption("--all"):
+        os.environ["THETAC_TEST_ALL"] = "1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked `thorough`, but for `--all`."""
-    if not config.getoption("--all"):
+    if os.environ.get("THETAC_TEST_ALL") != "1":
         thorough = [item for item in items if item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=thorough)
         items[:] = [item for item in items if item not in set(thorough)]

@@ -20,6 +20,9 @@ from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, 
 from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import both, every_class, ours
 from tests.support.runtime_helpers import picture
+from thetac.options import OPTIONS
+
+IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "C++": {"fused": True}}
 
 
 def _through_torch(value: Any) -> Any:
