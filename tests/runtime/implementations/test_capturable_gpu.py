@@ -10,7 +10,7 @@ from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering
 from tests.support.runtime_helpers import parameters, states
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping.choice import triton_interprets
+from thetac.runtime.stepping.requirements import triton_interprets
 
 pytestmark = [
     pytest.mark.gpu,

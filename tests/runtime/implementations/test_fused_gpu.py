@@ -11,7 +11,7 @@ import thetac as ours
 from tests.support.comparing import assert_same_training
 from tests.support.runtime_helpers import SHAPES
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping.choice import triton_interprets
+from thetac.runtime.stepping.requirements import triton_interprets
 
 pytestmark = [
     pytest.mark.gpu,
