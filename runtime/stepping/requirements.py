@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.building.objects import BuildError
+from thetac.runtime.building.compiled_objects import BuildError
 from thetac.runtime.implementations.fused import specialisations_of, streams
 from thetac.runtime.implementations.generated_modules import has_triton_kernels, kernel_source
 from thetac.runtime.implementations.graph_capture import is_captured
