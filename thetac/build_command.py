@@ -90,7 +90,7 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     kinds = [getattr(torch, name) for name in dtypes]
     yield from (make_recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
     for schema in (optimizer.schema for optimizer in _optimizers(names)):
-        streams = 2 + sum(state.kind == "tensor" for state in schema.states)
+        streams = 2 + sum(state.like_param for state in schema.states)
         if not schema.separate_kernels:
             yield from (make_recipe(*launch_cpp.recipe_of(schema, [kind] * streams, ())) for kind in kinds)
 
