@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar, overload
 
 import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
 
-Scalar = float | Tensor  # a number of the host, or a tensor that stands for one
+Scalar = float | Tensor  # a host scalar, or a tensor of one element that stands for one
+TensorList = list[Tensor] | tuple[Tensor, ...]  # what torch's list operations take, and what they return
+
+Pair = TypeVar("Pair", Tensor, Tensor | None)
+Value = TypeVar("Value", float, Tensor, Scalar)
 
 _FLOAT16 = 65504.0  # what every floating dtype holds
 
 
-def as_pairs(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+def as_pairs(*tensors: Pair) -> tuple[Pair, ...]:
     """Complex tensors viewed as pairs of reals; None, for a state that does not exist, stays None."""
     return tuple(None if tensor is None else torch.view_as_real(tensor) for tensor in tensors)
 
@@ -25,7 +30,7 @@ def as_lists_of_pairs(*lists: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
     return tuple([torch.view_as_real(tensor) for tensor in tensors] for tensors in lists)
 
 
-def scale_(tensors: list[Tensor], factor: float) -> None:
+def scale_(tensors: TensorList, factor: float) -> None:
     """Multiply a list of tensors of one dtype by a number, in place, each product rounded once.
 
     `torch._foreach_mul_` rounds the number to bfloat16 or float16 first on the CPU; a 0-d tensor keeps it exact.
@@ -36,7 +41,7 @@ def scale_(tensors: list[Tensor], factor: float) -> None:
         torch._foreach_mul_(tensors, factor)
 
 
-def increment(counters: list[Tensor]) -> None:
+def increment(counters: TensorList) -> None:
     """Add 1 to each counter."""
     if counters[0].device.type == "cpu":
         # A Python number would be wrapped into a tensor once per counter.
@@ -45,7 +50,7 @@ def increment(counters: list[Tensor]) -> None:
         torch._foreach_add_(counters, 1)
 
 
-def copied(value: Scalar) -> Scalar:
+def copied(value: Value) -> Value:
     """The same value in memory of its own."""
     return value.clone() if isinstance(value, Tensor) else value
 
@@ -71,30 +76,54 @@ def store(target: Tensor | None, value: Scalar | None) -> None:
 # The functions of the language on numbers and tensors alike, for rules that run on tensors throughout.
 
 
+@overload
+def divide(x: Tensor, y: Scalar) -> Tensor: ...
+@overload
+def divide(x: Scalar, y: Tensor) -> Tensor: ...
+@overload
+def divide(x: float, y: float) -> float: ...
+@overload
+def divide(x: Scalar, y: Scalar) -> Scalar: ...
 def divide(x: Scalar, y: Scalar) -> Scalar:
     return x / y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.divide(x, y)
 
 
+@overload
+def power(x: Tensor, y: Scalar) -> Tensor: ...
+@overload
+def power(x: Scalar, y: Tensor) -> Tensor: ...
+@overload
+def power(x: float, y: float) -> float: ...
+@overload
+def power(x: Scalar, y: Scalar) -> Scalar: ...
 def power(x: Scalar, y: Scalar) -> Scalar:
     return x**y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.power(x, y)
 
 
-def sqrt(x: Scalar) -> Scalar:
+def sqrt(x: Value) -> Value:
     return x.sqrt() if isinstance(x, Tensor) else scalar_math.sqrt(x)
 
 
-def sign(x: Scalar) -> Scalar:
+def sign(x: Value) -> Value:
     return x.sign() if isinstance(x, Tensor) else scalar_math.sign(x)
 
 
-def exp(x: Scalar) -> Scalar:
+def exp(x: Value) -> Value:
     return x.exp() if isinstance(x, Tensor) else scalar_math.exp(x)
 
 
-def log(x: Scalar) -> Scalar:
+def log(x: Value) -> Value:
     return x.log() if isinstance(x, Tensor) else scalar_math.log(x)
 
 
+@overload
+def maximum(x: Tensor, y: Scalar) -> Tensor: ...
+@overload
+def maximum(x: Scalar, y: Tensor) -> Tensor: ...
+@overload
+def maximum(x: float, y: float) -> float: ...
+@overload
+def maximum(x: Scalar, y: Scalar) -> Scalar: ...
 def maximum(x: Scalar, y: Scalar) -> Scalar:
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return torch.maximum(x, y)
@@ -103,6 +132,14 @@ def maximum(x: Scalar, y: Scalar) -> Scalar:
     return y.clamp(min=_beside(y, x)) if isinstance(y, Tensor) else scalar_math.maximum(x, y)
 
 
+@overload
+def minimum(x: Tensor, y: Scalar) -> Tensor: ...
+@overload
+def minimum(x: Scalar, y: Tensor) -> Tensor: ...
+@overload
+def minimum(x: float, y: float) -> float: ...
+@overload
+def minimum(x: Scalar, y: Scalar) -> Scalar: ...
 def minimum(x: Scalar, y: Scalar) -> Scalar:
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return torch.minimum(x, y)
@@ -111,6 +148,12 @@ def minimum(x: Scalar, y: Scalar) -> Scalar:
     return y.clamp(max=_beside(y, x)) if isinstance(y, Tensor) else scalar_math.minimum(x, y)
 
 
+@overload
+def where(condition: bool | Tensor, x: Tensor, y: Tensor) -> Tensor: ...
+@overload
+def where(condition: Tensor, x: Scalar, y: Scalar) -> Tensor: ...
+@overload
+def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar: ...
 def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar:
     """x where the condition holds, else y; under a tensor condition both have been computed."""
     if not isinstance(condition, Tensor):

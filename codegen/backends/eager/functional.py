@@ -10,13 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from thetac.codegen.backends.eager.lines import INDENT, commented, loop_lines, numbers_read, other_side, view_lines
+from thetac.codegen.backends.eager.lines import (
+    INDENT,
+    commented,
+    loop_lines,
+    numbers_read,
+    other_side,
+    pair_lines,
+    with_declared_types,
+)
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
     asks_first,
     list_names,
     names_in,
     names_read_in,
+    optional_states,
     state_arguments,
     tensor_names,
     unique,
@@ -37,6 +46,7 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
+from thetac.codegen.ir.value_kinds import HOST_NUMBER
 from thetac.codegen.passes.analysis.kinds import infer, is_static, on_host
 
 # torch.lerp does not take a weight of another dtype, nor torch.clamp bounds of which one is a tensor.
@@ -88,6 +98,9 @@ class _OnTensors:
         self.counters = {n: t for n, t in tensor_names(rule).items() if n in rule.names_of(StateKind.COUNTER)}
         self.scalars = set(rule.names_of(StateKind.SCALAR))
         self.tensors = [name for name in stored if name not in self.scalars]
+        self.optional = optional_states(rule)
+        self.present: set[str] = set()  # names, as they are written, of optional states that are known to exist
+        self.host_names = {name: kind for name, kind in self.kinds.items() if kind.is_on_host}
         self.taken = taken | set(self.targets.values()) | set(self.counters.values())
 
     def render(self) -> list[str]:
@@ -96,10 +109,12 @@ class _OnTensors:
         variables += [self.targets.get(state.name) or self.counters[state.name] for state in self.rule.states]
         variables += [f"is_first_{name}" for name in firsts]
         over = ["params", "grads", *state_arguments(self.rule), *(f"first_{name}" for name in firsts)]
-        pairs = [self.targets["param"], "grad", *(self.targets[name] for name in self.tensors[1:])]
+        of_states = self.tensors[1:]
+        required = [self.targets[name] for name in of_states if name not in self.optional]
+        optional = [self.targets[name] for name in of_states if name in self.optional]
         lines = [
             f"if torch.is_complex({self.targets['param']}):",
-            *(INDENT + line for line in view_lines(pairs, "as_pairs")),
+            *(INDENT + line for line in pair_lines([self.targets["param"], "grad", *required], optional)),
             *(f"{name} = {self.targets[name]}" for name in self.tensors),
             "if differentiable:  # autograd may keep these; what is stored at the end must not change them",
             *(f"{INDENT}{name} = {self._clone(name)}" for name in self.tensors),
@@ -113,11 +128,18 @@ class _OnTensors:
             names_read_in(self.rule),
             count=lambda name: f"{small[name]} += 1",
             read=lambda name: self._number_read(name, small[name]),
+            assertion=lambda name: f"assert {small[name]} is not None",
         )
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
         lines += self._block(self.rule.body, _Scope({}, {}, frozenset(), None), defined)[0]
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]
-        return loop_lines(variables, over, lines)
+        return loop_lines(variables, over, with_declared_types(lines, self._types()))
+
+    def _types(self) -> dict[str, str]:
+        """Return the types of host scalars, which may be numbers first and tensors later."""
+        types = {name: "Scalar" if kind == HOST_NUMBER else "bool | Tensor" for name, kind in self.host_names.items()}
+        optional = {name: f"{kind} | None" for name, kind in types.items() if name in self.optional}
+        return {**types, **optional}
 
     def _number_read(self, name: str, tensor: str) -> str:
         """No gradients flow through a counter, so it may be a number; a scalar state stays a tensor."""
@@ -138,6 +160,7 @@ class _OnTensors:
         for statement in body:
             match statement:
                 case Assign(target=target, value=value):
+                    lines += self._assertions(value, scope)
                     text = self._text(value, scope)
                     if target in self.tensors and (
                         isinstance(value, Ref) or (isinstance(value, Call) and value.op == "where")
@@ -147,6 +170,9 @@ class _OnTensors:
                     if not scope.own:  # a selected side repeats statements that stand commented in the plain branch
                         lines += commented(statement, [line])
                     lines.append(line)
+                    self.present.add(scope.name(target))
+                    if target in self.host_names:
+                        self.host_names[scope.name(target)] = self.host_names[target]
                     defined |= {target}
                 case If(condition=condition):
                     if is_static(condition, self.rule) or is_static(_without_first(condition), self.rule):
@@ -163,16 +189,20 @@ class _OnTensors:
         self, condition: str, statement: If, scope: _Scope, defined: frozenset[str]
     ) -> tuple[list[str], frozenset[str]]:
         """A branch that Python takes."""
+        present = set(self.present)
         then, after = self._block(statement.then, scope, defined)
+        after_then, self.present = self.present, present
         lines = [f"if {condition}:", *(INDENT + line for line in then)]
         if not statement.orelse:
             return lines, after & defined
         orelse, after_else = self._block(statement.orelse, scope, defined)
+        self.present &= after_then
         return [*lines, *other_side(orelse)], after & after_else
 
     def _dynamic(self, statement: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
         """A branch on a number that is a tensor if capturable: then both sides are computed and one is selected."""
         opening = [f"# {comment(statement.comment)}"] if comment(statement.comment) else []
+        opening += self._assertions(statement.condition, scope)
         if scope.capturable is True:
             lines, after = self._select(statement, scope, defined)
             return [*opening, *lines], after
@@ -210,8 +240,19 @@ class _OnTensors:
         for name in dict.fromkeys((*sides[0].own, *sides[1].own)):
             if name in both:
                 chosen, other = sides[0].name(name), sides[1].name(name)
+                lines += self._assertions_of(name, chosen, other)
                 lines.append(f"{scope.assign(name)} = where({condition}, {chosen}, {other})")
         return lines, both
+
+    def _assertions(self, expression: Expr, scope: _Scope) -> list[str]:
+        """Return what tells a reader of types that the states exist which an expression reads."""
+        return [line for name in names_read(expression) for line in self._assertions_of(name, scope.name(name))]
+
+    def _assertions_of(self, state: str, *names: str) -> list[str]:
+        """Return the same for names that a state is written by."""
+        missing = [name for name in names if state in self.optional and name not in self.present]
+        self.present |= set(missing)
+        return [f"assert {name} is not None" for name in missing]
 
     def _condition(self, condition: Expr) -> str:
         """A condition of the host: a plain truth value."""
