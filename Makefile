@@ -17,10 +17,10 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-generate: $(READY) ## write generated/ and docs/optimizers/ from specs/
+generate: $(READY) ## write generated/ and docs/optimizers/ from specs/, and the tables of docs/language.md
 	@$(BIN)/python -m thetac.codegen generate
 
-check: $(READY) ## generated/ and docs/optimizers/ are exactly what the specs and the compiler give
+check: $(READY) ## generated/, docs/optimizers/ and tables of docs/language.md are what specs and compiler give
 	@$(BIN)/python -m thetac.codegen check
 
 demo: generate ## train on handwritten digits, a generated AdamW beside torch's

@@ -96,7 +96,7 @@ def test_every_page_is_listed() -> None:
 
 # Generated pages wrap nothing: their paragraphs are texts of specs.
 LATER = {
-    *("CHANGELOG.md", "adding.md", "cpp.md", "triton.md", "performance.md", "performance-gpu.md", "parity.md"),
+    *("CHANGELOG.md", "cpp.md", "triton.md", "performance.md", "performance-gpu.md", "parity.md"),
     *("compatibility.md", "building.md", "checkpoints.md", "ecosystem.md"),
 }
 
@@ -124,7 +124,7 @@ def test_the_glossary_is_short_and_in_order() -> None:
 
 def rows_about_files() -> list[tuple[str, str]]:
     rows = re.findall(r"^\| `([\w./]+)` \| (.*) \|$", text_of(ROOT / "docs" / "adding.md"), re.MULTILINE)
-    assert len(rows) > 20, "the tables were not found"
+    assert len(rows) > 15, "the tables were not found"
     return rows
 
 

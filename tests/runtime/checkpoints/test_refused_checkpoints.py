@@ -157,12 +157,13 @@ FAULTS: list[tuple[Callable[[StateDict], None], type[Exception], str]] = [
     (
         _no_groups,
         KeyError,
-        "\"'param_groups' is not in the loaded state dict, which has `state`: it is none of an optimizer\"",
+        "\"'param_groups' is not in the loaded state dict, which has `state`: this is not an optimizer state dict\"",
     ),
     (
         _a_models,
         KeyError,
-        "\"'param_groups' is not in the loaded state dict, which has `weight`, `bias`: it is none of an optimizer\"",
+        "\"'param_groups' is not in the loaded state dict, which has `weight`, `bias`: "
+        'this is not an optimizer state dict"',
     ),
     (
         _no_params,

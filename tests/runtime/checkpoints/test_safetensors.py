@@ -109,8 +109,8 @@ class _Labelled(Tensor):
         ({1, 2}, "is of type set, which cannot be stored"),
         (torch.Size([1]), "is of type Size, which cannot be stored"),
         (torch.float32, "is of type dtype, which cannot be stored"),
-        (torch.ones(2, device="meta"), "is a tensor on the meta device, whose values are not all here"),
-        (torch.ones(2).as_subclass(_Labelled), "is of type _Labelled, whose values are not all here"),
+        (torch.ones(2, device="meta"), "is a tensor on the meta device, whose values are not all in this process"),
+        (torch.ones(2).as_subclass(_Labelled), "is of type _Labelled, whose values are not all in this process"),
     ],
     ids=["object", "set", "Size", "dtype", "meta", "subclass"],
 )
@@ -179,8 +179,8 @@ def test_files_that_hold_no_optimizer_are_refused(tmp_path: Path) -> None:
     thetac.save_optimizer(optimizer, path)
     before = picture(optimizer)
     for metadata, text in (
-        ({}, f"{path} holds no optimizer: its header has no 'thetac_optimizer'"),
-        ({"format": "pt"}, f"{path} holds no optimizer: its header has no 'thetac_optimizer'"),
+        ({}, f"{path} has no optimizer: its header has no 'thetac_optimizer'"),
+        ({"format": "pt"}, f"{path} has no optimizer: its header has no 'thetac_optimizer'"),
         (
             {HEADER_KEY: json.dumps({"version": 2, "more": []})},
             f"{path} was written in version 2 of the format; this version of thetac reads up to 1",

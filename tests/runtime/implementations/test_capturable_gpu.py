@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.support.every_optimizer import every_optimizer, ours, remembering
 from tests.support.runtime_helpers import assert_same_training, parameters, states
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping.choice import triton_interprets
+from thetac.runtime.stepping.requirements import triton_interprets
 
 pytestmark = [
     pytest.mark.gpu,

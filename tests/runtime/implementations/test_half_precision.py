@@ -225,11 +225,11 @@ def test_explain_of_kernels_and_of_float32_says_nothing(monkeypatch: pytest.Monk
 
 def test_the_warning_of_missing_kernels_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, also where missing kernels have been warned of before; of optimizers that do it only."""
-    from thetac.runtime.building import objects
+    from thetac.runtime.building import compiled_objects
 
     monkeypatch.setenv("CXX", "/nowhere/c++")
-    monkeypatch.setattr(objects, "_warned", set())
-    monkeypatch.setattr(objects, "_known", {})
+    monkeypatch.setattr(compiled_objects, "_warned", set())
+    monkeypatch.setattr(compiled_objects, "_known", {})
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for cls, dtype in (

@@ -265,14 +265,14 @@ def test_a_gradient_that_changes_while_a_step_prepares(
     give_gradients(params, 5)
     give_gradients(others, 5)
     twin.step()
-    prepare = Plan.prepare
+    refresh = Plan.refresh_executors
 
-    def disturbed(plan: Plan, *arguments: object) -> str:
+    def disturbed(plan: Plan, *arguments: object) -> None:
         params[0].grad = None if change == "gone" else torch.full((3,), 100.0)
-        return prepare(plan, *arguments)  # type: ignore[arg-type]
+        refresh(plan, *arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Plan, "prepare", disturbed)
+        patch.setattr(Plan, "refresh_executors", disturbed)
         optimizer.step()
     assert_same_training(optimizer, twin)
     others[0].grad = None if params[0].grad is None else params[0].grad.clone()
@@ -289,15 +289,15 @@ def test_a_group_that_is_emptied_while_a_step_prepares(options: Options, monkeyp
         train(one, 2)
         give_gradients(one.param_groups[0]["params"], 5)
     params = list(optimizer.param_groups[0]["params"])
-    prepare = Plan.prepare
+    refresh = Plan.refresh_executors
 
-    def disturbed(plan: Plan, *arguments: object) -> str:
+    def disturbed(plan: Plan, *arguments: object) -> None:
         optimizer.param_groups[0]["params"].clear()
         optimizer.state.clear()
-        return prepare(plan, *arguments)  # type: ignore[arg-type]
+        refresh(plan, *arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Plan, "prepare", disturbed)
+        patch.setattr(Plan, "refresh_executors", disturbed)
         optimizer.step()
     twin.step()
     for mine, other in zip(params, twin.param_groups[0]["params"], strict=True):

@@ -25,8 +25,8 @@ from tests.support.runtime_helpers import (
     run_kernels_of,
 )
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping.choice import Choice
-from thetac.runtime.torch_compile import custom_op as operator_module
+from thetac.runtime.stepping import assignments
+from thetac.runtime.stepping.implementation import Choice
 
 SHAPES = ((5, 3), (7,), ())
 FORMS: dict[str, dict[str, bool]] = {
@@ -271,13 +271,13 @@ def test_the_operator_writes_what_it_declares(name: str) -> None:
 def test_steps_of_a_graph_keep_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the graph writes to its inputs; it goes with the optimizer."""
     prepared: list[int] = []
-    original = operator_module.choose_all
+    original = assignments.choose_all
 
     def counted(*arguments: Any) -> list[Choice]:
         prepared.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(operator_module, "choose_all", counted)
+    monkeypatch.setattr(assignments, "choose_all", counted)
     by_graph = make("Adadelta", fused=True)
     step = compiled_step(by_graph, "eager")
     for seed in range(4):
