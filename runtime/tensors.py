@@ -63,7 +63,7 @@ def copied(value: Value) -> Value:
 
 
 def fitting(number: float, dtype: torch.dtype) -> float:
-    """Return the number, or an infinity where torch would raise: it is too large for the dtype. Kernels read infinity."""
+    """Return the number; where it is too large for the dtype and torch would raise, the infinity that kernels read."""
     if -_FLOAT16 <= number <= _FLOAT16:
         return number
     limit = torch.finfo(dtype).max
