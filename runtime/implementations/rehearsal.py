@@ -1,8 +1,8 @@
 """Finds out before the first write whether torch refuses a number of a step, for the for-loop and foreach.
 
 In: what an executor calls, stand-ins of one element for its tensors, and the host scalars of its group. Out: nothing,
-or torch's own error. torch raises where a number is too large for a dtype, in whichever operation meets it first: after others
-have written. The compiler has seen to it that this can only come from hyperparameters of extraordinary size
+or torch's own error. torch raises where a number is too large for a dtype, in whichever operation meets it first: after
+others have written. The compiler has seen to it that this can only come from hyperparameters of extraordinary size
 (`codegen/backends/eager/magnitudes.py`), so nothing is done for others.
 """
 
