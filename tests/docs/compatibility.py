@@ -14,6 +14,7 @@ Tests run in two processes. There, this file is a plugin of pytest that hands ma
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.every_optimizer import NAMES, torchs
+from tests.support.every_optimizer import ALL, NAMES, torchs
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "compatibility.md"
@@ -199,6 +200,7 @@ def main() -> int:
     recorder = Recorder()
     options = ["-q", "-p", "no:cacheprovider", "-p", "tests.docs.compatibility", "-c", str(ROOT / "pyproject.toml")]
     options += ["-n", "2", "--dist", "worksteal", "-m", "feature or difference", "--disable-warnings"]
+    os.environ[ALL] = "1"
     code = pytest.main([*options, *arguments.tests], plugins=[recorder])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return int(code)

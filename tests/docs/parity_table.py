@@ -29,7 +29,8 @@ from tests.references.elements import ELEMENTS, Array
 from tests.references.rules import rules
 from tests.references.settings import settings_of, values_of
 from tests.references.torch_inputs import ELEVEN, Settings
-from tests.references.training import Construct, differing_bits, pairs_of, run, values
+from tests.references.training import Construct, run, values
+from tests.support.comparing import differing_bits, entries
 from thetac.codegen.ir.interpret import exact as keep_exactly
 from thetac.codegen.ir.interpret import interpret, to_float32
 
@@ -107,7 +108,9 @@ def bits(name: str, reference: object, dtype: torch.dtype) -> str:
 
     def count(expected: Optimizer, actual: Optimizer, _: str) -> None:
         nonlocal different
-        different += sum(differing_bits(wanted, got) for _, wanted, got in pairs_of(expected, actual))
+        for (_, param, state), (_, other, wanted) in zip(entries(actual), entries(expected), strict=True):
+            pairs = [(other, param), *((wanted[key], state[key]) for key in wanted)]
+            different += sum(int(differing_bits(*pair).sum()) for pair in pairs)
 
     for settings in settings_of(name):
         constructs: Sequence[Construct] = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import both, ours
-from tests.support.runtime_helpers import assert_same_training, give_gradients, parameters, train
+from tests.support.runtime_helpers import give_gradients, parameters, train
 
 
 @pytest.mark.difference(

@@ -24,8 +24,9 @@ from torch.optim import Optimizer
 
 import thetac
 from tests.support.checkpoint_helpers import rich, shape_of
-from tests.support.every_optimizer import every_optimizer, ours
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, picture
+from tests.support.comparing import assert_identical
+from tests.support.every_optimizer import every_class, ours
+from tests.support.runtime_helpers import assert_unchanged, picture
 
 Groups = Sequence[str]  # the names of each group, in order: "ab" and "cd"
 StateDict = dict[str, Any]
@@ -132,7 +133,7 @@ def test_state_goes_to_the_parameter_of_its_name(order: str) -> None:
     assert bool(wrong) == (saved != here)
 
 
-@every_optimizer
+@every_class
 def test_every_optimizer_goes_on_bit_for_bit_in_another_order(name: str, tmp_path: Path) -> None:
     """Through a file of safetensors, too."""
     for through_file in (False, True):
