@@ -71,7 +71,7 @@ def extent(tensor: Tensor) -> tuple[int, int]:
 
 def are_apart(tensors: Sequence[Tensor]) -> bool:
     """Return whether all tensors have memory and no two extents overlap. Fast if that is true."""
-    return all_have_memory(tensors) and not _overlap(_extents(tensors))
+    return all_have_memory(tensors) and not _have_overlaps(_extents(tensors))
 
 
 def find_overlapping_owners(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Tensor]]) -> set[int]:
@@ -88,7 +88,7 @@ def find_overlapping_owners(written: Sequence[tuple[int, Tensor]], read: Sequenc
         The indices of owners; also of one whose own tensors overlap.
     """
     tensors = [tensor for _, tensor in (*written, *read)]
-    if not _overlap(_extents(tensors)):
+    if not _have_overlaps(_extents(tensors)):
         return set()
     extents = sorted(
         (*extent(tensor), is_written, owner)
@@ -152,10 +152,9 @@ def integers(numbers: Sequence[int]) -> Tensor:
     )
 
 
-def _overlap(extents: list[tuple[int, int]]) -> bool:
-    """Return whether any two extents overlap; sorts the list."""
-    extents.sort()
-    return any(start < end for (_, end), (start, _) in pairwise(extents))
+def _have_overlaps(extents: list[tuple[int, int]]) -> bool:
+    """Return whether any two extents overlap."""
+    return any(start < end for (_, end), (start, _) in pairwise(sorted(extents)))
 
 
 def _owners_in_conflict(cluster: list[tuple[bool, int]]) -> set[int]:
