@@ -58,7 +58,7 @@ def copied(value: Scalar) -> Scalar:
 
 
 def fitting(number: float, dtype: torch.dtype) -> float:
-    """Return the number, or an infinity where torch would raise as it is too large for the dtype, as kernels do."""
+    """Return the number; where it is too large for the dtype and torch would raise, the infinity that kernels read."""
     if -_FLOAT16 <= number <= _FLOAT16:
         return number
     limit = torch.finfo(dtype).max

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import assert_never
 
 from thetac.codegen.errors import NOWHERE, Location
 
@@ -256,3 +257,22 @@ def walk_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
 def names_read(expression: Expr) -> tuple[str, ...]:
     """Return the names that an expression reads, each once, in order."""
     return tuple(dict.fromkeys(e.name for e in walk_expression(expression) if isinstance(e, Ref)))
+
+
+def assigned(body: tuple[Stmt, ...]) -> tuple[str, ...]:
+    """Return the names that some path through statements assigns, each once, in order."""
+    return tuple(dict.fromkeys(s.target for s in walk_statements(body) if isinstance(s, Assign)))
+
+
+def always_assigned(body: tuple[Stmt, ...]) -> frozenset[str]:
+    """Return the names that every path through statements assigns."""
+    names: frozenset[str] = frozenset()
+    for statement in body:
+        match statement:
+            case Assign(target=target):
+                names |= {target}
+            case If(then=then, orelse=orelse):
+                names |= always_assigned(then) & always_assigned(orelse)
+            case _:
+                assert_never(statement)
+    return names

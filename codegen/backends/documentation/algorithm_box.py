@@ -25,7 +25,8 @@ from thetac.codegen.ir.nodes import (
     State,
     StateKind,
     Stmt,
-    walk_statements,
+    always_assigned,
+    assigned,
 )
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
@@ -169,16 +170,4 @@ def _mathematical(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
 
 def _sometimes_assigned(branch: If) -> set[str]:
     """Return the names that are assigned on some path through a branch and not on every path."""
-    some = {s.target for s in walk_statements((branch,)) if isinstance(s, Assign)}
-    return some - _always_assigned((branch,))
-
-
-def _always_assigned(statements: Iterable[Stmt]) -> set[str]:
-    names: set[str] = set()
-    for statement in statements:
-        match statement:
-            case Assign(target=target):
-                names.add(target)
-            case If(then=then, orelse=orelse):
-                names |= _always_assigned(then) & _always_assigned(orelse)
-    return names
+    return set(assigned((branch,))) - always_assigned((branch,))
