@@ -33,8 +33,8 @@ $(TESTABLE): $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ecosystem]"
 	@touch $@
 
-test: $(TESTABLE) ## all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+test: $(TESTABLE) ## tests, with an optimizer of each class of schemas; ALL=1 for every optimizer and thorough tests
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(if $(ALL),--all)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

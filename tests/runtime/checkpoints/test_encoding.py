@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from tests.support.runtime_helpers import assert_identical
+from tests.support.comparing import assert_identical
 from thetac.runtime.checkpoints.decoding import Decoder
 from thetac.runtime.checkpoints.encoding import Encoder
 

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 import thetac
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import DTYPES, FLOAT32, in_groups, parameters_of, rich, shape_of, train
-from tests.support.every_optimizer import both, every_optimizer
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, picture
+from tests.support.comparing import assert_identical, assert_same_bits
+from tests.support.every_optimizer import both, every_class
+from tests.support.runtime_helpers import assert_unchanged, picture
 from thetac.runtime.checkpoints.safetensors_file import HEADER_KEY
 
 
@@ -33,7 +33,7 @@ def trained(steps: int = 3, **options: Any) -> thetac.AdamW:
 
 
 @pytest.mark.feature("state_dict", "through a safetensors file, a run goes on bit for bit")
-@every_optimizer
+@every_class
 @pytest.mark.parametrize("mix", DTYPES)
 def test_a_run_goes_on_from_a_file(name: str, mix: str, tmp_path: Path) -> None:
     """Of torch's optimizers, too."""

@@ -15,17 +15,10 @@ import torch
 from torch import Tensor
 
 import thetac
-from tests.support.every_optimizer import every_optimizer, ours, remembering
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import every_class, ours, remembering
 from tests.support.host_reads import no_host_reads
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    run_kernels_of,
-    states,
-)
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of, states
 from thetac.runtime.implementations import device_table
 from thetac.runtime.implementations.device_table import DeviceTable
 from thetac.runtime.optimizer import Optimizer
@@ -99,7 +92,7 @@ def refill_gradients(params: Iterable[Tensor], seed: int) -> None:
 
 @pytest.mark.feature("modes", "capturable: the same training as without it")
 @every_form
-@every_optimizer
+@every_class
 def test_the_same_training(
     name: str, options: dict[str, bool], on_cpu: None, record_property: Callable[[str, object], None]
 ) -> None:
@@ -129,7 +122,7 @@ def test_the_same_training(
 @pytest.mark.feature("modes", "capturable: the host reads no number of a step, and copies no table in a steady one")
 @pytest.mark.parametrize("clip", [None, 0.5])
 @every_form
-@every_optimizer
+@every_class
 def test_the_host_reads_nothing(
     name: str,
     options: dict[str, bool],
@@ -269,7 +262,7 @@ def test_who_asked_for_something_else_gets_the_for_loop(on_cpu: None) -> None:
 
 @pytest.mark.feature("modes", "capturable: under capture gradients may lie elsewhere, and no table is copied")
 @pytest.mark.parametrize("moved", [False, True])
-@every_optimizer
+@every_class
 def test_a_captured_step(
     name: str, moved: bool, captured: Capture, record_property: Callable[[str, object], None]
 ) -> None:

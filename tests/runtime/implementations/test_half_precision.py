@@ -12,14 +12,9 @@ from torch import Tensor
 
 import thetac
 from tests.references.torch_inputs import ELEVEN
-from tests.support.every_optimizer import NAMES, every_optimizer, ours, remembering
-from tests.support.runtime_helpers import (
-    assert_identical,
-    assert_same_training,
-    give_gradients,
-    parameters,
-    run_kernels_of,
-)
+from tests.support.comparing import assert_identical, assert_same_training
+from tests.support.every_optimizer import NAMES, every_class, every_optimizer, ours, remembering
+from tests.support.runtime_helpers import give_gradients, parameters, run_kernels_of
 from tests.support.step_helpers import LISTS, Options, every_list
 from thetac.runtime.implementations import foreach
 from thetac.runtime.optimizer import Optimizer
@@ -204,7 +199,7 @@ def test_a_compiled_step_is_computed_in_float32_too() -> None:
 
 @every_list
 @every_half
-@every_optimizer
+@every_class
 def test_explain_says_what_it_is_computed_in(name: str, dtype: torch.dtype, options: Options) -> None:
     optimizer = ours(name)(parameters(dtype=dtype), **options)
     give_gradients(optimizer.param_groups[0]["params"], 0)

@@ -14,15 +14,9 @@ import torch
 from torch import Tensor
 
 import thetac as ours
+from tests.support.comparing import assert_same_training
 from tests.support.paths import ROOT
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    train,
-)
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, train
 from thetac.runtime.building import compiled_objects
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping import requirements
