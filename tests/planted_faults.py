@@ -36,10 +36,10 @@ class Fault:
 
 FAULTS = (
     Fault(
-        "a range that begins with [ leaves out its end",
+        "a range that ends with ) has its end",
         "codegen/frontend/ranges.py",
-        'form.group(1) == "["',
-        'form.group(1) == "("',
+        'form.group(4) == "]"',
+        'form.group(4) == ")"',
         ("docs/test_docs.py", "runtime/param_groups/test_groups.py", "codegen/frontend"),
     ),
     Fault(
