@@ -31,11 +31,11 @@ class Launcher(Protocol):
     """A compiled kernel for one bucket."""
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
-        """Update every tensor of the address table by the numbers in its row."""
+        """Update every tensor of the address table by the scalars in its row."""
         ...
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
-        """Of all gradients: 0-d float64 on their device; the same bits every time."""
+        """Return that of all gradients: 0-d float64 on their device; the same bits every time."""
         ...
 
 
@@ -137,13 +137,13 @@ class FusedExecutor(Bucket):
 
 
 def stream_numbers(schema: Schema) -> list[int]:
-    """For each stream of the kernels, in their order, the number of its list among those of a step."""
+    """Return for each stream of the kernels, in their order, the number of its list among those of a step."""
     of_elements = [index for index, declared in enumerate(schema.states) if declared.like_param]
     return [PARAM, GRAD, *(FIRST_STATE + index for index in of_elements)]
 
 
 def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
-    """The tensors of a parameter that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
+    """Return the tensors of a member that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
     found: dict[str, Tensor | None] = {"param": member.param, "grad": member.grad}
     for declared, state in zip(schema.states, member.states, strict=True):
         if declared.like_param:
@@ -152,7 +152,7 @@ def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
 
 
 def specialisations_of(schema: Schema, group: Group) -> dict[str, bool]:
-    """What the kernels of a group are specialised on."""
+    """Return what the kernels of a group are specialised on, by name."""
     return {specialisation.name: bool(specialisation.holds(group)) for specialisation in schema.specialisations}
 
 
