@@ -15,6 +15,7 @@ from operator import is_
 
 from torch import Tensor
 
+from thetac.options import IN_PLAN
 from thetac.runtime.implementations.fused import Bucket, specialisations_of, stream_numbers
 from thetac.runtime.param_groups.group_conditions import Conditions, is_immutable
 from thetac.runtime.param_groups.groups import HostScalars, host_scalars_of, known_keys, option
@@ -49,7 +50,7 @@ class GroupReading:
         self._host_scalars: HostScalars | None = None  # kept where they can only change by assignment
         self._conditions = Conditions(group)
         self.specialisations = specialisations_of(schema, self._conditions)
-        options = tuple(option(group, name) for name in ("foreach", "fused", "capturable", "differentiable"))
+        options = tuple(option(group, name) for name in IN_PLAN)
         exist = states_of(schema, self._conditions)
         self._decides = (*options, *exist, *self.specialisations.values())
 

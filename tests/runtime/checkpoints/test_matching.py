@@ -102,10 +102,9 @@ ORDERS: dict[str, tuple[Groups, Groups]] = {
 
 
 @pytest.mark.difference(
-    "Where the optimizer and the checkpoint both have names of parameters, state goes to the parameter of the same "
-    "name, and a group's values to the group of the same names; names that do not fit are an error, and `param_names` "
-    "stay the optimizer's. torch goes by position, which swaps state where the order is another, and takes over the "
-    "names."
+    "If the optimizer and the checkpoint both have names of parameters, state goes to the parameter of the same name,"
+    " and a group's values to the group of the same names. Names that do not match are an error, and `param_names` "
+    "stay the optimizer's. torch uses positions, which swaps state if the order differs, and loads the names."
 )
 @pytest.mark.parametrize("order", ORDERS)
 def test_state_goes_to_the_parameter_of_its_name(order: str) -> None:

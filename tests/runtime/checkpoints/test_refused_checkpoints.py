@@ -340,8 +340,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_words(
 
 
 @pytest.mark.difference(
-    "torch compares the sizes of groups and takes everything else as it comes; what does not fit is then an error in a "
-    "step, or none. Here a checkpoint is compared as a whole before anything changes."
+    "torch compares only the sizes of groups when it loads a checkpoint; other mismatches cause an error in a later "
+    "step, or none. Here the whole checkpoint is validated before anything changes."
 )
 def test_torchs_loader_takes_what_does_not_fit() -> None:
     for spoil in (_an_entry_missing, _an_entry_unknown, _an_unknown_parameter, _a_wrong_shape, _a_number_for_a_tensor):

@@ -103,8 +103,8 @@ WAYS: tuple[Way, ...] = (by_state_dict, by_torch_save, by_safetensors, by_deepco
 
 
 @pytest.mark.difference(
-    "torch's loader rounds all state to the dtype of its parameter. Here state keeps its dtype, wider or narrower, "
-    "where kernels, which take any, are the group's choice; counters and scalar states always do."
+    "torch's loader rounds all state to the dtype of its parameter. Here state keeps its dtype, wider or narrower, if"
+    " the group's choice is kernels, which accept any. Counters and scalar states always keep theirs."
 )
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @every_mix

@@ -180,8 +180,8 @@ def _assert_to_is_an_error(name: str, options: Options, dtype: torch.dtype, step
 
 
 @pytest.mark.difference(
-    "After a module's `.to(dtype)`, torch's implementations raise in the middle of a step, or go on, depending on the "
-    "optimizer. Here all of them raise before anything is written. Who wants to go on loads the optimizer's state_dict."
+    "After a module's `.to(dtype)`, torch's implementations raise in the middle of a step, or continue, depending on "
+    "the optimizer. Here all of them raise before anything is written. To continue, load the optimizer's state_dict."
 )
 def test_after_to_another_dtype_a_loaded_state_goes_on() -> None:
     def trained(cls: type[torch.optim.Optimizer]) -> torch.optim.Optimizer:
