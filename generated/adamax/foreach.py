@@ -6,16 +6,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_infs: list[Tensor],
+    steps: TensorList,
+    exp_avgs: TensorList,
+    exp_infs: TensorList,
     lr: float,
     beta1: float,
     beta2: float,
@@ -27,16 +27,16 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # grad = grad + weight_decay * param  (weight decay)
+        # weight decay: grad = grad + weight_decay * param
         grads = torch._foreach_add(grads, params, alpha=weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, exp_infs = as_lists_of_pairs(params, grads, exp_avgs, exp_infs)
-    # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+    # first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
     torch._foreach_lerp_(exp_avgs, grads, 1 - beta1)
-    # exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  (decaying infinity norm)
+    # decaying infinity norm: exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)
     scale_(exp_infs, beta2)
     magnitudes = torch._foreach_abs(grads)
     torch._foreach_add_(magnitudes, eps)

@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, fitting, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, increment, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    exp_avg_fasts: list[Tensor],
-    exp_avg_slows: list[Tensor],
-    exp_avg_sqs: list[Tensor],
+    steps: TensorList,
+    exp_avg_fasts: TensorList,
+    exp_avg_slows: TensorList,
+    exp_avg_sqs: TensorList,
     lr: float,
     beta1: float,
     beta2: float,
@@ -33,10 +33,10 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # param = param * (1 - lr * weight_decay)  (weight decay)
+        # weight decay: param = param * (1 - lr * weight_decay)
         scale_(params, 1 - lr * weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avg_fasts, exp_avg_slows, exp_avg_sqs = as_lists_of_pairs(

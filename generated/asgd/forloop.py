@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, copied, divide, fitting, maximum, power, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, copied, divide, fitting, maximum, power, store, where
 
 
 def step(
@@ -34,19 +34,19 @@ def step(
         eta = eta_t.item()
         mu = mu_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if torch.is_complex(param):
             param, grad, ax = as_pairs(param, grad, ax)
         if weight_decay != 0:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grad = grad.add(param, alpha=weight_decay)
         # param = param * (1 - lambd * eta)
         param.mul_(1 - lambd * eta)
         # param = param - eta * grad
         param.add_(grad, alpha=fitting(-eta, param.dtype))
         if mu != 1:
-            # ax = ax + (param - ax) * mu  (running average)
+            # running average: ax = ax + (param - ax) * mu
             ax.add_(param.sub(ax).mul_(mu))
         else:
             # ax = param
@@ -90,8 +90,8 @@ def step_on_tensors(
             ax = ax_out.clone()
         step_t += 1
         step = step_t if capturable else step_t.item()
-        eta = eta_out.clone() if differentiable else eta_out
-        mu = mu_out.clone() if differentiable else mu_out
+        eta: Scalar = eta_out.clone() if differentiable else eta_out
+        mu: Scalar = mu_out.clone() if differentiable else mu_out
         if maximize:
             # maximize
             grad = -grad

@@ -6,19 +6,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
     lr: float,
     maximize: bool,
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if torch.is_complex(params[0]):
         params, grads = as_lists_of_pairs(params, grads)

@@ -6,14 +6,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import scale_
+from thetac.runtime.tensors import TensorList, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    momentum_buffers: list[Tensor],
+    momentum_buffers: TensorList,
     first_momentum_buffer: bool,
     lr: float,
     momentum: float,
@@ -24,13 +24,13 @@ def step(
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # grad = grad + weight_decay * param  (weight decay)
+        # weight decay: grad = grad + weight_decay * param
         grads = torch._foreach_add(grads, params, alpha=weight_decay)
     # direction = grad
-    directions = grads
+    directions: TensorList = grads
     if momentum != 0:
         if first_momentum_buffer:
             # momentum_buffer = grad

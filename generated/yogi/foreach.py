@@ -6,16 +6,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_avg_sqs: list[Tensor],
+    steps: TensorList,
+    exp_avgs: TensorList,
+    exp_avg_sqs: TensorList,
     lr: float,
     beta1: float,
     beta2: float,
@@ -27,7 +27,7 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, exp_avg_sqs = as_lists_of_pairs(params, grads, exp_avgs, exp_avg_sqs)
@@ -48,7 +48,7 @@ def step(
     # param = param - rate * exp_avg
     torch._foreach_addcmul_(params, rates, exp_avgs, value=-1)
     if weight_decay != 0:
-        # param = param / (1 + weight_decay * rate)  (proximal decay)
+        # proximal decay: param = param / (1 + weight_decay * rate)
         products = torch._foreach_mul(rates, weight_decay)
         torch._foreach_add_(products, 1)
         torch._foreach_div_(params, products)

@@ -13,7 +13,14 @@ import jinja2
 
 from thetac.codegen.backends.eager.forloop import tree_text
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.eager.lines import commented, indented, numbers_read, other_side, view_lines
+from thetac.codegen.backends.eager.lines import (
+    commented,
+    indented,
+    numbers_read,
+    other_side,
+    view_lines,
+    with_declared_types,
+)
 from thetac.codegen.backends.eager.number_reads import number_reads
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaves, trees_in
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
@@ -30,6 +37,7 @@ from thetac.codegen.backends.printing.arguments import (
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, python
 from thetac.codegen.emit import header
+from thetac.codegen.errors import listed
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
@@ -62,7 +70,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         values=typed_values(rule),
         body=body,
         uses_scalar_math=uses("scalar_math", body),
-        functions=[name for name in FUNCTIONS if calls(name, body)],
+        functions=["TensorList", *(name for name in FUNCTIONS if calls(name, body))],
     )
 
 
@@ -83,8 +91,9 @@ class _Foreach:
         self.lines: list[str] = []
 
     def render(self) -> list[str]:
-        lines = self._counters()
-        return [*lines, *self._block(lower(self.rule))]
+        arguments = {"params", "grads", *state_arguments(self.rule)}
+        lines = [*self._counters(), *self._block(lower(self.rule))]
+        return with_declared_types(lines, dict.fromkeys(self.made - arguments, "TensorList"))
 
     def _counters(self) -> list[str]:
         return numbers_read(
@@ -153,7 +162,8 @@ class _Foreach:
             self.lines += [f"for {target} in {tensors}:", f"    {target}.fill_({tree_text(tree, numbers=LISTS)})"]
         elif how == "bind" and isinstance(tree, Leaf):
             self.lines.append(f"{tensors} = {self.lists[tree.name]}")
-        elif not _has_list_form(tree):
+        elif missing := _without_list_form(tree):
+            self.lines.append(f"# tensor by tensor: torch has no list operation for {listed(missing)}")
             self._tensor_by_tensor(target, tree, how)
         elif how == "write":
             assert self._emit(tree, tensors) == tensors
@@ -234,9 +244,15 @@ def _noun_of(op: str) -> str:
     return row.noun or f"{row.name}s"
 
 
-def _has_list_form(tree: Tree) -> bool:
-    applied = [t for t in trees_in(tree) if isinstance(t, Apply)]
-    return all(TORCH_OPS[t.op].foreach_in_place if t.in_place else TORCH_OPS[t.op].foreach for t in applied)
+def _without_list_form(tree: Tree) -> list[str]:
+    """Return the operations of a tree for which torch has no list operation, each once."""
+    missing: list[str] = []
+    for part in trees_in(tree):
+        if isinstance(part, Apply):
+            row = TORCH_OPS[part.op]
+            if not (row.foreach_in_place if part.in_place else row.foreach) and part.op not in missing:
+                missing.append(part.op)
+    return [op for op in missing if op not in ("full", "full_like")] or missing  # a constant is an argument of another
 
 
 def _read_late(tree: Tree) -> set[str]:

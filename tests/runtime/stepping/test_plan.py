@@ -431,7 +431,7 @@ def test_parameters_that_cannot_run_fused_fall_back_one_by_one(launches: list[Te
     assert causes(optimizer) == {FIRST: 1}
     text = optimizer.explain()
     assert "for-loop for 2 parameters of 24 elements (shares memory with another tensor of this step)" in text
-    assert "for-loop for 1 parameter of 4 elements (the parameter does not fill one stretch of memory)" in text
+    assert "for-loop for 1 parameter of 4 elements (the parameter is not dense in memory)" in text
     assert re.search(r"(Triton|C\+\+) for 1 parameter of 5 elements \(fused=True\)", text)
 
 

@@ -129,6 +129,7 @@ def test_as_torchs_class(name: str) -> None:
     assert counters[0].frame_count <= counters[1].frame_count
 
 
+@pytest.mark.thorough("minutes of a C++ compiler; the same graphs run in test_the_whole_step_in_one_graph")
 @pytest.mark.parametrize(("name", "form"), [("AdamW", "for-loop"), ("SGD", "fused")])
 def test_inductor(name: str, form: str) -> None:
     by_graph, by_hand = make(name, **FORMS[form]), make(name, **FORMS[form])
