@@ -45,6 +45,7 @@ class ScalarRows:
         self._created = [member.created for member in members]
         self._any_created = any(self._created)
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
+        self._taken: dict[int, tuple[HostScalars, dict[str, object]]] = {}  # by group, as it was read last
         self._new: list[list[float]] = []  # of each counter or scalar state the new value of each row
         self.row_of_member = torch.zeros(len(members), dtype=torch.int64, device="cpu")
         self._buffer = array("d" if self._dtype == torch.float64 else "f")
@@ -98,7 +99,7 @@ class ScalarRows:
 
     def _row(self, host_scalars: HostScalars, key: tuple[object, ...]) -> Sequence[float]:
         """Return the row of one key: group, whether its states are new, then a value per counter and scalar state."""
-        keywords: dict[str, object] = {name: value for name, value in host_scalars.items() if name in self._takes}
+        keywords = self._taken_of(cast(int, key[0]), host_scalars)
         keywords |= dict.fromkeys(self._firsts, key[1])
         # What a group has no state for is not read there.
         keywords |= dict.fromkeys(self._absent, 0.0)
@@ -119,6 +120,14 @@ class ScalarRows:
             if not state.is_counter:
                 new.append(news[state.name])
         return row
+
+    def _taken_of(self, group: int, host_scalars: HostScalars) -> dict[str, object]:
+        """Return a copy of the host scalars of a group that the generated function takes."""
+        found = self._taken.get(group)
+        if found is None or found[0] is not host_scalars:
+            taken: dict[str, object] = {name: value for name, value in host_scalars.items() if name in self._takes}
+            found = self._taken[group] = (host_scalars, taken)
+        return found[1].copy()
 
 
 def _keep(value: float) -> float:

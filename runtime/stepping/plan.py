@@ -174,10 +174,11 @@ class ReusablePlan:
                 there are no DTensors
             may_be_skipped: whether the step comes with `found_inf`
         """
-        readings = [guard.check(group) for guard, group in zip(self._groups, groups, strict=True)]
-        current = [reading for reading in readings if reading is not None]
-        if len(current) != len(readings):
-            return Invalidated("an option or a condition on hyperparameters changed")
+        readings: list[GroupReading] = []
+        for guard, group in zip(self._groups, groups, strict=True):
+            if (reading := guard.check(group)) is None:
+                return Invalidated("an option or a condition on hyperparameters changed")
+            readings.append(reading)
         if self._shards is not None:
             assert placed is not None
             local = self._shards.local_tensors(tensors, placed)
@@ -192,7 +193,7 @@ class ReusablePlan:
         for executor in self.plan.executors:
             if why := executor.check(tensors):
                 return Invalidated(why)
-        return Observed(tensors, current, moved)
+        return Observed(tensors, readings, moved)
 
     def refresh(self, groups: Sequence[Group], observed: Observed) -> Step:
         """Take over what `check` has observed, and read all scalars. Raise for values that no step can use."""
