@@ -7,6 +7,7 @@ seed or the order of the specs. Must not know what the files say.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import jinja2
 
+from thetac import __version__
 from thetac.codegen.errors import shown
 from thetac.codegen.folder import FolderError, files_in, prepared, readable, replace_folder
 
 TEMPLATES = Path(__file__).parent / "backends" / "templates"
-MARK = "by thetac; do not edit."  # a file whose first line holds this is ours to replace or remove
+MARK = re.compile(rb"by thetac\b[^;]*; do not edit\.")  # in the first line of a file that may be replaced or removed
 _LONGEST_HEADER = 16_384  # bytes; a path has at most 4,096, and a sign in place of one of them three
 
 
@@ -41,7 +43,7 @@ def header(source: str) -> str:
 
     A path may hold any character, line breaks too; the header stays one line.
     """
-    return f"Generated from {shown(' '.join(source.split()))} {MARK}"
+    return f"Generated from {shown(' '.join(source.split()))} by thetac {__version__}; do not edit."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def _is_ours(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
-        return MARK.encode() in file.readline(_LONGEST_HEADER)
+        return MARK.search(file.readline(_LONGEST_HEADER)) is not None
 
 
 def _refuse(folder: Path, files: Mapping[str, str], others: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-# Generated from specs/ by thetac; do not edit.
+# Generated from specs/ by thetac 0.1.0; do not edit.
 """The optimizers of this package; each is imported when its name is first used."""
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import Any, Literal, assert_never
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from thetac import __contract__
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups.gather import gather
 from thetac.runtime.param_groups.grad_scaling import Scaling
@@ -28,6 +29,7 @@ WeightDecayStyle = Literal["l2", "decoupled", "absolute"]
 STYLES = ("l2", "decoupled", "absolute")
 
 _SCHEMA = Schema(
+    contract=__contract__,
     name="GenericOptimizer",
     package=__name__,
     hyperparameters=(

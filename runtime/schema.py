@@ -7,10 +7,12 @@ of a parameter group; they are written by the compiler as plain Python, never ev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
 from torch import Tensor
+
+from thetac.runtime.contract import check_contract, check_fields
 
 Group = Mapping[str, Any]  # a parameter group, as in `optimizer.param_groups`: torch types it so
 
@@ -74,16 +76,20 @@ class Specialisation:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Everything the runtime knows of one optimizer."""
+    """Everything the runtime knows of one optimizer.
 
+    Raises ContractError where generated code of another version makes one, whichever fields it gives.
+    """
+
+    contract: int  # the version of what generated code and runtime expect of each other: `thetac.__contract__`
     name: str  # the class
     package: str  # where the implementations live, such as "thetac.generated.<module>"
     hyperparameters: tuple[Hyperparameter, ...]
     flags: tuple[str, ...]  # boolean keys of a group that are the algorithm's own, and that a user can set
     states: tuple[State, ...]
     requirements: tuple[Requirement, ...]
-    specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and `maximize` included
-    options: tuple[str, ...]  # which of maximize, foreach, capturable, differentiable, fused are always in a group
+    specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and options of the update included
+    options: tuple[str, ...]  # which of the options (thetac/options.py) are always in a group
     half_precision: Literal["float32", "native"]  # what for-loop and foreach compute float16 and bfloat16 in
     refusable: tuple[
         str, ...
@@ -95,3 +101,11 @@ class Schema:
     foreach_temporaries: int  # parameter-sized temporaries alive at once in foreach, at most
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
+
+    def __new__(cls, *_: object, **given: object) -> Self:
+        """Check the contract before the fields are, since those of another contract differ."""
+        if given:  # not where an existing schema is copied
+            package = str(given.get("package", given.get("name", "a package")))
+            check_contract(package, contract=given.get("contract"))
+            check_fields(package, sorted(given.keys() - {field.name for field in fields(cls)}))
+        return object.__new__(cls)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# What generated code may expect of `thetac.runtime`, and the runtime of generated code. Any change of names, arguments
+# or meaning on either side takes the next number; packages that were generated before it then say so when imported.
+__contract__ = 1
+
 _FUNCTIONS = {
     "load": "thetac.loader",
     "load_optimizer": "thetac.runtime.checkpoints.safetensors_file",
@@ -50,4 +54,4 @@ if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt na
 
 def __dir__() -> list[str]:
     generated = import_module("thetac.generated")
-    return sorted({"__version__", *_FUNCTIONS, *getattr(generated, "__all__", ())})
+    return sorted({"__contract__", "__version__", *_FUNCTIONS, *getattr(generated, "__all__", ())})

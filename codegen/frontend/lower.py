@@ -17,7 +17,6 @@ from thetac.codegen.frontend.translate import Declared
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import (
     DECAY_READS,
-    OPTIONS,
     UNREADABLE,
     ComplexMode,
     Const,
@@ -32,6 +31,7 @@ from thetac.codegen.ir.nodes import (
     State,
     StateKind,
 )
+from thetac.options import OPTIONS
 
 DEEPEST_FAMILY = 8  # specs that extend each other in a row
 MOST_HYPERPARAMETERS = 300  # and flags; a tuple counts as one
@@ -193,7 +193,7 @@ def _signature(
     readable = all(entry.name != UNREADABLE for entry in declared)
     free = [entry.name for entry in declared if not entry.fixed and entry.name != UNREADABLE]
     if written is None:
-        return tuple(free), OPTIONS
+        return tuple(free), tuple(OPTIONS)
     seen: dict[str, Location] = {}
     fixed = {entry.name for entry in declared if entry.fixed}
     for text in written:

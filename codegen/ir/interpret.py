@@ -19,6 +19,7 @@ from typing import Generic, TypeVar, assert_never
 from thetac.codegen.ir.definitions import composed
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt
 from thetac.codegen.ir.ops import OPS, Shape
+from thetac.options import IN_UPDATE, OPTIONS
 
 Number = TypeVar("Number")  # what one or all elements of a parameter are
 
@@ -57,7 +58,7 @@ def to_float32(value: float) -> float:
 
 def defaults(rule: Rule) -> dict[str, float | bool]:
     """Every value that an update can read, as a group has it if the user says nothing; required ones are left out."""
-    values: dict[str, float | bool] = {"maximize": False}
+    values: dict[str, float | bool] = {name: bool(OPTIONS[name].default) for name in IN_UPDATE}
     for hyperparameter in rule.hyperparameters:
         default = hyperparameter.default
         if default is not None:

@@ -228,8 +228,6 @@ def chain(op: str, terms: tuple[Expr, ...], location: Location = NOWHERE) -> Exp
 
 
 UNREADABLE = ""  # the name of what the front end could not read; exists only while mistakes are being collected
-# Of every optimizer; no algorithm's own.
-OPTIONS = ("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm")
 
 
 def walk_expression(expression: Expr) -> Iterator[Expr]:

@@ -11,8 +11,8 @@ import keyword
 import re
 
 from thetac.codegen.errors import quoted
-from thetac.codegen.ir.nodes import OPTIONS
 from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.options import OPTIONS
 
 LONGEST = 40
 

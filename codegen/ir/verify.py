@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from thetac.codegen.ir.nodes import (
-    OPTIONS,
     Assign,
     Call,
     Const,
@@ -23,6 +22,7 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.ops import OPS
+from thetac.options import OPTIONS
 
 STAGES = ("checked", "features")
 

@@ -32,6 +32,7 @@ from thetac.codegen.ir.value_kinds import HOST_TRUTH
 from thetac.codegen.passes.analysis.kinds import infer, is_static, kind_of, on_host
 from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
+from thetac.options import IN_UPDATE
 
 __all__ = ["Fused", "hoist"]
 
@@ -67,7 +68,7 @@ def _inputs(rule: Rule) -> tuple[str, ...]:
         *(first_argument(state.name) for state in rule.states if first_argument(state.name) in firsts),
         *(name for hyperparameter in rule.hyperparameters for name in hyperparameter.value_names),
         *(flag.name for flag in rule.flags),
-        "maximize",
+        *IN_UPDATE,
     )
 
 

@@ -1,4 +1,4 @@
-# Generated from specs/adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac 0.1.0; do not edit.
 """AdaBelief: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ class AdaBelief(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="AdaBelief",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/adabelief.yaml by thetac; do not edit.
+# Generated from specs/adabelief.yaml by thetac 0.1.0; do not edit.
 """AdaBelief: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from specs/adadelta.yaml by thetac; do not edit.
+# Generated from specs/adadelta.yaml by thetac 0.1.0; do not edit.
 """Adadelta: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Adadelta(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adadelta",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

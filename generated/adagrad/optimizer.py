@@ -1,4 +1,4 @@
-# Generated from specs/adagrad.yaml by thetac; do not edit.
+# Generated from specs/adagrad.yaml by thetac 0.1.0; do not edit.
 """Adagrad: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Adagrad(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adagrad",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

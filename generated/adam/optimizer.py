@@ -1,4 +1,4 @@
-# Generated from specs/adam.yaml by thetac; do not edit.
+# Generated from specs/adam.yaml by thetac 0.1.0; do not edit.
 """Adam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ class Adam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/adamax.yaml by thetac; do not edit.
+# Generated from specs/adamax.yaml by thetac 0.1.0; do not edit.
 """Adamax: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Adamax(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adamax",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/textbook/adam_no_bias_correction.yaml by thetac; do not edit.
+# Generated from specs/textbook/adam_no_bias_correction.yaml by thetac 0.1.0; do not edit.
 """AdamNoBiasCorrection: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class AdamNoBiasCorrection(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="AdamNoBiasCorrection",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/adan.yaml by thetac; do not edit.
+# Generated from specs/adan.yaml by thetac 0.1.0; do not edit.
 """Adan: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ class Adan(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Adan",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

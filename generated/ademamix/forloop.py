@@ -1,4 +1,4 @@
-# Generated from specs/ademamix.yaml by thetac; do not edit.
+# Generated from specs/ademamix.yaml by thetac 0.1.0; do not edit.
 """AdEMAMix for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from specs/ademamix.yaml by thetac; do not edit.
+# Generated from specs/ademamix.yaml by thetac 0.1.0; do not edit.
 """AdEMAMix: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class AdEMAMix(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="AdEMAMix",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/adopt.yaml by thetac; do not edit.
+# Generated from specs/adopt.yaml by thetac 0.1.0; do not edit.
 """ADOPT: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class ADOPT(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="ADOPT",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

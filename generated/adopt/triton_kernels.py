@@ -1,4 +1,4 @@
-# Generated from specs/adopt.yaml by thetac; do not edit.
+# Generated from specs/adopt.yaml by thetac 0.1.0; do not edit.
 """ADOPT on a GPU: one kernel, launched once per step for all tensors of equal dtypes.
 
 docs/architecture.md describes the tables it is given, docs/triton.md how it is laid out.

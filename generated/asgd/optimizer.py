@@ -1,4 +1,4 @@
-# Generated from specs/asgd.yaml by thetac; do not edit.
+# Generated from specs/asgd.yaml by thetac 0.1.0; do not edit.
 """ASGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class ASGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="ASGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/textbook/gradient_descent.yaml by thetac; do not edit.
+# Generated from specs/textbook/gradient_descent.yaml by thetac 0.1.0; do not edit.
 """GradientDescent for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations

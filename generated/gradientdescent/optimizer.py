@@ -1,4 +1,4 @@
-# Generated from specs/textbook/gradient_descent.yaml by thetac; do not edit.
+# Generated from specs/textbook/gradient_descent.yaml by thetac 0.1.0; do not edit.
 """GradientDescent: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class GradientDescent(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="GradientDescent",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

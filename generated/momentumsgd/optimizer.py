@@ -1,4 +1,4 @@
-# Generated from specs/textbook/momentum_sgd.yaml by thetac; do not edit.
+# Generated from specs/textbook/momentum_sgd.yaml by thetac 0.1.0; do not edit.
 """MomentumSGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class MomentumSGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="MomentumSGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

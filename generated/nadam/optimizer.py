@@ -1,4 +1,4 @@
-# Generated from specs/nadam.yaml by thetac; do not edit.
+# Generated from specs/nadam.yaml by thetac 0.1.0; do not edit.
 """NAdam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class NAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="NAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-// Generated from specs/textbook/nesterov_sgd.yaml by thetac; do not edit.
+// Generated from specs/textbook/nesterov_sgd.yaml by thetac 0.1.0; do not edit.
 //
 // NesterovSGD on a CPU: one step of some elements.
 // Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.

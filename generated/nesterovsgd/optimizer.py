@@ -1,4 +1,4 @@
-# Generated from specs/textbook/nesterov_sgd.yaml by thetac; do not edit.
+# Generated from specs/textbook/nesterov_sgd.yaml by thetac 0.1.0; do not edit.
 """NesterovSGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class NesterovSGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="NesterovSGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/qhadam.yaml by thetac; do not edit.
+# Generated from specs/qhadam.yaml by thetac 0.1.0; do not edit.
 """QHAdam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class QHAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="QHAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/radam.yaml by thetac; do not edit.
+# Generated from specs/radam.yaml by thetac 0.1.0; do not edit.
 """RAdam for one parameter after the other, in plain torch operations: the readable reference."""
 
 from __future__ import annotations

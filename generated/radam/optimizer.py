@@ -1,4 +1,4 @@
-# Generated from specs/radam.yaml by thetac; do not edit.
+# Generated from specs/radam.yaml by thetac 0.1.0; do not edit.
 """RAdam: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ class RAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="RAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

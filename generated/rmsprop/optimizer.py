@@ -1,4 +1,4 @@
-# Generated from specs/rmsprop.yaml by thetac; do not edit.
+# Generated from specs/rmsprop.yaml by thetac 0.1.0; do not edit.
 """RMSprop: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class RMSprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="RMSprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/rprop.yaml by thetac; do not edit.
+# Generated from specs/rprop.yaml by thetac 0.1.0; do not edit.
 """Rprop: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Rprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Rprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/sgd.yaml by thetac; do not edit.
+# Generated from specs/sgd.yaml by thetac 0.1.0; do not edit.
 """SGD: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class SGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="SGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

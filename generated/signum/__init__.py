@@ -1,5 +1,9 @@
-# Generated from specs/signum.yaml by thetac; do not edit.
+# Generated from specs/signum.yaml by thetac 0.1.0; do not edit.
 """Signum and its implementations."""
+
+from thetac.runtime.contract import check_contract
+
+check_contract(__name__, contract=1, version="0.1.0")  # before names that another runtime may lack
 
 from .optimizer import Signum
 

@@ -1,4 +1,4 @@
-# Generated from specs/signum.yaml by thetac; do not edit.
+# Generated from specs/signum.yaml by thetac 0.1.0; do not edit.
 """Signum: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Signum(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Signum",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/textbook/adagrad.yaml by thetac; do not edit.
+# Generated from specs/textbook/adagrad.yaml by thetac 0.1.0; do not edit.
 """TextbookAdagrad: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class TextbookAdagrad(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="TextbookAdagrad",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -1,4 +1,4 @@
-# Generated from specs/textbook/rmsprop.yaml by thetac; do not edit.
+# Generated from specs/textbook/rmsprop.yaml by thetac 0.1.0; do not edit.
 """TextbookRMSprop for many tensors at once, in torch's list operations, with the bits of the for-loop."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from specs/textbook/rmsprop.yaml by thetac; do not edit.
+# Generated from specs/textbook/rmsprop.yaml by thetac 0.1.0; do not edit.
 """TextbookRMSprop: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class TextbookRMSprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="TextbookRMSprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

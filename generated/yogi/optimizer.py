@@ -1,4 +1,4 @@
-# Generated from specs/yogi.yaml by thetac; do not edit.
+# Generated from specs/yogi.yaml by thetac 0.1.0; do not edit.
 """Yogi: its documentation, its constructor, and what the runtime has to know of it."""
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ class Yogi(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
+        contract=1,
         name="Yogi",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

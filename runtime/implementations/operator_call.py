@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thetac.options import OPTIONS
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
-from thetac.runtime.param_groups.groups import OPTIONS, Value, values_of
+from thetac.runtime.param_groups.groups import Value, values_of
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema

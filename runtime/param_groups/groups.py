@@ -14,19 +14,13 @@ from typing import SupportsFloat
 
 from torch import Tensor
 
+from thetac.options import IN_UPDATE, OPTIONS
 from thetac.runtime.param_groups.spelling import typo_of
 from thetac.runtime.schema import Group, Hyperparameter, Schema
 
 Value = float | Tensor  # a hyperparameter's element, or a flag
 
-OPTIONS: Mapping[str, bool | float | None] = {
-    "maximize": False,
-    "foreach": None,
-    "capturable": False,
-    "differentiable": False,
-    "fused": None,
-    "clip_grad_norm": None,
-}
+_DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 
 # What torch itself puts into groups: names of parameters, and what its schedulers and averaging remember.
 _KEYS_OF_TORCH = frozenset(
@@ -36,7 +30,7 @@ _KEYS_OF_TORCH = frozenset(
 
 def option(group: Group, name: str) -> object:
     """An option of a group; those that torch's class does not have are in a group only where a user gave them."""
-    return group.get(name, OPTIONS[name])
+    return group.get(name, _DEFAULTS[name])
 
 
 def known_keys(schema: Schema) -> tuple[str, ...]:
@@ -48,7 +42,7 @@ def without_unused_options(schema: Schema, defaults: Mapping[str, object]) -> di
     return {
         key: value
         for key, value in defaults.items()
-        if key not in OPTIONS or key in schema.options or value is not OPTIONS[key]
+        if key not in OPTIONS or key in schema.options or value is not _DEFAULTS[key]
     }
 
 
@@ -109,7 +103,7 @@ def with_scalar_tuples(schema: Schema, defaults: Mapping[str, object]) -> dict[s
 
 
 def values_of(schema: Schema, group: Group) -> dict[str, Value]:
-    """Every element of every hyperparameter, every own flag and `maximize`; tensors as 0-d tensors.
+    """Every element of every hyperparameter, every own flag and the options of the update; tensors as 0-d tensors.
 
     Raises for what is no number: an implementation would find out after its first writes.
     """
@@ -121,7 +115,8 @@ def values_of(schema: Schema, group: Group) -> dict[str, Value]:
             values[name] = _to_scalar(element) if hyperparameter.tensor else _to_number(element)
     for flag in schema.flags:
         values[flag] = bool(group[flag])
-    values["maximize"] = bool(option(group, "maximize"))
+    for name in IN_UPDATE:
+        values[name] = bool(option(group, name))
     return values
 
 

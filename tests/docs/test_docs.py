@@ -279,7 +279,8 @@ def test_the_rule_in_a_docstring_is_the_rule(name: str) -> None:
 def test_the_page_of_an_optimizer_has_all_its_parts(name: str) -> None:
     rule = rules()[name]
     page = pages([rule])[f"{module_name(name)}.md"]
-    assert page.startswith(f"<!-- Generated from {rule.source} by thetac; do not edit. -->\n\n# {name}\n")
+    first = f"<!-- Generated from {rule.source} by thetac {thetac.__version__}; do not edit. -->"
+    assert page.startswith(f"{first}\n\n# {name}\n")
     assert page.count("\\begin{aligned}") == page.count("\\end{aligned}") == 1
     rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert rows == [*arguments(rule), *(state.name for state in rule.states)]

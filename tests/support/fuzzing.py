@@ -28,6 +28,7 @@ from thetac.codegen.ir.interpret import defaults
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
+from thetac.options import OPTIONS
 
 PATH = "mutant.yaml"
 LONGEST = 5.0  # seconds of the processor, from a text to the texts of all implementations
@@ -100,16 +101,13 @@ def choices(rule: Rule, seed: int, dtype: torch.dtype) -> list[dict[str, float |
     return [
         values
         for values in ({**usual, "maximize": False}, {**usual, **decayed, **turned})
-        if all(host_value(r.condition, {**dict.fromkeys(_OPTIONS, False), **values}) for r in rule.requirements)
+        if all(host_value(r.condition, {**dict.fromkeys(OPTIONS, False), **values}) for r in rule.requirements)
         and all(_fits(host_value(s.init, values), dtype) for s in rule.states if exists(s, values))
     ]
 
 
 def _fits(value: float, dtype: torch.dtype) -> bool:
     return abs(value) <= torch.finfo(dtype).max or not math.isfinite(value)
-
-
-_OPTIONS = ("foreach", "capturable", "differentiable", "fused", "clip_grad_norm", "maximize")
 
 
 class _Lists:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from thetac.codegen.frontend import symbol_syntax
 from thetac.codegen.ir import reserved_names
+from thetac.codegen.ir.ops import FUNCTIONS, OPS, Shape
 
 NASTY = (
     *('"""', "'''", '"', "'", "\\", "\\\\", "\\n", "\\N{DIGIT ONE}", "\\x41", "\\u0041", "`", "#", "# type: ignore"),
@@ -108,6 +109,22 @@ USED_BY_GENERATED_CODE = (
 )
 
 
+SIGNS = tuple(op.syntax.split()[1] for op in OPS.values() if op.shape is Shape.COMPARISON)
+
+
+def functions(arity: int, *, of_elements: bool = False) -> tuple[str, ...]:
+    """The functions of so many numbers, or of so many elements and numbers."""
+    return tuple(
+        name
+        for name, op in FUNCTIONS.items()
+        if op.arity == arity and op.shape is Shape.ELEMENTWISE and not (of_elements and op.host_only)
+    )
+
+
+def _called(name: str, *arguments: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.tuples(*arguments).map(lambda t: f"{name}({', '.join(t)})")
+
+
 def texts() -> st.SearchStrategy[str]:
     """Texts that a spec accepts as prose, made of what breaks out of strings, comments, templates and LaTeX."""
     pieces = st.one_of(st.sampled_from(NASTY), st.characters(categories=("L", "N", "P", "S", "Zs")))
@@ -193,11 +210,11 @@ def _numbers(depth: int) -> st.SearchStrategy[str]:
     return st.one_of(
         leaf,
         st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
-        st.tuples(st.sampled_from(("sqrt", "abs", "sign", "exp", "log", "-")), inner).map(lambda t: f"{t[0]}({t[1]})"),
+        st.tuples(st.sampled_from((*functions(1), "-")), inner).map(lambda t: f"{t[0]}({t[1]})"),
         st.tuples(st.sampled_from(("beta", "2")), st.sampled_from(("step", "2", "0.5"))).map(
             lambda t: f"{t[0]} ** {t[1]}"
         ),
-        st.tuples(st.sampled_from(("maximum", "minimum")), inner, inner).map(lambda t: f"{t[0]}({t[1]}, {t[2]})"),
+        st.sampled_from(functions(2)).flatmap(lambda name: _called(name, inner, inner)),
         st.tuples(_conditions(0), inner, inner).map(lambda t: f"where({t[0]}, {t[1]}, {t[2]})"),
     )
 
@@ -213,20 +230,19 @@ def _elements(depth: int) -> st.SearchStrategy[str]:
         leaf,
         st.tuples(inner, st.sampled_from("+-*/"), either).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
         st.tuples(number, st.sampled_from("+-*/"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
-        st.tuples(st.sampled_from(("sqrt", "abs", "sign", "-")), inner).map(lambda t: f"{t[0]}({t[1]})"),
+        st.tuples(st.sampled_from((*functions(1, of_elements=True), "-")), inner).map(lambda t: f"{t[0]}({t[1]})"),
         st.tuples(inner, st.sampled_from(("2", "3", "0.5"))).map(lambda t: f"({t[0]}) ** {t[1]}"),
-        st.tuples(st.sampled_from(("maximum", "minimum")), inner, either).map(lambda t: f"{t[0]}({t[1]}, {t[2]})"),
-        st.tuples(inner, either, number).map(lambda t: f"lerp({t[0]}, {t[1]}, {t[2]})"),
-        st.tuples(inner, number, number).map(lambda t: f"clamp({t[0]}, {t[1]}, {t[2]})"),
+        st.sampled_from(functions(2, of_elements=True)).flatmap(lambda name: _called(name, inner, either)),
+        st.sampled_from(functions(3, of_elements=True)).flatmap(
+            lambda name: _called(name, inner, either if name == "lerp" else number, number)
+        ),
         st.tuples(_masks(), either, inner).map(lambda t: f"where({t[0]}, {t[1]}, {t[2]})"),
         st.tuples(_conditions(0), inner, either).map(lambda t: f"where({t[0]}, {t[1]}, {t[2]})"),
     )
 
 
 def _masks() -> st.SearchStrategy[str]:
-    comparison = st.tuples(
-        _elements(0), st.sampled_from((">", ">=", "<", "<=", "==", "!=")), st.one_of(_elements(0), _numbers(0))
-    )
+    comparison = st.tuples(_elements(0), st.sampled_from(SIGNS), st.one_of(_elements(0), _numbers(0)))
     mask = comparison.map(lambda t: f"{t[0]} {t[1]} {t[2]}")
     return st.one_of(
         mask, st.tuples(mask, mask).map(lambda t: f"{t[0]} and not {t[1]}"), mask.map(lambda m: f"flag or {m}")

@@ -29,6 +29,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+from thetac.options import IN_UPDATE
 
 ROW_WIDTH = 4  # inputs and states in one line
 
@@ -65,7 +66,7 @@ class _Box:
         entries = [self._hyperparameter(h) for h in self.rule.hyperparameters if not h.fixed]
         entries += [rf"{self.symbols.at('param', '0')} \text{{ (params)}}", r"f(\theta) \text{ (objective)}"]
         entries += [self.symbols.bare(flag.name) for flag in self.rule.flags if not flag.fixed]
-        entries.append(self.symbols.bare("maximize"))
+        entries += [self.symbols.bare(option) for option in IN_UPDATE]
         return _rows(r"\textbf{input}", entries)
 
     def _hyperparameter(self, h: Hyperparameter) -> str:

@@ -14,7 +14,6 @@ from thetac.codegen.backends.printing.escaping import one_line
 from thetac.codegen.ir.listing import listing
 from thetac.codegen.ir.meanings import MEANINGS
 from thetac.codegen.ir.nodes import (
-    OPTIONS,
     Const,
     DecayStyle,
     HalfPrecision,
@@ -28,26 +27,11 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+from thetac.options import OPTIONS
 
 WIDTH = 100  # of docstrings
 FLOAT32 = 4  # bytes
 
-_OPTIONS = {
-    "maximize": ("bool", "False", "maximize the objective instead of minimizing it"),
-    "foreach": ("bool or None", "None", "work on lists of tensors; by default where that is the fastest that fits"),
-    "capturable": ("bool", "False", "keep step counts on the device, so that a step can be captured in a CUDA graph"),
-    "differentiable": ("bool", "False", "let autograd run through the step"),
-    "fused": (
-        "bool or None",
-        "None",
-        "do a whole step in one kernel: Triton on a GPU, C++ on a CPU; by default where that fits",
-    ),
-    "clip_grad_norm": (
-        "float or None",
-        "None",
-        "scale gradients down to this global norm within the step; the gradients themselves stay as they are",
-    ),
-}
 _DECAY = {
     DecayStyle.NONE: "weight decay is part of the rule",
     DecayStyle.L2: "weight_decay * param is added to the gradient",
@@ -81,7 +65,8 @@ def argument(rule: Rule, name: str) -> tuple[str, str, str, str]:
     for flag in rule.flags:
         if flag.name == name:
             return "bool", str(flag.default), "", one_line(flag.doc) or MEANINGS.get(flag.name, "")
-    return (*_OPTIONS[name][:2], "", _OPTIONS[name][2])
+    option = OPTIONS[name]
+    return option.type.replace(" | ", " or "), str(option.default), "", option.doc
 
 
 def _type(h: Hyperparameter) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from thetac.codegen.ir.nodes import OPTIONS, Assign, Expr, Rule, StateKind, Stmt, names_read, walk_statements
+from thetac.codegen.ir.nodes import Assign, Expr, Rule, StateKind, Stmt, names_read, walk_statements
+from thetac.options import OPTIONS
 
 _GREEK = {
     *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"),

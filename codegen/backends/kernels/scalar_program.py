@@ -25,6 +25,7 @@ from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH
 from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import infer, is_static
 from thetac.codegen.passes.naming import first_argument, spelled, unique
+from thetac.options import IN_UPDATE
 
 INDENT = "    "
 _LOOSE = Precedence.CONDITIONAL
@@ -36,7 +37,8 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """The text of `scalars.py`."""
     body = _Program(rule, fused).lines(fused.host)
     tensors_body = _ProgramOnTensors(rule, fused).lines(fused.host)
-    flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags} | {"maximize"}
+    flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags}
+    flags.update(IN_UPDATE)
     row = [f"float({entry.variable})" if entry.truth else entry.variable for entry in fused.row]
     return environment.get_template("scalars.py.jinja").render(
         header=header(rule.source),

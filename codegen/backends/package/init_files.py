@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import jinja2
 
+from thetac import __contract__, __version__
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Rule
 
@@ -19,7 +20,9 @@ def module_name(class_name: str) -> str:
 
 def package_init(rule: Rule, environment: jinja2.Environment) -> str:
     """The text of `__init__.py`."""
-    return environment.get_template("package.py.jinja").render(header=header(rule.source), name=rule.name)
+    return environment.get_template("package.py.jinja").render(
+        header=header(rule.source), name=rule.name, contract=__contract__, version=__version__
+    )
 
 
 def collection_init(members: Mapping[str, str], source: str, home: str, environment: jinja2.Environment) -> str:

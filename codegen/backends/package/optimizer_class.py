@@ -10,6 +10,7 @@ from typing import assert_never
 
 import jinja2
 
+from thetac import __contract__
 from thetac.codegen.backends.documentation.docstring import docstring as documentation
 from thetac.codegen.backends.eager import foreach
 from thetac.codegen.backends.eager.inplace import refusable
@@ -18,7 +19,6 @@ from thetac.codegen.backends.printing.escaping import docstring, literal, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import (
-    OPTIONS,
     Call,
     Const,
     DecayStyle,
@@ -34,23 +34,8 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.ir.printer import expression_text, number
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.hoist import Fused
+from thetac.options import OPTIONS
 
-_OPTION_TYPES = {
-    "maximize": "bool",
-    "foreach": "bool | None",
-    "capturable": "bool",
-    "differentiable": "bool",
-    "fused": "bool | None",
-    "clip_grad_norm": "float | None",
-}
-_OPTION_DEFAULTS = {
-    "maximize": "False",
-    "foreach": "None",
-    "capturable": "False",
-    "differentiable": "False",
-    "fused": "None",
-    "clip_grad_norm": "None",
-}
 _LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
 
 
@@ -71,6 +56,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
     group = _GroupAccess(lowered)
     return environment.get_template("optimizer.py.jinja").render(
         header=header(rule.source),
+        contract=__contract__,
         name=rule.name,
         documentation=docstring(documentation(rule)),
         positional=[_argument(name, by_name) for name in rule.positional],
@@ -115,7 +101,7 @@ class _GroupAccess:
         self.known = known_numbers(rule)
         self.printed: list[str] = []
         self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags}
-        self.texts |= {option: f'group.get("{option}", {_OPTION_DEFAULTS[option]})' for option in OPTIONS}
+        self.texts |= {name: f'group.get("{name}", {option.default})' for name, option in OPTIONS.items()}
         for h in rule.hyperparameters:
             for index, name in enumerate(h.value_names):
                 self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
@@ -130,7 +116,7 @@ def _argument(name: str, by_name: dict[str, Hyperparameter | Flag]) -> str:
     """One argument of the constructor, with type and default."""
     match by_name.get(name):
         case None:
-            return f"{name}: {_OPTION_TYPES[name]} = {_OPTION_DEFAULTS[name]}"
+            return f"{name}: {OPTIONS[name].type} = {OPTIONS[name].default}"
         case Flag(default=default):
             return f"{name}: bool = {default}"
         case Hyperparameter() as h:

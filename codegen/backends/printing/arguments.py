@@ -9,6 +9,7 @@ import keyword
 from collections.abc import Container
 
 from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, names_read, walk_expression, walk_statements
+from thetac.options import IN_UPDATE
 
 # Names that generated functions use for themselves.
 RESERVED = (
@@ -22,7 +23,7 @@ RESERVED = (
     "Sequence",
     "capturable",
     "differentiable",
-    "maximize",
+    *IN_UPDATE,
 )
 
 
@@ -65,13 +66,13 @@ def names_read_in(rule: Rule) -> frozenset[str]:
 
 
 def typed_values(rule: Rule, *, tensors: bool = False) -> tuple[tuple[str, str], ...]:
-    """Return the hyperparameter values and flags that the body reads, with their types; `maximize` is the last."""
+    """Return the hyperparameter values, flags and options that the body reads, with their types, options last."""
     values = [
         (name, "float | Tensor" if tensors and h.tensor else "float")
         for h in rule.hyperparameters
         for name in h.value_names
     ]
-    values += [(flag.name, "bool") for flag in rule.flags] + [("maximize", "bool")]
+    values += [(name, "bool") for name in (*(flag.name for flag in rule.flags), *IN_UPDATE)]
     read = names_read_in(rule)
     return tuple((name, kind) for name, kind in values if name in read)
 

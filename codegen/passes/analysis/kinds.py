@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import (
-    OPTIONS,
     Assign,
     Call,
     Const,
@@ -24,6 +23,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join
+from thetac.options import IN_UPDATE, OPTIONS
 
 Kinds = Mapping[str, Kind]  # of every name that an update text can read
 
@@ -91,7 +91,7 @@ def is_static(condition: Expr, rule: Rule) -> bool:
     A hyperparameter that may be a tensor is not fixed: it may change on the device, where the host cannot see it. An
     exception is weight_decay: like torch, the host reads it to leave the decay out where it is 0.
     """
-    fixed = {"maximize", *(flag.name for flag in rule.flags)}
+    fixed = {*IN_UPDATE, *(flag.name for flag in rule.flags)}
     fixed.update(
         name for h in rule.hyperparameters if not h.tensor or h.name == "weight_decay" for name in h.value_names
     )

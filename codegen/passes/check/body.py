@@ -14,7 +14,6 @@ from typing import assert_never
 from thetac.codegen.errors import Mistakes, did_you_mean, quoted
 from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import (
-    OPTIONS,
     UNREADABLE,
     Assign,
     Call,
@@ -32,6 +31,7 @@ from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.value_kinds import Kind
 from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.expressions import ExpressionCheck
+from thetac.options import OPTIONS
 
 _OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": "eq"}
 

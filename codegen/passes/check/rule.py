@@ -12,7 +12,6 @@ from thetac.codegen.errors import Diagnostic, Location, Mistakes, quoted
 from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import (
     DECAY_READS,
-    OPTIONS,
     UNREADABLE,
     ComplexMode,
     Expr,
@@ -27,6 +26,7 @@ from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.body import BodyCheck
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.codegen.passes.check.linear import check_complex_param, check_linear
+from thetac.options import OPTIONS
 
 
 def check_all(rules: Sequence[Rule], mistakes: Mistakes) -> None:

@@ -15,10 +15,11 @@ from thetac.codegen.frontend import entries, expressions, logical_lines, lower, 
 from thetac.codegen.frontend.load import KEYS
 from thetac.codegen.frontend.symbol_syntax import LONGEST as LONGEST_SYMBOL
 from thetac.codegen.ir import reserved_names
-from thetac.codegen.ir.nodes import OPTIONS, Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
+from thetac.codegen.ir.nodes import Assign, ComplexMode, DecayStyle, HalfPrecision, SparseMode
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.expand import expand
+from thetac.options import OPTIONS
 
 DOCS = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
@@ -196,4 +197,4 @@ def test_a_spec_inherits_what_it_does_not_say() -> None:
 def test_without_signature_hyperparameters_come_first_and_options_by_keyword() -> None:
     (rule,) = front_end({"a.yaml": HEAD + "update: param = param - lr * grad\n"})
     assert rule.positional == ("lr",)
-    assert rule.keyword_only == OPTIONS
+    assert rule.keyword_only == tuple(OPTIONS)

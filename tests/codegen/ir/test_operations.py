@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
 import triton.language
 
+from tests.support.paths import ROOT
 from thetac.codegen.backends.documentation.formulas import LATEX
 from thetac.codegen.backends.eager.functional import ON_TENSORS as FUNCTIONAL
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
@@ -21,10 +21,6 @@ from thetac.codegen.ir.nodes import Call, Ref, names_read, walk_expression
 from thetac.codegen.ir.ops import OPS, Op, Shape
 from thetac.codegen.ir.printer import SPEC, Row
 from thetac.runtime import scalar_math, tensors, triton_ops
-
-ROOT = Path(__file__).resolve().parent
-while not (ROOT / "pyproject.toml").exists():
-    ROOT = ROOT.parent
 
 VALUES = [op for op in OPS.values() if op.shape is not Shape.PREDICATE]
 PRIMITIVE = [op for op in VALUES if not op.defined]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.generated_calls import call
+from tests.support.strategies import functions
 from tests.support.triton_support import Training, combinations, described, every_spec, everything, module, rule_of
 from thetac.codegen.backends.kernels import cpp, triton
 from thetac.codegen.emit import environment
@@ -203,11 +204,11 @@ hosts = st.recursive(
     lambda inner: (
         st.builds(
             lambda op, left, right: Call(op, (left, right)),
-            st.sampled_from(["add", "sub", "mul", "div", "pow", "maximum", "minimum"]),
+            st.sampled_from(["add", "sub", "mul", "div", "pow", *functions(2)]),
             inner,
             inner,
         )
-        | st.builds(lambda op, value: Call(op, (value,)), st.sampled_from(["neg", "sqrt", "abs", "exp"]), inner)
+        | st.builds(lambda op, value: Call(op, (value,)), st.sampled_from(["neg", *functions(1)]), inner)
     ),
     max_leaves=6,
 )

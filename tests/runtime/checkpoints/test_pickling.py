@@ -20,6 +20,7 @@ from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, rich, shape_of, through_a_file, train
 from tests.support.every_optimizer import both, every_optimizer, ours
 from tests.support.runtime_helpers import assert_identical, picture
+from thetac.options import OPTIONS
 
 IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "C++": {"fused": True}}
 
@@ -122,14 +123,11 @@ def older(optimizer: Optimizer, lacking: set[str]) -> Optimizer:
     return unpickled
 
 
-OPTIONS = {"maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"}
-
-
 @pytest.mark.feature("pickling", "`__setstate__` completes what older versions did not have")
 @every_optimizer
 def test_a_pickle_of_an_older_version_gets_defaults_for_what_it_lacks(name: str) -> None:
     schema = ours(name).schema
-    lacking = OPTIONS | {*schema.flags, *schema.fixed}
+    lacking = {*OPTIONS, *schema.flags, *schema.fixed}
     options = {key: value for key, value in rich(name).items() if key not in lacking}
     for cls in both(name):
         optimizer = cls(in_groups(parameters_of(FLOAT32)), **options)

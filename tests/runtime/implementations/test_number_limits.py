@@ -14,6 +14,7 @@ import thetac
 from tests.support.every_optimizer import error_of, every_optimizer, ours, remembering, torchs
 from tests.support.runtime_helpers import assert_identical, assert_unchanged, give_gradients, parameters, picture
 from tests.support.step_helpers import FOR_LOOP, LISTS, Options, every_list
+from tests.support.strategies import functions
 from thetac.codegen.backends.eager.magnitudes import ORDINARY, Magnitudes
 from thetac.codegen.backends.printing.host_python import known_numbers
 from thetac.codegen.ir.interpret import FLOATS
@@ -209,9 +210,9 @@ leaves = st.one_of(
 
 
 def _larger(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
-    one = st.tuples(st.sampled_from(["neg", "sqrt", "abs", "sign", "log", "exp"]), st.tuples(inner))
-    two = st.tuples(st.sampled_from(["add", "sub", "mul", "div", "pow", "maximum", "minimum"]), st.tuples(inner, inner))
-    three = st.tuples(st.sampled_from(["lerp", "clamp"]), st.tuples(inner, inner, inner))
+    one = st.tuples(st.sampled_from(["neg", *functions(1)]), st.tuples(inner))
+    two = st.tuples(st.sampled_from(["add", "sub", "mul", "div", "pow", *functions(2)]), st.tuples(inner, inner))
+    three = st.tuples(st.sampled_from(functions(3)), st.tuples(inner, inner, inner))
     return st.one_of(one, two, two, three).map(lambda call: Call(*call))
 
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support.generated_calls import call
+from tests.support.strategies import functions
 from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.eager.inplace import SetTensor, lower
 from thetac.codegen.backends.printing.arguments import list_names
@@ -44,6 +45,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.printer import statement_lines
 from thetac.codegen.passes import features
+from thetac.codegen.passes.expand import expand
 
 STATES, LOCALS = ("u", "v"), ("x", "y", "z")
 ELEMENTS = 5
@@ -53,7 +55,7 @@ def make_rule(body: tuple[Stmt, ...]) -> Rule:
     """A rule with two states, a counter, two numbers and a flag around a body."""
     states = [State("step", StateKind.COUNTER), *(State(name, StateKind.TENSOR) for name in STATES)]
     hyperparameters = (Hyperparameter("lr", 0.25, tensor=True), Hyperparameter("rho", 0.75))
-    return features.apply(
+    rule = features.apply(
         Rule(
             name="Random",
             summary="A random rule.",
@@ -76,6 +78,7 @@ def make_rule(body: tuple[Stmt, ...]) -> Rule:
             group_keys=(),
         )
     )
+    return expand(rule)
 
 
 numbers = st.sampled_from(
@@ -89,7 +92,8 @@ def elements(names: tuple[str, ...]) -> st.SearchStrategy[Expr]:
 
     def grow(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
         either = inner | numbers
-        binary = st.sampled_from(["add", "sub", "mul", "maximum", "minimum"])
+        binary = st.sampled_from(["add", "sub", "mul", *functions(2, of_elements=True)])
+        unary = st.sampled_from(["neg", *(name for name in functions(1, of_elements=True) if name != "sqrt")])
         bounded = st.builds(lambda a: Call("add", (Call("abs", (a,)), Const(1))), inner)
         return st.one_of(
             st.builds(lambda op, a, b: Call(op, (a, b)), binary, inner, either),
@@ -106,7 +110,7 @@ def elements(names: tuple[str, ...]) -> st.SearchStrategy[Expr]:
                 inner,
             ),
             st.builds(lambda a, b: Call("lerp", (a, b, Ref("rho"))), inner, inner),
-            st.builds(lambda op, a: Call(op, (a,)), st.sampled_from(["abs", "neg", "sign"]), inner),
+            st.builds(lambda op, a: Call(op, (a,)), unary, inner),
             st.builds(lambda a: Call("sqrt", (Call("abs", (a,)),)), inner),
             st.builds(lambda a: Call("clamp", (a, Const(-2), Const(2))), inner),
             st.builds(lambda a, b, c: Call("where", (Call("gt", (a, Const(0))), b, c)), inner, either, either),
