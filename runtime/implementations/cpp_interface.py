@@ -43,16 +43,16 @@ class Launch(ctypes.Structure):
     )
 
 
-def macros(dtypes: Sequence[torch.dtype], specialisations: Sequence[bool] = ()) -> dict[str, str]:
+def macros(dtypes: Sequence[torch.dtype], specialisations: Sequence[bool] | None = None) -> dict[str, str]:
     """Return the macros that an object is compiled with, and their values.
 
     Args:
         dtypes: of its streams, in their order
-        specialisations: the values of the schema's specialisations, in their order, if the object is compiled for them;
-            empty if it chooses by them
+        specialisations: values of the schema's specialisations, in their order, if the object is compiled for these
+            alone; None if it holds the kernels for all of them
     """
     defines = {f"THETAC_DTYPE_{index}": DTYPE_NAMES[dtype] for index, dtype in enumerate(dtypes)}
     defines["THETAC_HEADER"] = str(HEADER)
-    if specialisations:
+    if specialisations is not None:
         defines["THETAC_HOLDS"] = ",".join(str(int(holds)) for holds in specialisations)
     return defines

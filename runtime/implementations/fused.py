@@ -7,45 +7,20 @@ launches, nor whether the tensors still are what they were: `plan.py` finds that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from thetac.runtime.implementations.launcher import LaunchedBucket, MakeLauncher
 from thetac.runtime.implementations.scalar_rows import RowTable
-from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
+from thetac.runtime.implementations.tables import ALIGNED, ALIGNMENT, ELEMENTS, HEADER, ROW
+from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.memory import integers
 from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.reader_choice import load_reader
-
-HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
-ALIGNMENT = 16  # bytes, for 128-bit loads and stores
-
-
-class Launcher(Protocol):
-    """A compiled kernel for one bucket."""
-
-    def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
-        """Update every tensor of the address table by the numbers in its row."""
-        ...
-
-    def sum_of_squares(self, tensors: Tensor) -> Tensor:
-        """Of all gradients: 0-d float64 on their device; the same bits every time."""
-        ...
-
-
-class MakeLauncher(Protocol):
-    def __call__(
-        self,
-        schema: Schema,
-        device: torch.device,
-        dtypes: Mapping[str, torch.dtype],
-        specialisations: Mapping[str, bool],
-        sizes: Sequence[int],
-    ) -> Launcher: ...
 
 
 class Bucket:
@@ -61,7 +36,7 @@ class Bucket:
         }
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
         self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
-        self.table[:, 0] = integers(self.sizes)
+        self.table[:, ELEMENTS] = integers(self.sizes)
         self._written = []
         for index, (number, stream) in enumerate(
             zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
@@ -78,7 +53,7 @@ class Bucket:
 
     def mark_aligned(self) -> None:
         """Addresses are new."""
-        self.table[:, 2] = (self.table[:, HEADER:] % ALIGNMENT == 0).all(dim=1)
+        self.table[:, ALIGNED] = (self.table[:, HEADER:] % ALIGNMENT == 0).all(dim=1)
 
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd what a launch writes."""
@@ -100,13 +75,14 @@ class FusedWork(Bucket):
     ) -> None:
         super().__init__(schema, members, places, tensors)
         self._rows = RowTable(schema, members, self.dtypes["param"], places, tensors)
-        self._launcher = make(schema, members[0].param.device, self.dtypes, specialisations, self.sizes)
+        device = members[0].param.device
+        self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         if why := self._rows.why_void(tensors):
             return why
         if self._rows.compute(numbers, tensors):
-            self.table[:, 1] = self._rows.index
+            self.table[:, ROW] = self._rows.index
         return ""
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:

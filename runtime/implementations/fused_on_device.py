@@ -14,7 +14,9 @@ from torch import Tensor
 from thetac.runtime.implementations.device_table import ResidentTable
 from thetac.runtime.implementations.fused import Bucket
 from thetac.runtime.implementations.launch_triton import TritonLauncher
+from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.scalar_rows_on_device import DeviceRows
+from thetac.runtime.implementations.tables import ROW
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import option, values_of
 from thetac.runtime.param_groups.members import Member
@@ -51,10 +53,10 @@ class ResidentWork(Bucket):
         device = members[0].param.device
         self._schema = schema
         self._groups = list(dict.fromkeys(member.group for member in members))
-        self.table[:, 1] = torch.arange(len(members), dtype=torch.int64, device="cpu")
+        self.table[:, ROW] = torch.arange(len(members), dtype=torch.int64, device="cpu")
         self._resident = ResidentTable(device)
         self._rows = DeviceRows(schema, members, self.dtypes["param"], places)
-        self._launcher = TritonLauncher(schema, device, self.dtypes, specialisations, self.sizes)
+        self._launcher = TritonLauncher(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
 
     def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
         if why := self._rows.why_void(tensors):

@@ -22,11 +22,12 @@ from torch import Tensor
 from torch.utils._foreach_utils import _get_foreach_kernels_supported_devices
 
 from thetac.runtime.building.objects import BuildError, warn_once
-from thetac.runtime.implementations.fused import MakeLauncher, specialisations_of, streams
+from thetac.runtime.implementations.fused import specialisations_of, streams
 from thetac.runtime.implementations.generated_modules import has_triton_kernels, kernel_source
 from thetac.runtime.implementations.graph_capture import is_captured
 from thetac.runtime.implementations.launch_cpp import CppLauncher, load_kernel, load_norm
 from thetac.runtime.implementations.launch_triton import TritonLauncher
+from thetac.runtime.implementations.launcher import MakeLauncher
 from thetac.runtime.implementations.widened import HALF, computing_dtype, mixes_dtypes
 from thetac.runtime.param_groups.groups import check_options, option
 from thetac.runtime.param_groups.members import Member, tensor_states
