@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help generate check demo test lint parity compatibility bench bench-gpu clean
+.PHONY: help generate check demo test lint parity compatibility bench bench-gpu picture clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 16
@@ -46,6 +46,9 @@ parity: $(READY) ## measure every implementation against torch and float64, and 
 
 compatibility: $(TESTABLE) ## try what torch promises of optimizers on every one of them, and write docs/compatibility.md
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.docs.compatibility
+
+picture: $(READY) ## draw docs/architecture.svg from the imports of compiler and runtime
+	@$(BIN)/python -m docs.picture.draw
 
 BENCHED := $(VENV)/.benched
 $(BENCHED): $(READY)

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.kernels import cpp, scalar_program, triton
 from thetac.codegen.backends.package import optimizer_class
-from thetac.codegen.backends.package.init_files import module_name, package_init
+from thetac.codegen.backends.package.init_files import package_init
+from thetac.codegen.backends.printing.escaping import module_name
+from thetac.codegen.backends.printing.layout import lay_out
 from thetac.codegen.emit import environment
 from thetac.codegen.errors import NOWHERE, Diagnostic, Mistakes
 from thetac.codegen.frontend.load import load_spec
@@ -111,4 +113,5 @@ def _check_row(written: Rule, fused: Fused, mistakes: Mistakes) -> None:
 
 def _rendered(written: Rule, rule: Rule, fused: Fused) -> Compiled:
     files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
+    files = {name: lay_out(text) if name.endswith(".py") else text for name, text in files.items()}
     return Compiled(written, rule, fused, module_name(written.name), files, advice(written))

@@ -68,25 +68,33 @@ def step(
         torch._foreach_maximum_(max_exp_avg_vars, exp_avg_vars)
         # variance = max_exp_avg_var
         variances = max_exp_avg_vars
-    bias_correction1 = 1 - beta1 ** step
-    bias_correction2 = 1 - beta2 ** step
+    bias_correction1 = 1 - beta1**step
+    bias_correction2 = 1 - beta2**step
     if rectify:
         # longest simple moving average
         rho_inf = 2 / (1 - beta2) - 1
         # its length by now
-        rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
+        rho = rho_inf - 2 * step * beta2**step / bias_correction2
         if rho >= 5:
-            rect = scalar_math.sqrt(scalar_math.divide(scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
+            rect = scalar_math.sqrt(
+                scalar_math.divide(
+                    scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho)
+                    * rho_inf,
+                    rho_inf - 2,
+                )
+            )
             # param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
             roots = torch._foreach_sqrt(exp_avg_vars)
             torch._foreach_add_(roots, eps)
-            torch._foreach_addcdiv_(params, exp_avgs, roots, value=fitting(-lr * rect / bias_correction1, params[0].dtype))
+            torch._foreach_addcdiv_(
+                params, exp_avgs, roots, value=fitting(-lr * rect / bias_correction1, params[0].dtype)
+            )
         elif degenerated_to_sgd:
             # param = param - lr / bias_correction1 * exp_avg
             torch._foreach_add_(params, exp_avgs, alpha=-lr / bias_correction1)
     else:
         # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
         roots_ = torch._foreach_sqrt(variances)
-        torch._foreach_div_(roots_, bias_correction2 ** 0.5)
+        torch._foreach_div_(roots_, bias_correction2**0.5)
         torch._foreach_add_(roots_, eps)
         torch._foreach_addcdiv_(params, exp_avgs, roots_, value=-lr / bias_correction1)

@@ -69,23 +69,33 @@ def step(
             # max_exp_avg_var = maximum(max_exp_avg_var, exp_avg_var)
             torch.maximum(max_exp_avg_var, exp_avg_var, out=max_exp_avg_var)
             variance = max_exp_avg_var
-        bias_correction1 = 1 - beta1 ** step
-        bias_correction2 = 1 - beta2 ** step
+        bias_correction1 = 1 - beta1**step
+        bias_correction2 = 1 - beta2**step
         if rectify:
             # longest simple moving average
             rho_inf = 2 / (1 - beta2) - 1
             # its length by now
-            rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
+            rho = rho_inf - 2 * step * beta2**step / bias_correction2
             if rho >= 5:
-                rect = scalar_math.sqrt(scalar_math.divide(scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
+                rect = scalar_math.sqrt(
+                    scalar_math.divide(
+                        scalar_math.divide(
+                            scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho
+                        )
+                        * rho_inf,
+                        rho_inf - 2,
+                    )
+                )
                 # param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
-                param.addcdiv_(exp_avg, exp_avg_var.sqrt().add_(eps), value=fitting(-lr * rect / bias_correction1, param.dtype))
+                param.addcdiv_(
+                    exp_avg, exp_avg_var.sqrt().add_(eps), value=fitting(-lr * rect / bias_correction1, param.dtype)
+                )
             elif degenerated_to_sgd:
                 # param = param - lr / bias_correction1 * exp_avg
                 param.add_(exp_avg, alpha=-lr / bias_correction1)
         else:
             # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
-            param.addcdiv_(exp_avg, variance.sqrt().div_(bias_correction2 ** 0.5).add_(eps), value=-lr / bias_correction1)
+            param.addcdiv_(exp_avg, variance.sqrt().div_(bias_correction2**0.5).add_(eps), value=-lr / bias_correction1)
 
 
 def step_on_tensors(
@@ -158,15 +168,20 @@ def step_on_tensors(
         if amsgrad:
             max_exp_avg_var = maximum(max_exp_avg_var, exp_avg_var)
             variance = max_exp_avg_var
-        bias_correction1 = 1 - beta1 ** step
-        bias_correction2 = 1 - beta2 ** step
+        bias_correction1 = 1 - beta1**step
+        bias_correction2 = 1 - beta2**step
         if rectify:
             # longest simple moving average
             rho_inf = 2 / (1 - beta2) - 1
             # its length by now
-            rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
+            rho = rho_inf - 2 * step * beta2**step / bias_correction2
             if capturable:
-                rect_if_so = sqrt(divide(divide(divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
+                rect_if_so = sqrt(
+                    divide(
+                        divide(divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf,
+                        rho_inf - 2,
+                    )
+                )
                 param_if_so = param - lr * rect_if_so / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
                 param_if_not = param
                 if degenerated_to_sgd:
@@ -174,7 +189,12 @@ def step_on_tensors(
                 param = where(rho >= 5, param_if_so, param_if_not)
             elif rho >= 5:
                 # rect = sqrt(bias_correction2 * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2))
-                rect = sqrt(divide(divide(divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
+                rect = sqrt(
+                    divide(
+                        divide(divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf,
+                        rho_inf - 2,
+                    )
+                )
                 param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
             elif degenerated_to_sgd:
                 param = param - lr / bias_correction1 * exp_avg

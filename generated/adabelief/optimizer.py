@@ -204,7 +204,11 @@ class AdaBelief(Optimizer):
         refusable=("lr", "beta1", "beta2", "weight_decay"),
         sparse="unsupported",
         sparse_error="AdaBelief does not support sparse gradients, please consider SparseAdam instead",
-        decays_gradient=lambda group: group["weight_decay"] != 0 and not (group["weight_decouple"] and group["fixed_decay"]) and not group["weight_decouple"],
+        decays_gradient=lambda group: (
+            group["weight_decay"] != 0
+            and not (group["weight_decouple"] and group["fixed_decay"])
+            and not group["weight_decouple"]
+        ),
         state_at_construction=False,
         foreach_temporaries=4,
     )

@@ -1,5 +1,5 @@
 # Generated from specs/adabelief.yaml by thetac 0.1.0; do not edit.
-"""AdaBelief: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""AdaBelief: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -51,24 +51,30 @@ def scalars(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    bias_correction1 = 1 - beta1 ** step
-    bias_correction2 = 1 - beta2 ** step
+    bias_correction1 = 1 - beta1**step
+    bias_correction2 = 1 - beta2**step
     rho_at_least_five = False
     lr_times_rect_over_bias_correction1 = 0.0
     lr_over_bias_correction1 = 0.0
     sqrt_bias_correction2 = 0.0
     if rectify:
         rho_inf = 2 / (1 - beta2) - 1  # longest simple moving average
-        rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
+        rho = rho_inf - 2 * step * beta2**step / bias_correction2  # its length by now
         rho_at_least_five = rho >= 5
         if rho_at_least_five:
-            rect = scalar_math.sqrt(scalar_math.divide(scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2))
+            rect = scalar_math.sqrt(
+                scalar_math.divide(
+                    scalar_math.divide(scalar_math.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho)
+                    * rho_inf,
+                    rho_inf - 2,
+                )
+            )
             lr_times_rect_over_bias_correction1 = lr * rect / bias_correction1
         elif degenerated_to_sgd:
             lr_over_bias_correction1 = lr / bias_correction1
     else:
         lr_over_bias_correction1 = lr / bias_correction1
-        sqrt_bias_correction2 = bias_correction2 ** 0.5
+        sqrt_bias_correction2 = bias_correction2**0.5
     return (
         float(lr_nonzero),
         one_minus_weight_decay,
@@ -111,18 +117,26 @@ def scalars_on_tensors(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    bias_correction1 = 1 - beta1 ** step
-    bias_correction2 = 1 - beta2 ** step
+    bias_correction1 = 1 - beta1**step
+    bias_correction2 = 1 - beta2**step
     rho_at_least_five: bool | Tensor = False
     lr_times_rect_over_bias_correction1: Scalar = 0.0
     lr_over_bias_correction1: Scalar = 0.0
     sqrt_bias_correction2: Scalar = 0.0
     if rectify:
         rho_inf = 2 / (1 - beta2) - 1  # longest simple moving average
-        rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
+        rho = rho_inf - 2 * step * beta2**step / bias_correction2  # its length by now
         rho_at_least_five = rho >= 5
         rect = tensors.where(
-            rho_at_least_five, tensors.sqrt(tensors.divide(tensors.divide(tensors.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf, rho_inf - 2)), 0.0
+            rho_at_least_five,
+            tensors.sqrt(
+                tensors.divide(
+                    tensors.divide(tensors.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho)
+                    * rho_inf,
+                    rho_inf - 2,
+                )
+            ),
+            0.0,
         )
         lr_times_rect_over_bias_correction1 = tensors.where(
             rho_at_least_five, lr * rect / bias_correction1, lr_times_rect_over_bias_correction1

@@ -91,7 +91,12 @@ def update_elements(
             param = param - lr_over_bias_correction1 * exp_avg
     else:
         # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
-        param = param - ops.divide(lr_over_bias_correction1 * exp_avg, ops.divide(ops.sqrt(variance), sqrt_bias_correction2) + eps)
+        param = (
+            param
+            - ops.divide(
+                lr_over_bias_correction1 * exp_avg, ops.divide(ops.sqrt(variance), sqrt_bias_correction2) + eps
+            )
+        )
 
     ops.store(param_ptr + offsets, param, mask)
     ops.store(exp_avg_ptr + offsets, exp_avg, mask)

@@ -1,5 +1,5 @@
 # Generated from specs/adagrad.yaml by thetac 0.1.0; do not edit.
-"""Adagrad: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""Adagrad: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 

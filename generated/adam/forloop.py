@@ -58,9 +58,9 @@ def step(
             torch.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
             second_moment = max_exp_avg_sq
         # denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
-        denom = second_moment.sqrt().div_((1 - beta2 ** step) ** 0.5).add_(eps)
+        denom = second_moment.sqrt().div_((1 - beta2**step) ** 0.5).add_(eps)
         # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
-        param.addcdiv_(exp_avg, denom, value=-lr / (1 - beta1 ** step))
+        param.addcdiv_(exp_avg, denom, value=-lr / (1 - beta1**step))
 
 
 def step_on_tensors(
@@ -122,8 +122,8 @@ def step_on_tensors(
         if amsgrad:
             max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
             second_moment = max_exp_avg_sq
-        denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
-        param = param - lr / (1 - beta1 ** step) * exp_avg / denom
+        denom = sqrt(second_moment) / sqrt(1 - beta2**step) + eps
+        param = param - lr / (1 - beta1**step) * exp_avg / denom
         store(param_out, param)
         store(exp_avg_out, exp_avg)
         store(exp_avg_sq_out, exp_avg_sq)

@@ -1,5 +1,5 @@
 # Generated from specs/adam.yaml by thetac 0.1.0; do not edit.
-"""Adam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""Adam: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def scalars(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = (1 - beta2 ** step) ** 0.5
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         one_minus_lr_times_weight_decay,
         weight_decay,
@@ -68,8 +68,8 @@ def scalars_on_tensors(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2 ** step)
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2**step)
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         one_minus_lr_times_weight_decay,
         weight_decay,

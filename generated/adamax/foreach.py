@@ -42,4 +42,4 @@ def step(
     torch._foreach_add_(magnitudes, eps)
     torch._foreach_maximum_(exp_infs, magnitudes)
     # param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
-    torch._foreach_addcdiv_(params, exp_avgs, exp_infs, value=-lr / (1 - beta1 ** step))
+    torch._foreach_addcdiv_(params, exp_avgs, exp_infs, value=-lr / (1 - beta1**step))

@@ -42,7 +42,7 @@ def step(
         # exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  (decaying infinity norm)
         torch.maximum(exp_inf.mul_(beta2), grad.abs().add_(eps), out=exp_inf)
         # param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
-        param.addcdiv_(exp_avg, exp_inf, value=-lr / (1 - beta1 ** step))
+        param.addcdiv_(exp_avg, exp_inf, value=-lr / (1 - beta1**step))
 
 
 def step_on_tensors(
@@ -89,7 +89,7 @@ def step_on_tensors(
         exp_avg = exp_avg + (1 - beta1) * (grad - exp_avg)
         # decaying infinity norm
         exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)
-        param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
+        param = param - lr / (1 - beta1**step) * exp_avg / exp_inf
         store(param_out, param)
         store(exp_avg_out, exp_avg)
         store(exp_inf_out, exp_inf)

@@ -1,5 +1,5 @@
 # Generated from specs/adamax.yaml by thetac 0.1.0; do not edit.
-"""Adamax: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""Adamax: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         weight_decay,
         one_minus_beta1,
@@ -48,7 +48,7 @@ def scalars_on_tensors(
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_beta1 = 1 - beta1
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         weight_decay,
         one_minus_beta1,

@@ -52,7 +52,7 @@ def step(
         second_moments = max_exp_avg_sqs
     # denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
     denoms = torch._foreach_sqrt(second_moments)
-    torch._foreach_div_(denoms, (1 - beta2 ** step) ** 0.5)
+    torch._foreach_div_(denoms, (1 - beta2**step) ** 0.5)
     torch._foreach_add_(denoms, eps)
     # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
-    torch._foreach_addcdiv_(params, exp_avgs, denoms, value=-lr / (1 - beta1 ** step))
+    torch._foreach_addcdiv_(params, exp_avgs, denoms, value=-lr / (1 - beta1**step))

@@ -162,15 +162,23 @@ class AdamW(Optimizer):
         ),
         requirements=(
             Requirement(
-                holds=lambda group: isinstance(group["betas"][0], torch.Tensor) == isinstance(group["betas"][1], torch.Tensor),
+                holds=lambda group: (
+                    isinstance(group["betas"][0], torch.Tensor) == isinstance(group["betas"][1], torch.Tensor)
+                ),
                 message="betas must be either both floats or both Tensors",
             ),
             Requirement(
-                holds=lambda group: not (isinstance(group["lr"], torch.Tensor) and group.get("foreach", None)) or group.get("capturable", False),
+                holds=lambda group: (
+                    not (isinstance(group["lr"], torch.Tensor) and group.get("foreach", None))
+                    or group.get("capturable", False)
+                ),
                 message="lr as a Tensor is not supported for capturable=False and foreach=True",
             ),
             Requirement(
-                holds=lambda group: not (isinstance(group["betas"][0], torch.Tensor) and group.get("foreach", None)) or group.get("capturable", False),
+                holds=lambda group: (
+                    not (isinstance(group["betas"][0], torch.Tensor) and group.get("foreach", None))
+                    or group.get("capturable", False)
+                ),
                 message="betas[0] as a Tensor is not supported for capturable=False and foreach=True",
             ),
         ),

@@ -61,12 +61,12 @@ def step(
     torch._foreach_addcmul_(exp_avg_sqs, aheads, aheads, value=1 - beta3)
     # denom = sqrt(exp_avg_sq) / sqrt(1 - beta3 ** step) + eps
     denoms = torch._foreach_sqrt(exp_avg_sqs)
-    torch._foreach_div_(denoms, (1 - beta3 ** step) ** 0.5)
+    torch._foreach_div_(denoms, (1 - beta3**step) ** 0.5)
     torch._foreach_add_(denoms, eps)
     # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
-    torch._foreach_addcdiv_(params, exp_avgs, denoms, value=-lr / (1 - beta1 ** step))
+    torch._foreach_addcdiv_(params, exp_avgs, denoms, value=-lr / (1 - beta1**step))
     # param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
-    torch._foreach_addcdiv_(params, exp_avg_diffs, denoms, value=-lr * beta2 / (1 - beta2 ** step))
+    torch._foreach_addcdiv_(params, exp_avg_diffs, denoms, value=-lr * beta2 / (1 - beta2**step))
     if weight_decay != 0 and not no_prox:
         # param = param / (1 + lr * weight_decay)  (proximal decay)
         torch._foreach_div_(params, 1 + lr * weight_decay)

@@ -62,11 +62,11 @@ def step(
         # exp_avg_sq = beta3 * exp_avg_sq + (1 - beta3) * ahead * ahead
         exp_avg_sq.mul_(beta3).addcmul_(ahead, ahead, value=1 - beta3)
         # denom = sqrt(exp_avg_sq) / sqrt(1 - beta3 ** step) + eps
-        denom = exp_avg_sq.sqrt().div_((1 - beta3 ** step) ** 0.5).add_(eps)
+        denom = exp_avg_sq.sqrt().div_((1 - beta3**step) ** 0.5).add_(eps)
         # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
-        param.addcdiv_(exp_avg, denom, value=-lr / (1 - beta1 ** step))
+        param.addcdiv_(exp_avg, denom, value=-lr / (1 - beta1**step))
         # param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
-        param.addcdiv_(exp_avg_diff, denom, value=-lr * beta2 / (1 - beta2 ** step))
+        param.addcdiv_(exp_avg_diff, denom, value=-lr * beta2 / (1 - beta2**step))
         if weight_decay != 0 and not no_prox:
             # param = param / (1 + lr * weight_decay)  (proximal decay)
             param.div_(1 + lr * weight_decay)
@@ -135,9 +135,9 @@ def step_on_tensors(
         # the gradient at the look-ahead point
         ahead = grad + beta2 * change
         exp_avg_sq = beta3 * exp_avg_sq + (1 - beta3) * ahead * ahead
-        denom = sqrt(exp_avg_sq) / sqrt(1 - beta3 ** step) + eps
-        param = param - lr / (1 - beta1 ** step) * exp_avg / denom
-        param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
+        denom = sqrt(exp_avg_sq) / sqrt(1 - beta3**step) + eps
+        param = param - lr / (1 - beta1**step) * exp_avg / denom
+        param = param - lr * beta2 / (1 - beta2**step) * exp_avg_diff / denom
         if weight_decay != 0 and not no_prox:
             # proximal decay
             param = param / (1 + lr * weight_decay)

@@ -1,5 +1,5 @@
 # Generated from specs/adan.yaml by thetac 0.1.0; do not edit.
-"""Adan: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""Adan: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def scalars(
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
     one_minus_beta3 = 1 - beta3
-    sqrt_one_minus_beta3_pow_step = (1 - beta3 ** step) ** 0.5
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
-    exp_avg_diff_factor = lr * beta2 / (1 - beta2 ** step)
+    sqrt_one_minus_beta3_pow_step = (1 - beta3**step) ** 0.5
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
+    exp_avg_diff_factor = lr * beta2 / (1 - beta2**step)
     one_plus_lr_times_weight_decay = 0.0
     if weight_decay != 0 and not no_prox:
         one_plus_lr_times_weight_decay = 1 + lr * weight_decay
@@ -88,9 +88,9 @@ def scalars_on_tensors(
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
     one_minus_beta3 = 1 - beta3
-    sqrt_one_minus_beta3_pow_step = tensors.sqrt(1 - beta3 ** step)
-    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1 ** step)
-    exp_avg_diff_factor = lr * beta2 / (1 - beta2 ** step)
+    sqrt_one_minus_beta3_pow_step = tensors.sqrt(1 - beta3**step)
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
+    exp_avg_diff_factor = lr * beta2 / (1 - beta2**step)
     one_plus_lr_times_weight_decay: Scalar = 0.0
     if weight_decay != 0 and not no_prox:
         one_plus_lr_times_weight_decay = 1 + lr * weight_decay

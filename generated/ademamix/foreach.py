@@ -49,7 +49,10 @@ def step(
     if step < beta3_warmup:
         half_life_begin = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta1 + 1e-08)) - 1
         half_life_end = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta3 + 1e-08)) - 1
-        half_life = (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin + scalar_math.divide(step, beta3_warmup) * half_life_end
+        half_life = (
+            (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin
+            + scalar_math.divide(step, beta3_warmup) * half_life_end
+        )
         slow_decay = scalar_math.power(0.5, scalar_math.divide(1, half_life + 1))
     # fast = grad
     fasts = grads
@@ -67,10 +70,10 @@ def step(
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
     # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
     denoms = torch._foreach_sqrt(exp_avg_sqs)
-    torch._foreach_div_(denoms, (1 - beta2 ** step) ** 0.5)
+    torch._foreach_div_(denoms, (1 - beta2**step) ** 0.5)
     torch._foreach_add_(denoms, eps)
     # mix = fast / (1 - beta1 ** step) + slow_weight * exp_avg_slow
-    mixs = torch._foreach_div(fasts, 1 - beta1 ** step)
+    mixs = torch._foreach_div(fasts, 1 - beta1**step)
     torch._foreach_add_(mixs, exp_avg_slows, alpha=fitting(slow_weight, params[0].dtype))
     # param = param - lr * mix / denom
     torch._foreach_addcdiv_(params, mixs, denoms, value=-lr)

@@ -54,7 +54,10 @@ def step(
         if step < beta3_warmup:
             half_life_begin = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta1 + 1e-08)) - 1
             half_life_end = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta3 + 1e-08)) - 1
-            half_life = (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin + scalar_math.divide(step, beta3_warmup) * half_life_end
+            half_life = (
+                (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin
+                + scalar_math.divide(step, beta3_warmup) * half_life_end
+            )
             slow_decay = scalar_math.power(0.5, scalar_math.divide(1, half_life + 1))
         fast = grad
         if beta1 != 0:
@@ -66,9 +69,9 @@ def step(
         # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-        denom = exp_avg_sq.sqrt().div_((1 - beta2 ** step) ** 0.5).add_(eps)
+        denom = exp_avg_sq.sqrt().div_((1 - beta2**step) ** 0.5).add_(eps)
         # mix = fast / (1 - beta1 ** step) + slow_weight * exp_avg_slow
-        mix = fast.div(1 - beta1 ** step).add_(exp_avg_slow, alpha=fitting(slow_weight, param.dtype))
+        mix = fast.div(1 - beta1**step).add_(exp_avg_slow, alpha=fitting(slow_weight, param.dtype))
         # param = param - lr * mix / denom
         param.addcdiv_(mix, denom, value=-lr)
 
@@ -133,7 +136,10 @@ def step_on_tensors(
         if capturable:
             half_life_begin_if_so = divide(log(0.5), log(beta1 + 1e-08)) - 1
             half_life_end_if_so = divide(log(0.5), log(beta3 + 1e-08)) - 1
-            half_life_if_so = (1 - divide(step, beta3_warmup)) * half_life_begin_if_so + divide(step, beta3_warmup) * half_life_end_if_so
+            half_life_if_so = (
+                (1 - divide(step, beta3_warmup)) * half_life_begin_if_so
+                + divide(step, beta3_warmup) * half_life_end_if_so
+            )
             slow_decay_if_so = power(0.5, divide(1, half_life_if_so + 1))
             slow_decay = where(step < beta3_warmup, slow_decay_if_so, slow_decay)
         elif step < beta3_warmup:
@@ -151,8 +157,8 @@ def step_on_tensors(
             fast = exp_avg_fast
         exp_avg_slow = slow_decay * exp_avg_slow + (1 - slow_decay) * grad
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
-        denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-        mix = fast / (1 - beta1 ** step) + slow_weight * exp_avg_slow
+        denom = sqrt(exp_avg_sq) / sqrt(1 - beta2**step) + eps
+        mix = fast / (1 - beta1**step) + slow_weight * exp_avg_slow
         param = param - lr * mix / denom
         store(param_out, param)
         store(exp_avg_fast_out, exp_avg_fast)

@@ -1,5 +1,5 @@
 # Generated from specs/ademamix.yaml by thetac 0.1.0; do not edit.
-"""AdEMAMix: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""AdEMAMix: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -48,15 +48,18 @@ def scalars(
     if step < beta3_warmup:
         half_life_begin = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta1 + 1e-08)) - 1
         half_life_end = scalar_math.divide(scalar_math.log(0.5), scalar_math.log(beta3 + 1e-08)) - 1
-        half_life = (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin + scalar_math.divide(step, beta3_warmup) * half_life_end
+        half_life = (
+            (1 - scalar_math.divide(step, beta3_warmup)) * half_life_begin
+            + scalar_math.divide(step, beta3_warmup) * half_life_end
+        )
         slow_decay = scalar_math.power(0.5, scalar_math.divide(1, half_life + 1))
     one_minus_beta1 = 0.0
     if beta1 != 0:
         one_minus_beta1 = 1 - beta1
     one_minus_slow_decay = 1 - slow_decay
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = (1 - beta2 ** step) ** 0.5
-    one_minus_beta1_pow_step = 1 - beta1 ** step
+    sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
+    one_minus_beta1_pow_step = 1 - beta1**step
     return (
         one_minus_lr_times_weight_decay,
         beta1,
@@ -104,7 +107,9 @@ def scalars_on_tensors(
         step_below_beta3_warmup, tensors.divide(tensors.log(0.5), tensors.log(beta3 + 1e-08)) - 1, 0.0
     )
     half_life = tensors.where(
-        step_below_beta3_warmup, (1 - tensors.divide(step, beta3_warmup)) * half_life_begin + tensors.divide(step, beta3_warmup) * half_life_end, 0.0
+        step_below_beta3_warmup,
+        (1 - tensors.divide(step, beta3_warmup)) * half_life_begin + tensors.divide(step, beta3_warmup) * half_life_end,
+        0.0,
     )
     slow_decay = tensors.where(
         step_below_beta3_warmup, tensors.power(0.5, tensors.divide(1, half_life + 1)), slow_decay
@@ -114,8 +119,8 @@ def scalars_on_tensors(
         one_minus_beta1 = 1 - beta1
     one_minus_slow_decay = 1 - slow_decay
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2 ** step)
-    one_minus_beta1_pow_step = 1 - beta1 ** step
+    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2**step)
+    one_minus_beta1_pow_step = 1 - beta1**step
     return (
         one_minus_lr_times_weight_decay,
         beta1,

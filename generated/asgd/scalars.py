@@ -1,5 +1,5 @@
 # Generated from specs/asgd.yaml by thetac 0.1.0; do not edit.
-"""ASGD: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""ASGD: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 

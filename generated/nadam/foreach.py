@@ -55,7 +55,7 @@ def step(
     scale_(exp_avg_sqs, beta2)
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
     # denom = sqrt(exp_avg_sq / (1 - beta2 ** step)) + eps
-    denoms = torch._foreach_div(exp_avg_sqs, 1 - beta2 ** step)
+    denoms = torch._foreach_div(exp_avg_sqs, 1 - beta2**step)
     torch._foreach_sqrt_(denoms)
     torch._foreach_add_(denoms, eps)
     # param = param - lr * (1 - mu) / (1 - mu_product) * grad / denom

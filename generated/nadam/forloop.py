@@ -59,7 +59,7 @@ def step(
         # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         # denom = sqrt(exp_avg_sq / (1 - beta2 ** step)) + eps
-        denom = exp_avg_sq.div(1 - beta2 ** step).sqrt_().add_(eps)
+        denom = exp_avg_sq.div(1 - beta2**step).sqrt_().add_(eps)
         # param = param - lr * (1 - mu) / (1 - mu_product) * grad / denom
         param.addcdiv_(grad, denom, value=scalar_math.divide(-lr * (1 - mu), 1 - mu_product))
         # param = param - lr * mu_next / (1 - mu_product * mu_next) * exp_avg / denom
@@ -125,7 +125,7 @@ def step_on_tensors(
         exp_avg = exp_avg + (1 - beta1) * (grad - exp_avg)
         # second moment
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
-        denom = sqrt(exp_avg_sq / (1 - beta2 ** step)) + eps
+        denom = sqrt(exp_avg_sq / (1 - beta2**step)) + eps
         # param = param - lr * (1 - mu) / (1 - mu_product) * grad / denom
         param = param - divide(lr * (1 - mu), 1 - mu_product) * grad / denom
         # param = param - lr * mu_next / (1 - mu_product * mu_next) * exp_avg / denom

@@ -1,5 +1,5 @@
 # Generated from specs/nadam.yaml by thetac 0.1.0; do not edit.
-"""NAdam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""NAdam: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def scalars(
     mu_product = round_to(mu_product * mu)
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    one_minus_beta2_pow_step = 1 - beta2 ** step
+    one_minus_beta2_pow_step = 1 - beta2**step
     grad_factor = scalar_math.divide(lr * (1 - mu), 1 - mu_product)
     exp_avg_factor = scalar_math.divide(lr * mu_next, 1 - mu_product * mu_next)
     return (
@@ -85,7 +85,7 @@ def scalars_on_tensors(
     mu_product = round_to(mu_product * mu)
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    one_minus_beta2_pow_step = 1 - beta2 ** step
+    one_minus_beta2_pow_step = 1 - beta2**step
     grad_factor = tensors.divide(lr * (1 - mu), 1 - mu_product)
     exp_avg_factor = tensors.divide(lr * mu_next, 1 - mu_product * mu_next)
     return (

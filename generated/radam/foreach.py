@@ -45,21 +45,23 @@ def step(
     # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
     scale_(exp_avg_sqs, beta2)
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
-    bias_correction2 = 1 - beta2 ** step
+    bias_correction2 = 1 - beta2**step
     # longest simple moving average
     rho_inf = 2 / (1 - beta2) - 1
     # its length by now
-    rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
+    rho = rho_inf - 2 * step * beta2**step / bias_correction2
     # change = exp_avg / (1 - beta1 ** step) * lr
-    changes = torch._foreach_div(exp_avgs, 1 - beta1 ** step)
+    changes = torch._foreach_div(exp_avgs, 1 - beta1**step)
     scale_(changes, lr)
     if rho > 5:
-        rect = scalar_math.sqrt(scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
+        rect = scalar_math.sqrt(
+            scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)
+        )
         # change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
         roots = torch._foreach_sqrt(exp_avg_sqs)
         torch._foreach_add_(roots, eps)
         torch._foreach_reciprocal_(roots)
-        scale_(roots, bias_correction2 ** 0.5)
+        scale_(roots, bias_correction2**0.5)
         torch._foreach_mul_(changes, roots)
         scale_(changes, rect)
     # param = param - change

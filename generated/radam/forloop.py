@@ -47,17 +47,19 @@ def step(
         exp_avg.lerp_(grad, 1 - beta1)
         # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        bias_correction2 = 1 - beta2 ** step
+        bias_correction2 = 1 - beta2**step
         # longest simple moving average
         rho_inf = 2 / (1 - beta2) - 1
         # its length by now
-        rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
+        rho = rho_inf - 2 * step * beta2**step / bias_correction2
         # change = exp_avg / (1 - beta1 ** step) * lr
-        change = exp_avg.div(1 - beta1 ** step).mul_(lr)
+        change = exp_avg.div(1 - beta1**step).mul_(lr)
         if rho > 5:
-            rect = scalar_math.sqrt(scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
+            rect = scalar_math.sqrt(
+                scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)
+            )
             # change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
-            change.mul_(exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(bias_correction2 ** 0.5)).mul_(rect)
+            change.mul_(exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(bias_correction2**0.5)).mul_(rect)
         # param = param - change
         param.sub_(change)
 
@@ -113,12 +115,12 @@ def step_on_tensors(
         exp_avg = exp_avg + (1 - beta1) * (grad - exp_avg)
         # second moment
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
-        bias_correction2 = 1 - beta2 ** step
+        bias_correction2 = 1 - beta2**step
         # longest simple moving average
         rho_inf = 2 / (1 - beta2) - 1
         # its length by now
-        rho = rho_inf - 2 * step * beta2 ** step / bias_correction2
-        change = exp_avg / (1 - beta1 ** step) * lr
+        rho = rho_inf - 2 * step * beta2**step / bias_correction2
+        change = exp_avg / (1 - beta1**step) * lr
         if capturable:
             rect_if_so = sqrt(divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
             change_if_so = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect_if_so

@@ -1,5 +1,5 @@
 # Generated from specs/radam.yaml by thetac 0.1.0; do not edit.
-"""RAdam: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""RAdam: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -40,16 +40,18 @@ def scalars(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    bias_correction2 = 1 - beta2 ** step
+    bias_correction2 = 1 - beta2**step
     rho_inf = 2 / (1 - beta2) - 1  # longest simple moving average
-    rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
-    one_minus_beta1_pow_step = 1 - beta1 ** step
+    rho = rho_inf - 2 * step * beta2**step / bias_correction2  # its length by now
+    one_minus_beta1_pow_step = 1 - beta1**step
     rho_above_five = rho > 5
     rect = 0.0
     sqrt_bias_correction2 = 0.0
     if rho_above_five:
-        rect = scalar_math.sqrt(scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
-        sqrt_bias_correction2 = bias_correction2 ** 0.5
+        rect = scalar_math.sqrt(
+            scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)
+        )
+        sqrt_bias_correction2 = bias_correction2**0.5
     return (
         one_minus_lr_times_weight_decay,
         weight_decay,
@@ -82,15 +84,17 @@ def scalars_on_tensors(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    bias_correction2 = 1 - beta2 ** step
+    bias_correction2 = 1 - beta2**step
     rho_inf = 2 / (1 - beta2) - 1  # longest simple moving average
-    rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
-    one_minus_beta1_pow_step = 1 - beta1 ** step
+    rho = rho_inf - 2 * step * beta2**step / bias_correction2  # its length by now
+    one_minus_beta1_pow_step = 1 - beta1**step
     rho_above_five = rho > 5
     rect: Scalar = 0.0
     sqrt_bias_correction2: Scalar = 0.0
     rect = tensors.where(
-        rho_above_five, tensors.sqrt(tensors.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)), rect
+        rho_above_five,
+        tensors.sqrt(tensors.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)),
+        rect,
     )
     sqrt_bias_correction2 = tensors.where(
         rho_above_five, tensors.sqrt(bias_correction2), sqrt_bias_correction2

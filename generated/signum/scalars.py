@@ -1,5 +1,5 @@
 # Generated from specs/signum.yaml by thetac 0.1.0; do not edit.
-"""Signum: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""Signum: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def step(
         # exp_avg_sq = exp_avg_sq - (1 - beta2) * sign(exp_avg_sq - square) * square
         exp_avg_sq.addcmul_(exp_avg_sq.sub(square).sign_(), square, value=-(1 - beta2))
         # rate = lr * sqrt(1 - beta2 ** step) / (1 - beta1 ** step) / (sqrt(exp_avg_sq) + eps)
-        rate = exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(lr * (1 - beta2 ** step) ** 0.5 / (1 - beta1 ** step))
+        rate = exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step))
         # param = param - rate * exp_avg
         param.addcmul_(rate, exp_avg, value=-1)
         if weight_decay != 0:
@@ -91,7 +91,7 @@ def step_on_tensors(
         exp_avg = beta1 * exp_avg + (1 - beta1) * grad
         square = grad * grad
         exp_avg_sq = exp_avg_sq - (1 - beta2) * sign(exp_avg_sq - square) * square
-        rate = lr * sqrt(1 - beta2 ** step) / (1 - beta1 ** step) / (sqrt(exp_avg_sq) + eps)
+        rate = lr * sqrt(1 - beta2**step) / (1 - beta1**step) / (sqrt(exp_avg_sq) + eps)
         param = param - rate * exp_avg
         if weight_decay != 0:
             # proximal decay

@@ -1,5 +1,5 @@
 # Generated from specs/yogi.yaml by thetac 0.1.0; do not edit.
-"""Yogi: the numbers that its fused kernels read, computed once per step, parameter group and step count."""
+"""Yogi: the scalars that its fused kernels read, once per step, parameter group and step count."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scalars(
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    rate_dividend = lr * (1 - beta2 ** step) ** 0.5 / (1 - beta1 ** step)
+    rate_dividend = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
     return (
         beta1,
         one_minus_beta1,
@@ -53,7 +53,7 @@ def scalars_on_tensors(
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    rate_dividend = lr * tensors.sqrt(1 - beta2 ** step) / (1 - beta1 ** step)
+    rate_dividend = lr * tensors.sqrt(1 - beta2**step) / (1 - beta1**step)
     return (
         beta1,
         one_minus_beta1,

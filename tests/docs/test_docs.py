@@ -18,7 +18,7 @@ import thetac
 from tests.support.paths import ROOT
 from thetac.codegen.backends.documentation.docstring import arguments, docstring
 from thetac.codegen.backends.documentation.pages import pages
-from thetac.codegen.backends.package.init_files import module_name
+from thetac.codegen.backends.printing.escaping import module_name
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.pipeline import front_end

@@ -20,8 +20,7 @@ from thetac.codegen.backends.documentation.docstring import (
     state_size,
 )
 from thetac.codegen.backends.documentation.symbols import Symbols
-from thetac.codegen.backends.package.init_files import module_name
-from thetac.codegen.backends.printing.escaping import one_line
+from thetac.codegen.backends.printing.escaping import module_name, one_line
 from thetac.codegen.emit import environment, header
 from thetac.codegen.ir.nodes import Rule, State, StateKind
 from thetac.codegen.ir.printer import expression_text

@@ -1,8 +1,7 @@
-"""The `__init__.py` of one optimizer's package and of the package that holds them all, and their names."""
+"""The `__init__.py` of one optimizer's package and of the package that holds them all."""
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Mapping
 
 import jinja2
@@ -10,12 +9,6 @@ import jinja2
 from thetac import __contract__, __version__
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Rule
-
-
-def module_name(class_name: str) -> str:
-    """The package that holds a class: its name in lower case, which must not be a word of Python's own."""
-    name = class_name.lower()
-    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def package_init(rule: Rule, environment: jinja2.Environment) -> str:

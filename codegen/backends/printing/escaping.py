@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable
 
 _UNPRINTABLE = re.compile(
     r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]|[\u0085\u2028-\u202e\u2066-\u2069]"
 )
+
+
+def module_name(class_name: str) -> str:
+    """Return the name of the package that holds a class: in lower case, with `_` behind a keyword of Python."""
+    name = class_name.lower()
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def one_line(text: str) -> str:

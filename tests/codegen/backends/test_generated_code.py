@@ -57,3 +57,13 @@ def test_the_check_finds_a_value_that_another_replaces() -> None:
     (function,) = ast.parse(READ_TWICE).body
     assert isinstance(function, ast.FunctionDef)
     assert dead_assignments(function) == ["line 4: value is assigned and never read"]
+
+
+def test_no_line_is_longer_than_120_columns() -> None:
+    wrong = [
+        f"{path.relative_to(FOLDER.parent)}:{number} has {len(line)}"
+        for path in GENERATED
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+        if len(line) > 120
+    ]
+    assert not wrong, "\n".join(wrong)
