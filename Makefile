@@ -17,10 +17,10 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-generate: $(READY) ## write generated/ and docs/optimizers/ from specs/
+generate: $(READY) ## write generated/ and docs/optimizers/ from specs/, and the tables of docs/language.md
 	@$(BIN)/python -m thetac.codegen generate
 
-check: $(READY) ## generated/ and docs/optimizers/ are exactly what the specs and the compiler give
+check: $(READY) ## generated/, docs/optimizers/ and tables of docs/language.md are what specs and compiler give
 	@$(BIN)/python -m thetac.codegen check
 
 demo: generate ## train on handwritten digits, a generated AdamW beside torch's
@@ -33,8 +33,8 @@ $(TESTABLE): $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ecosystem]"
 	@touch $@
 
-test: $(TESTABLE) ## all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+test: $(TESTABLE) ## tests, with an optimizer of each class of schemas; ALL=1 for every optimizer and thorough tests
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(if $(ALL),--all)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

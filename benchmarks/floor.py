@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from thetac.runtime.building.objects import load_object
+from thetac.runtime.building.compiled_objects import load_object
 from thetac.runtime.implementations.openmp import openmp
 from thetac.runtime.implementations.tables import chunk_table
 

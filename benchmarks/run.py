@@ -23,7 +23,7 @@ from tqdm import tqdm
 import thetac
 from benchmarks import cases
 from benchmarks.plan import Plan
-from thetac.runtime.building.compiler import BuildError, find_compiler, levels
+from thetac.runtime.building.compiler import BuildError, find_compiler, find_levels
 
 Case = dict[str, object]
 
@@ -75,7 +75,7 @@ def _processor() -> str:
 
 def _compiler() -> str:
     try:
-        return f"{find_compiler().version.splitlines()[0]}, {levels()[0]}"
+        return f"{find_compiler().version.splitlines()[0]}, {find_levels()[0]}"
     except BuildError as error:
         return f"none: {error}"
 

@@ -86,7 +86,7 @@ def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule
 
 def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Compiled, ...]:
     """Everything about every spec, in the order given. Raises SpecError with all that is wrong with any of them."""
-    lowered = [(written, *_lowered(written)) for written in front_end(sources, parents)]
+    lowered = [(written, *lower(written)) for written in front_end(sources, parents)]
     mistakes = Mistakes()
     for written, _, fused in lowered:
         _check_row(written, fused, mistakes)
@@ -94,7 +94,8 @@ def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[
     return tuple(_rendered(*one) for one in lowered)
 
 
-def _lowered(written: Rule) -> tuple[Rule, Fused]:
+def lower(written: Rule) -> tuple[Rule, Fused]:
+    """Return a checked rule as backends take it: with the features in its body, and split for kernels."""
     verify(written, "checked")
     decided = decide_fixed_flags(written)
     verify(decided, "checked")

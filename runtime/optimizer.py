@@ -16,9 +16,10 @@ from typing import Any, ClassVar, Self, overload
 import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
+from torch.compiler import is_compiling
 from torch.optim.optimizer import ParamsT, StateDict
 
-from thetac.runtime.checkpoints.restore import restored
+from thetac.runtime.checkpoints.restore import convert_state_dict
 from thetac.runtime.param_groups.grad_scaling import max_norm_of
 from thetac.runtime.param_groups.groups import (
     check_options,
@@ -102,7 +103,9 @@ class Optimizer(torch.optim.Optimizer):
         for prepare in self._optimizer_load_state_dict_pre_hooks.values():
             if (replacement := prepare(self, state_dict)) is not None:
                 state_dict = replacement
-        taken = restored(self.schema, self.param_groups, self.defaults, state_dict, is_declared=self._state_is_declared)
+        taken = convert_state_dict(
+            self.schema, self.param_groups, self.defaults, state_dict, is_declared=self._state_is_declared
+        )
         self.__setstate__({"state": taken.state, "param_groups": taken.groups})
         for follow in self._optimizer_load_state_dict_post_hooks.values():
             follow(self)
@@ -134,7 +137,7 @@ class Optimizer(torch.optim.Optimizer):
         checked before the first write: after an error in the closure or in a check, parameters and state are as they
         were.
         """
-        if not torch.compiler.is_compiling():
+        if not is_compiling():
             return self._step(closure)
         return self._step_outside_of_graphs(closure) if why_not(self) else step_in_graph(self, closure)
 

@@ -1,7 +1,7 @@
-"""Numbers of the host with the rules of IEEE 754: nothing here raises, and nothing becomes complex.
+"""Operations on host scalars with the rules of IEEE 754: nothing raises, and nothing becomes complex.
 
-Python raises for `1 / 0`, `10.0 ** 400` and `math.log(0)`, and `(-1) ** 0.5` is complex. Generated `scalars.py` calls
-these functions where the ranges of the hyperparameters do not rule such cases out.
+In and out: Python floats. Python raises for `1 / 0`, `10.0 ** 400` and `math.log(0)`, and `(-1) ** 0.5` is complex.
+Generated code calls these functions where the ranges of hyperparameters do not rule such cases out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 
 
 def divide(x: float, y: float) -> float:
+    """Return x / y, which is infinite or NaN if y is 0."""
     if y != 0:
         return x / y
     if x == 0 or math.isnan(x):
@@ -18,7 +19,7 @@ def divide(x: float, y: float) -> float:
 
 
 def power(x: float, y: float) -> float:
-    """NaN for a negative number to a power that is no integer."""
+    """Return x ** y, which is NaN for a negative number to a power that is no integer."""
     try:
         return math.pow(x, y)
     except OverflowError:
@@ -30,12 +31,13 @@ def power(x: float, y: float) -> float:
 
 
 def sqrt(x: float) -> float:
-    """NaN below 0."""
+    """Return the square root, NaN below 0."""
     power: float = x**0.5 if x >= 0 else math.nan  # torch.optim's bits; math.sqrt rounds otherwise at times
     return power
 
 
 def exp(x: float) -> float:
+    """Return e ** x, infinite where it is too large for a float."""
     try:
         return math.exp(x)
     except OverflowError:
@@ -43,22 +45,22 @@ def exp(x: float) -> float:
 
 
 def log(x: float) -> float:
-    """NaN below 0."""
+    """Return the natural logarithm: -inf for 0, NaN below."""
     if x > 0:
         return math.log(x)
     return -math.inf if x == 0 else math.nan
 
 
 def sign(x: float) -> float:
-    """-1, 0 or 1; 0 for NaN."""
+    """Return -1, 0 or 1; 0 for NaN."""
     return float(x > 0) - float(x < 0)
 
 
 def maximum(x: float, y: float) -> float:
-    """NaN if either is."""
+    """Return the larger number, NaN if either is NaN."""
     return x if x > y or math.isnan(x) else y
 
 
 def minimum(x: float, y: float) -> float:
-    """NaN if either is."""
+    """Return the smaller number, NaN if either is NaN."""
     return x if x < y or math.isnan(x) else y

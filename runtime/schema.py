@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
+import torch
 from torch import Tensor
 
 from thetac.runtime.contract import check_contract, check_fields
@@ -57,6 +58,16 @@ class State:
     first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for
     copies_param: bool = False  # it starts as a copy of the parameter, as that is when the state is made
 
+    @property
+    def like_param(self) -> bool:
+        """Whether it has one number per element of the parameter, in the parameter's shape."""
+        return self.kind == "tensor"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a single number: a counter or a scalar state."""
+        return self.kind != "tensor"
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
@@ -101,6 +112,7 @@ class Schema:
     foreach_temporaries: int  # parameter-sized temporaries alive at once in foreach, at most
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
+    shape_conditions: tuple[Callable[[torch.Size], bool], ...] = ()  # on a parameter's shape: what it is updated by
 
     def __new__(cls, *_: object, **given: object) -> Self:
         """Check the contract before the fields are, since those of another contract differ."""
@@ -109,3 +121,7 @@ class Schema:
             check_contract(package, contract=given.get("contract"))
             check_fields(package, sorted(given.keys() - {field.name for field in fields(cls)}))
         return object.__new__(cls)
+
+    def shape_class(self, shape: torch.Size) -> tuple[bool, ...]:
+        """Return which of the rule's programs updates a parameter of this shape; equal ones can share a launch."""
+        return tuple(holds(shape) for holds in self.shape_conditions)

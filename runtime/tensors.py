@@ -1,4 +1,7 @@
-"""Small operations on tensors and numbers that generated implementations call and torch does not have as one call."""
+"""Operations that generated implementations call and that torch does not have as one call.
+
+In and out: tensors of any shape, lists of them, and host scalars. Must not know of optimizers, groups or states.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,29 @@ from torch import Tensor
 
 from thetac.runtime import scalar_math
 
-Scalar = float | Tensor  # a number of the host, or a tensor that stands for one
+Scalar = float | Tensor  # a host scalar, or a tensor that stands for one
 
 _FLOAT16 = 65504.0  # what every floating dtype holds
 
 
 def as_pairs(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
-    """Complex tensors viewed as pairs of reals; None, for a state that does not exist, stays None."""
+    """Return complex tensors viewed as pairs of reals; None, for a state that does not exist, stays None."""
     return tuple(None if tensor is None else torch.view_as_real(tensor) for tensor in tensors)
 
 
 def as_lists_of_pairs(*lists: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
-    """Lists of complex tensors viewed as pairs of reals."""
+    """Return lists of complex tensors viewed as pairs of reals."""
     return tuple([torch.view_as_real(tensor) for tensor in tensors] for tensors in lists)
 
 
 def scale_(tensors: list[Tensor], factor: float) -> None:
-    """Multiply a list of tensors of one dtype by a number, in place, each product rounded once.
+    """Multiply tensors by a number, in place, each product rounded once.
 
     `torch._foreach_mul_` rounds the number to bfloat16 or float16 first on the CPU; a 0-d tensor keeps it exact.
+
+    Args:
+        tensors: of one dtype and device.
+        factor: the number.
     """
     if tensors[0].dtype in (torch.bfloat16, torch.float16) and tensors[0].device.type == "cpu":
         torch._foreach_mul_(tensors, torch.tensor(factor, dtype=torch.float64, device="cpu"))
@@ -37,7 +44,7 @@ def scale_(tensors: list[Tensor], factor: float) -> None:
 
 
 def increment(counters: list[Tensor]) -> None:
-    """Add 1 to each counter."""
+    """Add 1 to each counter, in place. Counters are 0-d tensors on one device."""
     if counters[0].device.type == "cpu":
         # A Python number would be wrapped into a tensor once per counter.
         torch._foreach_add_(counters, torch.tensor(1.0, dtype=torch.float32, device="cpu"), alpha=1.0)
@@ -46,12 +53,12 @@ def increment(counters: list[Tensor]) -> None:
 
 
 def copied(value: Scalar) -> Scalar:
-    """The same value in memory of its own."""
+    """Return the same value in memory of its own."""
     return value.clone() if isinstance(value, Tensor) else value
 
 
 def fitting(number: float, dtype: torch.dtype) -> float:
-    """The number; an infinity, as a kernel would read it, where it is too large for the dtype and torch would raise."""
+    """Return the number; where it is too large for the dtype and torch would raise, the infinity that kernels read."""
     if -_FLOAT16 <= number <= _FLOAT16:
         return number
     limit = torch.finfo(dtype).max
@@ -59,7 +66,7 @@ def fitting(number: float, dtype: torch.dtype) -> float:
 
 
 def store(target: Tensor | None, value: Scalar | None) -> None:
-    """Write a value into a state or parameter; nothing for a state that does not exist."""
+    """Write a value into a state or parameter, rounded to its dtype; do nothing for a state that does not exist."""
     if target is None or value is None:
         return
     if isinstance(value, Tensor):
@@ -68,34 +75,42 @@ def store(target: Tensor | None, value: Scalar | None) -> None:
         target.fill_(fitting(value, target.dtype))
 
 
-# The functions of the language on numbers and tensors alike, for rules that run on tensors throughout.
+# The operations of the language on host scalars and tensors alike, for rules that run on tensors throughout. Tensors
+# broadcast; two numbers give a number.
 
 
 def divide(x: Scalar, y: Scalar) -> Scalar:
+    """Return x / y, which is infinite or NaN where y is 0."""
     return x / y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.divide(x, y)
 
 
 def power(x: Scalar, y: Scalar) -> Scalar:
+    """Return x ** y, which is NaN for a negative number to a power that is no integer."""
     return x**y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.power(x, y)
 
 
 def sqrt(x: Scalar) -> Scalar:
+    """Return the square root, NaN below 0."""
     return x.sqrt() if isinstance(x, Tensor) else scalar_math.sqrt(x)
 
 
 def sign(x: Scalar) -> Scalar:
+    """Return -1, 0 or 1; 0 for NaN."""
     return x.sign() if isinstance(x, Tensor) else scalar_math.sign(x)
 
 
 def exp(x: Scalar) -> Scalar:
+    """Return e ** x."""
     return x.exp() if isinstance(x, Tensor) else scalar_math.exp(x)
 
 
 def log(x: Scalar) -> Scalar:
+    """Return the natural logarithm: -inf for 0, NaN below."""
     return x.log() if isinstance(x, Tensor) else scalar_math.log(x)
 
 
 def maximum(x: Scalar, y: Scalar) -> Scalar:
+    """Return the larger of x and y, NaN if either is NaN."""
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return torch.maximum(x, y)
     if isinstance(x, Tensor):
@@ -104,6 +119,7 @@ def maximum(x: Scalar, y: Scalar) -> Scalar:
 
 
 def minimum(x: Scalar, y: Scalar) -> Scalar:
+    """Return the smaller of x and y, NaN if either is NaN."""
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         return torch.minimum(x, y)
     if isinstance(x, Tensor):
@@ -112,7 +128,7 @@ def minimum(x: Scalar, y: Scalar) -> Scalar:
 
 
 def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar:
-    """x where the condition holds, else y; under a tensor condition both have been computed."""
+    """Return x where the condition holds, else y. Both have been computed if the condition is a tensor."""
     if not isinstance(condition, Tensor):
         return x if condition else y
     if not isinstance(x, Tensor) and not isinstance(y, Tensor):
@@ -121,25 +137,29 @@ def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar:
 
 
 def _beside(tensor: Scalar, x: Scalar) -> Scalar:
-    """x; a number fitted into the dtype of the tensor."""
+    """Return x, fitted into the dtype of the tensor if x is a number."""
     if isinstance(x, Tensor) or not isinstance(tensor, Tensor) or not tensor.is_floating_point():
         return x
     return fitting(x, tensor.dtype)
 
 
 def both(x: bool | Tensor, y: bool | Tensor) -> bool | Tensor:
+    """Return whether x and y hold."""
     return torch.logical_and(*_flags(x, y)) if isinstance(x, Tensor) or isinstance(y, Tensor) else x and y
 
 
 def either(x: bool | Tensor, y: bool | Tensor) -> bool | Tensor:
+    """Return whether x or y holds."""
     return torch.logical_or(*_flags(x, y)) if isinstance(x, Tensor) or isinstance(y, Tensor) else x or y
 
 
 def negation(x: bool | Tensor) -> bool | Tensor:
+    """Return whether x does not hold."""
     return torch.logical_not(x) if isinstance(x, Tensor) else not x
 
 
 def _flags(x: bool | Tensor, y: bool | Tensor) -> tuple[Tensor, Tensor]:
+    """Return both as bool tensors on one device."""
     device = x.device if isinstance(x, Tensor) else y.device if isinstance(y, Tensor) else None
     first, second = (
         value if isinstance(value, Tensor) else torch.full((), value, dtype=torch.bool, device=device)

@@ -1,7 +1,8 @@
-"""What generated Triton kernels call: operations of the language whose rounding or treatment of NaN needs care.
+"""Operations that generated Triton kernels call: those whose rounding or treatment of NaN needs care.
 
-Arithmetic is float32, or float64 where the row of numbers is float64. Every operation rounds once, to nearest; kernels
-are compiled with `enable_fp_fusion=False`, so that a product and a sum stay two operations.
+In and out: blocks of float32, or of float64 where the scalar row is float64. Every operation rounds once, to nearest.
+Kernels are compiled with `enable_fp_fusion=False`, so that a product and a sum stay two operations. Must not know any
+algorithm.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
@@ -15,26 +16,26 @@ INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)  # kernels run in Tri
 
 @triton.jit
 def pointer(address, dtype: tl.constexpr, start):
-    """Element `start` of a tensor, given its address as an integer."""
+    """Return a pointer to element `start` of a tensor, given the tensor's address as an integer."""
     return address.to(tl.pointer_type(dtype)) + start
 
 
 @triton.jit
 def aligned_pointer(address, dtype: tl.constexpr, start):
-    """The same, for the compiler to know that it is a multiple of 16 bytes: accesses of 128 bits."""
+    """Return the same pointer, declared to be a multiple of 16 bytes: the compiler accesses 128 bits at once."""
     # A pointer of its own: the promise would otherwise hold wherever the compiler finds the same expression.
     return tl.multiple_of(address.to(tl.pointer_type(dtype)) + start, 16)
 
 
 @triton.jit
 def load(pointers, mask, math: tl.constexpr):
-    """Elements in the dtype of the arithmetic. Without a mask all of them exist."""
+    """Return elements in the dtype of the arithmetic. Without a mask, all of them exist."""
     return tl.load(pointers, mask=mask).to(math)
 
 
 @triton.jit
 def store(pointers, values, mask):
-    """Round to the dtype of storage, to nearest, ties to even."""
+    """Store values, rounded to the dtype of storage: to nearest, ties to even."""
     dtype: tl.constexpr = pointers.dtype.element_ty
     if INTERPRETED and dtype == tl.bfloat16:
         tl.store(pointers, _bfloat16(values), mask=mask)
@@ -44,7 +45,10 @@ def store(pointers, values, mask):
 
 @triton.jit
 def scaled(grad, pointers, mask, grad_scale, clip):
-    """A gradient divided by a number in memory, and stored so; then multiplied by another. None: not."""
+    """Return the gradient divided by `grad_scale`, which is stored as well, then multiplied by `clip`.
+
+    Both are pointers to one number; None leaves the operation out.
+    """
     if grad_scale is not None:
         grad = divide(grad, tl.load(grad_scale).to(grad.dtype))
         store(pointers, grad, mask)
@@ -55,7 +59,7 @@ def scaled(grad, pointers, mask, grad_scale, clip):
 
 @triton.jit
 def _bfloat16(x):
-    """Triton's interpreter (3.7) truncates where compiled code rounds."""
+    """Return float32 rounded to bfloat16: Triton's interpreter (3.7) truncates where compiled code rounds."""
     bits = x.to(tl.float32).to(tl.uint32, bitcast=True)
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
     return tl.where(x == x, rounded, 0x7FC0).to(tl.uint16).to(tl.bfloat16, bitcast=True)
@@ -63,7 +67,7 @@ def _bfloat16(x):
 
 @triton.jit
 def divide(x, y):
-    """The plain operator may be approximate in float32."""
+    """Return x / y, rounded to nearest: the plain operator may be approximate in float32."""
     if y.dtype == tl.float64:
         quotient = x / y
     else:
@@ -73,7 +77,7 @@ def divide(x, y):
 
 @triton.jit
 def sqrt(x):
-    """The plain function may be approximate in float32."""
+    """Return the square root, rounded to nearest: the plain function may be approximate in float32."""
     if x.dtype == tl.float64:
         root = tl.sqrt(x)
     else:
@@ -83,35 +87,35 @@ def sqrt(x):
 
 @triton.jit
 def negative(x):
-    """The plain operator is 0 - x, which loses the sign of zero."""
+    """Return -x: the plain operator is 0 - x, which loses the sign of zero."""
     return x * -1
 
 
 @triton.jit
 def sign(x):
-    """-1, 0 or 1; 0 for NaN, as torch has it."""
+    """Return -1, 0 or 1; 0 for NaN, as torch does."""
     return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
 
 
 @triton.jit
 def maximum(x, y):
-    """NaN if either is."""
+    """Return the larger of x and y, NaN if either is NaN."""
     return tl.maximum(x, y, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit
 def minimum(x, y):
-    """NaN if either is."""
+    """Return the smaller of x and y, NaN if either is NaN."""
     return tl.minimum(x, y, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit
 def clamp(x, low, high):
-    """The upper bound wins where they cross; NaN stays."""
+    """Return minimum(maximum(x, low), high); NaN stays."""
     return minimum(maximum(x, low), high)
 
 
 @triton.jit
 def lerp(start, end, weight):
-    """torch's two formulas: each is exact at its own end."""
+    """Return start + weight * (end - start), by torch's two formulas: each is exact at its own end."""
     return tl.where(tl.abs(weight) < 0.5, start + weight * (end - start), end - (end - start) * (1 - weight))

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,40 @@ if shutil.which("nvidia-smi") is None and shutil.which("rocm-smi") is None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutants", type=int, default=300, help="specs with faults to try in test_fuzzing.py")
+    parser.addoption("--all", action="store_true", help="every optimizer in every test, and tests marked thorough")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let modules of tests see `--all` when they are imported (tests/support/every_optimizer.py)."""
+    if config.getoption("--all"):
+        os.environ["THETAC_TEST_ALL"] = "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `thorough`, but for `--all`."""
+    if os.environ.get("THETAC_TEST_ALL") != "1":
+        thorough = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=thorough)
+        items[:] = [item for item in items if item not in set(thorough)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[object]:
+    """Run a test in which two optimizers differ once more, and say in which step they began to."""
+    try:
+        return (yield)
+    except AssertionError as error:
+        from tests.support.comparing import Differs, Recording
+
+        if isinstance(error, Differs):
+            with Recording() as recording:
+                try:
+                    item.runtest()
+                except Differs as again:
+                    error.add_note(recording.first_step(again))
+                except Exception as other:  # what the test made once may be in its own way
+                    error.add_note(f"run once more, it ends in another way: {other}")
+        raise
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thetac.generated import *  # noqa: F403  # type checkers see the optimizers; nobody imports them here
+    from thetac.generated import *  # noqa: F403  # for type checkers; no optimizer is imported here
     from thetac.loader import load as load
     from thetac.runtime.checkpoints.safetensors_file import load_optimizer as load_optimizer
     from thetac.runtime.checkpoints.safetensors_file import save_optimizer as save_optimizer
@@ -29,14 +29,15 @@ _FUNCTIONS = {
 
 
 def _member(name: str) -> object:
+    """Import a function or an optimizer when its name is first used; raise AttributeError if there is none."""
     if name in _FUNCTIONS:
         value: object = getattr(import_module(_FUNCTIONS[name]), name)
     elif name == "__all__":  # of `from thetac import *`
         value = [name for name in __dir__() if not name.startswith("_")]
-    elif name.startswith("_"):  # nothing of ours; a look for __path__ must not import anything
+    elif name.startswith("_"):  # not of thetac; a lookup of __path__ must not import anything
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     else:
-        # Not `from thetac import generated`: that would ask this very function for it.
+        # Not `from thetac import generated`, which would call this function again.
         generated = import_module("thetac.generated")
         if name == "generated":
             return generated
@@ -48,10 +49,11 @@ def _member(name: str) -> object:
     return value
 
 
-if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt name for one of ours
+if not TYPE_CHECKING:  # a type checker that saw it would accept every misspelt name
     __getattr__ = _member
 
 
 def __dir__() -> list[str]:
+    """List the public names, which imports the generated package."""
     generated = import_module("thetac.generated")
     return sorted({"__contract__", "__version__", *_FUNCTIONS, *getattr(generated, "__all__", ())})

@@ -1,4 +1,4 @@
-"""The `thetac` command, also `python -m thetac`: what the compiler offers, `build` and `cache`.
+"""The `thetac` command, also `python -m thetac`: the commands of the compiler, `build` and `cache`.
 
 Exit status as in `thetac.codegen.__main__`.
 """
@@ -14,7 +14,7 @@ from thetac.codegen import __main__ as compiler
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command, of `sys.argv` if no arguments are given; return the exit status."""
     return compiler.main(arguments, (BuildCommand(), CacheCommand()))
 
 

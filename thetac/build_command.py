@@ -1,7 +1,7 @@
-"""`thetac build`: the C++ kernels of generated optimizers, compiled before they are first used.
+"""`thetac build`: compile the C++ kernels of generated optimizers before they are first used.
 
-In: names of optimizers, dtypes, a folder. Out: an object for each, where the runtime finds it. It lies at the front
-door because it needs both the compiler's command line and the runtime, which know nothing of each other.
+In: names of optimizers, dtypes, a folder. Out: an object for each, where the runtime finds it. This module is in the
+top package because it needs both the compiler's command line and the runtime, which must not import each other.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from thetac.codegen.cli.library import UsageError, shown_as
 from thetac.codegen.errors import did_you_mean
-from thetac.runtime.building.compiler import LEVELS, BuildError, Recipe, levels
-from thetac.runtime.building.objects import build, build_folder, recipe
-from thetac.runtime.building.process import end_all
+from thetac.runtime.building.compiled_objects import build, find_build_folder, make_recipe
+from thetac.runtime.building.compiler import LEVELS, BuildError, Recipe, find_levels
+from thetac.runtime.building.compiler_process import end_all_compilers
 
 if TYPE_CHECKING:
     from thetac.runtime.optimizer import Optimizer
@@ -28,16 +28,19 @@ DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 
 class BuildCommand:
+    """The subcommand `build`."""
+
     name = "build"
     help = "compile the C++ kernels ahead of time"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("names", nargs="*", metavar="NAME", help="an optimizer of thetac's (default: all)")
+        """Declare the arguments."""
+        parser.add_argument("names", nargs="*", metavar="NAME", help="an optimizer of thetac (default: all)")
         parser.add_argument(
             "--out",
             type=Path,
             metavar="DIR",
-            help="folder of the objects (default: $THETAC_BUILD_DIR, or where they are found without it)",
+            help="folder of the objects (default: $THETAC_BUILD_DIR, or where they are found automatically)",
         )
         parser.add_argument(
             "--dtypes", nargs="+", choices=DTYPES, default=DTYPES, help="of parameters (default: all of these)"
@@ -45,11 +48,19 @@ class BuildCommand:
         parser.add_argument("--level", choices=LEVELS, help="kind of x86-64 processor (default: this machine's)")
 
     def run(self, options: argparse.Namespace) -> int:
+        """Build the objects and print how many were missing.
+
+        Returns:
+            The exit status: 0, or 1 if the compiler fails or the folder cannot be written.
+
+        Raises:
+            UsageError: There is no optimizer of a given name.
+        """
         names: Sequence[str] = options.names
-        folder: Path = options.out or build_folder()
+        folder: Path = options.out or find_build_folder()
         started = time.monotonic()
         try:
-            level: str = options.level or levels()[0]
+            level: str = options.level or find_levels()[0]
             recipes = tuple(_recipes(names, options.dtypes))
             built = _build_all(recipes, lambda one: build(one, folder, level))
         except BuildError as error:
@@ -60,31 +71,32 @@ class BuildCommand:
             return 1
         seconds = time.monotonic() - started
         print(f"{shown_as(folder)}: {built} of {len(recipes)} objects built for {level} in {seconds:.0f} s")
-        if folder.resolve() != build_folder().resolve():
-            print(f"set THETAC_BUILD_DIR={folder.resolve()} where they are to be found")
+        if folder.resolve() != find_build_folder().resolve():
+            print(f"set THETAC_BUILD_DIR={folder.resolve()} so that they are found")
         return 0
 
 
 def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
-    """What the runtime itself needs, and every optimizer's kernel for parameters and states of one dtype.
+    """List what the runtime itself needs, and every optimizer's kernel for parameters and states of one dtype.
 
-    Which kernels a rule with separate ones will need, only its groups can say.
+    Rules with a kernel per combination of conditions are left out: only parameter groups say which ones they need.
     """
     import torch
 
     from thetac.runtime.implementations import launch_cpp
     from thetac.runtime.tensor_facts import compiled_reader
 
-    yield recipe(*compiled_reader.RECIPE)
+    yield make_recipe(*compiled_reader.RECIPE)
     kinds = [getattr(torch, name) for name in dtypes]
-    yield from (recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
+    yield from (make_recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
     for schema in (optimizer.schema for optimizer in _optimizers(names)):
-        streams = 2 + sum(state.kind == "tensor" for state in schema.states)
+        streams = 2 + sum(state.like_param for state in schema.states)
         if not schema.separate_kernels:
-            yield from (recipe(*launch_cpp.recipe_of(schema, [kind] * streams, ())) for kind in kinds)
+            yield from (make_recipe(*launch_cpp.recipe_of(schema, [kind] * streams, ())) for kind in kinds)
 
 
 def _optimizers(names: Sequence[str]) -> list[type[Optimizer]]:
+    """Look up classes by names in any case; raise UsageError for one that does not exist. No names: all."""
     from thetac import generated
 
     known = {name.lower(): name for name in generated.__all__}
@@ -97,7 +109,7 @@ def _optimizers(names: Sequence[str]) -> list[type[Optimizer]]:
 
 
 def _build_all(recipes: Sequence[Recipe], make: Callable[[Recipe], bool]) -> int:
-    """Build on all cores; how many were not there yet. The first failure ends it."""
+    """Build on all cores; return how many were missing. Raise the first error, which ends the others."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as pool:
         jobs = {pool.submit(make, one): one.name for one in recipes}
@@ -108,12 +120,12 @@ def _build_all(recipes: Sequence[Recipe], make: Callable[[Recipe], bool]) -> int
         except BaseException:
             _show("")
             pool.shutdown(wait=False, cancel_futures=True)
-            end_all()  # the pool waits for what runs
+            end_all_compilers()  # the pool waits for what runs
             raise
     return sum(job.result() for job in jobs)
 
 
 def _show(progress: str) -> None:
-    """One line that changes, for somebody who watches."""
+    """Show progress in one line of a terminal that is overwritten."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{progress}", end="", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
-"""`thetac cache`: what thetac keeps for later processes, where, and how to be rid of it.
+"""`thetac cache`: show or remove what thetac keeps for later processes.
 
-In: nothing, or `clear`. Out: a table, or the number of entries that were removed.
+In: nothing, or `clear`. Out: a table of what is kept and where, or the number of entries that were removed.
 """
 
 from __future__ import annotations
@@ -10,29 +10,33 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from thetac.codegen.cli.library import shown_as
-from thetac.runtime.building.cache import Entry, Kind, clear, entries
-from thetac.runtime.building.private_folder import existing_folders
+from thetac.runtime.building.cache import Entry, Kind, clear, list_entries
+from thetac.runtime.building.private_folder import list_existing_folders
 
 _EXAMPLES = """\
 examples:
   thetac cache          what is kept, by kind
-  thetac cache clear    remove it; what is needed is made anew
+  thetac cache clear    remove it; what is needed is made again
 
 exit status: 0; 1 if something is kept because a running process uses it, or cannot be removed; 2 for a wrong call
 """
 
 
 class CacheCommand:
+    """The subcommand `cache`."""
+
     name = "cache"
     help = "show or clear what is kept for later processes"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.epilog = _EXAMPLES
         parser.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="(default: show)")
 
     def run(self, options: argparse.Namespace) -> int:
-        folders = existing_folders()
+        """Show or clear every cache; return the exit status, which is 1 if an entry could not be removed."""
+        folders = list_existing_folders()
         if not folders:
             print("nothing is kept")
             return 0
@@ -40,7 +44,7 @@ class CacheCommand:
 
 
 def _show(folder: Path) -> int:
-    found = entries(folder)
+    found = list_entries(folder)
     print(shown_as(folder))
     rows = [(kind.value, [one for one in found if one.kind is kind]) for kind in Kind]
     for name, some in (*rows, ("in all", found)):
@@ -49,7 +53,7 @@ def _show(folder: Path) -> int:
 
 
 def _clear(folder: Path) -> int:
-    found = entries(folder)
+    found = list_entries(folder)
     kept = clear(folder)
     print(f"{shown_as(folder)}: {len(found) - len(kept)} of {len(found)} entries removed, {_mebibytes(found, kept)}")
     for entry in kept:

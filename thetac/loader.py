@@ -1,7 +1,7 @@
-"""`thetac.load`: a spec compiled at run time.
+"""`thetac.load`: compile a spec at run time.
 
-In: a spec. Out: its class, with the same implementations that `thetac generate` writes. They are put on disk, because
-Triton reads the source of its kernels from there.
+In: a spec. Out: its class, with the same implementations that `thetac generate` writes. They are written to disk,
+because Triton reads the source of its kernels from files.
 """
 
 from __future__ import annotations
@@ -22,18 +22,27 @@ from thetac.codegen.errors import SpecWarning
 from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Source, compile_specs
 from thetac.runtime.building.cache import OLD, clean_sometimes, mark_used
-from thetac.runtime.building.files import NEW
-from thetac.runtime.building.private_folder import private_folder, temporary_folder
+from thetac.runtime.building.object_files import NEW
+from thetac.runtime.building.private_folder import find_private_folder, make_temporary_folder
 from thetac.runtime.optimizer import Optimizer
 
 
 def load(spec: str | os.PathLike[str]) -> type[Optimizer]:
-    """The optimizer class of a spec, given as the path of a file or as the text itself (of more than one line).
+    """Compile a spec and import its optimizer class.
 
-    The same text gives the same class within a process. Instances and the class can be pickled, and unpickled by
+    The same text gives the same class within a process. The class and its instances can be pickled, and unpickled by
     another process of the same user as long as its cache (`~/.cache/thetac`, or `$XDG_CACHE_HOME/thetac`) is kept.
-    Raises `thetac.codegen.errors.SpecError` with everything that is wrong with the spec, and OSError where no folder
-    can be written. Warns with `thetac.codegen.errors.SpecWarning` of what is probably not meant.
+    Warns with `thetac.codegen.errors.SpecWarning` of what is probably not meant.
+
+    Args:
+        spec: The path of a spec file, or the text of a spec, which has more than one line.
+
+    Returns:
+        The class, a subclass of `torch.optim.Optimizer`.
+
+    Raises:
+        thetac.codegen.errors.SpecError: The spec is invalid; the message has all of its errors.
+        OSError: The file cannot be read, or no folder can be written.
     """
     compiled = compile_specs([_source(spec)], our_specs)[0]
     for doubt in compiled.warnings:
@@ -56,7 +65,7 @@ def _source(spec: str | os.PathLike[str]) -> Source:
 
 
 def _digest(files: Mapping[str, str]) -> str:
-    """What the files say, in short: another spec, or another compiler, gives another package."""
+    """Return a digest of the files, so that another spec, or another compiler, gives another package."""
     digest = hashlib.sha256()
     for name, text in sorted(files.items()):
         for part in (name.encode(), text.encode()):
@@ -65,19 +74,19 @@ def _digest(files: Mapping[str, str]) -> str:
 
 
 def _provide(package: str, files: Mapping[str, str]) -> None:
-    """The package on disk, in the user's cache, or in a temporary folder if that cannot be written."""
-    folder = private_folder()
+    """Write a package to the user's cache, or to a temporary folder if that fails, and let Python import from it."""
+    folder = find_private_folder()
     try:
         _write(folder / package, files)
     except OSError:
-        folder = temporary_folder()
+        folder = make_temporary_folder()
         _write(folder / package, files)
     if str(folder) not in loaded.__path__:
         loaded.__path__.insert(0, str(folder))
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
-    """The folder with these files: made under another name and renamed, so that nobody ever sees a part of it."""
+    """Make a folder with these files under another name and rename it, so that no process sees only a part of it."""
     mark_used(folder)  # from here on no other process removes it
     if _holds(folder, files):
         return
@@ -92,7 +101,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
                 return
             if _holds(folder, files):
                 return
-            # A damaged one: out of the way, whole.
+            # It is damaged: move it out of the way as a whole.
             with contextlib.suppress(FileNotFoundError):
                 os.rename(folder, Path(tempfile.mkdtemp(dir=folder.parent, prefix=OLD)))
         raise OSError(f"{folder} cannot be written")

@@ -19,20 +19,32 @@ class Option:
     default: bool | float | None
     doc: str  # for the documentation of arguments
     in_update: bool = False  # a truth value that updates read as they do a flag: implementations are called with it
+    in_plan: bool = False  # the runtime plans steps by it: another value makes a plan invalid
 
 
 _ROWS = (
     Option("maximize", "bool", False, "maximize the objective instead of minimizing it", in_update=True),
-    Option("foreach", "bool | None", None, "work on lists of tensors; by default where that is the fastest that fits"),
     Option(
-        "capturable", "bool", False, "keep step counts on the device, so that a step can be captured in a CUDA graph"
+        "foreach",
+        "bool | None",
+        None,
+        "work on lists of tensors; by default where that is the fastest that fits",
+        in_plan=True,
     ),
-    Option("differentiable", "bool", False, "let autograd run through the step"),
+    Option(
+        "capturable",
+        "bool",
+        False,
+        "keep step counts on the device, so that a step can be captured in a CUDA graph",
+        in_plan=True,
+    ),
+    Option("differentiable", "bool", False, "let autograd run through the step", in_plan=True),
     Option(
         "fused",
         "bool | None",
         None,
         "do a whole step in one kernel: Triton on a GPU, C++ on a CPU; by default where that fits",
+        in_plan=True,
     ),
     Option(
         "clip_grad_norm",
@@ -44,3 +56,4 @@ _ROWS = (
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _ROWS}
 IN_UPDATE = tuple(option.name for option in _ROWS if option.in_update)
+IN_PLAN = tuple(option.name for option in _ROWS if option.in_plan)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from thetac.codegen.backends.documentation.pages import pages
+from thetac.codegen.backends.documentation.reference import with_tables
 from thetac.codegen.backends.package.init_files import collection_init
 from thetac.codegen.cli.library import Output, our_specs, print_warnings, read_folder, shown_as
 from thetac.codegen.emit import compare, environment, write_package
@@ -23,6 +24,9 @@ def generate(specs: Path, output: Output) -> int:
         written, removed = len(difference.missing) + len(difference.changed), len(difference.orphaned)
         news = f"{written} written, {removed} removed" if difference else "nothing to do"
         print(f"{shown_as(folder)}: {len(files)} files, {news}")
+    if output.reference is not None and (text := _changed(output.reference)) is not None:
+        output.reference.write_text(text, encoding="utf-8")
+        print(f"{shown_as(output.reference)}: tables written")
     return 0
 
 
@@ -33,9 +37,18 @@ def check(specs: Path, output: Output) -> int:
         for line in str(compare(folder, files)).splitlines():
             print(f"{shown_as(folder)}: {line}", file=sys.stderr)
             status = 1
+    if output.reference is not None and _changed(output.reference) is not None:
+        print(f"{shown_as(output.reference)}: tables changed", file=sys.stderr)
+        status = 1
     if status:
         print("`thetac generate` (or `make generate`) puts this right", file=sys.stderr)
     return status
+
+
+def _changed(reference: Path) -> str | None:
+    """Return the reference of the language with the compiler's tables, or None if it has them."""
+    text = reference.read_text(encoding="utf-8")
+    return new if (new := with_tables(text)) != text else None
 
 
 def _folders(specs: Path, output: Output) -> list[tuple[Path, Mapping[str, str]]]:

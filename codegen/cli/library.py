@@ -32,19 +32,25 @@ class Output:
     package: Path
     home: str  # the name by which the package is imported; empty: wherever it lies
     pages: Path | None  # documentation, of our own specs only
+    reference: Path | None  # the reference of the language, which holds tables of the compiler
 
 
 def our_output() -> Output:
     """Of an installed package, only the code: its documentation lies in the checkout."""
-    in_checkout = (ROOT / "pyproject.toml").is_file()
-    return Output(GENERATED, "thetac.generated", ROOT / "docs" / "optimizers" if in_checkout else None)
+    docs = ROOT / "docs" if (ROOT / "pyproject.toml").is_file() else None
+    return Output(
+        GENERATED,
+        "thetac.generated",
+        pages=None if docs is None else docs / "optimizers",
+        reference=None if docs is None else docs / "language.md",
+    )
 
 
 def users_output(out: Path) -> Output:
     """A package of the user's. Raises UsageError if it would take the place of ours, or lie within it."""
     if out.resolve().is_relative_to(GENERATED.resolve()):
         raise UsageError(f"{out} is thetac's own package; your specs go into a package of your own")
-    return Output(out, home="", pages=None)
+    return Output(out, home="", pages=None, reference=None)
 
 
 def read_folder(folder: Path) -> tuple[Source, ...]:

@@ -1,6 +1,6 @@
 """A Rule, ready for kernels that do a whole step at once: what passes/hoist.py gives and backends take.
 
-Values only; which target they are printed for is no business of theirs.
+Values only. They must not know which target they are printed for.
 """
 
 from __future__ import annotations

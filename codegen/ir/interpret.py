@@ -3,9 +3,9 @@
 In: a Rule after passes/features.py, the values of a parameter group, the state so far, a parameter and its gradient.
 Out: the new parameter and the new state; nothing is changed in place. Every backend is tested against this.
 
-Numbers of the host are Python floats. Elements are whatever the given `Arithmetic` computes with: `FLOATS`, or a test's
-own for arrays. Either way every operation is IEEE 754's: a division by zero is infinite or NaN, nothing raises and
-nothing becomes complex. This module must not know numpy or torch.
+Host scalars are Python floats. Elements are what the given `Arithmetic` computes with: `FLOATS`, or a test's own for
+arrays. Every operation is IEEE 754's: a division by zero is infinite or NaN, nothing raises and nothing becomes
+complex. This module must not know numpy or torch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Number = TypeVar("Number")  # what one or all elements of a parameter are
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic(Generic[Number]):
-    """How to compute with elements; arguments may also be numbers and truth values of the host."""
+    """How to compute with elements. Arguments may also be host scalars and truth values."""
 
     operations: Mapping[str, Callable[..., Number]]  # by name of the op; a comparison gives a mask that `where` takes
     fill: Callable[[Number, float], Number]  # elements like the first argument, all of this value
@@ -34,19 +34,19 @@ class Arithmetic(Generic[Number]):
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[Number]):
-    """What a step leaves behind."""
+    """The parameter and the states after a step."""
 
     param: Number
     state: dict[str, Number | float]  # the states that exist in this group, in the rule's order
 
 
 def exact(value: float) -> float:
-    """A store for scalar states that keeps every digit."""
+    """Return the value as it is: a store for scalar states that keeps every digit."""
     return value
 
 
 def to_float32(value: float) -> float:
-    """A store for scalar states that rounds as a float32 tensor does."""
+    """Return the value rounded to float32: a store for scalar states, as a float32 tensor rounds."""
     if math.isnan(value):
         return value
     try:
@@ -57,7 +57,7 @@ def to_float32(value: float) -> float:
 
 
 def defaults(rule: Rule) -> dict[str, float | bool]:
-    """Every value that an update can read, as a group has it if the user says nothing; required ones are left out."""
+    """Return the default of every value that an update can read, by name; required hyperparameters have none."""
     values: dict[str, float | bool] = {name: bool(OPTIONS[name].default) for name in IN_UPDATE}
     for hyperparameter in rule.hyperparameters:
         default = hyperparameter.default
@@ -88,9 +88,22 @@ def interpret(
     arithmetic: Arithmetic[Number],
     store: Callable[[float], float] = to_float32,
 ) -> Step[Number]:
-    """One step. Values that are not given have their defaults; states that are not given are created.
+    """Compute one step of one parameter.
 
-    `store` is what keeping a scalar state does to its value.
+    Args:
+        rule: a rule after features; its expressions may be composed.
+        values: hyperparameter values, flags and options by name; those that are not given have their defaults.
+        state: the states so far by name; those that are not given are created.
+        param: the parameter, one element or all of them.
+        grad: its gradient.
+        arithmetic: how to compute with `param`, `grad` and tensor states.
+        store: what keeping a scalar state does to its value.
+
+    Returns:
+        The parameter and the states after the step.
+
+    Raises:
+        KeyError: a required value is not given.
     """
     machine = _Machine(rule, {**defaults(rule), **values}, state, param, grad, arithmetic, store)
     machine.run(rule.body)

@@ -1,6 +1,6 @@
-"""Rules as text for people: the update in the language of specs, with its comments.
+"""Rules as text for readers: the update in the language of specs, with its comments.
 
-In: statements, or a whole Rule. Out: lines. Used wherever a rule is shown, never to be read back.
+In: statements, or a whole Rule. Out: lines, for docstrings and `thetac show`. They are not meant to be parsed again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WIDEST = 72  # columns; longer lines have their comment right behind them
 
 
 def listing(body: Iterable[Stmt]) -> list[str]:
-    """The statements with their comments, or the feature they come from, in one column."""
+    """Return the lines of statements, with their comments or the feature they come from in one column."""
     rows = [row for statement in body for row in _rows(statement, "")]
     column = max((len(line) for line, remark in rows if remark and len(line) <= WIDEST), default=0)
     return [f"{line:<{column}}  # {remark}" if remark else line for line, remark in rows]
@@ -42,7 +42,7 @@ def _rows(statement: Stmt, indent: str) -> list[tuple[str, str]]:
 
 
 def rule_listing(rule: Rule) -> list[str]:
-    """The whole rule: what it declares, then its update."""
+    """Return the lines of a whole rule: what it declares, then its update."""
     lines = [f"optimizer: {rule.name}", "hyperparameters:"]
     for h in rule.hyperparameters:
         ranges = ", ".join("any" if interval is None else str(interval) for interval in h.ranges)

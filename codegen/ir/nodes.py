@@ -1,7 +1,8 @@
 """The intermediate representation: what a spec says, as frozen values.
 
-Nodes hold tuples, never lists, and carry the place in the spec they came from; the place does not count for
-equality. Expressions keep the order and the parentheses of the spec: evaluation order is part of the meaning.
+Nodes hold tuples, never lists, and the location in the spec that they come from, which does not count for equality.
+Expressions keep the order and the parentheses of the spec: the order of evaluation is part of the meaning. Nothing here
+knows files, passes or targets.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import assert_never
 
 from thetac.codegen.errors import NOWHERE, Location
 
@@ -43,7 +45,7 @@ Expr = Const | Ref | Call
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """`target = value`: from here on the name means this value. How it is stored is the compiler's business."""
+    """`target = value`: from here on the name means this value. The compiler decides how it is stored."""
 
     target: str
     value: Expr
@@ -54,7 +56,7 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class If:
-    """A branch on a number of the host; never on elements (that is the op `where`)."""
+    """A branch on a truth value of the host. Elements are chosen by the operation `where`."""
 
     condition: Expr
     then: tuple[Stmt, ...]
@@ -104,7 +106,7 @@ class Hyperparameter:
 
     @property
     def value_names(self) -> tuple[str, ...]:
-        """The names by which the update text reads it."""
+        """Return the names by which the update reads its values."""
         return self.elements or (self.name,)
 
 
@@ -127,7 +129,7 @@ class StateKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What an optimizer remembers about one parameter."""
+    """What an optimizer keeps for each parameter between steps."""
 
     name: str  # the key in `state[param]`
     kind: StateKind
@@ -172,7 +174,7 @@ class SparseMode(Enum):
 
 
 class HalfPrecision(Enum):
-    """What for-loop and foreach compute in where a parameter is float16 or bfloat16. Kernels always do in float32."""
+    """In which dtype for-loop and foreach compute float16 and bfloat16 parameters. Kernels always use float32."""
 
     FLOAT32 = "float32"  # and round once when a result is stored
     NATIVE = "native"  # in the parameter's own dtype, each operation rounded
@@ -213,14 +215,16 @@ class Rule:
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     def state(self, name: str) -> State | None:
+        """Return the state of this name, or None."""
         return next((state for state in self.states if state.name == name), None)
 
     def names_of(self, kind: StateKind) -> tuple[str, ...]:
+        """Return the names of the states of a kind, in order."""
         return tuple(state.name for state in self.states if state.kind is kind)
 
 
 def chain(op: str, terms: tuple[Expr, ...], location: Location = NOWHERE) -> Expr:
-    """`a and b and c` (or `or`), no deeper than need be: how it is grouped changes neither order nor value."""
+    """Return `a and b and c` (or `or`) as a shallow tree: grouping changes neither order nor value."""
     if len(terms) == 1:
         return terms[0]
     half = (len(terms) + 1) // 2
@@ -231,7 +235,7 @@ UNREADABLE = ""  # the name of what the front end could not read; exists only wh
 
 
 def walk_expression(expression: Expr) -> Iterator[Expr]:
-    """The expression and everything in it, outermost first, left to right."""
+    """Yield the expression and everything in it, outermost first, left to right."""
     parts = [expression]
     while parts:
         part = parts.pop()
@@ -241,7 +245,7 @@ def walk_expression(expression: Expr) -> Iterator[Expr]:
 
 
 def walk_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
-    """Every statement, branches included, in the order of the text."""
+    """Yield every statement, branches included, in the order of the text."""
     statements = list(reversed(body))
     while statements:
         statement = statements.pop()
@@ -251,5 +255,24 @@ def walk_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
 
 
 def names_read(expression: Expr) -> tuple[str, ...]:
-    """The names an expression reads, each once, in order."""
+    """Return the names that an expression reads, each once, in order."""
     return tuple(dict.fromkeys(e.name for e in walk_expression(expression) if isinstance(e, Ref)))
+
+
+def assigned(body: tuple[Stmt, ...]) -> tuple[str, ...]:
+    """Return the names that some path through statements assigns, each once, in order."""
+    return tuple(dict.fromkeys(s.target for s in walk_statements(body) if isinstance(s, Assign)))
+
+
+def always_assigned(body: tuple[Stmt, ...]) -> frozenset[str]:
+    """Return the names that every path through statements assigns."""
+    names: frozenset[str] = frozenset()
+    for statement in body:
+        match statement:
+            case Assign(target=target):
+                names |= {target}
+            case If(then=then, orelse=orelse):
+                names |= always_assigned(then) & always_assigned(orelse)
+            case _:
+                assert_never(statement)
+    return names

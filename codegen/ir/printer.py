@@ -1,7 +1,7 @@
-"""The one printer of expressions: precedence-aware, driven by a table of how each op is written.
+"""The printer of expressions: aware of precedence, and driven by a table of how each operation is written.
 
-In: an Expr, a table. Out: text with no more parentheses than the order of evaluation needs. `SPEC` writes an
-expression as a spec would; backends bring tables of their own.
+In: an Expr and a table. Out: text with no more parentheses than the order of evaluation needs. `SPEC` writes an
+expression as a spec does; backends have tables of their own. Must not know any target.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from thetac.codegen.ir.ops import FUNCTIONS, Op
 
 
 class Precedence(IntEnum):
-    """Python's, from the loosest."""
+    """How tightly operators bind in Python, from the loosest."""
 
     CONDITIONAL = 0
     OR = 1
@@ -32,7 +32,7 @@ class Precedence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one op is written."""
+    """How one operation is written."""
 
     template: str  # with {0}, {1}, ... for its arguments
     precedence: Precedence  # of the whole
@@ -44,7 +44,7 @@ Name = Callable[[str], str]  # how a name of the spec is written
 
 
 def function(name: str, arity: int) -> Row:
-    """A call: its arguments need no parentheses."""
+    """Return the row of a call, `name(a, b)`, whose arguments need no parentheses."""
     arguments = ", ".join(f"{{{i}}}" for i in range(arity))
     return Row(f"{name}({arguments})", Precedence.ATOM, (Precedence.CONDITIONAL,) * arity)
 
@@ -91,7 +91,17 @@ SPEC: Table = {**OPERATORS, **functions("", FUNCTIONS.values())}
 def expression_text(
     expression: Expr, table: Table = SPEC, name: Name = str, at_least: Precedence = Precedence.CONDITIONAL
 ) -> str:
-    """The expression as text, parenthesised if it binds looser than `at_least`."""
+    """Return an expression as text.
+
+    Args:
+        expression: what to print.
+        table: how each operation is written.
+        name: gives the text of a name of the spec.
+        at_least: the text is put in parentheses if it binds looser.
+
+    Raises:
+        KeyError: the table has no row for an operation.
+    """
     text, precedence = _expression(expression, table, name)
     return text if precedence >= at_least else f"({text})"
 
@@ -111,13 +121,13 @@ def _expression(expression: Expr, table: Table, name: Name) -> tuple[str, Preced
 
 
 def number(value: float | int | bool) -> str:
-    """A number as Python reads it back, infinities included."""
+    """Return a number as Python reads it back, infinities and NaN included."""
     text = repr(value)
     return f'float("{text}")' if text in ("inf", "-inf", "nan") else text
 
 
 def statement_lines(statement: Stmt, indent: str = "") -> list[str]:
-    """A statement as a spec would write it, without its comment, branches indented by two blanks."""
+    """Return the lines of a statement as a spec writes it, without comments, branches indented by two spaces."""
     match statement:
         case Assign(target=target, value=value):
             return [f"{indent}{target} = {expression_text(value)}"]

@@ -1,7 +1,7 @@
-"""Which names a spec may give to things.
+"""The names that a spec may not give to its values.
 
-A spec's names become parameter group keys, state keys, arguments and variables of generated code. In: a name and
-what it is for. Out: why it cannot be used, if so.
+In: a name and what it is for. Out: why it is reserved, or nothing. A spec's names become keys of parameter groups and
+of states, arguments and variables of generated code, so that they may not clash with what these use already.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
 
 
 def why_not(name: str) -> tuple[str, str] | None:
-    """Why a value (hyperparameter, flag, state or local) cannot have this name: cause and remedy, or None."""
+    """Return why a value (hyperparameter, flag, state or local) cannot have this name: cause and remedy, or None."""
     if (cause := _form(name)) is not None:
         return cause
     if name in OPTIONS:
@@ -51,12 +51,12 @@ def why_not(name: str) -> tuple[str, str] | None:
 
 
 def is_identifier(text: str) -> bool:
-    """Whether a text has the form of a name, whatever it may stand for."""
+    """Return whether a text has the form of a name, reserved or not."""
     return len(text) <= LONGEST and _IDENTIFIER.fullmatch(text) is not None and not keyword.iskeyword(text)
 
 
 def why_not_class(name: str) -> tuple[str, str] | None:
-    """Why an optimizer cannot have this name: cause and remedy, or None."""
+    """Return why an optimizer cannot have this name: cause and remedy, or None."""
     if len(name) > LONGEST:
         return f"a name of {len(name)} characters", f"at most {LONGEST}"
     if _CLASS.fullmatch(name) is None:

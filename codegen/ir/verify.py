@@ -42,7 +42,7 @@ def verify(rule: Rule, stage: str) -> None:
     for statement in walk_statements(rule.body):
         assert stage == "features" or not statement.origin, f"{where}: {statement} was invented too early"
     _bound(rule.body, given | (set(OPTIONS) if stage == "features" else set()), where)
-    _expressions(rule, where)
+    _expressions(rule, where, expanded=stage == "features")
     for state in rule.states:
         reads = set(_names(state.init)) - ({"grad", "param"} if stage == "checked" else {"param"})
         assert reads <= declared, f"{where}: {state.name} starts from {sorted(reads - declared)}"
@@ -78,8 +78,8 @@ def _bound(body: tuple[Stmt, ...], known: set[str], where: str) -> set[str]:
     return known
 
 
-def _expressions(rule: Rule, where: str) -> None:
-    """Asserts that ops exist and have as many arguments as they take."""
+def _expressions(rule: Rule, where: str, *, expanded: bool) -> None:
+    """Assert that operations exist, have as many arguments as they take, and are written out if `expanded`."""
     expressions: list[Expr] = [s.condition if isinstance(s, If) else s.value for s in walk_statements(rule.body)]
     expressions += [state.init for state in rule.states]
     expressions += [state.when for state in rule.states if state.when is not None]
@@ -90,6 +90,8 @@ def _expressions(rule: Rule, where: str) -> None:
             case Call(op=op, args=args):
                 assert op in OPS, f"{where}: unknown op {op}"
                 assert len(args) == OPS[op].arity, f"{where}: {op} with {len(args)} arguments"
+                may_stay = not expanded or not OPS[op].defined or OPS[op].whole_on_elements
+                assert may_stay, f"{where}: {op} is not expanded"
             case Const(value=value):
                 assert math.isfinite(value), f"{where}: the constant {value}"
             case Ref(name=name):

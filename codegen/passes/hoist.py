@@ -25,6 +25,8 @@ from thetac.codegen.ir.nodes import (
     Rule,
     StateKind,
     Stmt,
+    always_assigned,
+    assigned,
     names_read,
     walk_statements,
 )
@@ -282,26 +284,12 @@ def _with_starting_values(host: tuple[Stmt, ...], row: tuple[Entry, ...], inputs
     known = set(inputs)
     statements: list[Stmt] = []
     for statement in host:
-        assigned = _assigned((statement,))
+        everywhere = always_assigned((statement,))
         if isinstance(statement, If):
-            somewhere = dict.fromkeys(s.target for s in walk_statements((statement,)) if isinstance(s, Assign))
-            starting = [name for name in somewhere if name in read and name not in known and name not in assigned]
+            somewhere = assigned((statement,))
+            starting = [name for name in somewhere if name in read and name not in known and name not in everywhere]
             statements += [Assign(name, read[name]) for name in starting]
             known.update(starting)
-        known.update(assigned)
+        known.update(everywhere)
         statements.append(statement)
     return tuple(statements)
-
-
-def _assigned(body: tuple[Stmt, ...]) -> frozenset[str]:
-    """The names that every path through some statements assigns."""
-    names: frozenset[str] = frozenset()
-    for statement in body:
-        match statement:
-            case Assign(target=target):
-                names |= {target}
-            case If(then=then, orelse=orelse):
-                names |= _assigned(then) & _assigned(orelse)
-            case _:
-                assert_never(statement)
-    return names

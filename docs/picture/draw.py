@@ -60,7 +60,14 @@ def width_of(text: str, *, size: float = 12, bold: bool = False) -> float:
     return len(text) * size * (0.64 if bold else 0.6)
 
 
-def placed(arrows: Arrows, left: float, right: float, top: float) -> tuple[dict[str, Place], list[Chain]]:
+def box_width(name: str, marks: int, note: str = "") -> float:
+    """Return the width of a box that has room for its name, its numbers and its note."""
+    return max(width_of(name, bold=True), width_of(note), 20.0 * marks) + 16
+
+
+def placed(
+    arrows: Arrows, marks: Mapping[str, Sequence[object]], left: float, right: float, top: float
+) -> tuple[dict[str, Place], list[Chain]]:
     """Return the places of all folders, the points that arrows pass through among them, and the arrows as chains."""
     levels = layers_of(arrows)
     highest = max(levels.values())
@@ -76,7 +83,7 @@ def placed(arrows: Arrows, left: float, right: float, top: float) -> tuple[dict[
     places: dict[str, Place] = {}
     for n, row in enumerate(rows):
         widths = [
-            12.0 if "@" in node else max(width_of(node, bold=True), width_of(NOTES.get(node, ""))) + 24 for node in row
+            12.0 if "@" in node else box_width(node, len(marks.get(node, ())), NOTES.get(node, "")) for node in row
         ]
         free = (right - left - sum(widths)) / (len(row) + 1)
         x = left
@@ -145,7 +152,7 @@ def box(name: str, place: Place, marks: Sequence[tuple[int, str]], note: str = "
 def panel(package: str, title: str, top: float, badges: Mapping[str, Sequence[tuple[int, str]]]) -> tuple[str, float]:
     """Return one package as boxes and arrows, and the bottom of it."""
     left, right = PANELS[package]
-    places, chains = placed(reduced(imports_of(package)), left + 4, right - 4, top + TITLE + 8)
+    places, chains = placed(reduced(imports_of(package)), badges, left + 4, right - 4, top + TITLE + 8)
     parts = [text(left + 12, top + 20, title, "title")]
     for chain in chains:
         begin, *between, end = (places[node] for node in chain)
@@ -198,7 +205,7 @@ def generated_panel(top: float) -> tuple[str, float]:
     marks = {
         path: numbers for path, numbers in badges().items() if path.startswith("generated/") or path.endswith(".h")
     }
-    widths = {path: width_of(PurePath(path).name.removesuffix(".py"), bold=True) + 16 for path in marks}
+    widths = {path: box_width(PurePath(path).name.removesuffix(".py"), len(marks[path])) for path in marks}
     gap = (right - left - sum(widths.values())) / (len(marks) + 1)
     x = left + gap
     y = top + TITLE + 8 + BOX / 2

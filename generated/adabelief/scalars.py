@@ -112,7 +112,10 @@ def scalars_on_tensors(
     if weight_decay != 0:
         if weight_decouple and fixed_decay:
             lr_nonzero = lr != 0
-            one_minus_weight_decay = tensors.where(lr_nonzero, 1 - weight_decay, one_minus_weight_decay)
+            one_minus_weight_decay_if_so = 1 - weight_decay
+            one_minus_weight_decay = tensors.where(
+                lr_nonzero, one_minus_weight_decay_if_so, one_minus_weight_decay
+            )
         elif weight_decouple:
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
@@ -127,24 +130,22 @@ def scalars_on_tensors(
         rho_inf = 2 / (1 - beta2) - 1  # longest simple moving average
         rho = rho_inf - 2 * step * beta2**step / bias_correction2  # its length by now
         rho_at_least_five = rho >= 5
-        rect = tensors.where(
-            rho_at_least_five,
-            tensors.sqrt(
-                tensors.divide(
-                    tensors.divide(tensors.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho)
-                    * rho_inf,
-                    rho_inf - 2,
-                )
-            ),
-            0.0,
-        )
-        lr_times_rect_over_bias_correction1 = tensors.where(
-            rho_at_least_five, lr * rect / bias_correction1, lr_times_rect_over_bias_correction1
-        )
-        if degenerated_to_sgd:
-            lr_over_bias_correction1 = tensors.where(
-                tensors.negation(rho_at_least_five), lr / bias_correction1, lr_over_bias_correction1
+        rect_if_so = tensors.sqrt(
+            tensors.divide(
+                tensors.divide(tensors.divide(bias_correction2 * (rho - 4), rho_inf - 4) * (rho - 2), rho) * rho_inf,
+                rho_inf - 2,
             )
+        )
+        lr_times_rect_over_bias_correction1_if_so = lr * rect_if_so / bias_correction1
+        lr_over_bias_correction1_if_not: Scalar = lr_over_bias_correction1
+        if degenerated_to_sgd:
+            lr_over_bias_correction1_if_not = lr / bias_correction1
+        lr_times_rect_over_bias_correction1 = tensors.where(
+            rho_at_least_five, lr_times_rect_over_bias_correction1_if_so, lr_times_rect_over_bias_correction1
+        )
+        lr_over_bias_correction1 = tensors.where(
+            rho_at_least_five, lr_over_bias_correction1, lr_over_bias_correction1_if_not
+        )
     else:
         lr_over_bias_correction1 = lr / bias_correction1
         sqrt_bias_correction2 = tensors.sqrt(bias_correction2)

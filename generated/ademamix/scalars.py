@@ -94,26 +94,17 @@ def scalars_on_tensors(
     if weight_decay != 0:
         one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     slow_weight: Scalar = alpha
-    step_below_alpha_warmup = step < alpha_warmup
-    slow_weight = tensors.where(
-        step_below_alpha_warmup, tensors.divide(step, alpha_warmup) * alpha, slow_weight
-    )
+    slow_weight_if_so = tensors.divide(step, alpha_warmup) * alpha
+    slow_weight = tensors.where(step < alpha_warmup, slow_weight_if_so, slow_weight)
     slow_decay: Scalar = beta3
-    step_below_beta3_warmup = step < beta3_warmup
-    half_life_begin = tensors.where(
-        step_below_beta3_warmup, tensors.divide(tensors.log(0.5), tensors.log(beta1 + 1e-08)) - 1, 0.0
+    half_life_begin_if_so = tensors.divide(tensors.log(0.5), tensors.log(beta1 + 1e-08)) - 1
+    half_life_end_if_so = tensors.divide(tensors.log(0.5), tensors.log(beta3 + 1e-08)) - 1
+    half_life_if_so = (
+        (1 - tensors.divide(step, beta3_warmup)) * half_life_begin_if_so
+        + tensors.divide(step, beta3_warmup) * half_life_end_if_so
     )
-    half_life_end = tensors.where(
-        step_below_beta3_warmup, tensors.divide(tensors.log(0.5), tensors.log(beta3 + 1e-08)) - 1, 0.0
-    )
-    half_life = tensors.where(
-        step_below_beta3_warmup,
-        (1 - tensors.divide(step, beta3_warmup)) * half_life_begin + tensors.divide(step, beta3_warmup) * half_life_end,
-        0.0,
-    )
-    slow_decay = tensors.where(
-        step_below_beta3_warmup, tensors.power(0.5, tensors.divide(1, half_life + 1)), slow_decay
-    )
+    slow_decay_if_so = tensors.power(0.5, tensors.divide(1, half_life_if_so + 1))
+    slow_decay = tensors.where(step < beta3_warmup, slow_decay_if_so, slow_decay)
     one_minus_beta1: Scalar = 0.0
     if beta1 != 0:
         one_minus_beta1 = 1 - beta1

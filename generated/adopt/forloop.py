@@ -110,6 +110,7 @@ def step_on_tensors(
                 # weight decay
                 grad = grad + weight_decay * param
         if capturable:
+            step_equal_to_one = step == 1
             exp_avg_sq_if_so = grad * grad
             param_if_not = param
             if decouple and weight_decay != 0:
@@ -121,9 +122,9 @@ def step_on_tensors(
             exp_avg_if_not = exp_avg + (1 - beta1) * (normed_grad_if_not - exp_avg)
             param_if_not = param_if_not - lr * exp_avg_if_not
             exp_avg_sq_if_not = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
-            exp_avg_sq = where(step == 1, exp_avg_sq_if_so, exp_avg_sq_if_not)
-            param = where(step == 1, param, param_if_not)
-            exp_avg = where(step == 1, exp_avg, exp_avg_if_not)
+            exp_avg_sq = where(step_equal_to_one, exp_avg_sq_if_so, exp_avg_sq_if_not)
+            param = where(step_equal_to_one, param, param_if_not)
+            exp_avg = where(step_equal_to_one, exp_avg, exp_avg_if_not)
         elif step == 1:
             exp_avg_sq = grad * grad
         else:

@@ -83,15 +83,23 @@ def scalars_on_tensors(
     one_minus_beta1: Scalar = 0.0
     one_minus_beta2: Scalar = 0.0
     not_step_equal_to_one = tensors.negation(step_equal_to_one)
+    lr_times_weight_decay_if_so: Scalar = lr_times_weight_decay
     if decouple and weight_decay != 0:
-        lr_times_weight_decay = tensors.where(
-            not_step_equal_to_one, lr * weight_decay, lr_times_weight_decay
-        )
+        lr_times_weight_decay_if_so = lr * weight_decay
+    bound_if_so: Scalar = bound
+    minus_bound_if_so: Scalar = minus_bound
     if clip:
-        bound = tensors.where(not_step_equal_to_one, tensors.power(step - 1, clip_exponent), bound)
-        minus_bound = tensors.where(not_step_equal_to_one, -bound, minus_bound)
-    one_minus_beta1 = tensors.where(not_step_equal_to_one, 1 - beta1, one_minus_beta1)
-    one_minus_beta2 = tensors.where(not_step_equal_to_one, 1 - beta2, one_minus_beta2)
+        bound_if_so = tensors.power(step - 1, clip_exponent)
+        minus_bound_if_so = -bound_if_so
+    one_minus_beta1_if_so = 1 - beta1
+    one_minus_beta2_if_so = 1 - beta2
+    lr_times_weight_decay = tensors.where(
+        not_step_equal_to_one, lr_times_weight_decay_if_so, lr_times_weight_decay
+    )
+    bound = tensors.where(not_step_equal_to_one, bound_if_so, bound)
+    minus_bound = tensors.where(not_step_equal_to_one, minus_bound_if_so, minus_bound)
+    one_minus_beta1 = tensors.where(not_step_equal_to_one, one_minus_beta1_if_so, one_minus_beta1)
+    one_minus_beta2 = tensors.where(not_step_equal_to_one, one_minus_beta2_if_so, one_minus_beta2)
     return (
         weight_decay,
         step_equal_to_one,

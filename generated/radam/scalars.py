@@ -91,13 +91,11 @@ def scalars_on_tensors(
     rho_above_five = rho > 5
     rect: Scalar = 0.0
     sqrt_bias_correction2: Scalar = 0.0
-    rect = tensors.where(
-        rho_above_five,
-        tensors.sqrt(tensors.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)),
-        rect,
-    )
+    rect_if_so = tensors.sqrt(tensors.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
+    sqrt_bias_correction2_if_so = tensors.sqrt(bias_correction2)
+    rect = tensors.where(rho_above_five, rect_if_so, rect)
     sqrt_bias_correction2 = tensors.where(
-        rho_above_five, tensors.sqrt(bias_correction2), sqrt_bias_correction2
+        rho_above_five, sqrt_bias_correction2_if_so, sqrt_bias_correction2
     )
     return (
         one_minus_lr_times_weight_decay,

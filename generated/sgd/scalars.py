@@ -50,9 +50,9 @@ def scalars_on_tensors(
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_dampening: Scalar = 0.0
     if momentum != 0:
-        not_first_momentum_buffer = tensors.negation(first_momentum_buffer)
+        one_minus_dampening_if_so = 1 - dampening
         one_minus_dampening = tensors.where(
-            not_first_momentum_buffer, 1 - dampening, one_minus_dampening
+            tensors.negation(first_momentum_buffer), one_minus_dampening_if_so, one_minus_dampening
         )
     return (
         weight_decay,

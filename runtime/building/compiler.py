@@ -1,7 +1,7 @@
-"""The C++ compiler of this machine: which one, how it is called, and what it says when it fails.
+"""Find and call the C++ compiler of this machine.
 
 In: a source file, its headers and macros. Out: the bytes of a shared object, or a `BuildError` that says what is
-missing. Must not know what is compiled, nor where objects are kept. Imports no torch.
+missing or quotes the compiler. Must not know what is compiled, nor where objects are kept. Imports no torch.
 """
 
 from __future__ import annotations
@@ -14,19 +14,29 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from thetac.runtime.building.compiler_process import BuildError, quote_output, run
 from thetac.runtime.building.owned_folder import owned_folder
-from thetac.runtime.building.process import BuildError, excerpt, run
 
-__all__ = ["BuildError", "Compiler", "LEVELS", "Recipe", "SCRATCH", "arguments", "compiled", "find_compiler", "levels"]
+__all__ = [
+    "BuildError",
+    "Compiler",
+    "LEVELS",
+    "Recipe",
+    "SCRATCH",
+    "compile_object",
+    "find_compiler",
+    "find_levels",
+    "list_flags",
+]
 
-# No operation is contracted or reordered, so that every level of the CPU gives the same bits. The two -fno- flags
-# change no result: without the first roots are not vectorised, without the second branches are not.
+# No operation is contracted or reordered, so that every level of the CPU gives the same bits. Two flags change no
+# result: without -fno-math-errno, roots are not vectorized; without -fno-trapping-math, branches are not.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 
-SCRATCH = "thetac-build-"  # begins the names of folders that compilers work in
+SCRATCH = "thetac-build-"  # the prefix of folders that compilers work in
 _NAMES = ("c++", "g++", "clang++")
 
-# What a CPU must have for a level of x86-64, in the names of /proc/cpuinfo; each level has all before it as well.
+# The CPU features that a level of x86-64 adds to those before it, by their names in /proc/cpuinfo.
 # https://gitlab.com/x86-psABIs/x86-64-ABI, "Micro-Architecture Levels"
 _LEVELS = (
     ("x86-64", ""),
@@ -41,7 +51,7 @@ LEVELS = tuple(name for name, _ in _LEVELS)
 class Recipe:
     """What an object is made of."""
 
-    name: str  # begins the name of its file
+    name: str  # the beginning of its file name
     source: Path
     headers: tuple[Path, ...]  # files that the source includes, by their names alone
     defines: tuple[tuple[str, str], ...]  # macros and their values
@@ -49,12 +59,18 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
+    """A C++ compiler."""
+
     command: tuple[str, ...]
-    version: str  # what it says of itself
+    version: str  # the output of --version
 
 
 def find_compiler() -> Compiler:
-    """`$CXX`, or the first compiler on the path. Raises BuildError."""
+    """Find the compiler: `$CXX`, or the first of `c++`, `g++`, `clang++` on the path.
+
+    Raises:
+        BuildError: There is none, it does not run, or this is not a POSIX system.
+    """
     if os.name != "posix":
         raise BuildError(f"C++ kernels are not built on {platform.system()}")
     return _compiler(os.environ.get("CXX", ""), os.environ.get("PATH", ""))
@@ -66,7 +82,7 @@ def _compiler(given: str, path: str) -> Compiler:
         try:
             command = tuple(shlex.split(given))
         except ValueError as error:
-            raise BuildError(f"CXX is `{given}`, which is no command: {str(error).lower()}") from None
+            raise BuildError(f"CXX is `{given}`, which is not a command: {str(error).lower()}") from None
         wanted = f"the compiler that CXX names, `{given}`,"
     else:
         command = tuple(name for name in _NAMES if shutil.which(name, path=path))[:1]
@@ -75,12 +91,19 @@ def _compiler(given: str, path: str) -> Compiler:
         raise BuildError(f"{wanted} is not installed; install one, or set CXX to the command of yours")
     done = run((*command, "--version"))
     if done.status:
-        raise BuildError(f"`{shlex.join((*command, '--version'))}` failed:\n{excerpt(done)}")
+        raise BuildError(f"`{shlex.join((*command, '--version'))}` failed:\n{quote_output(done)}")
     return Compiler(command, done.output)
 
 
-def levels() -> tuple[str, ...]:
-    """The levels whose objects this CPU runs, best first; `$THETAC_CPU_LEVEL`, if set, is the best to be used."""
+def find_levels() -> tuple[str, ...]:
+    """List the levels whose objects this CPU runs, best first.
+
+    Returns:
+        Levels of x86-64, none above `$THETAC_CPU_LEVEL` if that is set; elsewhere the architecture alone.
+
+    Raises:
+        BuildError: `$THETAC_CPU_LEVEL` names a level that this CPU does not have.
+    """
     highest = os.environ.get("THETAC_CPU_LEVEL", "")
     found = _levels_of_cpu()
     if not highest:
@@ -105,7 +128,7 @@ def _levels_of_cpu() -> tuple[str, ...]:
 
 
 def _cpu_features() -> frozenset[str]:
-    """Of the first CPU: all of one machine have the same, and the kernel takes its time to list many."""
+    """Read the features of the first CPU. All CPUs of a machine have the same, and to list many takes Linux long."""
     try:
         with open("/proc/cpuinfo", "rb", buffering=0) as file:
             text = file.read(1 << 14).decode(errors="replace")
@@ -115,26 +138,36 @@ def _cpu_features() -> frozenset[str]:
     return frozenset(next((value for key, _, value in lines if key.strip() == "flags"), "").split())
 
 
-def arguments(recipe: Recipe, level: str) -> list[str]:
-    """What follows the name of the compiler, but for the files."""
+def list_flags(recipe: Recipe, level: str) -> list[str]:
+    """List the compiler's arguments, without those that name files."""
     march = [f"-march={level}"] if level in LEVELS else []
     return [*FLAGS, *march, *(f"-D{name}={value}" for name, value in recipe.defines)]
 
 
-def compiled(recipe: Recipe, level: str, compiler: Compiler, scratch: Path) -> bytes:
-    """The object. Raises BuildError with the compiler's message.
+def compile_object(recipe: Recipe, level: str, compiler: Compiler, scratch: Path) -> bytes:
+    """Compile an object.
 
-    `scratch` is a folder to work in where there is none for temporary files.
+    Args:
+        recipe: What it is made of.
+        level: One of `LEVELS`, or the machine's architecture.
+        compiler: The one to call.
+        scratch: A folder to work in if the folder for temporary files cannot be used.
+
+    Returns:
+        The bytes of a shared object.
+
+    Raises:
+        BuildError: The compiler fails, with its message; or no folder can be written.
     """
     try:
         with owned_folder(SCRATCH, scratch) as folder:
             made = folder / "object.so"
             folders = sorted({str(header.parent) for header in recipe.headers})
             where = [*(f"-I{name}" for name in folders), "-o", str(made), str(recipe.source)]
-            command = (*compiler.command, *arguments(recipe, level), *where)
+            command = (*compiler.command, *list_flags(recipe, level), *where)
             done = run(command, str(folder))
             if done.status:
-                raise BuildError(f"`{shlex.join(command)}` failed:\n{excerpt(done)}")
+                raise BuildError(f"`{shlex.join(command)}` failed:\n{quote_output(done)}")
             return made.read_bytes()
     except OSError as error:
         raise BuildError(f"{recipe.source.name} cannot be compiled: {error}") from error

@@ -1,8 +1,8 @@
-"""Temporary folders of which others can tell whether their process is gone.
+"""Make temporary folders that other processes can remove once their owner has ended.
 
-In: a prefix and a place. Out: a new folder with a marker that its process keeps locked. The system gives a lock up
-when its process ends, however that comes about, so that whoever gets the lock of a marker may remove its folder. A
-process forked from the owner holds the lock too. Must not know what lies in such a folder. Imports no torch.
+In: a prefix and a parent folder. Out: a new folder with a marker file that its process keeps locked. The system
+releases a lock when its process ends, for whatever reason, so a process that gets the lock of a marker may remove its
+folder. A process forked from the owner holds the lock, too. Must not know what is in the folders. Imports no torch.
 """
 
 from __future__ import annotations
@@ -17,23 +17,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_MARKER = ".owner"  # holds the name of the machine: another one may see the folder, but not the lock
+_MARKER = ".owner"  # contains the name of the machine: another one may see the folder, but not the lock
 _YOUNG = 60  # seconds in which a folder's owner may not have locked its marker yet
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedFolder:
+    """A folder that this process has made."""
+
     path: Path
-    lock: int | None  # an open file; None where files cannot be locked
+    lock: int | None  # descriptor of the locked marker; None where files cannot be locked
 
     def remove(self) -> None:
+        """Remove the folder and release its lock."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self.lock is not None:
             os.close(self.lock)
 
 
-def make_owned(prefix: str, place: Path | None = None) -> OwnedFolder:
-    """Make a folder in `place`, or in the folder for temporary files. Raises OSError."""
+def make_owned_folder(prefix: str, place: Path | None = None) -> OwnedFolder:
+    """Make a folder in `place`, or in the folder for temporary files; raise OSError if that is not possible."""
     path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     try:
         marker = path / _MARKER
@@ -46,11 +49,11 @@ def make_owned(prefix: str, place: Path | None = None) -> OwnedFolder:
 
 @contextlib.contextmanager
 def owned_folder(prefix: str, otherwise: Path) -> Iterator[Path]:
-    """A folder for a block, in the folder for temporary files or, where that takes none, in `otherwise`."""
+    """Make a folder for a block: in the folder for temporary files or, if that cannot be written, in `otherwise`."""
     try:
-        folder = make_owned(prefix)
+        folder = make_owned_folder(prefix)
     except OSError:
-        folder = make_owned(prefix, otherwise)
+        folder = make_owned_folder(prefix, otherwise)
     try:
         yield folder.path
     finally:
@@ -58,7 +61,7 @@ def owned_folder(prefix: str, otherwise: Path) -> Iterator[Path]:
 
 
 def try_lock(path: Path) -> int | None:
-    """The file, open and locked; None if another process has the lock, or there are no locks."""
+    """Open and lock a file; return its descriptor, or None if another process has the lock or there are no locks."""
     try:
         import fcntl  # Windows does not have it
 
@@ -74,7 +77,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def unlink_if_unlocked(path: Path) -> None:
-    """Remove a file that no running process keeps locked. Raises OSError."""
+    """Remove a file unless a running process keeps it locked; raise OSError if it cannot be removed."""
     descriptor = try_lock(path)
     if descriptor is not None:
         path.unlink()
@@ -82,7 +85,7 @@ def unlink_if_unlocked(path: Path) -> None:
 
 
 def remove_abandoned(prefixes: tuple[str, ...], place: Path) -> None:
-    """Remove the folders in `place` whose processes are gone. What cannot be read or removed is left there."""
+    """Remove the folders in `place` whose processes have ended. Those that cannot be read or removed are left."""
     with contextlib.suppress(OSError), os.scandir(place) as found:
         for entry in found:
             if entry.name.startswith(prefixes):
@@ -93,8 +96,8 @@ def remove_abandoned(prefixes: tuple[str, ...], place: Path) -> None:
 def _remove_if_abandoned(folder: Path) -> None:
     marker = folder / _MARKER
     known = marker.lstat()
-    ours = not folder.is_symlink() and hasattr(os, "geteuid") and known.st_uid == os.geteuid()
-    if not ours or time.time() - known.st_mtime < _YOUNG or marker.read_text(encoding="utf-8") != platform.node():
+    is_mine = not folder.is_symlink() and hasattr(os, "geteuid") and known.st_uid == os.geteuid()
+    if not is_mine or time.time() - known.st_mtime < _YOUNG or marker.read_text(encoding="utf-8") != platform.node():
         return
     lock = try_lock(marker)
     if lock is not None:

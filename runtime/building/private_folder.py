@@ -1,7 +1,8 @@
-"""Folders that nobody but this user can write to, for what is made at run time and then run.
+"""Find folders that only this user can write to, for code that is made at run time.
 
-What lies in them is imported or loaded, so whoever can write to one runs code as this user. In: the environment. Out:
-folders that are safe; a fresh temporary one where the usual place is not, or cannot be used. Must not import torch.
+Their files are imported or loaded, so another user who could write to one would run code as this user. In: the
+environment. Out: folders that are safe; a new temporary one if the usual one is not safe or cannot be written. Must not
+import torch.
 """
 
 from __future__ import annotations
@@ -15,40 +16,44 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from thetac.runtime.building.owned_folder import OwnedFolder, make_owned
+from thetac.runtime.building.owned_folder import OwnedFolder, make_owned_folder
 
-TEMPORARY = "thetac-process-"  # begins the names of folders that last as long as a process
+TEMPORARY = "thetac-process-"  # the prefix of folders that last as long as a process
 
 
 @cache
-def private_folder() -> Path:
-    """`$XDG_CACHE_HOME/thetac` or `~/.cache/thetac`; a temporary folder of this process if that is not private.
+def find_private_folder() -> Path:
+    """Find the folder for what later processes use, too.
 
-    Raises OSError where neither can be had.
+    Returns:
+        `$XDG_CACHE_HOME/thetac` or `~/.cache/thetac`; a temporary folder of this process if that is not private.
+
+    Raises:
+        OSError: Neither can be written.
     """
-    folder = _usual_place()
-    return folder if folder is not None and is_usable(folder) else temporary_folder()
+    folder = _usual_folder()
+    return folder if folder is not None and make_private(folder) else make_temporary_folder()
 
 
-def private_folders() -> Iterator[Path]:
-    """Every place to try in turn, best first: where one cannot hold what it should, another may."""
-    for folder in _lasting_places():
-        if is_usable(folder):
+def list_private_folders() -> Iterator[Path]:
+    """List private folders to try in turn, best first: where one turns out to be unusable, another may work."""
+    for folder in _lasting_folders():
+        if make_private(folder):
             yield folder
-    with contextlib.suppress(OSError):  # there is no place for temporary files at all
-        yield temporary_folder()
+    with contextlib.suppress(OSError):  # there is no folder for temporary files
+        yield make_temporary_folder()
 
 
-def existing_folders() -> list[Path]:
-    """The places among `private_folders` that outlast a process and are there; none is made."""
-    return [folder for folder in _lasting_places() if _is_safe(folder)]
+def list_existing_folders() -> list[Path]:
+    """List those of `list_private_folders` that outlast a process and exist; none is made."""
+    return [folder for folder in _lasting_folders() if _is_safe(folder)]
 
 
 @cache
-def temporary_folder() -> Path:
-    """A folder of this process, removed at its end. Raises OSError."""
+def make_temporary_folder() -> Path:
+    """Make a folder of this process, once; it is removed at exit. Raise OSError if none can be made."""
     try:
-        folder = make_owned(TEMPORARY)
+        folder = make_owned_folder(TEMPORARY)
     except OSError as error:
         raise OSError(
             error.errno,
@@ -64,17 +69,17 @@ def _remove(folder: OwnedFolder, owner: int) -> None:
         folder.remove()
 
 
-def _lasting_places() -> Iterator[Path]:
-    usual = _usual_place()
+def _lasting_folders() -> Iterator[Path]:
+    usual = _usual_folder()
     if usual is not None:
         yield usual
     if hasattr(os, "geteuid"):  # elsewhere, folders for temporary files belong to a user already
-        with contextlib.suppress(OSError):  # there is no place for temporary files at all
-            # Kept for other processes of this user, which a temporary folder is not.
+        with contextlib.suppress(OSError):  # there is no folder for temporary files
+            # Unlike a temporary folder, it is kept for later processes of this user.
             yield Path(tempfile.gettempdir()) / f"thetac-{os.geteuid()}"
 
 
-def _usual_place() -> Path | None:
+def _usual_folder() -> Path | None:
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if given.is_absolute():  # the specification says to ignore relative ones
         return given / "thetac"
@@ -84,8 +89,8 @@ def _usual_place() -> Path | None:
         return None
 
 
-def is_usable(folder: Path) -> bool:
-    """Whether the folder is, or could be made, one that only this user can write to."""
+def make_private(folder: Path) -> bool:
+    """Make a folder if it does not exist; return whether this user, and no other, can write to it."""
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -95,7 +100,7 @@ def is_usable(folder: Path) -> bool:
 
 
 def _is_safe(folder: Path) -> bool:
-    """Whether the folder is there, and only this user can write to it, or put another in its place."""
+    """Return whether a folder exists, and only this user can write to it or replace it."""
     try:
         found = folder.lstat()
         if not hasattr(os, "geteuid"):  # Windows: modes say nothing, and a profile is its user's
@@ -107,7 +112,7 @@ def _is_safe(folder: Path) -> bool:
 
 
 def _is_trusted(folder: Path) -> bool:
-    """Whether nobody else can put another folder in the place of one in this folder."""
+    """Return whether no other user can replace what is in a folder."""
     found = folder.stat()
     shared = bool(found.st_mode & 0o022)
     return found.st_uid in (0, os.geteuid()) and (not shared or bool(found.st_mode & stat.S_ISVTX))

@@ -1,9 +1,8 @@
-"""A state dict as JSON and a flat mapping of tensors: types, order, infinities and aliases included.
+"""Encode a state dict as JSON and a flat mapping of tensors, with its types, order, infinities and aliases.
 
-In: nested dicts, lists and tuples of tensors, numbers, strings, booleans and None. Out: a tree that `json` takes, in
-which a tensor is a reference by name, and the tensors. What JSON does not have is an object with one key that begins
-with `$`. A tensor that occurs twice is stored once. decoding.py makes the same of it again. Must not know of
-optimizers or files.
+In: nested dicts, lists and tuples of tensors, numbers, strings, booleans and None. Out: a tree for `json`, in which
+tensors are references by name, and the tensors. What JSON lacks is encoded as an object with one key that begins
+with `$`. A tensor that occurs twice is stored once. decoding.py is the inverse. Must not know of optimizers or files.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from torch.nn import Parameter
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-DEPTH = 100  # how deep what is stored may be nested: a state dict is some 5 deep, and copies of it are recursive
+DEPTH = 100  # the deepest nesting that is stored: a state dict is some 5 deep, and copying it is recursive
 
 _PLAIN_TYPES = (Tensor, Parameter)
 
 
 class Encoder:
-    """Collects the tensors of what it encodes, contiguous and none overlapping another, under readable names."""
+    """Encodes values and collects their tensors under readable names, contiguous and without overlaps."""
 
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
@@ -32,7 +31,18 @@ class Encoder:
         self._memory: set[int] = set()
 
     def encode(self, value: object, path: str = "") -> Json:
-        """Raises TypeError for a value of a type that cannot be stored; `path` says where it is."""
+        """Encode a value; its tensors are added to `tensors`.
+
+        Args:
+            value: A tensor, number, string, boolean or None, or a dict, list or tuple of such values.
+            path: Where the value is, for messages and names of tensors.
+
+        Returns:
+            A tree for `json.dumps`.
+
+        Raises:
+            TypeError: A value is of a type that cannot be stored.
+        """
         match value:
             case None | bool() | str():
                 return value
@@ -55,13 +65,13 @@ class Encoder:
                 )
 
     def _items(self, values: list[object] | tuple[object, ...], path: str) -> list[Json]:
-        return [self.encode(value, inside(path, index)) for index, value in enumerate(values)]
+        return [self.encode(value, path_inside(path, index)) for index, value in enumerate(values)]
 
     def _dict(self, values: Mapping[object, object], path: str) -> Json:
         if all(type(key) is str and not key.startswith("$") for key in values):
-            return {str(key): self.encode(value, inside(path, key)) for key, value in values.items()}
+            return {str(key): self.encode(value, path_inside(path, key)) for key, value in values.items()}
         items: list[Json] = [
-            [self.encode(key, f"the key {key!r} of {path}"), self.encode(value, inside(path, key))]
+            [self.encode(key, f"the key {key!r} of {path}"), self.encode(value, path_inside(path, key))]
             for key, value in values.items()
         ]
         return {"$items": items}
@@ -75,7 +85,7 @@ class Encoder:
     def _stored(self, tensor: Tensor, path: str) -> Json:
         if type(tensor) not in _PLAIN_TYPES or tensor.is_meta:
             kind = "a tensor on the meta device" if tensor.is_meta else f"of type {type(tensor).__name__}"
-            raise TypeError(f"{path} is {kind}, whose values are not all here; store it as a plain tensor")
+            raise TypeError(f"{path} is {kind}, whose values are not all in this process; store it as a plain tensor")
         values = tensor.detach()
         facts: dict[str, Json] = {"requires_grad": True} if tensor.requires_grad else {}
         if values.device.type != "cpu":
@@ -88,7 +98,7 @@ class Encoder:
             size: list[Json] = list(values.shape)
             return {"$sparse": parts, "size": size, "coalesced": values.is_coalesced(), **facts}
         values = values.resolve_conj().resolve_neg().cpu()
-        if values.dtype == torch.complex128:  # which the format does not have
+        if values.dtype == torch.complex128:  # which safetensors files do not have
             values, facts["pairs"] = torch.view_as_real(values), True
         if not values.is_contiguous() and torch.empty_like(values).stride() == values.stride():
             strides: list[Json] = list(values.stride())
@@ -98,7 +108,7 @@ class Encoder:
             name += "'"
         values = values.contiguous()
         memory = values.untyped_storage().data_ptr()
-        if memory in self._memory:  # the format does not take tensors that overlap
+        if memory in self._memory:  # safetensors files do not take overlapping tensors
             values = values.clone()
         elif memory:
             self._memory.add(memory)
@@ -107,7 +117,7 @@ class Encoder:
 
 
 def is_too_deep(tree: Json) -> bool:
-    """Whether a tree is nested deeper than what is stored may be."""
+    """Return whether a tree is nested more than `DEPTH` deep."""
     level: list[Json] = [tree]
     for _ in range(DEPTH):
         level = [inner for outer in level if isinstance(outer, dict | list) for inner in _items_of(outer)]
@@ -120,6 +130,6 @@ def _items_of(tree: dict[str, Json] | list[Json]) -> Iterable[Json]:
     return tree.values() if isinstance(tree, dict) else tree
 
 
-def inside(path: str, key: object) -> str:
-    """The path of what lies under a key, or at an index."""
+def path_inside(path: str, key: object) -> str:
+    """Return the path of the value under a key or at an index."""
     return f"{path}.{key}" if path else str(key)

@@ -1,7 +1,7 @@
-"""Which group and parameter of a state dict is which of the optimizer's: by name where both sides have names.
+"""Match the groups and parameters of a state dict with the optimizer's: by name where both sides have names.
 
-In: the optimizer's groups and a state dict's. Out: for each group of the optimizer the one that was saved of it, with
-its ids in the order of the parameters, or torch's error for groups that do not fit. Must not know what state is.
+In: the optimizer's groups and a state dict's. Out: for each group of the optimizer the saved one, with its ids in the
+order of the parameters, or torch's error for groups that do not fit. Must not know what state is.
 """
 
 from __future__ import annotations
@@ -20,11 +20,20 @@ Names = tuple[str, ...]
 _WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 
 
-def matched(groups: Sequence[Group], saved: Sequence[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
-    """For each group of the optimizer the saved one, with its index, and its `params` in the order of the parameters.
+def match_groups(groups: Sequence[Group], saved: Sequence[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    """Match groups: by names if all groups on both sides have them, else by position, as in torch.
 
-    Names decide where all groups on both sides have them, else positions, as in torch. Raises KeyError for a group
-    without `params`, and ValueError, with torch's sentence, where numbers, sizes or names of groups do not fit.
+    Args:
+        groups: The optimizer's groups.
+        saved: The groups of a state dict, with ids as `params`.
+
+    Returns:
+        For each group of the optimizer the saved one's index, and the saved one with its `params` in the order of the
+        optimizer's parameters.
+
+    Raises:
+        KeyError: A saved group has no `params`.
+        ValueError: The number of groups, their sizes or their names differ; the message begins as torch's.
     """
     if len(groups) != len(saved):
         raise ValueError(
@@ -52,10 +61,10 @@ def matched(groups: Sequence[Group], saved: Sequence[dict[str, Any]]) -> list[tu
 
 
 def _saved_names(saved: Sequence[Group]) -> tuple[list[Names], bool]:
-    """The names of all saved groups, and whether they are the ids of the parameters.
+    """Return the names of all saved groups, and whether they are the ids of the parameters.
 
-    torch.distributed.checkpoint makes names the ids. When it loads, it brings them into the order of the parameters,
-    but not `param_names`. So ids tell more; but they may be others than the optimizer's names, and still be in order.
+    torch.distributed.checkpoint uses names as ids. When it loads, it brings ids, but not `param_names`, into the order
+    of the parameters. So ids are the better names; but they may differ from the optimizer's and still be in order.
     """
     ids = [tuple(group["params"]) for group in saved]
     if any(ids) and all(isinstance(known, str) for group in ids for known in group):
@@ -64,7 +73,7 @@ def _saved_names(saved: Sequence[Group]) -> tuple[list[Names], bool]:
 
 
 def _names(groups: Sequence[Group]) -> list[Names]:
-    """The names of all groups; none at all where a parameter has none, or shares it with another of its group."""
+    """Return the names of all groups; nothing if a parameter has none, or shares it with another of its group."""
     found: list[Names] = []
     for group in groups:
         names = group.get("param_names", ())
@@ -77,15 +86,16 @@ def _names(groups: Sequence[Group]) -> list[Names]:
 
 
 def _without_wrappers(groups: Sequence[Names]) -> list[Names]:
+    """Return the names without the parts that torch's wrappers add."""
     return [
         tuple(".".join(part for part in name.split(".") if part not in _WRAPPERS) for name in names) for names in groups
     ]
 
 
 def _order(here: Sequence[Names], there: Sequence[Names]) -> list[int | None]:
-    """For each group the index of the one with the same names, if there is one.
+    """Return for each group the index of the one with the same names, None if there is none.
 
-    Of groups with equal names, such as those of two models, the first is the first.
+    Groups with equal names, such as those of two models, are matched in order.
     """
     waiting: defaultdict[frozenset[str], list[int]] = defaultdict(list)
     for index, names in enumerate(there):
@@ -96,12 +106,13 @@ def _order(here: Sequence[Names], there: Sequence[Names]) -> list[int | None]:
 
 
 def _arranged(ids: Sequence[Any], names: Names, wanted: Names) -> list[Any]:
+    """Return ids in the order of the wanted names."""
     known = dict(zip(names, ids, strict=True))
     return [known[name] for name in wanted]
 
 
 def _misfit(here: Sequence[Names], there: Sequence[Names]) -> str:
-    """What to say of the first group whose names no saved one has: of the saved one in its place, or the next left."""
+    """Explain the first group that matches none, beside the saved group at its position or the next unmatched one."""
     order = _order(here, there)
     index = order.index(None)
     left = [position for position in range(len(there)) if position not in order]
@@ -121,6 +132,7 @@ def _misfit(here: Sequence[Names], there: Sequence[Names]) -> str:
 
 
 def _sizes_differ(index: int, expected: int, found: int, differ: str = "") -> str:
+    """Explain that two groups have different sizes."""
     return (
         "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
         f"group {index} has {found} parameter{'s' * (found != 1)}{differ}, the optimizer's {expected}"

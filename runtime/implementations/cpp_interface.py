@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from thetac.runtime.building.objects import Interface
+from thetac.runtime.building.compiled_objects import Interface
 from thetac.runtime.implementations.tables import HEADER
 
 KERNEL = Interface(("thetac_step",), version=1)

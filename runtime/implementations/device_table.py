@@ -12,7 +12,7 @@ from torch import Tensor
 from thetac.runtime.implementations.graph_capture import is_captured
 
 
-class ResidentTable:
+class DeviceTable:
     """An address table on the device, copied there only when it has changed.
 
     Under capture nothing can be copied from the host. What moved since the last step outside of it, usually all

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from thetac.runtime.implementations.generated_modules import foreach_of, keywords_of, taken
 from thetac.runtime.implementations.rehearsal import Rehearsal
-from thetac.runtime.implementations.scalar_states import Numbers, numbers_of_members
+from thetac.runtime.implementations.scalar_states import ScalarStates, scalar_states_of
 from thetac.runtime.implementations.widened import Step, computing_dtype, widened, widens
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
+from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
@@ -30,7 +31,7 @@ CPU_BUDGET = 1 << 20
 ACCELERATOR_BUDGET = 1 << 27
 
 
-class ForeachWork:
+class ForeachExecutor:
     """Members of one group, bucket by bucket and chunk by chunk."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
@@ -40,48 +41,57 @@ class ForeachWork:
         self._widened = widened(schema, self._step)
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
-        self._values: Mapping[str, float] = {}
+        self._host_scalars: HostScalars = {}  # of the group, as they were read last
+        self._values: HostScalars = {}  # those of them that the step takes
         place = {id(member): position for member, position in zip(members, places.positions, strict=True)}
         self._some_created = len({member.created for member in members}) > 1
         self._outdated = ""  # why later steps can form better buckets
         self._chunks: list[_Chunk] = []
-        self._counts: list[list[Numbers]] = []  # per bucket: what has to be equal in all of its members
+        self._scalar_states: list[list[ScalarStates]] = []  # per bucket: what has to be equal in all of its members
         for bucket in buckets(schema, members):
             mine = Places([place[id(member)] for member in bucket], places.size)
-            self._counts.append(numbers_of_members(schema, bucket, mine, tensors))
+            self._scalar_states.append(scalar_states_of(schema, bucket, mine, tensors))
             for chunk in chunks(schema, bucket):
                 firsts = {state.first: chunk[0].created for state in schema.states if state.first}
                 of_chunk = Places([place[id(member)] for member in chunk], places.size)
                 self._chunks.append(_Chunk(of_chunk, firsts, widens(schema, chunk[0])))
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
+    def check(self, tensors: StepTensors) -> str:
+        """See `Executor`; also whether counters and scalar states still are equal in every bucket."""
         if self._outdated:
             return self._outdated
-        self._values = taken(self._takes, numbers[self._group])
-        for bucket in self._counts:
-            for counts in bucket:
-                if why := counts.why_void(tensors):
+        for bucket in self._scalar_states:
+            for state in bucket:
+                if why := state.check(tensors):
                     return why
-                if counts.common(tensors) is None:
-                    return f"`{counts.name}` came to differ between parameters"
+                if state.read_common(tensors) is None:
+                    return f"`{state.name}` came to differ between parameters"
+        return ""
+
+    def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
+        """Take the host scalars of the group; raise torch's error for one that it would refuse."""
+        if (found := host_scalars[self._group]) is not self._host_scalars:
+            self._host_scalars, self._values = found, taken(self._takes, found)
         if self._rehearsal.is_needed(self._values):
             for chunk in self._chunks:
                 self._rehearsal.of(self._step_of(chunk), *self._arguments(chunk, tensors))
-        return ""
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        """See `Executor`."""
         return sum_of_squares([grad for chunk in self._chunks for grad in chunk.places.of(tensors.grads)])
 
-    def takes_found_inf(self, tensors: StepTensors) -> bool:
-        """It reads numbers anyway."""
+    def can_skip_on_device(self, tensors: StepTensors) -> bool:
+        """Return False: the host reads counters anyway."""
         return False
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        """See `Executor`."""
         for chunk in self._chunks:
             params, grads, keywords = self._arguments(chunk, tensors)
             self._step_of(chunk)(params, scaling.apply(grads) if scaling else grads, **keywords, **self._values)
 
     def finish(self) -> None:
+        """See `Executor`."""
         if self._some_created:
             self._outdated = "states that were made in the last step can share a call with others now"
         for chunk in self._chunks:
@@ -131,16 +141,16 @@ def chunks(schema: Schema, bucket: Sequence[Member]) -> Iterator[Sequence[Member
 
 
 def _key(schema: Schema, member: Member) -> tuple[object, ...]:
-    numbers: list[object] = []
+    scalars: list[object] = []
     dtypes: list[torch.dtype | None] = [member.param.dtype, member.grad.dtype]
     for declared, state in zip(schema.states, member.states, strict=True):
         if state is None:
-            numbers.append(None)
-        elif declared.kind == "tensor":
+            scalars.append(None)
+        elif declared.like_param:
             dtypes.append(state.dtype)
         else:
-            numbers.append((state.item(), state.dtype, state.device))
-    return (member.param.device, *dtypes, *numbers, member.created)
+            scalars.append((state.item(), state.dtype, state.device))
+    return (member.param.device, *dtypes, schema.shape_class(member.param.shape), *scalars, member.created)
 
 
 def states_at(schema: Schema, places: Places, tensors: StepTensors) -> dict[str, list[Tensor]]:

@@ -13,18 +13,18 @@ from torch import Tensor
 
 from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
 from thetac.runtime.implementations.rehearsal import Rehearsal
-from thetac.runtime.implementations.scalar_states import numbers_of_members
+from thetac.runtime.implementations.scalar_states import scalar_states_of
 from thetac.runtime.implementations.widened import Step, one_by_one, widened, widens
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
-from thetac.runtime.param_groups.groups import option, values_of
+from thetac.runtime.param_groups.groups import HostScalars, option, values_of
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.places import Places
 
 
-class ForLoopWork:
-    """One parameter of a group after the other, with Python numbers."""
+class ForLoopExecutor:
+    """One parameter of a group after the other, with host scalars."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._schema = schema
@@ -34,29 +34,37 @@ class ForLoopWork:
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
         self._places = places
-        self._numbers = numbers_of_members(schema, members, places, tensors)
+        self._scalar_states = scalar_states_of(schema, members, places, tensors)
         self._created = [member.created for member in members]
-        self._values: Mapping[str, float] = {}
+        self._host_scalars: HostScalars = {}  # of the group, as they were read last
+        self._values: HostScalars = {}  # those of them that the step takes
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
-        self._values = taken(self._takes, numbers[self._group])
-        for one in self._numbers:
-            if why := one.why_void(tensors):
+    def check(self, tensors: StepTensors) -> str:
+        """See `Executor`."""
+        for state in self._scalar_states:
+            if why := state.check(tensors):
                 return why
+        return ""
+
+    def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
+        """Take the host scalars of the group; raise torch's error for one that it would refuse."""
+        if (found := host_scalars[self._group]) is not self._host_scalars:
+            self._host_scalars, self._values = found, taken(self._takes, found)
         if self._rehearsal.is_needed(self._values):
             states = _states(self._schema, self._places, tensors, self._created)
             params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
             self._rehearsal.of(self._step, params, grads, states)
-        return ""
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        """See `Executor`."""
         return sum_of_squares(self._places.of(tensors.grads))
 
-    def takes_found_inf(self, tensors: StepTensors) -> bool:
-        """It reads numbers anyway."""
+    def can_skip_on_device(self, tensors: StepTensors) -> bool:
+        """Return False: the host reads counters anyway."""
         return False
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        """See `Executor`."""
         params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
         states = _states(self._schema, self._places, tensors, self._created)
         if _by_rows(self._schema, grads):
@@ -69,10 +77,11 @@ class ForLoopWork:
             self._step(params, grads, **states, **self._values)
 
     def finish(self) -> None:
+        """See `Executor`."""
         self._created = [False] * len(self._created)
 
 
-class OnTensorsWork:
+class OnTensorsExecutor:
     """The same in tensor arithmetic: nothing leaves the device, and autograd can follow."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
@@ -86,25 +95,31 @@ class OnTensorsWork:
         self._values: dict[str, object] = {}
         self._capturable = self._differentiable = False
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
+    def check(self, tensors: StepTensors) -> str:
+        """Return nothing: the executor serves a single step."""
+        return ""
+
+    def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
+        """Take the values of the group, tensors among them."""
         group = groups[self._group]
         self._differentiable = bool(option(group, "differentiable"))
         self._capturable = bool(option(group, "capturable")) or not self._differentiable
         options = {"capturable": self._capturable, "differentiable": self._differentiable}
         self._values = taken(self._takes, {**values_of(self._schema, group), **options})
-        return ""
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        """See `Executor`."""
         with torch.set_grad_enabled(self._differentiable):
             return sum_of_squares(self._places.of(tensors.grads))
 
-    def takes_found_inf(self, tensors: StepTensors) -> bool:
-        """Where capturable; else numbers are read anyway."""
+    def can_skip_on_device(self, tensors: StepTensors) -> bool:
+        """Return whether the group is capturable; else counters are read anyway."""
         if any(grad.is_sparse for grad in self._places.of(tensors.grads)):
             return False
         return self._capturable and not self._differentiable
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        """See `Executor`."""
         params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
         states = _states(self._schema, self._places, tensors, self._created)
         with torch.set_grad_enabled(self._differentiable):
@@ -129,7 +144,7 @@ class OnTensorsWork:
                 tensor.copy_(torch.where(scaling.is_skipped_on(tensor.device), old, tensor))
 
     def finish(self) -> None:
-        """It serves a single step."""
+        """Do nothing: the executor serves a single step."""
 
 
 def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
@@ -189,7 +204,7 @@ def _step_on_stored_rows(
     """
     grad = grad.coalesce()
     where = tuple(grad.indices())
-    of_elements = {state.argument for state in schema.states if state.kind == "tensor"}
+    of_elements = {state.argument for state in schema.states if state.like_param}
     rows = {
         name: [tensor[where] if name in of_elements and tensor is not None else tensor for tensor in tensors]
         for name, tensors in states.items()

@@ -1,7 +1,8 @@
-"""The work of a fused implementation: one bucket, one table of addresses, one launch per step.
+"""The executor of fused kernels: one bucket, one table of addresses, one launch per step.
 
-In: members of any groups that agree in device, dtypes and specialisations. Must not know which fused implementation
-launches, nor whether the tensors still are what they were: `plan.py` finds that out and fills in the addresses.
+In: members of any groups that agree in device, dtypes, specialisations and shape class. Out: a launch per step. Must
+not know which fused implementation launches, nor whether the tensors still are what they were: `stepping/guards.py`
+does, and `stepping/plan.py` hands over the addresses that have changed.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.launcher import LaunchedBucket, MakeLauncher
-from thetac.runtime.implementations.scalar_rows import RowTable
+from thetac.runtime.implementations.scalar_rows import ScalarRows
 from thetac.runtime.implementations.tables import ALIGNED, ALIGNMENT, ELEMENTS, HEADER, ROW
 from thetac.runtime.param_groups.grad_scaling import Scaling
+from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema
@@ -24,7 +26,7 @@ from thetac.runtime.tensor_facts.reader_choice import load_reader
 
 
 class Bucket:
-    """Parameters of any groups that one launch updates, and where they lie."""
+    """Parameters of any groups that one launch updates, and the table that tells kernels where they are."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
         self._reader = load_reader()
@@ -42,18 +44,22 @@ class Bucket:
             zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
         ):
             if stream is not None:
-                addresses = list(map(Tensor.data_ptr, places.of(tensors.lists[number])))
-                self.column(index).copy_(integers(addresses))
+                self.put_addresses(index, integers(list(map(Tensor.data_ptr, places.of(tensors.lists[number])))))
                 self._written += [number] if number != GRAD else []
         self.mark_aligned()
 
-    def column(self, index: int) -> Tensor:
-        """The addresses of one stream: 0 is the parameter, 1 the gradient, then the states in the schema's order."""
-        return self.table[:, HEADER + index]
+    def put_addresses(self, stream: int, addresses: Tensor) -> None:
+        """Copy the addresses of one stream into the table; `mark_aligned` has to follow.
+
+        Args:
+            stream: 0 is the parameter, 1 the gradient, then the states in the schema's order
+            addresses: int64 of shape [members]
+        """
+        self.table[:, HEADER + stream].copy_(addresses)
 
     def mark_aligned(self) -> None:
-        """Addresses are new."""
-        self.table[:, ALIGNED] = (self.table[:, HEADER:] % ALIGNMENT == 0).all(dim=1)
+        """Bring the flags up to date that tell kernels which members are aligned in all streams."""
+        self.table[:, ALIGNED] = (self.table[:, HEADER:] & (ALIGNMENT - 1) == 0).all(dim=1)
 
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd what a launch writes."""
@@ -61,8 +67,8 @@ class Bucket:
         self._reader.mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._places)
 
 
-class FusedWork(Bucket):
-    """With numbers that the host computes."""
+class FusedExecutor(Bucket):
+    """One launch per step, with scalar rows that the host computes."""
 
     def __init__(
         self,
@@ -74,37 +80,41 @@ class FusedWork(Bucket):
         tensors: StepTensors,
     ) -> None:
         super().__init__(schema, members, places, tensors)
-        self._rows = RowTable(schema, members, self.dtypes["param"], places, tensors)
+        self._rows = ScalarRows(schema, members, self.dtypes["param"], places, tensors)
         device = members[0].param.device
         self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
-        if why := self._rows.why_void(tensors):
-            return why
-        if self._rows.compute(numbers, tensors):
-            self.table[:, ROW] = self._rows.index
-        return ""
+    def check(self, tensors: StepTensors) -> str:
+        """See `Executor`."""
+        return self._rows.check(tensors)
+
+    def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
+        """Compute the scalar rows."""
+        if self._rows.compute(host_scalars, tensors):
+            self.table[:, ROW] = self._rows.row_of_member
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        """See `Executor`."""
         return self._launcher.sum_of_squares(self.table)
 
-    def takes_found_inf(self, tensors: StepTensors) -> bool:
-        """Its counters are the host's."""
+    def can_skip_on_device(self, tensors: StepTensors) -> bool:
+        """Return False: the host counts."""
         return False
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        """Store counters and scalar states, then launch."""
         # Before the launch, which sweeps what was just looked at out of the caches: 3-8% of a step on a CPU.
         self._rows.store(tensors)
         self.mark_written(tensors, scaling)
-        self._launcher.launch(self.table, self._rows.numbers, scaling)
+        self._launcher.launch(self.table, self._rows.rows, scaling)
 
     def finish(self) -> None:
-        """The rows know that every state exists now."""
+        """Do nothing: the rows know that every state exists."""
 
 
 def stream_numbers(schema: Schema) -> list[int]:
     """For each stream of the kernels, in their order, the number of its list among those of a step."""
-    of_elements = [index for index, declared in enumerate(schema.states) if declared.kind == "tensor"]
+    of_elements = [index for index, declared in enumerate(schema.states) if declared.like_param]
     return [PARAM, GRAD, *(FIRST_STATE + index for index in of_elements)]
 
 
@@ -112,7 +122,7 @@ def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
     """The tensors of a parameter that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
     found: dict[str, Tensor | None] = {"param": member.param, "grad": member.grad}
     for declared, state in zip(schema.states, member.states, strict=True):
-        if declared.kind == "tensor":
+        if declared.like_param:
             found[declared.name] = state
     return found
 

@@ -1,4 +1,4 @@
-"""Fused work whose host knows no numbers: for capturable steps, and for steps under `found_inf`.
+"""Fused steps whose scalars stay on the device: for capturable steps, and for steps under `found_inf`.
 
 In: as for `fused.py`, members whose counters and scalar states lie beside their parameters. Out: a launch that reads a
 table of addresses which stays on the device, and rows that are computed there.
@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.device_table import ResidentTable
+from thetac.runtime.implementations.device_table import DeviceTable
 from thetac.runtime.implementations.fused import Bucket
 from thetac.runtime.implementations.launch_triton import TritonLauncher
 from thetac.runtime.implementations.launcher import LaunchedBucket
-from thetac.runtime.implementations.scalar_rows_on_device import DeviceRows
+from thetac.runtime.implementations.scalar_rows_on_device import ScalarRowsOnDevice
 from thetac.runtime.implementations.tables import ROW
 from thetac.runtime.param_groups.grad_scaling import Scaling
-from thetac.runtime.param_groups.groups import option, values_of
+from thetac.runtime.param_groups.groups import HostScalars, option, values_of
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
@@ -26,20 +26,20 @@ from thetac.runtime.tensor_facts.places import Places
 
 
 def counts_on_device(schema: Schema, group: Group, member: Member) -> bool:
-    """Whether the host would have to wait for the numbers of a member, or must not read them at all."""
+    """Return whether the host would have to wait for the scalars of a member, or must not read them at all."""
     if option(group, "capturable"):
         return True
-    numbers = [
+    scalar_states = [
         state
         for declared, state in zip(schema.states, member.states, strict=True)
-        if declared.kind != "tensor" and state is not None
+        if declared.is_number and state is not None
     ]
     on_host = member.param.device.type == "cpu"
-    return bool(numbers) and not on_host and all(state.device == member.param.device for state in numbers)
+    return bool(scalar_states) and not on_host and all(state.device == member.param.device for state in scalar_states)
 
 
-class ResidentWork(Bucket):
-    """Parameters of any groups that one launch updates, by numbers that the host does not read."""
+class FusedOnDeviceExecutor(Bucket):
+    """One launch per step, with scalar rows that are computed on the device."""
 
     def __init__(
         self,
@@ -54,28 +54,33 @@ class ResidentWork(Bucket):
         self._schema = schema
         self._groups = list(dict.fromkeys(member.group for member in members))
         self.table[:, ROW] = torch.arange(len(members), dtype=torch.int64, device="cpu")
-        self._resident = ResidentTable(device)
-        self._rows = DeviceRows(schema, members, self.dtypes["param"], places)
+        self._on_device = DeviceTable(device)
+        self._rows = ScalarRowsOnDevice(schema, members, self.dtypes["param"], places)
         self._launcher = TritonLauncher(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
-        if why := self._rows.why_void(tensors):
-            return why
+    def check(self, tensors: StepTensors) -> str:
+        """See `Executor`."""
+        return self._rows.check(tensors)
+
+    def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
+        """Take the values of groups, of which tensors stay on the device."""
         self._rows.take({index: values_of(self._schema, groups[index]) for index in self._groups})
-        return ""
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
-        return self._launcher.sum_of_squares_resident(self._resident.of(self.table))
+        """See `Executor`."""
+        return self._launcher.sum_of_squares_on_device(self._on_device.of(self.table))
 
-    def takes_found_inf(self, tensors: StepTensors) -> bool:
-        """So do its counters."""
+    def can_skip_on_device(self, tensors: StepTensors) -> bool:
+        """Return True: counters are on the device, and count there or not."""
         return True
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        """Compute the scalar rows on the device, then launch."""
         skipped = None if scaling.found_inf is None else scaling.is_skipped_on(self._launcher.device)
         rows = self._rows.advance(tensors, skipped)
         self.mark_written(tensors, scaling)
-        self._launcher.launch_resident(self._resident.of(self.table), rows, scaling)
+        self._launcher.launch_on_device(self._on_device.of(self.table), rows, scaling)
 
     def finish(self) -> None:
+        """See `Executor`."""
         self._rows.finish()

@@ -1,7 +1,7 @@
 """Launches the generated C++ kernel of one bucket: a call through ctypes, on the threads that torch uses.
 
 In: the address table and scalar rows of a bucket. Out: updated tensors. Must not know what the rows mean, nor how
-objects are built: building/objects.py finds or builds them. cpp_interface.py has the interface of objects.
+objects are built: building/compiled_objects.py finds or builds them. cpp_interface.py has the interface of objects.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from thetac.runtime.building.objects import BuildError, load_object
+from thetac.runtime.building.compiled_objects import BuildError, load_object
 from thetac.runtime.implementations.cpp_interface import CPP, DTYPE_NAMES, HEADERS, KERNEL, NORM, Launch, macros
 from thetac.runtime.implementations.generated_modules import kernel_source
 from thetac.runtime.implementations.launcher import LaunchedBucket

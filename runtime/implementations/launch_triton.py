@@ -74,14 +74,14 @@ class TritonLauncher:
             self._staging.mark_read(stream)
             return total
 
-    def launch_resident(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
+    def launch_on_device(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """The same with tables on the device: nothing is copied, so that a graph can capture it."""
         if self._grid == (0,):
             return
         with self._as_current():
             self._update(tensors, rows, scaling)
 
-    def sum_of_squares_resident(self, tensors: Tensor) -> Tensor:
+    def sum_of_squares_on_device(self, tensors: Tensor) -> Tensor:
         """The same for the norm."""
         with self._as_current():
             return self._add_up(tensors)

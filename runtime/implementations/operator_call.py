@@ -17,7 +17,7 @@ from torch import Tensor
 
 from thetac.options import OPTIONS
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
-from thetac.runtime.param_groups.groups import Value, values_of
+from thetac.runtime.param_groups.groups import HostScalars, Value, values_of
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
@@ -29,7 +29,7 @@ class KeptPlans:
     """What an optimizer keeps for the kernels of its graphs: it goes with the optimizer."""
 
     of_kernel: dict[int, Any] = field(default_factory=dict)  # the plan of each kernel, which only the operator knows
-    numbers: dict[tuple[object, ...], int] = field(default_factory=dict)  # of kernels, by what they are
+    kernel_numbers: dict[tuple[object, ...], int] = field(default_factory=dict)  # by what the kernels are
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,17 @@ class Kernel:
 kernels: list[Kernel] = []  # by number
 
 
-def registered(schema: Schema, group: Group, members: Sequence[Member], kept: KeptPlans) -> int:
-    """The number of a kernel for these members of a group."""
+def register_kernel(schema: Schema, group: Group, members: Sequence[Member], kept: KeptPlans) -> int:
+    """Return the number of a kernel for these members of a group; equal ones of an optimizer have the same."""
     fixed = {key: group[key] for key in (*schema.flags, *schema.fixed, *OPTIONS) if key in group}
     exists = tuple(state is not None for state in members[0].states)
     asked = any(state.first for state in schema.states)
     created = tuple(asked and member.created for member in members)
     key = (members[0].group, *fixed.items(), exists, created)
-    if key not in kept.numbers:
-        kept.numbers[key] = len(kernels)
+    if key not in kept.kernel_numbers:
+        kept.kernel_numbers[key] = len(kernels)
         kernels.append(Kernel(schema, fixed, exists, created, weakref.ref(kept)))
-    return kept.numbers[key]
+    return kept.kernel_numbers[key]
 
 
 def call_operator(
@@ -67,7 +67,7 @@ def call_operator(
     states: Sequence[Sequence[Tensor | None]],
     values: Mapping[str, Value],
 ) -> None:
-    """As dynamo traces it."""
+    """Make the call that `torch_compile/custom_op.py` answers; dynamo traces this function."""
     elements = [values[name] for hyperparameter in schema.hyperparameters for name in hyperparameter.elements]
     torch.ops.thetac.fused_step(
         kernel,
@@ -80,8 +80,8 @@ def call_operator(
     )
 
 
-class OperatorWork:
-    """The members of a group that one call updates, while modes see what a step does."""
+class OperatorExecutor:
+    """The members of a group that one call updates, while modes see what a step does. It serves a single step."""
 
     def __init__(
         self, schema: Schema, members: Sequence[Member], places: Places, group: Group, kept: KeptPlans
@@ -90,28 +90,33 @@ class OperatorWork:
         self._group = members[0].group
         self._places = places
         self._exist = [state is not None for state in members[0].states]
-        self._kernel = registered(schema, group, members, kept)
+        self._kernel = register_kernel(schema, group, members, kept)
         self._values: Mapping[str, Value] = {}
 
-    def prepare(self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors) -> str:
-        self._values = values_of(self._schema, groups[self._group])
+    def check(self, tensors: StepTensors) -> str:
+        """Return nothing: the executor serves a single step."""
         return ""
 
+    def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
+        """Take the values of the group, tensors among them."""
+        self._values = values_of(self._schema, groups[self._group])
+
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        """See `Executor`."""
         return sum_of_squares(self._places.of(tensors.grads))
 
-    def takes_found_inf(self, tensors: StepTensors) -> bool:
-        """The call is made, or not."""
+    def can_skip_on_device(self, tensors: StepTensors) -> bool:
+        """Return False: the call is made, or not."""
         return False
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+        """Call the operator."""
         states = [
-            list(self._places.of(listed)) if existing else []
-            for listed, existing in zip(tensors.states, self._exist, strict=True)
+            self._places.of(listed) if exists else []
+            for listed, exists in zip(tensors.states, self._exist, strict=True)
         ]
         grads = scaling.apply(self._places.of(tensors.grads))
-        params = list(self._places.of(tensors.params))
-        call_operator(self._schema, self._kernel, params, grads, states, self._values)
+        call_operator(self._schema, self._kernel, self._places.of(tensors.params), grads, states, self._values)
 
     def finish(self) -> None:
-        """It serves a single step."""
+        """Do nothing: the executor serves a single step."""

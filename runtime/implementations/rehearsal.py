@@ -26,7 +26,7 @@ class Rehearsal:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._of_elements = {state.argument for state in schema.states if state.kind == "tensor"}
+        self._of_elements = {state.argument for state in schema.states if state.like_param}
         self._values: Mapping[str, float] = {}
         self._is_ordinary = True
 

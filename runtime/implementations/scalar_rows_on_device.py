@@ -1,8 +1,8 @@
-"""The numbers a fused kernel reads, computed where it runs: one row per member, and nothing that the host waits for.
+"""Scalar rows computed where the kernel runs: one row per member, and nothing that the host waits for.
 
 In: members of one bucket whose counters and scalar states lie beside their parameters, and the values of their groups.
 Out: the rows, on the device, and new values of counters and scalar states. A captured graph replays all of it: floats
-of a group are part of the graph, tensors are read anew. As on the host, numbers are computed in float64, and what is
+of a group are part of the graph, tensors are read anew. As on the host, rows are computed in float64, and what is
 stored has the dtype of the state it is stored in. Must not know what launches.
 """
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.generated_modules import keywords_of, scalars_of, taken
-from thetac.runtime.implementations.scalar_states_on_device import numbers_on_device
+from thetac.runtime.implementations.scalar_states_on_device import scalar_states_on_device
 from thetac.runtime.param_groups.groups import Value
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, StepTensors
@@ -44,7 +44,7 @@ class _Part:
             column.index_fill_(0, self.positions, value)
 
 
-class DeviceRows:
+class ScalarRowsOnDevice:
     """The rows of one bucket. `take` reads no tensor and may raise; `advance` computes and writes."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places) -> None:
@@ -54,17 +54,17 @@ class DeviceRows:
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
         self._firsts = [declared.first for declared in schema.states if declared.first]
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
-        numbers = [(index, declared) for index, declared in enumerate(schema.states) if declared.kind != "tensor"]
+        declared_states = [(index, declared) for index, declared in enumerate(schema.states) if declared.is_number]
         self._stored = {
-            declared.name: numbers_on_device(
+            declared.name: scalar_states_on_device(
                 FIRST_STATE + index,
                 places,
                 [state for member in members if (state := member.states[index]) is not None],
             )
-            for index, declared in numbers
+            for index, declared in declared_states
             if members[0].states[index] is not None
         }
-        self._absent = [declared.name for _, declared in numbers if declared.name not in self._stored]
+        self._absent = [declared.name for _, declared in declared_states if declared.name not in self._stored]
         self._groups = [member.group for member in members]
         self._parts = self._parted([member.created for member in members])
         self._values: dict[int, dict[str, Value]] = {}
@@ -76,15 +76,15 @@ class DeviceRows:
             for part in self._parts
         }
 
-    def why_void(self, tensors: StepTensors) -> str:
-        """What has become of a counter or scalar state that this cannot read; empty if nothing."""
-        differ = (name for name, stored in self._stored.items() if not stored.holds(tensors))
+    def check(self, tensors: StepTensors) -> str:
+        """Return what has become of a counter or scalar state that this cannot read; empty if nothing."""
+        differ = (name for name, stored in self._stored.items() if not stored.is_unchanged(tensors))
         return next((f"`{name}` is of another kind" for name in differ), "")
 
     def advance(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
         """Count this step, write scalar states and give the rows. Where `skipped` holds, all stored stays as it is."""
         read = {
-            name: stored.read(tensors) if name in self._scalars else stored.counted(tensors, skipped)
+            name: stored.read(tensors) if name in self._scalars else stored.count_up(tensors, skipped)
             for name, stored in self._stored.items()
         }
         new = {name: torch.empty_like(read[name]) for name in self._scalars if name in read}

@@ -21,18 +21,25 @@ from thetac.runtime.tensor_facts.reader_choice import load_reader
 _EXACT_INTEGERS = 2**24  # float32 counts exactly up to here
 
 
-def numbers_of_members(
+def scalar_states_of(
     schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors
-) -> list[Numbers]:
-    """The counters and scalar states that members of equal kinds of groups have; `places` are those of the members."""
+) -> list[ScalarStates]:
+    """Return access to the counters and scalar states that members have, whose groups have the same ones.
+
+    Args:
+        schema: that of the optimizer
+        members: those of which states are read
+        places: where the members are in the lists of a step
+        tensors: those of this step
+    """
     return [
-        Numbers(declared, FIRST_STATE + index, places, tensors)
+        ScalarStates(declared, FIRST_STATE + index, places, tensors)
         for index, declared in enumerate(schema.states)
-        if declared.kind != "tensor" and members[0].states[index] is not None
+        if declared.is_number and members[0].states[index] is not None
     ]
 
 
-class Numbers:
+class ScalarStates:
     """One counter or scalar state of every member."""
 
     def __init__(self, declared: State, number: int, places: Places, tensors: StepTensors) -> None:
@@ -42,31 +49,31 @@ class Numbers:
         self._dtype = places.of(tensors.lists[number])[0].dtype
         self._scalars = load_reader().access_scalars(tensors.lists[number], places)
 
-    def why_void(self, tensors: StepTensors) -> str:
-        """Whether a tensor has come to be of another kind, or went; empty if not. Takes in where they lie."""
+    def check(self, tensors: StepTensors) -> str:
+        """Return whether a tensor is of another kind or is missing, in words; empty if not. Observes where they are."""
         return "" if self._scalars.refresh(tensors.lists[self._list]) else f"`{self.name}` is of another kind"
 
-    def common(self, tensors: StepTensors) -> float | None:
-        """The value of all, if they are equal; NaN equals nothing."""
+    def read_common(self, tensors: StepTensors) -> float | None:
+        """Return the value of all, or None if they are not equal; NaN equals nothing."""
         return self._scalars.read_common(tensors.lists[self._list])
 
     def read(self, tensors: StepTensors) -> list[float]:
-        """The value of each, as it is now."""
+        """Return the value of each, as it is now."""
         return self._scalars.read(tensors.lists[self._list])
 
-    def incremented(self, value: float) -> float:
-        """One more, as the counter's own dtype counts."""
+    def count_up(self, value: float) -> float:
+        """Return one more, rounded to the counter's dtype."""
         dtype = self._dtype
         if value < _EXACT_INTEGERS and dtype in (torch.float32, torch.float64):
             return value + 1
         return (torch.tensor(value, dtype=dtype, device="cpu") + 1).item()
 
-    def rounded(self, value: float) -> float:
-        """What reading it gives once it has been stored."""
+    def round(self, value: float) -> float:
+        """Return what reading gives once a value has been stored."""
         if self._dtype == torch.float32:
             return ctypes.c_float(value).value
         return torch.tensor(value, dtype=torch.float64, device="cpu").to(self._dtype).item()
 
-    def write(self, tensors: StepTensors, index: Tensor, values: Sequence[float]) -> None:
-        """Write to each the value of its row: `index` is int64. Must follow a read, with nothing in between."""
-        self._scalars.write(tensors.lists[self._list], index, values)
+    def write(self, tensors: StepTensors, rows: Tensor, values: Sequence[float]) -> None:
+        """Write to each the value of its row: `rows` is int64. Must follow a read, with nothing in between."""
+        self._scalars.write(tensors.lists[self._list], rows, values)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.device_table import ResidentTable
+from thetac.runtime.implementations.device_table import DeviceTable
 from thetac.runtime.implementations.launch_triton import triton_dtype
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.tensor_facts.memory import all_have_memory
@@ -22,29 +22,29 @@ from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 
 
-class NumbersOnDevice(Protocol):
+class ScalarStatesOnDevice(Protocol):
     """One counter or scalar state of every member."""
 
     dtype: torch.dtype
 
-    def holds(self, tensors: StepTensors) -> bool:
-        """Whether all are of the kinds that they were."""
+    def is_unchanged(self, tensors: StepTensors) -> bool:
+        """Return whether all are of the kinds that they were; observes where they are."""
         ...
 
     def read(self, tensors: StepTensors) -> Tensor:
-        """float64, one number per member."""
+        """Return one value per member: float64, on the device."""
         ...
 
-    def counted(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
-        """The same of counters that have counted this step, as their own dtype counts; not where `skipped` holds."""
+    def count_up(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
+        """Count this step, in the dtype of the counters and not where `skipped` holds, and return what `read` does."""
         ...
 
     def write(self, tensors: StepTensors, values: Tensor) -> None:
-        """Round and store one number per member."""
+        """Round and store one value per member."""
         ...
 
 
-def numbers_on_device(number: int, places: Places, known: Sequence[Tensor]) -> NumbersOnDevice:
+def scalar_states_on_device(number: int, places: Places, known: Sequence[Tensor]) -> ScalarStatesOnDevice:
     """For the tensors of a list at some places, which are these now."""
     if len({(one.dtype, one.device, one.shape) for one in known}) == 1 and all_have_memory(known):
         return _ByAddress(number, places, known)
@@ -57,11 +57,11 @@ class _ByAddress:
         self.dtype, self._device = known[0].dtype, known[0].device
         self._watch = load_reader().watch_tensors(list(known), Places.all_of(len(known)))
         self._addresses = self._watch.addresses.unsqueeze(0)  # a view: a table of one row
-        self._table = ResidentTable(self._device)
+        self._table = DeviceTable(self._device)
         if self._device.type != "cpu":
             self._compile(len(known))
 
-    def holds(self, tensors: StepTensors) -> bool:
+    def is_unchanged(self, tensors: StepTensors) -> bool:
         return not self._watch.poll(self._places.of(tensors.lists[self._list]))
 
     def read(self, tensors: StepTensors) -> Tensor:
@@ -69,7 +69,7 @@ class _ByAddress:
         self._launch(_kernels().gather, values)
         return values
 
-    def counted(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
+    def count_up(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
         before = self.read(tensors)
         after = (before.to(self.dtype) + 1).to(torch.float64)
         if skipped is not None:
@@ -103,13 +103,13 @@ class _ByOperations:
         self._kinds = list(map(_kind, known))
         self.dtype = known[0].dtype
 
-    def holds(self, tensors: StepTensors) -> bool:
+    def is_unchanged(self, tensors: StepTensors) -> bool:
         return list(map(_kind, self._of(tensors))) == self._kinds
 
     def read(self, tensors: StepTensors) -> Tensor:
         return torch.stack([tensor.reshape(()).to(torch.float64) for tensor in self._of(tensors)])
 
-    def counted(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
+    def count_up(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
         mine = self._of(tensors)
         if skipped is None:
             torch._foreach_add_(mine, 1)

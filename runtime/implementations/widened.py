@@ -49,7 +49,7 @@ def _computed_with(schema: Schema, member: Member) -> tuple[Tensor, ...]:
 
 def widened(schema: Schema, step: Step) -> Step:
     """The same step for lists of tensors of any dtypes, those of each list equal."""
-    of_elements = [state.argument for state in schema.states if state.kind == "tensor"]
+    of_elements = [state.argument for state in schema.states if state.like_param]
 
     def on_copies(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
         narrow: Mapping[str, Sequence[Tensor | None]] = {name: keywords[name] for name in of_elements}

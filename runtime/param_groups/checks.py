@@ -24,6 +24,7 @@ class MemberChecks:
 
     def __init__(self, schema: Schema, group: Group, index: int, placed: dtensors.Placed | None) -> None:
         self._schema = schema
+        self._states = [(declared, declared.like_param) for declared in schema.states]
         self._group = group
         self._index = index
         self._capturable = bool(option(group, "capturable"))
@@ -63,12 +64,12 @@ class MemberChecks:
     def check_states(self, values: Sequence[object], param: Tensor, grad: Tensor, position: int) -> None:
         """The state of one parameter, as it was found, in the schema's order."""
         shape, dtype, device = param.shape, param.dtype, param.device
-        for declared, value in zip(self._schema.states, values, strict=True):
+        for (declared, like_param), value in zip(self._states, values, strict=True):
             if value is None:
                 continue
-            if not _is_usual(declared.kind == "tensor", value, shape, dtype, device):
+            if not _is_usual(like_param, value, shape, dtype, device):
                 check_found(declared, value, param, grad, self._name(position))
-            if declared.kind == "tensor":
+            if like_param:
                 continue
             assert isinstance(value, Tensor)
             if self._capturable:
@@ -93,7 +94,7 @@ class MemberChecks:
             return member
         where = self._name(position)
         states = [
-            (declared.name, declared.kind == "tensor", state)
+            (declared.name, declared.like_param, state)
             for declared, state in zip(self._schema.states, member.states, strict=True)
             if state is not None
         ]

@@ -30,16 +30,16 @@ class Gathered:
 
     def count_on_devices(self, schema: Schema, members: Iterable[Member]) -> None:
         """Bring counters and scalar states of some members to their parameters, where torch's fused steps have them."""
-        kinds = [declared.kind for declared in schema.states]
+        is_number = [declared.is_number for declared in schema.states]
         names = [declared.name for declared in schema.states]
         for member in members:
             moved: Entry = {}
             states = list(member.states)
             for index, state in enumerate(states):
-                if state is not None and kinds[index] != "tensor" and state.device != member.param.device:
+                if state is not None and is_number[index] and state.device != member.param.device:
                     states[index] = moved[names[index]] = state.to(member.param.device, non_blocking=True)
             if moved:
-                member.move_numbers(tuple(states), [kind != "tensor" for kind in kinds])
+                member.replace_scalar_states(tuple(states), is_number)
                 self.created.append((member.known_param, moved))
 
     def write_back(self) -> None:

@@ -41,14 +41,14 @@ class Conditions(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._group)
 
-    def stand(self) -> bool:
-        """Whether the values that were read are still the same, given that the group holds the same objects."""
+    def are_unchanged(self) -> bool:
+        """Return whether what was read is the same now, given that the group holds the same objects."""
         if self._may_change:
             return False
         return not self._tensors or [tensor._version for tensor in self._tensors] == self._versions
 
-    def decided(self, group: Group) -> Group:
-        """The same group with numbers for the tensors that were read here."""
+    def replace_tensors(self, group: Group) -> Group:
+        """Return the group with numbers for the tensors that were read here."""
         return {**group, **self._numbers} if self._numbers else group
 
     def _remember(self, key: str, value: object) -> None:

@@ -19,6 +19,7 @@ from thetac.runtime.param_groups.spelling import typo_of
 from thetac.runtime.schema import Group, Hyperparameter, Schema
 
 Value = float | Tensor  # a hyperparameter's element, or a flag
+HostScalars = Mapping[str, float]  # the same as a Python number, by element name
 
 _DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 
@@ -120,8 +121,8 @@ def values_of(schema: Schema, group: Group) -> dict[str, Value]:
     return values
 
 
-def numbers_of(schema: Schema, group: Group) -> dict[str, float]:
-    """The same with Python numbers only; a tensor on an accelerator is waited for."""
+def host_scalars_of(schema: Schema, group: Group) -> HostScalars:
+    """Return the same with Python numbers only; a tensor on an accelerator is waited for."""
     return {name: _to_number(value) for name, value in values_of(schema, group).items()}
 
 

@@ -36,8 +36,8 @@ class Member:
         """The states as `optimizer.state` has them."""
         return self.states if self.whole is None else self.whole.states
 
-    def move_numbers(self, states: tuple[Tensor | None, ...], is_number: Sequence[bool]) -> None:
-        """Counters and scalar states lie elsewhere now."""
+    def replace_scalar_states(self, states: tuple[Tensor | None, ...], is_number: Sequence[bool]) -> None:
+        """Replace counters and scalar states, which have been copied to another device."""
         if self.whole is not None:
             known = zip(self.whole.states, states, is_number, strict=True)
             self.whole = replace(self.whole, states=tuple(new if number else old for old, new, number in known))
@@ -49,5 +49,5 @@ def tensor_states(schema: Schema, member: Member) -> list[Tensor]:
     return [
         state
         for declared, state in zip(schema.states, member.states, strict=True)
-        if state is not None and declared.kind == "tensor"
+        if state is not None and declared.like_param
     ]

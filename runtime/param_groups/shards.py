@@ -34,8 +34,14 @@ class Shards:
                 specs: list[object] = [tensor._spec for _, tensor in found]
                 self._written.append((number, [position for position, _ in found], specs))
 
-    def take_shards(self, tensors: StepTensors, placed: Placed) -> str:
-        """Put local tensors in place of DTensors; returns what has changed of these, empty if nothing has."""
+    def local_tensors(self, tensors: StepTensors, placed: Placed) -> StepTensors | str:
+        """Return the tensors with local ones in place of DTensors, or what has changed of the DTensors.
+
+        Args:
+            tensors: the tensors of a step, as groups and `optimizer.state` have them
+            placed: the gradients of the step that have been brought to the placements of their parameters
+        """
+        lists, wholes = list(tensors.lists), list(tensors.wholes)
         params: list[Any] = tensors.params
         local_grads = list(tensors.grads)
         for position in self._params:
@@ -51,7 +57,7 @@ class Shards:
             local = list(found)
             for position, shard in zip(positions, map(_shard_of, mine), strict=True):
                 local[position] = shard
-            tensors.lists[number] = local
-            tensors.wholes += mine
-        tensors.lists[GRAD] = local_grads
-        return ""
+            lists[number] = local
+            wholes += mine
+        lists[GRAD] = local_grads
+        return StepTensors(lists, wholes)

@@ -34,22 +34,21 @@ class NewState:
     def __init__(self, schema: Schema, group: Group, exists: tuple[bool, ...]) -> None:
         self._schema = schema
         self._differentiable = bool(option(group, "differentiable"))
-        self._initial: list[tuple[State, float]] = []
+        self._initial: list[tuple[State, bool, float]] = []  # with whether it is a single number
         self._capturable = bool(option(group, "capturable"))
         self._numbers: dict[tuple[str, torch.device | None], Tensor] = {}  # those made so far, to be copied
         self._group = group
         for state, existing in zip(schema.states, exists, strict=True):
             if existing:
                 initial = 0.0 if state.init is None else state.init(group)
-                self._initial.append((state, initial.item() if isinstance(initial, Tensor) else initial))
+                number = initial.item() if isinstance(initial, Tensor) else initial
+                self._initial.append((state, state.is_number, number))
 
     def of(self, param: Tensor, grad: Tensor | None) -> Entry:
         """The state of one parameter, in the schema's order."""
         return {
-            state.name: self._number(state, value, param)
-            if state.kind != "tensor"
-            else self._like_param(state, value, param, grad)
-            for state, value in self._initial
+            state.name: self._number(state, value, param) if is_number else self._like_param(state, value, param, grad)
+            for state, is_number, value in self._initial
         }
 
     def _number(self, state: State, value: float, param: Tensor) -> Tensor:
@@ -79,7 +78,7 @@ def check_found(state: State, value: object, param: Tensor, grad: Tensor, where:
     """Raise if an entry that was found cannot belong to its parameter."""
     if not isinstance(value, Tensor):
         raise TypeError(f"`{state.name}` of {where} must be a tensor, not {type(value).__name__}")
-    if state.kind != "tensor":
+    if state.is_number:
         if value.numel() != 1 or value.is_complex():
             raise RuntimeError(f"`{state.name}` of {where} must be one real number, not {describe(value)}")
         return
@@ -116,7 +115,7 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
     restored: Entry = {}
     for state in schema.states:
         value = entry.get(state.name)
-        if state.kind == "tensor":
+        if not state.is_number:
             continue
         if isinstance(value, int | float):
             restored[state.name] = _scalar(state, group, param, float(value))

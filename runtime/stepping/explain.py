@@ -13,7 +13,8 @@ from torch import Tensor
 from thetac.runtime.implementations.widened import HALF, dtype_holding
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.stepping.choice import FUSED, Choice, choose
+from thetac.runtime.stepping.choice import choose
+from thetac.runtime.stepping.implementation import FUSED, Choice
 from thetac.runtime.stepping.stepper import Stepper
 from thetac.runtime.tensor_facts.dtensors import local_of
 
@@ -54,7 +55,7 @@ def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
     size = local_of(param).numel() * (2 * param.element_size() + grad_size)
     for declared in schema.states:
         value = entry.get(declared.name)
-        if declared.kind == "tensor" and isinstance(value, Tensor):
+        if declared.like_param and isinstance(value, Tensor):
             size += 2 * local_of(value).numel() * value.element_size()
     return size
 
@@ -63,7 +64,7 @@ def _computed(schema: Schema, choice: Choice, param: Tensor, entry: Entry) -> st
     """What half precision is computed in where it is not by kernels, which compute in float32."""
     if choice.implementation in FUSED or param.dtype not in HALF:
         return ""
-    found = (entry.get(declared.name) for declared in schema.states if declared.kind == "tensor")
+    found = (entry.get(declared.name) for declared in schema.states if declared.like_param)
     grads = [] if param.grad is None else [param.grad]
     dtype = dtype_holding(schema, [param, *grads, *(value for value in found if isinstance(value, Tensor))])
     return f", computed in {str(dtype).removeprefix('torch.')}"

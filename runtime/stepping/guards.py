@@ -1,22 +1,24 @@
-"""What a step plan assumes, and whether it still is so.
+"""What a plan assumes of groups and tensors, and whether it still is so.
 
-In: an optimizer's groups and the tensors of a step, now and when the plan was made. Out: what has changed, in words, or
-nothing. Users assign `state[p]["exp_avg"]`, swap `.data`, move state to a replacement parameter, and torch honours it:
-so every step compares options and conditions of groups, and for every tensor type, dtype, device, shape, strides and
-lazy negation; addresses that moved are taken in. Must not know what a plan does.
+In: an optimizer's groups and the tensors of a step, now and when the plan was made. Out: what has changed so that the
+plan is not valid, in words; or what has changed that it can take over, such as addresses. Users assign
+`state[p]["exp_avg"]`, swap `.data`, move state to a replacement parameter, and torch honours it: so every step compares
+options and conditions of groups, and for every tensor type, dtype, device, shape, strides and lazy negation. Checks
+change nothing but the observations that the watches of tensors have made. Must not know what a plan does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import is_
 
 from torch import Tensor
 
+from thetac.options import IN_PLAN
 from thetac.runtime.implementations.fused import Bucket, specialisations_of, stream_numbers
 from thetac.runtime.param_groups.group_conditions import Conditions, is_immutable
-from thetac.runtime.param_groups.groups import known_keys, numbers_of, option
+from thetac.runtime.param_groups.groups import HostScalars, host_scalars_of, known_keys, option
 from thetac.runtime.param_groups.state import states_of
 from thetac.runtime.param_groups.step_tensors import GRAD, OTHER_GRADIENTS, StepTensors
 from thetac.runtime.schema import Group, Schema
@@ -33,68 +35,128 @@ class Part:
     """Members that agree in device and dtypes, and in which states they have."""
 
     places: Places  # of the members
-    work: Bucket | None  # who takes their addresses
+    bucket: Bucket | None  # whose table has their addresses
     any_strides: bool  # of their gradients
 
 
-class GroupWatch:
-    """What a group decides about a plan, and its numbers, read again only when something was assigned."""
+class GroupReading:
+    """What a group said when it was read: what it decides about a plan, and its host scalars."""
 
     def __init__(self, schema: Schema, group: Group) -> None:
         self._schema = schema
         self._keys = known_keys(schema)
-        self._numbers: dict[str, float] | None = None
-        self._read(group)
-
-    def holds(self, group: Group) -> bool:
-        """Whether options, conditions of states and what kernels are specialised on are the same."""
-        if self._same_values(group) and self._conditions.stand():
-            return True
-        before = self._decides
-        self._read(group)  # the numbers, too
-        return self._decides == before
-
-    def numbers(self, group: Group) -> dict[str, float]:
-        """Every number and flag, by element name, of a group that `holds` has just looked at."""
-        if self._numbers is None or not self._immutable:
-            self._numbers = numbers_of(self._schema, group)
-        return self._numbers
-
-    def decided(self, group: Group) -> Group:
-        """The group, where capturable with the numbers of tensors that conditions depend on."""
-        return self._conditions.decided(group)
-
-    def _same_values(self, group: Group) -> bool:
-        return all(map(is_, map(group.get, self._keys), self._values))
-
-    def _read(self, group: Group) -> None:
-        self._numbers = None
         self._values = list(map(group.get, self._keys))
-        self._immutable = all(map(is_immutable, self._values))
-        options = tuple(option(group, name) for name in ("foreach", "fused", "capturable", "differentiable"))
+        self._is_immutable = all(map(is_immutable, self._values))
+        self._host_scalars: HostScalars | None = None  # kept where they can only change by assignment
         self._conditions = Conditions(group)
-        exist = states_of(self._schema, self._conditions)
-        self._decides = (*options, *exist, *specialisations_of(self._schema, self._conditions).values())
+        self.specialisations = specialisations_of(schema, self._conditions)
+        options = tuple(option(group, name) for name in IN_PLAN)
+        exist = states_of(schema, self._conditions)
+        self._decides = (*options, *exist, *self.specialisations.values())
+
+    def is_current(self, group: Group) -> bool:
+        """Return whether reading the group now would give the same; False where that is unknown."""
+        return all(map(is_, map(group.get, self._keys), self._values)) and self._conditions.are_unchanged()
+
+    def decides_as(self, other: GroupReading) -> bool:
+        """Return whether options, existing states and specialisations are the same."""
+        return self._decides == other._decides
+
+    def read_host_scalars(self, group: Group) -> HostScalars:
+        """Return every hyperparameter and flag as a Python number, of a group for which this reading is current."""
+        if self._host_scalars is None or not self._is_immutable:
+            self._host_scalars = host_scalars_of(self._schema, group)
+        return self._host_scalars
+
+    def replace_tensors(self, group: Group) -> Group:
+        """Return the group; where capturable, with numbers for the tensors that conditions depend on."""
+        return self._conditions.replace_tensors(group)
 
 
-class Assumptions:
-    """What must hold of the tensors of every step, as it holds now; no tensor is kept."""
+class GroupGuard:
+    """What a plan assumes of one group."""
+
+    def __init__(self, schema: Schema, reading: GroupReading) -> None:
+        self._schema = schema
+        self.reading = reading
+
+    def check(self, group: Group) -> GroupReading | None:
+        """Return the reading that is current, the last one if the group is unchanged; None if the plan is not valid."""
+        if self.reading.is_current(group):
+            return self.reading
+        reading = GroupReading(self._schema, group)
+        return reading if reading.decides_as(self.reading) else None
+
+    def accept(self, reading: GroupReading) -> None:
+        """Go on from a reading that `check` has returned."""
+        self.reading = reading
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One tensor of every member of a part."""
+
+    number: int  # of its list among those of a step
+    index: int  # among the streams of the part
+    watch: TensorWatch
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What tables do not say yet: `watch.addresses` of these streams is new."""
+
+    streams: tuple[Stream, ...]
+    written: Stretches  # the memory of all parameters and states
+
+
+class TensorGuard:
+    """What a plan assumes of the tensors of every step, as it is when the guard is made; no tensor is kept."""
 
     def __init__(self, schema: Schema, parts: Iterable[Part], tensors: StepTensors) -> None:
-        self._written: list[_Stream] = []
-        self._gradients: list[_Stream] = []
+        self._written: list[Stream] = []
+        self._gradients: list[Stream] = []
         for part in parts:
             self._watch(schema, part, tensors)
         self._stretches = Stretches(self._all_written(tensors))
+        self._unmoved = Moved((), self._stretches)
         differing = (stream.watch.differs_already for stream in self._written)
-        self.broken = next((_of_written(why) for why in differing if why), "")  # why these can never hold
-        if not self.broken:
+        broken = next((_of_written(why) for why in differing if why), "")
+        if not broken:
             differing = (stream.watch.differs_already for stream in self._gradients)
-            self.broken = next((_of_gradient(why) for why in differing if why), "")
+            broken = next((_of_gradient(why) for why in differing if why), "")
+        self.never_valid = broken  # why tensors like these can never be watched
 
-    def why_void(self, tensors: StepTensors) -> str:
-        """What has changed; empty if nothing has."""
-        return self._why_written_void(tensors) or self._why_gradients_void(tensors)
+    def check(self, tensors: StepTensors) -> Moved | str:
+        """Return which streams have other addresses, or what has changed so that the plan is not valid.
+
+        `accept` has to follow before the next check: addresses are reported once.
+        """
+        moved: list[Stream] = []
+        for stream in self._written:
+            found = tensors.lists[stream.number]
+            if why := stream.watch.poll(found):
+                return MISSING_STATE if any(one is None for one in stream.part.places.of(found)) else _of_written(why)
+            if stream.watch.moved:
+                moved.append(stream)
+        stretches = self._stretches
+        if moved:
+            written = self._all_written(tensors)
+            if sharing(list(enumerate(written)), []):
+                return "parameters or states came to share memory"
+            stretches = Stretches(written)
+        for stream in self._gradients:
+            if why := stream.watch.poll(tensors.grads, stretches):
+                return OTHER_GRADIENTS if any(grad is None for grad in tensors.grads) else _of_gradient(why)
+            if stream.watch.moved:
+                moved.append(stream)
+        return Moved(tuple(moved), stretches) if moved else self._unmoved
+
+    def accept(self, moved: Moved) -> None:
+        """Go on from what `check` has returned, once tables have the new addresses."""
+        if moved.written is not self._stretches:
+            self._stretches = moved.written
+            self._unmoved = Moved((), moved.written)
 
     def _watch(self, schema: Schema, part: Part, tensors: StepTensors) -> None:
         reader = load_reader()
@@ -104,51 +166,15 @@ class Assumptions:
                 continue
             any_strides = number == GRAD and part.any_strides
             watch = reader.watch_tensors(watched, part.places, any_strides=any_strides)
-            stream = _Stream(number, index, watch, part)
-            (self._gradients if number == GRAD else self._written).append(stream)
-
-    def _why_written_void(self, tensors: StepTensors) -> str:
-        moved = False
-        for stream in self._written:
-            found = tensors.lists[stream.number]
-            if why := stream.watch.poll(found):
-                return MISSING_STATE if any(one is None for one in stream.part.places.of(found)) else _of_written(why)
-            if stream.watch.moved:
-                moved = True
-                stream.take_in()
-        if moved:
-            written = self._all_written(tensors)
-            if sharing(list(enumerate(written)), []):
-                return "parameters or states came to share memory"
-            self._stretches = Stretches(written)
-        return ""
-
-    def _why_gradients_void(self, tensors: StepTensors) -> str:
-        for stream in self._gradients:
-            if why := stream.watch.poll(tensors.grads, self._stretches):
-                return OTHER_GRADIENTS if any(grad is None for grad in tensors.grads) else _of_gradient(why)
-            if stream.watch.moved:
-                stream.take_in()
-        return ""
+            (self._gradients if number == GRAD else self._written).append(Stream(number, index, watch, part))
 
     def _all_written(self, tensors: StepTensors) -> list[Tensor]:
         return [tensor for stream in self._written for tensor in stream.part.places.of(tensors.lists[stream.number])]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """One tensor of every member of a part."""
-
-    number: int  # of its list among those of a step
-    index: int  # of its column in the address table
-    watch: TensorWatch
-    part: Part
-
-    def take_in(self) -> None:
-        """Copy new addresses to the table of the bucket."""
-        if self.part.work is not None:
-            self.part.work.column(self.index).copy_(self.watch.addresses)
-            self.part.work.mark_aligned()
+def read_groups(schema: Schema, groups: Sequence[Group]) -> list[GroupReading]:
+    """Return a reading of each group."""
+    return [GroupReading(schema, group) for group in groups]
 
 
 def _of_written(differs: str) -> str:

@@ -1,239 +1,276 @@
-"""The step plan: what a step does, worked out once for as long as what it assumes holds.
+"""The step plan: what a step does, worked out once for as long as what it assumes is so.
 
-In: the members of all groups, and which implementation each gets. Out: works (`forloop.py`, `foreach.py`, `fused.py`),
-which `prepare` (numbers are read; the last place where anything can be wrong with what a user did) and then `run`,
-which write. A plan keeps no tensor of a user's: every call gets the tensors of the step (`step_tensors.py`), and
-`guards.py` says whether a plan serves for them. Must not know what the implementations do, nor where tensors
-come from.
+In: assignments of the members of all groups. Out: steps. The life of a plan, in types:
+
+    make_plan -> Step                  nothing has been written; what users did wrong has been raised
+    Step.run -> ReusablePlan           for as long as its guards find nothing to have changed
+             -> SingleUse              a plan that no later step can go on with, and why
+    ReusablePlan.check -> Observed     the plan is valid; addresses and values of groups may be new
+                       -> Invalidated  it is not, and why: a new plan has to be made
+    ReusablePlan.refresh -> Step       what was observed has been taken over, scalars have been read
+
+So nothing runs that was not prepared, no plan serves again that must not, and a check writes to nothing but what
+watches have observed. Where no `refresh` follows a check, the plan must be dropped: new addresses are reported once.
+
+A plan keeps no tensor of a user's: every call gets the tensors of the step (`step_tensors.py`). Must not know what the
+implementations do, nor where tensors come from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.foreach import ForeachWork
-from thetac.runtime.implementations.forloop import ForLoopWork, OnTensorsWork
-from thetac.runtime.implementations.fused import FusedWork, specialisations_of
-from thetac.runtime.implementations.fused_on_device import ResidentWork
+from thetac.runtime.implementations.barriers import run_all
+from thetac.runtime.implementations.executor import Executor
 from thetac.runtime.implementations.graph_capture import is_captured
-from thetac.runtime.implementations.operator_call import KeptPlans, OperatorWork
+from thetac.runtime.implementations.operator_call import KeptPlans
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
-from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.shards import Shards
 from thetac.runtime.param_groups.step_tensors import StepTensors, tensors_of
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.stepping.choice import FUSED, Choice, Implementation, launcher_of
-from thetac.runtime.stepping.guards import Assumptions, GroupWatch, Part
-from thetac.runtime.tensor_facts.dtensors import by_processes, summed_over_processes
+from thetac.runtime.stepping.assignments import Assignment
+from thetac.runtime.stepping.buckets import form_executors, form_observed_executors
+from thetac.runtime.stepping.guards import GroupGuard, GroupReading, Moved, TensorGuard, read_groups
+from thetac.runtime.stepping.implementation import Implementation
+from thetac.runtime.tensor_facts.dtensors import Placed, Split, by_processes, summed_over_processes
 from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 
 
-class Work(Protocol):
-    """What one implementation does in a step. `finish` follows the first `run`: from then on every state exists."""
+@dataclass(frozen=True, slots=True)
+class Invalidated:
+    """A plan is not valid for the groups or tensors of a step."""
 
-    def prepare(
-        self, groups: Sequence[Group], numbers: Mapping[int, Mapping[str, float]], tensors: StepTensors
-    ) -> str: ...
-
-    def sum_of_squares(self, tensors: StepTensors) -> Tensor: ...
-
-    def takes_found_inf(self, tensors: StepTensors) -> bool: ...
-
-    def run(self, tensors: StepTensors, scaling: Scaling) -> None: ...
-
-    def finish(self) -> None: ...
+    cause: str  # in words, for `explain()`
 
 
+@dataclass(slots=True)
+class Observed:
+    """A plan is valid; this is what it has to take over before the step runs."""
+
+    tensors: StepTensors  # local ones
+    readings: list[GroupReading]
+    moved: Moved
+
+
+@dataclass(frozen=True, slots=True)
+class SingleUse:
+    """No later step can go on with the plan."""
+
+    cause: str  # in words, for `explain()`
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Everything a step of these members needs, but for their tensors."""
+    """What a step of some members does, but for their tensors."""
+
+    executors: tuple[Executor, ...]
+    launches: int  # of kernels, per step
+    read_by_host: tuple[int, ...]  # indices of the groups whose host scalars are read
+    counts_on_host: bool  # whether the host counts for kernels that could look at `found_inf` themselves
+    processes: tuple[tuple[Split | None, list[int]], ...]  # members by the processes that have parts of them, if any
+    devices: tuple[torch.device, ...]  # of the members
+
+    def is_captured(self) -> bool:
+        """Return whether the step becomes part of a graph, which then reads what executors hold."""
+        return any(map(is_captured, self.devices))
+
+    def refresh_executors(
+        self, groups: Sequence[Group], readings: Sequence[GroupReading], tensors: StepTensors
+    ) -> None:
+        """Read host scalars, counters and scalar states. The last place where anything can be wrong with them."""
+        host_scalars = {index: readings[index].read_host_scalars(groups[index]) for index in self.read_by_host}
+        groups = [reading.replace_tensors(group) for reading, group in zip(readings, groups, strict=True)]
+        for executor in self.executors:
+            executor.refresh(groups, host_scalars, tensors)
+
+
+class Step:
+    """A step that is prepared: everything has been checked and read, and nothing has been written."""
+
+    __slots__ = ("_after", "_creates", "_is_first", "plan", "tensors")
 
     def __init__(
-        self,
-        schema: Schema,
-        groups: Sequence[Group],
-        members: Sequence[Member],
-        choices: Sequence[Choice],
-        on_devices: Sequence[bool],
-        observed_by: KeptPlans | None = None,
+        self, plan: Plan, tensors: StepTensors, after: ReusablePlan | SingleUse, *, is_first: bool, creates: bool
     ) -> None:
-        """`on_devices` says for each member whether its numbers stay on its device, which the choice must allow.
+        """Make the step of a plan.
 
-        With `observed_by`, modes see every operation of the step: kernels are called through torch, and the plan serves
-        once.
+        Args:
+            plan: what it does
+            tensors: what it does it to
+            after: what becomes of the plan
+            is_first: whether the plan has not run yet
+            creates: whether a rule asks which states are new, and some are
         """
-        self._schema = schema
-        self._groups = [GroupWatch(schema, group) for group in groups]
-        wholes = [member.whole for member in members]
-        self._processes = by_processes(wholes, [member.grad.device for member in members]) if any(wholes) else []
-        taking_part = zip(members, choices, on_devices, strict=True)
-        self._read_by_host = list(
-            dict.fromkeys(
-                member.group
-                for member, choice, on_device in taking_part
-                if not on_device and choice.implementation is not Implementation.ON_TENSORS
-            )
-        )
-        self._parts: list[Part] = []
-        self._works: list[Work] = []
-        self._ran = False
-        self._devices = {member.param.device for member in members}
-        self.launches = 0  # of kernels, per step
-        tensors = tensors_of(members, len(schema.states))
-        self.single_use = _why_single_use(members, choices) if observed_by is None else "operations are observed"
-        with torch.inference_mode(False):  # tables are written in later steps, too
-            self._serve_eagerly(members, choices, tensors)
-            if observed_by is None:
-                self._serve_fused(members, groups, choices, on_devices, tensors)
-            else:
-                self._serve_observed(members, groups, choices, observed_by)
-            self._assumptions = None if self.single_use else Assumptions(schema, self._parts, tensors)
-        if self._assumptions is not None:
-            self.single_use = self._assumptions.broken
-        self.was_captured = False  # then a graph reads what the works hold
-        self.counts_on_host = any(
-            choice.implementation is Implementation.TRITON and not on_device
-            for choice, on_device in zip(choices, on_devices, strict=True)
-        )
-        self._first = any(member.created for member in members) and any(state.first for state in schema.states)
+        self.plan = plan
+        self.tensors = tensors
+        self._after = after
+        self._is_first, self._creates = is_first, creates
 
-    def why_groups_void(self, groups: Sequence[Group]) -> str:
-        """What has changed in the groups so that a new plan is needed; empty if nothing has."""
-        held = [watch.holds(group) for watch, group in zip(self._groups, groups, strict=True)]  # all of them look
-        return "" if all(held) else "an option or a condition on hyperparameters changed"
-
-    def why_void(self, tensors: StepTensors) -> str:
-        """What has changed in the tensors so that a new plan is needed; empty if nothing has."""
-        return self.single_use if self._assumptions is None else self._assumptions.why_void(tensors)
-
-    def prepare(self, groups: Sequence[Group], tensors: StepTensors) -> str:
-        """Read the numbers of groups, counters and scalar states; why this plan does not serve for them."""
-        numbers = {index: self._groups[index].numbers(groups[index]) for index in self._read_by_host}
-        groups = [watch.decided(group) for watch, group in zip(self._groups, groups, strict=True)]
-        for work in self._works:
-            if why := work.prepare(groups, numbers, tensors):
-                return why
-        return ""
-
-    def norm_of_gradients(self, tensors: StepTensors, grad_scale: Tensor | None) -> Tensor:
-        """The 2-norm of all gradients together, unscaled: 0-d, on the device of the first of them."""
-        if not self._works:
+    def norm_of_gradients(self, grad_scale: Tensor | None) -> Tensor:
+        """Return the 2-norm of all gradients together, unscaled: 0-d, on the device of the first of them."""
+        tensors = self.tensors
+        if not self.plan.executors:
             return torch.zeros((), dtype=torch.float32, device="cpu")
-        sums = self._sums_of_squares(tensors)
+        sums = self._sums_of_squares()
         norm = torch.stack([one.to(sums[0].device) for one in sums]).sum().sqrt()
         if grad_scale is not None:
             norm = norm / grad_scale.reshape(()).to(norm.device)
         is_wide = any(grad.dtype in (torch.float64, torch.complex128) for grad in tensors.grads)
         return norm if is_wide else norm.to(torch.float32)
 
-    def reads_found_inf(self, tensors: StepTensors) -> bool:
-        """Whether the host has to know if a step is skipped; else the works' kernels look at it."""
-        return self._first or not all(work.takes_found_inf(tensors) for work in self._works)
+    def can_skip_on_device(self) -> bool:
+        """Return whether `run` takes `found_inf`; else the host has to know whether the step is skipped."""
+        return not self._creates and all(one.can_skip_on_device(self.tensors) for one in self.plan.executors)
 
-    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
-        """Write."""
-        self.was_captured |= any(map(is_captured, self._devices))
-        for work in self._works:
-            work.run(tensors, scaling)
+    def run(self, scaling: Scaling) -> ReusablePlan | SingleUse:
+        """Write: update all parameters and states. Return what later steps have of the plan."""
+        tensors, executors = self.tensors, self.plan.executors
+        run_all(executors, tensors, scaling)
         if tensors.wholes:
             load_reader().mark_written([tensors.wholes], Places.all_of(len(tensors.wholes)))
-        if not self._ran:
-            self._ran, self._first = True, False
-            for work in self._works:
-                work.finish()
+        if self._is_first:
+            for executor in executors:
+                executor.finish()
+        return self._after
 
-    def _sums_of_squares(self, tensors: StepTensors) -> list[Tensor]:
-        """Of disjoint sets of gradients, which together are all; over all processes that have a part of them."""
-        if not self._processes:
-            return [work.sum_of_squares(tensors) for work in self._works]
+    def _sums_of_squares(self) -> list[Tensor]:
+        """Return those of disjoint sets of gradients, over all processes that have a part of them."""
+        if not self.plan.processes:
+            return [executor.sum_of_squares(self.tensors) for executor in self.plan.executors]
         return [
-            summed_over_processes(sum_of_squares([tensors.grads[position] for position in positions]), split)
-            for split, positions in self._processes
+            summed_over_processes(sum_of_squares([self.tensors.grads[position] for position in positions]), split)
+            for split, positions in self.plan.processes
         ]
 
-    def _serve_eagerly(self, members: Sequence[Member], choices: Sequence[Choice], tensors: StepTensors) -> None:
-        """A work for each group and implementation, in the order of the groups."""
-        found: dict[tuple[int, Implementation], list[int]] = {}
-        for position, (member, choice) in enumerate(zip(members, choices, strict=True)):
-            if choice.implementation not in FUSED:
-                found.setdefault((member.group, choice.implementation), []).append(position)
-        for (_, implementation), positions in found.items():
-            inside, places = [members[position] for position in positions], Places(positions, len(members))
-            match implementation:
-                case Implementation.FOR_LOOP:
-                    self._works.append(ForLoopWork(self._schema, inside, places, tensors))
-                case Implementation.FOREACH:
-                    self._works.append(ForeachWork(self._schema, inside, places, tensors))
-                case _:
-                    self._works.append(OnTensorsWork(self._schema, inside, places))
-        kinds: dict[tuple[object, ...], list[int]] = {}
-        for position, (member, choice) in enumerate(zip(members, choices, strict=True)):
-            if choice.implementation not in FUSED:
-                kinds.setdefault((choice.is_fallback, *self._kind(member)), []).append(position)
-        for (is_fallback, *_), positions in kinds.items():
-            # What made a parameter fall back may go away again; who asked for the for-loop takes any strides.
-            self._parts.append(Part(Places(positions, len(members)), None, any_strides=not is_fallback))
 
-    def _serve_fused(
-        self,
-        members: Sequence[Member],
-        groups: Sequence[Group],
-        choices: Sequence[Choice],
-        on_devices: Sequence[bool],
-        tensors: StepTensors,
-    ) -> None:
-        """A work for each launch: parameters of all groups that agree in device, dtypes and specialisations."""
-        specialisations = [
-            specialisations_of(self._schema, watch.decided(group))
-            for watch, group in zip(self._groups, groups, strict=True)
-        ]
-        found: dict[tuple[object, ...], list[int]] = {}
-        for position, (member, choice) in enumerate(zip(members, choices, strict=True)):
-            if choice.implementation in FUSED:
-                values = tuple(specialisations[member.group].values())
-                key = (on_devices[position], choice.implementation, *self._kind(member), *values)
-                found.setdefault(key, []).append(position)
-        for (on_device, *_), positions in found.items():
-            inside, places = [members[position] for position in positions], Places(positions, len(members))
-            constants = specialisations[inside[0].group]
-            work: FusedWork | ResidentWork
-            if on_device:
-                work = ResidentWork(self._schema, inside, places, constants, tensors)
+class ReusablePlan:
+    """A plan for every step for which its guards find that it is valid."""
+
+    def __init__(self, plan: Plan, groups: Sequence[GroupGuard], tensors: TensorGuard, shards: Shards | None) -> None:
+        self.plan = plan
+        self._groups = groups
+        self._tensors = tensors
+        self._shards = shards  # None: no member is a DTensor
+
+    def check(
+        self, groups: Sequence[Group], tensors: StepTensors, placed: Placed | None, *, may_be_skipped: bool
+    ) -> Observed | Invalidated:
+        """Look at everything that the plan assumes.
+
+        Args:
+            groups: the parameter groups, as many as when the plan was made
+            tensors: those of the step
+            placed: the gradients of the step that have been brought to their parameters' placements; None where
+                there are no DTensors
+            may_be_skipped: whether the step comes with `found_inf`
+        """
+        readings = [guard.check(group) for guard, group in zip(self._groups, groups, strict=True)]
+        current = [reading for reading in readings if reading is not None]
+        if len(current) != len(readings):
+            return Invalidated("an option or a condition on hyperparameters changed")
+        if self._shards is not None:
+            assert placed is not None
+            local = self._shards.local_tensors(tensors, placed)
+            if isinstance(local, str):
+                return Invalidated(local)
+            tensors = local
+        moved = self._tensors.check(tensors)
+        if isinstance(moved, str):
+            return Invalidated(moved)
+        if may_be_skipped and self.plan.counts_on_host:
+            return Invalidated("a step that may be skipped counts on the device")
+        for executor in self.plan.executors:
+            if why := executor.check(tensors):
+                return Invalidated(why)
+        return Observed(tensors, current, moved)
+
+    def refresh(self, groups: Sequence[Group], observed: Observed) -> Step:
+        """Take over what `check` has observed, and read all scalars. Raise for values that no step can use."""
+        if observed.moved.streams:
+            buckets = {}
+            for stream in observed.moved.streams:
+                if (bucket := stream.part.bucket) is not None:
+                    bucket.put_addresses(stream.index, stream.watch.addresses)
+                    buckets[id(bucket)] = bucket
+            for bucket in buckets.values():
+                bucket.mark_aligned()
+            self._tensors.accept(observed.moved)
+        for guard, reading in zip(self._groups, observed.readings, strict=True):
+            guard.accept(reading)
+        self.plan.refresh_executors(groups, observed.readings, observed.tensors)
+        return Step(self.plan, observed.tensors, self, is_first=False, creates=False)
+
+
+def make_plan(
+    schema: Schema, groups: Sequence[Group], assignments: Sequence[Assignment], observed_by: KeptPlans | None = None
+) -> Step:
+    """Make a plan for members that were gathered and checked, and prepare its first step.
+
+    Args:
+        schema: that of the optimizer
+        groups: all of its groups
+        assignments: of the members of the step
+        observed_by: what keeps the kernels of the custom operator, where modes observe the step
+
+    Raises:
+        TypeError, ValueError, RuntimeError: for values of a group that no step can use
+    """
+    members = [assignment.member for assignment in assignments]
+    readings = read_groups(schema, groups)
+    wholes = [member.whole for member in members]
+    are_shards = any(whole is not None for whole in wholes)
+    processes = by_processes(wholes, [member.grad.device for member in members]) if are_shards else []
+    tensors = tensors_of(members, len(schema.states))
+    with torch.inference_mode(False):  # tables are written in later steps, too
+        if observed_by is None:
+            formed = form_executors(schema, readings, assignments, tensors)
+        else:
+            formed = form_observed_executors(schema, groups, assignments, tensors, observed_by)
+        plan = Plan(
+            executors=formed.executors,
+            launches=formed.launches,
+            read_by_host=_read_by_host(assignments),
+            counts_on_host=any(
+                one.choice.implementation is Implementation.TRITON and not one.on_device for one in assignments
+            ),
+            processes=tuple(processes),
+            devices=tuple({member.param.device for member in members}),
+        )
+        after: ReusablePlan | SingleUse
+        why = "operations are observed" if observed_by is not None else _why_single_use(assignments)
+        if why:
+            after = SingleUse(why)
+        else:
+            guard = TensorGuard(schema, formed.parts, tensors)
+            if guard.never_valid:
+                after = SingleUse(guard.never_valid)
             else:
-                make = launcher_of(choices[positions[0]].implementation)
-                work = FusedWork(self._schema, inside, places, constants, make, tensors)
-            self._works.append(work)
-            self._parts.append(Part(places, work, any_strides=False))
-        self.launches = len(found)
-
-    def _serve_observed(
-        self, members: Sequence[Member], groups: Sequence[Group], choices: Sequence[Choice], kept: KeptPlans
-    ) -> None:
-        """A call of the operator for the parameters of each group that agree in which states they have."""
-        found: dict[tuple[object, ...], list[int]] = {}
-        for position, (member, choice) in enumerate(zip(members, choices, strict=True)):
-            if choice.implementation in FUSED:
-                found.setdefault((member.group, *(state is not None for state in member.states)), []).append(position)
-        for positions in found.values():
-            inside, places = [members[position] for position in positions], Places(positions, len(members))
-            self._works.append(OperatorWork(self._schema, inside, places, groups[inside[0].group], kept))
-
-    def _kind(self, member: Member) -> tuple[object, ...]:
-        """What the members that are looked at, or launched, together have in common."""
-        dtypes = [
-            (state is not None, None if state is None or declared.kind != "tensor" else state.dtype)
-            for declared, state in zip(self._schema.states, member.states, strict=True)
-        ]
-        return (member.param.device, member.param.dtype, member.grad.dtype, *dtypes)
+                shards = Shards(members, len(schema.states)) if are_shards else None
+                after = ReusablePlan(plan, [GroupGuard(schema, reading) for reading in readings], guard, shards)
+    plan.refresh_executors(groups, readings, tensors)
+    creates = any(member.created for member in members) and any(state.first for state in schema.states)
+    return Step(plan, tensors, after, is_first=True, creates=creates)
 
 
-def _why_single_use(members: Sequence[Member], choices: Sequence[Choice]) -> str:
-    """Why a plan cannot serve again, where it cannot."""
-    if any(choice.implementation is Implementation.ON_TENSORS for choice in choices):
+def _read_by_host(assignments: Sequence[Assignment]) -> tuple[int, ...]:
+    """Return the indices of the groups whose host scalars are read, in the order of their first members."""
+    on_tensors = Implementation.ON_TENSORS
+    return tuple(
+        dict.fromkeys(
+            one.member.group for one in assignments if not one.on_device and one.choice.implementation is not on_tensors
+        )
+    )
+
+
+def _why_single_use(assignments: Sequence[Assignment]) -> str:
+    """Return why a plan cannot serve again; empty if it can."""
+    if any(one.choice.implementation is Implementation.ON_TENSORS for one in assignments):
         return "capturable and differentiable steps are prepared anew"
-    if any(member.grad.is_sparse for member in members):
+    if any(one.member.grad.is_sparse for one in assignments):
         return "a gradient is sparse"
     return ""

@@ -1,8 +1,8 @@
-"""One step of an optimizer: list its tensors, look at them, prepare, then run.
+"""One step of an optimizer, from what is asked to what is launched.
 
 In: an optimizer's groups and state. Out: updated parameters and state, or an error before anything was written. Where
-the plan of the last step still serves, a step is its check and its run; otherwise all members are gathered and checked
-anew, and a new plan is made. Between steps nothing here keeps a parameter, gradient or state alive.
+the plan of the last step is valid, a step is its check, its refresh and its run; otherwise all members are gathered and
+checked anew, and a new plan is made. Between steps nothing here keeps a parameter, gradient or state alive.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ from array import array
 from collections import Counter
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.fused_on_device import counts_on_device
 from thetac.runtime.implementations.operator_call import KeptPlans
 from thetac.runtime.param_groups.gather import Gathered, gather
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling, clip_coefficient, max_norm_of
 from thetac.runtime.param_groups.members import Member, tensor_states
-from thetac.runtime.param_groups.shards import Shards
 from thetac.runtime.param_groups.state import Entry
-from thetac.runtime.param_groups.step_tensors import Listing, StepTensors, tensors_of
+from thetac.runtime.param_groups.step_tensors import Listing
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.stepping.choice import FUSED, Choice, Implementation, choose_all
-from thetac.runtime.stepping.plan import Plan
+from thetac.runtime.stepping.assignments import assign, assign_observed
+from thetac.runtime.stepping.implementation import Choice
+from thetac.runtime.stepping.plan import Invalidated, Observed, Plan, ReusablePlan, SingleUse, Step, make_plan
 from thetac.runtime.tensor_facts.dtensors import Placed
 
 # How many modes of torch's want to see operations: counting, tracing, or pretending to compute.
@@ -46,9 +44,17 @@ class Served:
 class _Kept:
     """A plan, and how the tensors that it is for are found again."""
 
-    plan: Plan
+    reusable: ReusablePlan
     listing: Listing
-    shards: Shards | None
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """The step of a new plan, and what it leaves behind."""
+
+    step: Step
+    gathered: Gathered
+    listing: Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class Stepper:
         self.launches = 0  # of kernels, in the last step that was prepared anew
         self.plans_made: Counter[str] = Counter()  # by cause
         self._kept: _Kept | None = None
-        self._why_anew = "the first step"  # where nothing is kept
+        self._why_replan = "the first step"  # where nothing is kept
         self._seen: list[_Seen] = []  # one for each group
         self._observed_by = KeptPlans()
         self._captured: list[Plan] = []  # graphs may be replayed for as long as there is the optimizer
@@ -82,79 +88,83 @@ class Stepper:
     ) -> Tensor | None:
         """Update every parameter that has a gradient, unless `found_inf` is not 0: then nothing is written.
 
-        Returns the gradients' norm where the groups clip it.
+        Args:
+            groups: parameter groups, as users have left them
+            state: `optimizer.state`, into which the state of new parameters is put
+            grad_scale: what gradients are divided by, and the quotients stored; 1 element
+            found_inf: whether a gradient is infinite or NaN; 1 element
+
+        Returns:
+            the gradients' norm where the groups clip it: 0-d
+
+        Raises:
+            what torch's optimizers raise for parameters, gradients, states and values that they do not take, before
+            anything is written
         """
-        max_norm, placed = max_norm_of(groups), Placed()
+        # What is asked.
+        max_norm, placed, may_be_skipped = max_norm_of(groups), Placed(), found_inf is not None
         lists = [params if isinstance(params := group["params"], list) else list(params) for group in groups]
         is_observed = _active_modes() > 0
-        before = self._kept
-        kept, gathered = None if is_observed else before, None
-        found: StepTensors | str = "operations are observed" if is_observed else self._why_anew
-        if kept is not None:
-            found = self._found_again(kept, groups, lists, state, placed, may_be_skipped=found_inf is not None)
-        if isinstance(found, str):
-            gathered, kept = self._prepared_anew(
-                groups, lists, state, placed, found, may_be_skipped=found_inf is not None, is_observed=is_observed
+
+        # What is looked at, and refreshed: the plan of the last step. It is given away until this one is over, because
+        # neither half a step nor a check without a refresh can be gone on from.
+        kept, why = self._kept, self._why_replan
+        self._kept, self._why_replan = None, "a step that was not finished"
+        step: Step | None = None
+        if kept is not None and not is_observed:
+            observed = _check(kept, groups, lists, state, placed, may_be_skipped=may_be_skipped)
+            if isinstance(observed, Invalidated):
+                kept, why = None, observed.cause
+            else:
+                step = kept.reusable.refresh(groups, observed)
+
+        # Or everything is gathered and checked, and planned anew.
+        new: _New | None = None
+        if step is None:
+            cause = "operations are observed" if is_observed else why
+            new = self._replan(
+                groups, lists, state, placed, cause, may_be_skipped=may_be_skipped, is_observed=is_observed
             )
-            found = tensors_of(gathered.members, len(self.schema.states))
-        assert kept is not None
-        tensors = found
-        plan = kept.plan
-        norm = None if max_norm is None else plan.norm_of_gradients(tensors, grad_scale)
+            step = new.step
+
+        # What is computed before anything is written.
+        norm = None if max_norm is None else step.norm_of_gradients(grad_scale)
         clip = None if norm is None or max_norm is None else clip_coefficient(norm, max_norm)
-        if found_inf is not None and plan.reads_found_inf(tensors):
+        if found_inf is not None and not step.can_skip_on_device():
             if found_inf.item():
+                self._kept, self._why_replan = kept, why
                 return norm
             found_inf = None
-        if gathered is not None:
-            gathered.commit(state)
-        self._kept, self._why_anew = None, "a step that was not finished"  # what is left half done is prepared anew
-        plan.run(tensors, NONE if grad_scale is clip is found_inf is None else Scaling(grad_scale, clip, found_inf))
+
+        # What is launched.
+        if new is not None:
+            new.gathered.commit(state)
+        is_scaled = grad_scale is not None or clip is not None or found_inf is not None
+        after = step.run(Scaling(grad_scale, clip, found_inf) if is_scaled else NONE)
+        if new is not None and grad_scale is not None:
+            new.gathered.write_back()
+
+        # What is kept.
+        if step.plan.is_captured() and step.plan not in self._captured:
+            self._captured.append(step.plan)
         if is_observed:
-            self._kept = before  # which looks at everything before it serves again
-        elif plan.single_use:
-            self._why_anew = plan.single_use
+            self._kept, self._why_replan = kept, why  # the plan of ordinary steps is as it was
+        elif isinstance(after, SingleUse):
+            self._why_replan = after.cause
         else:
-            self._kept = kept
-        if gathered is not None and grad_scale is not None:
-            gathered.write_back()
-        if plan.was_captured and plan not in self._captured:
-            self._captured.append(plan)
+            self._kept = kept if new is None else _Kept(after, new.listing)
         return norm
 
     @property
     def plan(self) -> Plan | None:
         """What the next step begins with, if it has a plan."""
-        return None if self._kept is None else self._kept.plan
+        return None if self._kept is None else self._kept.reusable.plan
 
     def trust_state(self) -> None:
-        """All state is as somebody wants it, whatever its dtype."""
+        """Forget the dtypes of parameters: all state is as it should be, whatever its dtype."""
         self._seen = []
 
-    def _found_again(
-        self,
-        kept: _Kept,
-        groups: Sequence[Group],
-        lists: Sequence[list[Tensor]],
-        state: MutableMapping[Tensor, Entry],
-        placed: Placed,
-        *,
-        may_be_skipped: bool,
-    ) -> StepTensors | str:
-        """The tensors of this step, for which the plan at hand has been prepared; or why it does not serve."""
-        tensors = kept.listing.tensors(lists, state)
-        if isinstance(tensors, str):
-            return tensors
-        plan = kept.plan
-        cause = plan.why_groups_void(groups)
-        if not cause and kept.shards is not None:
-            cause = kept.shards.take_shards(tensors, placed)
-        cause = cause or plan.why_void(tensors)
-        if not cause and may_be_skipped and plan.counts_on_host:
-            cause = "a step that may be skipped counts on the device"
-        return cause or plan.prepare(groups, tensors) or tensors
-
-    def _prepared_anew(
+    def _replan(
         self,
         groups: Sequence[Group],
         lists: Sequence[list[Tensor]],
@@ -164,34 +174,25 @@ class Stepper:
         *,
         may_be_skipped: bool,
         is_observed: bool,
-    ) -> tuple[Gathered, _Kept]:
-        """Gather and check everything; `cause` is why the plan at hand did not serve."""
-        gathered = gather(self.schema, groups, lists, state, placed)
+    ) -> _New:
+        """Gather and check everything, and make a new plan; `cause` is why there was none that could serve."""
+        schema = self.schema
+        gathered = gather(schema, groups, lists, state, placed)
         members = gathered.members
         for member in members:
             self._check_dtype(member)
-        choices = choose_all(self.schema, groups, members)
-        if is_observed and _is_traced():
-            traced = Choice(Implementation.ON_TENSORS, "a graph is traced")
-            choices = [choice if choice.implementation in FUSED else traced for choice in choices]
-        on_devices = [
-            not is_observed
-            and choice.implementation is Implementation.TRITON
-            and (may_be_skipped or counts_on_device(self.schema, groups[member.group], member))
-            for member, choice in zip(members, choices, strict=True)
-        ]
-        gathered.count_on_devices(self.schema, compress(members, on_devices))
-        plan = Plan(self.schema, groups, members, choices, on_devices, self._observed_by if is_observed else None)
-        plan.prepare(groups, tensors_of(members, len(self.schema.states)))
+        if is_observed:
+            assignments = assign_observed(schema, groups, members)
+        else:
+            assignments = assign(schema, groups, members, may_be_skipped=may_be_skipped)
+            gathered.count_on_devices(schema, [one.member for one in assignments if one.on_device])
+        step = make_plan(schema, groups, assignments, self._observed_by if is_observed else None)
         self.plans_made[cause] += 1
-        self.launches = plan.launches
-        self.served = [
-            Served(member.group, member.position, choice) for member, choice in zip(members, choices, strict=True)
-        ]
+        self.launches = step.plan.launches
+        self.served = [Served(one.member.group, one.member.position, one.choice) for one in assignments]
         self._seen = _seen(lists, members, self._seen)
-        has_shards = any(member.whole is not None for member in members)
-        shards = Shards(members, len(self.schema.states)) if has_shards else None
-        return gathered, _Kept(plan, Listing(self.schema, lists, members, {**state, **dict(gathered.created)}), shards)
+        entries = {**state, **dict(gathered.created)}
+        return _New(step, gathered, Listing(schema, lists, members, entries))
 
     def _check_dtype(self, member: Member) -> None:
         """Raise for state that was left behind when its parameter got another dtype.
@@ -210,6 +211,22 @@ class Stepper:
                 )
 
 
+def _check(
+    kept: _Kept,
+    groups: Sequence[Group],
+    lists: Sequence[list[Tensor]],
+    state: MutableMapping[Tensor, Entry],
+    placed: Placed,
+    *,
+    may_be_skipped: bool,
+) -> Observed | Invalidated:
+    """List the tensors of this step, and look whether the plan of the last one is valid for them."""
+    tensors = kept.listing.tensors(lists, state)
+    if isinstance(tensors, str):
+        return Invalidated(tensors)
+    return kept.reusable.check(groups, tensors, placed, may_be_skipped=may_be_skipped)
+
+
 def _seen(lists: Sequence[list[Tensor]], members: Sequence[Member], before: Sequence[_Seen]) -> list[_Seen]:
     """What is known after a step of these members; a parameter is known by its place and id."""
     found = [
@@ -225,8 +242,3 @@ def _seen_dtype(seen: Sequence[_Seen], group: int, position: int, param: Tensor)
     if group >= len(seen) or position >= len(seen[group].ids) or seen[group].ids[position] != id(param):
         return None
     return seen[group].dtypes[position]
-
-
-def _is_traced() -> bool:
-    """Whether operations become a graph (`make_fx`), in which numbers that the host reads would be constants."""
-    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None

@@ -16,33 +16,34 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from thetac.runtime.building.objects import Interface, load_object
+from thetac.runtime.building.compiled_objects import Interface, load_object
 from thetac.runtime.tensor_facts.memory import Stretches, all_have_memory, integers
 from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.python_reader import PythonReader
 from thetac.runtime.tensor_facts.tensor_reader import CAUSES, D, ScalarTensors, TensorReader, TensorWatch, V
 from thetac.runtime.tensor_facts.torch_interface import TorchInterface, find_torch_interface
 
-_SOURCE = Path(__file__).parent / "poll.cpp"
-RECIPE: tuple[list[Path], dict[str, str], str] = ([_SOURCE], {}, "poll")  # as `load_object` takes it
+_FOLDER = Path(__file__).parent
+_SOURCES = [_FOLDER / "compiled_reader.cpp", _FOLDER / "torch_handles.h"]
+RECIPE: tuple[list[Path], dict[str, str], str] = (_SOURCES, {}, "reader")  # as `load_object` takes it
 
 _NUMBER, _ADDRESS, _OBJECT = ctypes.c_int64, ctypes.c_void_p, ctypes.py_object
-# The functions of poll.cpp: what each returns, and what it takes.
+# The functions of compiled_reader.cpp: what each returns, and what it takes.
 _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
-    "thetac_poll": (_NUMBER, (_OBJECT, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS)),
-    "thetac_attributes": (_OBJECT, (_OBJECT, _OBJECT, _ADDRESS)),
-    "thetac_items": (_OBJECT, (_OBJECT, _OBJECT, _OBJECT, _ADDRESS)),
-    "thetac_values_of": (_OBJECT, (_OBJECT, _OBJECT, _OBJECT, _ADDRESS, _ADDRESS)),
+    "thetac_poll": (_NUMBER, (_OBJECT, _ADDRESS, _ADDRESS, _ADDRESS)),
+    "thetac_read_attributes": (_OBJECT, (_OBJECT, _OBJECT, _ADDRESS)),
+    "thetac_read_items": (_OBJECT, (_OBJECT, _OBJECT, _OBJECT, _ADDRESS)),
+    "thetac_read_entries": (_OBJECT, (_OBJECT, _OBJECT, _OBJECT, _ADDRESS, _ADDRESS)),
     "thetac_describe": (_NUMBER, (_OBJECT, _ADDRESS, _ADDRESS)),
     "thetac_bump_versions": (None, (_OBJECT, _ADDRESS, _NUMBER, _ADDRESS)),
-    "thetac_read_numbers": (_NUMBER, (_ADDRESS, _NUMBER, _NUMBER, _ADDRESS)),
-    "thetac_write_numbers": (None, (_ADDRESS, _NUMBER, _NUMBER, _ADDRESS, _ADDRESS)),
+    "thetac_read_scalars": (_NUMBER, (_ADDRESS, _NUMBER, _NUMBER, _ADDRESS)),
+    "thetac_write_scalars": (None, (_ADDRESS, _NUMBER, _NUMBER, _ADDRESS, _ADDRESS)),
 }
 _TYPES = (ctypes.c_void_p * 2)(id(Tensor), id(Parameter))  # the exact types that can be read
 
 
 class Kind(ctypes.Structure):
-    """`Kind` of poll.cpp: what tensors that agree in it are, in torch's numbers, which are compared only."""
+    """`Kind` of compiled_reader.cpp: what tensors that agree in it are, in torch's numbers, which are compared only."""
 
     _fields_ = (
         ("layout", ctypes.c_int32),
@@ -53,23 +54,23 @@ class Kind(ctypes.Structure):
 
 
 class _Expected(ctypes.Structure):
-    """`Expected` of poll.cpp."""
+    """`Expected` of compiled_reader.cpp."""
 
     _fields_ = (
         ("torch", ctypes.c_void_p),
         ("types", ctypes.c_void_p),
         ("type_count", ctypes.c_int64),
-        ("size", ctypes.c_int64),
-        ("places", ctypes.c_void_p),
+        ("list_size", ctypes.c_int64),
+        ("positions", ctypes.c_void_p),
         ("count", ctypes.c_int64),
         ("kind", Kind),
-        ("bytes", ctypes.c_int64),
+        ("element_bytes", ctypes.c_int64),
         ("is_complex", ctypes.c_int64),
         ("layouts", ctypes.c_void_p),
-        ("shape_only", ctypes.c_int64),
-        ("starts", ctypes.c_void_p),
-        ("ends", ctypes.c_void_p),
-        ("stretches", ctypes.c_int64),
+        ("any_strides", ctypes.c_int64),
+        ("range_begins", ctypes.c_void_p),
+        ("range_ends", ctypes.c_void_p),
+        ("range_count", ctypes.c_int64),
     )
 
 
@@ -85,12 +86,12 @@ def load_compiled_reader() -> CompiledReader | None:
     interface = find_torch_interface()
     if interface is None:
         return None
-    functions = Interface(tuple(_SIGNATURES))
+    functions = Interface(tuple(_SIGNATURES), version=1)
     return CompiledReader(load_object(*RECIPE, ctypes.PyDLL, functions), interface)
 
 
 class CompiledReader(TensorReader):
-    """Reads tensors by the functions of `poll.cpp`, which run with the interpreter's lock held."""
+    """Reads tensors by the functions of `compiled_reader.cpp`, which run with the interpreter's lock held."""
 
     def __init__(self, library: ctypes.PyDLL, interface: TorchInterface) -> None:
         for name, (result, arguments) in _SIGNATURES.items():
@@ -99,20 +100,20 @@ class CompiledReader(TensorReader):
         self._library = library
         self._interface = interface  # kept for as long as its address is in use
         self._torch = ctypes.addressof(interface)
-        self._attributes, self._items = library.thetac_attributes, library.thetac_items
-        self._values_of, self._bump_versions = library.thetac_values_of, library.thetac_bump_versions
+        self._read_attributes, self._read_items = library.thetac_read_attributes, library.thetac_read_items
+        self._read_entries, self._bump_versions = library.thetac_read_entries, library.thetac_bump_versions
         self._in_python = PythonReader()
 
     def read_gradients(self, params: list[Tensor]) -> list[Any]:
-        found: list[Any] = self._attributes(params, "grad", self._torch)
+        found: list[Any] = self._read_attributes(params, "grad", self._torch)
         return found
 
     def read_entries(self, keys: list[Tensor], values: list[V], params: list[Tensor], at: Tensor) -> list[V] | None:
-        found: list[V] = self._values_of(keys, values, params, at.data_ptr(), self._torch)
+        found: list[V] = self._read_entries(keys, values, params, at.data_ptr(), self._torch)
         return found if len(found) == len(params) else None
 
     def read_items(self, dictionaries: list[D], names: list[str]) -> list[list[Any]]:
-        found: list[list[Any]] = self._items(dictionaries, names, None, self._torch)
+        found: list[list[Any]] = self._read_items(dictionaries, names, None, self._torch)
         return found
 
     def mark_written(self, lists: list[list[Tensor]], places: Places) -> None:
@@ -158,32 +159,30 @@ class _CompiledWatch(TensorWatch):
             torch=torch_interface,
             types=ctypes.addressof(_TYPES),
             type_count=len(_TYPES),
-            size=places.size,
-            places=places.address,
+            list_size=places.size,
+            positions=places.address,
             count=places.count,
             kind=kind,
-            bytes=watched[0].element_size(),
+            element_bytes=watched[0].element_size(),
             is_complex=watched[0].is_complex(),
             layouts=layouts.data_ptr(),
-            shape_only=any_strides,
+            any_strides=any_strides,
         )
         self._poll = library.thetac_poll
-        self._moved, where = ctypes.c_int64(), ctypes.c_int64()
-        self._out = where  # kept, too
+        self._moved = ctypes.c_int64()
         self._arguments = (
             ctypes.addressof(self._expected),
             self.addresses.data_ptr(),
             ctypes.addressof(self._moved),
-            ctypes.addressof(where),
         )
         self.differs_already = self.poll(tensors)
 
     def poll(self, tensors: list[Tensor], apart_from: Stretches | None = None) -> str:
         expected = self._expected
         if apart_from is None:
-            expected.stretches = 0
+            expected.range_count = 0
         else:
-            expected.starts, expected.ends, expected.stretches = apart_from.addresses
+            expected.range_begins, expected.range_ends, expected.range_count = apart_from.addresses
         finding: int = self._poll(tensors, *self._arguments)
         self.moved = self._moved.value != 0
         return CAUSES[finding]
@@ -207,7 +206,7 @@ class _CompiledScalars(ScalarTensors):
         self._watch = watch
         self._is_wide = dtype == torch.float64
         self._values = array("d", bytes(8 * len(watch.addresses)))
-        self._read_numbers, self._write_numbers = library.thetac_read_numbers, library.thetac_write_numbers
+        self._read_scalars, self._write_scalars = library.thetac_read_scalars, library.thetac_write_scalars
 
     def refresh(self, tensors: list[Tensor]) -> bool:
         return not self._watch.poll(tensors)
@@ -223,10 +222,10 @@ class _CompiledScalars(ScalarTensors):
         new = array("d", values)
         begin, _ = new.buffer_info()
         addresses = self._watch.addresses
-        self._write_numbers(addresses.data_ptr(), len(self._values), self._is_wide, rows.data_ptr(), begin)
+        self._write_scalars(addresses.data_ptr(), len(self._values), self._is_wide, rows.data_ptr(), begin)
 
     def _are_equal_when_read(self) -> bool:
         """Read all values, and return whether they are equal."""
         begin, _ = self._values.buffer_info()
         addresses = self._watch.addresses
-        return bool(self._read_numbers(addresses.data_ptr(), len(self._values), self._is_wide, begin))
+        return bool(self._read_scalars(addresses.data_ptr(), len(self._values), self._is_wide, begin))

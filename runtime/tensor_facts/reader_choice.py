@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from thetac.runtime.building.objects import BuildError
+from thetac.runtime.building.compiled_objects import BuildError
 from thetac.runtime.tensor_facts.compiled_reader import load_compiled_reader
 from thetac.runtime.tensor_facts.python_reader import PythonReader
 from thetac.runtime.tensor_facts.tensor_reader import TensorReader

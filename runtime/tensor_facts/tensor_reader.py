@@ -19,7 +19,7 @@ from thetac.runtime.tensor_facts.places import Places
 V = TypeVar("V")
 D = TypeVar("D", bound=Mapping[str, Any])
 
-# What a watch can find to differ. The order is that of `Finding` in poll.cpp.
+# What a watch can find to differ. The order is that of `Finding` in compiled_reader.cpp.
 CAUSES = ("", "type or layout", "dtype", "shape", "strides", "device", "lazy negation or conjugation", "memory")
 TYPE, DTYPE, SHAPE, STRIDES, DEVICE, LAZY, MEMORY = CAUSES[1:]
 

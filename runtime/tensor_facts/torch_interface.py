@@ -1,6 +1,6 @@
 """Where torch's handle on a tensor lies within its Python object, and the functions of torch that take one.
 
-In: the torch that is installed. Out: addresses and offsets for `poll.cpp`, or None if this torch lacks something.
+In: the installed torch. Out: addresses and offsets for `compiled_reader.cpp`, or None if this torch lacks something.
 
 The functions are those of torch's stable C interface and three C++ functions under their mangled names. All take the
 address of torch's own handle on a tensor. A Python object holds such a handle at an offset that is no part of any
@@ -25,8 +25,8 @@ _LIBRARY = (
 )
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 
-# By the fields of `Torch` in poll.cpp. A mangled name says what its function takes, so a function of the same name with
-# other parameters cannot be called by mistake.
+# By the fields of `TorchInterface` in torch_handles.h. A mangled name says what its function takes, so a function of
+# the same name with other parameters cannot be called by mistake.
 FUNCTIONS = {
     "layout": "aoti_torch_get_layout",
     "dtype": "aoti_torch_get_dtype",
@@ -43,12 +43,12 @@ FUNCTIONS = {
 
 
 class TorchInterface(ctypes.Structure):
-    """`Torch` of poll.cpp."""
+    """`TorchInterface` of torch_handles.h."""
 
     _fields_ = (
-        ("offset", ctypes.c_int64),
-        ("of_type", ctypes.c_int64),
-        ("of_items", ctypes.c_int64),
+        ("handle_offset", ctypes.c_int64),
+        ("type_offset", ctypes.c_int64),
+        ("items_offset", ctypes.c_int64),
         ("none", ctypes.c_void_p),
         *((name, ctypes.c_void_p) for name in FUNCTIONS),
     )
@@ -67,7 +67,7 @@ def find_torch_interface() -> TorchInterface | None:
         return None
     addresses = {field: ctypes.cast(function, ctypes.c_void_p) for field, function in functions.items()}
     return TorchInterface(
-        offset=offset, of_type=_offset_of_type(), of_items=_offset_of_items(), none=id(None), **addresses
+        handle_offset=offset, type_offset=_offset_of_type(), items_offset=_offset_of_items(), none=id(None), **addresses
     )
 
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.fused_on_device import counts_on_device
 from thetac.runtime.implementations.operator_call import Kernel, kernels
 from thetac.runtime.param_groups.grad_scaling import NONE
 from thetac.runtime.param_groups.groups import Value
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group
-from thetac.runtime.stepping.choice import Implementation, choose_all
-from thetac.runtime.stepping.plan import Plan
+from thetac.runtime.stepping.assignments import assign
+from thetac.runtime.stepping.plan import Observed, ReusablePlan, Step, make_plan
 
 
 @torch.library.custom_op(
@@ -53,32 +52,32 @@ def fused_step(
 
 @fused_step.register_fake
 def _writes_only(*arguments: object) -> None:
-    """Nothing comes out of it."""
+    """Do nothing, for fake tensors: the operator writes to its arguments and returns nothing."""
 
 
 def _step(kernel: int, group: Group, tensors: StepTensors) -> None:
-    """By the plan of the last call, if it serves for these tensors, else by a new one."""
+    """Step by the plan of the last call, if it is valid for these tensors, else by a new one."""
     known = kernels[kernel]
     kept = known.kept()
-    plan = None if kept is None else kept.of_kernel.get(kernel)
-    if plan is None or plan.why_groups_void([group]) or plan.why_void(tensors) or plan.prepare([group], tensors):
-        plan = _planned(known, group, tensors)
-        plan.prepare([group], tensors)
-    plan.run(tensors, NONE)
-    if kept is not None and not plan.single_use and not any(known.created):
-        kept.of_kernel[kernel] = plan
+    plan: ReusablePlan | None = None if kept is None else kept.of_kernel.pop(kernel, None)
+    step: Step | None = None
+    if plan is not None:
+        observed = plan.check([group], tensors, None, may_be_skipped=False)
+        if isinstance(observed, Observed):
+            step = plan.refresh([group], observed)
+    if step is None:
+        members = _members_of(known, tensors)
+        step = make_plan(known.schema, [group], assign(known.schema, [group], members, may_be_skipped=False))
+    after = step.run(NONE)
+    if kept is not None and isinstance(after, ReusablePlan) and not any(known.created):
+        kept.of_kernel[kernel] = after
 
 
-def _planned(kernel: Kernel, group: Group, tensors: StepTensors) -> Plan:
+def _members_of(kernel: Kernel, tensors: StepTensors) -> list[Member]:
+    """Return the members of the group that a call updates."""
     nothing: list[Tensor | None] = [None] * len(tensors.params)
     of_states = [listed or nothing for listed in tensors.states]
-    members = [
+    return [
         Member(0, position, param, tensors.grads[position], tuple(states), kernel.created[position])
         for position, (param, *states) in enumerate(zip(tensors.params, *of_states, strict=True))
     ]
-    choices = choose_all(kernel.schema, [group], members)
-    on_devices = [
-        choice.implementation is Implementation.TRITON and counts_on_device(kernel.schema, group, member)
-        for choice, member in zip(choices, members, strict=True)
-    ]
-    return Plan(kernel.schema, [group], members, choices, on_devices)

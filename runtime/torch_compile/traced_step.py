@@ -15,10 +15,11 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 import thetac.runtime.torch_compile.custom_op  # noqa: F401  # registers the operator
 from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
-from thetac.runtime.implementations.operator_call import KeptPlans, call_operator, registered
+from thetac.runtime.implementations.operator_call import KeptPlans, call_operator, register_kernel
 from thetac.runtime.implementations.widened import HALF, one_by_one, widened
 from thetac.runtime.param_groups.gather import gather
 from thetac.runtime.param_groups.groups import option, values_of
@@ -37,21 +38,20 @@ class Traceable(Protocol):
     param_groups: list[dict[str, Any]]
     state: Any  # a defaultdict of torch's
 
-    def _step(self, closure: Callable[[], float] | None) -> float | None: ...
-
     def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None: ...
 
     def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> None: ...
 
 
 def breaks_graphs(step: _Step) -> _Step:
-    """The step of a class as users call it. Under it lies the one that can be traced, as in torch's optimizers."""
+    """Return the step of a class as users call it: the graph of a caller that is compiled breaks there.
+
+    Under it lies the one that can be traced, as in torch's optimizers.
+    """
 
     @wraps(step)
     def outer(self: Traceable, closure: Callable[[], float] | None = None) -> float | None:
-        if torch.compiler.is_compiling():
-            return self._step_outside_of_graphs(closure)
-        return self._step(closure)  # which is all that `step` does then
+        return self._step_outside_of_graphs(closure) if is_compiling() else step(self, closure)
 
     return cast(_Step, outer)
 
@@ -139,7 +139,7 @@ def init_group(
     members = gathered.members
     if option(group, "fused") and members:
         choose_all(schema, groups, members)  # raises where it cannot be met
-        kernels.append(registered(schema, group, members, optimizer._traced.kept))
+        kernels.append(register_kernel(schema, group, members, optimizer._traced.kept))
     gathered.commit(optimizer.state)
     params += [member.param for member in members]
     grads += [member.grad for member in members]

@@ -22,7 +22,7 @@ from tests.references.settings import GRID, settings_of, values_of
 from tests.references.torch_inputs import Settings
 from tests.support.runtime_helpers import run_kernels_of
 from thetac.codegen.ir.interpret import exact, interpret
-from thetac.runtime.stepping.choice import triton_interprets
+from thetac.runtime.stepping.requirements import triton_interprets
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ import torch
 from tests.support.runtime_helpers import run_kernels_of
 from thetac.codegen.__main__ import main
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping.choice import triton_interprets
+from thetac.runtime.stepping.requirements import triton_interprets
 
 SPEC = """\
 optimizer: Gentle

@@ -14,7 +14,9 @@ Tests run in two processes. There, this file is a plugin of pytest that hands ma
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +24,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.every_optimizer import NAMES, torchs
+from tests.support.every_optimizer import ALL, NAMES, torchs
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "compatibility.md"
@@ -47,15 +49,16 @@ FEATURE, DIFFERENCE = "shows a feature", "shows a difference"  # names of proper
 INTRODUCTION = """\
 # Compatibility
 
-What torch 2 promises of its optimizers, tried on every optimizer here with torch {torch} on the CPU.
-`make compatibility` writes this page from a run of the tests: a cell is the outcome of all tests of that feature and
-that optimizer, in all implementations that they try.
+What torch 2 guarantees for its optimizers, tested on every optimizer here with torch {torch}
+on the CPU. `make compatibility` generates this page from a test run. A cell is the outcome of
+all tests of that feature and that optimizer, in all implementations that they cover.
 
-- **yes**: all of them pass. A number is that of torch's own cases that were run, of
-  `torch.testing._internal.common_optimizers.optim_db`.
-- **a letter**: they pass, and show that it holds only in part, or is refused; the list under the tables says why.
+- **yes**: all of them pass. A number counts the cases of
+  `torch.testing._internal.common_optimizers.optim_db` that were run.
+- **a letter**: they pass, and show that the feature is supported in part, or rejected. The
+  list below the tables gives the reason.
 - `-`: the tests of that feature do not apply to that optimizer.
-- **FAILS**: this must not be here.
+- **FAILS**: this must not appear.
 """
 
 
@@ -152,11 +155,21 @@ def page_of(recorder: Recorder) -> str:
     if letters:
         parts.append("\n".join(f"- **{letter}**: {reason}" for reason, letter in letters.items()) + "\n")
     if of_the_whole:
-        parts.append("## What is tried with some of them\n\n" + "\n".join(_whole(of_the_whole)) + "\n")
+        parts.append("## Features tested with some optimizers\n\n" + "\n".join(_whole(of_the_whole)) + "\n")
     if recorder.differences:
         differences = sorted(recorder.differences.items(), key=lambda difference: difference[1].place)
-        lines = [f"- {text}{' FAILS' if row.outcomes[''].failed else ''}" for text, row in differences]
-        parts.append("## What differs from torch on purpose\n\n" + "\n".join(lines) + "\n")
+        lines = [
+            textwrap.fill(
+                f"{text}{' FAILS' if row.outcomes[''].failed else ''}",
+                100,
+                initial_indent="- ",
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for text, row in differences
+        ]
+        parts.append("## Intended differences from torch\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
@@ -199,6 +212,7 @@ def main() -> int:
     recorder = Recorder()
     options = ["-q", "-p", "no:cacheprovider", "-p", "tests.docs.compatibility", "-c", str(ROOT / "pyproject.toml")]
     options += ["-n", "2", "--dist", "worksteal", "-m", "feature or difference", "--disable-warnings"]
+    os.environ[ALL] = "1"
     code = pytest.main([*options, *arguments.tests], plugins=[recorder])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return int(code)

@@ -29,7 +29,8 @@ from tests.references.elements import ELEMENTS, Array
 from tests.references.rules import rules
 from tests.references.settings import settings_of, values_of
 from tests.references.torch_inputs import ELEVEN, Settings
-from tests.references.training import Construct, differing_bits, pairs_of, run, values
+from tests.references.training import Construct, run, values
+from tests.support.comparing import differing_bits, entries
 from thetac.codegen.ir.interpret import exact as keep_exactly
 from thetac.codegen.ir.interpret import interpret, to_float32
 
@@ -48,23 +49,28 @@ STEPS = 10
 INTRODUCTION = """\
 # Parity
 
-How close each implementation comes, measured with torch {torch} and triton {triton} on the CPU.
-`make parity` writes this page.
+The accuracy of each implementation, measured with torch {torch} and triton {triton} on the
+CPU. `make parity` writes this page.
 
-- **bitwise**: every bit of parameters and states is that of the reference, over all settings of the tests, eight
-  steps, contiguous, transposed, permuted and stepped tensors, two parameter groups, a late gradient, NaN, infinities,
-  zeros of both signs and subnormal numbers. The reference of the for-loop is torch's own for-loop where torch has the
-  optimizer; that of foreach is our for-loop.
-- **two numbers**: the errors of one step in units in the last place, the first such that 99 of 100 values stay below
-  it, the second the largest, against the specification evaluated by the compiler's interpreter in extended precision. A
-  step starts from what the implementation itself holds; the unit is that of the larger of the value before and after.
-  {steps} steps of {size:,} elements with up to {settings} settings (the defaults, and others drawn from those of the
-  tests). An exact computation that is rounded once has at most 0.5. The for-loop's own errors follow in parentheses.
-- The largest errors are those of cancellation, where `grad + weight_decay * param`, say, nearly vanishes and its
-  rounding error does not; torch's vectorized operations round such a sum once, kernels twice. `inf` means an overflow,
-  or a division by a square that underflowed: the for-loop stores every intermediate result in the parameter's dtype, a
+- **bitwise**: parameters and states equal the reference in every bit. This covers all
+  settings of the tests, eight steps, contiguous, transposed, permuted and stepped tensors,
+  two parameter groups, a late gradient, NaN, infinities, zeros of both signs and subnormal
+  numbers. The reference of the for-loop is torch's for-loop, if torch has the optimizer. The
+  reference of foreach is thetac's for-loop.
+- **two numbers**: errors of one step in units in the last place (ulp): the 99th percentile
+  and the maximum. The reference is the specification, evaluated by the compiler's interpreter
+  in extended precision. A step starts from the implementation's own state; the ulp is that of
+  the larger of the values before and after. Measured are {steps} steps of {size:,} elements
+  with up to {settings} settings: the defaults, and others drawn from those of the tests. An
+  exact computation that is rounded once has at most 0.5. The for-loop's own errors follow in
+  parentheses.
+- The largest errors come from cancellation, for example where `grad + weight_decay * param`
+  nearly vanishes and its rounding error does not. torch's vectorized operations round such a
+  sum once, kernels twice. `inf` means an overflow, or a division by a square that
+  underflowed: the for-loop stores every intermediate result in the parameter's dtype, a
   kernel computes in float32.
-- C++ means the kernel built for this machine's CPU, Triton the kernel run by Triton's interpreter.
+- C++ is the kernel built for this machine's CPU. Triton is the kernel run by Triton's
+  interpreter.
 """
 
 
@@ -107,7 +113,9 @@ def bits(name: str, reference: object, dtype: torch.dtype) -> str:
 
     def count(expected: Optimizer, actual: Optimizer, _: str) -> None:
         nonlocal different
-        different += sum(differing_bits(wanted, got) for _, wanted, got in pairs_of(expected, actual))
+        for (_, param, state), (_, other, wanted) in zip(entries(actual), entries(expected), strict=True):
+            pairs = [(other, param), *((wanted[key], state[key]) for key in wanted)]
+            different += sum(int(differing_bits(*pair).sum()) for pair in pairs)
 
     for settings in settings_of(name):
         constructs: Sequence[Construct] = (

@@ -95,10 +95,7 @@ def test_every_page_is_listed() -> None:
 
 
 # Generated pages wrap nothing: their paragraphs are texts of specs.
-LATER = {
-    *("CHANGELOG.md", "adding.md", "cpp.md", "triton.md", "performance.md", "performance-gpu.md", "parity.md"),
-    *("compatibility.md", "building.md", "checkpoints.md", "ecosystem.md"),
-}
+LATER = {"CHANGELOG.md", "adding.md", "cpp.md", "triton.md"}
 
 
 @pytest.mark.parametrize("page", [page for page in WRITTEN if page.name not in LATER], ids=name_of)
@@ -124,7 +121,7 @@ def test_the_glossary_is_short_and_in_order() -> None:
 
 def rows_about_files() -> list[tuple[str, str]]:
     rows = re.findall(r"^\| `([\w./]+)` \| (.*) \|$", text_of(ROOT / "docs" / "adding.md"), re.MULTILINE)
-    assert len(rows) > 20, "the tables were not found"
+    assert len(rows) > 15, "the tables were not found"
     return rows
 
 
@@ -138,7 +135,7 @@ def test_names_in_the_guide_are_in_the_file_they_are_said_to_be_in(path: str, ro
 
 def test_other_names_in_the_guide_exist() -> None:
     found = re.findall(r"`(\w+)` (?:of|in)\s`([\w/]+\.py)`", text_of(ROOT / "docs" / "adding.md"))
-    assert len(found) >= 5, "the names were not found"
+    assert len(found) >= 4, "the names were not found"
     for name, path in found:
         assert re.search(rf"\b{name}\b", text_of(ROOT / path)), f"{path} has no {name}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 import xml.etree.ElementTree as etree
@@ -27,8 +28,16 @@ def test_the_picture_is_up_to_date() -> None:
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: f"{stop.path}:{stop.name}")
 def test_every_stop_exists(stop: Stop) -> None:
     text = (ROOT / stop.path).read_text(encoding="utf-8")
-    defined = rf"^\s*(?:def|class) {stop.name}\b" if stop.path.endswith(".py") else rf"\b{stop.name}\b"
-    assert re.search(defined, text, re.MULTILINE), f"{stop.path} has no {stop.name}"
+    if not stop.path.endswith(".py"):
+        assert re.search(rf"\b{stop.name}\b", text), f"{stop.path} has no {stop.name}"
+        return
+    scope: ast.AST = ast.parse(text)
+    for name in stop.name.split("."):
+        found = [
+            n for n in ast.iter_child_nodes(scope) if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name == name
+        ]
+        assert found, f"{stop.path} has no {stop.name}"
+        scope = found[0]
 
 
 @pytest.mark.parametrize("stops", [BETA2, GRADIENT], ids=["beta2", "gradient"])

@@ -25,7 +25,7 @@ from tests.support.ecosystem_helpers import (
 )
 from tests.support.ecosystem_helpers import no_network as no_network
 from tests.support.ecosystem_helpers import quick as quick
-from tests.support.every_optimizer import class_of, every_optimizer, remembering
+from tests.support.every_optimizer import class_of, every_class, remembering
 
 accelerate = pytest.importorskip("accelerate", reason=missing("accelerate"))
 state = pytest.importorskip("accelerate.state", reason=missing("accelerate"))
@@ -98,7 +98,7 @@ def assert_resumes(name: str, options: Options, folder: Path, **arguments: objec
 @pytest.mark.feature(
     "ecosystem", "Hugging Face Accelerate: accumulates, clips, saves and resumes where an unbroken run ends"
 )
-@every_optimizer
+@every_class
 def test_every_optimizer_resumes(name: str, tmp_path: Path) -> None:
     assert_resumes(name, remembering(name), tmp_path)
 

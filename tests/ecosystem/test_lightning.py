@@ -25,7 +25,7 @@ from tests.support.ecosystem_helpers import (
 )
 from tests.support.ecosystem_helpers import no_network as no_network
 from tests.support.ecosystem_helpers import quick as quick
-from tests.support.every_optimizer import class_of, every_optimizer, remembering
+from tests.support.every_optimizer import class_of, every_class, remembering
 
 L = pytest.importorskip("lightning.pytorch", reason=missing("lightning"))
 MixedPrecision = pytest.importorskip("lightning.pytorch.plugins.precision", reason=missing("lightning")).MixedPrecision
@@ -92,7 +92,7 @@ def assert_resumes(name: str, options: Options, folder: Path) -> None:
 
 
 @pytest.mark.feature("ecosystem", "PyTorch Lightning: trains, clips, saves and resumes where an unbroken run ends")
-@every_optimizer
+@every_class
 def test_every_optimizer_resumes(name: str, tmp_path: Path) -> None:
     assert_resumes(name, remembering(name), tmp_path)
 

@@ -22,7 +22,7 @@ from tests.support.ecosystem_helpers import (
 )
 from tests.support.ecosystem_helpers import no_network as no_network
 from tests.support.ecosystem_helpers import quick as quick
-from tests.support.every_optimizer import class_of, every_optimizer, remembering
+from tests.support.every_optimizer import class_of, every_class, remembering
 
 transformers = pytest.importorskip("transformers", reason=missing("transformers"))
 pytest.importorskip("accelerate", reason=missing("accelerate"))  # which Trainer needs
@@ -125,7 +125,7 @@ def assert_resumes(way: str, name: str, options: Options, folder: Path, resumed_
 @pytest.mark.feature(
     "ecosystem", "transformers.Trainer: accumulates, clips, saves and resumes where an unbroken run ends"
 )
-@every_optimizer
+@every_class
 def test_every_optimizer_resumes(name: str, tmp_path: Path) -> None:
     assert_resumes("class", name, remembering(name), tmp_path)
 

@@ -1,4 +1,4 @@
-"""Two optimizers side by side on the same parameters of many shapes and layouts, and the comparison of every bit."""
+"""Two optimizers side by side on the same parameters of many shapes and layouts, compared after every step."""
 
 from __future__ import annotations
 
@@ -108,37 +108,3 @@ def run(
             optimizer.step()
         for index, optimizer in enumerate(optimizers[1:], 1):
             compare(optimizers[0], optimizer, f"implementation {index}, step {step}")
-
-
-def differing_bits(expected: Tensor, actual: Tensor) -> int:
-    """How many elements differ in any bit; NaNs count as equal whatever their payload."""
-    if expected.dtype.is_complex:
-        expected, actual = torch.view_as_real(expected), torch.view_as_real(actual)
-    integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[expected.element_size()]
-    differ = expected.contiguous().view(integer) != actual.contiguous().view(integer)
-    return int((differ & ~(expected.isnan() & actual.isnan())).sum())
-
-
-def parameters_of(optimizer: Optimizer) -> Parameters:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def pairs_of(expected: Optimizer, actual: Optimizer) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Parameters and every state entry of both, with what they are; an entry that only one has is an error."""
-    for theirs, ours in zip(parameters_of(expected), parameters_of(actual), strict=True):
-        where = f"of a parameter of shape {tuple(theirs.shape)}, strides {theirs.stride()}"
-        yield f"param {where}", theirs, ours
-        names, own_names = list(expected.state.get(theirs, {})), list(actual.state.get(ours, {}))
-        assert names == own_names, f"states {where}: {own_names}, expected {names}"
-        for name in names:
-            yield f"{name} {where}", expected.state[theirs][name], actual.state[ours][name]
-
-
-def assert_same_bits(expected: Optimizer, actual: Optimizer, message: str) -> None:
-    """Parameters and every state entry: names, dtypes, shapes and all bits."""
-    for what, wanted, got in pairs_of(expected, actual):
-        assert (wanted.dtype, wanted.shape) == (got.dtype, got.shape), f"{message}: {what}"
-        different = differing_bits(wanted, got)
-        assert not different, (
-            f"{message}: {what}: {different} of {wanted.numel()} elements differ:\n{got}\nexpected\n{wanted}"
-        )

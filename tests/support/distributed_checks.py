@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import thetac
+from tests.support.comparing import assert_identical
 from tests.support.distributed_helpers import (
     Options,
     assert_equals_whole,
@@ -39,7 +40,7 @@ from tests.support.distributed_helpers import (
 )
 from tests.support.doc_examples import run_example
 from tests.support.every_optimizer import class_of
-from tests.support.runtime_helpers import assert_identical, states
+from tests.support.runtime_helpers import states
 
 # FSDP2
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, init_device_mesh
 
+from tests.support.comparing import assert_identical
 from tests.support.every_optimizer import class_of
-from tests.support.runtime_helpers import assert_identical, states
+from tests.support.runtime_helpers import states
 
 COUNT = 2
 Options = Mapping[str, object]

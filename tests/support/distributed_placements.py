@@ -20,6 +20,7 @@ from torch.distributed.tensor import (
 )
 
 import thetac
+from tests.support.comparing import assert_identical
 from tests.support.distributed_helpers import (
     COUNT,
     Options,
@@ -29,7 +30,7 @@ from tests.support.distributed_helpers import (
     plans_made,
 )
 from tests.support.every_optimizer import class_of
-from tests.support.runtime_helpers import assert_identical, picture
+from tests.support.runtime_helpers import picture
 
 
 def clips_over_all_processes(name: str, options: Options, mesh_shape: tuple[int, ...]) -> None:

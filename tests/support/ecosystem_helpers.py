@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.support.runtime_helpers import assert_identical, states
+from tests.support.comparing import assert_identical
+from tests.support.runtime_helpers import states
 
 Options = Mapping[str, object]
 

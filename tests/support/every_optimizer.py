@@ -1,18 +1,35 @@
-"""What tests that run over all optimizers share: their names, torch's classes as controls, and errors side by side."""
+"""What tests that run over optimizers share: which ones, torch's classes as controls, and errors side by side.
+
+What depends on an algorithm is tested with `every_optimizer`. What depends on its schema alone is tested with
+`every_class`: a few that represent all classes of schemas (`schema_classes`), and all optimizers under `pytest --all`.
+"""
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
 
 import thetac
+from tests.support.schema_classes import representatives
 from thetac.runtime.optimizer import Optimizer
 
+ALL = "THETAC_TEST_ALL"  # set to 1 by `pytest --all`, before any test is collected
 NAMES = tuple(thetac.generated.__all__)
+REPRESENTATIVES = representatives([getattr(thetac, name).schema for name in NAMES])
 every_optimizer = pytest.mark.parametrize("name", NAMES)
+
+
+def of_every_class(names: Iterable[str] = NAMES) -> tuple[str, ...]:
+    """Return those of the names that are representatives, or all of them under `pytest --all`."""
+    everything = os.environ.get(ALL) == "1"
+    return tuple(name for name in names if everything or name in REPRESENTATIVES)
+
+
+every_class = pytest.mark.parametrize("name", of_every_class())
 
 
 def ours(name: str) -> type[Optimizer]:

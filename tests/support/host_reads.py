@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from thetac.runtime.implementations.scalar_states import Numbers
+from thetac.runtime.implementations.scalar_states import ScalarStates
 from thetac.runtime.stepping import stepper
 
 _READERS = ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__", "__array__")
@@ -49,15 +49,15 @@ def no_host_reads() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in _READERS:
             patch.setattr(Tensor, name, _forbidden(name, getattr(Tensor, name)))
-        for name in ("common", "read"):  # which may look at memory itself
-            patch.setattr(Numbers, name, _numbers_read)
+        for name in ("read_common", "read"):  # which may look at memory itself
+            patch.setattr(ScalarStates, name, _scalars_read)
         patch.setattr(stepper, "_active_modes", lambda: 0)  # not by the mode below, which asks nothing of a step
         with _Forbid():
             yield
 
 
-def _numbers_read(numbers: Numbers, tensors: object) -> object:
-    raise HostRead(f"`{numbers.name}`")
+def _scalars_read(states: ScalarStates, tensors: object) -> object:
+    raise HostRead(f"`{states.name}`")
 
 
 def _forbidden(name: str, original: Callable[..., object]) -> Callable[..., object]:

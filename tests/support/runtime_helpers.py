@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from thetac.runtime.stepping.choice import triton_interprets
+from tests.support.comparing import assert_identical
+from thetac.runtime.stepping.requirements import triton_interprets
 
 FUSED = ("C++", "Triton")
 
@@ -68,56 +69,23 @@ def train(optimizer: torch.optim.Optimizer, steps: int, seed: int = 0) -> None:
 
 def picture(optimizer: torch.optim.Optimizer) -> object:
     """Everything that a failed step must leave as it was, copied."""
-    return (
-        [param.detach().clone() for group in optimizer.param_groups for param in group["params"]],
-        [
+    return {
+        "parameters": [[param.detach().clone() for param in group["params"]] for group in optimizer.param_groups],
+        "states": [
             (id(param), {name: _copy(value) for name, value in entry.items()})
             for param, entry in optimizer.state.items()
         ],
-        [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups],
-    )
+        "groups": [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups],
+    }
 
 
 def assert_unchanged(before: object, optimizer: torch.optim.Optimizer) -> None:
-    assert_identical(before, picture(optimizer))
-
-
-def assert_identical(left: object, right: object) -> None:
-    """Equal bit for bit, dtypes and shapes included."""
-    if isinstance(left, Tensor) and isinstance(right, Tensor):
-        assert (left.dtype, left.shape, left.layout) == (right.dtype, right.shape, right.layout)
-        torch.testing.assert_close(left, right, rtol=0, atol=0, equal_nan=True)
-    elif isinstance(left, dict) and isinstance(right, dict):
-        assert list(left) == list(right)
-        assert_identical(list(left.values()), list(right.values()))
-    elif isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        assert len(left) == len(right)
-        for a, b in zip(left, right, strict=True):
-            assert_identical(a, b)
-    else:
-        assert left == right
+    assert_identical(picture(optimizer), before)
 
 
 def states(optimizer: torch.optim.Optimizer) -> list[dict[str, object]]:
     """The state of every parameter, in order."""
     return [dict(optimizer.state.get(param, {})) for group in optimizer.param_groups for param in group["params"]]
-
-
-def assert_same_training(
-    left: torch.optim.Optimizer, right: torch.optim.Optimizer, rtol: float = 0.0, atol: float = 0.0
-) -> None:
-    """Two optimizers hold equal parameters and states, names and order of the states included."""
-    for a, b in zip(_params(left), _params(right), strict=True):
-        torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
-    for a, b in zip(states(left), states(right), strict=True):
-        assert list(a) == list(b)
-        for name, value in a.items():
-            other = b[name]
-            assert isinstance(value, Tensor)
-            assert isinstance(other, Tensor)
-            torch.testing.assert_close(
-                value, other, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}"
-            )
 
 
 def _params(optimizer: torch.optim.Optimizer) -> Sequence[Tensor]:

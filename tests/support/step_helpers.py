@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import pytest
 import torch
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import both
-from tests.support.runtime_helpers import assert_same_training
 
 Options = Mapping[str, bool]
 

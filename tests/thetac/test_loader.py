@@ -195,7 +195,7 @@ def test_the_cache_is_private(tmp_path: Path) -> None:
 
 def test_a_cache_that_others_could_write_to_is_not_used(tmp_path: Path) -> None:
     def usable(name: str) -> bool:
-        return private_folder.is_usable(tmp_path / name / "thetac")
+        return private_folder.make_private(tmp_path / name / "thetac")
 
     assert usable("fresh")
     (tmp_path / "open" / "thetac").mkdir(parents=True)
@@ -218,9 +218,9 @@ def test_a_cache_that_others_could_write_to_is_not_used(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_a_cache_of_somebody_else_is_not_used(tmp_path: Path) -> None:
-    assert private_folder.is_usable(tmp_path / "thetac")
+    assert private_folder.make_private(tmp_path / "thetac")
     os.chown(tmp_path / "thetac", 12345, 12345)
-    assert not private_folder.is_usable(tmp_path / "thetac")
+    assert not private_folder.make_private(tmp_path / "thetac")
 
 
 def test_a_temporary_folder_takes_the_place_of_an_unusable_cache(tmp_path: Path) -> None:
@@ -240,8 +240,8 @@ def test_a_temporary_folder_takes_the_place_of_an_unusable_cache(tmp_path: Path)
 def test_the_end_of_a_forked_process_does_not_remove_the_temporary_folder() -> None:
     code = (
         "import os, sys\n"
-        "from thetac.runtime.building.private_folder import temporary_folder\n"
-        "folder = temporary_folder()\n"
+        "from thetac.runtime.building.private_folder import make_temporary_folder\n"
+        "folder = make_temporary_folder()\n"
         "child = os.fork()\n"
         "if not child: sys.exit()\n"
         "os.waitpid(child, 0)\n"

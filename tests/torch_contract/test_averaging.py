@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import SWALR, AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
-from tests.support.every_optimizer import both, every_optimizer, ours, remembering
-from tests.support.runtime_helpers import assert_identical, assert_same_training
+from tests.support.comparing import assert_identical, assert_same_training
+from tests.support.every_optimizer import both, every_class, ours, remembering
 
 AVERAGES: dict[str, Callable[[nn.Module], AveragedModel]] = {
     "mean": AveragedModel,
@@ -64,7 +64,7 @@ def _seeds_are_put_back() -> object:
 
 @pytest.mark.feature("averaging", "`AveragedModel`, `SWALR` and `update_bn`, with torch's bits on the for-loop")
 @pytest.mark.parametrize("average", AVERAGES)
-@every_optimizer
+@every_class
 def test_averaging(name: str, average: str) -> None:
     runs = [Run(cls, name, average, {"foreach": False}).train(0, len(BATCHES)) for cls in both(name)]
     for run in runs[1:]:
@@ -79,7 +79,7 @@ def test_averaging(name: str, average: str) -> None:
 
 @pytest.mark.feature("averaging", "saved and loaded in the middle: as if nothing had happened")
 @pytest.mark.parametrize("options", [{"foreach": False}, {"foreach": True}], ids=["for-loop", "foreach"])
-@every_optimizer
+@every_class
 def test_averaging_that_is_resumed(name: str, options: dict[str, bool]) -> None:
     unbroken = Run(ours(name), name, "mean", options).train(0, len(BATCHES))
     first = Run(ours(name), name, "mean", options).train(0, 6)
@@ -92,7 +92,7 @@ def test_averaging_that_is_resumed(name: str, options: dict[str, bool]) -> None:
 
 
 @pytest.mark.feature("averaging", "a model, its average and its optimizer, copied together")
-@every_optimizer
+@every_class
 def test_the_optimizer_of_a_copied_model(name: str) -> None:
     """A model and its optimizer that are copied together go on together, apart from the original."""
     run = Run(ours(name), name, "mean", {"foreach": False}).train(0, 4)

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._device import _device_constructors
 
-from tests.support.every_optimizer import every_optimizer, ours, remembering, torchs
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import every_class, ours, remembering, torchs
 from tests.support.paths import ROOT
-from tests.support.runtime_helpers import Watching, assert_same_training, parameters
+from tests.support.runtime_helpers import Watching, parameters
 
 SHAPES = ((5, 3), (7,), ())
 EVERY: Mapping[str, Mapping[str, bool]] = {
@@ -156,7 +157,7 @@ def _run(
 
 @pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS)
 @every_way
-@every_optimizer
+@every_class
 def test_a_step_is_the_same_under_any_defaults(
     name: str, options: Mapping[str, bool], context: Callable[[], AbstractContextManager[object]]
 ) -> None:
@@ -186,7 +187,7 @@ def _with_numbers_as_float32(optimizer: torch.optim.Optimizer) -> torch.optim.Op
 
 
 @every_way
-@every_optimizer
+@every_class
 def test_steps_of_fake_tensors(name: str, options: Mapping[str, bool]) -> None:
     """As a program does that only asks how much memory a training needs."""
     with FakeTensorMode():

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import both, ours
-from tests.support.runtime_helpers import assert_same_training, give_gradients, parameters, train
+from tests.support.runtime_helpers import give_gradients, parameters, train
 
 
 @pytest.mark.difference(
-    "The default, with neither `foreach` nor `fused` given, is the fastest implementation that fits the tensors: C++ "
-    "kernels on the CPU, where torch runs its for-loop. It equals torch to rounding; `foreach=False` equals it bit for "
-    "bit."
+    "By default, with neither `foreach` nor `fused` given, the fastest implementation that supports the tensors runs:"
+    " C++ kernels on the CPU, where torch runs its for-loop. It equals torch to rounding; `foreach=False` equals it "
+    "bit for bit."
 )
 def test_the_default_is_the_fastest() -> None:
     optimizer = ours("AdamW")(parameters())
@@ -24,8 +25,8 @@ def test_the_default_is_the_fastest() -> None:
 
 
 @pytest.mark.difference(
-    "Values that a parameter group overrides are checked as the constructor's arguments are; torch checks only those. "
-    "NaN is no value of any hyperparameter."
+    "The values of a parameter group are checked like the constructor's arguments; torch checks only the latter. NaN "
+    "is rejected for every hyperparameter."
 )
 def test_overrides_of_groups_are_checked() -> None:
     for value in (-1.0, float("nan")):
@@ -38,7 +39,8 @@ def test_overrides_of_groups_are_checked() -> None:
 
 
 @pytest.mark.difference(
-    "foreach never writes to gradients. torch's does where that saves a copy, in Nesterov's momentum for one."
+    "foreach never writes to gradients. torch's foreach does where that saves a copy, for example in Nesterov's "
+    "momentum."
 )
 def test_foreach_does_not_touch_gradients() -> None:
     touched = []
@@ -54,7 +56,7 @@ def test_foreach_does_not_touch_gradients() -> None:
 
 
 @pytest.mark.difference(
-    "A key of a parameter group that nothing reads, but that looks like one that is read, gives a warning."
+    "A key of a parameter group that nothing reads gives a warning if it looks like a misspelt one."
 )
 def test_misspelt_keys_are_named() -> None:
     torch.optim.AdamW([{"params": parameters(), "weight_decy": 0.1}])
@@ -63,9 +65,8 @@ def test_misspelt_keys_are_named() -> None:
 
 
 @pytest.mark.difference(
-    "`differentiable` is an option of a group, as the others are. torch lets autograd follow a step if the constructor "
-    "was told so, whatever groups say: switched on in a group later, it does nothing there, and here it is an error if "
-    "parameters are leaves."
+    "`differentiable` is an option of a group, like the others. In torch only the constructor's value enables "
+    "autograd: set in a group later, it has no effect there. Here it is an error if parameters are leaves."
 )
 def test_differentiable_is_an_option_of_a_group() -> None:
     torchs, mine = (cls(parameters(), foreach=False) for cls in reversed(both("AdamW")))
@@ -79,8 +80,8 @@ def test_differentiable_is_an_option_of_a_group() -> None:
 
 
 @pytest.mark.difference(
-    "Sparse gradients in Adagrad: torch has equations of their own for them, written in another order than those for "
-    "dense gradients. Here both are the same equations, and equal torch's to rounding. SGD has torch's bits."
+    "For sparse gradients, torch's Adagrad has separate equations, in another order than those for dense gradients. "
+    "Here both use the same equations, and equal torch's to rounding. SGD has torch's bits."
 )
 def test_sparse_gradients_are_stepped_as_dense_ones() -> None:
     for name, same_bits in (("Adagrad", False), ("SGD", True)):

@@ -15,7 +15,8 @@ import thetac
 from tests.references.rules import rules
 from tests.references.settings import settings_of
 from tests.references.torch_inputs import ELEVEN
-from tests.references.training import assert_same_bits, run
+from tests.references.training import run
+from tests.support.comparing import assert_same_bits
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 AT_MOST = 12  # settings of one optimizer

@@ -15,10 +15,10 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import rich
-from tests.support.every_optimizer import both, every_optimizer, ours
-from tests.support.runtime_helpers import assert_identical, give_gradients, parameters, train
+from tests.support.comparing import assert_identical, assert_same_bits
+from tests.support.every_optimizer import both, every_class, ours
+from tests.support.runtime_helpers import give_gradients, parameters, train
 
 StateDict = dict[str, Any]
 Events = list[object]
@@ -40,7 +40,7 @@ def noting(events: Events, event: object) -> Callable[..., None]:
 
 
 @pytest.mark.feature("hooks", "of step: those of all optimizers first and last, in the order of registration")
-@every_optimizer
+@every_class
 def test_hooks_of_a_step_run_in_torchs_order(name: str) -> None:
     for optimizer in optimizers(name):
         events: Events = []
@@ -75,7 +75,7 @@ def test_hooks_of_a_step_run_in_torchs_order(name: str) -> None:
 
 
 @pytest.mark.feature("hooks", "of step: a hook may replace the arguments")
-@every_optimizer
+@every_class
 def test_a_pre_hook_may_replace_the_arguments(name: str) -> None:
     for optimizer in optimizers(name):
         events: Events = []
@@ -96,7 +96,7 @@ def test_a_pre_hook_may_replace_the_arguments(name: str) -> None:
         assert events == [(1, ["closure"])]
 
 
-@every_optimizer
+@every_class
 @pytest.mark.parametrize("returned", [(1, 2, 3), [1, 2], "arguments"], ids=str)
 def test_a_pre_hook_that_returns_something_else_is_an_error_in_torchs_words(name: str, returned: object) -> None:
     for optimizer in optimizers(name):
@@ -108,7 +108,7 @@ def test_a_pre_hook_that_returns_something_else_is_an_error_in_torchs_words(name
         assert_identical(before, optimizer.param_groups[0]["params"])
 
 
-@every_optimizer
+@every_class
 @pytest.mark.parametrize("options", [{"foreach": False}, {}], ids=["for-loop", "default"])
 def test_what_a_pre_hook_does_to_gradients_and_groups_counts_in_the_same_step(
     name: str, options: dict[str, bool]
@@ -136,7 +136,7 @@ def test_what_a_pre_hook_does_to_gradients_and_groups_counts_in_the_same_step(
 
 
 @pytest.mark.feature("hooks", "of state_dict and load_state_dict: order, `prepend`, replacement")
-@every_optimizer
+@every_class
 def test_hooks_of_state_dicts_run_in_torchs_order(name: str) -> None:
     for optimizer in optimizers(name):
         events: Events = []
@@ -159,7 +159,7 @@ def test_hooks_of_state_dicts_run_in_torchs_order(name: str) -> None:
         assert events == [f"load {when} {number}" for when in ("pre", "post") for number in range(3)]
 
 
-@every_optimizer
+@every_class
 def test_hooks_of_state_dict_may_change_or_replace_it(name: str) -> None:
     for optimizer in optimizers(name):
 
@@ -182,7 +182,7 @@ def test_hooks_of_state_dict_may_change_or_replace_it(name: str) -> None:
         assert "epoch" not in optimizer.state_dict()
 
 
-@every_optimizer
+@every_class
 def test_hooks_of_load_state_dict_may_change_or_replace_it(name: str) -> None:
     """They get a shallow copy, and those behind them what they return; at the end everything is loaded."""
     for cls in both(name):
@@ -217,7 +217,7 @@ def test_hooks_of_load_state_dict_may_change_or_replace_it(name: str) -> None:
 
 
 @pytest.mark.feature("hooks", "the profiler's record of a step, `Optimizer.step#<class>.step`")
-@every_optimizer
+@every_class
 def test_a_profiler_records_steps_under_torchs_names(name: str) -> None:
     for optimizer in optimizers(name):
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:

@@ -16,8 +16,9 @@ import torch
 from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
-from tests.support.every_optimizer import error_of, every_optimizer, ours, torchs
-from tests.support.runtime_helpers import assert_same_training, give_gradients, parameters
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import error_of, every_class, ours, torchs
+from tests.support.runtime_helpers import give_gradients, parameters
 
 STEPS = 24
 Make = Callable[[torch.optim.Optimizer], LRScheduler]
@@ -150,7 +151,7 @@ def _assert_traces_are_equal(name: str, make_scheduler: Make, **arguments: objec
 
 @pytest.mark.feature("schedulers", "each of torch.optim.lr_scheduler: the same learning rates as on torch's")
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-@every_optimizer
+@every_class
 def test_traces_of_learning_rates(name: str, scheduler: str) -> None:
     trace = _assert_traces_are_equal(name, SCHEDULERS[scheduler])
     assert len({str(entry) for entry in trace}) > 2, "it does not schedule anything"
@@ -173,7 +174,7 @@ def _cycled_by(name: str) -> str:
 
 @pytest.mark.feature("schedulers", "cycles of momentum or beta1: the same values as on torch's")
 @pytest.mark.parametrize("scheduler", CYCLES_OF_MOMENTUM)
-@every_optimizer
+@every_class
 def test_cycles_of_momentum(name: str, scheduler: str, record_property: Callable[[str, object], None]) -> None:
     if not _cycled_by(name):
         record_property("why not", "no `momentum` and no `betas`: torch's schedulers ask for one of them, and say so")
@@ -186,7 +187,7 @@ def test_cycles_of_momentum(name: str, scheduler: str, record_property: Callable
 
 
 @pytest.mark.feature("schedulers", "cycles of momentum or beta1: the same values as on torch's")
-@every_optimizer
+@every_class
 def test_momentum_that_is_cycled_is_used(name: str) -> None:
     """The step computes with what the scheduler wrote: as with the same values written by hand."""
     key = _cycled_by(name)
@@ -210,7 +211,7 @@ RESUMED = {**SCHEDULERS, **{f"{name}, momentum too": make for name, make in CYCL
 
 @pytest.mark.feature("schedulers", "scheduler and optimizer saved and loaded in the middle: as if nothing had happened")
 @pytest.mark.parametrize("scheduler", RESUMED)
-@every_optimizer
+@every_class
 def test_resumed_in_the_middle(name: str, scheduler: str) -> None:
     if "momentum" in scheduler and not _cycled_by(name):
         return
@@ -241,7 +242,7 @@ def _params(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
 
 @pytest.mark.feature("schedulers", "a tensor as learning rate is scheduled in place")
 @pytest.mark.parametrize("scheduler", ["LambdaLR", "LinearLR", "CosineAnnealingLR", "SequentialLR", "OneCycleLR"])
-@every_optimizer
+@every_class
 def test_a_tensor_learning_rate(name: str, scheduler: str) -> None:
     runs = []
     for make in _makes(name, lr=torch.tensor(0.02, dtype=torch.float64)):

@@ -11,8 +11,9 @@ from torch.nn import Parameter
 from torch.testing._internal.common_optimizers import optim_db
 
 from tests.references.torch_inputs import ELEVEN
-from tests.support.every_optimizer import both, every_optimizer, ours, torchs
-from tests.support.runtime_helpers import assert_same_training, picture
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import both, every_class, every_optimizer, ours, torchs
+from tests.support.runtime_helpers import picture
 from tests.support.torch_cases import (
     IMPLEMENTATIONS,
     STEPS,
@@ -31,7 +32,7 @@ from tests.support.torch_cases import (
 
 @pytest.mark.feature("torch's own cases", "inputs: the loss goes in the right direction")
 @every_implementation
-@every_optimizer
+@every_class
 def test_goes_in_the_right_direction(name: str, implementation: str, record_property: Record) -> None:
     for arguments in inputs_of(name):
         params, point = make_problem()
@@ -82,7 +83,7 @@ def test_complex_parameters(name: str, implementation: str) -> None:
 
 @pytest.mark.feature("torch's own cases", "inputs: a tensor lr of 0 or 1 dimension is the same as a number")
 @every_implementation
-@every_optimizer
+@every_class
 def test_a_tensor_lr_is_the_same_as_a_number(name: str, implementation: str, record_property: Record) -> None:
     """To rounding, as in torch: there are fewer digits in float32."""
     cases = [arguments for arguments in inputs_of(name) if "lr" not in arguments]
@@ -106,7 +107,7 @@ def test_a_tensor_lr_is_the_same_as_a_number(name: str, implementation: str, rec
 
 @pytest.mark.feature("torch's own cases", "inputs: no gradients, or none but zeros, move nothing")
 @every_implementation
-@every_optimizer
+@every_class
 def test_without_gradients_nothing_moves(name: str, implementation: str, record_property: Record) -> None:
     """Zeros are gradients: they count steps, and do not move parameters beyond what decays them."""
     for arguments in inputs_of(name):
@@ -133,7 +134,7 @@ def test_without_gradients_nothing_moves(name: str, implementation: str, record_
 
 @pytest.mark.feature("torch's own cases", "inputs: lr and weight decay of groups")
 @every_implementation
-@every_optimizer
+@every_class
 def test_groups_have_their_own_numbers(name: str, implementation: str) -> None:
     """Two groups end where two optimizers end; all inputs."""
     if "weight_decay" in inspect.signature(ours(name)).parameters:

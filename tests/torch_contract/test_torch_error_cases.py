@@ -13,13 +13,13 @@ from torch.nn import Parameter
 from torch.testing._internal.common_optimizers import OptimizerErrorEnum
 
 from tests.references.training import values
-from tests.support.every_optimizer import both, every_optimizer, ours
-from tests.support.runtime_helpers import assert_same_training
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import both, every_class, ours
 from tests.support.torch_cases import Record, errors_of
 
 
 @pytest.mark.feature("torch's own cases", "errors: type and text")
-@every_optimizer
+@every_class
 def test_errors(name: str, record_property: Record) -> None:
     count = 0
     for case in errors_of(name):
@@ -40,7 +40,7 @@ def test_errors(name: str, record_property: Record) -> None:
 
 
 @pytest.mark.feature("torch's own cases", "errors: type and text")
-@every_optimizer
+@every_class
 def test_errors_of_a_gpu(name: str) -> None:
     """The cases that torch has for GPUs need none: options that exclude each other are errors of constructors."""
     for arguments, text in (
@@ -56,7 +56,7 @@ def test_errors_of_a_gpu(name: str) -> None:
 
 
 @pytest.mark.feature("torch's own cases", "sparse gradients")
-@every_optimizer
+@every_class
 def test_sparse_gradients(name: str, record_property: Record) -> None:
     """Where torch's class takes them, the same; elsewhere its error, or one that says the same."""
 

@@ -17,7 +17,8 @@ import thetac
 from tests.references.rules import rules
 from tests.references.settings import settings_of
 from tests.references.torch_inputs import ELEVEN, Settings, float_settings, optimizer_info, tensor_settings
-from tests.references.training import Construct, pairs_of, run, values
+from tests.references.training import Construct, run, values
+from tests.support.comparing import Within, assert_same
 from tests.support.generated_calls import call
 
 
@@ -39,9 +40,7 @@ def _prefixed(prefix: str, message: str) -> str:
 
 
 def _assert_near(case: str, expected: Optimizer, actual: Optimizer, message: str) -> None:
-    for what, wanted, got in pairs_of(expected, actual):
-        prefix = f"{case}, {message}, {what}"
-        torch.testing.assert_close(got, wanted, rtol=2e-5, atol=2e-5, msg=partial(_prefixed, prefix))
+    assert_same(actual, expected, Within(rtol=2e-5, atol=2e-5), f"{case}, {message}")
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import torch
 
 import thetac
 from tests.references.torch_inputs import ELEVEN, Settings, float_settings
-from tests.references.training import Construct, assert_same_bits, run, values
+from tests.references.training import Construct, run, values
+from tests.support.comparing import assert_same_bits
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 

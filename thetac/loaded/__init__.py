@@ -1,7 +1,7 @@
-"""Where the classes that `thetac.load` makes are imported from: a private cache of this user.
+"""The package that classes made by `thetac.load` are imported from: its files are in a private cache of this user.
 
-They have names of their own here, so that they can be pickled, and unpickled by other processes of the same user. They
-are always compiled from their sources, which takes milliseconds: a truncated file of bytecode would fail for ever.
+Each class has a module name here, so that it can be pickled, and unpickled by other processes of the same user. Sources
+are always compiled anew, which takes milliseconds: a truncated bytecode file would fail forever.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from thetac.runtime.building.cache import mark_used
-from thetac.runtime.building.private_folder import private_folder
+from thetac.runtime.building.private_folder import find_private_folder
 
 
 def _path() -> list[str]:
+    """Return the folders of this package."""
     try:
-        return [str(private_folder())]
-    except OSError:  # `thetac.load` says so; there is nothing to be imported
+        return [str(find_private_folder())]
+    except OSError:  # there is nothing to import; `thetac.load` raises the error
         return []
 
 
 class _SourceLoader(SourceFileLoader):
-    """Neither reads bytecode nor writes it."""
+    """Load a module without reading or writing bytecode."""
 
     def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
@@ -35,7 +36,7 @@ class _SourceLoader(SourceFileLoader):
 
 
 class _Finder(MetaPathFinder):
-    """Finds what lies here as Python would, and notes that it is used."""
+    """Find the modules of this package as Python would, and record that they are used."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -25,7 +25,8 @@ from thetac.codegen.ir.nodes import (
     State,
     StateKind,
     Stmt,
-    walk_statements,
+    always_assigned,
+    assigned,
 )
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
@@ -35,7 +36,14 @@ ROW_WIDTH = 4  # inputs and states in one line
 
 
 def algorithm(rule: Rule) -> str:
-    """The whole box."""
+    """Return the box of a rule.
+
+    Args:
+        rule: as the spec says it, before features.
+
+    Returns:
+        The `aligned` environment, without the dollar signs or brackets around it.
+    """
     box = _Box(features.apply(decide_fixed_flags(rule)), starts={s.name: s.init for s in rule.states})
     lines = [_RULE, *box.inputs(), *box.initial_values(), _RULE]
     lines.append(r"&\textbf{for} \: t = 1 \: \textbf{to} \: \ldots \: \textbf{do}")
@@ -118,7 +126,7 @@ class _Box:
                 assert_never(statement)
 
     def _carried_over(self, branch: If, depth: int) -> list[str]:
-        """`x_t <- x_{t-1}` for what only one side of the branch assigns, so that it has a value on the other one."""
+        """Return `x_t <- x_{t-1}` for what only one side of the branch assigns: the other side has that value, too."""
         conditional = {state.name for state in self.rule.states if state.when is not None}
         names = _sometimes_assigned(branch) & self.kept - self.assigned - conditional
         lines = []
@@ -130,7 +138,7 @@ class _Box:
     # Expressions.
 
     def read(self, name: str) -> str:
-        """A name as it reads at this point of the step."""
+        """Return the symbol of a name at this point of the step."""
         if name in self.kept:
             return self.symbols.at(name, "t" if name in self.assigned else "t-1")
         return self.symbols.in_step(name)
@@ -140,14 +148,14 @@ class _Box:
 
 
 def _rows(title: str, entries: Sequence[str]) -> list[str]:
-    """`title : a, b, c`, a few entries to a line."""
+    """Return the lines of `title : a, b, c`, a few entries to a line."""
     rows = [r", \: ".join(entries[i : i + ROW_WIDTH]) for i in range(0, len(entries), ROW_WIDTH)]
     lines = [rf"&{title} : {rows[0]}", *(rf"&\hspace{{13mm}} {row}" for row in rows[1:])]
     return [*(f"{line}," for line in lines[:-1]), lines[-1]]
 
 
 def _mathematical(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-    """Without the guards that matter to rounding only, and without starting values, which stand before the loop."""
+    """Return the statements without rounding guards, and without starting values, which stand before the loop."""
     statements: list[Stmt] = []
     for statement in body:
         match statement:
@@ -161,17 +169,5 @@ def _mathematical(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
 
 
 def _sometimes_assigned(branch: If) -> set[str]:
-    """Names that one side of a branch assigns on some path and the other one, or another path, does not."""
-    some = {s.target for s in walk_statements((branch,)) if isinstance(s, Assign)}
-    return some - _always_assigned((branch,))
-
-
-def _always_assigned(statements: Iterable[Stmt]) -> set[str]:
-    names: set[str] = set()
-    for statement in statements:
-        match statement:
-            case Assign(target=target):
-                names.add(target)
-            case If(then=then, orelse=orelse):
-                names |= _always_assigned(then) & _always_assigned(orelse)
-    return names
+    """Return the names that are assigned on some path through a branch and not on every path."""
+    return set(assigned((branch,))) - always_assigned((branch,))

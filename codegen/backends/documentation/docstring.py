@@ -1,6 +1,6 @@
-"""What there is to say of an optimizer, and the docstring of its class.
+"""The facts that documentation states about an optimizer, and the docstring of its class.
 
-In: a Rule as the spec writes it. Out: plain text, not escaped for any file yet (escaping.py does that).
+In: a Rule as the spec writes it. Out: plain text, which the caller escapes for the file it stands in (escaping.py).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _DECAY = {
 
 
 def state_size(rule: Rule) -> str:
-    """The bytes that states take per element of a float32 parameter: `8, 4 more if amsgrad`."""
+    """Return the bytes that states take per element of a float32 parameter: `8, 4 more if amsgrad`."""
     tensors = [state for state in rule.states if state.kind is StateKind.TENSOR]
     parts = [str(FLOAT32 * sum(state.when is None for state in tensors))]
     for condition in dict.fromkeys(state.when for state in tensors if state.when is not None):
@@ -52,13 +52,13 @@ def state_size(rule: Rule) -> str:
 
 
 def arguments(rule: Rule) -> tuple[str, ...]:
-    """The names of the constructor's arguments behind `params`, in order."""
+    """Return the names of the constructor's arguments after `params`, in order."""
     named = (*rule.positional, *rule.keyword_only)
     return (*named, *(option for option in OPTIONS if option not in named))
 
 
 def argument(rule: Rule, name: str) -> tuple[str, str, str, str]:
-    """Type, default, range and meaning of an argument."""
+    """Return type, default, range and meaning of an argument, each as text; no range is an empty text."""
     for h in rule.hyperparameters:
         if h.name == name:
             return _type(h), _default(h), _range(h), one_line(h.doc) or _meaning(rule, h)
@@ -108,7 +108,7 @@ def _meaning(rule: Rule, h: Hyperparameter) -> str:
 
 
 def start(state: State) -> str:
-    """What a state begins with, in words."""
+    """Return the first value of a state, in words."""
     match state.init:
         case Const(value=value):
             return f"{value:g}"
@@ -121,6 +121,7 @@ def start(state: State) -> str:
 
 
 def kind(state: State) -> str:
+    """Return the form of a state, in words."""
     match state.kind:
         case StateKind.COUNTER:
             return "0-d, the number of steps"
@@ -131,7 +132,7 @@ def kind(state: State) -> str:
 
 
 def half_precision(rule: Rule) -> str:
-    """What float16 and bfloat16 parameters are computed in."""
+    """Return a sentence about the dtype in which float16 and bfloat16 parameters are computed."""
     match rule.half_precision:
         case HalfPrecision.FLOAT32:
             return "float16 and bfloat16 parameters are computed in float32, and results rounded once."
@@ -149,7 +150,7 @@ def half_precision(rule: Rule) -> str:
 
 
 def docstring(rule: Rule) -> str:
-    """The class's documentation, unescaped."""
+    """Return the docstring of the class, not escaped."""
     rule = decide_fixed_flags(rule)
     blocks = [one_line(rule.summary)]
     update = listing(features.apply(rule).body)
@@ -181,7 +182,7 @@ def _wrapped(text: str, first: str, later: str) -> list[str]:
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
-    """Lines of code behind four blanks; long ones go on further right."""
+    """Return lines of code indented by four spaces; long ones continue further right."""
     indented: list[str] = []
     for line in lines:
         begin = " " * (4 + len(line) - len(line.lstrip()))

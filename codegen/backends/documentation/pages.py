@@ -1,7 +1,7 @@
-"""The documentation of our own optimizers: one page of Markdown each, and an index.
+"""The documentation of thetac's optimizers: one page of Markdown each, and an index.
 
 In: Rules as their specs write them. Out: file names and texts. Every text of a spec is escaped, so that a page shows
-it as it was written and as nothing else.
+exactly what was written.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _BLOCK_START = re.compile(r"^(\d+)([.)])|^([-+=])")
 
 
 def markdown(text: str) -> str:
-    """A text of a spec as Markdown that shows exactly that text, in a paragraph, a list or a table."""
+    """Return a text of a spec as Markdown that shows exactly that text, in a paragraph, a list or a table."""
     escaped = _MARKDOWN.sub(r"\\\1", one_line(text))
     return _BLOCK_START.sub(lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", escaped)
 
 
 def pages(rules: Sequence[Rule]) -> dict[str, str]:
-    """One page per optimizer and an index, by file name."""
+    """Return the pages by file name: one per optimizer, and an index."""
     texts = {f"{module_name(rule.name)}.md": _page(rule) for rule in rules}
     index = [
         (f"[{rule.name}]({module_name(rule.name)}.md)", markdown(rule.summary), markdown(state_size(rule)))
@@ -97,5 +97,5 @@ def _state_row(symbols: Symbols, state: State) -> list[str]:
 
 
 def _inline(symbol: str) -> str:
-    """A symbol within a line; signs that Markdown would take for its own are written as commands."""
+    """Return a symbol within a line; signs that Markdown would interpret are written as commands."""
     return f"${symbol.replace('|', chr(92) + 'vert ').replace('*', chr(92) + 'ast ')}$"

@@ -19,7 +19,7 @@ _COMMAND = re.compile(r"\\[A-Za-z]+|\\.|[^{}]")
 
 
 class Symbols:
-    """The symbols of one rule."""
+    """The symbols of one rule: no two names have the same."""
 
     def __init__(self, rule: Rule) -> None:
         self._symbols = {"param": r"\theta", "grad": "g"}
@@ -42,15 +42,15 @@ class Symbols:
         return rf"\mathrm{{{words(name, chr(92) + ',')}}}"
 
     def bare(self, name: str) -> str:
-        """The symbol of what does not change from step to step."""
+        """Return the symbol of a value that does not change from step to step."""
         return "t" if name in self._counters else self._symbols[name]
 
     def at(self, name: str, step: str) -> str:
-        """The symbol of what changes, as of a step."""
+        """Return the symbol of a value that changes, with a step as its index."""
         return with_subscript(self._symbols[name], step)
 
     def in_step(self, name: str) -> str:
-        """The symbol of anything but a state, as it reads within step t."""
+        """Return the symbol of anything but a state within step t."""
         changes = name == "grad" or (
             name in self._symbols and name not in self._constant and name not in self._counters
         )
@@ -58,12 +58,12 @@ class Symbols:
 
 
 def words(name: str, blank: str = " ") -> str:
-    """A name with blanks for underscores: it needs no escape anywhere in LaTeX."""
+    """Return a name with spaces for underscores: it needs no escape anywhere in LaTeX."""
     return name.replace("_", blank)
 
 
 def _made_from(name: str) -> str:
-    """`rho` is a Greek letter, `rho_inf` one with a subscript, `x` itself; other names stand in upright letters."""
+    """Return a symbol for a name: a Greek letter or single letter, with a subscript if any, else upright letters."""
     first, *rest = name.split("_")
     stem, digits = re.fullmatch(r"(.*?)(\d*)", first, re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
     letter = rf"\{stem}" if stem in _GREEK else stem if len(stem) == 1 and stem.isalpha() else ""
@@ -74,7 +74,7 @@ def _made_from(name: str) -> str:
 
 
 def with_subscript(symbol: str, index: str) -> str:
-    """The symbol with an index below; behind one that it has already: `m_1` at t is `m_{1,t}`."""
+    """Return the symbol with an index below, after one that it has already: `m_1` at t is `m_{1,t}`."""
     depth = 0
     position = 0
     while position < len(symbol):
@@ -101,7 +101,7 @@ def _command(symbol: str, position: int) -> str:
 
 
 def _argument(symbol: str, start: int) -> str:
-    """What an operator of LaTeX takes: a group in braces, a command (with the group behind it), or one character."""
+    """Return the argument of a LaTeX operator: a group in braces, a command with the group after it, or a character."""
     if symbol[start] != "{":
         text = _command(symbol, start)
         follows = start + len(text)
@@ -117,7 +117,7 @@ def _argument(symbol: str, start: int) -> str:
 
 
 def _constant_locals(rule: Rule) -> set[str]:
-    """Locals and inputs that are the same in every step: they depend on hyperparameters and flags alone."""
+    """Return the locals and inputs that are the same in every step: they depend on hyperparameters and flags alone."""
     fixed = {name for h in rule.hyperparameters for name in h.value_names} | {flag.name for flag in rule.flags}
     fixed |= set(OPTIONS)
     changing = {"grad", "param", *(state.name for state in rule.states)}

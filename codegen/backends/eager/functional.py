@@ -7,7 +7,7 @@ a branch on a counter becomes a selection) and differentiable (autograd keeps wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.backends.eager.lines import INDENT, commented, loop_lines, numbers_read, other_side, view_lines
@@ -33,11 +33,11 @@ from thetac.codegen.ir.nodes import (
     Rule,
     StateKind,
     Stmt,
-    names_read,
-    walk_statements,
+    always_assigned,
 )
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
-from thetac.codegen.passes.analysis.kinds import infer, is_static, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_static, on_host
+from thetac.codegen.passes.select import SELECTION, select
 
 # torch.lerp does not take a weight of another dtype, nor torch.clamp bounds of which one is a tensor.
 ON_TENSORS: Table = {
@@ -54,34 +54,12 @@ def body(rule: Rule) -> list[str]:
     return _OnTensors(rule).render()
 
 
-@dataclass(slots=True)
-class _Scope:
-    """How names are written inside one side of a selection, where assignments go to names of the side's own."""
-
-    now: dict[str, str]  # the names that have been assigned, and what they are called
-    own: dict[str, str]  # what each name will be called once assigned
-    taken: frozenset[str]  # with the own names of this and all surrounding sides, and of the other side of each
-    capturable: bool | None  # whether these lines run only if capturable (True), only if not (False), or always (None)
-
-    def name(self, name: str) -> str:
-        return self.now.get(name, name)
-
-    def assign(self, name: str) -> str:
-        if name in self.own:
-            self.now[name] = self.own[name]
-        return self.name(name)
-
-    def settle(self, branch: If, defined: frozenset[str]) -> list[str]:
-        """Before a branch that Python takes: what one path assigns must go by its new name on the other path too."""
-        late = [n for n in _assigned((branch,)) if n in self.own and n in defined and self.name(n) != self.own[n]]
-        old = [self.name(name) for name in late]
-        return [f"{self.assign(name)} = {before}" for name, before in zip(late, old, strict=True)]
-
-
 class _OnTensors:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.kinds, self.known = infer(rule), known_numbers(rule)
+        self.kinds: Kinds = infer(rule)
+        self.known = known_numbers(rule)
+        self.sides: dict[str, str] = {}  # names of sides of selections -> the names that they stand for
         taken = {*names_in(rule), *list_names(rule).values(), *RESERVED}
         stored = ["param", *(state.name for state in rule.states if state.kind is not StateKind.COUNTER)]
         self.targets = {name: unique(f"{name}_out", taken) for name in stored}  # what is stored into at the end
@@ -115,7 +93,7 @@ class _OnTensors:
             read=lambda name: self._number_read(name, small[name]),
         )
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
-        lines += self._block(self.rule.body, _Scope({}, {}, frozenset(), None), defined)[0]
+        lines += self._block(self.rule.body, defined, either_way=True)
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]
         return loop_lines(variables, over, lines)
 
@@ -132,103 +110,87 @@ class _OnTensors:
             clone if state is None or state.when is None else f"{clone} if {self.targets[name]} is not None else None"
         )
 
-    def _block(self, body: Sequence[Stmt], scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
-        """Lines of the statements, and the names defined after them."""
+    def _block(self, body: Sequence[Stmt], defined: frozenset[str], *, either_way: bool) -> list[str]:
+        """Return the lines of statements.
+
+        Args:
+            body: The statements.
+            defined: Names that have a value before them.
+            either_way: Whether the lines run if capturable and if not; else they run only if not, or have no branch
+                that a counter decides.
+        """
         lines: list[str] = []
         for statement in body:
             match statement:
-                case Assign(target=target, value=value):
-                    text = self._text(value, scope)
-                    if target in self.tensors and (
-                        isinstance(value, Ref) or (isinstance(value, Call) and value.op == "where")
-                    ):
-                        text = f"copied({text})"  # the tensor behind it may be stored into before this one is
-                    line = f"{scope.assign(target)} = {text}"
-                    if not scope.own:  # a selected side repeats statements that stand commented in the plain branch
-                        lines += commented(statement, [line])
-                    lines.append(line)
-                    defined |= {target}
-                case If(condition=condition):
-                    if is_static(condition, self.rule) or is_static(_without_first(condition), self.rule):
-                        lines += scope.settle(statement, defined)
-                        branch, defined = self._branch(self._condition(condition), statement, scope, defined)
-                    else:
-                        branch, defined = self._dynamic(statement, scope, defined)
-                    lines += branch
+                case Assign():
+                    lines += self._assignment(statement)
+                case If(condition=condition) if self._is_taken(condition):
+                    lines += self._branch(self._condition(condition), statement, defined, either_way=either_way)
+                case If():
+                    lines += self._dynamic(statement, defined, either_way=either_way)
                 case _:
                     assert_never(statement)
-        return lines or ["pass"], defined
+            defined |= always_assigned((statement,))
+        return lines or ["pass"]
 
-    def _branch(
-        self, condition: str, statement: If, scope: _Scope, defined: frozenset[str]
-    ) -> tuple[list[str], frozenset[str]]:
-        """A branch that Python takes."""
-        then, after = self._block(statement.then, scope, defined)
+    def _assignment(self, statement: Assign) -> list[str]:
+        target, value = statement.target, statement.value
+        text = self._text(value)
+        if statement.origin == SELECTION:
+            return [f"{target} = {text}"]
+        shares = isinstance(value, Ref) or (isinstance(value, Call) and value.op == "where")
+        if shares and self.sides.get(target, target) in self.tensors:
+            text = f"copied({text})"  # the tensor behind it may be stored into before this one is
+        line = f"{target} = {text}"
+        # A side of a selection repeats statements that stand commented in the plain branch.
+        return [line] if target in self.sides else [*commented(statement, [line]), line]
+
+    def _branch(self, condition: str, statement: If, defined: frozenset[str], *, either_way: bool) -> list[str]:
+        """Return the lines of a branch that Python takes."""
+        then = self._block(statement.then, defined, either_way=either_way)
         lines = [f"if {condition}:", *(INDENT + line for line in then)]
         if not statement.orelse:
-            return lines, after & defined
-        orelse, after_else = self._block(statement.orelse, scope, defined)
-        return [*lines, *other_side(orelse)], after & after_else
+            return lines
+        return [*lines, *other_side(self._block(statement.orelse, defined, either_way=either_way))]
 
-    def _dynamic(self, statement: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
-        """A branch on a number that is a tensor if capturable: then both sides are computed and one is selected."""
+    def _dynamic(self, statement: If, defined: frozenset[str], *, either_way: bool) -> list[str]:
+        """Return the lines of a branch on a number that is a tensor if capturable: then a selection takes its place."""
         opening = [f"# {comment(statement.comment)}"] if comment(statement.comment) else []
-        if scope.capturable is True:
-            lines, after = self._select(statement, scope, defined)
-            return [*opening, *lines], after
-        plain_scope = replace(scope, capturable=False)
-        plain, after = self._branch(self._text(statement.condition, scope), statement, plain_scope, defined)
-        if scope.capturable is False:
-            return [*opening, *plain], after
-        selected, _ = self._select(statement, scope, defined)
+        plain = self._branch(self._text(statement.condition), statement, defined, either_way=False)
+        if not either_way:
+            return [*opening, *plain]
+        selected = select(
+            [statement],
+            kinds=self.kinds,
+            is_taken=self._is_taken,
+            defined=defined,
+            taken=self.taken,
+            exists={state.name: state.when for state in self.rule.states if state.when is not None},
+        )
+        self.kinds = selected.kinds
+        self.sides |= selected.names
+        # A name of a side has at most one value more than the name that it stands for.
+        self.known |= {name: self.known[of] for name, of in selected.names.items() if of in self.known}
+        chosen = self._block(selected.body, defined, either_way=False)
         plain[0] = f"el{plain[0]}"
-        return [*opening, "if capturable:", *(INDENT + line for line in selected), *plain], after
+        return [*opening, "if capturable:", *(INDENT + line for line in chosen), *plain]
 
-    def _select(self, statement: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[str], frozenset[str]]:
-        """Both sides under names of their own, then `where` for what is defined after either."""
-        condition, read = self._text(statement.condition, scope), names_read(statement.condition)
-        lines: list[str] = []
-        taken = self.taken | scope.taken
-        if not set(read).isdisjoint(_assigned((statement,))):  # the selections must not change what they go by
-            name = unique("condition", taken)
-            taken.add(name)
-            lines.append(f"{name} = {condition}")
-            condition = name
-        sides: list[_Scope] = []
-        after = []
-        for body, suffix in ((statement.then, "if_so"), (statement.orelse, "if_not")):
-            own = {}
-            for name in _assigned(body):
-                own[name] = unique(f"{scope.name(name)}_{suffix}", taken)
-                taken.add(own[name])
-            side = _Scope({**scope.now}, own, frozenset(taken), capturable=True)
-            inner, defined_after = self._block(body, side, defined) if body else ([], defined)
-            lines += inner
-            sides.append(side)
-            after.append(defined_after)
-        both = after[0] & after[1]
-        for name in dict.fromkeys((*sides[0].own, *sides[1].own)):
-            if name in both:
-                chosen, other = sides[0].name(name), sides[1].name(name)
-                lines.append(f"{scope.assign(name)} = where({condition}, {chosen}, {other})")
-        return lines, both
+    def _is_taken(self, condition: Expr) -> bool:
+        """Tell whether Python decides a branch, capturable or not."""
+        return is_static(condition, self.rule) or is_static(_without_first(condition), self.rule)
 
     def _condition(self, condition: Expr) -> str:
         """A condition of the host: a plain truth value."""
         return expression_text(guarded(condition, self.known), {**PYTHON, "first": ON_TENSORS["first"]})
 
-    def _text(self, expression: Expr, scope: _Scope) -> str:
-        return expression_text(self._guarded(expression), ON_TENSORS, scope.name)
+    def _text(self, expression: Expr) -> str:
+        return expression_text(self._guarded(expression), ON_TENSORS)
 
     def _guarded(self, expression: Expr) -> Expr:
         """Numbers of the host may not fail where they are floats; elements cannot."""
         if isinstance(expression, Call) and not on_host(expression, self.kinds):
             return replace(expression, args=tuple(self._guarded(argument) for argument in expression.args))
         return guarded(expression, self.known)
-
-
-def _assigned(body: Sequence[Stmt]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s.target for s in walk_statements(tuple(body)) if isinstance(s, Assign)))
 
 
 def _without_first(expression: Expr) -> Expr:

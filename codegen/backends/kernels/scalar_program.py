@@ -19,12 +19,13 @@ from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, on_tensors
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
-from thetac.codegen.ir.nodes import Assign, Call, Expr, If, Range, Ref, Rule, Stmt, walk_statements
+from thetac.codegen.ir.nodes import Assign, Call, Expr, If, Range, Rule, Stmt, walk_statements
 from thetac.codegen.ir.printer import Precedence, Table, expression_text
 from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH
 from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import infer, is_static
-from thetac.codegen.passes.naming import first_argument, spelled, unique
+from thetac.codegen.passes.naming import first_argument
+from thetac.codegen.passes.select import SELECTION, select
 from thetac.options import IN_UPDATE
 
 INDENT = "    "
@@ -36,7 +37,8 @@ ON_TENSORS = on_tensors("tensors.")
 def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """The text of `scalars.py`."""
     body = _Program(rule, fused).lines(fused.host)
-    tensors_body = _ProgramOnTensors(rule, fused).lines(fused.host)
+    on_tensors = _ProgramOnTensors(rule, fused)
+    tensors_body = on_tensors.lines(on_tensors.selected.body)
     flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags}
     flags.update(IN_UPDATE)
     row = [f"float({entry.variable})" if entry.truth else entry.variable for entry in fused.row]
@@ -96,7 +98,11 @@ class _Program:
 
     def assigned_text(self, statement: Assign) -> str:
         text = self.text(statement.value)
-        return f"round_to({text})" if statement.target in self.fused.scalars else text
+        return f"round_to({text})" if self.rounds(statement) else text
+
+    def rounds(self, statement: Assign) -> bool:
+        """Tell whether the statement stores a value in a scalar state."""
+        return statement.target in self.fused.scalars
 
     def assignment(self, statement: Assign) -> list[str]:
         line = f"{self.declared(statement.target)} = {self.assigned_text(statement)}"
@@ -110,94 +116,56 @@ class _Program:
     def learn(self, statement: Assign) -> None:
         """What the new value is bounded by; rounding to another dtype may move it anywhere near, so nothing then."""
         self.known.pop(statement.target, None)
-        if statement.target not in self.fused.scalars:
+        if not self.rounds(statement):
             self.known[statement.target] = value_ranges.bounds(statement.value, self.known)
 
     def branch(self, statement: If) -> list[str]:
         lines = [f"if {expression_text(guarded(statement.condition, self.known), PYTHON)}:"]
         before = dict(self.known)
-        lines += [INDENT + line for line in self.side(statement.then)]
+        lines += [INDENT + line for line in self.lines(statement.then)]
         after_then, self.known = self.known, before
         if statement.orelse:
-            lines += other_side(self.side(statement.orelse))
+            lines += other_side(self.lines(statement.orelse))
         self.known = {name: r for name, r in self.known.items() if after_then.get(name) == r}
         return lines
 
-    def side(self, body: Sequence[Stmt]) -> list[str]:
-        """One side of a branch that Python takes."""
-        return self.lines(body)
-
 
 class _ProgramOnTensors(_Program):
-    """The scalar program without branches on numbers that may be tensors.
-
-    What a branch assigns becomes a selection between its value and the one before, in the order of the statements.
-    """
+    """The scalar program without branches on numbers that may be tensors."""
 
     def __init__(self, rule: Rule, fused: Fused) -> None:
         super().__init__(rule, fused, ON_TENSORS)
-        self.kinds = infer(rule)
-        self.kinds |= {name: HOST_TRUTH for name in fused.inputs if name not in self.kinds}
-        self.kinds |= {entry.variable: HOST_TRUTH if entry.truth else HOST_NUMBER for entry in fused.row}
-        self.taken = set(self.kinds) | set(fused.inputs)
-        self.having = set(fused.inputs)  # names with a value
-        self.within: Expr | None = None  # what must hold for the statements here to count
-        times = Counter(s.target for s in walk_statements(fused.host) if isinstance(s, Assign))
+        kinds = infer(rule)
+        kinds |= {name: HOST_TRUTH for name in fused.inputs if name not in kinds}
+        kinds |= {entry.variable: HOST_TRUTH if entry.truth else HOST_NUMBER for entry in fused.row}
+        self.selected = select(
+            fused.host,
+            kinds=kinds,
+            is_taken=lambda condition: is_static(condition, rule),
+            defined=fused.inputs,
+            taken={*kinds, *fused.inputs},
+            exists={state.name: state.when for state in rule.states if state.when is not None},
+        )
+        times = Counter(s.target for s in walk_statements(self.selected.body) if isinstance(s, Assign))
         self.undeclared = {name for name, number in times.items() if number > 1} - set(fused.inputs)
 
     def assignment(self, statement: Assign) -> list[str]:
-        lines = super().assignment(statement) if self.within is None else self.selection(statement, self.within)
-        self.having.add(statement.target)
-        return lines
+        match statement:
+            case Assign(target=target, value=Call(op="where", args=args), origin=origin) if origin == SELECTION:
+                lines = call_lines([self.declared(target)], "tensors.where", [self.text(argument) for argument in args])
+                self.learn(statement)
+                return lines
+            case _:
+                return super().assignment(statement)
+
+    def rounds(self, statement: Assign) -> bool:
+        """What is only chosen has been rounded; on a side, a state has another name."""
+        state = self.selected.names.get(statement.target, statement.target)
+        return state in self.fused.scalars and statement.origin != SELECTION
 
     def declared(self, name: str) -> str:
-        """With its type where it is first a number of Python and then perhaps a tensor."""
+        """Return the name, with its type where it is first a number of Python and then perhaps a tensor."""
         if name not in self.undeclared:
             return name
         self.undeclared.remove(name)
-        return f"{name}: {'bool | Tensor' if self.kinds[name].truth else 'Scalar'}"
-
-    def selection(self, statement: Assign, holds: Expr) -> list[str]:
-        target, condition, value = statement.target, self.text(holds), self.assigned_text(statement)
-        before = target if target in self.having else None
-        if self.kinds[target].truth:
-            call, arguments = "tensors.both", [condition, value]
-            if before is not None:
-                otherwise = f"tensors.both(tensors.negation({condition}), {before})"
-                call, arguments = "tensors.either", [f"tensors.both({condition}, {value})", otherwise]
-        else:
-            call, arguments = "tensors.where", [condition, value, before or "0.0"]
-        self.known.pop(target, None)
-        return call_lines([self.declared(target)], call, arguments)
-
-    def branch(self, statement: If) -> list[str]:
-        if is_static(statement.condition, self.rule):
-            lines = super().branch(statement)
-            self.having |= _assigned_on_both(statement)
-            return lines
-        lines = []
-        condition = statement.condition
-        if not isinstance(condition, Ref):
-            name = unique([spelled(condition), "holds"], self.taken)
-            self.taken.add(name)
-            lines.append(f"{name} = {self.text(condition)}")
-            condition = Ref(name)
-        outer = self.within
-        for branch, holds in ((statement.then, condition), (statement.orelse, Call("not", (condition,)))):
-            if branch:
-                self.within = holds if outer is None else Call("and", (outer, holds))
-                lines += self.lines(branch)
-        self.within = outer
-        return lines
-
-    def side(self, body: Sequence[Stmt]) -> list[str]:
-        having = set(self.having)
-        lines = super().side(body)
-        self.having = having
-        return lines
-
-
-def _assigned_on_both(statement: If) -> frozenset[str]:
-    """The names that either side of a branch assigns."""
-    sides = [{s.target for s in side if isinstance(s, Assign)} for side in (statement.then, statement.orelse)]
-    return frozenset(sides[0] & sides[1])
+        return f"{name}: {'bool | Tensor' if self.selected.kinds[name].truth else 'Scalar'}"

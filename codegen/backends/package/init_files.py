@@ -1,4 +1,7 @@
-"""The `__init__.py` of one optimizer's package and of the package that holds them all."""
+"""The `__init__.py` of one optimizer's package and of the package that holds them all.
+
+In: a Rule, or the names of all packages. Out: texts. Must not know what the packages hold.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,21 @@ from thetac.codegen.ir.nodes import Rule
 
 
 def package_init(rule: Rule, environment: jinja2.Environment) -> str:
-    """The text of `__init__.py`."""
+    """Return the text of one optimizer's `__init__.py`."""
     return environment.get_template("package.py.jinja").render(
         header=header(rule.source), name=rule.name, contract=__contract__, version=__version__
     )
 
 
 def collection_init(members: Mapping[str, str], source: str, home: str, environment: jinja2.Environment) -> str:
-    """The text of the outer `__init__.py`: `members` maps classes to their packages, which are found below `home`.
+    """Return the text of the outer `__init__.py`.
 
-    An empty `home` stands for wherever the package lies. Ours has one, so that a class is the same class whether it
-    is imported as `generated.AdamW`, in a checkout, or as `thetac.AdamW`.
+    Args:
+        members: the package of each class.
+        source: the folder of specs, for the header.
+        home: the name below which the packages are imported; empty: the package's own. thetac's has one, so that a
+            class is the same whether it is imported as `generated.AdamW`, in a checkout, or as `thetac.AdamW`.
+        environment: of the templates.
     """
     return environment.get_template("collection.py.jinja").render(
         header=header(source), members=sorted(members.items()), home=f'"{home}"' if home else "__name__"

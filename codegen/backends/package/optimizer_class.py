@@ -84,12 +84,12 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
 
 
 def _names(names: Iterable[str]) -> str:
-    """A tuple of names, as Python text."""
+    """Return a tuple of names, as Python text."""
     return _tuple(literal(name) for name in names)
 
 
 def _tuple(items: Iterable[str]) -> str:
-    """A tuple of what the texts say, as Python text."""
+    """Return a tuple of expressions, as Python text."""
     texts = list(items)
     return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
 
@@ -113,7 +113,7 @@ class _GroupAccess:
 
 
 def _argument(name: str, by_name: dict[str, Hyperparameter | Flag]) -> str:
-    """One argument of the constructor, with type and default."""
+    """Return one argument of the constructor, with type and default."""
     match by_name.get(name):
         case None:
             return f"{name}: {OPTIONS[name].type} = {OPTIONS[name].default}"
@@ -135,7 +135,7 @@ def _default(h: Hyperparameter) -> str:
 
 
 def _fixed_value(value: Hyperparameter | Flag | None, name: str) -> str:
-    """What a group holds under the name: the argument, or the value of a hyperparameter that is no argument."""
+    """Return what a group holds under the name: the argument, or the value of what is not an argument."""
     match value:
         case Flag(fixed=True, default=default):
             return str(default)
@@ -146,7 +146,7 @@ def _fixed_value(value: Hyperparameter | Flag | None, name: str) -> str:
 
 
 def _hyperparameter(h: Hyperparameter) -> list[str]:
-    """The arguments of a `Hyperparameter`, one per line."""
+    """Return the arguments of a `Hyperparameter`, one per line."""
     return [
         f'"{h.name}"',
         f"elements={_tuple(literal(name) for name in h.value_names)}",
@@ -174,7 +174,7 @@ def _interval(interval: Range | None) -> str:
 
 
 def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
-    """The arguments of each `State`, one per line."""
+    """Return the arguments of each `State`, one per line."""
     lists, asked = list_names(lowered), asks_first(lowered)
     return [
         [
@@ -187,7 +187,7 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
 
 
 def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
-    """Those that every state has."""
+    """Return the arguments that every `State` has."""
     zero = state.init == Ref("param") or (isinstance(state.init, Const) and state.init.value == 0)
     kind = {StateKind.COUNTER: "counter", StateKind.SCALAR: "scalar", StateKind.TENSOR: "tensor"}[state.kind]
     return [
@@ -201,7 +201,7 @@ def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
 
 
 def _decays_gradient(rule: Rule) -> Expr:
-    """Whether weight decay is added to the gradient, over the values of a group."""
+    """Return the condition, over the values of a group, under which weight decay is added to the gradient."""
     holds: Expr = Const(False)
     for condition, style in reversed(rule.decay):
         decays: Expr = Const(style is DecayStyle.L2)

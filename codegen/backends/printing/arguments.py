@@ -28,7 +28,7 @@ RESERVED = (
 
 
 def names_in(rule: Rule) -> tuple[str, ...]:
-    """Every name that the rule gives a meaning: values, flags, states, locals."""
+    """Return every name that the rule gives a meaning: values, flags, states, locals."""
     names = [name for h in rule.hyperparameters for name in h.value_names]
     names += [flag.name for flag in rule.flags]
     names += [state.name for state in rule.states]
@@ -37,19 +37,19 @@ def names_in(rule: Rule) -> tuple[str, ...]:
 
 
 def unique(name: str, taken: Container[str]) -> str:
-    """The name, with as many underscores behind it as it takes to be new and no keyword (of a state `a`, the list)."""
+    """Return the name with as many underscores after it as make it new and no keyword (`as_`, of a state `a`)."""
     while name in taken or keyword.iskeyword(name):
         name += "_"
     return name
 
 
 def plural(name: str) -> str:
-    """The list of what a name stands for, one per parameter."""
+    """Return the name of the list of such values, one per parameter."""
     return f"{name}es" if name.endswith("s") else f"{name}s"
 
 
 def list_names(rule: Rule) -> dict[str, str]:
-    """The list that belongs to each name: `params`, `grads`, `exp_avgs`, and of locals `denoms`."""
+    """Return the name of each name's list: `params`, `grads`, `exp_avgs`, and of locals `denoms`."""
     lists = {"param": "params", "grad": "grads"}
     taken = {*names_in(rule), *RESERVED}
     for name in names_in(rule):
@@ -78,13 +78,13 @@ def typed_values(rule: Rule, *, tensors: bool = False) -> tuple[tuple[str, str],
 
 
 def state_arguments(rule: Rule) -> tuple[str, ...]:
-    """The keywords of the lists of states, in the order of the rule."""
+    """Return the keywords of the lists of states, in the order of the rule."""
     lists = list_names(rule)
     return tuple(lists[state.name] for state in rule.states)
 
 
 def asks_first(rule: Rule) -> tuple[str, ...]:
-    """The states whose creation the body asks about, in the order of the rule."""
+    """Return the states whose creation the body asks about, in the order of the rule."""
     conditions = [s.condition for s in walk_statements(rule.body) if isinstance(s, If)]
     conditions += [s.value for s in walk_statements(rule.body) if isinstance(s, Assign)]
     asked = {
@@ -99,7 +99,7 @@ def asks_first(rule: Rule) -> tuple[str, ...]:
 
 
 def tensor_names(rule: Rule) -> dict[str, str]:
-    """The 0-d tensor behind each counter and scalar state, whose plain name is its number."""
+    """Return the name of the 0-d tensor of each counter and scalar state, whose plain name is its number."""
     small = [state.name for state in rule.states if state.kind is not StateKind.TENSOR]
     taken = {*names_in(rule), *list_names(rule).values(), *RESERVED}
     return {name: unique(f"{name}_t", taken) for name in small}

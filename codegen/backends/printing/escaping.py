@@ -1,4 +1,7 @@
-"""Text of a spec made safe to stand in generated files. In: any text. Out: text that cannot end what it stands in."""
+"""Text of a spec made safe to stand in generated files.
+
+In: any text. Out: text that cannot end the comment, docstring or literal that it stands in.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ def module_name(class_name: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text on one line: white space folded, control, separator and direction-changing characters dropped."""
+    """Return the text on one line: white space folded; control, separator and direction-changing characters dropped."""
     return " ".join(_UNPRINTABLE.sub(" ", text).split())
 
 
 def comment(text: str) -> str:
-    """The text as the inside of a line comment: whatever it holds, it stays one line and no escape of any language."""
+    """Return the text as the inside of a line comment: one line, and no escape in any language."""
     line = one_line(text)
     if line.endswith(("\\", "??/")):  # C++ would go on with the comment: the second is a trigraph for the first
         return line.replace("\\", "\u2216").replace("??/", "??\u2215")
@@ -31,14 +34,14 @@ def comment(text: str) -> str:
 
 
 def docstring(text: str) -> str:
-    """The text as the inside of a triple-quoted Python string, line breaks kept: the string's value is the text."""
+    """Return the inside of a triple-quoted Python string whose value is the text, line breaks kept."""
     lines = [_UNPRINTABLE.sub(" ", line).rstrip() for line in text.split("\n")]
     # Backslashes are doubled by now, so the one put before a quote is the one that counts.
     return re.sub(r'"(?="|\Z)', r"\"", "\n".join(lines).replace("\\", "\\\\"))
 
 
 def literal(text: str) -> str:
-    """The text as a Python string literal with double quotes where it can have them."""
+    """Return the text as a Python string literal, with double quotes if possible."""
     quoted = repr(one_line(text))
     if quoted.startswith("'") and '"' not in quoted:
         return f'"{quoted[1:-1]}"'
@@ -46,13 +49,13 @@ def literal(text: str) -> str:
 
 
 def calls(function: str, lines: Iterable[str]) -> bool:
-    """Whether one of the lines of code calls the function; comments do not count."""
+    """Return whether a line of code calls the function; comments do not count."""
     call = re.compile(rf"(?<![\w.]){re.escape(function)}\(")
     return any(call.search(line.split("#")[0]) for line in lines)
 
 
 def uses(module: str, lines: Iterable[str]) -> bool:
-    """Whether one of the lines of code reads something of the module; comments do not count."""
+    """Return whether a line of code reads a member of the module; comments do not count."""
     member = re.compile(rf"(?<![\w.]){re.escape(module)}\.")
     return any(member.search(line.split("#")[0]) for line in lines)
 

@@ -1,9 +1,9 @@
-"""Host expressions as Python text.
+"""Expressions of host scalars as Python text.
 
-In: an Expr over numbers and truth values of the host. Out: Python text that computes it in float64 in the order
-written. Must not know how elements are computed. `sqrt` is printed as `** 0.5`, which is what torch.optim
-computes; `math.sqrt` rounds otherwise for about one double in a thousand. Where Python's operator could raise or
-become complex, `guarded` puts a function of runtime/scalar_math.py in its place: a step may not fail midway.
+In: an Expr over host scalars and truth values. Out: Python text that computes it in float64 in the order written. Must
+not know how elements are computed. `sqrt` is printed as `** 0.5`, which is what torch.optim computes; `math.sqrt`
+rounds differently for about one double in a thousand. Where Python's operator could raise or become complex, `guarded`
+puts a function of runtime/scalar_math.py in its place: a step may not fail midway.
 """
 
 from __future__ import annotations
@@ -62,12 +62,18 @@ def on_tensors(module: str) -> Table:
 
 
 def python(expression: Expr, name: Name = str, at_least: Precedence = _LOOSE) -> str:
-    """The expression as Python text; `name` says how a hyperparameter, state or local is written there."""
+    """Return the expression as Python text.
+
+    Args:
+        expression: over host scalars and truth values.
+        name: gives the text of a hyperparameter, state or local.
+        at_least: the text is put in parentheses if it binds looser.
+    """
     return expression_text(expression, PYTHON, name, at_least)
 
 
 def negated(expression: Expr) -> Expr:
-    """The negation, exact in every rounding: of `a / b` it is `-a / b`."""
+    """Return the negated expression, exact in every rounding: of `a / b` it is `-a / b`."""
     match expression:
         case Call(op="neg", args=(inner,)):
             return inner
@@ -80,7 +86,7 @@ def negated(expression: Expr) -> Expr:
 
 
 def guarded(expression: Expr, known: Mapping[str, Range]) -> Expr:
-    """The expression with `checked_*` ops where the operator of Python could fail."""
+    """Return the expression with `checked_*` operations where Python's operator could fail, given known ranges."""
     match expression:
         case Call(op=op, args=args):
             safe = (
@@ -96,7 +102,7 @@ def guarded(expression: Expr, known: Mapping[str, Range]) -> Expr:
 
 
 def known_numbers(rule: Rule) -> dict[str, Range]:
-    """Where the values of the rule's numbers lie at all times: those of a group, and locals that are assigned once."""
+    """Return the ranges of the rule's host scalars that hold at all times: of a group, and of locals assigned once."""
     known = value_ranges.of_inputs(rule)
     assigned = [s for s in walk_statements(rule.body) if isinstance(s, Assign)]
     times = Counter(s.target for s in assigned)

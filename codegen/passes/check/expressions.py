@@ -11,7 +11,7 @@ from typing import assert_never
 
 from thetac.codegen.errors import Mistakes, quoted
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, names_read
-from thetac.codegen.ir.ops import OPS, Op, Shape
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS, Op, Shape
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, Kind, join
 
@@ -19,6 +19,9 @@ Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after a mista
 Ask = Callable[[str, Ref], bool]  # whether a predicate may be asked of a name; notes a mistake if not
 
 EXPONENTS = (2, 3, 0.5)  # of an element
+
+
+_OF_ELEMENTS = ", ".join(f"`{op.name}`" for op in ELEMENT_FUNCTIONS if op.arity == 1)
 
 
 class ExpressionCheck:
@@ -92,7 +95,7 @@ class ExpressionCheck:
             self._mistakes.add(
                 call.location,
                 f"`{op.name}` takes numbers, not elements",
-                "elements have `sqrt`, `abs`, `sign` and powers",
+                f"elements have {_OF_ELEMENTS} and powers",
             )
             return None
         if op.name == "pow" and not self._power(call, kinds[1]):

@@ -53,7 +53,13 @@ update: |
     rate = rate * scale
     sum = where(row > 0.5, sum / (row + 1), sum)
   pull = where(adaptive, start - param, grad)
-  param = param - rate * clamp(sum, -1, 1) + shrink * 0.001 * pull + 0.0001 * sqrt(seen)
+  if t > 1:
+    late = seen > 2
+    if adaptive:          # a state that may not exist, under a branch that waits
+      row = row * 0.75
+  else:
+    late = shrink < 0
+  param = param - rate * clamp(sum, -1, 1) + where(late, shrink, 1) * 0.001 * pull + 0.0001 * sqrt(seen)
 """
 
 BUFFERS = """

@@ -302,7 +302,13 @@ def test_what_a_terminal_cannot_encode_is_written_in_ascii(specs: Path) -> None:
 
 def test_language_prints_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["language"]) == 0
-    assert capsys.readouterr().out == (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    printed, page = capsys.readouterr().out, (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    marks = [line for line in page.split("\n") if line.startswith("<!--")]
+    assert len(marks) == 4, "where generated tables begin and end"
+    assert [line for line in printed.split("\n") if line] == [
+        line for line in page.split("\n") if line not in (*marks, "")
+    ]
+    assert "\n\n\n" not in printed
 
 
 def test_new_writes_a_spec_that_compiles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.support.front_end import INVALID, front_end
 from tests.support.paths import FRONTEND, ROOT
 from thetac.codegen import errors, pipeline
+from thetac.codegen.backends.documentation.reference import with_tables
 from thetac.codegen.frontend import entries, expressions, logical_lines, lower, parse, reading, source, yaml_tree
 from thetac.codegen.frontend.load import KEYS
 from thetac.codegen.frontend.symbol_syntax import LONGEST as LONGEST_SYMBOL
@@ -44,9 +45,21 @@ def test_the_table_of_ops_is_the_registry() -> None:
     assert rows == [(f"`{op.syntax}`", op.doc) for op in OPS.values()]
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_is_documented(option: str) -> None:
-    assert f"`{option}`" in DOCS
+def test_the_table_of_options_is_the_compilers() -> None:
+    section = DOCS.partition("## Options")[2].partition("\n## ")[0]
+    rows = [tuple(re.split(r" (?<!\\)\| ", row.strip("| "))) for row in section.split("\n") if row.startswith("| `")]
+    assert [row[0] for row in rows] == [f"`{option}`" for option in OPTIONS]
+    assert [row[3] for row in rows] == [option.doc for option in OPTIONS.values()]
+
+
+@pytest.mark.parametrize("name", ["operations", "options"])
+def test_tables_of_the_page_are_written_anew(name: str) -> None:
+    assert with_tables(DOCS) == DOCS
+    begin, end = f"<!-- {name}: written by make generate -->", f"<!-- end of {name} -->"
+    before, _, rest = DOCS.partition(begin)
+    assert with_tables(f"{before}{begin}\nstale\n{end}{rest.partition(end)[2]}") == DOCS
+    with pytest.raises(ValueError, match=f"needs the lines `<!-- {name}"):
+        with_tables(DOCS.replace(end, ""))
 
 
 @pytest.mark.parametrize("text", SPECS, ids=lambda text: text.split("\n")[1])

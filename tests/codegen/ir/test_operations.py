@@ -69,28 +69,32 @@ def called(row: Row, module: str) -> list[str]:
     return re.findall(rf"(?<![\w.:]){re.escape(module)}(\w+)\(", row.template)
 
 
+def missing(path: str, module: object, names: list[str]) -> list[str]:
+    return [f"{path} has no function `{name}`" for name in names if not hasattr(module, name)]
+
+
 @pytest.mark.parametrize("op", sorted({*PYTHON, *ON_TENSORS, *FUNCTIONAL}))
 def test_the_functions_of_numbers_are_there(op: str) -> None:
-    for row in (PYTHON.get(op), ON_TENSORS.get(op)):
-        for name in called(row, "scalar_math.") if row else ():
-            assert hasattr(scalar_math, name), f"runtime/scalar_math.py has no function `{name}`"
-        for name in called(row, "tensors.") if row else ():
-            assert hasattr(tensors, name), f"runtime/tensors.py has no function `{name}`"
-    for name in called(FUNCTIONAL[op], "") if op not in ("abs", "is_tensor") else ():  # Python's own
-        assert hasattr(tensors, name), f"runtime/tensors.py has no function `{name}`"
+    of_python = ("abs", "is_tensor")  # of its own
+    faults = missing("runtime/scalar_math.py", scalar_math, called(PYTHON[op], "scalar_math.")) if op in PYTHON else []
+    faults += missing("runtime/tensors.py", tensors, called(ON_TENSORS[op], "tensors.")) if op in ON_TENSORS else []
+    faults += missing("runtime/tensors.py", tensors, called(FUNCTIONAL[op], "")) if op not in of_python else []
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("op", ON_ELEMENTS, ids=name_of)
 def test_the_functions_of_elements_are_there(op: Op) -> None:
-    header = (ROOT / "runtime" / "cpp" / "elements.h").read_text(encoding="utf-8")
     if op.name == "pow":
         return
-    for name in called(CPP[op.name], "ops::"):
-        assert re.search(rf"\b{name}\(", header), f"runtime/cpp/elements.h has no function `{name}`"
-    for name in called(TRITON[op.name], "ops."):
-        assert hasattr(triton_ops, name), f"runtime/triton_ops.py has no function `{name}`"
-    for name in called(TRITON[op.name], "tl."):
-        assert hasattr(triton.language, name)
+    header = (ROOT / "runtime" / "cpp" / "elements.h").read_text(encoding="utf-8")
+    faults = [
+        f"runtime/cpp/elements.h has no function `{name}`"
+        for name in called(CPP[op.name], "ops::")
+        if re.search(rf"\b{name}\(", header) is None
+    ]
+    faults += missing("runtime/triton_ops.py", triton_ops, called(TRITON[op.name], "ops."))
+    faults += missing("triton.language", triton.language, called(TRITON[op.name], "tl."))
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("op", sorted(TORCH_OPS))

@@ -49,7 +49,6 @@ def reads_of_block(body: tuple[ElementStmt, ...]) -> set[str]:
 def test_largest_host_expressions_leave_the_element_loop_under_their_own_words() -> None:
     assert row(every_spec()["AdamW"]) == {
         "one_minus_lr_times_weight_decay": "1 - lr * weight_decay",
-        "weight_decay": "weight_decay",
         "one_minus_beta1": "1 - beta1",
         "beta2": "beta2",
         "one_minus_beta2": "1 - beta2",

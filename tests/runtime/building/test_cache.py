@@ -15,8 +15,8 @@ import pytest
 
 from tests.support.paths import ROOT
 from thetac.codegen.cli.library import SPECS
-from thetac.runtime.building import cache, in_use, owned_folder, private_folder
-from thetac.runtime.building.cache import DAYS, Kind, clean, clean_sometimes, clear, entries
+from thetac.runtime.building import cache, owned_folder, private_folder, used_packages
+from thetac.runtime.building.cache import DAYS, Kind, clean, clean_sometimes, clear, list_entries
 
 LION = (SPECS / "lion.yaml").read_text(encoding="utf-8")
 PARAMETER = "import thetac, torch; p = torch.ones(3, requires_grad=True); p.grad = torch.ones(3)"
@@ -121,11 +121,11 @@ def test_what_was_used_last_stays_when_there_is_too_much(folder: Path, monkeypat
 
 
 def test_the_size_is_half_a_gibibyte_if_nothing_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cache.largest_size() == 512 * MEBIBYTE
+    assert cache.read_largest_size() == 512 * MEBIBYTE
     monkeypatch.setenv("THETAC_CACHE_SIZE", "large")
-    assert cache.largest_size() == 512 * MEBIBYTE
+    assert cache.read_largest_size() == 512 * MEBIBYTE
     monkeypatch.setenv("THETAC_CACHE_SIZE", "7")
-    assert cache.largest_size() == 7 * MEBIBYTE
+    assert cache.read_largest_size() == 7 * MEBIBYTE
 
 
 def test_what_was_made_just_now_stays_whatever_the_size(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_an_object_is_used_when_it_is_loaded(folder: Path) -> None:
         "thetac.Lion([param], fused=True).step()\n"
     )
     run(step)
-    made = [aged(entry.path, DAYS + 1) for entry in entries(folder)]
+    made = [aged(entry.path, DAYS + 1) for entry in list_entries(folder)]
     assert len(made) == 2
     run(step)
     clean(folder)
@@ -169,7 +169,7 @@ def test_a_package_is_used_when_it_is_imported_or_unpickled(folder: Path, tmp_pa
         "import pickle, thetac, torch\n"
         f"pickle.dump(thetac.load({LION!r})([torch.zeros(3)]), open({str(pickled)!r}, 'wb'))\n"
     )
-    (package,) = (entry.path for entry in entries(folder) if entry.kind is Kind.PACKAGE)
+    (package,) = (entry.path for entry in list_entries(folder) if entry.kind is Kind.PACKAGE)
     for use in (f"import thetac; thetac.load({LION!r})", f"import pickle; pickle.load(open({str(pickled)!r}, 'rb'))"):
         aged(package, DAYS + 1)
         run(use)
@@ -183,7 +183,7 @@ def test_a_package_is_used_when_it_is_imported_or_unpickled(folder: Path, tmp_pa
 def test_a_package_stays_while_a_process_runs_that_loaded_it(folder: Path) -> None:
     """Its modules are imported, and its kernels compiled, when they are first needed."""
     with running(f"import thetac, torch; made = thetac.load({LION!r})") as process:
-        (package,) = (entry.path for entry in entries(folder))
+        (package,) = (entry.path for entry in list_entries(folder))
         aged(package, DAYS + 1)
         clean(folder)
         assert [entry.path for entry in clear(folder)] == [package]
@@ -192,7 +192,9 @@ def test_a_package_stays_while_a_process_runs_that_loaded_it(folder: Path) -> No
             tell(process, f"made([p], **{options}).step()")
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert [path for path in folder.iterdir() if path.name.startswith(in_use.LIST)], "a killed process leaves its list"
+    assert [path for path in folder.iterdir() if path.name.startswith(used_packages.LIST)], (
+        "a killed process leaves its list"
+    )
     aged(package, DAYS + 1)
     clean(folder)
     assert not package.exists()
@@ -228,10 +230,10 @@ def test_objects_in_use_may_go_and_are_built_anew(folder: Path) -> None:
     with running(code) as process:
         tell(process, "one = thetac.Lion([p], fused=True); one.step()")
         assert clear(folder) == []
-        assert entries(folder) == []
+        assert list_entries(folder) == []
         tell(process, "one.step(); thetac.Lion([p], fused=True).step()")
     run(f"{code}; thetac.Lion([p], fused=True).step()")
-    assert len(entries(folder)) == 2
+    assert len(list_entries(folder)) == 2
 
 
 def test_two_processes_may_clean_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +244,7 @@ def test_two_processes_may_clean_at_once(folder: Path, monkeypatch: pytest.Monke
     code = f"from pathlib import Path; from thetac.runtime.building.cache import clean; clean(Path({str(folder)!r}))"
     cleaners = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment()) for _ in range(2)]
     assert [cleaner.wait() for cleaner in cleaners] == [0, 0]
-    assert entries(folder) == []
+    assert list_entries(folder) == []
     assert os.listdir(folder) == ["objects"]
 
 
@@ -268,11 +270,11 @@ def test_leftovers_of_killed_processes_go(folder: Path) -> None:
 def test_temporary_folders_go_with_their_processes(folder: Path, tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"
-        "from thetac.runtime.building.owned_folder import make_owned\n"
+        "from thetac.runtime.building.owned_folder import make_owned_folder\n"
         "from thetac.runtime.building.compiler import SCRATCH\n"
-        "from thetac.runtime.building.private_folder import temporary_folder\n"
-        "temporary_folder(); scratch = make_owned(SCRATCH)\n"
-        f"other = make_owned(SCRATCH, Path({str(folder / 'objects')!r}))\n"
+        "from thetac.runtime.building.private_folder import make_temporary_folder\n"
+        "make_temporary_folder(); scratch = make_owned_folder(SCRATCH)\n"
+        f"other = make_owned_folder(SCRATCH, Path({str(folder / 'objects')!r}))\n"
     )
     places = (tmp_path / "tmp", folder / "objects")
 
@@ -367,7 +369,7 @@ def thetac(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_shows_and_clears(folder: Path, tmp_path: Path) -> None:
     put_object(folder, "adamw-f32-x86-64-0", 2 * MEBIBYTE)
     put_object(folder, "norm-f32-x86-64-0", MEBIBYTE)
-    put_object(folder, "poll-x86-64-0", MEBIBYTE // 2)
+    put_object(folder, "reader-x86-64-0", MEBIBYTE // 2)
     put_package(folder, "mine", MEBIBYTE // 4)
     second = tmp_path / "tmp" / f"thetac-{os.geteuid()}"
     (second / "objects").mkdir(parents=True)
@@ -378,12 +380,12 @@ def test_the_command_shows_and_clears(folder: Path, tmp_path: Path) -> None:
     assert shown.stdout == (
         f"{folder}\n"
         "  C++ kernels               2     3.0 MiB\n"
-        "  helpers of the step       1     0.5 MiB\n"
+        "  tensor readers            1     0.5 MiB\n"
         "  loaded packages           1     0.2 MiB\n"
         "  in all                    4     3.8 MiB\n"
         f"{second}\n"
         "  C++ kernels               1     1.0 MiB\n"
-        "  helpers of the step       0     0.0 MiB\n"
+        "  tensor readers            0     0.0 MiB\n"
         "  loaded packages           0     0.0 MiB\n"
         "  in all                    1     1.0 MiB\n"
     )
@@ -391,13 +393,13 @@ def test_the_command_shows_and_clears(folder: Path, tmp_path: Path) -> None:
     cleared = thetac("clear")
     assert (cleared.returncode, cleared.stderr) == (0, "")
     assert cleared.stdout == (f"{folder}: 4 of 4 entries removed, 3.8 MiB\n{second}: 1 of 1 entries removed, 1.0 MiB\n")
-    assert entries(folder) == entries(second) == []
+    assert list_entries(folder) == list_entries(second) == []
 
 
 def test_the_command_says_what_it_keeps(folder: Path) -> None:
     put_object(folder, "one", MEBIBYTE)
     with running(f"import thetac; thetac.load({LION!r})"):
-        (package,) = (entry.path for entry in entries(folder) if entry.kind is Kind.PACKAGE)
+        (package,) = (entry.path for entry in list_entries(folder) if entry.kind is Kind.PACKAGE)
         cleared = thetac("clear")
     assert cleared.returncode == 1
     assert cleared.stdout == (
@@ -421,6 +423,6 @@ def test_the_command_makes_nothing_and_touches_no_folder_that_others_can_write_t
 def test_the_command_explains_itself() -> None:
     done = thetac("--help")
     assert done.returncode == 0
-    assert "  thetac cache clear    remove it; what is needed is made anew\n" in done.stdout
+    assert "  thetac cache clear    remove it; what is needed is made again\n" in done.stdout
     assert "exit status: 0; 1 if something is kept" in done.stdout
     assert thetac("empty").returncode == 2

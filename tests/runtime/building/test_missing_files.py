@@ -155,6 +155,6 @@ def test_files_of_two_versions_are_told_apart(tmp_path: Path) -> None:
     assert default[3] == (
         "optimizers run without their C++ kernels, and slower: the object that was compiled from "
         f"{place}/thetac/generated/adamw/kernels.cpp has version 7 of its interface, not 1: its .cpp and .h files are "
-        "of another version of thetac, which has to be installed anew"
+        "of another version of thetac; reinstall it"
     )
     assert fused[1].startswith("BuildError: `fused=True` cannot run: the object that was compiled from ")

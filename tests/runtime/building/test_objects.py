@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from thetac.runtime.building import compiler, files, objects, private_folder
-from thetac.runtime.building.compiler import compiled, find_compiler, levels
-from thetac.runtime.building.objects import BuildError, load_object
+from thetac.runtime.building import compiled_objects, compiler, object_files, private_folder
+from thetac.runtime.building.compiled_objects import BuildError, load_object
+from thetac.runtime.building.compiler import compile_object, find_compiler, find_levels
 
 NO_COMPILER = {"CXX": "/nowhere/c++"}
 
@@ -30,8 +30,8 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", None)
     for name in ("CXX", "THETAC_BUILD_DIR", "THETAC_CPU_LEVEL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(objects, "_known", {})
-    private_folder.temporary_folder.cache_clear()
+    monkeypatch.setattr(compiled_objects, "_known", {})
+    private_folder.make_temporary_folder.cache_clear()
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def answer(source: Path, value: int = 42, kind: type[ctypes.CDLL] = ctypes.CDLL)
 
 def forget() -> None:
     """As in a new process."""
-    objects._known.clear()
+    compiled_objects._known.clear()
 
 
 def objects_in(folder: Path) -> list[Path]:
@@ -89,7 +89,7 @@ def test_an_object_is_compiled_once(source: Path, calls: Callable[[], int], tmp_
     assert answer(source) == 42
     assert calls() == 1
     (made,) = cache(tmp_path).iterdir()
-    assert made.name.startswith(f"answer-{levels()[0]}-")
+    assert made.name.startswith(f"answer-{find_levels()[0]}-")
 
 
 def test_what_could_make_a_difference_makes_another_object(
@@ -116,7 +116,7 @@ def test_what_could_make_a_difference_makes_another_object(
     monkeypatch.setenv("CXX", str(script(tmp_path / "newer", 'g++ "$@"; status=$?; echo 99; exit $status')))
     assert another(), "its version"
     monkeypatch.setenv("THETAC_CPU_LEVEL", "x86-64")
-    assert another() or levels() == ("x86-64",), "the kind of CPU"
+    assert another() or find_levels() == ("x86-64",), "the kind of CPU"
 
 
 def test_functions_that_need_the_interpreters_lock(source: Path) -> None:
@@ -135,20 +135,20 @@ def test_folders_that_others_can_write_to_are_not_used(source: Path, tmp_path: P
     (tmp_path / "cache" / "thetac").chmod(0o777)
     assert answer(source) == 42
     (made,) = (path for path in objects_in(tmp_path) if not path.is_relative_to(planted))
-    assert made.parents[1] == private_folder.temporary_folder()
+    assert made.parents[1] == private_folder.make_temporary_folder()
     assert made.parents[1].stat().st_mode & 0o777 == 0o700
 
 
 def test_the_order_of_search(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the package, in the output of `thetac build`, in the cache; nowhere is a compiler asked for."""
     headers = (source.parent / "part.h",)
-    wanted = objects.recipe([source, *headers], {"VALUE": "0"}, "answer")
+    wanted = compiled_objects.make_recipe([source, *headers], {"VALUE": "0"}, "answer")
 
     def put(folder: Path, value: int, level: str) -> None:
-        other = objects.recipe([source, *headers], {"VALUE": str(value)}, "answer")
+        other = compiled_objects.make_recipe([source, *headers], {"VALUE": str(value)}, "answer")
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / objects._file_name(wanted, level, None)
-        files.write_whole(path, compiled(other, level, find_compiler(), tmp_path))
+        path = folder / compiled_objects._file_name(wanted, level, None)
+        object_files.write_sealed(path, compile_object(other, level, find_compiler(), tmp_path))
 
     assert answer(source, 0) == 0  # in the cache from here on
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
@@ -157,7 +157,7 @@ def test_the_order_of_search(source: Path, tmp_path: Path, monkeypatch: pytest.M
         answer(source, 0)
     monkeypatch.delenv("CXX")
     for folder, value in ((tmp_path / "built" / "source", 1), (source.parent, 2)):
-        put(folder, value, levels()[-1])
+        put(folder, value, find_levels()[-1])
         monkeypatch.setenv("CXX", "/nowhere/c++")
         forget()
         assert answer(source, 0) == value, "also of a lower level"
@@ -165,13 +165,13 @@ def test_the_order_of_search(source: Path, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_objects_of_the_best_level_come_first(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = objects.recipe([source, source.parent / "part.h"], {"VALUE": "0"}, "answer")
+    wanted = compiled_objects.make_recipe([source, source.parent / "part.h"], {"VALUE": "0"}, "answer")
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
-    for level in levels():
-        assert objects.build(wanted, tmp_path / "built", level)
-        assert not objects.build(wanted, tmp_path / "built", level)
+    for level in find_levels():
+        assert compiled_objects.build(wanted, tmp_path / "built", level)
+        assert not compiled_objects.build(wanted, tmp_path / "built", level)
     loaded = load_object([wanted.source, *wanted.headers], {"VALUE": "0"}, "answer", ctypes.CDLL)
-    assert f"answer-{levels()[0]}-" in loaded._name
+    assert f"answer-{find_levels()[0]}-" in loaded._name
 
 
 def test_the_level_is_one_that_this_cpu_has(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,17 +200,17 @@ def _another_byte(content: bytes, name: str) -> bytes:
 
 
 def _of_another_machine(content: bytes, name: str) -> bytes:
-    other = content[:18] + b"\xb7\x00" + content[20 : -files._SEAL]  # ARM's number
-    return other + files._seal(name, other)
+    other = content[:18] + b"\xb7\x00" + content[20 : -object_files._SEAL]  # ARM's number
+    return other + object_files._seal(name, other)
 
 
 def _of_another_name(content: bytes, name: str) -> bytes:
-    object_ = content[: -files._SEAL]
-    return object_ + files._seal("other.so", object_)
+    object_ = content[: -object_files._SEAL]
+    return object_ + object_files._seal("other.so", object_)
 
 
 def _no_object(content: bytes, name: str) -> bytes:
-    return b"text" + files._seal(name, b"text")
+    return b"text" + object_files._seal(name, b"text")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,8 @@ def test_a_damaged_object_is_built_anew(
 ) -> None:
     """Each in a process of its own: loading half an object would kill it."""
     code = (
-        "import sys, ctypes; from pathlib import Path; from thetac.runtime.building.objects import load_object\n"
+        "import sys, ctypes; from pathlib import Path\n"
+        "from thetac.runtime.building.compiled_objects import load_object\n"
         f"source = Path({str(source)!r})\n"
         "print(load_object([source, source.parent / 'part.h'], {'VALUE': '42'}, 'answer', ctypes.CDLL).answer())"
     )
@@ -238,7 +239,7 @@ def test_a_damaged_object_is_built_anew(
     whole = made.read_bytes()
     made.write_bytes(damage(whole, made.name))
     assert run() == "42\n"
-    assert made.read_bytes()[: -files._SEAL] == whole[: -files._SEAL]
+    assert made.read_bytes()[: -object_files._SEAL] == whole[: -object_files._SEAL]
     assert calls() == 2
 
 
@@ -259,31 +260,42 @@ def test_an_object_that_offers_something_else_is_built_anew(
     )
     other = tmp_path / "other.cpp"
     other.write_text(f'extern "C" {{\n{text}\n}}\n')
-    sources, interface = [source, source.parent / "part.h"], objects.Interface(("answer",), version=9)
-    foreign = compiled(objects.recipe([other], {}, "answer"), levels()[0], find_compiler(), tmp_path)
-    path = cache(tmp_path) / objects._file_name(objects.recipe(sources, {}, "answer"), levels()[0], find_compiler())
+    sources, interface = [source, source.parent / "part.h"], compiled_objects.Interface(("answer",), version=9)
+    foreign = compile_object(
+        compiled_objects.make_recipe([other], {}, "answer"), find_levels()[0], find_compiler(), tmp_path
+    )
+    path = cache(tmp_path) / compiled_objects._file_name(
+        compiled_objects.make_recipe(sources, {}, "answer"), find_levels()[0], find_compiler()
+    )
     path.parent.mkdir(parents=True, mode=0o700)
     path.parent.parent.chmod(0o700)
-    files.write_whole(path, foreign)
-    with pytest.raises(files.MismatchError) as error:
-        files.load_whole(path, ctypes.CDLL, interface)
+    object_files.write_sealed(path, foreign)
+    with pytest.raises(object_files.MismatchError) as error:
+        object_files.load_intact(path, ctypes.CDLL, interface)
     assert str(error.value) == mismatch
     library = load_object(sources, {}, "answer", ctypes.CDLL, interface)
     assert (library.answer(), library._name) == (42, str(path))
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
-    ahead = tmp_path / "built" / "source" / objects._file_name(objects.recipe(sources, {}, "answer"), levels()[0], None)
+    ahead = (
+        tmp_path
+        / "built"
+        / "source"
+        / compiled_objects._file_name(compiled_objects.make_recipe(sources, {}, "answer"), find_levels()[0], None)
+    )
     ahead.parent.mkdir(parents=True)
-    files.write_whole(ahead, foreign)
+    object_files.write_sealed(ahead, foreign)
     assert load_object(sources, {}, "answer", ctypes.CDLL, interface)._name == str(path), "it is passed over there"
 
 
 def test_a_source_that_offers_something_else(source: Path) -> None:
     source.write_text('#include "part.h"\nextern "C" int question() { return 1; }\n')
     with pytest.raises(BuildError) as error:
-        load_object([source, source.parent / "part.h"], {}, "answer", ctypes.CDLL, objects.Interface(("answer",)))
+        load_object(
+            [source, source.parent / "part.h"], {}, "answer", ctypes.CDLL, compiled_objects.Interface(("answer",))
+        )
     assert str(error.value) == (
         f"the object that was compiled from {source} has no function `answer`: its .cpp and .h files are of another "
-        "version of thetac, which has to be installed anew"
+        "version of thetac; reinstall it"
     )
 
 
@@ -301,12 +313,12 @@ def test_a_damaged_object_that_was_built_ahead_is_passed_over(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
-    wanted = objects.recipe([source, source.parent / "part.h"], {"VALUE": "42"}, "answer")
-    objects.build(wanted, tmp_path / "built", levels()[0])
+    wanted = compiled_objects.make_recipe([source, source.parent / "part.h"], {"VALUE": "42"}, "answer")
+    compiled_objects.build(wanted, tmp_path / "built", find_levels()[0])
     (made,) = objects_in(tmp_path / "built")
     made.write_bytes(_truncated(made.read_bytes(), made.name))
     assert answer(source) == 42
-    assert objects.build(wanted, tmp_path / "built", levels()[0]), "and built anew when that is asked for"
+    assert compiled_objects.build(wanted, tmp_path / "built", find_levels()[0]), "and built anew when that is asked for"
 
 
 def test_a_folder_from_which_nothing_can_be_loaded(source: Path, tmp_path: Path, calls: Callable[[], int]) -> None:
@@ -329,7 +341,7 @@ def test_a_folder_from_which_nothing_can_be_loaded(source: Path, tmp_path: Path,
     with pytest.raises(
         BuildError,
         match=r"^no folder can hold compiled kernels; set XDG_CACHE_HOME or TMPDIR to one that can\n"
-        r"  .*/cache/thetac/objects: nothing can be loaded from there\n",
+        r"  .*/cache/thetac/objects: nothing can be loaded from it\n",
     ):
         answer(source, kind=NotAtAll)
 
@@ -343,7 +355,7 @@ def test_a_home_that_cannot_be_written(source: Path, tmp_path: Path, monkeypatch
     monkeypatch.setenv("TMPDIR", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
     forget()
-    private_folder.temporary_folder.cache_clear()
+    private_folder.make_temporary_folder.cache_clear()
     with pytest.raises(BuildError, match=r"^no folder can hold compiled kernels"):
         answer(source)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -353,14 +365,14 @@ def test_a_home_that_cannot_be_written(source: Path, tmp_path: Path, monkeypatch
 
 
 def test_a_full_cache_is_passed_over(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = objects.write_whole
+    write = compiled_objects.write_sealed
 
     def fails(path: Path, content: bytes) -> None:
         if path.is_relative_to(tmp_path / "cache"):
             raise OSError(28, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(objects, "write_whole", fails)
+    monkeypatch.setattr(compiled_objects, "write_sealed", fails)
     assert answer(source) == 42
 
 
@@ -403,7 +415,7 @@ def test_a_command_that_cannot_be_split(
     monkeypatch.setenv("CXX", command)
     with pytest.raises(BuildError) as error:
         answer(source)
-    assert str(error.value) == f"CXX is `{command}`, which is no command: {cause}"
+    assert str(error.value) == f"CXX is `{command}`, which is not a command: {cause}"
 
 
 def test_a_command_in_an_unknown_encoding(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -423,19 +435,19 @@ def test_on_windows_nothing_is_built_and_everything_runs() -> None:
         "for name in ('geteuid', 'fork', 'register_at_fork', 'killpg', 'fchmod'): delattr(os, name)\n"
         "sys.modules['fcntl'] = None\n"
         "import thetac\n"
-        "from thetac.runtime.building import objects, compiler\n"
+        "from thetac.runtime.building import compiled_objects, compiler\n"
         "from pathlib import Path\n"
         "compiler.os = type('os', (), {**vars(os), 'name': 'nt'})\n"
         "compiler.platform.system = lambda: 'Windows'\n"
-        "from thetac.runtime.building.owned_folder import make_owned\n"
-        "os.utime(make_owned('thetac-build-').path / '.owner', (0, 0))\n"
+        "from thetac.runtime.building.owned_folder import make_owned_folder\n"
+        "os.utime(make_owned_folder('thetac-build-').path / '.owner', (0, 0))\n"
         f"text = Path({str(ROOT / 'specs' / 'lion.yaml')!r}).read_text(encoding='utf-8')\n"
         "for made in (thetac.AdamW, thetac.load(text)):\n"
         "    param = torch.nn.Parameter(torch.ones(3)); param.grad = torch.ones(3)\n"
         "    made([param]).step()\n"
         "    assert param.tolist() != [1, 1, 1]\n"
         "try: made([param], fused=True).step()\n"
-        "except objects.BuildError as error: print(error)\n"
+        "except compiled_objects.BuildError as error: print(error)\n"
         "from thetac.__main__ import main\n"
         "sys.exit(main(['cache']))\n"
     )
@@ -494,18 +506,18 @@ def test_eight_processes_at_once_with_an_empty_cache(tmp_path: Path, calls: Call
     assert len(done.stdout.splitlines()) == 8
     assert len(set(done.stdout.splitlines())) == 1
     kept = list(cache(tmp_path).iterdir())
-    assert all(path.suffix == ".so" and files.is_whole(path) for path in kept), "nothing is left over"
+    assert all(path.suffix == ".so" and object_files.is_intact(path) for path in kept), "nothing is left over"
     assert calls() == len(kept), "one builds, the others wait"
 
 
 def test_a_builder_that_is_killed_keeps_nobody_waiting(source: Path, tmp_path: Path) -> None:
     cache(tmp_path).mkdir(parents=True, mode=0o700)
     cache(tmp_path).parent.chmod(0o700)
-    wanted = objects.recipe([source, source.parent / "part.h"], {"VALUE": "42"}, "answer")
-    path = cache(tmp_path) / objects._file_name(wanted, levels()[0], find_compiler())
+    wanted = compiled_objects.make_recipe([source, source.parent / "part.h"], {"VALUE": "42"}, "answer")
+    path = cache(tmp_path) / compiled_objects._file_name(wanted, find_levels()[0], find_compiler())
     code = (
-        "import sys, time; from pathlib import Path; from thetac.runtime.building.files import only_one\n"
-        "with only_one(Path(sys.argv[1])):\n"
+        "import sys, time; from pathlib import Path; from thetac.runtime.building.object_files import hold_build_lock\n"
+        "with hold_build_lock(Path(sys.argv[1])):\n"
         "    print('locked', flush=True)\n"
         "    time.sleep(1000)\n"
     )
@@ -530,13 +542,13 @@ def test_a_folder_without_locks_still_serves(source: Path, monkeypatch: pytest.M
 def test_a_process_forked_while_a_thread_builds(source: Path) -> None:
     """The thread is not in the new process, and must not be waited for there."""
     code = (
-        "import ctypes, os, threading\nfrom pathlib import Path\nfrom thetac.runtime.building import objects\n"
+        "import ctypes, os, threading\nfrom pathlib import Path\nfrom thetac.runtime.building import compiled_objects\n"
         f"source = Path({str(source)!r})\n"
-        "objects._lock.acquire()\n"
+        "compiled_objects._lock.acquire()\n"
         "child = os.fork()\n"
         "if not child:\n"
         "    files = [source, source.parent / 'part.h']\n"
-        "    print(objects.load_object(files, {'VALUE': '42'}, 'answer', ctypes.CDLL).answer(), flush=True)\n"
+        "    print(compiled_objects.load_object(files, {'VALUE': '42'}, 'answer', ctypes.CDLL).answer(), flush=True)\n"
         "    os._exit(0)\n"
         "os.waitpid(child, 0)\n"
     )
@@ -574,12 +586,12 @@ def test_what_was_built_ahead_needs_no_compiler(tmp_path: Path, calls: Callable[
     out = tmp_path / "out"
     done = thetac("build", "lion", "--dtypes", "float32", "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{out}: 3 of 3 objects built for {levels()[0]} in ")
-    assert done.stdout.endswith(f"set THETAC_BUILD_DIR={out} where they are to be found\n")
+    assert done.stdout.startswith(f"{out}: 3 of 3 objects built for {find_levels()[0]} in ")
+    assert done.stdout.endswith(f"set THETAC_BUILD_DIR={out} so that they are found\n")
     assert done.stderr == "", "progress is for terminals"
     assert calls() == 3
     (kernel,) = (out / "generated" / "lion").iterdir()
-    assert kernel.name.startswith(f"lion-f32-{levels()[0]}-")
+    assert kernel.name.startswith(f"lion-f32-{find_levels()[0]}-")
     again = thetac("build", "Lion", "--dtypes", "float32", "--out", str(out))
     assert again.stdout.startswith(f"{out}: 0 of 3 objects built ")
     assert calls() == 3

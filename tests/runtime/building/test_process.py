@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from thetac.runtime.building import process
-from thetac.runtime.building.compiler import compiled, find_compiler
-from thetac.runtime.building.process import BuildError, Finished, run
+from thetac.runtime.building import compiler_process
+from thetac.runtime.building.compiler import compile_object, find_compiler
+from thetac.runtime.building.compiler_process import BuildError, Finished, run
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked for in /proc")
 
@@ -153,7 +153,9 @@ def test_the_limit_holds_for_whatever_a_compiler_starts(monkeypatch: pytest.Monk
 
 
 def test_a_lower_limit_of_the_system_stays() -> None:
-    code = "from thetac.runtime.building.process import run; print(run(['sh', '-c', 'ulimit -v']).output, end='')"
+    code = (
+        "from thetac.runtime.building.compiler_process import run; print(run(['sh', '-c', 'ulimit -v']).output, end='')"
+    )
     command = f"ulimit -v 2000000; exec {shlex.quote(sys.executable)} -c {shlex.quote(code)}"
     done = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "2000000\n"
@@ -161,7 +163,7 @@ def test_a_lower_limit_of_the_system_stays() -> None:
 
 def test_what_a_compiler_says_is_kept_only_in_part() -> None:
     done = run(["/bin/sh", "-c", "head -c 30000000 /dev/zero | tr '\\0' x; echo end >&2"])
-    assert (len(done.output), done.errors, done.status) == (process._KEPT_BYTES, "end\n", 0)
+    assert (len(done.output), done.errors, done.status) == (compiler_process._KEPT_BYTES, "end\n", 0)
 
 
 # Other ends
@@ -189,7 +191,7 @@ def test_the_status_and_both_outputs_come_back() -> None:
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP)
-RUN = "import sys; from thetac.runtime.building.process import run; run([sys.argv[1]])"
+RUN = "import sys; from thetac.runtime.building.compiler_process import run; run([sys.argv[1]])"
 STEP = (
     "import os, sys, torch, thetac; os.environ['CXX'] = sys.argv[1]\n"
     "param = torch.nn.Parameter(torch.ones(3)); param.grad = torch.ones(3)\n"
@@ -227,17 +229,17 @@ def dies(code: str, number: signal.Signals, family: Family, variables: dict[str,
 
 
 def test_a_process_may_end_all_its_compilers(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_ended", False)
+    monkeypatch.setattr(compiler_process, "_ended", False)
     with ThreadPoolExecutor() as pool:
         hanging = pool.submit(run, [str(family.path)])
         family.await_start()
-        process.end_all()
+        compiler_process.end_all_compilers()
         with pytest.raises(BuildError, match=r"^`.*` was ended by SIGKILL:\n"):
             hanging.result()
     family.await_end()
-    with pytest.raises(BuildError, match=r"^this process starts no compiler any more$"):
+    with pytest.raises(BuildError, match=r"^this process starts no more compilers$"):
         run(["true"])
-    assert not process._held
+    assert not compiler_process._held
 
 
 def test_a_compiler_ends_with_its_process_though_a_fork_of_that_goes_on(family: Family, tmp_path: Path) -> None:
@@ -245,7 +247,7 @@ def test_a_compiler_ends_with_its_process_though_a_fork_of_that_goes_on(family: 
     code = (
         "import os, signal, sys, threading, time\n"
         "from pathlib import Path\n"
-        "from thetac.runtime.building.process import run\n"
+        "from thetac.runtime.building.compiler_process import run\n"
         "threading.Thread(target=run, args=([sys.argv[1]],), daemon=True).start()\n"
         "while not Path(sys.argv[2]).exists() or len(Path(sys.argv[2]).read_text().split()) < 2: time.sleep(0.01)\n"
         "child = os.fork()\n"
@@ -291,12 +293,14 @@ def test_nothing_stays_open_or_running(tmp_path: Path) -> None:
         done = run(command)
     assert sorted(os.listdir("/proc/self/fd")) == before
     until(lambda: not is_running(int(done.output)), "the shell still runs")
-    assert not process._held
+    assert not compiler_process._held
 
 
 def test_real_compilers_run_within_the_limits(tmp_path: Path) -> None:
-    from thetac.runtime.building.objects import recipe
+    from thetac.runtime.building.compiled_objects import make_recipe
 
     source = tmp_path / "answer.cpp"
     source.write_text('extern "C" int answer() { return 42; }\n')
-    assert compiled(recipe([source], {}, "answer"), "x86-64", find_compiler(), tmp_path).startswith(b"\x7fELF")
+    assert compile_object(make_recipe([source], {}, "answer"), "x86-64", find_compiler(), tmp_path).startswith(
+        b"\x7fELF"
+    )

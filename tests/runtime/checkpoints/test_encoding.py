@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from tests.support.runtime_helpers import assert_identical
+from tests.support.comparing import assert_identical
 from thetac.runtime.checkpoints.decoding import Decoder
 from thetac.runtime.checkpoints.encoding import Encoder
 
@@ -111,7 +111,7 @@ def test_indices_of_a_sparse_tensor_must_lie_in_it(index: int) -> None:
     encoder = Encoder()
     tree = encoder.encode({"a": torch.sparse_coo_tensor([[1, 1]], [2.0, 3.0], (4,), check_invariants=True)})
     encoder.tensors["a.indices"][0, 1] = index
-    with pytest.raises(ValueError, match=r"`a` is no sparse tensor: .*index"):
+    with pytest.raises(ValueError, match=r"`a` is not a sparse tensor: .*index"):
         Decoder(encoder.tensors).decode(tree)
 
 

@@ -16,9 +16,9 @@ import torch
 
 import thetac
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, train
-from tests.support.every_optimizer import every_optimizer, ours
+from tests.support.comparing import assert_identical
+from tests.support.every_optimizer import every_class, ours
 from tests.support.paths import ROOT
-from tests.support.runtime_helpers import assert_identical
 
 EXAMPLES = str(ROOT / "examples")
 sys.path.insert(0, EXAMPLES)
@@ -136,7 +136,7 @@ def test_an_optimizer_whose_saving_was_killed_is_the_one_of_before(point: str, t
     assert path.read_bytes() != before
 
 
-@every_optimizer
+@every_class
 def test_every_optimizer_resumes_the_example(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its trainer saves and loads whatever an optimizer remembers."""
     cls = ours(name)

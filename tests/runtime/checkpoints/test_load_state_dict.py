@@ -11,14 +11,13 @@ from torch.optim import Optimizer
 
 import thetac
 from tests.references.torch_inputs import ELEVEN
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, rich, through_a_file, train, trained
-from tests.support.every_optimizer import both, every_optimizer, ours, torchs
-from tests.support.runtime_helpers import assert_identical
+from tests.support.comparing import assert_identical, assert_same_bits
+from tests.support.every_optimizer import both, every_class, of_every_class, ours, torchs
 
 
 @pytest.mark.feature("state_dict", "flags and numbers follow the checkpoint")
-@every_optimizer
+@every_class
 def test_flags_and_numbers_follow_the_checkpoint(name: str) -> None:
     for cls in both(name):
         saved = cls(parameters_of(FLOAT32), lr=0.25, foreach=False, maximize=True, **rich(name))
@@ -29,7 +28,7 @@ def test_flags_and_numbers_follow_the_checkpoint(name: str) -> None:
 
 
 @pytest.mark.feature("state_dict", "what the checkpoint lacks keeps its value")
-@every_optimizer
+@every_class
 def test_what_an_older_checkpoint_lacks_keeps_its_value(name: str) -> None:
     optimizer = trained(name, foreach=False, maximize=True)
     optimizer.param_groups[1]["maximize"] = False
@@ -44,7 +43,7 @@ def test_what_an_older_checkpoint_lacks_keeps_its_value(name: str) -> None:
     train(optimizer, range(3, 5))
 
 
-@pytest.mark.parametrize("name", ELEVEN)
+@pytest.mark.parametrize("name", of_every_class(ELEVEN))
 def test_options_that_torch_does_not_have_are_kept_where_torchs_checkpoint_is_loaded(name: str) -> None:
     cls = torchs(name)
     assert cls is not None
@@ -61,7 +60,7 @@ def test_options_that_torch_does_not_have_are_kept_where_torchs_checkpoint_is_lo
 
 
 @pytest.mark.feature("state_dict", "parameters without state start anew")
-@every_optimizer
+@every_class
 def test_parameters_without_state_start_anew(name: str) -> None:
     """Some parameters' state only, none at all, and what older versions of torch wrote for none."""
     for keep, empty in (((0, 2), "left out"), ((), "left out"), ((1,), "{}"), ((3,), "None")):
@@ -86,7 +85,7 @@ def test_parameters_without_state_start_anew(name: str) -> None:
                 assert counted.item() == before + 2
 
 
-@every_optimizer
+@every_class
 def test_counts_and_scalars_of_older_versions_become_tensors(name: str) -> None:
     optimizer, expected = trained(name), trained(name)
     saved = copy.deepcopy(optimizer.state_dict())
@@ -115,7 +114,7 @@ def test_what_belongs_to_no_parameter_is_carried_along_as_in_torch() -> None:
         assert other.param_groups[0]["depth"] == 3
 
 
-@every_optimizer
+@every_class
 def test_the_plan_of_the_last_step_is_not_trusted_after_a_load(name: str) -> None:
     """The state that a kernel wrote before is another one's now."""
     optimizer = trained(name, steps=4, fused=True)

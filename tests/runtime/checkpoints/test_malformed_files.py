@@ -261,20 +261,20 @@ def strides_of_a_sparse_tensor(header: Tree) -> None:
     mine(header)["sparse"]["strides"] = [2, 1]
 
 
-IN, NOTHING = "is malformed: ", ", which is nothing that is stored like that"
+IN, NOTHING = "is malformed: ", ", which is not an encoded value"
 GRAD, SPARSE, MOMENT = "`param_groups.0.mine.grad`", "`param_groups.0.mine.sparse`", "`state.3.exp_avg`"
 MALFORMED: list[tuple[Callable[[Tree], None], str]] = [
     (no_version, f"{IN}its 'thetac_optimizer' cannot be read: `version` is None"),
     (version_of_another_type, f"{IN}its 'thetac_optimizer' cannot be read: `version` is True"),
-    (no_name, f"{IN}`optimizer` is None, which is no name"),
-    (no_state_dict, f"{IN}`state_dict` is no dict, but of type NoneType"),
-    (list_for_state_dict, f"{IN}`state_dict` is no dict, but of type list"),
+    (no_name, f"{IN}`optimizer` is None, which is not a name"),
+    (no_state_dict, f"{IN}`state_dict` is not a dict, but of type NoneType"),
+    (list_for_state_dict, f"{IN}`state_dict` is not a dict, but of type list"),
     (number_for_state, f"{IN}'state' of the loaded state dict must be a dict, not int"),
     (dict_for_groups, f"{IN}'param_groups' of the loaded state dict must be a list, not dict"),
     (null_for_a_group, f"{IN}group 1 of the loaded state dict must be a dict, not NoneType"),
     (dict_for_params, f"{IN}'params' of group 1 of the loaded state dict must be a list, not dict"),
     (list_for_an_id, f"{IN}'params' of group 1 of the loaded state dict must hold ids, such as numbers, not list"),
-    (missing_tensor, f"{IN}`param_groups.0.mine.pairs` is the tensor 'exp_avg', which is not there"),
+    (missing_tensor, f"{IN}`param_groups.0.mine.pairs` is the tensor 'exp_avg', which the file does not have"),
     (
         number_for_a_name,
         f"{IN}`param_groups.0.mine.pairs` is {{'$tensor': 3, 'pairs': True, 'strides': [2, 4, 1]}}{NOTHING}",
@@ -286,31 +286,31 @@ MALFORMED: list[tuple[Callable[[Tree], None], str]] = [
         more_than_a_tuple,
         f"{IN}`param_groups.0.betas` is {{'$tuple': [0.9, 0.99], 'size': 2}}{NOTHING}",
     ),
-    (pair_of_three, f"{IN}`param_groups.0.mine` has [1, 2, 3] for a pair of a key and a value"),
-    (list_for_a_key, f"{IN}`param_groups.0.mine` has [1] for a key, which is of type list"),
+    (pair_of_three, f"{IN}`param_groups.0.mine` has [1, 2, 3] instead of a pair of a key and a value"),
+    (list_for_a_key, f"{IN}`param_groups.0.mine` has [1] as a key, which is of type list"),
     (key_twice, f"{IN}`param_groups.0.mine` has the key 1 twice"),
     (
         two_opinions,
-        f"{IN}`param_groups.0.mine` is the tensor 'state.3.exp_avg', of which something else is said elsewhere",
+        f"{IN}`param_groups.0.mine` is the tensor 'state.3.exp_avg', which has other properties elsewhere",
     ),
     (enormous_strides, f"{IN}{MOMENT} has the strides [2000000000, 1], which do not fit the shape (6, 4)"),
     (strides_beyond_any_number, f"{IN}{MOMENT} has the strides [{10**30}, 1], which do not fit the shape (6, 4)"),
     (negative_strides, f"{IN}{MOMENT} has the strides [-1, 6], which do not fit the shape (6, 4)"),
     (overlapping_strides, f"{IN}{MOMENT} has the strides [0, 1], which do not fit the shape (6, 4)"),
     (too_few_strides, f"{IN}{MOMENT} has the strides [1], which do not fit the shape (6, 4)"),
-    (words_for_strides, f"{IN}{MOMENT} has ['1', '6'] in the place of a list of whole numbers"),
-    (truth_for_strides, f"{IN}{MOMENT} has True in the place of a list of whole numbers"),
-    (pairs_of_floats, f"{IN}{GRAD} is said to be pairs of float64, but is a torch.float32 tensor of shape (2,)"),
-    (unknown_fact, f"{IN}{GRAD} has `offset`, which says nothing of a tensor there"),
-    (number_for_a_device, f"{IN}{GRAD} has 0 for a kind of device"),
-    (device_with_a_number, f"{IN}{GRAD} has 'cuda:0' for a kind of device"),
-    (word_for_requires_grad, f"{IN}{GRAD} is a torch.float32 tensor with 'yes' for `requires_grad`"),
-    (enormous_sparse_size, f"{IN}{SPARSE} is no sparse tensor: "),
-    (negative_sparse_size, f"{IN}{SPARSE} is no sparse tensor: its size is [-2, 2]"),
-    (sparse_size_beyond_any_number, f"{IN}{SPARSE} is no sparse tensor: its size is [{10**25}, 1]"),
-    (sparse_size_that_indices_leave, f"{IN}{SPARSE} is no sparse tensor: "),
-    (sparse_parts_that_are_none, f"{IN}{SPARSE} is a sparse tensor whose parts are no tensors"),
-    (strides_of_a_sparse_tensor, f"{IN}{SPARSE} has `strides`, which says nothing of a tensor there"),
+    (words_for_strides, f"{IN}{MOMENT} has ['1', '6'] instead of a list of whole numbers"),
+    (truth_for_strides, f"{IN}{MOMENT} has True instead of a list of whole numbers"),
+    (pairs_of_floats, f"{IN}{GRAD} is declared as pairs of float64, but is a torch.float32 tensor of shape (2,)"),
+    (unknown_fact, f"{IN}{GRAD} has `offset`, which is not a property of such a tensor"),
+    (number_for_a_device, f"{IN}{GRAD} has 0 instead of a type of device"),
+    (device_with_a_number, f"{IN}{GRAD} has 'cuda:0' instead of a type of device"),
+    (word_for_requires_grad, f"{IN}{GRAD} is a torch.float32 tensor with 'yes' as `requires_grad`"),
+    (enormous_sparse_size, f"{IN}{SPARSE} is not a sparse tensor: "),
+    (negative_sparse_size, f"{IN}{SPARSE} is not a sparse tensor: its size is [-2, 2]"),
+    (sparse_size_beyond_any_number, f"{IN}{SPARSE} is not a sparse tensor: its size is [{10**25}, 1]"),
+    (sparse_size_that_indices_leave, f"{IN}{SPARSE} is not a sparse tensor: "),
+    (sparse_parts_that_are_none, f"{IN}{SPARSE} is a sparse tensor whose parts are not tensors"),
+    (strides_of_a_sparse_tensor, f"{IN}{SPARSE} has `strides`, which is not a property of such a tensor"),
 ]
 
 
@@ -336,10 +336,10 @@ def test_what_is_wrong_is_said_with_the_path(spoil: Callable[[Tree], None], text
     [
         ("", "Expecting value: line 1 column 1 (char 0)"),
         ('{"version": 1', "Expecting ',' delimiter: line 1 column 14 (char 13)"),
-        ("[1]", "it is no object, but [1]"),
+        ("[1]", "it is not an object, but [1]"),
         ('{"version": 1, "version": 2}', "an object has the key 'version' twice"),
-        ('{"version": NaN}', "NaN is no JSON"),
-        ('{"version": 1, "lr": -1e999}', "'-1e999' is no number that a float can hold"),
+        ('{"version": NaN}', "NaN is not JSON"),
+        ('{"version": 1, "lr": -1e999}', "'-1e999' is not a number that a float can hold"),
         ("[" * 100_000, "it is nested more than 100 deep"),
         (
             f'{{"version": {"9" * 5000}}}',

@@ -24,8 +24,9 @@ from torch.optim import Optimizer
 
 import thetac
 from tests.support.checkpoint_helpers import rich, shape_of
-from tests.support.every_optimizer import every_optimizer, ours
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, picture
+from tests.support.comparing import assert_identical
+from tests.support.every_optimizer import every_class, ours
+from tests.support.runtime_helpers import assert_unchanged, picture
 
 Groups = Sequence[str]  # the names of each group, in order: "ab" and "cd"
 StateDict = dict[str, Any]
@@ -101,10 +102,9 @@ ORDERS: dict[str, tuple[Groups, Groups]] = {
 
 
 @pytest.mark.difference(
-    "Where the optimizer and the checkpoint both have names of parameters, state goes to the parameter of the same "
-    "name, and a group's values to the group of the same names; names that do not fit are an error, and `param_names` "
-    "stay the optimizer's. torch goes by position, which swaps state where the order is another, and takes over the "
-    "names."
+    "If the optimizer and the checkpoint both have names of parameters, state goes to the parameter of the same name,"
+    " and a group's values to the group of the same names. Names that do not match are an error, and `param_names` "
+    "stay the optimizer's. torch uses positions, which swaps state if the order differs, and loads the names."
 )
 @pytest.mark.parametrize("order", ORDERS)
 def test_state_goes_to_the_parameter_of_its_name(order: str) -> None:
@@ -132,7 +132,7 @@ def test_state_goes_to_the_parameter_of_its_name(order: str) -> None:
     assert bool(wrong) == (saved != here)
 
 
-@every_optimizer
+@every_class
 def test_every_optimizer_goes_on_bit_for_bit_in_another_order(name: str, tmp_path: Path) -> None:
     """Through a file of safetensors, too."""
     for through_file in (False, True):

@@ -16,10 +16,10 @@ import torch
 from torch.optim import Optimizer
 
 import thetac
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, rich, shape_of, through_a_file, train
-from tests.support.every_optimizer import both, every_optimizer, ours
-from tests.support.runtime_helpers import assert_identical, picture
+from tests.support.comparing import assert_identical, assert_same_bits
+from tests.support.every_optimizer import both, every_class, ours
+from tests.support.runtime_helpers import picture
 from thetac.options import OPTIONS
 
 IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "C++": {"fused": True}}
@@ -48,7 +48,7 @@ def trained(name: str, cls: type[Optimizer] | None = None, **options: Any) -> Op
 
 
 @pytest.mark.feature("pickling", "pickles and deep copies go on bit for bit, in every implementation")
-@every_optimizer
+@every_class
 @every_way
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_a_copy_goes_on_as_the_original_and_apart_from_it(name: str, way: str, implementation: str) -> None:
@@ -65,7 +65,7 @@ def test_a_copy_goes_on_as_the_original_and_apart_from_it(name: str, way: str, i
 
 
 @pytest.mark.feature("pickling", "what is in a pickle is what is in one of torch's: no hooks, no plan")
-@every_optimizer
+@every_class
 @every_way
 def test_a_copy_holds_what_torchs_would(name: str, way: str) -> None:
     found = []
@@ -81,7 +81,7 @@ def test_a_copy_holds_what_torchs_would(name: str, way: str) -> None:
     assert found[0] == found[-1]
 
 
-@every_optimizer
+@every_class
 def test_a_model_and_its_optimizer_are_copied_together(name: str) -> None:
     for cls in both(name):
         params = torch.nn.ParameterList(parameters_of(FLOAT32))
@@ -95,7 +95,7 @@ def test_a_model_and_its_optimizer_are_copied_together(name: str) -> None:
 
 
 @pytest.mark.feature("pickling", "`torch.load(weights_only=True)` takes state dicts, tensors in groups included")
-@every_optimizer
+@every_class
 def test_weights_only_takes_every_state_dict(name: str) -> None:
     for cls in both(name):
         names = [(f"layer.{index}", param) for index, param in enumerate(parameters_of(FLOAT32))]
@@ -124,7 +124,7 @@ def older(optimizer: Optimizer, lacking: set[str]) -> Optimizer:
 
 
 @pytest.mark.feature("pickling", "`__setstate__` completes what older versions did not have")
-@every_optimizer
+@every_class
 def test_a_pickle_of_an_older_version_gets_defaults_for_what_it_lacks(name: str) -> None:
     schema = ours(name).schema
     lacking = {*OPTIONS, *schema.flags, *schema.fixed}
@@ -151,7 +151,7 @@ def test_a_pickle_of_an_older_version_gets_defaults_for_what_it_lacks(name: str)
             train(unpickled, range(6, 8))
 
 
-@every_optimizer
+@every_class
 def test_hyperparameters_of_today_are_completed_too(name: str) -> None:
     """All but those that have no default: without them nothing could have been pickled."""
     schema = ours(name).schema

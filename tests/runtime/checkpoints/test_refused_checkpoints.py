@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import thetac
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, rich, shape_of, train, trained
-from tests.support.every_optimizer import both, every_optimizer, ours
+from tests.support.comparing import assert_same_bits
+from tests.support.every_optimizer import both, every_class, ours
 from tests.support.runtime_helpers import assert_unchanged, picture
 
 StateDict = dict[str, Any]
@@ -157,12 +157,13 @@ FAULTS: list[tuple[Callable[[StateDict], None], type[Exception], str]] = [
     (
         _no_groups,
         KeyError,
-        "\"'param_groups' is not in the loaded state dict, which has `state`: it is none of an optimizer\"",
+        "\"'param_groups' is not in the loaded state dict, which has `state`: this is not an optimizer state dict\"",
     ),
     (
         _a_models,
         KeyError,
-        "\"'param_groups' is not in the loaded state dict, which has `weight`, `bias`: it is none of an optimizer\"",
+        "\"'param_groups' is not in the loaded state dict, which has `weight`, `bias`: "
+        'this is not an optimizer state dict"',
     ),
     (
         _no_params,
@@ -339,8 +340,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_words(
 
 
 @pytest.mark.difference(
-    "torch compares the sizes of groups and takes everything else as it comes; what does not fit is then an error in a "
-    "step, or none. Here a checkpoint is compared as a whole before anything changes."
+    "torch compares only the sizes of groups when it loads a checkpoint; other mismatches cause an error in a later "
+    "step, or none. Here the whole checkpoint is validated before anything changes."
 )
 def test_torchs_loader_takes_what_does_not_fit() -> None:
     for spoil in (_an_entry_missing, _an_entry_unknown, _an_unknown_parameter, _a_wrong_shape, _a_number_for_a_tensor):
@@ -351,7 +352,7 @@ def test_torchs_loader_takes_what_does_not_fit() -> None:
             named().load_state_dict(saved)
 
 
-@every_optimizer
+@every_class
 def test_sizes_of_groups_are_compared_in_torchs_words(name: str) -> None:
     for spoil in (_a_group_too_many, _a_parameter_too_many):
         texts = []
@@ -366,7 +367,7 @@ def test_sizes_of_groups_are_compared_in_torchs_words(name: str) -> None:
 
 
 @pytest.mark.feature("state_dict", "one that does not fit is an error, before anything changes")
-@every_optimizer
+@every_class
 @pytest.mark.parametrize("other", ["Adam", "SGD", "ASGD", "Lion", "AdEMAMix"])
 def test_the_checkpoint_of_another_optimizer_fits_only_if_all_it_remembers_does(name: str, other: str) -> None:
     """A rule that keeps the same under the same names takes it, as Adam and AdamW take each other's."""

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 import thetac
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import DTYPES, FLOAT32, in_groups, parameters_of, rich, shape_of, train
-from tests.support.every_optimizer import both, every_optimizer
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, picture
+from tests.support.comparing import assert_identical, assert_same_bits
+from tests.support.every_optimizer import both, every_class
+from tests.support.runtime_helpers import assert_unchanged, picture
 from thetac.runtime.checkpoints.safetensors_file import HEADER_KEY
 
 
@@ -33,7 +33,7 @@ def trained(steps: int = 3, **options: Any) -> thetac.AdamW:
 
 
 @pytest.mark.feature("state_dict", "through a safetensors file, a run goes on bit for bit")
-@every_optimizer
+@every_class
 @pytest.mark.parametrize("mix", DTYPES)
 def test_a_run_goes_on_from_a_file(name: str, mix: str, tmp_path: Path) -> None:
     """Of torch's optimizers, too."""
@@ -109,8 +109,8 @@ class _Labelled(Tensor):
         ({1, 2}, "is of type set, which cannot be stored"),
         (torch.Size([1]), "is of type Size, which cannot be stored"),
         (torch.float32, "is of type dtype, which cannot be stored"),
-        (torch.ones(2, device="meta"), "is a tensor on the meta device, whose values are not all here"),
-        (torch.ones(2).as_subclass(_Labelled), "is of type _Labelled, whose values are not all here"),
+        (torch.ones(2, device="meta"), "is a tensor on the meta device, whose values are not all in this process"),
+        (torch.ones(2).as_subclass(_Labelled), "is of type _Labelled, whose values are not all in this process"),
     ],
     ids=["object", "set", "Size", "dtype", "meta", "subclass"],
 )
@@ -179,8 +179,8 @@ def test_files_that_hold_no_optimizer_are_refused(tmp_path: Path) -> None:
     thetac.save_optimizer(optimizer, path)
     before = picture(optimizer)
     for metadata, text in (
-        ({}, f"{path} holds no optimizer: its header has no 'thetac_optimizer'"),
-        ({"format": "pt"}, f"{path} holds no optimizer: its header has no 'thetac_optimizer'"),
+        ({}, f"{path} has no optimizer: its header has no 'thetac_optimizer'"),
+        ({"format": "pt"}, f"{path} has no optimizer: its header has no 'thetac_optimizer'"),
         (
             {HEADER_KEY: json.dumps({"version": 2, "more": []})},
             f"{path} was written in version 2 of the format; this version of thetac reads up to 1",

@@ -10,7 +10,6 @@ import torch
 from torch.optim import Optimizer
 
 from tests.references.torch_inputs import ELEVEN
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import (
     DTYPES,
     FLOAT32,
@@ -22,10 +21,11 @@ from tests.support.checkpoint_helpers import (
     through_a_file,
     train,
 )
-from tests.support.every_optimizer import every_optimizer, ours, torchs
+from tests.support.comparing import assert_same_bits
+from tests.support.every_optimizer import every_class, of_every_class, ours, torchs
 from tests.support.runtime_helpers import FUSED, run_kernels_of
 
-the_eleven = pytest.mark.parametrize("name", ELEVEN)
+the_eleven = pytest.mark.parametrize("name", of_every_class(ELEVEN))
 every_mix = pytest.mark.parametrize("mix", DTYPES)
 IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "C++": {"fused": True}}
 
@@ -87,7 +87,7 @@ def test_a_checkpoint_of_ours_goes_on_in_torchs(name: str, mix: str) -> None:
 
 
 @pytest.mark.feature("state_dict", "a run goes on bit for bit, in every implementation")
-@every_optimizer
+@every_class
 @every_mix
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_a_run_goes_on_bit_for_bit(name: str, mix: str, implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_a_run_goes_on_bit_for_bit(name: str, mix: str, implementation: str, mon
 
 
 @pytest.mark.feature("state_dict", "a run of kernels goes on in another implementation")
-@every_optimizer
+@every_class
 @pytest.mark.parametrize("there", ["for-loop", "foreach"])
 def test_a_run_of_kernels_goes_on_in_another_implementation(name: str, there: str) -> None:
     """And so back: what each finds is what the other left, to the bit."""
@@ -146,7 +146,7 @@ def test_it_is_not_larger_than_torchs(name: str) -> None:
             assert size <= 1.1 * limit
 
 
-@every_optimizer
+@every_class
 def test_options_of_ours_are_in_it_only_where_they_are_used(name: str) -> None:
     """A key that torch's class does not have stands in a group only if somebody asked for what it does."""
     schema = ours(name).schema
@@ -158,7 +158,7 @@ def test_options_of_ours_are_in_it_only_where_they_are_used(name: str) -> None:
         assert set(group) == known | set(used)
 
 
-@every_optimizer
+@every_class
 def test_a_state_dict_shares_memory_with_the_optimizer_as_torchs_does(name: str) -> None:
     for cls in filter(None, (ours(name), torchs(name))):
         optimizer = cls(parameters_of(FLOAT32), **rich(name))

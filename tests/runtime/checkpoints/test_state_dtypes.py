@@ -22,7 +22,6 @@ from torch.optim.optimizer import ParamsT
 
 import thetac
 from tests.references.torch_inputs import ELEVEN
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import (
     BFLOAT16,
     FLOAT32,
@@ -33,8 +32,9 @@ from tests.support.checkpoint_helpers import (
     through_a_file,
     train,
 )
-from tests.support.every_optimizer import NAMES, ours, torchs
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, picture
+from tests.support.comparing import assert_identical, assert_same_bits
+from tests.support.every_optimizer import of_every_class, ours, torchs
+from tests.support.runtime_helpers import assert_unchanged, picture
 from thetac.runtime import GenericOptimizer
 from thetac.runtime.param_groups.state import Entry
 
@@ -103,8 +103,8 @@ WAYS: tuple[Way, ...] = (by_state_dict, by_torch_save, by_safetensors, by_deepco
 
 
 @pytest.mark.difference(
-    "torch's loader rounds all state to the dtype of its parameter. Here state keeps its dtype, wider or narrower, "
-    "where kernels, which take any, are the group's choice; counters and scalar states always do."
+    "torch's loader rounds all state to the dtype of its parameter. Here state keeps its dtype, wider or narrower, if"
+    " the group's choice is kernels, which accept any. Counters and scalar states always keep theirs."
 )
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @every_mix
@@ -162,7 +162,9 @@ def test_it_goes_through_torchs_distributed_checkpoint(
 
 
 @pytest.mark.parametrize("mix", [WIDER, NARROWER], ids=["wider", "narrower"])
-@pytest.mark.parametrize("name", [n for n in NAMES if any(s.kind == "tensor" for s in ours(n).schema.states)])
+@pytest.mark.parametrize(
+    "name", [n for n in of_every_class() if any(s.kind == "tensor" for s in ours(n).schema.states)]
+)
 def test_what_kernels_cannot_take_computes_in_the_wider_dtype_too(
     name: str, mix: tuple[torch.dtype, torch.dtype]
 ) -> None:
@@ -224,7 +226,7 @@ def test_a_dtype_that_kernels_do_not_take_becomes_the_parameters() -> None:
 
 @pytest.mark.feature("state_dict", "from float32 to bfloat16 parameters, and back")
 @pytest.mark.parametrize("options", [{"foreach": False}, {"foreach": True}, {"fused": True}, {}])
-@pytest.mark.parametrize("name", ELEVEN)
+@pytest.mark.parametrize("name", of_every_class(ELEVEN))
 def test_a_checkpoint_of_a_float32_model_goes_on_in_a_bfloat16_model(name: str, options: dict[str, bool]) -> None:
     """And the other way round; kernels go on with the precision that is there, others with the parameter's."""
     cls = torchs(name)

@@ -19,10 +19,10 @@ from torch.distributed.tensor import Partial, Placement, Replicate, Shard
 import thetac
 from tests.support import distributed_checks as checks
 from tests.support import distributed_placements as placements
+from tests.support.comparing import assert_identical
 from tests.support.distributed_helpers import Options, assert_equals_whole, make_model, train_whole, whole_run
 from tests.support.distributed_workers import Workers
-from tests.support.every_optimizer import class_of, every_optimizer, ours, remembering
-from tests.support.runtime_helpers import assert_identical
+from tests.support.every_optimizer import class_of, every_class, ours, remembering
 
 FOR_LOOP: Options = {"foreach": False}
 IMPLEMENTATIONS: Mapping[str, Options] = {
@@ -55,7 +55,7 @@ def test_fully_sharded_training_equals_unsharded(workers: Workers, name: str, op
 
 
 @pytest.mark.feature("ecosystem", "FSDP2: the bits of unsharded training; state is placed as parameters are")
-@every_optimizer
+@every_class
 def test_every_optimizer_trains_fully_sharded(workers: Workers, name: str) -> None:
     workers.run(checks.trains_fully_sharded, name, {**FOR_LOOP, **remembering(name)})
 
@@ -164,7 +164,7 @@ def test_sharded_checkpoints_load_on_two_processes_and_on_one(
 
 
 @pytest.mark.feature("ecosystem", "torch.distributed.checkpoint: saved by two processes, loaded by two and by one")
-@every_optimizer
+@every_class
 def test_sharded_checkpoints_of_every_optimizer(workers: Workers, tmp_path: Path, name: str) -> None:
     assert_loads_on_two_and_on_one(workers, tmp_path, name, {**FOR_LOOP, **remembering(name)})
 
@@ -199,13 +199,13 @@ def test_whole_state_dicts_of_shards(workers: Workers, name: str, options: Optio
 
 
 @pytest.mark.feature("ecosystem", "DistributedDataParallel: the bits of one process, saved and loaded in the middle")
-@every_optimizer
+@every_class
 def test_every_optimizer_trains_data_parallel(workers: Workers, tmp_path: Path, name: str) -> None:
     workers.run(checks.trains_data_parallel, name, {**FOR_LOOP, **remembering(name)}, tmp_path, False)
 
 
 @pytest.mark.feature("ecosystem", "ZeroRedundancyOptimizer: the bits of one process, saved and loaded in the middle")
-@every_optimizer
+@every_class
 def test_every_optimizer_under_zero(workers: Workers, tmp_path: Path, name: str) -> None:
     workers.run(checks.trains_with_zero, name, {**FOR_LOOP, **remembering(name)}, tmp_path, False)
 
@@ -226,7 +226,7 @@ def test_zero_redundancy(workers: Workers, tmp_path: Path, name: str, options: O
 
 @pytest.mark.feature("ecosystem", "torch.distributed.checkpoint makes state, and no parameter moves, under any decay")
 @pytest.mark.parametrize("options", list(IMPLEMENTATIONS.values())[:3], ids=list(IMPLEMENTATIONS)[:3])
-@every_optimizer
+@every_class
 def test_making_state_moves_nothing(name: str, options: Options) -> None:
     """It takes a step with zeros as gradients and lr 0; flags choose how weights decay, so all of them are tried."""
     schema = ours(name).schema

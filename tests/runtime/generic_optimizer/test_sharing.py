@@ -14,8 +14,9 @@ from torch.nn import Parameter
 from torch.optim import lr_scheduler
 from torch.optim.optimizer import required
 
+from tests.support.comparing import assert_same_training
 from tests.support.generic_rules import HeavyBall, Moments, Plain, trained
-from tests.support.runtime_helpers import assert_same_training, give_gradients, parameters, states, train
+from tests.support.runtime_helpers import give_gradients, parameters, states, train
 
 
 @pytest.mark.feature("rules written by hand", "hooks, the profiler, schedulers, GradScaler")

@@ -15,22 +15,15 @@ import torch
 from torch import Tensor
 
 import thetac
-from tests.support.every_optimizer import every_optimizer, ours, remembering
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import every_class, ours, remembering
 from tests.support.host_reads import no_host_reads
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    run_kernels_of,
-    states,
-)
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of, states
 from thetac.runtime.implementations import device_table
-from thetac.runtime.implementations.device_table import ResidentTable
+from thetac.runtime.implementations.device_table import DeviceTable
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups import checks
-from thetac.runtime.stepping import choice, plan
+from thetac.runtime.stepping import choice, plan, requirements
 
 SHAPES = ((5, 3), (7,), ())
 # The host's own arithmetic and torch's in float64 differ in the last bit at times; rounded to float32, rarely.
@@ -54,14 +47,14 @@ class Capture:
 
     def __call__(self, optimizer: Optimizer) -> None:
         with self._monkeypatch.context() as patch:
-            for module in (choice, plan, device_table):
+            for module in (choice, requirements, plan, device_table):
                 patch.setattr(module, "is_captured", lambda device: True)
-            patch.setattr(ResidentTable, "_copy", _not_in_a_graph)
+            patch.setattr(DeviceTable, "_copy", _not_in_a_graph)
             with no_host_reads():
                 optimizer.step()
 
 
-def _not_in_a_graph(table: ResidentTable, host: Tensor) -> Tensor:
+def _not_in_a_graph(table: DeviceTable, host: Tensor) -> Tensor:
     raise AssertionError("a table was copied during capture")
 
 
@@ -99,7 +92,7 @@ def refill_gradients(params: Iterable[Tensor], seed: int) -> None:
 
 @pytest.mark.feature("modes", "capturable: the same training as without it")
 @every_form
-@every_optimizer
+@every_class
 def test_the_same_training(
     name: str, options: dict[str, bool], on_cpu: None, record_property: Callable[[str, object], None]
 ) -> None:
@@ -129,7 +122,7 @@ def test_the_same_training(
 @pytest.mark.feature("modes", "capturable: the host reads no number of a step, and copies no table in a steady one")
 @pytest.mark.parametrize("clip", [None, 0.5])
 @every_form
-@every_optimizer
+@every_class
 def test_the_host_reads_nothing(
     name: str,
     options: dict[str, bool],
@@ -143,7 +136,7 @@ def test_the_host_reads_nothing(
     optimizer = make(name, lr=torch.tensor(0.01), capturable=True, clip_grad_norm=clip, **options)
     give_gradients(params_of(optimizer), 0)
     optimizer.step()
-    monkeypatch.setattr(ResidentTable, "_copy", _not_in_a_graph)
+    monkeypatch.setattr(DeviceTable, "_copy", _not_in_a_graph)
     for step in range(3):
         refill_gradients(params_of(optimizer), step)
         optimizer.param_groups[0]["lr"].mul_(0.5)
@@ -269,7 +262,7 @@ def test_who_asked_for_something_else_gets_the_for_loop(on_cpu: None) -> None:
 
 @pytest.mark.feature("modes", "capturable: under capture gradients may lie elsewhere, and no table is copied")
 @pytest.mark.parametrize("moved", [False, True])
-@every_optimizer
+@every_class
 def test_a_captured_step(
     name: str, moved: bool, captured: Capture, record_property: Callable[[str, object], None]
 ) -> None:
@@ -316,8 +309,8 @@ def test_what_a_graph_reads_lives_as_long_as_the_optimizer(captured: Capture) ->
     captured(optimizer)
     assert optimizer._stepper is not None
     assert optimizer._stepper.plan is not None
-    (work,) = optimizer._stepper.plan._works
-    tables = [weakref.ref(table) for table in (work._resident._table, work._launcher._chunks)]  # type: ignore[attr-defined]
+    (work,) = optimizer._stepper.plan.executors
+    tables = [weakref.ref(table) for table in (work._on_device._table, work._launcher._chunks)]  # type: ignore[attr-defined]
     contents = [table().clone() for table in tables]
     del work
     optimizer.add_param_group({"params": parameters([(4,)], seed=7)})

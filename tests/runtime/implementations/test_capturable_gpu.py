@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.every_optimizer import every_optimizer, ours, remembering
-from tests.support.runtime_helpers import assert_same_training, parameters, states
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import every_class, ours, remembering
+from tests.support.runtime_helpers import parameters, states
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping.choice import triton_interprets
+from thetac.runtime.stepping.requirements import triton_interprets
 
 pytestmark = [
     pytest.mark.gpu,
@@ -38,7 +39,7 @@ def loss_of(optimizer: Optimizer, inputs: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("options", [{}, {"fused": True}, {"foreach": False}, {"foreach": True}], ids=str)
-@every_optimizer
+@every_class
 def test_a_graph_of_backward_and_step(name: str, options: dict[str, bool]) -> None:
     """As torch's own tests: steps to warm up on a side stream, then capture; gradients lie in the graph's memory."""
     if not takes_capturable(name):
@@ -74,7 +75,7 @@ def test_a_graph_of_backward_and_step(name: str, options: dict[str, bool]) -> No
 
 
 @pytest.mark.parametrize("capturable", [False, True])
-@every_optimizer
+@every_class
 def test_a_scaled_step_does_not_wait(name: str, capturable: bool) -> None:
     if capturable and not takes_capturable(name):
         return

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 import thetac as ours
-from tests.support.runtime_helpers import assert_same_training, give_gradients, parameters, train
+from tests.support.comparing import assert_same_training
+from tests.support.runtime_helpers import give_gradients, parameters, train
 from thetac.runtime.implementations import foreach
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups.gather import gather

@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import thetac as ours
-from tests.support.runtime_helpers import SHAPES, assert_same_training
+from tests.support.comparing import assert_same_training
+from tests.support.runtime_helpers import SHAPES
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping.choice import triton_interprets
+from thetac.runtime.stepping.requirements import triton_interprets
 
 pytestmark = [
     pytest.mark.gpu,

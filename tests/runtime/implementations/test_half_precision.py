@@ -12,14 +12,9 @@ from torch import Tensor
 
 import thetac
 from tests.references.torch_inputs import ELEVEN
-from tests.support.every_optimizer import NAMES, every_optimizer, ours, remembering
-from tests.support.runtime_helpers import (
-    assert_identical,
-    assert_same_training,
-    give_gradients,
-    parameters,
-    run_kernels_of,
-)
+from tests.support.comparing import assert_identical, assert_same_training
+from tests.support.every_optimizer import NAMES, every_class, every_optimizer, ours, remembering
+from tests.support.runtime_helpers import give_gradients, parameters, run_kernels_of
 from tests.support.step_helpers import LISTS, Options, every_list
 from thetac.runtime.implementations import foreach
 from thetac.runtime.optimizer import Optimizer
@@ -204,7 +199,7 @@ def test_a_compiled_step_is_computed_in_float32_too() -> None:
 
 @every_list
 @every_half
-@every_optimizer
+@every_class
 def test_explain_says_what_it_is_computed_in(name: str, dtype: torch.dtype, options: Options) -> None:
     optimizer = ours(name)(parameters(dtype=dtype), **options)
     give_gradients(optimizer.param_groups[0]["params"], 0)
@@ -225,11 +220,11 @@ def test_explain_of_kernels_and_of_float32_says_nothing(monkeypatch: pytest.Monk
 
 def test_the_warning_of_missing_kernels_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, also where missing kernels have been warned of before; of optimizers that do it only."""
-    from thetac.runtime.building import objects
+    from thetac.runtime.building import compiled_objects
 
     monkeypatch.setenv("CXX", "/nowhere/c++")
-    monkeypatch.setattr(objects, "_warned", set())
-    monkeypatch.setattr(objects, "_known", {})
+    monkeypatch.setattr(compiled_objects, "_warned", set())
+    monkeypatch.setattr(compiled_objects, "_known", {})
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for cls, dtype in (

@@ -13,15 +13,9 @@ import torch
 from torch import Tensor
 
 import thetac as ours
+from tests.support.comparing import assert_same_bits, assert_same_training
 from tests.support.paths import ROOT
-from tests.support.runtime_helpers import (
-    assert_identical,
-    assert_same_training,
-    give_gradients,
-    parameters,
-    picture,
-    train,
-)
+from tests.support.runtime_helpers import give_gradients, parameters, train
 from thetac.codegen.cli.library import SPECS
 from thetac.runtime.implementations import launch_cpp, openmp
 from thetac.runtime.implementations.launch_cpp import CppLauncher
@@ -40,27 +34,25 @@ def as_many_threads_as_before() -> object:
     torch.set_num_threads(threads)
 
 
-def trained(threads: int, **options: object) -> object:
+def trained(threads: int, **options: object) -> ours.AdamW:
     torch.set_num_threads(threads)
     optimizer = ours.AdamW(parameters(SHAPES), fused=True, amsgrad=True, **options)
     train(optimizer, 3)
     assert "C++ for 7 parameters" in optimizer.explain()
-    return picture(optimizer)
+    return optimizer
 
 
 def test_any_number_of_threads_gives_the_same_bits() -> None:
-    parameters_of_one, states_of_one, _ = trained(1)  # type: ignore[misc]
+    one = trained(1)
     for threads in (2, 3, 7):
-        parameters_of_many, states_of_many, _ = trained(threads)  # type: ignore[misc]
-        assert_identical(parameters_of_one, parameters_of_many)
-        assert_identical([state for _, state in states_of_one], [state for _, state in states_of_many])
+        assert_same_bits(one, trained(threads), f"{threads} threads")
 
 
 def test_every_level_of_the_cpu_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     best = trained(2, clip_grad_norm=0.5)
     monkeypatch.setenv("THETAC_CPU_LEVEL", "x86-64-v2")
     least = trained(2, clip_grad_norm=0.5)
-    assert_identical(best[0], least[0])  # type: ignore[index]
+    assert_same_bits(best, least, "levels of the processor")
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -144,7 +136,7 @@ def test_threads_are_as_many_as_torch_uses_and_none_for_little(monkeypatch: pyte
 def test_without_an_openmp_runtime_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = trained(2)
     monkeypatch.setattr(launch_cpp, "openmp", lambda: openmp.NONE)
-    assert_identical(expected[0], trained(2)[0])  # type: ignore[index]
+    assert_same_bits(expected, trained(2), "another OpenMP")
 
 
 def test_there_is_one_openmp_runtime_and_it_is_torchs() -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import thetac
-from tests.support.every_optimizer import error_of, every_optimizer, ours, remembering, torchs
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, give_gradients, parameters, picture
+from tests.support.comparing import assert_identical
+from tests.support.every_optimizer import error_of, every_class, ours, remembering, torchs
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture
 from tests.support.step_helpers import FOR_LOOP, LISTS, Options, every_list
 from tests.support.strategies import functions
 from thetac.codegen.backends.eager.magnitudes import ORDINARY, Magnitudes
@@ -52,7 +53,7 @@ def test_torch_s_error_comes_before_the_first_write(dtype: torch.dtype, options:
         optimizer.step()
 
 
-@every_optimizer
+@every_class
 @every_list
 @every_dtype
 def test_a_step_is_whole_or_not_at_all(name: str, dtype: torch.dtype, options: Options) -> None:
@@ -163,7 +164,7 @@ def test_a_scalar_state_saturates_as_torch_s_does(options: Options) -> None:
 
 
 @every_list
-@every_optimizer
+@every_class
 def test_ordinary_steps_are_not_rehearsed(name: str, options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with default arguments, an lr that a schedule changes, and hyperparameters that need not be ordinary."""
     rehearsed: list[object] = []

@@ -26,7 +26,7 @@ optimizer = thetac.SGD([param], lr=0.1, fused=True)
 for _ in range(2):
     param.grad = torch.ones(1000)
     optimizer.step()
-optimizer._stepper.plan._works[0].table[0, 0] = 5000
+optimizer._stepper.plan.executors[0].table[0, 0] = 5000
 param.grad = torch.ones(1000)
 optimizer.step()
 print("done")

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 import thetac as ours
-from tests.support.runtime_helpers import assert_same_training, assert_unchanged, give_gradients, parameters, picture
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import every_class
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture
 from thetac.runtime.optimizer import Optimizer
 
 IMPLEMENTATIONS = [{"foreach": False}, {"foreach": True}, {"fused": True}]
-NAMES = [name for name in ours.__all__ if isinstance(getattr(ours, name), type)]
 
 
 def pair(
@@ -30,7 +31,7 @@ def params_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("options", IMPLEMENTATIONS, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@every_class
 @pytest.mark.parametrize("max_norm", [0.5, 1e3])
 def test_the_same_as_clipping_and_then_stepping(name: str, max_norm: float, options: dict[str, bool]) -> None:
     within, before = pair(name, max_norm, **options)

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim.optimizer import required
 
-from tests.support.every_optimizer import NAMES, both, error_of, every_optimizer, ours, torchs, without_params
-from tests.support.runtime_helpers import assert_same_training, give_gradients, train
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import NAMES, both, error_of, every_class, ours, torchs, without_params
+from tests.support.runtime_helpers import give_gradients, train
 
 Make = Callable[[torch.nn.Module], object]
 
@@ -45,7 +46,7 @@ def _model(seed: int = 0) -> torch.nn.Linear:
 
 @pytest.mark.feature("construction", "tensors, dicts, `named_parameters()`, generators; overrides per group")
 @pytest.mark.parametrize("form", FORMS)
-@every_optimizer
+@every_class
 def test_forms(name: str, form: str) -> None:
     """Groups hold what torch's class puts into them, or, where there is none, its base class with the same defaults."""
     params = FORMS[form](_model())
@@ -59,7 +60,7 @@ def test_forms(name: str, form: str) -> None:
 
 @pytest.mark.feature("construction", "tensors, dicts, `named_parameters()`, generators; overrides per group")
 @pytest.mark.parametrize("form", FORMS)
-@every_optimizer
+@every_class
 def test_what_is_constructed_trains(name: str, form: str) -> None:
     """Every form gives the parameters of the plain one, and with an override the values of torch's class."""
     makes = [partial(cls, foreach=False) for cls in both(name)]
@@ -75,7 +76,7 @@ def test_what_is_constructed_trains(name: str, form: str) -> None:
 
 
 @pytest.mark.feature("construction", "`defaults`, `state`, `param_groups` and `repr` are torch's")
-@every_optimizer
+@every_class
 def test_attributes(name: str) -> None:
     groups = [{"params": [_model().weight]}, {"params": [_model().bias], "lr": 0.5, "weight_decay": 0.25}]
     mine = ours(name)([dict(group) for group in groups])
@@ -113,7 +114,7 @@ WRONG_PARAMS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.feature("construction", "torch's errors for wrong parameters, in its words")
 @pytest.mark.parametrize("mistake", WRONG_PARAMS)
-@every_optimizer
+@every_class
 def test_wrong_params(name: str, mistake: str) -> None:
     make = WRONG_PARAMS[mistake]
     wanted = error_of(lambda: torch.optim.Optimizer(make(), {}))  # type: ignore[arg-type]
@@ -122,14 +123,14 @@ def test_wrong_params(name: str, mistake: str) -> None:
 
 
 @pytest.mark.feature("construction", "torch's errors for wrong parameters, in its words")
-@every_optimizer
+@every_class
 def test_a_tensor_that_is_no_leaf_may_be_stepped_differentiably(name: str) -> None:
     for cls in both(name):
         cls([Parameter(torch.ones(2)) * 2], differentiable=True)
 
 
 @pytest.mark.feature("construction", "a required value that is missing is torch's error")
-@every_optimizer
+@every_class
 def test_a_missing_required_value(name: str) -> None:
     for cls in both(name):
         optimizer = cls([Parameter(torch.ones(2))])
@@ -164,7 +165,7 @@ def test_a_misspelt_keyword_is_told_which_was_meant(wrong: str, meant: str) -> N
             assert str(raised.value) == text
 
 
-@every_optimizer
+@every_class
 def test_a_keyword_like_no_other_is_pythons_error(name: str) -> None:
     for cls in both(name):
         for keyword in ("learning_rate", "no_such_thing"):
@@ -173,7 +174,7 @@ def test_a_keyword_like_no_other_is_pythons_error(name: str) -> None:
             assert str(raised.value) == f"{name}.__init__() got an unexpected keyword argument '{keyword}'"
 
 
-@every_optimizer
+@every_class
 def test_the_signature_is_that_of_the_constructor(name: str) -> None:
     """However one asks for it. A subclass has its own, and decides which keywords there are."""
     cls = ours(name)
@@ -251,7 +252,7 @@ ADDED: dict[str, Callable[[], object]] = {
 
 @pytest.mark.feature("construction", "`add_param_group`, its errors included")
 @pytest.mark.parametrize("what", ADDED)
-@every_optimizer
+@every_class
 def test_add_param_group(name: str, what: str) -> None:
     optimizer = ours(name)([Parameter(torch.ones(4))], foreach=False)
     control = (torchs(name) or partial(torch.optim.Optimizer, defaults=dict(optimizer.defaults)))(
@@ -269,7 +270,7 @@ def test_add_param_group(name: str, what: str) -> None:
 
 
 @pytest.mark.feature("construction", "`add_param_group`, its errors included")
-@every_optimizer
+@every_class
 def test_a_group_that_is_added_in_the_middle_trains(name: str) -> None:
     runs = []
     for cls in both(name):
@@ -288,7 +289,7 @@ def test_a_group_that_is_added_in_the_middle_trains(name: str) -> None:
 
 @pytest.mark.feature("construction", "`zero_grad`, both ways")
 @pytest.mark.parametrize("options", [{"foreach": False}, {"foreach": True}, {}], ids=str)
-@every_optimizer
+@every_class
 def test_zero_grad(name: str, options: dict[str, bool]) -> None:
     for cls in both(name):
         params = [Parameter(torch.ones(2)), Parameter(torch.ones(2, dtype=torch.bfloat16)), Parameter(torch.ones(1))]

@@ -7,15 +7,9 @@ import torch
 from torch import Tensor
 
 import thetac
-from tests.support.every_optimizer import every_optimizer, ours, remembering
-from tests.support.runtime_helpers import (
-    assert_identical,
-    assert_same_training,
-    assert_unchanged,
-    parameters,
-    picture,
-    run_kernels_of,
-)
+from tests.support.comparing import assert_identical, assert_same_training
+from tests.support.every_optimizer import every_class, ours, remembering
+from tests.support.runtime_helpers import assert_unchanged, parameters, picture, run_kernels_of
 from tests.support.step_helpers import every_list
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups import checks
@@ -75,7 +69,7 @@ def test_kernels_read_gradients_as_they_are(
 
 @every_pair
 @every_list
-@every_optimizer
+@every_class
 def test_steps_are_those_on_gradients_that_have_the_parameter_s_dtype(
     name: str, pair: tuple[torch.dtype, torch.dtype], options: dict[str, bool]
 ) -> None:
@@ -113,7 +107,7 @@ def _assert_same_as_with_the_parameter_s_dtype(
 
 
 @every_pair
-@every_optimizer
+@every_class
 def test_foreach_has_the_for_loop_s_bits(name: str, pair: tuple[torch.dtype, torch.dtype]) -> None:
     optimizers = [make(name, *pair, foreach=foreach) for foreach in (False, True)]
     for step in range(3):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import thetac as ours
-from tests.support.every_optimizer import NAMES, class_of
+from tests.support.every_optimizer import class_of, every_class
 from tests.support.runtime_helpers import parameters
 
 NAN = float("nan")
@@ -168,7 +168,7 @@ OF_USERS = (
 )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_class
 def test_keys_of_torch_and_of_users_pass(name: str) -> None:
     """In every optimizer, unless it reads such a key itself; keys that are no texts pass, too."""
     cls = class_of(name)

@@ -18,7 +18,7 @@ from torch import Tensor
 import thetac as ours
 from tests.support.adversary import ACTIONS, Compared, compare, done_by_both, pass_over_what_is_imported
 from tests.support.adversary_world import Action, Make, Switch, World
-from tests.support.every_optimizer import NAMES, every_optimizer, torchs
+from tests.support.every_optimizer import NAMES, every_class, of_every_class, torchs
 from tests.support.runtime_helpers import run_kernels_of
 
 EXAMPLES = int(os.environ.get("THETAC_ADVERSARY", "0"))
@@ -150,7 +150,7 @@ def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.feature("random programs", "beside torch's class, both for-loop: the same bits after every action")
-@pytest.mark.parametrize("name", OF_TORCH)
+@pytest.mark.parametrize("name", of_every_class(OF_TORCH))
 def test_for_loop_and_torchs(name: str) -> None:
     def game(program: Program, dtype: torch.dtype) -> None:
         mine, theirs = (
@@ -163,7 +163,7 @@ def test_for_loop_and_torchs(name: str) -> None:
 
 
 @pytest.mark.feature("random programs", "switched between foreach and for-loop: the for-loop's bits")
-@every_optimizer
+@every_class
 def test_foreach_and_for_loop(name: str) -> None:
     def game(program: Program, dtype: torch.dtype) -> None:
         left = world(name, dtype, [FOREACH, FOREACH, FOR_LOOP])
@@ -173,7 +173,7 @@ def test_foreach_and_for_loop(name: str) -> None:
 
 
 @pytest.mark.feature("random programs", "switched between kernels and the rest: the for-loop's numbers, to rounding")
-@every_optimizer
+@every_class
 def test_fused_and_for_loop(name: str) -> None:
     def game(program: Program, dtype: torch.dtype) -> None:
         left = world(name, dtype, [FUSED, FASTEST, FOREACH, FASTEST, FOR_LOOP])

@@ -14,19 +14,14 @@ import torch
 from torch import Tensor
 
 import thetac as ours
+from tests.support.comparing import assert_same_training
 from tests.support.paths import ROOT
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    train,
-)
-from thetac.runtime.building import objects
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, train
+from thetac.runtime.building import compiled_objects
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping import choice
-from thetac.runtime.stepping.choice import Implementation, choose
+from thetac.runtime.stepping import requirements
+from thetac.runtime.stepping.choice import choose
+from thetac.runtime.stepping.implementation import Implementation
 
 NAMES = [name for name in ours.__all__ if isinstance(getattr(ours, name), type)]
 
@@ -37,8 +32,8 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CXX", "/nowhere/c++")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("THETAC_BUILD_DIR", str(tmp_path / "built"))
-    monkeypatch.setattr(objects, "_known", {})
-    monkeypatch.setattr(objects, "_warned", set())
+    monkeypatch.setattr(compiled_objects, "_known", {})
+    monkeypatch.setattr(compiled_objects, "_warned", set())
 
 
 def served(optimizer: Optimizer) -> list[tuple[str, str]]:
@@ -146,7 +141,7 @@ def test_explain_names_choice_and_reason() -> None:
 
 
 def test_a_package_without_cpp_kernels_runs_foreach(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "kernel_source", lambda package: None)
+    monkeypatch.setattr(requirements, "kernel_source", lambda package: None)
     optimizer = ours.AdamW(parameters())
     train(optimizer, 2)
     assert set(served(optimizer)) == {("foreach", "the fastest on cpu without kernels for torch.float32")}
@@ -273,7 +268,7 @@ def test_triton_compiles_nothing_for_a_cpu(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_without_triton_its_kernels_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THETAC_CPU_KERNELS", "triton")
-    monkeypatch.setattr(choice, "has_triton_kernels", lambda package: False)
+    monkeypatch.setattr(requirements, "has_triton_kernels", lambda package: False)
     with pytest.raises(
         RuntimeError, match=r"^`fused=True` requires triton and the kernels of .*adamw, of which one is not installed$"
     ):

@@ -10,7 +10,8 @@ import torch
 
 import thetac as ours
 from tests.support.runtime_helpers import give_gradients, parameters, train
-from thetac.runtime.stepping.choice import Implementation, choose
+from thetac.runtime.stepping.choice import choose
+from thetac.runtime.stepping.implementation import Implementation
 
 
 def test_before_the_first_step_it_says_what_would_run() -> None:

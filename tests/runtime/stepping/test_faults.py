@@ -22,10 +22,10 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 import thetac.runtime
-from tests.references.training import assert_same_bits
 from tests.support.checkpoint_helpers import BFLOAT16, FLOAT32, in_groups, parameters_of, rich, train
-from tests.support.every_optimizer import both, every_optimizer, ours
-from tests.support.runtime_helpers import assert_identical, assert_unchanged, give_gradients, picture
+from tests.support.comparing import assert_identical, assert_same_bits
+from tests.support.every_optimizer import both, every_class, ours
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, picture
 
 RUNTIME = str(Path(thetac.runtime.__file__).parent)
 IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "C++": {"fused": True}, "default": {}}
@@ -64,7 +64,7 @@ def assert_goes_on(optimizer: Optimizer, untouched: Optimizer) -> None:
 
 
 @pytest.mark.feature("faults", "a closure that raises leaves everything as it was")
-@every_optimizer
+@every_class
 @before_and_after_the_first_step
 @pytest.mark.parametrize("when", ["at once", "after the gradients"])
 def test_a_closure_that_raises(name: str, steps: int, when: str) -> None:
@@ -84,7 +84,7 @@ def test_a_closure_that_raises(name: str, steps: int, when: str) -> None:
 
 
 @pytest.mark.feature("faults", "a hook before a step that raises leaves everything as it was")
-@every_optimizer
+@every_class
 @before_and_after_the_first_step
 @pytest.mark.parametrize("whose", ["own", "of all optimizers"])
 def test_a_hook_before_a_step_that_raises(name: str, steps: int, whose: str) -> None:
@@ -99,7 +99,7 @@ def test_a_hook_before_a_step_that_raises(name: str, steps: int, whose: str) -> 
 
 
 @pytest.mark.feature("faults", "a hook behind a step that raises finds the step done, as in torch")
-@every_optimizer
+@every_class
 @before_and_after_the_first_step
 @pytest.mark.parametrize("whose", ["own", "of all optimizers"])
 def test_a_hook_behind_a_step_that_raises(name: str, steps: int, whose: str) -> None:
@@ -114,7 +114,7 @@ def test_a_hook_behind_a_step_that_raises(name: str, steps: int, whose: str) -> 
 
 
 @pytest.mark.feature("faults", "a hook around `state_dict` that raises changes nothing")
-@every_optimizer
+@every_class
 @pytest.mark.parametrize("when", ["pre", "post"])
 def test_a_hook_around_state_dict_that_raises(name: str, when: str) -> None:
     for cls in both(name):
@@ -129,7 +129,7 @@ def test_a_hook_around_state_dict_that_raises(name: str, when: str) -> None:
 @pytest.mark.feature(
     "faults", "a hook before a load that raises changes nothing; behind it, all is loaded, as in torch"
 )
-@every_optimizer
+@every_class
 def test_a_hook_around_load_state_dict_that_raises(name: str) -> None:
     for cls in both(name):
         optimizer, untouched, source = made(cls, name, 3), made(cls, name, 3), made(cls, name, 5, lr=0.25)
@@ -186,7 +186,7 @@ MISTAKES = (
 
 
 @pytest.mark.feature("faults", "a step that fails its checks writes nothing")
-@every_optimizer
+@every_class
 @every_implementation
 def test_a_step_that_fails_its_checks_writes_nothing(name: str, implementation: str) -> None:
     """And is taken back: once the mistake is mended, the run goes on as if it had not happened."""

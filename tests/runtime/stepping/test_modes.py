@@ -10,15 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from tests.support.every_optimizer import both, every_optimizer, ours, remembering, torchs
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    train,
-)
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import both, every_class, ours, remembering, torchs
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, train
 
 IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
     "for-loop": {"foreach": False},
@@ -37,7 +31,7 @@ def make(name: str, *args: object, **kwargs: object) -> torch.optim.Optimizer:
 
 
 @pytest.mark.feature("modes", "capturable: on the CPU torch's own error, before anything is written")
-@every_optimizer
+@every_class
 def test_capturable_on_the_cpu(name: str, record_property: Callable[[str, object], None]) -> None:
     """The devices that torch names after its words differ from one of its classes to the other."""
     if "capturable" not in ours(name)([torch.zeros(1)]).defaults:
@@ -58,7 +52,7 @@ def test_capturable_on_the_cpu(name: str, record_property: Callable[[str, object
 
 @pytest.mark.feature("modes", "maximize: the same as negated gradients")
 @every_implementation
-@every_optimizer
+@every_class
 def test_maximize(name: str, options: dict[str, bool]) -> None:
     up, down = make(name, parameters(), maximize=True, **options), make(name, parameters(), **options)
     for step in range(3):
@@ -73,7 +67,7 @@ def test_maximize(name: str, options: dict[str, bool]) -> None:
 
 @pytest.mark.feature("modes", "lr and betas as tensors of 0 dimensions or 1 element, read at every step")
 @every_implementation
-@every_optimizer
+@every_class
 def test_tensors_are_read_at_every_step(
     name: str, options: dict[str, bool], record_property: Callable[[str, object], None]
 ) -> None:
@@ -113,7 +107,7 @@ def test_tensors_are_read_at_every_step(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@every_optimizer
+@every_class
 def test_capturable_in_a_graph(name: str) -> None:
     """A step that is captured once and replayed ends where eager steps end."""
     if "capturable" not in ours(name)([torch.zeros(1)]).param_groups[0]:
@@ -146,7 +140,7 @@ def test_capturable_in_a_graph(name: str) -> None:
 
 @pytest.mark.feature("modes", "a backward through a parameter that a step has written raises")
 @every_implementation
-@every_optimizer
+@every_class
 def test_autograd_knows_what_was_written(name: str, options: dict[str, bool]) -> None:
     makes = [partial(make, name, **options)]
     if not options and (control := torchs(name)) is not None:
@@ -164,7 +158,7 @@ def test_autograd_knows_what_was_written(name: str, options: dict[str, bool]) ->
 
 @pytest.mark.feature("modes", "autocast: a step within it is the same as outside of it")
 @every_implementation
-@every_optimizer
+@every_class
 def test_autocast(name: str, options: dict[str, bool]) -> None:
     def run(within: bool) -> torch.optim.Optimizer:
         weight, bias = parameters([(4, 3), (4,)])
@@ -188,7 +182,7 @@ def test_autocast(name: str, options: dict[str, bool]) -> None:
 
 @pytest.mark.feature("modes", "GradScaler: unscaled steps, and steps that are skipped")
 @every_implementation
-@every_optimizer
+@every_class
 def test_grad_scaler(name: str, options: dict[str, bool]) -> None:
     """Powers of two as scales leave the bits alone; a step with an infinity in it leaves everything alone."""
     scaled, plain = make(name, parameters(), **options), make(name, parameters(), **options)

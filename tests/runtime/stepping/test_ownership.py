@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from tests.support.every_optimizer import every_optimizer, ours, remembering, torchs
-from tests.support.runtime_helpers import Watching, assert_same_training, parameters, run_kernels_of
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import every_class, ours, remembering, torchs
+from tests.support.runtime_helpers import Watching, parameters, run_kernels_of
 
 SHAPES = ((50, 3), (70,), (8,))
 Options = Mapping[str, bool | float]
@@ -114,7 +115,7 @@ CHANGES = {change.__name__[1:]: change for change in (_moved, _swapped_data, _cl
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-@every_optimizer
+@every_class
 def test_state_that_is_dropped_is_free_at_once(
     name: str, change: Callable[[torch.optim.Optimizer], None], options: Options
 ) -> None:
@@ -150,7 +151,7 @@ def _take_out_all_but_one(optimizer: torch.optim.Optimizer) -> Tensor:
     return kept
 
 
-@every_optimizer
+@every_class
 def test_parameters_that_are_taken_out_are_free_at_once(name: str, options: Options) -> None:
     optimizer = made(name, options)
     storages, states = storages_of(params_of(optimizer)), storages_of(states_of(optimizer))
@@ -166,7 +167,7 @@ def test_parameters_that_are_taken_out_are_free_at_once(name: str, options: Opti
     assert not torch.equal(before, kept)
 
 
-@every_optimizer
+@every_class
 def test_gradients_are_free_when_they_are_set_to_none(name: str, options: Options) -> None:
     optimizer = made(name, options)
     for param in params_of(optimizer):

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 import thetac as ours
+from tests.support.comparing import assert_same_training
 from tests.support.runtime_helpers import (
     FUSED,
-    assert_same_training,
     assert_unchanged,
     give_gradients,
     parameters,

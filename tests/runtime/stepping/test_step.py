@@ -14,15 +14,8 @@ from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import thetac as ours
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    states,
-    train,
-)
+from tests.support.comparing import assert_same_training
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, states, train
 
 IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
     "for-loop": {"foreach": False},

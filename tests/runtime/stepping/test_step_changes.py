@@ -10,23 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from tests.support.every_optimizer import every_optimizer, ours, remembering
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    states,
-    train,
-)
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import every_class, ours, remembering
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, states, train
 from tests.support.step_helpers import FOR_LOOP, Options, assert_runs_as_torchs, every_implementation
 from thetac.runtime.stepping.plan import Plan
 
 
 @pytest.mark.feature("step", "gradients that come and go between steps")
 @every_implementation
-@every_optimizer
+@every_class
 def test_gradients_come_and_go(name: str, options: Options) -> None:
     pattern = ((0, 1, 2), (0,), (), (1, 2, 3), (0, 3), (0, 1, 2, 3))
 
@@ -47,7 +40,7 @@ def test_gradients_come_and_go(name: str, options: Options) -> None:
 
 @pytest.mark.feature("step", "`p.data` replaced, state assigned, state moved to another parameter")
 @every_implementation
-@every_optimizer
+@every_class
 def test_data_replaced(name: str, options: Options) -> None:
     """The step goes on with what is in the parameter now; nobody remembers where it was."""
 
@@ -68,7 +61,7 @@ def test_data_replaced(name: str, options: Options) -> None:
 
 @pytest.mark.feature("step", "`p.data` replaced, state assigned, state moved to another parameter")
 @every_implementation
-@every_optimizer
+@every_class
 def test_state_assigned(name: str, options: Options) -> None:
     """Other tensors in the place of those that the optimizer made; the old ones stay as they are."""
 
@@ -89,7 +82,7 @@ def test_state_assigned(name: str, options: Options) -> None:
 
 @pytest.mark.feature("step", "`p.data` replaced, state assigned, state moved to another parameter")
 @every_implementation
-@every_optimizer
+@every_class
 def test_state_moved_to_a_replacement(name: str, options: Options) -> None:
     """As one does who replaces a layer and keeps its momentum."""
 
@@ -111,7 +104,7 @@ def test_state_moved_to_a_replacement(name: str, options: Options) -> None:
 
 @pytest.mark.feature("step", "state that is taken away starts anew")
 @every_implementation
-@every_optimizer
+@every_class
 def test_state_cleared(name: str, options: Options) -> None:
     def run(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
         params = parameters()
@@ -133,7 +126,7 @@ DTYPES = (torch.float64, torch.bfloat16, torch.float16)
 
 @pytest.mark.feature("step", "a module's `.to(dtype)` before the first step")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@every_optimizer
+@every_class
 def test_to_another_dtype_before_the_first_step(
     name: str, dtype: torch.dtype, record_property: Callable[[str, object], None]
 ) -> None:
@@ -157,7 +150,7 @@ def test_to_another_dtype_before_the_first_step(
 @pytest.mark.feature("step", "a module's `.to(dtype)` after the first step: an error before anything is written")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @every_implementation
-@every_optimizer
+@every_class
 def test_to_another_dtype_after_the_first_step(
     name: str, options: Options, dtype: torch.dtype, record_property: Callable[[str, object], None]
 ) -> None:
@@ -187,8 +180,8 @@ def _assert_to_is_an_error(name: str, options: Options, dtype: torch.dtype, step
 
 
 @pytest.mark.difference(
-    "After a module's `.to(dtype)`, torch's implementations raise in the middle of a step, or go on, depending on the "
-    "optimizer. Here all of them raise before anything is written. Who wants to go on loads the optimizer's state_dict."
+    "After a module's `.to(dtype)`, torch's implementations raise in the middle of a step, or continue, depending on "
+    "the optimizer. Here all of them raise before anything is written. To continue, load the optimizer's state_dict."
 )
 def test_after_to_another_dtype_a_loaded_state_goes_on() -> None:
     def trained(cls: type[torch.optim.Optimizer]) -> torch.optim.Optimizer:
@@ -214,7 +207,7 @@ def test_after_to_another_dtype_a_loaded_state_goes_on() -> None:
     "as_other", [tuple, deque, lambda params: dict.fromkeys(params).keys()], ids=["tuple", "deque", "keys"]
 )
 @every_implementation
-@every_optimizer
+@every_class
 def test_parameters_of_a_group_that_are_no_list(name: str, options: Options, as_other: Callable[..., object]) -> None:
     """Assigned after construction; what the constructor is given becomes a list there."""
 
@@ -265,14 +258,14 @@ def test_a_gradient_that_changes_while_a_step_prepares(
     give_gradients(params, 5)
     give_gradients(others, 5)
     twin.step()
-    prepare = Plan.prepare
+    refresh = Plan.refresh_executors
 
-    def disturbed(plan: Plan, *arguments: object) -> str:
+    def disturbed(plan: Plan, *arguments: object) -> None:
         params[0].grad = None if change == "gone" else torch.full((3,), 100.0)
-        return prepare(plan, *arguments)  # type: ignore[arg-type]
+        refresh(plan, *arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Plan, "prepare", disturbed)
+        patch.setattr(Plan, "refresh_executors", disturbed)
         optimizer.step()
     assert_same_training(optimizer, twin)
     others[0].grad = None if params[0].grad is None else params[0].grad.clone()
@@ -289,15 +282,15 @@ def test_a_group_that_is_emptied_while_a_step_prepares(options: Options, monkeyp
         train(one, 2)
         give_gradients(one.param_groups[0]["params"], 5)
     params = list(optimizer.param_groups[0]["params"])
-    prepare = Plan.prepare
+    refresh = Plan.refresh_executors
 
-    def disturbed(plan: Plan, *arguments: object) -> str:
+    def disturbed(plan: Plan, *arguments: object) -> None:
         optimizer.param_groups[0]["params"].clear()
         optimizer.state.clear()
-        return prepare(plan, *arguments)  # type: ignore[arg-type]
+        refresh(plan, *arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Plan, "prepare", disturbed)
+        patch.setattr(Plan, "refresh_executors", disturbed)
         optimizer.step()
     twin.step()
     for mine, other in zip(params, twin.param_groups[0]["params"], strict=True):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from tests.support.every_optimizer import both, every_optimizer, ours, remembering
+from tests.support.every_optimizer import both, every_class, ours, remembering
 from tests.support.runtime_helpers import give_gradients, parameters, states, train
 from tests.support.step_helpers import FOR_LOOP, Options, assert_runs_as_torchs, every_implementation, every_list
 
@@ -22,7 +22,7 @@ from tests.support.step_helpers import FOR_LOOP, Options, assert_runs_as_torchs,
 
 @pytest.mark.feature("step", "a closure runs with gradients enabled, and its value is returned")
 @every_implementation
-@every_optimizer
+@every_class
 def test_closure(name: str, options: Options) -> None:
     def run(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
         (param,) = parameters([(3,)])
@@ -53,7 +53,7 @@ def test_closure(name: str, options: Options) -> None:
 
 @pytest.mark.feature("step", "parameters without gradients, frozen ones, empty ones")
 @every_implementation
-@every_optimizer
+@every_class
 def test_parameters_without_gradients(name: str, options: Options) -> None:
     for cls in both(name):
         params = parameters()
@@ -72,7 +72,7 @@ def test_parameters_without_gradients(name: str, options: Options) -> None:
 
 @pytest.mark.feature("step", "parameters without gradients, frozen ones, empty ones")
 @every_implementation
-@every_optimizer
+@every_class
 def test_frozen_parameters(name: str, options: Options) -> None:
     """Frozen from the start, frozen in the middle, and thawed again."""
 
@@ -98,7 +98,7 @@ def test_frozen_parameters(name: str, options: Options) -> None:
 
 @pytest.mark.feature("step", "parameters without gradients, frozen ones, empty ones")
 @every_implementation
-@every_optimizer
+@every_class
 def test_empty_tensors(name: str, options: Options) -> None:
     def run(cls: type[torch.optim.Optimizer], options: Options) -> torch.optim.Optimizer:
         optimizer = cls(parameters([(0,), (3, 0), (2,), (0, 4, 5)]), **options, **remembering(name))
@@ -112,7 +112,7 @@ def test_empty_tensors(name: str, options: Options) -> None:
 
 @pytest.mark.feature("step", "parameters without gradients, frozen ones, empty ones")
 @every_implementation
-@every_optimizer
+@every_class
 def test_nothing_but_empty_tensors(name: str, options: Options) -> None:
     optimizer = ours(name)(parameters([(0,), (3, 0)]), **options, **remembering(name))
     train(optimizer, 2)
@@ -121,7 +121,7 @@ def test_nothing_but_empty_tensors(name: str, options: Options) -> None:
 @pytest.mark.feature("step", "zeros as gradients and lr 0 move nothing, under any decay")
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @every_implementation
-@every_optimizer
+@every_class
 def test_zeros_and_no_learning_rate(name: str, options: Options, weight_decay: float) -> None:
     """torch.distributed.checkpoint makes state so, and then overwrites it; parameters must be as they were."""
     names = {hyperparameter.name for hyperparameter in ours(name).schema.hyperparameters}
@@ -151,7 +151,7 @@ def test_zeros_and_no_learning_rate(name: str, options: Options, weight_decay: f
 @pytest.mark.feature("step", "parameters of mixed dtypes, in one group and across groups")
 @pytest.mark.parametrize("grouped", [False, True], ids=["one group", "groups"])
 @every_implementation
-@every_optimizer
+@every_class
 def test_mixed_dtypes(name: str, options: Options, grouped: bool) -> None:
     """Each parameter ends where it ends in an optimizer of its own."""
     dtypes = (torch.float32, torch.bfloat16, torch.float64, torch.float16, torch.complex64)
@@ -194,7 +194,7 @@ def _step_on_two_devices(make: Callable[[Sequence[Tensor]], torch.optim.Optimize
 
 @pytest.mark.feature("step", "parameters of mixed devices")
 @every_list
-@every_optimizer
+@every_class
 def test_mixed_devices(name: str, options: Options, record_property: Callable[[str, object], None]) -> None:
     """A device without memory beside the CPU: what has memory is updated as if it were alone."""
     for cls in both(name):
@@ -212,7 +212,7 @@ def test_mixed_devices(name: str, options: Options, record_property: Callable[[s
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@every_optimizer
+@every_class
 def test_mixed_devices_with_a_gpu(name: str) -> None:
     for options in ({"foreach": False}, {"foreach": True}, {}):
         _step_on_two_devices(partial(ours(name), **options, **remembering(name)), ("cpu", "cuda"))

@@ -80,7 +80,7 @@ def test_eager_steps_add_no_call_per_parameter(foreach: bool, monkeypatch: pytes
         optimizer, _ = steady("AdamW", count, foreach=foreach)
         assert optimizer._stepper is not None
         assert optimizer._stepper.plan is not None
-        for work in optimizer._stepper.plan._works:
+        for work in optimizer._stepper.plan.executors:
             monkeypatch.setattr(work, "_step", lambda *_, **__: None)
         counts.append(python_calls(optimizer.step))
     assert counts[0] == counts[1]

@@ -64,7 +64,7 @@ def test_a_step_calls_no_compiled_reader_that_is_turned_off() -> None:
         "param = torch.nn.Parameter(torch.ones(3))\n"
         "param.grad = torch.ones(3)\n"
         "thetac.AdamW([param], fused=True).step()\n"
-        "print('/poll-' in open('/proc/self/maps').read())\n"
+        "print('/reader-' in open('/proc/self/maps').read())\n"
     )
     for value, is_loaded in (("0", "False"), ("1", "True")):
         environment = {**os.environ, "THETAC_COMPILED_READER": value}

@@ -14,19 +14,13 @@ from torch import Tensor
 from torch._dynamo.exc import Unsupported
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from tests.support.every_optimizer import every_optimizer, ours, remembering, torchs
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import every_class, ours, remembering, torchs
 from tests.support.generic_rules import HeavyBall
-from tests.support.runtime_helpers import (
-    assert_same_training,
-    assert_unchanged,
-    give_gradients,
-    parameters,
-    picture,
-    run_kernels_of,
-)
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.stepping.choice import Choice
-from thetac.runtime.torch_compile import custom_op as operator_module
+from thetac.runtime.stepping import assignments
+from thetac.runtime.stepping.implementation import Choice
 
 SHAPES = ((5, 3), (7,), ())
 FORMS: dict[str, dict[str, bool]] = {
@@ -88,7 +82,7 @@ def train_both(
 
 @pytest.mark.feature("modes", "torch.compile of the unwrapped step with fullgraph: the same training, compiled once")
 @pytest.mark.parametrize("form", ["for-loop", "fused"])
-@every_optimizer
+@every_class
 def test_the_whole_step_in_one_graph(name: str, form: str) -> None:
     """Counters and an lr that is a tensor change in every step, and nothing is compiled anew."""
     counter = CompileCounterWithBackend("aot_eager")
@@ -271,13 +265,13 @@ def test_the_operator_writes_what_it_declares(name: str) -> None:
 def test_steps_of_a_graph_keep_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the graph writes to its inputs; it goes with the optimizer."""
     prepared: list[int] = []
-    original = operator_module.choose_all
+    original = assignments.choose_all
 
     def counted(*arguments: Any) -> list[Choice]:
         prepared.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(operator_module, "choose_all", counted)
+    monkeypatch.setattr(assignments, "choose_all", counted)
     by_graph = make("Adadelta", fused=True)
     step = compiled_step(by_graph, "eager")
     for seed in range(4):

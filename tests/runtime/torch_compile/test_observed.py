@@ -11,15 +11,9 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from tests.support.every_optimizer import every_optimizer, ours, remembering
-from tests.support.runtime_helpers import (
-    FUSED,
-    Watching,
-    assert_same_training,
-    give_gradients,
-    parameters,
-    run_kernels_of,
-)
+from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import every_class, ours, remembering
+from tests.support.runtime_helpers import FUSED, Watching, give_gradients, parameters, run_kernels_of
 
 EVERY: Mapping[str, Mapping[str, bool]] = {
     "for-loop": {"foreach": False},
@@ -64,7 +58,7 @@ def steps(optimizer: torch.optim.Optimizer, seeds: range) -> None:
 
 
 @every_way
-@every_optimizer
+@every_class
 def test_the_graph_of_a_step_replays(name: str, options: Mapping[str, bool]) -> None:
     graphed, eager = made(name, options), made(name, options)
     steps(graphed, range(2))
@@ -105,7 +99,7 @@ def test_a_graph_holds_one_call_for_each_group(implementation: str, monkeypatch:
 
 
 @every_way
-@every_optimizer
+@every_class
 def test_a_mode_that_counts_sees_every_step(name: str, options: Mapping[str, bool]) -> None:
     watched, eager = made(name, options), made(name, options)
     for optimizer in (watched, eager):

@@ -1,7 +1,8 @@
-"""Which packages of a cache running processes use.
+"""Record which packages of a cache are in use by running processes.
 
-In: packages as they are imported. Out: their names, listed by each process in a file that it keeps locked: the system
-gives the lock up when the process ends, however that comes about. Must not know what packages hold. Imports no torch.
+In: packages as they are imported. Out: their names. Each process lists its packages in a file that it keeps locked; the
+system releases the lock when the process ends, for whatever reason. Must not know what packages contain. Imports no
+torch.
 """
 
 from __future__ import annotations
@@ -16,20 +17,23 @@ from pathlib import Path
 
 from thetac.runtime.building.owned_folder import try_lock, unlink_if_unlocked
 
-LIST = ".in-use-"  # begins the names of the files
+LIST = ".in-use-"  # the prefix of the files
 _PATIENCE = 1.0  # seconds to wait for the folder's lock
 
-_lists: dict[Path, tuple[Path, int]] = {}  # by cache: the file, and its descriptor, which holds the lock
+_lists: dict[Path, tuple[Path, int]] = {}  # per cache: this process's file and its descriptor, which holds the lock
 _noted: set[Path] = set()
 
 
-def list_as_used(package: Path) -> None:
-    """Keep a package, which may not be there yet, until the end of this process and of those forked from it."""
+def mark_in_use(package: Path) -> None:
+    """Record that a package is in use until this process, and those forked from it, have ended.
+
+    It need not exist yet. Where files cannot be written or locked, nothing is recorded.
+    """
     folder = package.parent
     if package in _noted:
         return
     _noted.add(package)
-    with contextlib.suppress(OSError), locked_folder(folder):
+    with contextlib.suppress(OSError), lock_folder(folder):
         if folder not in _lists:
             descriptor, name = tempfile.mkstemp(dir=folder, prefix=LIST)
             os.close(descriptor)
@@ -43,30 +47,30 @@ def list_as_used(package: Path) -> None:
 
 
 def _end_list(folder: Path) -> None:
-    """Remove the list, unless a process forked from this one goes on."""
+    """Remove the list of this process, unless a process forked from it still runs."""
     path, descriptor = _lists.pop(folder)
     with contextlib.suppress(OSError):
         os.close(descriptor)
         unlink_if_unlocked(path)
 
 
-def listed(folder: Path) -> Collection[str]:
-    """The names that running processes list. Raises OSError."""
+def read_used_packages(folder: Path) -> Collection[str]:
+    """Return the names that running processes have recorded; raise OSError if the folder cannot be read."""
     names: set[str] = set()
     for name in os.listdir(folder):
         if name.startswith(LIST):
             descriptor = try_lock(folder / name)
-            if descriptor is not None:  # of a process that is gone
+            if descriptor is not None:  # its process has ended
                 os.close(descriptor)
                 continue
-            with contextlib.suppress(FileNotFoundError):  # its process has ended by now
+            with contextlib.suppress(FileNotFoundError):  # its process has ended meanwhile
                 names.update((folder / name).read_text(encoding="utf-8", errors="replace").split())
     return names
 
 
 @contextlib.contextmanager
-def locked_folder(folder: Path) -> Iterator[bool]:
-    """Keep other processes from removing or taking packages meanwhile; whether that could be done."""
+def lock_folder(folder: Path) -> Iterator[bool]:
+    """Lock a folder for a block, so that no other process removes or records packages; give whether that succeeded."""
     try:
         import fcntl  # Windows does not have it
 

@@ -1,9 +1,9 @@
-"""Files of compiled objects: written whole, loaded only if whole.
+"""Write files of compiled objects atomically, and load only intact ones.
 
-In: the bytes of an object and where it goes, or where one may lie. Out: a file that appears at once with all it
-holds; a loaded library, or the reason why there is none. An object ends in a seal, the digest of its name and of what
-precedes it (loaders ignore what follows an object), because loading a truncated one does not raise: it kills the
-process, and one that was copied to another's name would compute something else. Must not know what objects hold.
+In: the bytes of an object and its path. Out: a file that appears with all of its content at once; a loaded library, or
+the reason why there is none. An object ends in a seal, a digest of its name and content (loaders ignore what follows
+an object): to load a truncated one would not raise but kill the process, and one that was copied to another's name
+would compute something else. Must not know what objects contain.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from typing import TypeVar
 
 Library = TypeVar("Library", bound=ctypes.CDLL)
 
-MARK = b"\nthetac object 2\n"  # begins a seal; the number is that of its form
+MARK = b"\nthetac object 2\n"  # the beginning of a seal; the number is the version of its format
 _SEAL = len(MARK) + hashlib.sha256().digest_size
-_PATIENCE = 300  # seconds to wait for another process that builds the same; then both build it, which is no harm
-NEW = ".new-"  # begins the names of files that are being written
-LOCK = ".lock"  # ends the names of files that keep others out
+_PATIENCE = 300  # seconds to wait for another process that builds the same; then both do, which is harmless
+NEW = ".new-"  # the prefix of files and folders that are being written
+LOCK = ".lock"  # the suffix of lock files
 _VERSION = "thetac_abi"
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """What an object offers."""
+    """What a library must offer before it is used."""
 
     functions: tuple[str, ...] = ()
-    version: int | None = None  # the value of `thetac_abi`, where it has one
+    version: int | None = None  # the value that `thetac_abi` must have; None: it is not read
 
 
 class MismatchError(Exception):
-    """A whole object that does not offer what it should; the text is a clause about it."""
+    """Raised for an intact object with another interface. The message is the predicate of a sentence about it."""
 
 
-def is_whole(path: Path) -> bool:
-    """Whether there is an object, and nothing of it is missing or damaged."""
+def is_intact(path: Path) -> bool:
+    """Return whether there is an object, and nothing of it is missing or damaged."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -51,22 +51,29 @@ def is_whole(path: Path) -> bool:
     return content[-_SEAL:] == _seal(path.name, content[:-_SEAL])
 
 
-def load_whole(path: Path, kind: type[Library], interface: Interface) -> Library | None:
-    """The library, or None if there is no whole object that this machine can load. Raises MismatchError."""
-    if not is_whole(path):
+def load_intact(path: Path, kind: type[Library], interface: Interface) -> Library | None:
+    """Load an object.
+
+    Returns:
+        The library; None if there is no intact object, or this machine cannot load it.
+
+    Raises:
+        MismatchError: It has another interface. It is unloaded again, and nothing of it was called.
+    """
+    if not is_intact(path):
         return None
     try:
         library = kind(str(path))
-    except OSError:  # of another architecture, or in a folder from which nothing may be executed
+    except OSError:  # of another architecture, or in a folder that is mounted noexec
         return None
     if mismatch := _mismatch(library, interface):
-        _ctypes.dlclose(library._handle)  # or the one that takes its place would not be looked at
+        _ctypes.dlclose(library._handle)  # else the object that replaces it would not be loaded
         raise MismatchError(mismatch)
     return library
 
 
 def _mismatch(library: ctypes.CDLL, interface: Interface) -> str:
-    """What a library lacks of an interface; empty if nothing."""
+    """Return what a library lacks of an interface, as the predicate of a sentence; empty if it lacks nothing."""
     for name in interface.functions:
         if not hasattr(library, name):
             return f"has no function `{name}`"
@@ -79,8 +86,8 @@ def _mismatch(library: ctypes.CDLL, interface: Interface) -> str:
     return "" if version == interface.version else f"has version {version} of its interface, not {interface.version}"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write an object; whoever looks sees all of it or nothing. Raises OSError."""
+def write_sealed(path: Path, content: bytes) -> None:
+    """Write an object with its seal; raise OSError if that fails. Other processes see the whole file or none."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=NEW)
     try:
         with open(descriptor, "wb") as file:
@@ -98,10 +105,14 @@ def _seal(name: str, content: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Keep out other processes that would write the same file, as far as the file system can: for speed alone."""
+def hold_build_lock(path: Path) -> Iterator[None]:
+    """Hold a lock for a block, so that of many processes one builds a file and the others wait for it.
+
+    Without a lock, because the file system has none or the builder takes too long, the block runs as well: several
+    processes then build the same, which only takes longer.
+    """
     lock = path.with_name(f".{path.name}{LOCK}")
-    descriptor = _locked(lock)
+    descriptor = _acquire_lock(lock)
     try:
         yield
     finally:
@@ -111,8 +122,8 @@ def only_one(path: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _locked(lock: Path) -> int | None:
-    """An open file with the lock; None if it could not be had."""
+def _acquire_lock(lock: Path) -> int | None:
+    """Open and lock a file; return its descriptor, or None if that is not possible."""
     import fcntl  # Windows does not have it, and imports this module all the same
 
     until = time.monotonic() + _PATIENCE
@@ -123,7 +134,7 @@ def _locked(lock: Path) -> int | None:
             return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one who had it before may have removed the file in between, and another made a new one.
+            # The previous holder may have removed the file in between, and another process made a new one.
             if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
                 return descriptor
         except BlockingIOError:

@@ -1,13 +1,13 @@
-"""A compiler as a process: bounded in time, memory and output, and gone when the process that started it is.
+"""Run a compiler in a process that is bounded in time, memory and output, and that ends with its parent process.
 
-In: a command. Out: its exit status with what it wrote, or a `BuildError` that names the limit it ran into. Must not
-know what the command compiles. Imports no torch.
+In: a command. Out: its exit status and output, or a `BuildError` that names the limit it exceeded. Must not know what
+the command compiles. Imports no torch.
 
-A compiler is several programs, and Python's end, by SIGKILL at worst, ends none of them. So they form a process group
-of their own, led by a shell that is given one end of a pipe. The other end is held by this process alone: when it
-closes, however that comes about, the shell kills its group. A parent-death signal would reach the first of the
-programs only, and would come at the end of the thread that started it; a function to be run between fork and exec is
-unsafe beside threads.
+A compiler is several programs, and none of them ends with Python, least of all when Python is killed. So they form a
+process group of their own, led by a shell that reads from one end of a pipe. This process alone holds the other end:
+when it closes, for whatever reason, the shell kills its group. A parent-death signal would reach only the first of the
+programs, and would be sent when the thread that started it ends; a function that runs between fork and exec is unsafe
+beside threads.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-_SECONDS = 300  # a kernel takes one or two, on a machine that has nothing else to do
+_SECONDS = 300  # a kernel takes one or two on an idle machine
 _MEBIBYTES = 4096  # of address space, for each process of a build; a kernel takes less than a tenth
 _KEPT_BYTES = 1 << 20  # of each of the outputs
 _SHOWN_LINES = 20  # of them, in a message
 
-# $1: kibibytes; the rest: the command. A system that cannot set the limit, or has a lower one, goes on without.
+# $1: kibibytes; the rest: the command. Where the limit cannot be set, or is lower already, it is left as it is.
 _SHELL = """\
 exec 3<&0 </dev/null
 ulimit -v "$1" 2>/dev/null
@@ -50,28 +50,32 @@ _NO_MEMORY = re.compile(
 
 
 class BuildError(RuntimeError):
-    """A compiled object cannot be had; the text says why and what would help."""
+    """Raised when a compiled object cannot be built or loaded; the message says why and what would help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """What a command may use."""
+
     seconds: int
     mebibytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    status: int
+    """A command that has ended."""
+
+    status: int  # as the shell reports it; negative: the signal that ended the shell
     output: str
     errors: str
 
 
-def limits() -> Limits:
-    """The limits of `$THETAC_BUILD_SECONDS` and `$THETAC_BUILD_MEMORY`. Raises BuildError."""
-    return Limits(_number("THETAC_BUILD_SECONDS", _SECONDS), _number("THETAC_BUILD_MEMORY", _MEBIBYTES))
+def read_limits() -> Limits:
+    """Read `$THETAC_BUILD_SECONDS` and `$THETAC_BUILD_MEMORY`; raise BuildError for a value that is no number."""
+    return Limits(_read_limit("THETAC_BUILD_SECONDS", _SECONDS), _read_limit("THETAC_BUILD_MEMORY", _MEBIBYTES))
 
 
-def _number(variable: str, default: int) -> int:
+def _read_limit(variable: str, default: int) -> int:
     given = os.environ.get(variable, "").strip()
     if not given:
         return default
@@ -81,12 +85,21 @@ def _number(variable: str, default: int) -> int:
 
 
 def run(command: Sequence[str], temporary: str | None = None) -> Finished:
-    """Run a command to its end; `temporary` is the folder for its temporary files.
+    """Run a command to its end.
 
-    Raises BuildError where it cannot be started, or ended by a limit or a signal. Whatever else is raised meanwhile,
-    such as KeyboardInterrupt, ends the command with everything that it started.
+    An exception that is raised meanwhile, such as KeyboardInterrupt, ends the command and everything that it started.
+
+    Args:
+        command: The program and its arguments.
+        temporary: The folder for its temporary files; None leaves that to the environment.
+
+    Returns:
+        Its exit status and output.
+
+    Raises:
+        BuildError: It cannot be started, exceeds a limit, or is ended by a signal.
     """
-    bounds = limits()
+    bounds = read_limits()
     environment = {**os.environ, "LC_ALL": "C"}
     if temporary is not None:
         environment["TMPDIR"] = temporary
@@ -104,7 +117,7 @@ def run(command: Sequence[str], temporary: str | None = None) -> Finished:
             raise BuildError(f"`{command[0]}` cannot be run: {error.strerror}") from error
         with process:
             try:
-                done = _result(process, time.monotonic() + bounds.seconds)
+                done = _wait_for(process, time.monotonic() + bounds.seconds)
             except BaseException as error:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -119,30 +132,30 @@ def run(command: Sequence[str], temporary: str | None = None) -> Finished:
 
 
 def _check_end(command: Sequence[str], done: Finished, bounds: Limits) -> None:
-    """Raise for an end that is no answer of the command's own."""
+    """Raise BuildError if the command did not end by itself."""
     if done.status in _CANNOT_RUN:
         raise BuildError(f"`{command[0]}` cannot be run: {done.errors.strip().rpartition(': ')[2]}")
     if done.status and _NO_MEMORY.search(done.errors):
         raise BuildError(
             f"`{shlex.join(command)}` ran out of memory; THETAC_BUILD_MEMORY sets the limit of each process, "
-            f"{bounds.mebibytes} MiB:\n{excerpt(done)}"
+            f"{bounds.mebibytes} MiB:\n{quote_output(done)}"
         )
     number = done.status - _BY_SIGNAL if done.status > _BY_SIGNAL else -done.status
     if number > 0:
         known = number in set(signal.Signals)
         name = signal.Signals(number).name if known else f"signal {number}"
-        raise BuildError(f"`{shlex.join(command)}` was ended by {name}:\n{excerpt(done)}")
+        raise BuildError(f"`{shlex.join(command)}` was ended by {name}:\n{quote_output(done)}")
 
 
-def excerpt(done: Finished) -> str:
-    """The first lines of what a command says when it fails."""
+def quote_output(done: Finished) -> str:
+    """Return the first lines that a failed command wrote."""
     lines = (done.errors or done.output).strip().splitlines() or [f"exit status {done.status}"]
     rest = len(lines) - _SHOWN_LINES
     return "\n".join([*lines[:_SHOWN_LINES], *([f"... and {rest} more lines"] if rest > 0 else [])])
 
 
-def _result(process: subprocess.Popen[bytes], until: float) -> Finished:
-    """The end of a process. Raises TimeoutError."""
+def _wait_for(process: subprocess.Popen[bytes], until: float) -> Finished:
+    """Read the output of a process until it ends; raise TimeoutError if that takes too long."""
     assert process.stdout is not None
     assert process.stderr is not None
     kept: dict[IO[bytes], bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
@@ -168,39 +181,39 @@ def _result(process: subprocess.Popen[bytes], until: float) -> Finished:
 
 
 _ended = False
-_held: set[int] = set()  # the ends of pipes by which shells see that this process is alive
+_held: set[int] = set()  # the ends of pipes that tell shells that this process is alive
 
 
 @contextlib.contextmanager
 def _lifeline() -> Iterator[int]:
-    """The end of a pipe for the shell to read from; it closes after the block, or with this process."""
+    """Open a pipe and give its end for the shell to read from. The other end closes after the block or with Python."""
     theirs, ours = os.pipe()
     _held.add(ours)
     try:
         if _ended:
-            raise BuildError("this process starts no compiler any more")
+            raise BuildError("this process starts no more compilers")
         yield theirs
     finally:
         os.close(theirs)
-        _let_go(ours)
+        _close_end(ours)
 
 
-def end_all() -> None:
-    """End all compilers of this process, those of other threads too, and let none start again."""
+def end_all_compilers() -> None:
+    """End all compilers of this process, also those of other threads. No compiler can be started afterwards."""
     global _ended
     _ended = True
     for end in tuple(_held):
-        _let_go(end)
+        _close_end(end)
 
 
-def _let_go(end: int) -> None:
+def _close_end(end: int) -> None:
     with contextlib.suppress(KeyError):  # another thread did
         _held.remove(end)
         os.close(end)
 
 
 def _after_fork() -> None:
-    """A forked process may outlive this one, and must not seem to be it."""
+    """Close the ends in a forked process: it may outlive this one, and must not keep its compilers alive."""
     for end in _held:
         os.close(end)
     _held.clear()

@@ -1,0 +1,62 @@
+"""What a plan asks of an implementation: an executor updates some members of a step together.
+
+In: nothing. Out: the interface, and the order of its calls. A plan makes an executor from members, and then, in every
+step, calls in this order
+
+1. `check`, in steps after the first: may the executor go on with these tensors?
+2. `refresh`: read what the step computes with. The last call that may raise for what a user did; nothing is written;
+3. `sum_of_squares`, where gradients are clipped;
+4. `run`, which writes, unless the step is skipped;
+5. `finish`, after the first `run` only.
+
+An executor keeps no tensor of a user's from one step to the next: every call is given the tensors of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from thetac.runtime.param_groups.grad_scaling import Scaling
+from thetac.runtime.param_groups.groups import HostScalars
+from thetac.runtime.param_groups.step_tensors import StepTensors
+from thetac.runtime.schema import Group
+
+Barriers = Generator[Sequence[float], Sequence[float], None]
+"""The rest of a run that stops at barriers: at each it yields partial sums and is sent the totals of all executors."""
+
+
+class Executor(Protocol):
+    """One implementation, for the members that it updates together."""
+
+    def check(self, tensors: StepTensors) -> str:
+        """Return why counters and scalar states are not what they were; empty if they are."""
+        ...
+
+    def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
+        """Read what the next `run` computes with; raise torch's error for a number that it would refuse.
+
+        Args:
+            groups: all parameter groups; tensors that conditions depend on are numbers where capturable
+            host_scalars: by index, of the groups that the host reads
+            tensors: those of the step
+        """
+        ...
+
+    def sum_of_squares(self, tensors: StepTensors) -> Tensor:
+        """Return that of the members' gradients: 0-d float64, on their device."""
+        ...
+
+    def can_skip_on_device(self, tensors: StepTensors) -> bool:
+        """Return whether `run` takes `found_inf`; else the host has to know whether the step is skipped."""
+        ...
+
+    def run(self, tensors: StepTensors, scaling: Scaling) -> Barriers | None:
+        """Update the members, or return what is left to do where sums over all executors are needed for it."""
+        ...
+
+    def finish(self) -> None:
+        """Take note that every state exists."""
+        ...

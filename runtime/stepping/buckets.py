@@ -1,0 +1,146 @@
+"""Sorts the members of a step into executors: which of them are updated together.
+
+In: assignments. Out: executors, and the parts of the members that guards look at together. Must not know when an
+executor runs, nor for how many steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from thetac.runtime.implementations.executor import Executor
+from thetac.runtime.implementations.foreach import ForeachExecutor
+from thetac.runtime.implementations.forloop import ForLoopExecutor, OnTensorsExecutor
+from thetac.runtime.implementations.fused import FusedExecutor
+from thetac.runtime.implementations.fused_on_device import FusedOnDeviceExecutor
+from thetac.runtime.implementations.operator_call import KeptPlans, OperatorExecutor
+from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.step_tensors import StepTensors
+from thetac.runtime.schema import Group, Schema
+from thetac.runtime.stepping.assignments import Assignment
+from thetac.runtime.stepping.guards import GroupReading, Part
+from thetac.runtime.stepping.implementation import FUSED, Implementation, launcher_of
+from thetac.runtime.tensor_facts.places import Places
+
+
+@dataclass(frozen=True, slots=True)
+class Executors:
+    """All executors of a step, in the order in which they run."""
+
+    executors: tuple[Executor, ...]
+    parts: tuple[Part, ...]  # all members whose tensors can be watched
+    launches: int  # of kernels, per step
+
+
+def form_executors(
+    schema: Schema, readings: Sequence[GroupReading], assignments: Sequence[Assignment], tensors: StepTensors
+) -> Executors:
+    """Return an executor for each group and eager implementation, and one for each launch of a kernel."""
+    executors, parts = _form_eager(schema, assignments, tensors)
+    classes = [tuple(reading.specialisations.values()) for reading in readings]
+    by_launch = _sort(
+        assignments,
+        lambda one: (
+            one.on_device,
+            one.implementation,
+            *_kind_of(schema, one.member),
+            schema.shape_class(one.member.param.shape),
+            *classes[one.member.group],
+        ),
+        fused=True,
+    )
+    for positions in by_launch:
+        first, inside, places = _members_at(assignments, positions)
+        specialisations = readings[first.member.group].specialisations
+        bucket: FusedExecutor | FusedOnDeviceExecutor
+        if first.on_device:
+            bucket = FusedOnDeviceExecutor(schema, inside, places, specialisations, tensors)
+        else:
+            make = launcher_of(first.implementation)
+            bucket = FusedExecutor(schema, inside, places, specialisations, make, tensors)
+        executors.append(bucket)
+        parts.append(Part(places, bucket, any_strides=False))
+    return Executors(tuple(executors), tuple(parts), len(by_launch))
+
+
+def form_observed_executors(
+    schema: Schema,
+    groups: Sequence[Group],
+    assignments: Sequence[Assignment],
+    tensors: StepTensors,
+    kept: KeptPlans,
+) -> Executors:
+    """Return the same for a step that modes observe.
+
+    Where kernels would run there is a call of the operator for the parameters of each group that agree in which states
+    they have.
+    """
+    executors, _ = _form_eager(schema, assignments, tensors)
+    for positions in _sort(
+        assignments,
+        lambda one: (one.member.group, *(state is not None for state in one.member.states)),
+        fused=True,
+    ):
+        first, inside, places = _members_at(assignments, positions)
+        executors.append(OperatorExecutor(schema, inside, places, groups[first.member.group], kept))
+    return Executors(tuple(executors), (), 0)
+
+
+def _form_eager(
+    schema: Schema, assignments: Sequence[Assignment], tensors: StepTensors
+) -> tuple[list[Executor], list[Part]]:
+    """Return an executor for each group and implementation that is no kernel, in the order of the groups."""
+    executors: list[Executor] = []
+    for positions in _sort(assignments, lambda one: (one.member.group, one.implementation), fused=False):
+        first, inside, places = _members_at(assignments, positions)
+        executors.append(_eager_executor(first.implementation, schema, inside, places, tensors))
+    parts = [
+        # What made a parameter fall back may go away again; the for-loop, where asked for, takes any strides.
+        Part(Places(positions, len(assignments)), None, any_strides=not assignments[positions[0]].choice.is_fallback)
+        for positions in _sort(
+            assignments, lambda one: (one.choice.is_fallback, *_kind_of(schema, one.member)), fused=False
+        )
+    ]
+    return executors, parts
+
+
+def _eager_executor(
+    implementation: Implementation, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors
+) -> Executor:
+    match implementation:
+        case Implementation.FOR_LOOP:
+            return ForLoopExecutor(schema, members, places, tensors)
+        case Implementation.FOREACH:
+            return ForeachExecutor(schema, members, places, tensors)
+        case Implementation.ON_TENSORS:
+            return OnTensorsExecutor(schema, members, places)
+        case Implementation.TRITON | Implementation.CPP:
+            raise AssertionError(f"{implementation.value} is no eager implementation")
+        case _:
+            assert_never(implementation)
+
+
+def _sort(assignments: Sequence[Assignment], key: Callable[[Assignment], Hashable], *, fused: bool) -> list[list[int]]:
+    """Return positions of those assigned to kernels, or of the others, by equal keys in the order of the first ones."""
+    found: dict[Hashable, list[int]] = {}
+    for position, assignment in enumerate(assignments):
+        if (assignment.choice.implementation in FUSED) is fused:
+            found.setdefault(key(assignment), []).append(position)
+    return list(found.values())
+
+
+def _members_at(assignments: Sequence[Assignment], positions: Sequence[int]) -> tuple[Assignment, list[Member], Places]:
+    """Return the first assignment, all members, and the positions as executors take them."""
+    members = [assignments[position].member for position in positions]
+    return assignments[positions[0]], members, Places(positions, len(assignments))
+
+
+def _kind_of(schema: Schema, member: Member) -> Iterable[object]:
+    """Return what the members that are watched, or launched, together have in common."""
+    dtypes = [
+        (state is not None, None if state is None or not declared.like_param else state.dtype)
+        for declared, state in zip(schema.states, member.states, strict=True)
+    ]
+    return (member.param.device, member.param.dtype, member.grad.dtype, *dtypes)
