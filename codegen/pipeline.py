@@ -20,7 +20,7 @@ from thetac.codegen.errors import NOWHERE, Diagnostic, Mistakes
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
-from thetac.codegen.ir.verify import verify
+from thetac.codegen.ir.verify import verify, verify_fused
 from thetac.codegen.passes import features
 from thetac.codegen.passes.check.advice import advice
 from thetac.codegen.passes.check.rule import check_all
@@ -98,10 +98,12 @@ def lower(written: Rule) -> tuple[Rule, Fused]:
     """Return a checked rule as backends take it: with the features in its body, and split for kernels."""
     verify(written, "checked")
     decided = decide_fixed_flags(written)
-    verify(decided, "checked")
+    verify(decided, "decided")
     rule = features.apply(expand(decided))
     verify(rule, "features")
-    return rule, hoist(rule)
+    fused = hoist(rule)
+    verify_fused(fused, rule)
+    return rule, fused
 
 
 def _check_row(written: Rule, fused: Fused, mistakes: Mistakes) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar, overload
 
 import torch
 from torch import Tensor
@@ -14,11 +15,15 @@ from torch import Tensor
 from thetac.runtime import scalar_math
 
 Scalar = float | Tensor  # a host scalar, or a tensor that stands for one
+TensorList = list[Tensor] | tuple[Tensor, ...]  # what torch's list operations take, and what they return
+
+Pair = TypeVar("Pair", Tensor, Tensor | None)
+Value = TypeVar("Value", float, Tensor, Scalar)
 
 _FLOAT16 = 65504.0  # what every floating dtype holds
 
 
-def as_pairs(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+def as_pairs(*tensors: Pair) -> tuple[Pair, ...]:
     """Return complex tensors viewed as pairs of reals; None, for a state that does not exist, stays None."""
     return tuple(None if tensor is None else torch.view_as_real(tensor) for tensor in tensors)
 
@@ -28,7 +33,7 @@ def as_lists_of_pairs(*lists: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
     return tuple([torch.view_as_real(tensor) for tensor in tensors] for tensors in lists)
 
 
-def scale_(tensors: list[Tensor], factor: float) -> None:
+def scale_(tensors: TensorList, factor: float) -> None:
     """Multiply tensors by a number, in place, each product rounded once.
 
     `torch._foreach_mul_` rounds the number to bfloat16 or float16 first on the CPU; a 0-d tensor keeps it exact.
@@ -43,7 +48,7 @@ def scale_(tensors: list[Tensor], factor: float) -> None:
         torch._foreach_mul_(tensors, factor)
 
 
-def increment(counters: list[Tensor]) -> None:
+def increment(counters: TensorList) -> None:
     """Add 1 to each counter, in place. Counters are 0-d tensors on one device."""
     if counters[0].device.type == "cpu":
         # A Python number would be wrapped into a tensor once per counter.
@@ -52,7 +57,7 @@ def increment(counters: list[Tensor]) -> None:
         torch._foreach_add_(counters, 1)
 
 
-def copied(value: Scalar) -> Scalar:
+def copied(value: Value) -> Value:
     """Return the same value in memory of its own."""
     return value.clone() if isinstance(value, Tensor) else value
 
@@ -79,36 +84,60 @@ def store(target: Tensor | None, value: Scalar | None) -> None:
 # broadcast; two numbers give a number.
 
 
+@overload
+def divide(x: Tensor, y: Scalar) -> Tensor: ...
+@overload
+def divide(x: Scalar, y: Tensor) -> Tensor: ...
+@overload
+def divide(x: float, y: float) -> float: ...
+@overload
+def divide(x: Scalar, y: Scalar) -> Scalar: ...
 def divide(x: Scalar, y: Scalar) -> Scalar:
     """Return x / y, which is infinite or NaN where y is 0."""
     return x / y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.divide(x, y)
 
 
+@overload
+def power(x: Tensor, y: Scalar) -> Tensor: ...
+@overload
+def power(x: Scalar, y: Tensor) -> Tensor: ...
+@overload
+def power(x: float, y: float) -> float: ...
+@overload
+def power(x: Scalar, y: Scalar) -> Scalar: ...
 def power(x: Scalar, y: Scalar) -> Scalar:
     """Return x ** y, which is NaN for a negative number to a power that is no integer."""
     return x**y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.power(x, y)
 
 
-def sqrt(x: Scalar) -> Scalar:
+def sqrt(x: Value) -> Value:
     """Return the square root, NaN below 0."""
     return x.sqrt() if isinstance(x, Tensor) else scalar_math.sqrt(x)
 
 
-def sign(x: Scalar) -> Scalar:
+def sign(x: Value) -> Value:
     """Return -1, 0 or 1; 0 for NaN."""
     return x.sign() if isinstance(x, Tensor) else scalar_math.sign(x)
 
 
-def exp(x: Scalar) -> Scalar:
+def exp(x: Value) -> Value:
     """Return e ** x."""
     return x.exp() if isinstance(x, Tensor) else scalar_math.exp(x)
 
 
-def log(x: Scalar) -> Scalar:
+def log(x: Value) -> Value:
     """Return the natural logarithm: -inf for 0, NaN below."""
     return x.log() if isinstance(x, Tensor) else scalar_math.log(x)
 
 
+@overload
+def maximum(x: Tensor, y: Scalar) -> Tensor: ...
+@overload
+def maximum(x: Scalar, y: Tensor) -> Tensor: ...
+@overload
+def maximum(x: float, y: float) -> float: ...
+@overload
+def maximum(x: Scalar, y: Scalar) -> Scalar: ...
 def maximum(x: Scalar, y: Scalar) -> Scalar:
     """Return the larger of x and y, NaN if either is NaN."""
     if isinstance(x, Tensor) and isinstance(y, Tensor):
@@ -118,6 +147,14 @@ def maximum(x: Scalar, y: Scalar) -> Scalar:
     return y.clamp(min=_beside(y, x)) if isinstance(y, Tensor) else scalar_math.maximum(x, y)
 
 
+@overload
+def minimum(x: Tensor, y: Scalar) -> Tensor: ...
+@overload
+def minimum(x: Scalar, y: Tensor) -> Tensor: ...
+@overload
+def minimum(x: float, y: float) -> float: ...
+@overload
+def minimum(x: Scalar, y: Scalar) -> Scalar: ...
 def minimum(x: Scalar, y: Scalar) -> Scalar:
     """Return the smaller of x and y, NaN if either is NaN."""
     if isinstance(x, Tensor) and isinstance(y, Tensor):
@@ -127,6 +164,12 @@ def minimum(x: Scalar, y: Scalar) -> Scalar:
     return y.clamp(max=_beside(y, x)) if isinstance(y, Tensor) else scalar_math.minimum(x, y)
 
 
+@overload
+def where(condition: bool | Tensor, x: Tensor, y: Tensor) -> Tensor: ...
+@overload
+def where(condition: Tensor, x: Scalar, y: Scalar) -> Tensor: ...
+@overload
+def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar: ...
 def where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar:
     """Return x where the condition holds, else y. Both have been computed if the condition is a tensor."""
     if not isinstance(condition, Tensor):

@@ -19,13 +19,13 @@ from thetac.codegen.ir import ieee
 
 
 class Shape(Enum):
-    """How an op's kind follows from its arguments' kinds."""
+    """What an operation takes and gives. The kind of its result joins those of its arguments (`value_kinds.join`)."""
 
-    ELEMENTWISE = "elementwise"  # HOST if all arguments are HOST, ELEMENT if any is an ELEMENT
-    COMPARISON = "comparison"  # FLAG if all arguments are HOST, MASK if any is an ELEMENT
-    LOGIC = "logic"  # FLAG of FLAGs, or MASK if any is a MASK
-    SELECT = "select"  # where(mask or flag, a, b): the kind of a and b joined, ELEMENT under a mask
-    PREDICATE = "predicate"  # FLAG of names: first(state), is_tensor(hyperparameter)
+    ELEMENTWISE = "elementwise"  # numbers give a number
+    COMPARISON = "comparison"  # numbers give a truth value
+    LOGIC = "logic"  # truth values give a truth value
+    SELECT = "select"  # where(c, a, b): a truth value and two numbers give a number
+    PREDICATE = "predicate"  # a name gives a truth value of the host: first(state), is_tensor(hyperparameter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,18 @@
-"""What must hold of a Rule at each stage. A failure is a bug of the compiler, never an author's mistake.
+"""Assert what must hold of a rule at each stage. A failure is a bug of the compiler, never an author's error.
 
-In: a Rule and the name of its stage: "checked" (as the front end leaves it) or "features" (everything that all
-optimizers share is in the body). Out: nothing, or an AssertionError that names what does not hold.
+In: a Rule and the name of its stage, or a Fused. Out: nothing, or an AssertionError that names the rule, the stage and
+what does not hold. Must not know how a stage is reached. What kernels read and write on the way is not looked at: the
+tests execute the Fused program for that.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, assert_never
 
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -18,40 +23,156 @@ from thetac.codegen.ir.nodes import (
     Rule,
     StateKind,
     Stmt,
+    always_assigned,
+    assigned,
+    names_read,
     walk_expression,
     walk_statements,
 )
-from thetac.codegen.ir.ops import OPS
-from thetac.options import OPTIONS
-
-STAGES = ("checked", "features")
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, OPS, Shape
+from thetac.options import IN_UPDATE, OPTIONS
 
 
-def verify(rule: Rule, stage: str) -> None:
-    """Asserts that the rule is legal at the stage."""
-    assert stage in STAGES, f"unknown stage {stage}"
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is legal at one stage of a Rule."""
+
+    ops: frozenset[str]
+    fixed_flags: bool  # there may be flags that nobody can set
+    reads: frozenset[str]  # names that the body reads beside the parameter, the gradient and what the rule declares
+    assigns: frozenset[str]  # names that the body assigns beside states and locals
+    starts: frozenset[str]  # names that states start from beside hyperparameters and flags
+    invented: bool  # there may be statements that no author wrote
+
+
+_EXPANDED = frozenset(op.name for op in OPS.values() if not op.defined or op.whole_on_elements)
+_BOTH = frozenset({"param", "grad"})
+_PARAM = frozenset({"param"})
+
+STAGES: dict[str, Stage] = {
+    # As the front end and the checks leave it; then with fixed flags decided; then with all that optimizers share.
+    "checked": Stage(frozenset(OPS), True, frozenset(), _PARAM, _BOTH, False),
+    "decided": Stage(frozenset(OPS), False, frozenset(), _PARAM, _BOTH, False),
+    "features": Stage(_EXPANDED, False, frozenset(IN_UPDATE), _BOTH, _PARAM, True),
+}
+
+# Of a Fused: what its host program computes with, its elements, and its static conditions.
+_HOST_OPS = frozenset(op.name for op in OPS.values() if not op.defined and op.shape is not Shape.PREDICATE)
+_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow"} | {op.name for op in ELEMENT_FUNCTIONS})
+_LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
+
+
+def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None:
+    """Assert that a rule is legal at a stage."""
+    legal, where = STAGES[stage], f"{rule.name}, stage {stage}"
     declared = _declared(rule)
-    counters = set(rule.names_of(StateKind.COUNTER))
-    read_only = declared - {state.name for state in rule.states} | counters
-    assigned = {s.target for s in walk_statements(rule.body) if isinstance(s, Assign)}
-    given = {"param", "grad", *declared}
-    where = f"{rule.name}, stage {stage}"
-
-    assert "param" in assigned, f"{where}: the parameter is never assigned"
-    assert not assigned & read_only, f"{where}: {sorted(assigned & read_only)} cannot be assigned to"
+    targets = set(assigned(rule.body))
+    states = {state.name for state in rule.states} - set(rule.names_of(StateKind.COUNTER))
+    read_only = (declared | _BOTH | OPTIONS.keys()) - states - legal.assigns
+    assert "param" in targets, f"{where}: the parameter is never assigned"
+    assert not targets & read_only, f"{where}: {sorted(targets & read_only)} cannot be assigned to"
+    fixed = [flag.name for flag in rule.flags if flag.fixed]
+    assert legal.fixed_flags or not fixed, f"{where}: {fixed} are still flags"
     for statement in walk_statements(rule.body):
-        assert stage == "features" or not statement.origin, f"{where}: {statement} was invented too early"
-    _bound(rule.body, given | (set(OPTIONS) if stage == "features" else set()), where)
-    _expressions(rule, where, expanded=stage == "features")
-    for state in rule.states:
-        reads = set(_names(state.init)) - ({"grad", "param"} if stage == "checked" else {"param"})
-        assert reads <= declared, f"{where}: {state.name} starts from {sorted(reads - declared)}"
-    if stage == "checked":
-        assert "grad" not in assigned, f"{where}: only features change the gradient"
+        assert legal.invented or not statement.origin, f"{where}: {statement} was invented too early"
+    _bound(rule.body, declared | _BOTH | legal.reads, where)
+    for what, expression in _outside_of_the_body(rule):
+        besides = legal.starts if what.startswith("the start of") else OPTIONS if what == "a requirement" else ()
+        unknown = set(names_read(expression)) - declared - set(besides)
+        assert not unknown, f"{where}: {what} reads {sorted(unknown)}"
+        _check_expression(expression, legal.ops, where)
+    for statement in walk_statements(rule.body):
+        _check_expression(statement.condition if isinstance(statement, If) else statement.value, legal.ops, where)
+
+
+def verify_fused(fused: Fused, rule: Rule) -> None:
+    """Assert that a rule, split for kernels, is legal."""
+    where = f"{rule.name}, fused"
+    _verify_host(fused, where)
+    specialisations = [one.name for one in fused.specialisations]
+    entries = [entry.name for entry in fused.row]
+    names = [*entries, *specialisations, *fused.streams]
+    assert len(names) == len(set(names)), f"{where}: a name of kernels stands for two things: {sorted(names)}"
+    assert fused.streams[:2] == ("param", "grad"), f"{where}: the streams begin with {fused.streams[:2]}"
+    by_group = (_declared(rule) - {state.name for state in rule.states}) | set(IN_UPDATE)
+    for one in fused.specialisations:
+        _check_expression(one.condition, _HOST_OPS, where)
+        unknown = set(names_read(one.condition)) - by_group
+        assert not unknown, f"{where}: the specialisation {one.name} reads {sorted(unknown)}"
+    read: set[str] = set()
+    for index, one_pass in enumerate(fused.passes):
+        here = f"{where}, pass {index}"
+        streams = tuple(stream.name for stream in one_pass.streams)
+        assert streams == fused.streams, f"{here}: the streams are {streams}"
+        for stream in one_pass.streams:
+            for condition in (stream.loaded, stream.stored):
+                _check_static(condition, specialisations, here)
+        stored = {stream.name for stream in one_pass.streams if stream.stored != Const(False)}
+        assert "grad" not in stored, f"{here}: the gradient is stored"
+        left = set(fused.streams) & _assigned_elements(one_pass.body) - stored - {"grad"}
+        assert not left, f"{here}: {sorted(left)} are assigned and not stored"
+        assert stored <= _assigned_elements(one_pass.body), f"{here}: a stream is stored that nothing assigns"
+        _bound_elements(one_pass.body, frozenset((*entries, *fused.streams)), fused, here)
+        read |= _read_by_elements(one_pass.body)
+    assert set(entries) <= read, f"{where}: no element reads {sorted(set(entries) - read)} of the row"
+
+
+def _verify_host(fused: Fused, where: str) -> None:
+    """Assert that the program of the host is legal and computes every number of the row."""
+    known = _bound(fused.host, set(fused.inputs), f"{where}, host")
+    unset = [entry.variable for entry in fused.row if entry.variable not in known]
+    assert not unset, f"{where}: {unset} of the row may have no value"
+    changed = set(assigned(fused.host)) & set(fused.inputs) - set(fused.scalars)
+    assert not changed, f"{where}: the host assigns the inputs {sorted(changed)}"
+    for statement in walk_statements(fused.host):
+        expression = statement.condition if isinstance(statement, If) else statement.value
+        _check_expression(expression, _HOST_OPS, f"{where}, host")
+
+
+def _bound_elements(body: Sequence[ElementStmt], known: frozenset[str], fused: Fused, where: str) -> frozenset[str]:
+    """Assert that elements read what has a value, by operations that elements have; return what has one afterwards."""
+    truths = {entry.name for entry in fused.row if entry.truth}
+    for statement in body:
+        match statement:
+            case ElementAssign(target=target, value=value):
+                _check_expression(value, _ELEMENT_OPS, where)
+                _check_known(value, known, where)
+                known |= {target}
+            case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
+                if static:
+                    _check_static(condition, [one.name for one in fused.specialisations], where)
+                else:
+                    dynamic = isinstance(condition, Ref) and condition.name in truths
+                    assert dynamic, f"{where}: a branch on {condition}, which is no truth value of the row"
+                sides = [_bound_elements(side, known, fused, where) for side in (then, orelse)]
+                known = sides[0] & sides[1]
+    return known
+
+
+def _assigned_elements(body: Iterable[ElementStmt]) -> set[str]:
+    names: set[str] = set()
+    for statement in body:
+        match statement:
+            case ElementAssign(target=target):
+                names.add(target)
+            case ElementIf(then=then, orelse=orelse):
+                names |= _assigned_elements((*then, *orelse))
+    return names
+
+
+def _read_by_elements(body: Iterable[ElementStmt]) -> set[str]:
+    names: set[str] = set()
+    for statement in body:
+        match statement:
+            case ElementAssign(value=value):
+                names |= set(names_read(value))
+            case ElementIf(condition=condition, then=then, orelse=orelse):
+                names |= {*names_read(condition), *_read_by_elements((*then, *orelse))}
+    return names
 
 
 def _declared(rule: Rule) -> set[str]:
-    """Names of hyperparameter values, flags and states; each stands for one thing."""
+    """Return the names of hyperparameter values, flags and states; assert that each stands for one thing."""
     names = [name for h in rule.hyperparameters for name in h.value_names]
     names += [flag.name for flag in rule.flags]
     names += [state.name for state in rule.states]
@@ -60,43 +181,51 @@ def _declared(rule: Rule) -> set[str]:
     return set(names)
 
 
+def _outside_of_the_body(rule: Rule) -> list[tuple[str, Expr]]:
+    """Return the other expressions of a rule, and what each is."""
+    expressions = [(f"the start of {state.name}", state.init) for state in rule.states]
+    expressions += [(f"the condition of {s.name}", s.when) for s in rule.states if s.when is not None]
+    expressions += [("a requirement", requirement.condition) for requirement in rule.requirements]
+    expressions += [("weight decay", condition) for condition, _ in rule.decay if condition is not None]
+    return expressions
+
+
 def _bound(body: tuple[Stmt, ...], known: set[str], where: str) -> set[str]:
-    """Asserts that every name has a value on every path to where it is read; the names that have one at the end."""
-    known = set(known)
+    """Assert that every name has a value wherever it is read; return the names that have one at the end."""
     for statement in body:
         match statement:
-            case Assign(target=target, value=value):
-                assert set(_names(value)) <= known, (
-                    f"{where}: {sorted(set(_names(value)) - known)} read before it is set"
-                )
-                known.add(target)
+            case Assign(value=value):
+                _check_known(value, known, where)
             case If(condition=condition, then=then, orelse=orelse):
-                assert set(_names(condition)) <= known, (
-                    f"{where}: {sorted(set(_names(condition)) - known)} read before it is set"
-                )
-                known |= _bound(then, known, where) & _bound(orelse, known, where)
+                _check_known(condition, known, where)
+                _bound(then, known, where)
+                _bound(orelse, known, where)
+        known = known | always_assigned((statement,))
     return known
 
 
-def _expressions(rule: Rule, where: str, *, expanded: bool) -> None:
-    """Assert that operations exist, have as many arguments as they take, and are written out if `expanded`."""
-    expressions: list[Expr] = [s.condition if isinstance(s, If) else s.value for s in walk_statements(rule.body)]
-    expressions += [state.init for state in rule.states]
-    expressions += [state.when for state in rule.states if state.when is not None]
-    expressions += [requirement.condition for requirement in rule.requirements]
-    expressions += [condition for condition, _ in rule.decay if condition is not None]
-    for part in (part for expression in expressions for part in walk_expression(expression)):
+def _check_known(expression: Expr, known: Iterable[str], where: str) -> None:
+    unknown = set(names_read(expression)) - set(known)
+    assert not unknown, f"{where}: {sorted(unknown)} read before it is set"
+
+
+def _check_static(condition: Expr, specialisations: Iterable[str], where: str) -> None:
+    """Assert that a condition joins specialisations."""
+    _check_expression(condition, _LOGIC, where)
+    unknown = set(names_read(condition)) - set(specialisations)
+    assert not unknown, f"{where}: {sorted(unknown)} decide when a kernel is compiled"
+
+
+def _check_expression(expression: Expr, ops: frozenset[str], where: str) -> None:
+    """Assert that operations are legal and have as many arguments as they take, and that constants are numbers."""
+    for part in walk_expression(expression):
         match part:
             case Call(op=op, args=args):
-                assert op in OPS, f"{where}: unknown op {op}"
+                assert op in ops, f"{where}: the operation {op}"
                 assert len(args) == OPS[op].arity, f"{where}: {op} with {len(args)} arguments"
-                may_stay = not expanded or not OPS[op].defined or OPS[op].whole_on_elements
-                assert may_stay, f"{where}: {op} is not expanded"
             case Const(value=value):
                 assert math.isfinite(value), f"{where}: the constant {value}"
-            case Ref(name=name):
-                assert name, f"{where}: a part that the front end could not read"
-
-
-def _names(expression: Expr) -> tuple[str, ...]:
-    return tuple(part.name for part in walk_expression(expression) if isinstance(part, Ref))
+            case Ref():
+                pass
+            case _:
+                assert_never(part)

@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, fitting, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, increment, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_avg_vars: list[Tensor],
-    max_exp_avg_vars: list[Tensor],
+    steps: TensorList,
+    exp_avgs: TensorList,
+    exp_avg_vars: TensorList,
+    max_exp_avg_vars: TensorList,
     lr: float,
     beta1: float,
     beta2: float,

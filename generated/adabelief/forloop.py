@@ -19,7 +19,7 @@ def step(
     steps: Sequence[Tensor],
     exp_avgs: Sequence[Tensor],
     exp_avg_vars: Sequence[Tensor],
-    max_exp_avg_vars: Sequence[Tensor],
+    max_exp_avg_vars: Sequence[Tensor | None],
     lr: float,
     beta1: float,
     beta2: float,
@@ -53,9 +53,8 @@ def step(
                 # grad = grad + weight_decay * param  (weight decay)
                 grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
-            param, grad, exp_avg, exp_avg_var, max_exp_avg_var = as_pairs(
-                param, grad, exp_avg, exp_avg_var, max_exp_avg_var
-            )
+            param, grad, exp_avg, exp_avg_var = as_pairs(param, grad, exp_avg, exp_avg_var)
+            (max_exp_avg_var,) = as_pairs(max_exp_avg_var)
         # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
         exp_avg.mul_(beta1).add_(grad, alpha=1 - beta1)
         # surprise = grad - exp_avg  (what the mean did not predict)
@@ -66,6 +65,7 @@ def step(
         exp_avg_var.add_(eps)
         variance = exp_avg_var
         if amsgrad:
+            assert max_exp_avg_var is not None
             # max_exp_avg_var = maximum(max_exp_avg_var, exp_avg_var)
             torch.maximum(max_exp_avg_var, exp_avg_var, out=max_exp_avg_var)
             variance = max_exp_avg_var
@@ -105,7 +105,7 @@ def step_on_tensors(
     steps: Sequence[Tensor],
     exp_avgs: Sequence[Tensor],
     exp_avg_vars: Sequence[Tensor],
-    max_exp_avg_vars: Sequence[Tensor],
+    max_exp_avg_vars: Sequence[Tensor | None],
     lr: float | Tensor,
     beta1: float,
     beta2: float,
@@ -128,9 +128,10 @@ def step_on_tensors(
         params, grads, steps, exp_avgs, exp_avg_vars, max_exp_avg_vars, strict=True
     ):
         if torch.is_complex(param_out):
-            param_out, grad, exp_avg_out, exp_avg_var_out, max_exp_avg_var_out = as_pairs(
-                param_out, grad, exp_avg_out, exp_avg_var_out, max_exp_avg_var_out
+            param_out, grad, exp_avg_out, exp_avg_var_out = as_pairs(
+                param_out, grad, exp_avg_out, exp_avg_var_out
             )
+            (max_exp_avg_var_out,) = as_pairs(max_exp_avg_var_out)
         param = param_out
         exp_avg = exp_avg_out
         exp_avg_var = exp_avg_var_out
@@ -166,6 +167,7 @@ def step_on_tensors(
         exp_avg_var = exp_avg_var + eps
         variance = exp_avg_var
         if amsgrad:
+            assert max_exp_avg_var is not None
             max_exp_avg_var = maximum(max_exp_avg_var, exp_avg_var)
             variance = max_exp_avg_var
         bias_correction1 = 1 - beta1**step

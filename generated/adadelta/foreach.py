@@ -6,16 +6,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    square_avgs: list[Tensor],
-    acc_deltas: list[Tensor],
+    steps: TensorList,
+    square_avgs: TensorList,
+    acc_deltas: TensorList,
     lr: float,
     rho: float,
     eps: float,
@@ -36,7 +36,7 @@ def step(
     scale_(square_avgs, rho)
     torch._foreach_addcmul_(square_avgs, grads, grads, value=1 - rho)
     # delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * grad
-    deltas = torch._foreach_add(acc_deltas, eps)
+    deltas: TensorList = torch._foreach_add(acc_deltas, eps)
     torch._foreach_sqrt_(deltas)
     sums = torch._foreach_add(square_avgs, eps)
     torch._foreach_sqrt_(sums)

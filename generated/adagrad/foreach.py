@@ -6,15 +6,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, increment
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    sums: list[Tensor],
+    steps: TensorList,
+    sums: TensorList,
     lr: float,
     lr_decay: float,
     weight_decay: float,

@@ -6,16 +6,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_infs: list[Tensor],
+    steps: TensorList,
+    exp_avgs: TensorList,
+    exp_infs: TensorList,
     lr: float,
     beta1: float,
     beta2: float,

@@ -6,15 +6,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    ms: list[Tensor],
-    vs: list[Tensor],
+    ms: TensorList,
+    vs: TensorList,
     lr: float,
     beta1: float,
     beta2: float,

@@ -18,7 +18,7 @@ def step(
     steps: Sequence[Tensor],
     exp_avgs: Sequence[Tensor],
     exp_avg_sqs: Sequence[Tensor],
-    max_exp_avg_sqs: Sequence[Tensor],
+    max_exp_avg_sqs: Sequence[Tensor | None],
     lr: float,
     beta1: float,
     beta2: float,
@@ -40,15 +40,15 @@ def step(
             # param = param * (1 - lr * weight_decay)  (weight decay)
             param.mul_(1 - lr * weight_decay)
         if torch.is_complex(param):
-            param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq = as_pairs(
-                param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq
-            )
+            param, grad, exp_avg, exp_avg_sq = as_pairs(param, grad, exp_avg, exp_avg_sq)
+            (max_exp_avg_sq,) = as_pairs(max_exp_avg_sq)
         # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
         exp_avg.lerp_(grad, 1 - beta1)
         # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         second_moment = exp_avg_sq
         if amsgrad:
+            assert max_exp_avg_sq is not None
             # max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
             torch.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
             second_moment = max_exp_avg_sq
@@ -65,7 +65,7 @@ def step_on_tensors(
     steps: Sequence[Tensor],
     exp_avgs: Sequence[Tensor],
     exp_avg_sqs: Sequence[Tensor],
-    max_exp_avg_sqs: Sequence[Tensor],
+    max_exp_avg_sqs: Sequence[Tensor | None],
     lr: float | Tensor,
     beta1: float | Tensor,
     beta2: float | Tensor,
@@ -84,9 +84,10 @@ def step_on_tensors(
         params, grads, steps, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, strict=True
     ):
         if torch.is_complex(param_out):
-            param_out, grad, exp_avg_out, exp_avg_sq_out, max_exp_avg_sq_out = as_pairs(
-                param_out, grad, exp_avg_out, exp_avg_sq_out, max_exp_avg_sq_out
+            param_out, grad, exp_avg_out, exp_avg_sq_out = as_pairs(
+                param_out, grad, exp_avg_out, exp_avg_sq_out
             )
+            (max_exp_avg_sq_out,) = as_pairs(max_exp_avg_sq_out)
         param = param_out
         exp_avg = exp_avg_out
         exp_avg_sq = exp_avg_sq_out
@@ -110,6 +111,7 @@ def step_on_tensors(
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         second_moment = exp_avg_sq
         if amsgrad:
+            assert max_exp_avg_sq is not None
             max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
             second_moment = max_exp_avg_sq
         denom = sqrt(second_moment) / sqrt(1 - beta2**step) + eps

@@ -6,18 +6,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_avg_diffs: list[Tensor],
-    exp_avg_sqs: list[Tensor],
-    pre_grads: list[Tensor],
+    steps: TensorList,
+    exp_avgs: TensorList,
+    exp_avg_diffs: TensorList,
+    exp_avg_sqs: TensorList,
+    pre_grads: TensorList,
     first_pre_grad: bool,
     lr: float,
     beta1: float,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, divide, fitting, log, power, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, divide, fitting, log, power, sqrt, store, where
 
 
 def step(
@@ -17,7 +17,7 @@ def step(
     grads: Sequence[Tensor],
     *,
     steps: Sequence[Tensor],
-    exp_avg_fasts: Sequence[Tensor],
+    exp_avg_fasts: Sequence[Tensor | None],
     exp_avg_slows: Sequence[Tensor],
     exp_avg_sqs: Sequence[Tensor],
     lr: float,
@@ -44,9 +44,8 @@ def step(
             # param = param * (1 - lr * weight_decay)  (weight decay)
             param.mul_(1 - lr * weight_decay)
         if torch.is_complex(param):
-            param, grad, exp_avg_fast, exp_avg_slow, exp_avg_sq = as_pairs(
-                param, grad, exp_avg_fast, exp_avg_slow, exp_avg_sq
-            )
+            param, grad, exp_avg_slow, exp_avg_sq = as_pairs(param, grad, exp_avg_slow, exp_avg_sq)
+            (exp_avg_fast,) = as_pairs(exp_avg_fast)
         slow_weight = alpha
         if step < alpha_warmup:
             slow_weight = scalar_math.divide(step, alpha_warmup) * alpha
@@ -61,6 +60,7 @@ def step(
             slow_decay = scalar_math.power(0.5, scalar_math.divide(1, half_life + 1))
         fast = grad
         if beta1 != 0:
+            assert exp_avg_fast is not None
             # exp_avg_fast = beta1 * exp_avg_fast + (1 - beta1) * grad
             exp_avg_fast.mul_(beta1).add_(grad, alpha=1 - beta1)
             fast = exp_avg_fast
@@ -81,7 +81,7 @@ def step_on_tensors(
     grads: Sequence[Tensor],
     *,
     steps: Sequence[Tensor],
-    exp_avg_fasts: Sequence[Tensor],
+    exp_avg_fasts: Sequence[Tensor | None],
     exp_avg_slows: Sequence[Tensor],
     exp_avg_sqs: Sequence[Tensor],
     lr: float | Tensor,
@@ -105,9 +105,10 @@ def step_on_tensors(
         params, grads, steps, exp_avg_fasts, exp_avg_slows, exp_avg_sqs, strict=True
     ):
         if torch.is_complex(param_out):
-            param_out, grad, exp_avg_fast_out, exp_avg_slow_out, exp_avg_sq_out = as_pairs(
-                param_out, grad, exp_avg_fast_out, exp_avg_slow_out, exp_avg_sq_out
+            param_out, grad, exp_avg_slow_out, exp_avg_sq_out = as_pairs(
+                param_out, grad, exp_avg_slow_out, exp_avg_sq_out
             )
+            (exp_avg_fast_out,) = as_pairs(exp_avg_fast_out)
         param = param_out
         exp_avg_fast = exp_avg_fast_out
         exp_avg_slow = exp_avg_slow_out
@@ -125,14 +126,14 @@ def step_on_tensors(
         if weight_decay != 0:
             # weight decay
             param = param * (1 - lr * weight_decay)
-        slow_weight = alpha
+        slow_weight: Scalar = alpha
         if capturable:
             slow_weight_if_so = divide(step, alpha_warmup) * alpha
             slow_weight = where(step < alpha_warmup, slow_weight_if_so, slow_weight)
         elif step < alpha_warmup:
             # slow_weight = step / alpha_warmup * alpha
             slow_weight = divide(step, alpha_warmup) * alpha
-        slow_decay = beta3
+        slow_decay: Scalar = beta3
         if capturable:
             half_life_begin_if_so = divide(log(0.5), log(beta1 + 1e-08)) - 1
             half_life_end_if_so = divide(log(0.5), log(beta3 + 1e-08)) - 1
@@ -153,6 +154,7 @@ def step_on_tensors(
             slow_decay = power(0.5, divide(1, half_life + 1))
         fast = grad
         if beta1 != 0:
+            assert exp_avg_fast is not None
             exp_avg_fast = beta1 * exp_avg_fast + (1 - beta1) * grad
             fast = exp_avg_fast
         exp_avg_slow = slow_decay * exp_avg_slow + (1 - slow_decay) * grad

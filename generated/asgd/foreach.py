@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, fitting, increment, scale_, store
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, increment, scale_, store
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    etas: list[Tensor],
-    mus: list[Tensor],
-    axs: list[Tensor],
+    steps: TensorList,
+    etas: TensorList,
+    mus: TensorList,
+    axs: TensorList,
     lr: float,
     lambd: float,
     alpha: float,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, copied, divide, fitting, maximum, power, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, copied, divide, fitting, maximum, power, store, where
 
 
 def step(
@@ -90,8 +90,8 @@ def step_on_tensors(
             ax = ax_out.clone()
         step_t += 1
         step = step_t if capturable else step_t.item()
-        eta = eta_out.clone() if differentiable else eta_out
-        mu = mu_out.clone() if differentiable else mu_out
+        eta: Scalar = eta_out.clone() if differentiable else eta_out
+        mu: Scalar = mu_out.clone() if differentiable else mu_out
         if maximize:
             # maximize
             grad = -grad

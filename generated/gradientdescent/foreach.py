@@ -6,12 +6,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
     lr: float,
     maximize: bool,

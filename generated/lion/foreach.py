@@ -6,14 +6,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    exp_avgs: list[Tensor],
+    exp_avgs: TensorList,
     lr: float,
     beta1: float,
     beta2: float,

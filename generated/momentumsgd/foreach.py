@@ -6,14 +6,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    vs: list[Tensor],
+    vs: TensorList,
     lr: float,
     mu: float,
     maximize: bool,

@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    mu_products: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_avg_sqs: list[Tensor],
+    steps: TensorList,
+    mu_products: TensorList,
+    exp_avgs: TensorList,
+    exp_avg_sqs: TensorList,
     lr: float,
     beta1: float,
     beta2: float,

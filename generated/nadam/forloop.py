@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, divide, sqrt, store
+from thetac.runtime.tensors import Scalar, as_pairs, divide, sqrt, store
 
 
 def step(
@@ -105,7 +105,7 @@ def step_on_tensors(
             exp_avg_sq = exp_avg_sq_out.clone()
         step_t += 1
         step = step_t if capturable else step_t.item()
-        mu_product = mu_product_out.clone() if differentiable else mu_product_out
+        mu_product: Scalar = mu_product_out.clone() if differentiable else mu_product_out
         if maximize:
             # maximize
             grad = -grad

@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_lists_of_pairs, scale_, store
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, scale_, store
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    beta1_weights: list[Tensor],
-    beta2_weights: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_avg_sqs: list[Tensor],
+    beta1_weights: TensorList,
+    beta2_weights: TensorList,
+    exp_avgs: TensorList,
+    exp_avg_sqs: TensorList,
     lr: float,
     beta1: float,
     beta2: float,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, divide, sqrt, store
+from thetac.runtime.tensors import Scalar, as_pairs, divide, sqrt, store
 
 
 def step(
@@ -105,8 +105,8 @@ def step_on_tensors(
             param = param_out.clone()
             exp_avg = exp_avg_out.clone()
             exp_avg_sq = exp_avg_sq_out.clone()
-        beta1_weight = beta1_weight_out.clone() if differentiable else beta1_weight_out
-        beta2_weight = beta2_weight_out.clone() if differentiable else beta2_weight_out
+        beta1_weight: Scalar = beta1_weight_out.clone() if differentiable else beta1_weight_out
+        beta2_weight: Scalar = beta2_weight_out.clone() if differentiable else beta2_weight_out
         if maximize:
             # maximize
             grad = -grad

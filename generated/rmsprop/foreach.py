@@ -6,17 +6,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    square_avgs: list[Tensor],
-    momentum_buffers: list[Tensor],
-    grad_avgs: list[Tensor],
+    steps: TensorList,
+    square_avgs: TensorList,
+    momentum_buffers: TensorList,
+    grad_avgs: TensorList,
     lr: float,
     alpha: float,
     eps: float,
@@ -41,7 +41,7 @@ def step(
     scale_(square_avgs, alpha)
     torch._foreach_addcmul_(square_avgs, grads, grads, value=1 - alpha)
     # variance = square_avg
-    variances = square_avgs
+    variances: TensorList = square_avgs
     if centered:
         # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
         torch._foreach_lerp_(grad_avgs, grads, 1 - alpha)

@@ -17,8 +17,8 @@ def step(
     *,
     steps: Sequence[Tensor],
     square_avgs: Sequence[Tensor],
-    momentum_buffers: Sequence[Tensor],
-    grad_avgs: Sequence[Tensor],
+    momentum_buffers: Sequence[Tensor | None],
+    grad_avgs: Sequence[Tensor | None],
     lr: float,
     alpha: float,
     eps: float,
@@ -39,13 +39,13 @@ def step(
             # grad = grad + weight_decay * param  (weight decay)
             grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
-            param, grad, square_avg, momentum_buffer, grad_avg = as_pairs(
-                param, grad, square_avg, momentum_buffer, grad_avg
-            )
+            param, grad, square_avg = as_pairs(param, grad, square_avg)
+            momentum_buffer, grad_avg = as_pairs(momentum_buffer, grad_avg)
         # square_avg = alpha * square_avg + (1 - alpha) * grad * grad  (mean squared gradient)
         square_avg.mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
         variance = square_avg
         if centered:
+            assert grad_avg is not None
             # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
             grad_avg.lerp_(grad, 1 - alpha)
             # variance = square_avg - grad_avg * grad_avg
@@ -53,6 +53,7 @@ def step(
         # avg = sqrt(variance) + eps
         avg = variance.sqrt().add_(eps)
         if momentum > 0:
+            assert momentum_buffer is not None
             # momentum_buffer = momentum * momentum_buffer + grad / avg
             momentum_buffer.mul_(momentum).addcdiv_(grad, avg, value=1)
             # param = param - lr * momentum_buffer
@@ -68,8 +69,8 @@ def step_on_tensors(
     *,
     steps: Sequence[Tensor],
     square_avgs: Sequence[Tensor],
-    momentum_buffers: Sequence[Tensor],
-    grad_avgs: Sequence[Tensor],
+    momentum_buffers: Sequence[Tensor | None],
+    grad_avgs: Sequence[Tensor | None],
     lr: float | Tensor,
     alpha: float,
     eps: float,
@@ -87,9 +88,8 @@ def step_on_tensors(
         params, grads, steps, square_avgs, momentum_buffers, grad_avgs, strict=True
     ):
         if torch.is_complex(param_out):
-            param_out, grad, square_avg_out, momentum_buffer_out, grad_avg_out = as_pairs(
-                param_out, grad, square_avg_out, momentum_buffer_out, grad_avg_out
-            )
+            param_out, grad, square_avg_out = as_pairs(param_out, grad, square_avg_out)
+            momentum_buffer_out, grad_avg_out = as_pairs(momentum_buffer_out, grad_avg_out)
         param = param_out
         square_avg = square_avg_out
         momentum_buffer = momentum_buffer_out
@@ -110,11 +110,13 @@ def step_on_tensors(
         square_avg = alpha * square_avg + (1 - alpha) * grad * grad
         variance = square_avg
         if centered:
+            assert grad_avg is not None
             # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
             grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
             variance = square_avg - grad_avg * grad_avg
         avg = sqrt(variance) + eps
         if momentum > 0:
+            assert momentum_buffer is not None
             momentum_buffer = momentum * momentum_buffer + grad / avg
             param = param - lr * momentum_buffer
         else:

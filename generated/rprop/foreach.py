@@ -6,16 +6,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs, increment
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    steps: list[Tensor],
-    prevs: list[Tensor],
-    step_sizes: list[Tensor],
+    steps: TensorList,
+    prevs: TensorList,
+    step_sizes: TensorList,
     etaminus: float,
     etaplus: float,
     step_size_min: float,

@@ -6,14 +6,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import scale_
+from thetac.runtime.tensors import TensorList, scale_
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    momentum_buffers: list[Tensor],
+    momentum_buffers: TensorList,
     first_momentum_buffer: bool,
     lr: float,
     momentum: float,
@@ -30,7 +30,7 @@ def step(
         # grad = grad + weight_decay * param  (weight decay)
         grads = torch._foreach_add(grads, params, alpha=weight_decay)
     # direction = grad
-    directions = grads
+    directions: TensorList = grads
     if momentum != 0:
         if first_momentum_buffer:
             # momentum_buffer = grad

@@ -15,7 +15,7 @@ def step(
     params: Sequence[Tensor],
     grads: Sequence[Tensor],
     *,
-    momentum_buffers: Sequence[Tensor],
+    momentum_buffers: Sequence[Tensor | None],
     first_momentum_buffer: Sequence[bool],
     lr: float,
     momentum: float,
@@ -37,9 +37,11 @@ def step(
         direction = grad
         if momentum != 0:
             if is_first_momentum_buffer:
+                assert momentum_buffer is not None
                 # momentum_buffer = grad
                 momentum_buffer.copy_(grad)
             else:
+                assert momentum_buffer is not None
                 # momentum_buffer = momentum * momentum_buffer + (1 - dampening) * grad
                 momentum_buffer.mul_(momentum).add_(grad, alpha=1 - dampening)
             if nesterov:
@@ -55,7 +57,7 @@ def step_on_tensors(
     params: Sequence[Tensor],
     grads: Sequence[Tensor],
     *,
-    momentum_buffers: Sequence[Tensor],
+    momentum_buffers: Sequence[Tensor | None],
     first_momentum_buffer: Sequence[bool],
     lr: float | Tensor,
     momentum: float,
@@ -73,7 +75,8 @@ def step_on_tensors(
         params, grads, momentum_buffers, first_momentum_buffer, strict=True
     ):
         if torch.is_complex(param_out):
-            param_out, grad, momentum_buffer_out = as_pairs(param_out, grad, momentum_buffer_out)
+            param_out, grad = as_pairs(param_out, grad)
+            (momentum_buffer_out,) = as_pairs(momentum_buffer_out)
         param = param_out
         momentum_buffer = momentum_buffer_out
         if differentiable:  # autograd may keep these; what is stored at the end must not change them
@@ -91,6 +94,7 @@ def step_on_tensors(
                 # momentum_buffer = grad
                 momentum_buffer = copied(grad)
             else:
+                assert momentum_buffer is not None
                 momentum_buffer = momentum * momentum_buffer + (1 - dampening) * grad
             if nesterov:
                 direction = grad + momentum * momentum_buffer

@@ -15,7 +15,7 @@ def step(
     params: Sequence[Tensor],
     grads: Sequence[Tensor],
     *,
-    momentum_buffers: Sequence[Tensor],
+    momentum_buffers: Sequence[Tensor | None],
     lr: float,
     momentum: float,
     weight_decay: float,
@@ -35,9 +35,11 @@ def step(
                 # grad = grad + weight_decay * param  (weight decay)
                 grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
-            param, grad, momentum_buffer = as_pairs(param, grad, momentum_buffer)
+            param, grad = as_pairs(param, grad)
+            (momentum_buffer,) = as_pairs(momentum_buffer)
         direction = grad
         if momentum != 0:
+            assert momentum_buffer is not None
             # momentum_buffer = momentum * momentum_buffer + (1 - momentum) * grad
             momentum_buffer.mul_(momentum).add_(grad, alpha=1 - momentum)
             direction = momentum_buffer
@@ -49,7 +51,7 @@ def step_on_tensors(
     params: Sequence[Tensor],
     grads: Sequence[Tensor],
     *,
-    momentum_buffers: Sequence[Tensor],
+    momentum_buffers: Sequence[Tensor | None],
     lr: float | Tensor,
     momentum: float,
     weight_decay: float,
@@ -63,7 +65,8 @@ def step_on_tensors(
     """
     for param_out, grad, momentum_buffer_out in zip(params, grads, momentum_buffers, strict=True):
         if torch.is_complex(param_out):
-            param_out, grad, momentum_buffer_out = as_pairs(param_out, grad, momentum_buffer_out)
+            param_out, grad = as_pairs(param_out, grad)
+            (momentum_buffer_out,) = as_pairs(momentum_buffer_out)
         param = param_out
         momentum_buffer = momentum_buffer_out
         if differentiable:  # autograd may keep these; what is stored at the end must not change them
@@ -81,6 +84,7 @@ def step_on_tensors(
                 grad = grad + weight_decay * param
         direction = grad
         if momentum != 0:
+            assert momentum_buffer is not None
             momentum_buffer = momentum * momentum_buffer + (1 - momentum) * grad
             direction = momentum_buffer
         param = param - lr * sign(direction)

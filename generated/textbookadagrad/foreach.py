@@ -6,14 +6,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_lists_of_pairs
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs
 
 
 def step(
-    params: list[Tensor],
-    grads: list[Tensor],
+    params: TensorList,
+    grads: TensorList,
     *,
-    caches: list[Tensor],
+    caches: TensorList,
     lr: float,
     eps: float,
     maximize: bool,

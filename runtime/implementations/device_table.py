@@ -1,4 +1,4 @@
-"""Tables that stay on the device: for steps whose host knows no numbers, and for graphs that replay them.
+"""Tables that stay on the device: for steps without host scalars, and for graphs that replay them.
 
 In: a table on the host. Out: the same on the device. A table is never overwritten, and one that a captured graph reads
 is kept: `stepping/stepper.py` keeps plans that were captured.
@@ -28,7 +28,7 @@ class DeviceTable:
         self._of_graphs: list[Tensor] = []
 
     def of(self, table: Tensor) -> Tensor:
-        """The same table on the device, ready for kernels on the current stream."""
+        """Return the same table on the device, ready for kernels on the current stream."""
         if is_captured(self._device):
             return self._of_graph(table)
         if not torch.equal(table, self._host):
@@ -51,7 +51,7 @@ class DeviceTable:
         return on_device
 
     def _of_graph(self, table: Tensor) -> Tensor:
-        """Capturing starts when the device has done everything else, so that the copy is over."""
+        """Return a graph's table: capturing starts when the device has done everything else, so the copy is over."""
         self._of_graphs.append(self._table)
         moved = {
             (row, column): new

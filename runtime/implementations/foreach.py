@@ -2,7 +2,7 @@
 
 In: members of one group that were gathered and checked, none of them sharing memory. Out: nothing; parameters and state
 are updated in place. A bucket holds tensors of one device and equal dtypes whose counters, scalar states and
-firsts are equal, since list operations take one number for the whole list.
+firsts are equal, since list operations take one number for the whole list; and of one shape class.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class ForeachExecutor:
         return self._widened if chunk.is_widened else self._step
 
     def _arguments(self, chunk: _Chunk, tensors: StepTensors) -> tuple[list[Tensor], list[Tensor], dict[str, object]]:
-        """Parameters, gradients, and the keywords for states and firsts."""
+        """Return parameters, gradients, and the keywords for states and firsts."""
         keywords = {**states_at(self._schema, chunk.places, tensors), **chunk.firsts}
         return chunk.places.of(tensors.params), chunk.places.of(tensors.grads), keywords
 
@@ -116,7 +116,7 @@ class _Chunk:
 
 
 def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:
-    """Members that one call may take, in order of their first member."""
+    """Return the members that one call may take, in the order of their first ones."""
     found: dict[tuple[object, ...], list[Member]] = {}
     for member in members:
         found.setdefault(_key(schema, member), []).append(member)
@@ -124,7 +124,7 @@ def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:
 
 
 def chunks(schema: Schema, bucket: Sequence[Member]) -> Iterator[Sequence[Member]]:
-    """A bucket in pieces whose temporaries fit the budget."""
+    """Cut a bucket into pieces whose temporaries fit the budget."""
     budget = CPU_BUDGET if bucket[0].param.device.type == "cpu" else ACCELERATOR_BUDGET
     dtype = computing_dtype(schema, bucket[0])
     temporaries = max(schema.foreach_temporaries, 1)
@@ -154,7 +154,7 @@ def _key(schema: Schema, member: Member) -> tuple[object, ...]:
 
 
 def states_at(schema: Schema, places: Places, tensors: StepTensors) -> dict[str, list[Tensor]]:
-    """The keywords for states of the members at some places; an empty list for a state that they do not have."""
+    """Return the keywords for states of the members at some places; an empty list for a state that they do not have."""
     found: dict[str, list[Tensor]] = {}
     for state, listed in zip(schema.states, tensors.states, strict=True):
         mine = places.of(listed) if listed else []

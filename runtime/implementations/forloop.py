@@ -1,4 +1,4 @@
-"""Runs the generated for-loop: on numbers, on tensors, and on the stored values of sparse gradients.
+"""Runs the generated for-loop: on host scalars, on tensors, and on the stored values of sparse gradients.
 
 In: members of one group that were gathered and checked. Out: nothing; parameters and state are updated in place.
 """
@@ -133,7 +133,7 @@ class OnTensorsExecutor:
     def _run_or_undo(
         self, params: list[Tensor], grads: list[Tensor], states: Mapping[str, list[Any]], scaling: Scaling
     ) -> None:
-        """One by one, so that at most one parameter and its state are there twice."""
+        """Update parameters one by one, so that at most one parameter and its state are there twice."""
         for index, param in enumerate(params):
             mine = _at(states, index)
             values = [value for listed in mine.values() for value in listed]
@@ -148,12 +148,12 @@ class OnTensorsExecutor:
 
 
 def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
-    """The step that members need which are not computed in the dtype they have."""
+    """Return the step for some members: in a wider dtype where they are not computed in the one they have."""
     return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
 
 
 def _by_rows(schema: Schema, grads: Sequence[Tensor]) -> bool:
-    """Whether some gradient is sparse and the rule runs on its stored rows."""
+    """Return whether some gradient is sparse and the rule runs on its stored rows."""
     return schema.sparse == "rows" and any(grad.is_sparse for grad in grads)
 
 
@@ -166,7 +166,7 @@ def _step_each(
     values: Mapping[str, object],
     scaling: Scaling,
 ) -> None:
-    """In order, one by one."""
+    """Update the parameters one by one, in their order."""
     for index, (param, unscaled) in enumerate(zip(params, grads, strict=True)):
         (grad,) = scaling.apply([unscaled])
         if grad.is_sparse:
@@ -176,7 +176,7 @@ def _step_each(
 
 
 def _states(schema: Schema, places: Places, tensors: StepTensors, created: list[bool]) -> dict[str, list[Any]]:
-    """The keywords for states and firsts: lists with one item per parameter, None for a state that it does not have."""
+    """Return the keywords for states and firsts: lists with one item per parameter, None for a missing state."""
     keywords: dict[str, list[Any]] = {}
     for state, listed in zip(schema.states, tensors.states, strict=True):
         keywords[state.argument] = places.of(listed) if listed else [None] * places.count
@@ -186,7 +186,7 @@ def _states(schema: Schema, places: Places, tensors: StepTensors, created: list[
 
 
 def _at(keywords: Mapping[str, list[Any]], index: int) -> dict[str, list[Any]]:
-    """The same for one parameter."""
+    """Return the same keywords for one parameter."""
     return {name: values[index : index + 1] for name, values in keywords.items()}
 
 

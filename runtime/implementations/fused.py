@@ -113,13 +113,13 @@ class FusedExecutor(Bucket):
 
 
 def stream_numbers(schema: Schema) -> list[int]:
-    """For each stream of the kernels, in their order, the number of its list among those of a step."""
+    """Return for each stream of the kernels, in their order, the number of its list among those of a step."""
     of_elements = [index for index, declared in enumerate(schema.states) if declared.like_param]
     return [PARAM, GRAD, *(FIRST_STATE + index for index in of_elements)]
 
 
 def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
-    """The tensors of a parameter that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
+    """Return the tensors of a member that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
     found: dict[str, Tensor | None] = {"param": member.param, "grad": member.grad}
     for declared, state in zip(schema.states, member.states, strict=True):
         if declared.like_param:
@@ -128,7 +128,7 @@ def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
 
 
 def specialisations_of(schema: Schema, group: Group) -> dict[str, bool]:
-    """What the kernels of a group are specialised on."""
+    """Return what the kernels of a group are specialised on, by name."""
     return {specialisation.name: bool(specialisation.holds(group)) for specialisation in schema.specialisations}
 
 

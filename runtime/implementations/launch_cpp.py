@@ -98,7 +98,7 @@ class CppLauncher:
         launch = self._launch
         launch.rows = rows.data_ptr()
         launch.grad_scale = 1.0 if scaling.grad_scale is None else scaling.grad_scale.item()
-        launch.clip = 1.0 if scaling.clip is None else scaling.clip.item()
+        launch.clip = 1.0 if scaling.clip_coefficient is None else scaling.clip_coefficient.item()
         launch.write_back = scaling.grad_scale is not None
         self._use_threads(torch.get_num_threads())  # the kernel takes fewer for small work
         launch.tensors = tensors.data_ptr()

@@ -63,7 +63,7 @@ class TritonLauncher:
             self._staging.mark_read(stream)
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
-        """Of all gradients; 0-d float64, on their device, without waiting for it."""
+        """Return that of all gradients: 0-d float64, on their device, without waiting for it."""
         if self._staging is None or self._grid == (0,):
             return self._add_up(tensors)
         with torch.cuda.device(self.device):
@@ -75,14 +75,14 @@ class TritonLauncher:
             return total
 
     def launch_on_device(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
-        """The same with tables on the device: nothing is copied, so that a graph can capture it."""
+        """Launch with tables on the device: nothing is copied, so that a graph can capture it."""
         if self._grid == (0,):
             return
         with self._as_current():
             self._update(tensors, rows, scaling)
 
     def sum_of_squares_on_device(self, tensors: Tensor) -> Tensor:
-        """The same for the norm."""
+        """Return the sum of squares, with tables on the device."""
         with self._as_current():
             return self._add_up(tensors)
 
@@ -93,7 +93,7 @@ class TritonLauncher:
             rows,
             **self._constants,
             grad_scale=self._here(scaling.grad_scale),
-            clip_factor=self._here(scaling.clip),
+            clip_factor=self._here(scaling.clip_coefficient),
             found_inf=self._here(scaling.found_inf),
         )
 
@@ -113,7 +113,7 @@ class TritonLauncher:
         return sums.sum(dtype=torch.float64)
 
     def _here(self, number: Tensor | None) -> Tensor | None:
-        """On the device of the kernel: parameters on several devices are scaled by one number."""
+        """Return a scalar on the kernel's device: parameters on several devices are scaled by the same."""
         return None if number is None else number.to(self.device)
 
     def _as_current(self) -> AbstractContextManager[object]:
@@ -147,7 +147,7 @@ class _Staging:
         self._turn = 0
 
     def move(self, stream: torch.cuda.Stream, tensors: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The tables on the device, ready for kernels on this stream."""
+        """Return the tables on the device, ready for kernels on this stream."""
         begin_of_rows = -(-tensors.nbytes // ALIGNMENT) * ALIGNMENT
         size = begin_of_rows + rows.nbytes
         if self._on_device.numel() < size:
@@ -170,7 +170,7 @@ class _Staging:
         )
 
     def mark_read(self, stream: torch.cuda.Stream) -> None:
-        """The kernel that reads the buffer has been started on this stream."""
+        """Take note that the kernel that reads the buffer has been started on this stream."""
         self._read.record(stream)
 
     def _grow(self, size: int) -> None:
@@ -187,6 +187,6 @@ def _event() -> torch.cuda.Event:
 
 @cache
 def triton_dtype(dtype: torch.dtype) -> object:
-    """The dtype of the same name. Imported here: triton costs half a second, and need not be installed."""
+    """Return the dtype of the same name. Imported here: triton costs half a second, and need not be installed."""
     dtypes: object = getattr(importlib.import_module("triton.language"), str(dtype).removeprefix("torch."))
     return dtypes

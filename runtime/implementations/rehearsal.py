@@ -1,8 +1,8 @@
 """Finds out before the first write whether torch refuses a number of a step, for the for-loop and foreach.
 
-In: what a work calls, stand-ins of one element for its tensors, and the numbers of its group. Out: nothing, or torch's
-own error. torch raises where a number is too large for a dtype, in whichever operation meets it first: after others
-have written. The compiler has seen to it that this can only come from hyperparameters of extraordinary size
+In: what an executor calls, stand-ins of one element for its tensors, and the host scalars of its group. Out: nothing,
+or torch's own error. torch raises where a number is too large for a dtype, in whichever operation meets it first: after
+others have written. The compiler has seen to it that this can only come from hyperparameters of extraordinary size
 (`codegen/backends/eager/magnitudes.py`), so nothing is done for others.
 """
 
@@ -31,7 +31,7 @@ class Rehearsal:
         self._is_ordinary = True
 
     def is_needed(self, values: Mapping[str, float]) -> bool:
-        """Whether a hyperparameter has a size that may make torch refuse a number."""
+        """Return whether a hyperparameter has a size that may make torch refuse a number."""
         if values is not self._values and values != self._values:
             self._values = values
             self._is_ordinary = all(
@@ -53,7 +53,7 @@ class Rehearsal:
             raise
 
     def _stand_ins(self, name: str, value: Any) -> Any:
-        """Of the argument of this name: a list of states, or what says whether they are new."""
+        """Return stand-ins for an argument: a list of states, or what says whether they are new."""
         if not isinstance(value, list):
             return value
         make = _one_element if name in self._of_elements else Tensor.clone

@@ -26,7 +26,7 @@ from thetac.runtime.tensors import Scalar
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Members whose numbers are computed together: those of a group that all have had their first step, or have not."""
+    """Members whose rows are computed together: those of a group that all have had their first step, or have not."""
 
     group: int
     created: bool
@@ -70,7 +70,7 @@ class ScalarRowsOnDevice:
         self._values: dict[int, dict[str, Value]] = {}
 
     def take(self, values: Mapping[int, Mapping[str, Value]]) -> None:
-        """The values of groups for the next step: numbers, and tensors of one element."""
+        """Take the values of groups for the next step: numbers, and tensors of one element."""
         self._values = {
             part.group: {name: self._usable(value) for name, value in values[part.group].items()}
             for part in self._parts
@@ -101,7 +101,7 @@ class ScalarRowsOnDevice:
         return rows
 
     def finish(self) -> None:
-        """Every state exists from now on."""
+        """Take note that every state exists from now on."""
         if any(part.created for part in self._parts):
             self._parts = self._parted([False] * len(self._groups))
 
@@ -117,7 +117,7 @@ class ScalarRowsOnDevice:
         ]
 
     def _usable(self, value: Value) -> Value:
-        """A tensor on the device stays one. One on the host is as good as a number, which needs no copy."""
+        """Return a tensor on the device as it is, and one on the host as a number, which needs no copy."""
         if not isinstance(value, Tensor) or value.device == self._device:
             return value
         if value.device.type != "cpu":

@@ -45,7 +45,7 @@ class ScalarStatesOnDevice(Protocol):
 
 
 def scalar_states_on_device(number: int, places: Places, known: Sequence[Tensor]) -> ScalarStatesOnDevice:
-    """For the tensors of a list at some places, which are these now."""
+    """Return access to the tensors of a list at some places, which are these now."""
     if len({(one.dtype, one.device, one.shape) for one in known}) == 1 and all_have_memory(known):
         return _ByAddress(number, places, known)
     return _ByOperations(number, places, known)
@@ -89,7 +89,7 @@ class _ByAddress:
                 kernel.warmup(table, values, count, dtype=triton_dtype(self.dtype), grid=(1,))
 
     def _launch(self, kernel: Any, values: Tensor) -> None:
-        """Autograd is not told: numbers are no part of any graph."""
+        """Launch a kernel. Autograd is not told: counters and scalar states are no part of any graph."""
         count = len(values)
         with torch.cuda.device(self._device if self._device.type == "cuda" else -1):
             table = self._table.of(self._addresses)
@@ -133,5 +133,5 @@ def _kind(tensor: object) -> tuple[type, torch.dtype | None, int, int, torch.dev
 
 @cache
 def _kernels() -> Any:
-    """Imported here: triton costs half a second, and need not be installed."""
+    """Import the kernels here: triton costs half a second, and need not be installed."""
     return importlib.import_module("thetac.runtime.implementations.triton_scalars")

@@ -27,7 +27,7 @@ def sum_of_squares(
     chunk_size: tl.constexpr = CHUNK,
     block: tl.constexpr = BLOCK,
 ):
-    """The squares of one chunk of one gradient, added up in float32, or float64 where `sums` is."""
+    """Add up the squares of one chunk of one gradient, in float32, or float64 where `sums` is."""
     math: tl.constexpr = sums.dtype.element_ty
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + columns * tl.load(chunk).to(tl.int64)

@@ -22,24 +22,24 @@ Step = Callable[..., None]
 
 
 def dtype_holding(schema: Schema, tensors: Sequence[Tensor]) -> torch.dtype:
-    """A dtype that holds all of them, and at least float32 where the rule asks for it."""
+    """Return a dtype that holds all of them, and at least float32 where the rule asks for it."""
     dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
     return torch.float32 if dtype in HALF and schema.half_precision == "float32" else dtype
 
 
 def computing_dtype(schema: Schema, member: Member) -> torch.dtype:
-    """What for-loop and foreach compute a parameter in."""
+    """Return the dtype that for-loop and foreach compute a parameter in."""
     return dtype_holding(schema, _computed_with(schema, member))
 
 
 def widens(schema: Schema, member: Member) -> bool:
-    """Whether that is another dtype than parameter, gradient or some state has."""
+    """Return whether that is another dtype than parameter, gradient or some state has."""
     dtype = computing_dtype(schema, member)
     return any(tensor.dtype is not dtype for tensor in _computed_with(schema, member))
 
 
 def mixes_dtypes(schema: Schema, member: Member) -> bool:
-    """Whether some state has another dtype than its parameter."""
+    """Return whether some state has another dtype than its parameter."""
     return any(state.dtype is not member.param.dtype for state in tensor_states(schema, member))
 
 
@@ -48,7 +48,7 @@ def _computed_with(schema: Schema, member: Member) -> tuple[Tensor, ...]:
 
 
 def widened(schema: Schema, step: Step) -> Step:
-    """The same step for lists of tensors of any dtypes, those of each list equal."""
+    """Return the same step for lists of tensors of any dtypes, those of each list equal."""
     of_elements = [state.argument for state in schema.states if state.like_param]
 
     def on_copies(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
@@ -69,7 +69,7 @@ def widened(schema: Schema, step: Step) -> Step:
 
 
 def one_by_one(schema: Schema, step: Step) -> Step:
-    """The same step of a for-loop, called for one parameter at a time, so that there are copies of one at a time."""
+    """Return the same step of a for-loop, called for one parameter at a time: there are copies of one at a time."""
     per_param = [*(state.argument for state in schema.states), *(state.first for state in schema.states if state.first)]
 
     def each(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:

@@ -52,7 +52,7 @@ class MemberChecks:
             )
 
     def check_absent(self, names: Sequence[str], entry: Entry, position: int) -> None:
-        """Of a parameter that lacks some of its state: whether it lacks all of it."""
+        """Raise if a state is only partly present."""
         present = [name for name in names if entry.get(name) is not None]
         if present:
             missing = [name for name in names if name not in present]
@@ -62,7 +62,7 @@ class MemberChecks:
             )
 
     def check_states(self, values: Sequence[object], param: Tensor, grad: Tensor, position: int) -> None:
-        """The state of one parameter, as it was found, in the schema's order."""
+        """Check the state of one parameter, as it was found, in the schema's order."""
         shape, dtype, device = param.shape, param.dtype, param.device
         for (declared, like_param), value in zip(self._states, values, strict=True):
             if value is None:
@@ -78,7 +78,7 @@ class MemberChecks:
                 raise RuntimeError(f"`requires_grad` is not supported for `{declared.name}` in differentiable mode")
 
     def placed_gradient(self, param: Tensor, grad: Tensor, position: int) -> Tensor:
-        """The gradient; that of a DTensor placed as the parameter is."""
+        """Return the gradient; that of a DTensor placed as the parameter is."""
         if not dtensors.is_dtensor(param):
             return grad
         where = self._name(position)
@@ -86,7 +86,7 @@ class MemberChecks:
         return found if self._placed is None else self._placed.like(param, found, where)
 
     def on_shards(self, member: Member, position: int) -> Member:
-        """The member with the tensors of this process, where its group and `optimizer.state` have DTensors."""
+        """Return the member with the tensors of this process, where its group and `optimizer.state` have DTensors."""
         if not self._may_be_shards:
             return member
         tensors = (member.param, member.grad, *member.states)
@@ -150,14 +150,14 @@ def resolved(grad: Tensor) -> Tensor:
 
 
 def _may_have(param: Tensor, dtype: torch.dtype) -> bool:
-    """Whether a parameter's owner lets its gradients be of another dtype: torch's `grad_dtype`, which leaves have."""
+    """Return whether a parameter allows gradients of a dtype: torch's `grad_dtype`, which leaves have, says so."""
     if param.is_complex() != dtype.is_complex or param.is_floating_point() != dtype.is_floating_point:
         return False
     return param.is_leaf and getattr(param, "grad_dtype", param.dtype) in (None, dtype)
 
 
 def _is_usual(like_param: bool, value: object, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether a state is what the runtime itself would have made; if not, it may still be right."""
+    """Return whether a state is what the runtime itself would have made; if not, it may still be right."""
     if not isinstance(value, Tensor) or value.layout is not torch.strided:
         return False
     if not like_param:

@@ -43,7 +43,7 @@ class Gathered:
                 self.created.append((member.known_param, moved))
 
     def write_back(self) -> None:
-        """Unscaled gradients that are copies of lazily negated or conjugated ones, into those."""
+        """Copy unscaled gradients back into the lazily negated or conjugated ones that they are copies of."""
         for grad, copy in self.lazy:
             grad.copy_(copy)
 

@@ -23,17 +23,17 @@ _EPSILON = 1e-6  # of torch.nn.utils.clip_grad_norm_
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """grad / grad_scale * clip; None: not. The quotient is stored as the gradient, the product is not."""
+    """grad / grad_scale * clip_coefficient; None: not. The quotient is stored as the gradient, the product is not."""
 
     grad_scale: Tensor | None = None  # 0-d or 1-element
-    clip: Tensor | None = None  # 0-d
+    clip_coefficient: Tensor | None = None  # 0-d
     found_inf: Tensor | None = None  # 1 element; not 0: nothing is written. None: the host knows that the step is done
 
     def __bool__(self) -> bool:
-        return self.grad_scale is not None or self.clip is not None
+        return self.grad_scale is not None or self.clip_coefficient is not None
 
     def apply(self, grads: Sequence[Tensor]) -> list[Tensor]:
-        """For implementations that do not do it on the fly: unscale in place, clip copies."""
+        """Unscale gradients in place and return clipped copies, where kernels do not do it on the fly."""
         if self.grad_scale is not None:
             for grad in grads:
                 scale = _beside(self.grad_scale, grad)
@@ -41,12 +41,12 @@ class Scaling:
                     scale = torch.where(self.is_skipped_on(grad.device), 1.0, scale)
                 # Entries that occur twice may be divided one by one.
                 (grad._values() if grad.is_sparse else grad).div_(scale)
-        if self.clip is None:
+        if self.clip_coefficient is None:
             return list(grads)
-        return [(grad * _beside(self.clip, grad)).to(grad.dtype) for grad in grads]
+        return [(grad * _beside(self.clip_coefficient, grad)).to(grad.dtype) for grad in grads]
 
     def is_skipped_on(self, device: torch.device) -> Tensor:
-        """Whether nothing is written: 0-d, on this device, which `found_inf` must have been given for."""
+        """Return whether nothing is written: 0-d, on this device, which `found_inf` must have been given for."""
         assert self.found_inf is not None
         return self.found_inf.reshape(()).to(device) != 0
 
@@ -55,7 +55,7 @@ NONE = Scaling()
 
 
 def max_norm_of(groups: Sequence[Group]) -> float | None:
-    """The option of all groups. There is one norm for all parameters, so groups must agree."""
+    """Return `clip_grad_norm` of all groups; raise ValueError if they differ, as there is one norm for all."""
     if len(groups) == 1 and option(groups[0], "clip_grad_norm") is None:
         return None
     values = list(dict.fromkeys([option(group, "clip_grad_norm") for group in groups]))
@@ -70,23 +70,23 @@ def max_norm_of(groups: Sequence[Group]) -> float | None:
     return cast("float", values[0])
 
 
-def clip_coefficient(norm: Tensor, max_norm: float) -> Tensor:
-    """What gradients of this norm are multiplied by: at most 1, and NaN or 0 where torch's has it so."""
+def compute_clip_coefficient(norm: Tensor, max_norm: float) -> Tensor:
+    """Return what gradients of this norm are multiplied by: at most 1, and NaN or 0 where torch's has it so."""
     return (max_norm / (norm + _EPSILON)).clamp(max=1.0)
 
 
 def sum_of_squares(grads: Sequence[Tensor]) -> Tensor:
-    """0-d float64, of gradients of one device; of complex numbers the squares of their magnitudes."""
+    """Return that of gradients of one device: 0-d float64; of complex numbers the squares of their magnitudes."""
     norms = [whole_of(torch.linalg.vector_norm(_values_of(grad))).to(torch.float64) for grad in grads]
     total: Tensor = torch.stack(norms).square().sum()
     return total
 
 
 def _values_of(grad: Tensor) -> Tensor:
-    """What is stored of a sparse gradient, once for each entry; a dense one as it is."""
+    """Return what is stored of a sparse gradient, once for each entry; a dense one as it is."""
     return grad.coalesce().values() if grad.is_sparse else grad
 
 
 def _beside(number: Tensor, grad: Tensor) -> Tensor:
-    """0-d, on the gradient's device."""
+    """Return a scalar as a 0-d tensor on the gradient's device."""
     return number.reshape(()).to(grad.device)

@@ -30,7 +30,7 @@ _KEYS_OF_TORCH = frozenset(
 
 
 def option(group: Group, name: str) -> object:
-    """An option of a group; those that torch's class does not have are in a group only where a user gave them."""
+    """Return an option of a group; one that torch's class does not have is in a group only where a user gave it."""
     return group.get(name, _DEFAULTS[name])
 
 
@@ -39,7 +39,7 @@ def known_keys(schema: Schema) -> tuple[str, ...]:
 
 
 def without_unused_options(schema: Schema, defaults: Mapping[str, object]) -> dict[str, object]:
-    """The group keys of a constructor call: torch's own, and further options only where they say something."""
+    """Return the group keys of a constructor call: torch's own, and further options only where they are not default."""
     return {
         key: value
         for key, value in defaults.items()
@@ -94,7 +94,7 @@ def warn_of_misspelt_keys(schema: Schema, given: Iterable[object], defaults: Ite
 
 
 def with_scalar_tuples(schema: Schema, defaults: Mapping[str, object]) -> dict[str, object]:
-    """Tuples as tuples, with 1-element tensors in them as 0-d tensors, as torch keeps betas."""
+    """Return tuples as tuples, with 1-element tensors in them as 0-d tensors, as torch keeps betas."""
     result = dict(defaults)
     for hyperparameter in schema.hyperparameters:
         if hyperparameter.is_tuple:
@@ -104,7 +104,7 @@ def with_scalar_tuples(schema: Schema, defaults: Mapping[str, object]) -> dict[s
 
 
 def values_of(schema: Schema, group: Group) -> dict[str, Value]:
-    """Every element of every hyperparameter, every own flag and the options of the update; tensors as 0-d tensors.
+    """Return every element of hyperparameters, every own flag and the options of the update; tensors as 0-d ones.
 
     Raises for what is no number: an implementation would find out after its first writes.
     """
@@ -171,7 +171,7 @@ def _check_readable(name: str, element: object) -> None:
 
 
 def is_held_by_float(number: float) -> bool:
-    """Whether a number can be made a float; a whole one may be too large."""
+    """Return whether a number can be made a float; a whole one may be too large."""
     try:
         float(number)
     except OverflowError:

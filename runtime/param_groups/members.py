@@ -45,7 +45,7 @@ class Member:
 
 
 def tensor_states(schema: Schema, member: Member) -> list[Tensor]:
-    """The states of a member that have one number per element and exist."""
+    """Return the states of a member that have one number per element and exist."""
     return [
         state
         for declared, state in zip(schema.states, member.states, strict=True)

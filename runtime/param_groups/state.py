@@ -19,12 +19,12 @@ Entry = dict[str, object]  # `optimizer.state[param]`: ours under the schema's n
 
 
 def scalar_dtype() -> torch.dtype:
-    """The dtype of new counters and scalar states, as in torch."""
+    """Return the dtype of new counters and scalar states, as in torch."""
     return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
 
 
 def states_of(schema: Schema, group: Group) -> tuple[bool, ...]:
-    """For each state of the schema, whether it exists in such a group."""
+    """Return for each state of the schema whether it exists in such a group."""
     return tuple(state.when is None or bool(state.when(group)) for state in schema.states)
 
 
@@ -45,7 +45,7 @@ class NewState:
                 self._initial.append((state, state.is_number, number))
 
     def of(self, param: Tensor, grad: Tensor | None) -> Entry:
-        """The state of one parameter, in the schema's order."""
+        """Return the new state of one parameter, in the schema's order."""
         return {
             state.name: self._number(state, value, param) if is_number else self._like_param(state, value, param, grad)
             for state, is_number, value in self._initial
@@ -107,7 +107,7 @@ def check_writable(tensor: Tensor, where: str) -> None:
 
 
 def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[str, object]) -> Entry:
-    """Counters and scalar states as this runtime makes them, where a pickle or checkpoint has them otherwise.
+    """Return counters and scalar states as this runtime makes them, where a pickle or checkpoint has them otherwise.
 
     Old ones hold plain numbers, and torch loads the counters of a fused optimizer to the parameter's device, where
     reading them would wait for the device at every step. The entry is left as it is.

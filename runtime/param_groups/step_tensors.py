@@ -50,7 +50,7 @@ class StepTensors:
 
 
 def tensors_of(members: Sequence[Member], states: int) -> StepTensors:
-    """Those of members that were gathered for this step. Lists of states have None for members without it."""
+    """Return those of members that were gathered for this step. A list of a state has None for members without it."""
     of_states = [[member.states[index] for member in members] for index in range(states)]
     of_states = [tensors if any(tensor is not None for tensor in tensors) else [] for tensors in of_states]
     return StepTensors(
@@ -83,7 +83,7 @@ class Listing:
         self._places = integers([place_of[members[position].known_param] for position in self._with_entries.positions])
 
     def tensors(self, lists: Sequence[list[Tensor]], state: Mapping[Tensor, Entry]) -> StepTensors | str:
-        """The tensors as they are now, or what has changed. A state that is missing is None in its list."""
+        """Return the tensors as they are now, or what has changed. A state that is missing is None in its list."""
         if list(map(len, lists)) != self._counts:
             return OTHER_PARAMETERS
         params = list(lists[0]) if len(lists) == 1 else list(chain.from_iterable(lists))

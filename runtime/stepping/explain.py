@@ -20,7 +20,7 @@ from thetac.runtime.tensor_facts.dtensors import local_of
 
 
 def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, Entry], stepper: Stepper | None) -> str:
-    """The whole text, one line per group and implementation."""
+    """Return the whole text, one line per group and implementation."""
     lines = [f"{schema.name}, {len(groups)} parameter group{'s' if len(groups) != 1 else ''}"]
     served = {} if stepper is None else {(one.group, one.position): one.choice for one in stepper.served}
     if not served:
@@ -42,7 +42,7 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
             what = f"{choice.implementation.value} for {_count(params)} ({choice.reason}){computed}"
             lines.append(f"group {index}: {what}, {size:,} bytes per step")
         if idle:
-            lines.append(f"group {index}: {idle} without a gradient in the last step that was prepared anew")
+            lines.append(f"group {index}: {idle} without a gradient in the last step that was re-planned")
     lines.append(f"{moved:,} bytes read and written per step")
     if stepper is not None and stepper.served:
         lines += _plans(stepper)
@@ -50,7 +50,7 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
 
 
 def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
-    """Parameter and tensor states once read and once written, the gradient read, in this process; no counters."""
+    """Return what this process reads and writes: parameter and tensor states twice, the gradient once; no counters."""
     grad_size = param.element_size() if param.grad is None else param.grad.element_size()
     size = local_of(param).numel() * (2 * param.element_size() + grad_size)
     for declared in schema.states:
@@ -61,7 +61,7 @@ def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
 
 
 def _computed(schema: Schema, choice: Choice, param: Tensor, entry: Entry) -> str:
-    """What half precision is computed in where it is not by kernels, which compute in float32."""
+    """Return what half precision is computed in where it is not by kernels, which compute in float32."""
     if choice.implementation in FUSED or param.dtype not in HALF:
         return ""
     found = (entry.get(declared.name) for declared in schema.states if declared.like_param)

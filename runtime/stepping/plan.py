@@ -128,7 +128,7 @@ class Step:
         return not self._creates and all(one.can_skip_on_device(self.tensors) for one in self.plan.executors)
 
     def run(self, scaling: Scaling) -> ReusablePlan | SingleUse:
-        """Write: update all parameters and states. Return what later steps have of the plan."""
+        """Update all parameters and states; return what later steps have of the plan."""
         tensors, executors = self.tensors, self.plan.executors
         run_all(executors, tensors, scaling)
         if tensors.wholes:
@@ -270,7 +270,7 @@ def _read_by_host(assignments: Sequence[Assignment]) -> tuple[int, ...]:
 def _why_single_use(assignments: Sequence[Assignment]) -> str:
     """Return why a plan cannot serve again; empty if it can."""
     if any(one.choice.implementation is Implementation.ON_TENSORS for one in assignments):
-        return "capturable and differentiable steps are prepared anew"
+        return "capturable and differentiable steps are re-planned every time"
     if any(one.member.grad.is_sparse for one in assignments):
         return "a gradient is sparse"
     return ""

@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 def hooked(func: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """As `torch.optim.Optimizer.profile_hook_step`, which says what hooks may do; dynamo traces torch's own."""
+    """Do as `torch.optim.Optimizer.profile_hook_step`, which says what hooks may do; dynamo traces torch's own."""
     as_torch = Optimizer.profile_hook_step(func)
 
     @wraps(func)

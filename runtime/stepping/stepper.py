@@ -17,7 +17,7 @@ from torch import Tensor
 
 from thetac.runtime.implementations.operator_call import KeptPlans
 from thetac.runtime.param_groups.gather import Gathered, gather
-from thetac.runtime.param_groups.grad_scaling import NONE, Scaling, clip_coefficient, max_norm_of
+from thetac.runtime.param_groups.grad_scaling import NONE, Scaling, compute_clip_coefficient, max_norm_of
 from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.param_groups.step_tensors import Listing
@@ -33,7 +33,7 @@ _active_modes = torch._C._len_torch_dispatch_stack
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a parameter got in the last step that was prepared anew."""
+    """What a parameter got in the last step that was re-planned."""
 
     group: int
     position: int  # in its group
@@ -71,7 +71,7 @@ class Stepper:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self.served: list[Served] = []
-        self.launches = 0  # of kernels, in the last step that was prepared anew
+        self.launches = 0  # of kernels, in the last step that was re-planned
         self.plans_made: Counter[str] = Counter()  # by cause
         self._kept: _Kept | None = None
         self._why_replan = "the first step"  # where nothing is kept
@@ -129,7 +129,7 @@ class Stepper:
 
         # What is computed before anything is written.
         norm = None if max_norm is None else step.norm_of_gradients(grad_scale)
-        clip = None if norm is None or max_norm is None else clip_coefficient(norm, max_norm)
+        clip = None if norm is None or max_norm is None else compute_clip_coefficient(norm, max_norm)
         if found_inf is not None and not step.can_skip_on_device():
             if found_inf.item():
                 self._kept, self._why_replan = kept, why
@@ -228,7 +228,7 @@ def _check(
 
 
 def _seen(lists: Sequence[list[Tensor]], members: Sequence[Member], before: Sequence[_Seen]) -> list[_Seen]:
-    """What is known after a step of these members; a parameter is known by its place and id."""
+    """Return what is known after a step of these members; a parameter is known by its place and id."""
     found = [
         _Seen(array("q", map(id, params)), [_seen_dtype(before, index, at, param) for at, param in enumerate(params)])
         for index, params in enumerate(lists)

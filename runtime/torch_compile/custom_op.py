@@ -36,7 +36,7 @@ def fused_step(
     tensors: list[Tensor],
     given_as_tensors: list[int],
 ) -> None:
-    """One step of parameters of one group. `states` are those that exist, one state after the other."""
+    """Do one step of parameters of one group. `states` are those that exist, one state after the other."""
     known = kernels[kernel]
     elements: list[Value] = list(numbers)
     for index, tensor in zip(given_as_tensors, tensors, strict=True):

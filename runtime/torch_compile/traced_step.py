@@ -68,7 +68,7 @@ class Traced:
 
 
 def why_not(optimizer: Traceable) -> str:
-    """What a graph cannot hold of a step; empty if nothing."""
+    """Return what a graph cannot hold of a step; empty if nothing."""
     if not optimizer._state_is_declared:
         return "a rule written by hand"
     if getattr(optimizer, "grad_scale", None) is not None or getattr(optimizer, "found_inf", None) is not None:
@@ -82,7 +82,7 @@ def why_not(optimizer: Traceable) -> str:
 
 
 def step_in_graph(optimizer: Traceable, closure: Callable[[], float] | None) -> float | None:
-    """What dynamo sees."""
+    """Do a step in the operations that dynamo traces."""
     loss: float | None = None
     if closure is not None:
         with torch.enable_grad():

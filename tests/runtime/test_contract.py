@@ -129,7 +129,8 @@ def test_our_own_classes_say_to_run_make_generate() -> None:
 CONTRACT = 1
 NAMES = {
     "Schema": "contract name package hyperparameters flags states requirements specialisations options half_precision "
-    "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries fixed separate_kernels",
+    "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries fixed separate_kernels "
+    "shape_conditions",
     "Hyperparameter": "name elements intervals is_tuple tensor error",
     "Interval": "low high low_closed high_closed",
     "Requirement": "holds message",

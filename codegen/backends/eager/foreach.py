@@ -13,7 +13,14 @@ import jinja2
 
 from thetac.codegen.backends.eager.forloop import tree_text
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.eager.lines import commented, indented, numbers_read, other_side, view_lines
+from thetac.codegen.backends.eager.lines import (
+    commented,
+    indented,
+    numbers_read,
+    other_side,
+    view_lines,
+    with_declared_types,
+)
 from thetac.codegen.backends.eager.number_reads import number_reads
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaves, trees_in
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
@@ -62,7 +69,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         values=typed_values(rule),
         body=body,
         uses_scalar_math=uses("scalar_math", body),
-        functions=[name for name in FUNCTIONS if calls(name, body)],
+        functions=["TensorList", *(name for name in FUNCTIONS if calls(name, body))],
     )
 
 
@@ -83,8 +90,9 @@ class _Foreach:
         self.lines: list[str] = []
 
     def render(self) -> list[str]:
-        lines = self._counters()
-        return [*lines, *self._block(lower(self.rule))]
+        arguments = {"params", "grads", *state_arguments(self.rule)}
+        lines = [*self._counters(), *self._block(lower(self.rule))]
+        return with_declared_types(lines, dict.fromkeys(self.made - arguments, "TensorList"))
 
     def _counters(self) -> list[str]:
         return numbers_read(

@@ -13,14 +13,16 @@ import jinja2
 
 from thetac.codegen.backends.eager import functional
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.eager.lines import commented, indented, loop_lines, numbers_read, other_side, view_lines
+from thetac.codegen.backends.eager.lines import commented, indented, loop_lines, numbers_read, other_side, pair_lines
 from thetac.codegen.backends.eager.number_reads import number_reads
-from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree
+from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaves
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
     asks_first,
+    optional_states,
     state_arguments,
     tensor_names,
+    typed_states,
     typed_values,
 )
 from thetac.codegen.backends.printing.escaping import calls, comment, reads, uses
@@ -45,7 +47,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
     return environment.get_template("forloop.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
-        states=state_arguments(rule),
+        states=typed_states(rule),
         firsts=[f"first_{name}" for name in asks_first(rule)],
         values=typed_values(rule),
         tensor_values=typed_values(rule, tensors=True),
@@ -54,6 +56,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         tensors_body=tensors_body,
         uses_scalar_math=uses("scalar_math", (*body, *tensors_body)),
         functions=[name for name in FUNCTIONS if calls(name, (*body, *tensors_body))],
+        needs_scalar=reads("Scalar", tensors_body),
     )
 
 
@@ -70,6 +73,8 @@ class _ForLoop:
         self.rule = rule
         self.steps = lower(rule)
         self.tensors = tensor_names(rule)
+        self.optional = optional_states(rule)
+        self.present: frozenset[str] = frozenset()  # those of them that are known to exist, where a step stands
 
     def render(self) -> list[str]:
         variables, over = loop_header(self.rule)
@@ -78,14 +83,33 @@ class _ForLoop:
             number_reads(self.rule).at_start,
             count=lambda name: f"{self.tensors[name]} += 1",
             read=lambda name: f"{name} = {self.tensors[name]}.item()",
+            assertion=lambda name: f"assert {self.tensors[name]} is not None",
         )
         return loop_lines(variables, over, [*numbers, *self.block(self.steps)])
 
     def block(self, steps: Sequence[Step]) -> list[str]:
         lines: list[str] = []
         for step in steps:
-            lines += self.step(step)
+            lines += [*self.assertions(step), *self.step(step)]
         return lines or ["pass"]
+
+    def assertions(self, step: Step) -> list[str]:
+        """Return what tells a reader of types that the states exist which a statement uses."""
+        match step:
+            case SetTensor(statement=statement, tree=tree):
+                used = (statement.target, *leaves(tree))
+            case SetScalarState(statement=statement):
+                used = (statement.target,)
+            case View(names=names):
+                self.present -= set(names)
+                return []
+            case SetNumber() | Branch():
+                return []
+            case _:
+                assert_never(step)
+        missing = [name for name in dict.fromkeys(used) if name in self.optional - self.present]
+        self.present |= set(missing)
+        return [f"assert {self.tensors.get(name, name)} is not None" for name in missing]
 
     def step(self, step: Step) -> list[str]:
         match step:
@@ -102,8 +126,13 @@ class _ForLoop:
                 code = self.set_tensor(statement.target, tree, how)
                 return [*commented(statement, [code]), code]
             case Branch(statement=statement, then=then, orelse=orelse):
+                before = self.present
                 lines = [*commented(statement), f"if {number_text(statement.condition)}:", *indented(self.block(then))]
-                return [*lines, *other_side(self.block(orelse))] if orelse else lines
+                after_then, self.present = self.present, before
+                if orelse:
+                    lines += other_side(self.block(orelse))
+                self.present &= after_then
+                return lines
             case View(names=names, as_complex=as_complex):
                 return self.view(names, as_complex)
             case _:
@@ -113,7 +142,7 @@ class _ForLoop:
         if as_complex:
             views = [f"{name} = torch.view_as_complex({name})" for name in names]
         else:
-            views = view_lines(names, "as_pairs")
+            views = pair_lines(*_by_presence(names, self.optional))
         return ["if torch.is_complex(param):", *indented(views)]
 
     def set_tensor(self, target: str, tree: Tree, how: str) -> str:
@@ -127,6 +156,11 @@ class _ForLoop:
             case "fill":
                 return f"{target}.fill_({tree_text(tree)})"
         raise AssertionError(how)
+
+
+def _by_presence(names: Sequence[str], optional: frozenset[str]) -> tuple[list[str], list[str]]:
+    """Return the names of what always exists, and of what may not."""
+    return [name for name in names if name not in optional], [name for name in names if name in optional]
 
 
 def number_text(expression: Expr) -> str:

@@ -10,13 +10,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from thetac.codegen.backends.eager.lines import INDENT, commented, loop_lines, numbers_read, other_side, view_lines
+from thetac.codegen.backends.eager.lines import (
+    INDENT,
+    commented,
+    indented,
+    loop_lines,
+    numbers_read,
+    other_side,
+    pair_lines,
+    with_declared_types,
+)
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
     asks_first,
     list_names,
     names_in,
     names_read_in,
+    optional_states,
     state_arguments,
     tensor_names,
     unique,
@@ -34,8 +44,10 @@ from thetac.codegen.ir.nodes import (
     StateKind,
     Stmt,
     always_assigned,
+    names_read,
 )
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
+from thetac.codegen.ir.value_kinds import HOST_NUMBER
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_static, on_host
 from thetac.codegen.passes.select import SELECTION, select
 
@@ -66,6 +78,8 @@ class _OnTensors:
         self.counters = {n: t for n, t in tensor_names(rule).items() if n in rule.names_of(StateKind.COUNTER)}
         self.scalars = set(rule.names_of(StateKind.SCALAR))
         self.tensors = [name for name in stored if name not in self.scalars]
+        self.optional = optional_states(rule)
+        self.present: frozenset[str] = frozenset()  # those of them that are known to exist, where a statement stands
         self.taken = taken | set(self.targets.values()) | set(self.counters.values())
 
     def render(self) -> list[str]:
@@ -74,10 +88,12 @@ class _OnTensors:
         variables += [self.targets.get(state.name) or self.counters[state.name] for state in self.rule.states]
         variables += [f"is_first_{name}" for name in firsts]
         over = ["params", "grads", *state_arguments(self.rule), *(f"first_{name}" for name in firsts)]
-        pairs = [self.targets["param"], "grad", *(self.targets[name] for name in self.tensors[1:])]
+        of_states = self.tensors[1:]
+        required = [self.targets[name] for name in of_states if name not in self.optional]
+        optional = [self.targets[name] for name in of_states if name in self.optional]
         lines = [
             f"if torch.is_complex({self.targets['param']}):",
-            *(INDENT + line for line in view_lines(pairs, "as_pairs")),
+            *(INDENT + line for line in pair_lines([self.targets["param"], "grad", *required], optional)),
             *(f"{name} = {self.targets[name]}" for name in self.tensors),
             "if differentiable:  # autograd may keep these; what is stored at the end must not change them",
             *(f"{INDENT}{name} = {self._clone(name)}" for name in self.tensors),
@@ -91,11 +107,19 @@ class _OnTensors:
             names_read_in(self.rule),
             count=lambda name: f"{small[name]} += 1",
             read=lambda name: self._number_read(name, small[name]),
+            assertion=lambda name: f"assert {small[name]} is not None",
         )
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
         lines += self._block(self.rule.body, defined, either_way=True)
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]
-        return loop_lines(variables, over, lines)
+        return loop_lines(variables, over, with_declared_types(lines, self._types()))
+
+    def _types(self) -> dict[str, str]:
+        """Return the types of host scalars, which may be numbers first and tensors later."""
+        on_host = {name: kind for name, kind in self.kinds.items() if kind.is_on_host}
+        types = {name: "Scalar" if kind == HOST_NUMBER else "bool | Tensor" for name, kind in on_host.items()}
+        optional = {name: f"{kind} | None" for name, kind in types.items() if name in self.optional}
+        return {**types, **optional}
 
     def _number_read(self, name: str, tensor: str) -> str:
         """No gradients flow through a counter, so it may be a number; a scalar state stays a tensor."""
@@ -135,27 +159,33 @@ class _OnTensors:
 
     def _assignment(self, statement: Assign) -> list[str]:
         target, value = statement.target, statement.value
+        assertions = self._assertions(value)
+        self.present |= {target}
         text = self._text(value)
         if statement.origin == SELECTION:
-            return [f"{target} = {text}"]
+            return [*assertions, f"{target} = {text}"]
         shares = isinstance(value, Ref) or (isinstance(value, Call) and value.op == "where")
         if shares and self.sides.get(target, target) in self.tensors:
             text = f"copied({text})"  # the tensor behind it may be stored into before this one is
         line = f"{target} = {text}"
         # A side of a selection repeats statements that stand commented in the plain branch.
-        return [line] if target in self.sides else [*commented(statement, [line]), line]
+        return [*assertions, *([] if target in self.sides else commented(statement, [line])), line]
 
     def _branch(self, condition: str, statement: If, defined: frozenset[str], *, either_way: bool) -> list[str]:
         """Return the lines of a branch that Python takes."""
-        then = self._block(statement.then, defined, either_way=either_way)
-        lines = [f"if {condition}:", *(INDENT + line for line in then)]
-        if not statement.orelse:
-            return lines
-        return [*lines, *other_side(self._block(statement.orelse, defined, either_way=either_way))]
+        before = self.present
+        lines = [f"if {condition}:", *indented(self._block(statement.then, defined, either_way=either_way))]
+        after_then, self.present = self.present, before
+        if statement.orelse:
+            lines += other_side(self._block(statement.orelse, defined, either_way=either_way))
+        self.present &= after_then
+        return lines
 
     def _dynamic(self, statement: If, defined: frozenset[str], *, either_way: bool) -> list[str]:
         """Return the lines of a branch on a number that is a tensor if capturable: then a selection takes its place."""
         opening = [f"# {comment(statement.comment)}"] if comment(statement.comment) else []
+        opening += self._assertions(statement.condition)
+        before = self.present
         plain = self._branch(self._text(statement.condition), statement, defined, either_way=False)
         if not either_way:
             return [*opening, *plain]
@@ -171,13 +201,21 @@ class _OnTensors:
         self.sides |= selected.names
         # A name of a side has at most one value more than the name that it stands for.
         self.known |= {name: self.known[of] for name, of in selected.names.items() if of in self.known}
+        after_plain, self.present = self.present, before
         chosen = self._block(selected.body, defined, either_way=False)
+        self.present &= after_plain
         plain[0] = f"el{plain[0]}"
         return [*opening, "if capturable:", *(INDENT + line for line in chosen), *plain]
 
     def _is_taken(self, condition: Expr) -> bool:
         """Tell whether Python decides a branch, capturable or not."""
         return is_static(condition, self.rule) or is_static(_without_first(condition), self.rule)
+
+    def _assertions(self, expression: Expr) -> list[str]:
+        """Return what tells a reader of types that the states exist which an expression reads."""
+        missing = [name for name in names_read(expression) if name in self.optional - self.present]
+        self.present |= set(missing)
+        return [f"assert {name} is not None" for name in missing]
 
     def _condition(self, condition: Expr) -> str:
         """A condition of the host: a plain truth value."""

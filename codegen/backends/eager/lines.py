@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from thetac.codegen.backends.printing.escaping import comment
 from thetac.codegen.backends.printing.host_python import python
@@ -60,12 +60,32 @@ def loop_lines(variables: Sequence[str], over: Sequence[str], body: Sequence[str
     return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indented(body)]
 
 
-def numbers_read(
-    rule: Rule, needed: Container[str], count: Callable[[str], str], read: Callable[[str], str]
-) -> list[str]:
-    """Counters incremented, and the numbers that are needed taken out of their tensors, where they exist.
+def pair_lines(required: Sequence[str], optional: Sequence[str]) -> list[str]:
+    """Return the lines that view tensors as pairs of reals; those that may be None have a type of their own."""
+    lines = view_lines(required, "as_pairs")
+    return [*lines, *view_lines(optional, "as_pairs")] if optional else lines
 
-    `count` and `read` write the statement for one counter or scalar state.
+
+def with_declared_types(lines: Sequence[str], types: Mapping[str, str]) -> list[str]:
+    """Return the lines with the type of a name that is assigned more than once, where it is first assigned."""
+    declared = list(lines)
+    for name, kind in types.items():
+        assigned = [index for index, line in enumerate(lines) if line.lstrip().startswith(f"{name} = ")]
+        if len(assigned) > 1:
+            declared[assigned[0]] = declared[assigned[0]].replace(f"{name} = ", f"{name}: {kind} = ", 1)
+    return declared
+
+
+def numbers_read(
+    rule: Rule,
+    needed: Container[str],
+    count: Callable[[str], str],
+    read: Callable[[str], str],
+    assertion: Callable[[str], str] | None = None,
+) -> list[str]:
+    """Return the lines that increment counters and take the needed numbers out of their tensors, where those exist.
+
+    `count`, `read` and `assertion` write the statement for one counter or scalar state; the last says that it exists.
     """
     lines: list[str] = []
     for state in rule.states:
@@ -74,6 +94,7 @@ def numbers_read(
         own = [count(state.name)] if state.kind is StateKind.COUNTER else []
         own += [read(state.name)] if state.name in needed else []
         if own and state.when is not None:
+            own = [*([assertion(state.name)] if assertion else []), *own]
             own = [f"if {python(state.when)}:", *indented(own)]
         lines += own
     return lines

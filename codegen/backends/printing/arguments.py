@@ -83,6 +83,17 @@ def state_arguments(rule: Rule) -> tuple[str, ...]:
     return tuple(lists[state.name] for state in rule.states)
 
 
+def typed_states(rule: Rule) -> tuple[tuple[str, str], ...]:
+    """Return the keywords of the lists of states with the type of their items: None where a state may not exist."""
+    kinds = ("Tensor" if state.when is None else "Tensor | None" for state in rule.states)
+    return tuple(zip(state_arguments(rule), kinds, strict=True))
+
+
+def optional_states(rule: Rule) -> frozenset[str]:
+    """Return the states that do not exist in every group."""
+    return frozenset(state.name for state in rule.states if state.when is not None)
+
+
 def asks_first(rule: Rule) -> tuple[str, ...]:
     """Return the states whose creation the body asks about, in the order of the rule."""
     conditions = [s.condition for s in walk_statements(rule.body) if isinstance(s, If)]

@@ -34,7 +34,7 @@ def test_bytes_groups_and_idle_parameters() -> None:
         "AdamW, 2 parameter groups\n"
         "group 0: foreach for 4 parameters of 47 elements (foreach=True), 1,316 bytes per step\n"  # 28 per element
         "group 1: for-loop for 3 parameters of 32 elements (foreach=False), 1,792 bytes per step\n"
-        "group 1: 1 without a gradient in the last step that was prepared anew\n"
+        "group 1: 1 without a gradient in the last step that was re-planned\n"
         "3,108 bytes read and written per step\n"
         "plan made 1 time: the first step"
     )
