@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import pytest
 import torch
@@ -20,13 +21,23 @@ from thetac.runtime.optimizer import Optimizer
 ALL = "THETAC_TEST_ALL"  # set to 1 by `pytest --all`, before any test is collected
 NAMES = tuple(thetac.generated.__all__)
 REPRESENTATIVES = representatives([getattr(thetac, name).schema for name in NAMES])
+Case = TypeVar("Case")
 every_optimizer = pytest.mark.parametrize("name", NAMES)
+
+
+def everything() -> bool:
+    """Return whether `pytest --all` asked for every optimizer and every case."""
+    return os.environ.get(ALL) == "1"
+
+
+def one_in(number: int, cases: Iterable[Case]) -> list[Case]:
+    """Return every so many-th case, the first one among them, or all of them under `pytest --all`."""
+    return list(cases)[:: 1 if everything() else number]
 
 
 def of_every_class(names: Iterable[str] = NAMES) -> tuple[str, ...]:
     """Return those of the names that are representatives, or all of them under `pytest --all`."""
-    everything = os.environ.get(ALL) == "1"
-    return tuple(name for name in names if everything or name in REPRESENTATIVES)
+    return tuple(name for name in names if everything() or name in REPRESENTATIVES)
 
 
 every_class = pytest.mark.parametrize("name", of_every_class())

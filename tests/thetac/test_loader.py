@@ -313,6 +313,7 @@ def test_a_class_is_the_same_by_all_its_names() -> None:
     assert run(code) == "True\n"
 
 
+@pytest.mark.thorough("25 s of mypy; test_every_name_is_there reads the same table")
 def test_type_checkers_know_every_name_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "use.py").write_text(
         "import torch\n"

@@ -64,12 +64,14 @@ def run(arguments: list[str], environment: dict[str, str]) -> subprocess.Complet
     )
 
 
+@pytest.mark.thorough("everything is compiled anew; test_launch_cpp and the adversary run the same kernels")
 def test_no_byte_that_is_not_theirs(environment: dict[str, str]) -> None:
     done = run(["-m", "tests.support.adversary", "9", *NAMES], environment)
     assert done.returncode == 0, done.stderr[-5000:]
     assert done.stdout.endswith("done\n")
 
 
+@pytest.mark.thorough("of the test above")
 def test_the_sanitizer_sees_a_step_that_goes_too_far(environment: dict[str, str]) -> None:
     done = run(["-c", PLANTED], environment)
     assert done.returncode != 0

@@ -129,6 +129,7 @@ def test_as_torchs_class(name: str) -> None:
     assert counters[0].frame_count <= counters[1].frame_count
 
 
+@pytest.mark.thorough("minutes of a C++ compiler; the same graphs run in test_the_whole_step_in_one_graph")
 @pytest.mark.parametrize(("name", "form"), [("AdamW", "for-loop"), ("SGD", "fused")])
 def test_inductor(name: str, form: str) -> None:
     by_graph, by_hand = make(name, **FORMS[form]), make(name, **FORMS[form])
@@ -285,3 +286,19 @@ def test_steps_of_a_graph_keep_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     torch._dynamo.reset()
     gc.collect()
     assert kept() is None
+
+
+@pytest.mark.parametrize("options", [{"fused": True}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_a_step_that_breaks_the_graph_is_not_traced(options: dict[str, bool]) -> None:
+    graphs: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., object]:
+        graphs.append(graph)
+        return graph.forward
+
+    optimizer = make("AdamW", **options)
+    compiled = torch.compile(lambda: optimizer.step(), backend=backend)
+    for seed in range(3):
+        give_gradients(params_of(optimizer), seed)
+        compiled()
+    assert not graphs

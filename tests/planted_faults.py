@@ -1,0 +1,230 @@
+"""Plants faults in a copy of the repository, one at a time, and says which test finds each.
+
+    python -m tests.planted_faults [NAME ...] [--whole] [--all]
+
+The repository itself is not changed. For each fault the tests that CONTRIBUTING.md names for the module run, as
+`make test` runs them, until one fails; with `--whole` all of `make test`, with `--all` every optimizer, too. A fault in
+the compiler is followed by `generate`. Ends with an error if a fault is not found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A text that stands once in a file of the source, and what to put there instead."""
+
+    name: str
+    path: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]  # files or folders below tests/, the likeliest first
+
+
+FAULTS = (
+    Fault(
+        "a range that ends with ) has its end",
+        "codegen/frontend/ranges.py",
+        'form.group(4) == "]"',
+        'form.group(4) == ")"',
+        ("docs/test_docs.py", "runtime/param_groups/test_groups.py", "codegen/frontend"),
+    ),
+    Fault(
+        "the negation of `or` stays an `or`",
+        "codegen/passes/analysis/boolean_algebra.py",
+        "return both(*map(negation, parts))",
+        "return either(*map(negation, parts))",
+        ("codegen/passes/test_conditions.py",),
+    ),
+    Fault(
+        "maximize does not negate the gradient",
+        "codegen/passes/features.py",
+        'negate = Assign("grad", Call("neg", (GRAD,)), origin="maximize")',
+        'negate = Assign("grad", GRAD, origin="maximize")',
+        ("torch_contract/test_torch_cases.py", "runtime/stepping/test_modes.py"),
+    ),
+    Fault(
+        "for-loop and foreach clamp at the lower end only",
+        "codegen/backends/eager/torch_ops.py",
+        'foreach_in_place="torch._foreach_clamp_min_({0}, {1})\\ntorch._foreach_clamp_max_({0}, {2})",',
+        'foreach_in_place="torch._foreach_clamp_min_({0}, {1})",',
+        ("torch_contract/test_torch_parity.py", "codegen/backends/eager/test_lowering.py"),
+    ),
+    Fault(
+        "lerp in C++ starts at the wrong end where the weight is large",
+        "runtime/cpp/elements.h",
+        "return (near ? start : end) + factor * (end - start);",
+        "return (near ? start : start) + factor * (end - start);",
+        ("codegen/backends/kernels/test_cpp_numerics.py",),
+    ),
+    Fault(
+        "Triton stores gradients that are still scaled",
+        "runtime/triton_ops.py",
+        "        store(pointers, grad, mask)\n    if clip",
+        "    if clip",
+        ("runtime/param_groups/test_grad_scaler.py",),
+    ),
+    Fault(
+        "no state is ever said to be new",
+        "runtime/implementations/scalar_rows.py",
+        "dict.fromkeys(self._firsts, key[1])",
+        "dict.fromkeys(self._firsts, False)",
+        ("torch_contract/test_torch_cases.py",),
+    ),
+    Fault(
+        "guards do not notice that state was replaced",
+        "runtime/stepping/guards.py",
+        "            if why := stream.watch.poll(found):\n",
+        "            if (why := stream.watch.poll(found)) and not why:\n",
+        ("runtime/stepping/test_step_changes.py", "runtime/stepping/test_plan.py"),
+    ),
+    Fault(
+        "guards do not notice that an option of a group changed",
+        "runtime/stepping/guards.py",
+        "return reading if reading.decides_as(self.reading) else None",
+        "return reading",
+        ("runtime/stepping/test_plan.py", "runtime/stepping/test_adversary.py"),
+    ),
+    Fault(
+        "a checkpoint changes values that no argument sets",
+        "runtime/checkpoints/restore.py",
+        "    for key in schema.fixed:\n        saved[key] = defaults[key]\n",
+        "",
+        ("runtime/checkpoints", "runtime/stepping/test_step.py"),
+    ),
+    Fault(
+        "state goes to parameters in the order of the checkpoint's names",
+        "runtime/checkpoints/matching.py",
+        "return [known[name] for name in wanted]",
+        "return list(known.values())",
+        ("runtime/checkpoints/test_matching.py",),
+    ),
+    Fault(
+        "gradients that are small enough are made larger by clipping",
+        "runtime/param_groups/grad_scaling.py",
+        ".clamp(max=1.0)",
+        ".clamp(max=2.0)",
+        ("runtime/param_groups/test_clipping.py",),
+    ),
+    Fault(
+        "a traced step does not say which state is new",
+        "runtime/torch_compile/traced_step.py",
+        "created += [member.created for member in members]",
+        "created += [False for member in members]",
+        ("runtime/torch_compile/test_compile.py",),
+    ),
+    Fault(
+        "a damaged object counts as intact",
+        "runtime/building/object_files.py",
+        "return content[-_SEAL:] == _seal(path.name, content[:-_SEAL])",
+        "return len(content) > _SEAL",
+        ("runtime/building/test_objects.py",),
+    ),
+    Fault(
+        "memory that begins in the middle of other memory is not seen",
+        "runtime/tensor_facts/memory.py",
+        "        end_of_cluster = max(end_of_cluster, end)",
+        "        end_of_cluster = start",
+        ("runtime/stepping/test_plan.py",),
+    ),
+    Fault(
+        "pages say that a closed range is open",
+        "codegen/backends/documentation/docstring.py",
+        "{'>=' if interval.low_closed else '>'}",
+        "{'>' if interval.low_closed else '>='}",
+        ("docs/test_docs.py", "codegen/backends/documentation"),
+    ),
+    Fault(
+        "the same class is made of every text",
+        "thetac/loader.py",
+        'digest.update(len(part).to_bytes(8, "little") + part)',
+        'digest.update(len(part).to_bytes(8, "little"))',
+        ("thetac/test_loader.py",),
+    ),
+)
+
+
+def copy_of_repository(folder: Path) -> Path:
+    """Copy what git has or would add, symbolic links as links, and return the place."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        source, target = ROOT / name, folder / name
+        if source.is_file() or source.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    return folder
+
+
+def planted(text: str, fault: Fault) -> str:
+    """Return the text with the fault; raise ValueError unless there is exactly one place for it."""
+    if text.count(fault.right) != 1:
+        raise ValueError(f"{fault.name!r}: {text.count(fault.right)} places in {fault.path}, expected 1: {fault.right}")
+    return text.replace(fault.right, fault.wrong)
+
+
+def found_by(fault: Fault, place: Path, tests: Sequence[str], *, everything: bool) -> str:
+    """Plant a fault in a copy and run tests on it; return the first that fails, or an empty text."""
+    path = place / fault.path
+    right = path.read_text(encoding="utf-8")
+    path.write_text(planted(right, fault), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(place)}
+    if fault.path.startswith("codegen/"):
+        generate = [sys.executable, "-m", "thetac.codegen", "generate"]
+        done = subprocess.run(generate, cwd=place, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return f"thetac generate: {done.stderr.strip().rpartition(chr(10))[2]}"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(
+        [*command, *(["--all"] if everything else [])],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    path.write_text(right, encoding="utf-8")
+    if done.returncode == 0:
+        return ""
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return failed[1] if failed else f"pytest ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Plant faults and say which test finds each.")
+    parser.add_argument("names", nargs="*", help="of faults, or parts of their names or paths; all of them by default")
+    parser.add_argument("--whole", action="store_true", help="run all tests, not only those that are named for a fault")
+    parser.add_argument("--all", action="store_true", help="with every optimizer and the thorough tests")
+    arguments = parser.parse_args()
+    chosen = [
+        fault
+        for fault in FAULTS
+        if not arguments.names or any(name in f"{fault.name} {fault.path}" for name in arguments.names)
+    ]
+    missed = []
+    for fault in chosen:
+        with tempfile.TemporaryDirectory(prefix="thetac-fault-") as folder:
+            place = copy_of_repository(Path(folder))
+            tests = ["tests"] if arguments.whole else [f"tests/{test}" for test in fault.tests]
+            test = found_by(fault, place, tests, everything=arguments.all)
+        print(f"{fault.path}: {fault.name}: {test or 'NOT FOUND'}", flush=True)
+        missed += [] if test else [fault]
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} faults are found")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
