@@ -101,11 +101,11 @@ struct Rule {
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (weight_decouple && fixed_decay) {
                         if constexpr (lr_nonzero) {
-                            // param = param * (1 - weight_decay)  (weight decay)
+                            // weight decay: param = param * (1 - weight_decay)
                             param = param * one_minus_weight_decay;
                         }
                     } else if constexpr (weight_decouple) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     } else {
                         // weight decay

@@ -57,15 +57,15 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         if weight_decouple and fixed_decay:
             if lr_nonzero != 0:
-                # param = param * (1 - weight_decay)  (weight decay)
+                # weight decay: param = param * (1 - weight_decay)
                 param = param * one_minus_weight_decay
         elif weight_decouple:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
         else:
             # weight decay

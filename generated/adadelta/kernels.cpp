@@ -75,11 +75,11 @@ struct Rule {
                     // weight decay
                     grad = grad + weight_decay * param;
                 }
-                // square_avg = rho * square_avg + (1 - rho) * grad * grad  (mean squared gradient)
+                // mean squared gradient: square_avg = rho * square_avg + (1 - rho) * grad * grad
                 square_avg = rho * square_avg + one_minus_rho * grad * grad;
                 // delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * grad
                 Number delta = ops::square_root(acc_delta + eps) / ops::square_root(square_avg + eps) * grad;
-                // acc_delta = rho * acc_delta + (1 - rho) * delta * delta  (mean squared update)
+                // mean squared update: acc_delta = rho * acc_delta + (1 - rho) * delta * delta
                 acc_delta = rho * acc_delta + one_minus_rho * delta * delta;
                 param = param - lr * delta;
 

@@ -41,16 +41,16 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         # weight decay
         grad = grad + weight_decay * param
-    # square_avg = rho * square_avg + (1 - rho) * grad * grad  (mean squared gradient)
+    # mean squared gradient: square_avg = rho * square_avg + (1 - rho) * grad * grad
     square_avg = rho * square_avg + one_minus_rho * grad * grad
     # delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * grad
     delta = ops.divide(ops.sqrt(acc_delta + eps), ops.sqrt(square_avg + eps)) * grad
-    # acc_delta = rho * acc_delta + (1 - rho) * delta * delta  (mean squared update)
+    # mean squared update: acc_delta = rho * acc_delta + (1 - rho) * delta * delta
     acc_delta = rho * acc_delta + one_minus_rho * delta * delta
     param = param - lr * delta
 

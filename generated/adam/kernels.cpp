@@ -85,16 +85,16 @@ struct Rule {
                 }
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (decoupled_weight_decay) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     } else {
                         // weight decay
                         grad = grad + weight_decay * param;
                     }
                 }
-                // exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+                // first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
                 exp_avg = ops::lerp(exp_avg, grad, one_minus_beta1);
-                // exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
+                // second moment: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
                 exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad;
                 Number second_moment = exp_avg_sq;
                 if constexpr (amsgrad) {

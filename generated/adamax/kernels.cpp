@@ -75,9 +75,9 @@ struct Rule {
                     // weight decay
                     grad = grad + weight_decay * param;
                 }
-                // exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+                // first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
                 exp_avg = ops::lerp(exp_avg, grad, one_minus_beta1);
-                // exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  (decaying infinity norm)
+                // decaying infinity norm: exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)
                 exp_inf = ops::maximum(beta2 * exp_inf, ops::absolute(grad) + eps);
                 // param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
                 param = param - lr_over_one_minus_beta1_pow_step * exp_avg / exp_inf;

@@ -41,7 +41,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     # m = beta1 * m + (1 - beta1) * grad
     m = beta1 * m + one_minus_beta1 * grad

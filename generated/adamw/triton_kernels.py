@@ -47,14 +47,14 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
-        # param = param * (1 - lr * weight_decay)  (weight decay)
+        # weight decay: param = param * (1 - lr * weight_decay)
         param = param * one_minus_lr_times_weight_decay
-    # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+    # first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
     exp_avg = ops.lerp(exp_avg, grad, one_minus_beta1)
-    # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
+    # second moment: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
     second_moment = exp_avg_sq
     if amsgrad:

@@ -95,7 +95,7 @@ struct Rule {
                 }
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (no_prox) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     }
                 }
@@ -120,7 +120,7 @@ struct Rule {
                 // param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
                 param = param - exp_avg_diff_factor * exp_avg_diff / denom;
                 if constexpr (weight_decay_nonzero && !no_prox) {
-                    // param = param / (1 + lr * weight_decay)  (proximal decay)
+                    // proximal decay: param = param / (1 + lr * weight_decay)
                     param = param / one_plus_lr_times_weight_decay;
                 }
                 pre_grad = grad;

@@ -54,11 +54,11 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         if no_prox:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
     if first_pre_grad != 0:
         # first value
@@ -79,7 +79,7 @@ def update_elements(
     # param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
     param = param - ops.divide(exp_avg_diff_factor * exp_avg_diff, denom)
     if weight_decay_nonzero and not no_prox:
-        # param = param / (1 + lr * weight_decay)  (proximal decay)
+        # proximal decay: param = param / (1 + lr * weight_decay)
         param = ops.divide(param, one_plus_lr_times_weight_decay)
     pre_grad = grad
 

@@ -86,7 +86,7 @@ struct Rule {
                     grad = -grad;
                 }
                 if constexpr (weight_decay_nonzero) {
-                    // param = param * (1 - lr * weight_decay)  (weight decay)
+                    // weight decay: param = param * (1 - lr * weight_decay)
                     param = param * one_minus_lr_times_weight_decay;
                 }
                 Number fast = grad;

@@ -105,7 +105,7 @@ struct Rule {
                     // exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)
                     exp_avg = ops::lerp(exp_avg, normed_grad, one_minus_beta1);
                     param = param - lr * exp_avg;
-                    // exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (for the next step)
+                    // for the next step: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
                     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad;
                 }
 

@@ -48,7 +48,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         if not decouple:
@@ -68,7 +68,7 @@ def update_elements(
         # exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)
         exp_avg = ops.lerp(exp_avg, normed_grad, one_minus_beta1)
         param = param - lr * exp_avg
-        # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (for the next step)
+        # for the next step: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
 
     ops.store(param_ptr + offsets, param, mask)

@@ -39,7 +39,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         # weight decay

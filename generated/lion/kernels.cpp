@@ -68,12 +68,12 @@ struct Rule {
                     grad = -grad;
                 }
                 if constexpr (weight_decay_nonzero) {
-                    // param = param * (1 - lr * weight_decay)  (weight decay)
+                    // weight decay: param = param * (1 - lr * weight_decay)
                     param = param * one_minus_lr_times_weight_decay;
                 }
                 // param = param - lr * sign(beta1 * exp_avg + (1 - beta1) * grad)
                 param = param - lr * ops::sign(beta1 * exp_avg + one_minus_beta1 * grad);
-                // exp_avg = beta2 * exp_avg + (1 - beta2) * grad  (after the step, with its own decay)
+                // after the step, with its own decay: exp_avg = beta2 * exp_avg + (1 - beta2) * grad
                 exp_avg = beta2 * exp_avg + one_minus_beta2 * grad;
 
                 param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);

@@ -40,14 +40,14 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
-        # param = param * (1 - lr * weight_decay)  (weight decay)
+        # weight decay: param = param * (1 - lr * weight_decay)
         param = param * one_minus_lr_times_weight_decay
     # param = param - lr * sign(beta1 * exp_avg + (1 - beta1) * grad)
     param = param - lr * ops.sign(beta1 * exp_avg + one_minus_beta1 * grad)
-    # exp_avg = beta2 * exp_avg + (1 - beta2) * grad  (after the step, with its own decay)
+    # after the step, with its own decay: exp_avg = beta2 * exp_avg + (1 - beta2) * grad
     exp_avg = beta2 * exp_avg + one_minus_beta2 * grad
 
     ops.store(param_ptr + offsets, param, mask)

@@ -49,11 +49,11 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         if decouple_weight_decay:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
         else:
             # weight decay

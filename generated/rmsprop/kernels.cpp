@@ -85,11 +85,11 @@ struct Rule {
                     // weight decay
                     grad = grad + weight_decay * param;
                 }
-                // square_avg = alpha * square_avg + (1 - alpha) * grad * grad  (mean squared gradient)
+                // mean squared gradient: square_avg = alpha * square_avg + (1 - alpha) * grad * grad
                 square_avg = alpha * square_avg + one_minus_alpha * grad * grad;
                 Number variance = square_avg;
                 if constexpr (centered) {
-                    // grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
+                    // mean gradient: grad_avg = lerp(grad_avg, grad, 1 - alpha)
                     grad_avg = ops::lerp(grad_avg, grad, one_minus_alpha);
                     variance = square_avg - grad_avg * grad_avg;
                 }

@@ -48,16 +48,16 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         # weight decay
         grad = grad + weight_decay * param
-    # square_avg = alpha * square_avg + (1 - alpha) * grad * grad  (mean squared gradient)
+    # mean squared gradient: square_avg = alpha * square_avg + (1 - alpha) * grad * grad
     square_avg = alpha * square_avg + one_minus_alpha * grad * grad
     variance = square_avg
     if centered:
-        # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
+        # mean gradient: grad_avg = lerp(grad_avg, grad, 1 - alpha)
         grad_avg = ops.lerp(grad_avg, grad, one_minus_alpha)
         variance = square_avg - grad_avg * grad_avg
     # avg = sqrt(variance) + eps

@@ -74,7 +74,7 @@ struct Rule {
                 Number factor = agreement > Number(0.0) ? etaplus : (agreement < Number(0.0) ? etaminus : Number(1.0));
                 // step_size = clamp(step_size * factor, step_size_min, step_size_max)
                 step_size = ops::clamp(step_size * factor, step_size_min, step_size_max);
-                // prev = where(agreement < 0, 0, grad)  (a changed sign takes no step)
+                // a changed sign takes no step: prev = where(agreement < 0, 0, grad)
                 prev = agreement < Number(0.0) ? Number(0.0) : grad;
                 // param = param - sign(prev) * step_size
                 param = param - ops::sign(prev) * step_size;

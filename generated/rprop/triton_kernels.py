@@ -39,7 +39,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     # its sign is what counts
     agreement = grad * prev
@@ -47,7 +47,7 @@ def update_elements(
     factor = tl.where(agreement > 0, etaplus, tl.where(agreement < 0, etaminus, 1.0))
     # step_size = clamp(step_size * factor, step_size_min, step_size_max)
     step_size = ops.clamp(step_size * factor, step_size_min, step_size_max)
-    # prev = where(agreement < 0, 0, grad)  (a changed sign takes no step)
+    # a changed sign takes no step: prev = where(agreement < 0, 0, grad)
     prev = tl.where(agreement < 0, 0.0, grad)
     # param = param - sign(prev) * step_size
     param = param - ops.sign(prev) * step_size

@@ -72,7 +72,7 @@ struct Rule {
                 }
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (decoupled_weight_decay) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     } else {
                         // weight decay

@@ -35,7 +35,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     cache = cache + grad * grad
     # param = param - lr * grad / (sqrt(cache) + eps)

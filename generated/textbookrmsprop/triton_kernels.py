@@ -37,7 +37,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     # cache = decay_rate * cache + (1 - decay_rate) * (grad * grad)
     cache = decay_rate * cache + one_minus_decay_rate * (grad * grad)

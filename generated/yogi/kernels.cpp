@@ -81,7 +81,7 @@ struct Rule {
                 Number rate = rate_dividend / (ops::square_root(exp_avg_sq) + eps);
                 param = param - rate * exp_avg;
                 if constexpr (weight_decay_nonzero) {
-                    // param = param / (1 + weight_decay * rate)  (proximal decay)
+                    // proximal decay: param = param / (1 + weight_decay * rate)
                     param = param / (Number(1.0) + weight_decay * rate);
                 }
 

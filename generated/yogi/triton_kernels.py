@@ -42,7 +42,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
     exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
@@ -53,7 +53,7 @@ def update_elements(
     rate = ops.divide(rate_dividend, ops.sqrt(exp_avg_sq) + eps)
     param = param - rate * exp_avg
     if weight_decay_nonzero:
-        # param = param / (1 + weight_decay * rate)  (proximal decay)
+        # proximal decay: param = param / (1 + weight_decay * rate)
         param = ops.divide(param, 1 + weight_decay * rate)
 
     ops.store(param_ptr + offsets, param, mask)
