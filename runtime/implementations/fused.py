@@ -20,8 +20,8 @@ from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.memory import integers
-from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.reader_choice import load_reader
+from thetac.runtime.tensor_facts.selection import Selection
 
 HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
 ALIGNMENT = 16  # bytes, for 128-bit loads and stores
@@ -53,9 +53,9 @@ class MakeLauncher(Protocol):
 class Bucket:
     """Parameters of any groups that one launch updates, and the table that tells kernels where they are."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._reader = load_reader()
-        self._places = places
+        self._selection = selection
         first = members[0]
         self.dtypes = {
             name: _real(first.param.dtype if stream is None else stream.dtype)
@@ -69,7 +69,7 @@ class Bucket:
             zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
         ):
             if stream is not None:
-                self.put_addresses(index, integers(list(map(Tensor.data_ptr, places.of(tensors.lists[number])))))
+                self.put_addresses(index, integers(list(map(Tensor.data_ptr, selection.select(tensors.lists[number])))))
                 self._written += [number] if number != GRAD else []
         self.mark_aligned()
 
@@ -89,7 +89,7 @@ class Bucket:
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd what a launch writes."""
         lists = [tensors.lists[number] for number in self._written]
-        self._reader.mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._places)
+        self._reader.mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._selection)
 
 
 class FusedExecutor(Bucket):
@@ -99,13 +99,13 @@ class FusedExecutor(Bucket):
         self,
         schema: Schema,
         members: Sequence[Member],
-        places: Places,
+        selection: Selection,
         specialisations: Mapping[str, bool],
         make: MakeLauncher,
         tensors: StepTensors,
     ) -> None:
-        super().__init__(schema, members, places, tensors)
-        self._rows = ScalarRows(schema, members, self.dtypes["param"], places, tensors)
+        super().__init__(schema, members, selection, tensors)
+        self._rows = ScalarRows(schema, members, self.dtypes["param"], selection, tensors)
         self._launcher = make(schema, members[0].param.device, self.dtypes, specialisations, self.sizes)
 
     def check(self, tensors: StepTensors) -> str:
