@@ -25,6 +25,7 @@ RESERVED = frozenset(
         "tensors",
         "chunks",
         "rows",
+        "header",
         "chunk",
         "tensor",
         "row",

@@ -8,13 +8,14 @@ does, and `stepping/plan.py` hands over the addresses that have changed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from thetac.runtime.implementations.launcher import LaunchedBucket, MakeLauncher
 from thetac.runtime.implementations.scalar_rows import ScalarRows
-from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
+from thetac.runtime.implementations.tables import ALIGNED, ALIGNMENT, ELEMENTS, HEADER, ROW
+from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
@@ -22,32 +23,6 @@ from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.memory import integers
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
-
-HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
-ALIGNMENT = 16  # bytes, for 128-bit loads and stores
-
-
-class Launcher(Protocol):
-    """A compiled kernel for one bucket."""
-
-    def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
-        """Update every tensor of the address table by the scalars in its row."""
-        ...
-
-    def sum_of_squares(self, tensors: Tensor) -> Tensor:
-        """Return that of all gradients: 0-d float64 on their device; the same bits every time."""
-        ...
-
-
-class MakeLauncher(Protocol):
-    def __call__(
-        self,
-        schema: Schema,
-        device: torch.device,
-        dtypes: Mapping[str, torch.dtype],
-        specialisations: Mapping[str, bool],
-        sizes: Sequence[int],
-    ) -> Launcher: ...
 
 
 class Bucket:
@@ -63,7 +38,7 @@ class Bucket:
         }
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
         self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
-        self.table[:, 0] = integers(self.sizes)
+        self.table[:, ELEMENTS] = integers(self.sizes)
         self._written = []
         for index, (number, stream) in enumerate(
             zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
@@ -84,7 +59,7 @@ class Bucket:
 
     def mark_aligned(self) -> None:
         """Bring the flags up to date that tell kernels which members are aligned in all streams."""
-        self.table[:, 2] = (self.table[:, HEADER:] & (ALIGNMENT - 1) == 0).all(dim=1)
+        self.table[:, ALIGNED] = (self.table[:, HEADER:] & (ALIGNMENT - 1) == 0).all(dim=1)
 
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd what a launch writes."""
@@ -106,7 +81,8 @@ class FusedExecutor(Bucket):
     ) -> None:
         super().__init__(schema, members, selection, tensors)
         self._rows = ScalarRows(schema, members, self.dtypes["param"], selection, tensors)
-        self._launcher = make(schema, members[0].param.device, self.dtypes, specialisations, self.sizes)
+        device = members[0].param.device
+        self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
 
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""
@@ -115,7 +91,7 @@ class FusedExecutor(Bucket):
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
         """Compute the scalar rows."""
         if self._rows.compute(host_scalars, tensors):
-            self.table[:, 1] = self._rows.row_of_member
+            self.table[:, ROW] = self._rows.row_of_member
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""

@@ -25,9 +25,9 @@ from tests.support.runtime_helpers import (
     states,
     train,
 )
-from thetac.runtime.implementations.fused import Launcher
 from thetac.runtime.implementations.launch_cpp import CppLauncher
 from thetac.runtime.implementations.launch_triton import TritonLauncher
+from thetac.runtime.implementations.launcher import Launcher
 from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups.grad_scaling import Scaling
