@@ -21,14 +21,14 @@ from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Schema
 from thetac.runtime.tensor_facts.memory import integers
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.selection import Selection
 
 
 class ScalarRows:
     """The rows of one bucket; `compute` reads, `store` writes."""
 
     def __init__(
-        self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places, tensors: StepTensors
+        self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, selection: Selection, tensors: StepTensors
     ) -> None:
         self._module = scalars_of(schema.package)
         self._takes = keywords_of(self._module.scalars)
@@ -36,7 +36,7 @@ class ScalarRows:
         self._distinct = list(dict.fromkeys(self._groups))
         rows = {group: row for row, group in enumerate(self._distinct)}
         self._row_of_group = integers([rows[group] for group in self._groups])  # where counts do not differ
-        self._states = scalar_states_of(schema, members, places, tensors)
+        self._states = scalar_states_of(schema, members, selection, tensors)
         here = {state.name for state in self._states}
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
         self._firsts = [declared.first for declared in schema.states if declared.first in self._takes]
