@@ -42,9 +42,9 @@ class Part:
 class GroupReading:
     """What a group said when it was read: what it decides about a plan, and its host scalars."""
 
-    def __init__(self, schema: Schema, group: Group) -> None:
+    def __init__(self, schema: Schema, group: Group, keys: tuple[str, ...]) -> None:
         self._schema = schema
-        self._keys = known_keys(schema)
+        self._keys = keys  # those that `known_keys` gives
         self._values = list(map(group.get, self._keys))
         self._is_immutable = all(map(is_immutable, self._values))
         self._host_scalars: HostScalars | None = None  # kept where they can only change by assignment
@@ -57,6 +57,10 @@ class GroupReading:
     def is_current(self, group: Group) -> bool:
         """Return whether reading the group now would give the same; False where that is unknown."""
         return all(map(is_, map(group.get, self._keys), self._values)) and self._conditions.are_unchanged()
+
+    def read_again(self, group: Group) -> GroupReading:
+        """Return a reading of the group as it is now."""
+        return GroupReading(self._schema, group, self._keys)
 
     def decides_as(self, other: GroupReading) -> bool:
         """Return whether options, existing states and specialisations are the same."""
@@ -76,15 +80,14 @@ class GroupReading:
 class GroupGuard:
     """What a plan assumes of one group."""
 
-    def __init__(self, schema: Schema, reading: GroupReading) -> None:
-        self._schema = schema
+    def __init__(self, reading: GroupReading) -> None:
         self.reading = reading
 
     def check(self, group: Group) -> GroupReading | None:
         """Return the reading that is current, the last one if the group is unchanged; None if the plan is not valid."""
         if self.reading.is_current(group):
             return self.reading
-        reading = GroupReading(self._schema, group)
+        reading = self.reading.read_again(group)
         return reading if reading.decides_as(self.reading) else None
 
     def accept(self, reading: GroupReading) -> None:
@@ -177,7 +180,8 @@ class TensorGuard:
 
 def read_groups(schema: Schema, groups: Sequence[Group]) -> list[GroupReading]:
     """Return a reading of each group."""
-    return [GroupReading(schema, group) for group in groups]
+    keys = known_keys(schema)
+    return [GroupReading(schema, group, keys) for group in groups]
 
 
 def _of_written(differs: str) -> str:

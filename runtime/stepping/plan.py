@@ -257,7 +257,7 @@ def make_plan(
                 after = SingleUse(guard.never_valid)
             else:
                 shards = Shards(members, len(schema.states)) if are_shards else None
-                after = ReusablePlan(plan, [GroupGuard(schema, reading) for reading in readings], guard, shards)
+                after = ReusablePlan(plan, [GroupGuard(reading) for reading in readings], guard, shards)
     plan.refresh_executors(groups, readings, tensors)
     creates = any(member.created for member in members) and any(state.first for state in schema.states)
     return Step(plan, tensors, after, is_first=True, creates=creates)
