@@ -1,6 +1,6 @@
 """What is wrong with a spec, where, and what to do about it.
 
-A mistake of a spec's author is a `Diagnostic`; every stage collects as many as it can find and raises them
+An error of a spec's author is a `Diagnostic`; every stage collects as many as it can find and raises them
 together as one `SpecError`. An assertion, by contrast, means that the compiler itself is wrong.
 """
 
@@ -40,7 +40,7 @@ NOWHERE = Location("<compiler>", 0, 0)  # for nodes that a pass invents
 
 @dataclass(frozen=True, slots=True, order=True)
 class Diagnostic:
-    """One mistake: `cause` completes the headline, `remedy` stands behind the caret and says what to do."""
+    """One error: `cause` completes the headline, `remedy` stands behind the caret and says what to do."""
 
     location: Location
     cause: str
@@ -53,7 +53,7 @@ class Diagnostic:
             return headline if not remedy else f"{headline}\n    {remedy}"
         first = len(line) - len(line.lstrip())
         at = min(max(self.location.column - 1, first), len(line.rstrip()))
-        if at - first > LONGEST_LINE * 2 // 3:  # the mistake is far to the right: begin shortly before it
+        if at - first > LONGEST_LINE * 2 // 3:  # the error is far to the right: begin shortly before it
             first = at - LONGEST_LINE // 3
         part = line[first : first + LONGEST_LINE].rstrip()
         carets = "^" * max(1, min(self.location.length, len(part) - (at - first)))
@@ -69,7 +69,7 @@ def _width(text: str) -> int:
 
 
 class SpecError(Exception):
-    """One or more mistakes in one or more specs, in the order of their locations."""
+    """One or more errors in one or more specs, in the order of their locations."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(sorted(set(diagnostics)))
@@ -81,7 +81,7 @@ class SpecWarning(UserWarning):
 
 
 class Mistakes:
-    """What a stage has found so far."""
+    """The diagnostics that the stages have found so far."""
 
     def __init__(self) -> None:
         self._found: list[Diagnostic] = []
@@ -93,7 +93,7 @@ class Mistakes:
         return iter(self._found)
 
     def add(self, location: Location, cause: str, remedy: str = "") -> None:
-        """Note a mistake. Raises all of them as one SpecError where there are more than anybody reads."""
+        """Note an error; raise SpecError with all of them where there are too many to be read."""
         if len(self._found) >= MOST_MISTAKES:
             rest = Diagnostic(location, f"more than {MOST_MISTAKES} mistakes", "mend the others first")
             raise SpecError([*self._found, rest])
@@ -103,24 +103,24 @@ class Mistakes:
         self._found.extend(error.diagnostics)
 
     def raise_any(self) -> None:
-        """Raises all of them as one SpecError, if there are any."""
+        """Raise SpecError with all of them, if there are any."""
         if self._found:
             raise SpecError(self._found)
 
 
 def shown(text: str) -> str:
-    """The text as a terminal may show it: what controls a terminal or hides is replaced."""
+    """Return a text as a terminal may show it: characters that control a terminal or hide are replaced."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def quoted(text: str) -> str:
-    """A piece of a spec as a message repeats it: between backquotes, on one line, not too long."""
+    """Return a piece of a spec as a message repeats it: between backquotes, on one line, not too long."""
     line = shown(" ".join(text.split()))
     return f"`{line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 3] + '...'}`"
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """``did you mean `grad`?`` when a known name is close to `name`, else `otherwise`."""
+    """Return ``did you mean `grad`?`` when a known name is close to `name`, else `otherwise`."""
     if len(name) > LONGEST_QUOTE:
         return otherwise
     by_lower = {candidate.lower(): candidate for candidate in sorted(set(known))}

@@ -1,7 +1,7 @@
 """The whole compiler, in order: source text to Rule, passes, one file per backend.
 
-In: spec texts. Out: for each optimizer its rules at every stage and the files of its package, as text. All
-mistakes of all specs are raised together. Writing files is emit.py's business.
+In: spec texts. Out: for each optimizer its rules at every stage and the files of its package, as text. The
+diagnostics of all specs are raised together. Must not write files: emit.py does.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The text of one spec, and the path by which the user knows it."""
+    """The text of one spec, and the path by which its author knows it."""
 
     path: str
     text: str
@@ -71,12 +71,20 @@ Parents = Callable[[], Sequence[Source]]  # specs that may be extended; read onl
 
 
 def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule, ...]:
-    """Checked rules of all specs, in the order given."""
+    """Return the checked rules of all specs, in the order given.
+
+    Args:
+        sources: The specs.
+        parents: Gives further specs that they may extend. It is called only if one is extended.
+
+    Raises:
+        SpecError: With the diagnostics of all specs.
+    """
     mistakes = Mistakes()
     specs = [load_spec(source.text, source.path, mistakes) for source in sources]
     names = {spec.name for spec in specs if spec is not None}
     strangers = any(spec.extends is not None and spec.extends.text not in names for spec in specs if spec is not None)
-    # What is wrong with a parent is said where it is compiled itself.
+    # A parent's diagnostics are raised where it is compiled itself.
     families = [load_spec(parent.text, parent.path, Mistakes()) for parent in parents()] if strangers else []
     rules = lower_specs(specs, mistakes, families)
     check_all(rules, mistakes)
@@ -85,7 +93,15 @@ def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule
 
 
 def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Compiled, ...]:
-    """Everything about every spec, in the order given. Raises SpecError with all that is wrong with any of them."""
+    """Return every spec at every stage, in the order given.
+
+    Args:
+        sources: The specs.
+        parents: Gives further specs that they may extend. It is called only if one is extended.
+
+    Raises:
+        SpecError: With the diagnostics of all specs.
+    """
     lowered = [(written, *lower(written)) for written in front_end(sources, parents)]
     mistakes = Mistakes()
     for written, _, fused in lowered:
@@ -109,9 +125,9 @@ def lower(written: Rule) -> tuple[Rule, Fused]:
 def _check_row(written: Rule, fused: Fused, mistakes: Mistakes) -> None:
     """Note where kernels would read more numbers than a compiler keeps track of in seconds."""
     if len(fused.row) > MOST_NUMBERS:
-        place = fused.row[MOST_NUMBERS].definition.location
+        location = fused.row[MOST_NUMBERS].definition.location
         cause = f"elements are computed from more than {MOST_NUMBERS} different numbers"
-        mistakes.add(written.location if place is NOWHERE else place, cause, "compute fewer of them")
+        mistakes.add(written.location if location is NOWHERE else location, cause, "compute fewer of them")
 
 
 def _rendered(written: Rule, rule: Rule, fused: Fused) -> Compiled:

@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Self, overload
 import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
-from torch.compiler import is_compiling
 from torch.optim.optimizer import ParamsT, StateDict
 
 from thetac.runtime.checkpoints.restore import convert_state_dict
@@ -137,7 +136,7 @@ class Optimizer(torch.optim.Optimizer):
         checked before the first write: after an error in the closure or in a check, parameters and state are as they
         were.
         """
-        if not is_compiling():
+        if not torch.compiler.is_compiling():
             return self._step(closure)
         return self._step_outside_of_graphs(closure) if why_not(self) else step_in_graph(self, closure)
 

@@ -190,7 +190,7 @@ def found_by(fault: Fault, place: Path, tests: Sequence[str], *, everything: boo
         done = subprocess.run(generate, cwd=place, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             return f"thetac generate: {done.stderr.strip().rpartition(chr(10))[2]}"
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-v", "-x", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(
         [*command, *(["--all"] if everything else [])],
         cwd=place,
@@ -202,8 +202,10 @@ def found_by(fault: Fault, place: Path, tests: Sequence[str], *, everything: boo
     path.write_text(right, encoding="utf-8")
     if done.returncode == 0:
         return ""
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    return failed[1] if failed else f"pytest ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}"
+    if failed := re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE):
+        return failed[1]
+    begun = re.findall(r"^(tests/\S+::\S+)", done.stdout, re.MULTILINE)  # it may have died in the last of them
+    return f"{begun[-1] if begun else 'pytest'} (ended with {done.returncode}: {done.stderr.strip()[-200:]})"
 
 
 def main() -> int:

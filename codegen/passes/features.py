@@ -1,4 +1,4 @@
-"""What every optimizer has and no spec repeats, written into the body as ordinary statements.
+"""Write what every optimizer has and no spec repeats into the body, as ordinary statements.
 
 In: a checked Rule. Out: the Rule whose body says everything: maximize, weight decay, states that start from the
 gradient. Order, as in torch: negate the gradient, decay, start states, then the spec's own update. A state that starts
@@ -16,7 +16,7 @@ GRAD, PARAM, LR, DECAY = Ref("grad"), Ref("param"), Ref("lr"), Ref("weight_decay
 
 
 def apply(rule: Rule) -> Rule:
-    """The rule with the features in its body and every state starting from a number or the parameter."""
+    """Return the rule with the features in its body, in which every state starts from a number or the parameter."""
     body = (*_maximize(), *_weight_decay(rule), *_start_states(rule), *rule.body)
     states = tuple(
         replace(state, init=Const(0)) if isinstance(state.init, Ref) and state.init.name == "grad" else state
@@ -31,7 +31,7 @@ def _maximize() -> tuple[Stmt, ...]:
 
 
 def _weight_decay(rule: Rule) -> tuple[Stmt, ...]:
-    """One `if weight_decay != 0` around the cases: adding `0 * param` would change -0.0 and infinities."""
+    """Return one `if weight_decay != 0` around the cases: adding `0 * param` would change -0.0 and infinities."""
     statement = _decay_cases(rule.decay)
     if not statement:
         return ()

@@ -1,6 +1,6 @@
-"""What the host computes once per step, separated from what a fused kernel computes per element.
+"""Separate what the host computes once per step from what a fused kernel computes per element.
 
-In: a Rule after passes/features.py. Out: a `Fused`: the scalar program of the host, the row of numbers that kernels
+In: a Rule after passes/features.py. Out: a `Fused`: the scalar program of the host, the scalar row that kernels
 read, the conditions that kernels are specialised on, and the statements on elements, in which everything of the host
 is a name. Must not know any target language.
 
@@ -25,14 +25,13 @@ from thetac.codegen.ir.nodes import (
     Rule,
     StateKind,
     Stmt,
-    always_assigned,
-    assigned,
     names_read,
     walk_statements,
 )
 from thetac.codegen.ir.value_kinds import HOST_TRUTH
 from thetac.codegen.passes.analysis.kinds import infer, is_static, kind_of, on_host
 from thetac.codegen.passes.analysis.streams import streams
+from thetac.codegen.passes.host_program import finish
 from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
 from thetac.options import IN_UPDATE
 
@@ -40,10 +39,11 @@ __all__ = ["Fused", "hoist"]
 
 
 def hoist(rule: Rule) -> Fused:
-    """The rule with host and elements apart."""
+    """Return the rule with host and elements apart."""
     hoister = _Hoister(rule)
     host, body = hoister.block(rule.body)
-    host, row = hoister.finished(host)
+    entries = tuple(hoister.entries.values())
+    host, row = finish((*hoister.copies.values(), *host), entries, hoister.unchanged(), hoister.inputs)
     names = ("param", "grad", *rule.names_of(StateKind.TENSOR))
     passes = (Pass(streams(names, body), body),)
     scalars = rule.names_of(StateKind.SCALAR)
@@ -115,7 +115,7 @@ class _Hoister:
         self.host_names = set(self.inputs) | {name for name, kind in self.kinds.items() if kind.is_on_host}
 
     def block(self, body: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], tuple[ElementStmt, ...]]:
-        """The host's part and the elements' part of some statements."""
+        """Return the host's part and the elements' part of statements."""
         outer, self.host = self.host, []
         elements: list[ElementStmt] = []
         for statement in body:
@@ -171,7 +171,7 @@ class _Hoister:
         self.versions[name] = self.latest
 
     def _specialised(self, condition: Expr) -> Expr:
-        """A static condition over specialisations, one for each of its parts."""
+        """Return a static condition over specialisations, one for each of its parts."""
         match condition:
             case Const():
                 return condition
@@ -187,7 +187,7 @@ class _Hoister:
                 assert_never(condition)
 
     def _element(self, expression: Expr, role: str, target: str) -> Expr:
-        """The expression with its largest host parts read from the row."""
+        """Return an expression with its largest host parts read from the row."""
         if on_host(expression, self.kinds):
             constant = _constant(expression)
             return constant if constant is not None else Ref(self._capture(_plain(expression), role).name)
@@ -204,7 +204,7 @@ class _Hoister:
                 assert_never(expression)
 
     def _capture(self, expression: Expr, role: str) -> Entry:
-        """The row's entry that holds the current value of a host expression."""
+        """Return the entry of the row that holds the current value of a host expression."""
         capture = _Capture(expression, tuple(self.versions[name] for name in names_read(expression)))
         entry = self.entries.get(capture)
         if entry is None:
@@ -221,20 +221,17 @@ class _Hoister:
             self.computed |= {capture}
         return entry
 
-    def finished(self, host: tuple[Stmt, ...]) -> tuple[tuple[Stmt, ...], tuple[Entry, ...]]:
-        """The scalar program and the row, without copies of names that keep their value to the end."""
-        unchanged = {
+    def unchanged(self) -> dict[str, str]:
+        """Return the variables of the row that are copies of names which keep their value to the end."""
+        return {
             entry.variable: capture.expression.name
             for capture, entry in self.entries.items()
             if isinstance(capture.expression, Ref) and capture.versions == (self.versions[capture.expression.name],)
         }
-        row = tuple(replace(e, variable=unchanged.get(e.variable, e.variable)) for e in self.entries.values())
-        host = _with_starting_values(_renamed((*self.copies.values(), *host), unchanged), row, self.inputs)
-        return host, row
 
 
 def _plain(expression: Expr) -> Expr:
-    """A host expression with `first(s)` as the name it has among the inputs."""
+    """Return a host expression with `first(s)` as the name that it has among the inputs."""
     match expression:
         case Call(op="first", args=(Ref(name=name),)):
             return Ref(first_argument(name))
@@ -247,7 +244,7 @@ def _plain(expression: Expr) -> Expr:
 
 
 def _constant(expression: Expr) -> Const | None:
-    """The number itself, if the expression is one as written, sign included."""
+    """Return the number itself if an expression is one as written, sign included; None otherwise."""
     match expression:
         case Const():
             return expression
@@ -255,41 +252,3 @@ def _constant(expression: Expr) -> Const | None:
             return Const(-value)
         case _:
             return None
-
-
-def _renamed(body: tuple[Stmt, ...], variables: Mapping[str, str]) -> tuple[Stmt, ...]:
-    """The scalar program with some of the row's variables replaced by the names that they would copy."""
-    kept: list[Stmt] = []
-    for statement in body:
-        match statement:
-            case Assign(target=target):
-                if target not in variables:
-                    kept.append(statement)
-            case If(condition=condition, then=then, orelse=orelse):
-                if isinstance(condition, Ref):
-                    condition = Ref(variables.get(condition.name, condition.name))
-                then, orelse = _renamed(then, variables), _renamed(orelse, variables)
-                if then:
-                    kept.append(replace(statement, condition=condition, then=then, orelse=orelse))
-                elif orelse:
-                    kept.append(replace(statement, condition=Call("not", (condition,)), then=orelse, orelse=()))
-            case _:
-                assert_never(statement)
-    return tuple(kept)
-
-
-def _with_starting_values(host: tuple[Stmt, ...], row: tuple[Entry, ...], inputs: tuple[str, ...]) -> tuple[Stmt, ...]:
-    """What the row reads and only some branches compute starts as 0."""
-    read = {entry.variable: Const(False) if entry.truth else Const(0.0) for entry in row}
-    known = set(inputs)
-    statements: list[Stmt] = []
-    for statement in host:
-        everywhere = always_assigned((statement,))
-        if isinstance(statement, If):
-            somewhere = assigned((statement,))
-            starting = [name for name in somewhere if name in read and name not in known and name not in everywhere]
-            statements += [Assign(name, read[name]) for name in starting]
-            known.update(starting)
-        known.update(everywhere)
-        statements.append(statement)
-    return tuple(statements)

@@ -1,4 +1,4 @@
-"""What generated kernels call the things that a spec has no name for, in words.
+"""Name the things in generated kernels that a spec has no name for, in words.
 
 In: expressions of the spec. Out: identifiers made of the spec's own names, such as `one_minus_beta1` or
 `momentum_positive`. Must not know where they are printed; `RESERVED` are the names that kernels keep for themselves.
@@ -25,6 +25,7 @@ RESERVED = frozenset(
         "tensors",
         "chunks",
         "rows",
+        "header",
         "chunk",
         "tensor",
         "row",
@@ -57,7 +58,7 @@ _AGAINST_ZERO = {
 
 
 def spelled(expression: Expr) -> str:
-    """The expression in words, parentheses left out: two different ones may be spelled alike."""
+    """Return an expression in words, parentheses left out: two different ones may be spelled alike."""
     match expression:
         case Const(value=value):
             return _NUMBERS.get(value, _digits(value)) if not isinstance(value, bool) else str(value).lower()
@@ -76,23 +77,23 @@ def spelled(expression: Expr) -> str:
 
 
 def _digits(value: float) -> str:
-    """The number as part of an identifier: `0.96` is `0_96`."""
+    """Return a number as part of an identifier: `0.96` is `0_96`."""
     return repr(value).replace("-", "minus_").replace(".", "_").replace("+", "")
 
 
 def first_argument(state: str) -> str:
-    """The argument that tells whether this step created a state."""
+    """Return the name of the argument that tells whether this step created a state."""
     return f"first_{state}"
 
 
 def specialisation_name(condition: Expr) -> str:
-    """The keyword of a condition that kernels are specialised on: a flag keeps its name."""
+    """Return the keyword of a condition that kernels are specialised on; a flag keeps its name."""
     name = spelled(condition)
     return f"{name}_set" if _is_reserved(name) else name
 
 
 def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
-    """A free name for a number that kernels read: its own, in words, or what it does."""
+    """Return a free name for a number that kernels read: its own, in words, or what it does."""
     name = spelled(definition)
     if isinstance(definition, Ref):
         return unique([name, f"new_{name}", role], taken)
@@ -100,7 +101,7 @@ def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
 
 
 def role_name(op: str, position: int, siblings: tuple[Expr, ...], target: str) -> str:
-    """What a number does as an argument of an op beside other arguments: it is `grad`'s factor, or its divisor."""
+    """Return what a number does as an argument of an operation beside others: it is `grad`'s factor, or its divisor."""
     beside = next((e.name for i, e in enumerate(siblings) if i != position and isinstance(e, Ref)), target)
     match op:
         case "mul":
@@ -118,7 +119,7 @@ def role_name(op: str, position: int, siblings: tuple[Expr, ...], target: str) -
 
 
 def unique(candidates: list[str], taken: Container[str]) -> str:
-    """The first candidate that is free, else the last one with a number."""
+    """Return the first candidate that is free, else the last one with a number."""
     for name in candidates:
         if name not in taken and not keyword.iskeyword(name):
             return name
@@ -129,7 +130,7 @@ def unique(candidates: list[str], taken: Container[str]) -> str:
 
 
 def safe(name: str) -> str:
-    """A name of the spec as a variable of a kernel."""
+    """Return a name of the spec as a variable of a kernel."""
     return f"{name}_" if _is_reserved(name) else name
 
 

@@ -34,18 +34,18 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
         if weight_decouple and fixed_decay:
             if lr != 0:
-                # param = param * (1 - weight_decay)  (weight decay)
+                # weight decay: param = param * (1 - weight_decay)
                 scale_(params, 1 - weight_decay)
         elif weight_decouple:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             scale_(params, 1 - lr * weight_decay)
         else:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grads = torch._foreach_add(grads, params, alpha=weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars = as_lists_of_pairs(
@@ -54,7 +54,7 @@ def step(
     # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
     scale_(exp_avgs, beta1)
     torch._foreach_add_(exp_avgs, grads, alpha=1 - beta1)
-    # surprise = grad - exp_avg  (what the mean did not predict)
+    # what the mean did not predict: surprise = grad - exp_avg
     surprises = torch._foreach_sub(grads, exp_avgs)
     # exp_avg_var = beta2 * exp_avg_var + (1 - beta2) * surprise * surprise
     scale_(exp_avg_vars, beta2)

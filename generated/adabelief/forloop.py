@@ -39,25 +39,25 @@ def step(
         step_t += 1
         step = step_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
             if weight_decouple and fixed_decay:
                 if lr != 0:
-                    # param = param * (1 - weight_decay)  (weight decay)
+                    # weight decay: param = param * (1 - weight_decay)
                     param.mul_(1 - weight_decay)
             elif weight_decouple:
-                # param = param * (1 - lr * weight_decay)  (weight decay)
+                # weight decay: param = param * (1 - lr * weight_decay)
                 param.mul_(1 - lr * weight_decay)
             else:
-                # grad = grad + weight_decay * param  (weight decay)
+                # weight decay: grad = grad + weight_decay * param
                 grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_var = as_pairs(param, grad, exp_avg, exp_avg_var)
             (max_exp_avg_var,) = as_pairs(max_exp_avg_var)
         # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
         exp_avg.mul_(beta1).add_(grad, alpha=1 - beta1)
-        # surprise = grad - exp_avg  (what the mean did not predict)
+        # what the mean did not predict: surprise = grad - exp_avg
         surprise = grad.sub(exp_avg)
         # exp_avg_var = beta2 * exp_avg_var + (1 - beta2) * surprise * surprise
         exp_avg_var.mul_(beta2).addcmul_(surprise, surprise, value=1 - beta2)

@@ -1,12 +1,14 @@
 // Generated from specs/adabelief.yaml by thetac 0.1.0; do not edit.
 //
-// AdaBelief on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// AdaBelief on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -26,7 +28,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number* row) {
+    static Mask row_conditions(const Number* row) {
         Mask mask = 0;
         mask |= Mask(row[0] != 0) << 7;
         mask |= Mask(row[9] != 0) << 8;
@@ -46,7 +48,7 @@ struct Rule {
         static constexpr bool rho_at_least_five = mask >> 8 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(weight_decay_nonzero) << 2
@@ -86,7 +88,7 @@ struct Rule {
             Number* __restrict exp_avg_var_ptr = streams[3];
             Number* __restrict max_exp_avg_var_ptr = streams[4];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -101,11 +103,11 @@ struct Rule {
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (weight_decouple && fixed_decay) {
                         if constexpr (lr_nonzero) {
-                            // param = param * (1 - weight_decay)  (weight decay)
+                            // weight decay: param = param * (1 - weight_decay)
                             param = param * one_minus_weight_decay;
                         }
                     } else if constexpr (weight_decouple) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     } else {
                         // weight decay
@@ -128,20 +130,23 @@ struct Rule {
                 if constexpr (rectify) {
                     if constexpr (rho_at_least_five) {
                         // param = param - lr * rect / bias_correction1 * exp_avg / (sqrt(exp_avg_var) + eps)
-                        param = param - lr_times_rect_over_bias_correction1 * exp_avg / (ops::square_root(exp_avg_var) + eps);
+                        param = param - lr_times_rect_over_bias_correction1 * exp_avg / (ops::square_root(exp_avg_var) +
+                            eps);
                     } else if constexpr (degenerated_to_sgd) {
                         // param = param - lr / bias_correction1 * exp_avg
                         param = param - lr_over_bias_correction1 * exp_avg;
                     }
                 } else {
                     // param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
-                    param = param - lr_over_bias_correction1 * exp_avg / (ops::square_root(variance) / sqrt_bias_correction2 + eps);
+                    param = param - lr_over_bias_correction1 * exp_avg / (ops::square_root(variance) /
+                        sqrt_bias_correction2 + eps);
                 }
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
-                exp_avg_var_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_var);
-                if constexpr (amsgrad) max_exp_avg_var_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(max_exp_avg_var);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_var_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_var);
+                if constexpr (amsgrad)
+                    max_exp_avg_var_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_4>(max_exp_avg_var);
             }
         }
     };

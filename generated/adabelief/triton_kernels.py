@@ -57,15 +57,15 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         if weight_decouple and fixed_decay:
             if lr_nonzero != 0:
-                # param = param * (1 - weight_decay)  (weight decay)
+                # weight decay: param = param * (1 - weight_decay)
                 param = param * one_minus_weight_decay
         elif weight_decouple:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
         else:
             # weight decay
@@ -110,6 +110,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     exp_avg_dtype: tl.constexpr,
@@ -136,7 +137,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 8 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 5) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -154,11 +155,11 @@ def kernel(
     lr_times_rect_over_bias_correction1 = tl.load(row + 10)
     lr_over_bias_correction1 = tl.load(row + 11)
     sqrt_bias_correction2 = tl.load(row + 12)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    exp_avg_address = tl.load(tensor + 5)
-    exp_avg_var_address = tl.load(tensor + 6)
-    max_exp_avg_var_address = tl.load(tensor + 7)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    exp_avg_address = tl.load(tensor + header + 2)
+    exp_avg_var_address = tl.load(tensor + header + 3)
+    max_exp_avg_var_address = tl.load(tensor + header + 4)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

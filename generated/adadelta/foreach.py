@@ -25,14 +25,14 @@ def step(
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     increment(steps)
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # grad = grad + weight_decay * param  (weight decay)
+        # weight decay: grad = grad + weight_decay * param
         grads = torch._foreach_add(grads, params, alpha=weight_decay)
     if torch.is_complex(params[0]):
         grads, square_avgs, acc_deltas = as_lists_of_pairs(grads, square_avgs, acc_deltas)
-    # square_avg = rho * square_avg + (1 - rho) * grad * grad  (mean squared gradient)
+    # mean squared gradient: square_avg = rho * square_avg + (1 - rho) * grad * grad
     scale_(square_avgs, rho)
     torch._foreach_addcmul_(square_avgs, grads, grads, value=1 - rho)
     # delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * grad
@@ -42,7 +42,7 @@ def step(
     torch._foreach_sqrt_(sums)
     torch._foreach_div_(deltas, sums)
     torch._foreach_mul_(deltas, grads)
-    # acc_delta = rho * acc_delta + (1 - rho) * delta * delta  (mean squared update)
+    # mean squared update: acc_delta = rho * acc_delta + (1 - rho) * delta * delta
     scale_(acc_deltas, rho)
     torch._foreach_addcmul_(acc_deltas, deltas, deltas, value=1 - rho)
     if torch.is_complex(params[0]):

@@ -30,18 +30,18 @@ def step(
     ):
         step_t += 1
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
             grad, square_avg, acc_delta = as_pairs(grad, square_avg, acc_delta)
-        # square_avg = rho * square_avg + (1 - rho) * grad * grad  (mean squared gradient)
+        # mean squared gradient: square_avg = rho * square_avg + (1 - rho) * grad * grad
         square_avg.mul_(rho).addcmul_(grad, grad, value=1 - rho)
         # delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * grad
         delta = acc_delta.add(eps).sqrt_().div_(square_avg.add(eps).sqrt_()).mul_(grad)
-        # acc_delta = rho * acc_delta + (1 - rho) * delta * delta  (mean squared update)
+        # mean squared update: acc_delta = rho * acc_delta + (1 - rho) * delta * delta
         acc_delta.mul_(rho).addcmul_(delta, delta, value=1 - rho)
         if torch.is_complex(param):
             delta = torch.view_as_complex(delta)

@@ -1,12 +1,14 @@
 // Generated from specs/adadelta.yaml by thetac 0.1.0; do not edit.
 //
-// Adadelta on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// Adadelta on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -25,7 +27,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -36,7 +38,7 @@ struct Rule {
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1;
         static constexpr Mask loaded =
@@ -60,7 +62,7 @@ struct Rule {
             Number* __restrict square_avg_ptr = streams[2];
             Number* __restrict acc_delta_ptr = streams[3];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -75,17 +77,17 @@ struct Rule {
                     // weight decay
                     grad = grad + weight_decay * param;
                 }
-                // square_avg = rho * square_avg + (1 - rho) * grad * grad  (mean squared gradient)
+                // mean squared gradient: square_avg = rho * square_avg + (1 - rho) * grad * grad
                 square_avg = rho * square_avg + one_minus_rho * grad * grad;
                 // delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * grad
                 Number delta = ops::square_root(acc_delta + eps) / ops::square_root(square_avg + eps) * grad;
-                // acc_delta = rho * acc_delta + (1 - rho) * delta * delta  (mean squared update)
+                // mean squared update: acc_delta = rho * acc_delta + (1 - rho) * delta * delta
                 acc_delta = rho * acc_delta + one_minus_rho * delta * delta;
                 param = param - lr * delta;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                square_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(square_avg);
-                acc_delta_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(acc_delta);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                square_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(square_avg);
+                acc_delta_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(acc_delta);
             }
         }
     };

@@ -41,16 +41,16 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         # weight decay
         grad = grad + weight_decay * param
-    # square_avg = rho * square_avg + (1 - rho) * grad * grad  (mean squared gradient)
+    # mean squared gradient: square_avg = rho * square_avg + (1 - rho) * grad * grad
     square_avg = rho * square_avg + one_minus_rho * grad * grad
     # delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * grad
     delta = ops.divide(ops.sqrt(acc_delta + eps), ops.sqrt(square_avg + eps)) * grad
-    # acc_delta = rho * acc_delta + (1 - rho) * delta * delta  (mean squared update)
+    # mean squared update: acc_delta = rho * acc_delta + (1 - rho) * delta * delta
     acc_delta = rho * acc_delta + one_minus_rho * delta * delta
     param = param - lr * delta
 
@@ -64,6 +64,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     square_avg_dtype: tl.constexpr,
@@ -84,7 +85,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -94,10 +95,10 @@ def kernel(
     one_minus_rho = tl.load(row + 2)
     eps = tl.load(row + 3)
     lr = tl.load(row + 4)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    square_avg_address = tl.load(tensor + 5)
-    acc_delta_address = tl.load(tensor + 6)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    square_avg_address = tl.load(tensor + header + 2)
+    acc_delta_address = tl.load(tensor + header + 3)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

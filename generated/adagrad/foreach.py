@@ -25,10 +25,10 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # grad = grad + weight_decay * param  (weight decay)
+        # weight decay: grad = grad + weight_decay * param
         grads = torch._foreach_add(grads, params, alpha=weight_decay)
     if torch.is_complex(params[0]):
         params, grads, sums = as_lists_of_pairs(params, grads, sums)

@@ -28,10 +28,10 @@ def step(
         step_t += 1
         step = step_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
             param, grad, sum = as_pairs(param, grad, sum)

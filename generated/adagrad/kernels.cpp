@@ -1,12 +1,14 @@
 // Generated from specs/adagrad.yaml by thetac 0.1.0; do not edit.
 //
-// Adagrad on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// Adagrad on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -24,7 +26,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -35,7 +37,7 @@ struct Rule {
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1;
         static constexpr Mask loaded =
@@ -54,7 +56,7 @@ struct Rule {
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict sum_ptr = streams[2];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -72,8 +74,8 @@ struct Rule {
                 // param = param - lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)
                 param = param - grad_factor * grad / (ops::square_root(sum) + eps);
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                sum_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(sum);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                sum_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(sum);
             }
         }
     };

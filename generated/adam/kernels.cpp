@@ -1,12 +1,14 @@
 // Generated from specs/adam.yaml by thetac 0.1.0; do not edit.
 //
-// Adam on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// Adam on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -26,7 +28,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -39,7 +41,7 @@ struct Rule {
         static constexpr bool amsgrad = mask >> 3 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(weight_decay_nonzero) << 2
@@ -71,7 +73,7 @@ struct Rule {
             Number* __restrict exp_avg_sq_ptr = streams[3];
             Number* __restrict max_exp_avg_sq_ptr = streams[4];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -85,16 +87,16 @@ struct Rule {
                 }
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (decoupled_weight_decay) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     } else {
                         // weight decay
                         grad = grad + weight_decay * param;
                     }
                 }
-                // exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+                // first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
                 exp_avg = ops::lerp(exp_avg, grad, one_minus_beta1);
-                // exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
+                // second moment: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
                 exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad;
                 Number second_moment = exp_avg_sq;
                 if constexpr (amsgrad) {
@@ -107,10 +109,11 @@ struct Rule {
                 // param = param - lr / (1 - beta1 ** step) * exp_avg / denom
                 param = param - lr_over_one_minus_beta1_pow_step * exp_avg / denom;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
-                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_sq);
-                if constexpr (amsgrad) max_exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(max_exp_avg_sq);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_sq);
+                if constexpr (amsgrad)
+                    max_exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_4>(max_exp_avg_sq);
             }
         }
     };

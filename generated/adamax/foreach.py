@@ -27,16 +27,16 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # grad = grad + weight_decay * param  (weight decay)
+        # weight decay: grad = grad + weight_decay * param
         grads = torch._foreach_add(grads, params, alpha=weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, exp_infs = as_lists_of_pairs(params, grads, exp_avgs, exp_infs)
-    # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+    # first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
     torch._foreach_lerp_(exp_avgs, grads, 1 - beta1)
-    # exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  (decaying infinity norm)
+    # decaying infinity norm: exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)
     scale_(exp_infs, beta2)
     magnitudes = torch._foreach_abs(grads)
     torch._foreach_add_(magnitudes, eps)

@@ -30,16 +30,16 @@ def step(
         step_t += 1
         step = step_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg, exp_inf = as_pairs(param, grad, exp_avg, exp_inf)
-        # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+        # first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
         exp_avg.lerp_(grad, 1 - beta1)
-        # exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  (decaying infinity norm)
+        # decaying infinity norm: exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)
         torch.maximum(exp_inf.mul_(beta2), grad.abs().add_(eps), out=exp_inf)
         # param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
         param.addcdiv_(exp_avg, exp_inf, value=-lr / (1 - beta1**step))
@@ -85,7 +85,7 @@ def step_on_tensors(
         if weight_decay != 0:
             # weight decay
             grad = grad + weight_decay * param
-        # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+        # first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
         exp_avg = exp_avg + (1 - beta1) * (grad - exp_avg)
         # decaying infinity norm
         exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)

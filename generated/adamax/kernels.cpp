@@ -1,12 +1,14 @@
 // Generated from specs/adamax.yaml by thetac 0.1.0; do not edit.
 //
-// Adamax on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// Adamax on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -25,7 +27,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -36,7 +38,7 @@ struct Rule {
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1;
         static constexpr Mask loaded =
@@ -60,7 +62,7 @@ struct Rule {
             Number* __restrict exp_avg_ptr = streams[2];
             Number* __restrict exp_inf_ptr = streams[3];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -75,16 +77,16 @@ struct Rule {
                     // weight decay
                     grad = grad + weight_decay * param;
                 }
-                // exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+                // first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
                 exp_avg = ops::lerp(exp_avg, grad, one_minus_beta1);
-                // exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  (decaying infinity norm)
+                // decaying infinity norm: exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)
                 exp_inf = ops::maximum(beta2 * exp_inf, ops::absolute(grad) + eps);
                 // param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
                 param = param - lr_over_one_minus_beta1_pow_step * exp_avg / exp_inf;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
-                exp_inf_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_inf);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_inf_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_inf);
             }
         }
     };

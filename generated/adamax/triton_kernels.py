@@ -41,14 +41,14 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         # weight decay
         grad = grad + weight_decay * param
-    # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+    # first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
     exp_avg = ops.lerp(exp_avg, grad, one_minus_beta1)
-    # exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)  (decaying infinity norm)
+    # decaying infinity norm: exp_inf = maximum(beta2 * exp_inf, abs(grad) + eps)
     exp_inf = ops.maximum(beta2 * exp_inf, tl.abs(grad) + eps)
     # param = param - lr / (1 - beta1 ** step) * exp_avg / exp_inf
     param = param - ops.divide(lr_over_one_minus_beta1_pow_step * exp_avg, exp_inf)
@@ -63,6 +63,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     exp_avg_dtype: tl.constexpr,
@@ -83,7 +84,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -93,10 +94,10 @@ def kernel(
     beta2 = tl.load(row + 2)
     eps = tl.load(row + 3)
     lr_over_one_minus_beta1_pow_step = tl.load(row + 4)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    exp_avg_address = tl.load(tensor + 5)
-    exp_inf_address = tl.load(tensor + 6)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    exp_avg_address = tl.load(tensor + header + 2)
+    exp_inf_address = tl.load(tensor + header + 3)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

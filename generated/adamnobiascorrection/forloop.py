@@ -26,7 +26,7 @@ def step(
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
     for param, grad, m, v in zip(params, grads, ms, vs, strict=True):
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if torch.is_complex(param):
             param, grad, m, v = as_pairs(param, grad, m, v)

@@ -1,12 +1,14 @@
 // Generated from specs/textbook/adam_no_bias_correction.yaml by thetac 0.1.0; do not edit.
 //
-// AdamNoBiasCorrection on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// AdamNoBiasCorrection on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -25,7 +27,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -35,7 +37,7 @@ struct Rule {
         static constexpr bool maximize = mask >> 0 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0;
         static constexpr Mask loaded =
             Mask(1) << 0
@@ -59,7 +61,7 @@ struct Rule {
             Number* __restrict m_ptr = streams[2];
             Number* __restrict v_ptr = streams[3];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -77,9 +79,9 @@ struct Rule {
                 // param = param - lr * m / (sqrt(v) + eps)
                 param = param - lr * m / (ops::square_root(v) + eps);
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                m_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(m);
-                v_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(v);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                m_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(m);
+                v_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(v);
             }
         }
     };

@@ -41,7 +41,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     # m = beta1 * m + (1 - beta1) * grad
     m = beta1 * m + one_minus_beta1 * grad
@@ -60,6 +60,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     m_dtype: tl.constexpr,
@@ -79,7 +80,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -90,10 +91,10 @@ def kernel(
     one_minus_beta2 = tl.load(row + 3)
     lr = tl.load(row + 4)
     eps = tl.load(row + 5)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    m_address = tl.load(tensor + 5)
-    v_address = tl.load(tensor + 6)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    m_address = tl.load(tensor + header + 2)
+    v_address = tl.load(tensor + header + 3)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

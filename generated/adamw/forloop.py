@@ -34,17 +34,17 @@ def step(
         step_t += 1
         step = step_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param.mul_(1 - lr * weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_sq = as_pairs(param, grad, exp_avg, exp_avg_sq)
             (max_exp_avg_sq,) = as_pairs(max_exp_avg_sq)
-        # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+        # first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
         exp_avg.lerp_(grad, 1 - beta1)
-        # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
+        # second moment: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         second_moment = exp_avg_sq
         if amsgrad:
@@ -105,7 +105,7 @@ def step_on_tensors(
         if weight_decay != 0:
             # weight decay
             param = param * (1 - lr * weight_decay)
-        # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+        # first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
         exp_avg = exp_avg + (1 - beta1) * (grad - exp_avg)
         # second moment
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad

@@ -32,11 +32,11 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
         if no_prox:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             scale_(params, 1 - lr * weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, exp_avg_diffs, exp_avg_sqs, pre_grads = as_lists_of_pairs(
@@ -44,7 +44,7 @@ def step(
         )
     # first value
     if first_pre_grad:
-        # pre_grad = grad  (first value)
+        # first value: pre_grad = grad
         torch._foreach_copy_(pre_grads, grads)
     # change = grad - pre_grad
     changes = torch._foreach_sub(grads, pre_grads)
@@ -54,7 +54,7 @@ def step(
     # exp_avg_diff = beta2 * exp_avg_diff + (1 - beta2) * change
     scale_(exp_avg_diffs, beta2)
     torch._foreach_add_(exp_avg_diffs, changes, alpha=1 - beta2)
-    # ahead = grad + beta2 * change  (the gradient at the look-ahead point)
+    # the gradient at the look-ahead point: ahead = grad + beta2 * change
     aheads = torch._foreach_add(grads, changes, alpha=beta2)
     # exp_avg_sq = beta3 * exp_avg_sq + (1 - beta3) * ahead * ahead
     scale_(exp_avg_sqs, beta3)
@@ -68,7 +68,7 @@ def step(
     # param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
     torch._foreach_addcdiv_(params, exp_avg_diffs, denoms, value=-lr * beta2 / (1 - beta2**step))
     if weight_decay != 0 and not no_prox:
-        # param = param / (1 + lr * weight_decay)  (proximal decay)
+        # proximal decay: param = param / (1 + lr * weight_decay)
         torch._foreach_div_(params, 1 + lr * weight_decay)
     # pre_grad = grad
     torch._foreach_copy_(pre_grads, grads)

@@ -37,11 +37,11 @@ def step(
         step_t += 1
         step = step_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
             if no_prox:
-                # param = param * (1 - lr * weight_decay)  (weight decay)
+                # weight decay: param = param * (1 - lr * weight_decay)
                 param.mul_(1 - lr * weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_diff, exp_avg_sq, pre_grad = as_pairs(
@@ -49,7 +49,7 @@ def step(
             )
         # first value
         if is_first_pre_grad:
-            # pre_grad = grad  (first value)
+            # first value: pre_grad = grad
             pre_grad.copy_(grad)
         # change = grad - pre_grad
         change = grad.sub(pre_grad)
@@ -57,7 +57,7 @@ def step(
         exp_avg.mul_(beta1).add_(grad, alpha=1 - beta1)
         # exp_avg_diff = beta2 * exp_avg_diff + (1 - beta2) * change
         exp_avg_diff.mul_(beta2).add_(change, alpha=1 - beta2)
-        # ahead = grad + beta2 * change  (the gradient at the look-ahead point)
+        # the gradient at the look-ahead point: ahead = grad + beta2 * change
         ahead = grad.add(change, alpha=beta2)
         # exp_avg_sq = beta3 * exp_avg_sq + (1 - beta3) * ahead * ahead
         exp_avg_sq.mul_(beta3).addcmul_(ahead, ahead, value=1 - beta3)
@@ -68,7 +68,7 @@ def step(
         # param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
         param.addcdiv_(exp_avg_diff, denom, value=-lr * beta2 / (1 - beta2**step))
         if weight_decay != 0 and not no_prox:
-            # param = param / (1 + lr * weight_decay)  (proximal decay)
+            # proximal decay: param = param / (1 + lr * weight_decay)
             param.div_(1 + lr * weight_decay)
         # pre_grad = grad
         pre_grad.copy_(grad)
@@ -127,7 +127,7 @@ def step_on_tensors(
                 # weight decay
                 param = param * (1 - lr * weight_decay)
         if is_first_pre_grad:
-            # pre_grad = grad  (first value)
+            # first value: pre_grad = grad
             pre_grad = copied(grad)
         change = grad - pre_grad
         exp_avg = beta1 * exp_avg + (1 - beta1) * grad

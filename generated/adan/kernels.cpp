@@ -1,12 +1,14 @@
 // Generated from specs/adan.yaml by thetac 0.1.0; do not edit.
 //
-// Adan on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// Adan on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -27,7 +29,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number* row) {
+    static Mask row_conditions(const Number* row) {
         Mask mask = 0;
         mask |= Mask(row[1] != 0) << 3;
         return mask;
@@ -41,7 +43,7 @@ struct Rule {
         static constexpr bool first_pre_grad = mask >> 3 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(weight_decay_nonzero) << 2
@@ -80,7 +82,7 @@ struct Rule {
             Number* __restrict exp_avg_sq_ptr = streams[4];
             Number* __restrict pre_grad_ptr = streams[5];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -95,7 +97,7 @@ struct Rule {
                 }
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (no_prox) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     }
                 }
@@ -120,16 +122,16 @@ struct Rule {
                 // param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
                 param = param - exp_avg_diff_factor * exp_avg_diff / denom;
                 if constexpr (weight_decay_nonzero && !no_prox) {
-                    // param = param / (1 + lr * weight_decay)  (proximal decay)
+                    // proximal decay: param = param / (1 + lr * weight_decay)
                     param = param / one_plus_lr_times_weight_decay;
                 }
                 pre_grad = grad;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
-                exp_avg_diff_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_diff);
-                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(exp_avg_sq);
-                pre_grad_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_5>(pre_grad);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_diff_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_diff);
+                exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_4>(exp_avg_sq);
+                pre_grad_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_5>(pre_grad);
             }
         }
     };

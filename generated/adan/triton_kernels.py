@@ -54,11 +54,11 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         if no_prox:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
     if first_pre_grad != 0:
         # first value
@@ -79,7 +79,7 @@ def update_elements(
     # param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom
     param = param - ops.divide(exp_avg_diff_factor * exp_avg_diff, denom)
     if weight_decay_nonzero and not no_prox:
-        # param = param / (1 + lr * weight_decay)  (proximal decay)
+        # proximal decay: param = param / (1 + lr * weight_decay)
         param = ops.divide(param, one_plus_lr_times_weight_decay)
     pre_grad = grad
 
@@ -95,6 +95,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     exp_avg_dtype: tl.constexpr,
@@ -118,7 +119,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 9 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 6) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -136,12 +137,12 @@ def kernel(
     lr_over_one_minus_beta1_pow_step = tl.load(row + 10)
     exp_avg_diff_factor = tl.load(row + 11)
     one_plus_lr_times_weight_decay = tl.load(row + 12)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    exp_avg_address = tl.load(tensor + 5)
-    exp_avg_diff_address = tl.load(tensor + 6)
-    exp_avg_sq_address = tl.load(tensor + 7)
-    pre_grad_address = tl.load(tensor + 8)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    exp_avg_address = tl.load(tensor + header + 2)
+    exp_avg_diff_address = tl.load(tensor + header + 3)
+    exp_avg_sq_address = tl.load(tensor + header + 4)
+    pre_grad_address = tl.load(tensor + header + 5)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

@@ -33,10 +33,10 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # param = param * (1 - lr * weight_decay)  (weight decay)
+        # weight decay: param = param * (1 - lr * weight_decay)
         scale_(params, 1 - lr * weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avg_fasts, exp_avg_slows, exp_avg_sqs = as_lists_of_pairs(

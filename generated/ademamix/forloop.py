@@ -38,10 +38,10 @@ def step(
         step_t += 1
         step = step_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param.mul_(1 - lr * weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg_slow, exp_avg_sq = as_pairs(param, grad, exp_avg_slow, exp_avg_sq)

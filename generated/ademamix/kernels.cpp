@@ -1,12 +1,14 @@
 // Generated from specs/ademamix.yaml by thetac 0.1.0; do not edit.
 //
-// AdEMAMix on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// AdEMAMix on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -26,7 +28,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -38,7 +40,7 @@ struct Rule {
         static constexpr bool beta1_nonzero = mask >> 2 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(1) << 2;
@@ -73,7 +75,7 @@ struct Rule {
             Number* __restrict exp_avg_slow_ptr = streams[3];
             Number* __restrict exp_avg_sq_ptr = streams[4];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -86,7 +88,7 @@ struct Rule {
                     grad = -grad;
                 }
                 if constexpr (weight_decay_nonzero) {
-                    // param = param * (1 - lr * weight_decay)  (weight decay)
+                    // weight decay: param = param * (1 - lr * weight_decay)
                     param = param * one_minus_lr_times_weight_decay;
                 }
                 Number fast = grad;
@@ -105,10 +107,11 @@ struct Rule {
                 Number mix = fast / one_minus_beta1_pow_step + slow_weight * exp_avg_slow;
                 param = param - lr * mix / denom;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                if constexpr (beta1_nonzero) exp_avg_fast_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg_fast);
-                exp_avg_slow_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_slow);
-                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(exp_avg_sq);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                if constexpr (beta1_nonzero)
+                    exp_avg_fast_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg_fast);
+                exp_avg_slow_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_slow);
+                exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_4>(exp_avg_sq);
             }
         }
     };

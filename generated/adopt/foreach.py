@@ -31,11 +31,11 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
         if not decouple:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grads = torch._foreach_add(grads, params, alpha=weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, exp_avg_sqs = as_lists_of_pairs(params, grads, exp_avgs, exp_avg_sqs)
@@ -60,6 +60,6 @@ def step(
         torch._foreach_lerp_(exp_avgs, normed_grads, 1 - beta1)
         # param = param - lr * exp_avg
         torch._foreach_add_(params, exp_avgs, alpha=-lr)
-        # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (for the next step)
+        # for the next step: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         scale_(exp_avg_sqs, beta2)
         torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)

@@ -34,11 +34,11 @@ def step(
         step_t += 1
         step = step_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
             if not decouple:
-                # grad = grad + weight_decay * param  (weight decay)
+                # weight decay: grad = grad + weight_decay * param
                 grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_sq = as_pairs(param, grad, exp_avg, exp_avg_sq)
@@ -59,7 +59,7 @@ def step(
             exp_avg.lerp_(normed_grad, 1 - beta1)
             # param = param - lr * exp_avg
             param.add_(exp_avg, alpha=-lr)
-            # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (for the next step)
+            # for the next step: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
             exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
 
 

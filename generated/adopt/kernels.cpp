@@ -1,12 +1,14 @@
 // Generated from specs/adopt.yaml by thetac 0.1.0; do not edit.
 //
-// ADOPT on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// ADOPT on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -25,7 +27,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number* row) {
+    static Mask row_conditions(const Number* row) {
         Mask mask = 0;
         mask |= Mask(row[1] != 0) << 4;
         return mask;
@@ -40,7 +42,7 @@ struct Rule {
         static constexpr bool step_equal_to_one = mask >> 4 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(!step_equal_to_one || weight_decay_nonzero) << 2
@@ -71,7 +73,7 @@ struct Rule {
             Number* __restrict exp_avg_ptr = streams[2];
             Number* __restrict exp_avg_sq_ptr = streams[3];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -105,13 +107,13 @@ struct Rule {
                     // exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)
                     exp_avg = ops::lerp(exp_avg, normed_grad, one_minus_beta1);
                     param = param - lr * exp_avg;
-                    // exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (for the next step)
+                    // for the next step: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
                     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad;
                 }
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
-                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_sq);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_sq);
             }
         }
     };

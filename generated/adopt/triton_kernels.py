@@ -48,7 +48,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         if not decouple:
@@ -68,7 +68,7 @@ def update_elements(
         # exp_avg = lerp(exp_avg, normed_grad, 1 - beta1)
         exp_avg = ops.lerp(exp_avg, normed_grad, one_minus_beta1)
         param = param - lr * exp_avg
-        # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (for the next step)
+        # for the next step: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
 
     ops.store(param_ptr + offsets, param, mask)
@@ -81,6 +81,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     exp_avg_dtype: tl.constexpr,
@@ -103,7 +104,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -118,10 +119,10 @@ def kernel(
     lr = tl.load(row + 7)
     beta2 = tl.load(row + 8)
     one_minus_beta2 = tl.load(row + 9)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    exp_avg_address = tl.load(tensor + 5)
-    exp_avg_sq_address = tl.load(tensor + 6)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    exp_avg_address = tl.load(tensor + header + 2)
+    exp_avg_sq_address = tl.load(tensor + header + 3)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

@@ -31,19 +31,19 @@ def step(
     eta = etas[0].item()
     mu = mus[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if torch.is_complex(params[0]):
         params, grads, axs = as_lists_of_pairs(params, grads, axs)
     if weight_decay != 0:
-        # grad = grad + weight_decay * param  (weight decay)
+        # weight decay: grad = grad + weight_decay * param
         grads = torch._foreach_add(grads, params, alpha=weight_decay)
     # param = param * (1 - lambd * eta)
     scale_(params, 1 - lambd * eta)
     # param = param - eta * grad
     torch._foreach_add_(params, grads, alpha=fitting(-eta, params[0].dtype))
     if mu != 1:
-        # ax = ax + (param - ax) * mu  (running average)
+        # running average: ax = ax + (param - ax) * mu
         differences = torch._foreach_sub(params, axs)
         scale_(differences, mu)
         torch._foreach_add_(axs, differences)

@@ -34,19 +34,19 @@ def step(
         eta = eta_t.item()
         mu = mu_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if torch.is_complex(param):
             param, grad, ax = as_pairs(param, grad, ax)
         if weight_decay != 0:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grad = grad.add(param, alpha=weight_decay)
         # param = param * (1 - lambd * eta)
         param.mul_(1 - lambd * eta)
         # param = param - eta * grad
         param.add_(grad, alpha=fitting(-eta, param.dtype))
         if mu != 1:
-            # ax = ax + (param - ax) * mu  (running average)
+            # running average: ax = ax + (param - ax) * mu
             ax.add_(param.sub(ax).mul_(mu))
         else:
             # ax = param

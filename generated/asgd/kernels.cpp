@@ -1,12 +1,14 @@
 // Generated from specs/asgd.yaml by thetac 0.1.0; do not edit.
 //
-// ASGD on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// ASGD on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -24,7 +26,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number* row) {
+    static Mask row_conditions(const Number* row) {
         Mask mask = 0;
         mask |= Mask(row[3] != 0) << 2;
         return mask;
@@ -37,7 +39,7 @@ struct Rule {
         static constexpr bool mu_not_one = mask >> 2 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(1) << 2;
@@ -58,7 +60,7 @@ struct Rule {
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict ax_ptr = streams[2];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -82,8 +84,8 @@ struct Rule {
                     ax = param;
                 }
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                ax_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(ax);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                ax_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(ax);
             }
         }
     };

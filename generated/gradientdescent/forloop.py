@@ -21,7 +21,7 @@ def step(
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
     for param, grad in zip(params, grads, strict=True):
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if torch.is_complex(param):
             param, grad = as_pairs(param, grad)

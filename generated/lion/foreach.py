@@ -22,10 +22,10 @@ def step(
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # param = param * (1 - lr * weight_decay)  (weight decay)
+        # weight decay: param = param * (1 - lr * weight_decay)
         scale_(params, 1 - lr * weight_decay)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs = as_lists_of_pairs(params, grads, exp_avgs)
@@ -34,6 +34,6 @@ def step(
     torch._foreach_add_(products, grads, alpha=1 - beta1)
     torch._foreach_sign_(products)
     torch._foreach_add_(params, products, alpha=-lr)
-    # exp_avg = beta2 * exp_avg + (1 - beta2) * grad  (after the step, with its own decay)
+    # after the step, with its own decay: exp_avg = beta2 * exp_avg + (1 - beta2) * grad
     scale_(exp_avgs, beta2)
     torch._foreach_add_(exp_avgs, grads, alpha=1 - beta2)

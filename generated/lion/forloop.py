@@ -25,16 +25,16 @@ def step(
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
     for param, grad, exp_avg in zip(params, grads, exp_avgs, strict=True):
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param.mul_(1 - lr * weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg = as_pairs(param, grad, exp_avg)
         # param = param - lr * sign(beta1 * exp_avg + (1 - beta1) * grad)
         param.add_(exp_avg.mul(beta1).add_(grad, alpha=1 - beta1).sign_(), alpha=-lr)
-        # exp_avg = beta2 * exp_avg + (1 - beta2) * grad  (after the step, with its own decay)
+        # after the step, with its own decay: exp_avg = beta2 * exp_avg + (1 - beta2) * grad
         exp_avg.mul_(beta2).add_(grad, alpha=1 - beta2)
 
 

@@ -1,12 +1,14 @@
 // Generated from specs/lion.yaml by thetac 0.1.0; do not edit.
 //
-// Lion on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// Lion on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -24,7 +26,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -35,7 +37,7 @@ struct Rule {
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1;
         static constexpr Mask loaded =
@@ -57,7 +59,7 @@ struct Rule {
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict exp_avg_ptr = streams[2];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -68,16 +70,16 @@ struct Rule {
                     grad = -grad;
                 }
                 if constexpr (weight_decay_nonzero) {
-                    // param = param * (1 - lr * weight_decay)  (weight decay)
+                    // weight decay: param = param * (1 - lr * weight_decay)
                     param = param * one_minus_lr_times_weight_decay;
                 }
                 // param = param - lr * sign(beta1 * exp_avg + (1 - beta1) * grad)
                 param = param - lr * ops::sign(beta1 * exp_avg + one_minus_beta1 * grad);
-                // exp_avg = beta2 * exp_avg + (1 - beta2) * grad  (after the step, with its own decay)
+                // after the step, with its own decay: exp_avg = beta2 * exp_avg + (1 - beta2) * grad
                 exp_avg = beta2 * exp_avg + one_minus_beta2 * grad;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
             }
         }
     };

@@ -40,14 +40,14 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
-        # param = param * (1 - lr * weight_decay)  (weight decay)
+        # weight decay: param = param * (1 - lr * weight_decay)
         param = param * one_minus_lr_times_weight_decay
     # param = param - lr * sign(beta1 * exp_avg + (1 - beta1) * grad)
     param = param - lr * ops.sign(beta1 * exp_avg + one_minus_beta1 * grad)
-    # exp_avg = beta2 * exp_avg + (1 - beta2) * grad  (after the step, with its own decay)
+    # after the step, with its own decay: exp_avg = beta2 * exp_avg + (1 - beta2) * grad
     exp_avg = beta2 * exp_avg + one_minus_beta2 * grad
 
     ops.store(param_ptr + offsets, param, mask)
@@ -59,6 +59,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     exp_avg_dtype: tl.constexpr,
@@ -78,7 +79,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 3) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -89,9 +90,9 @@ def kernel(
     one_minus_beta1 = tl.load(row + 3)
     beta2 = tl.load(row + 4)
     one_minus_beta2 = tl.load(row + 5)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    exp_avg_address = tl.load(tensor + 5)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    exp_avg_address = tl.load(tensor + header + 2)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

@@ -1,12 +1,14 @@
 // Generated from specs/textbook/momentum_sgd.yaml by thetac 0.1.0; do not edit.
 //
-// MomentumSGD on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// MomentumSGD on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -24,7 +26,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -34,7 +36,7 @@ struct Rule {
         static constexpr bool maximize = mask >> 0 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0;
         static constexpr Mask loaded =
             Mask(1) << 0
@@ -51,7 +53,7 @@ struct Rule {
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict v_ptr = streams[2];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -64,8 +66,8 @@ struct Rule {
                 v = mu * v - lr * grad;
                 param = param + v;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                v_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(v);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                v_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(v);
             }
         }
     };

@@ -37,7 +37,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     v_prev = v
     v = mu * v - lr * grad
@@ -53,6 +53,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     v_dtype: tl.constexpr,
@@ -71,7 +72,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 3) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -80,9 +81,9 @@ def kernel(
     lr = tl.load(row + 1)
     minus_mu = tl.load(row + 2)
     one_plus_mu = tl.load(row + 3)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    v_address = tl.load(tensor + 5)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    v_address = tl.load(tensor + header + 2)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

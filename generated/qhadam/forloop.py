@@ -37,14 +37,14 @@ def step(
         beta1_weight = beta1_weight_t.item()
         beta2_weight = beta2_weight_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
             if decouple_weight_decay:
-                # param = param * (1 - lr * weight_decay)  (weight decay)
+                # weight decay: param = param * (1 - lr * weight_decay)
                 param.mul_(1 - lr * weight_decay)
             else:
-                # grad = grad + weight_decay * param  (weight decay)
+                # weight decay: grad = grad + weight_decay * param
                 grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_sq = as_pairs(param, grad, exp_avg, exp_avg_sq)

@@ -1,12 +1,14 @@
 // Generated from specs/qhadam.yaml by thetac 0.1.0; do not edit.
 //
-// QHAdam on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// QHAdam on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -25,7 +27,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -37,7 +39,7 @@ struct Rule {
         static constexpr bool decouple_weight_decay = mask >> 2 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(weight_decay_nonzero) << 2;
@@ -69,7 +71,7 @@ struct Rule {
             Number* __restrict exp_avg_ptr = streams[2];
             Number* __restrict exp_avg_sq_ptr = streams[3];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -82,7 +84,7 @@ struct Rule {
                 }
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (decouple_weight_decay) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     } else {
                         // weight decay
@@ -100,9 +102,9 @@ struct Rule {
                 Number avg_grad_rms = ops::square_root(nu2 * exp_avg_sq + one_minus_nu2 * square) + eps;
                 param = param - lr * avg_grad / avg_grad_rms;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
-                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_sq);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_sq);
             }
         }
     };

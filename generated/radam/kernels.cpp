@@ -1,12 +1,14 @@
 // Generated from specs/radam.yaml by thetac 0.1.0; do not edit.
 //
-// RAdam on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// RAdam on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -25,7 +27,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number* row) {
+    static Mask row_conditions(const Number* row) {
         Mask mask = 0;
         mask |= Mask(row[7] != 0) << 3;
         return mask;
@@ -39,7 +41,7 @@ struct Rule {
         static constexpr bool rho_above_five = mask >> 3 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(weight_decay_nonzero) << 2
@@ -70,7 +72,7 @@ struct Rule {
             Number* __restrict exp_avg_ptr = streams[2];
             Number* __restrict exp_avg_sq_ptr = streams[3];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -83,16 +85,16 @@ struct Rule {
                 }
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (decoupled_weight_decay) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     } else {
                         // weight decay
                         grad = grad + weight_decay * param;
                     }
                 }
-                // exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+                // first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
                 exp_avg = ops::lerp(exp_avg, grad, one_minus_beta1);
-                // exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
+                // second moment: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
                 exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad;
                 // change = exp_avg / (1 - beta1 ** step) * lr
                 Number change = exp_avg / one_minus_beta1_pow_step * lr;
@@ -102,9 +104,9 @@ struct Rule {
                 }
                 param = param - change;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
-                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_sq);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_sq);
             }
         }
     };

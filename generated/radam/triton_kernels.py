@@ -48,18 +48,18 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         if decoupled_weight_decay:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
         else:
             # weight decay
             grad = grad + weight_decay * param
-    # exp_avg = lerp(exp_avg, grad, 1 - beta1)  (first moment)
+    # first moment: exp_avg = lerp(exp_avg, grad, 1 - beta1)
     exp_avg = ops.lerp(exp_avg, grad, one_minus_beta1)
-    # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad  (second moment)
+    # second moment: exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
     # change = exp_avg / (1 - beta1 ** step) * lr
     change = ops.divide(exp_avg, one_minus_beta1_pow_step) * lr
@@ -78,6 +78,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     exp_avg_dtype: tl.constexpr,
@@ -99,7 +100,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -115,10 +116,10 @@ def kernel(
     sqrt_bias_correction2 = tl.load(row + 8)
     eps = tl.load(row + 9)
     rect = tl.load(row + 10)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    exp_avg_address = tl.load(tensor + 5)
-    exp_avg_sq_address = tl.load(tensor + 6)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    exp_avg_address = tl.load(tensor + header + 2)
+    exp_avg_sq_address = tl.load(tensor + header + 3)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

@@ -28,22 +28,22 @@ def step(
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     increment(steps)
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # grad = grad + weight_decay * param  (weight decay)
+        # weight decay: grad = grad + weight_decay * param
         grads = torch._foreach_add(grads, params, alpha=weight_decay)
     if torch.is_complex(params[0]):
         params, grads, square_avgs, momentum_buffers, grad_avgs = as_lists_of_pairs(
             params, grads, square_avgs, momentum_buffers, grad_avgs
         )
-    # square_avg = alpha * square_avg + (1 - alpha) * grad * grad  (mean squared gradient)
+    # mean squared gradient: square_avg = alpha * square_avg + (1 - alpha) * grad * grad
     scale_(square_avgs, alpha)
     torch._foreach_addcmul_(square_avgs, grads, grads, value=1 - alpha)
     # variance = square_avg
     variances: TensorList = square_avgs
     if centered:
-        # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
+        # mean gradient: grad_avg = lerp(grad_avg, grad, 1 - alpha)
         torch._foreach_lerp_(grad_avgs, grads, 1 - alpha)
         # variance = square_avg - grad_avg * grad_avg
         variances = torch._foreach_addcmul(square_avgs, grad_avgs, grad_avgs, value=-1)

@@ -33,20 +33,20 @@ def step(
     ):
         step_t += 1
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
             param, grad, square_avg = as_pairs(param, grad, square_avg)
             momentum_buffer, grad_avg = as_pairs(momentum_buffer, grad_avg)
-        # square_avg = alpha * square_avg + (1 - alpha) * grad * grad  (mean squared gradient)
+        # mean squared gradient: square_avg = alpha * square_avg + (1 - alpha) * grad * grad
         square_avg.mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
         variance = square_avg
         if centered:
             assert grad_avg is not None
-            # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
+            # mean gradient: grad_avg = lerp(grad_avg, grad, 1 - alpha)
             grad_avg.lerp_(grad, 1 - alpha)
             # variance = square_avg - grad_avg * grad_avg
             variance = square_avg.addcmul(grad_avg, grad_avg, value=-1)
@@ -111,7 +111,7 @@ def step_on_tensors(
         variance = square_avg
         if centered:
             assert grad_avg is not None
-            # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
+            # mean gradient: grad_avg = lerp(grad_avg, grad, 1 - alpha)
             grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
             variance = square_avg - grad_avg * grad_avg
         avg = sqrt(variance) + eps

@@ -1,12 +1,14 @@
 // Generated from specs/rmsprop.yaml by thetac 0.1.0; do not edit.
 //
-// RMSprop on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// RMSprop on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -26,7 +28,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -39,7 +41,7 @@ struct Rule {
         static constexpr bool momentum_positive = mask >> 3 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(1) << 2
@@ -69,7 +71,7 @@ struct Rule {
             Number* __restrict momentum_buffer_ptr = streams[3];
             Number* __restrict grad_avg_ptr = streams[4];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -85,11 +87,11 @@ struct Rule {
                     // weight decay
                     grad = grad + weight_decay * param;
                 }
-                // square_avg = alpha * square_avg + (1 - alpha) * grad * grad  (mean squared gradient)
+                // mean squared gradient: square_avg = alpha * square_avg + (1 - alpha) * grad * grad
                 square_avg = alpha * square_avg + one_minus_alpha * grad * grad;
                 Number variance = square_avg;
                 if constexpr (centered) {
-                    // grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
+                    // mean gradient: grad_avg = lerp(grad_avg, grad, 1 - alpha)
                     grad_avg = ops::lerp(grad_avg, grad, one_minus_alpha);
                     variance = square_avg - grad_avg * grad_avg;
                 }
@@ -102,10 +104,12 @@ struct Rule {
                     param = param - lr * grad / avg;
                 }
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                square_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(square_avg);
-                if constexpr (momentum_positive) momentum_buffer_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(momentum_buffer);
-                if constexpr (centered) grad_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_4>(grad_avg);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                square_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(square_avg);
+                if constexpr (momentum_positive)
+                    momentum_buffer_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(momentum_buffer);
+                if constexpr (centered)
+                    grad_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_4>(grad_avg);
             }
         }
     };

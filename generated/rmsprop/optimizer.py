@@ -73,6 +73,8 @@ class RMSprop(Optimizer):
 
     Notes:
         - eps is added outside the root, as in torch; TensorFlow adds it inside.
+        - The variance of centered is a difference: rounding may make it negative, and its root NaN, as
+          in torch.
 
     References:
         - Hinton, Neural Networks for Machine Learning, lecture 6e, 2012

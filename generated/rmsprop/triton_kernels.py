@@ -48,16 +48,16 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         # weight decay
         grad = grad + weight_decay * param
-    # square_avg = alpha * square_avg + (1 - alpha) * grad * grad  (mean squared gradient)
+    # mean squared gradient: square_avg = alpha * square_avg + (1 - alpha) * grad * grad
     square_avg = alpha * square_avg + one_minus_alpha * grad * grad
     variance = square_avg
     if centered:
-        # grad_avg = lerp(grad_avg, grad, 1 - alpha)  (mean gradient)
+        # mean gradient: grad_avg = lerp(grad_avg, grad, 1 - alpha)
         grad_avg = ops.lerp(grad_avg, grad, one_minus_alpha)
         variance = square_avg - grad_avg * grad_avg
     # avg = sqrt(variance) + eps
@@ -83,6 +83,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     square_avg_dtype: tl.constexpr,
@@ -106,7 +107,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 8 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 5) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -117,11 +118,11 @@ def kernel(
     eps = tl.load(row + 3)
     momentum = tl.load(row + 4)
     lr = tl.load(row + 5)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    square_avg_address = tl.load(tensor + 5)
-    momentum_buffer_address = tl.load(tensor + 6)
-    grad_avg_address = tl.load(tensor + 7)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    square_avg_address = tl.load(tensor + header + 2)
+    momentum_buffer_address = tl.load(tensor + header + 3)
+    grad_avg_address = tl.load(tensor + header + 4)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

@@ -25,13 +25,14 @@ def step(
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     increment(steps)
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if torch.is_complex(params[0]):
         params, grads, prevs, step_sizes = as_lists_of_pairs(params, grads, prevs, step_sizes)
-    # agreement = grad * prev  (its sign is what counts)
+    # its sign is what counts: agreement = grad * prev
     agreements = torch._foreach_mul(grads, prevs)
     # factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
+    # tensor by tensor: torch has no list operation for `where`, `gt` or `lt`
     factors = [
         torch.where(agreement > 0, etaplus, torch.where(agreement < 0, etaminus, param.new_full((), 1)))
         for agreement, param in zip(agreements, params, strict=True)
@@ -40,7 +41,8 @@ def step(
     torch._foreach_mul_(step_sizes, factors)
     torch._foreach_clamp_min_(step_sizes, step_size_min)
     torch._foreach_clamp_max_(step_sizes, step_size_max)
-    # prev = where(agreement < 0, 0, grad)  (a changed sign takes no step)
+    # a changed sign takes no step: prev = where(agreement < 0, 0, grad)
+    # tensor by tensor: torch has no list operation for `where` or `lt`
     for prev, agreement, grad in zip(prevs, agreements, grads, strict=True):
         prev.copy_(torch.where(agreement < 0, 0, grad))
     # param = param - sign(prev) * step_size

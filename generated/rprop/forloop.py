@@ -28,17 +28,17 @@ def step(
     for param, grad, step_t, prev, step_size in zip(params, grads, steps, prevs, step_sizes, strict=True):
         step_t += 1
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if torch.is_complex(param):
             param, grad, prev, step_size = as_pairs(param, grad, prev, step_size)
-        # agreement = grad * prev  (its sign is what counts)
+        # its sign is what counts: agreement = grad * prev
         agreement = grad.mul(prev)
         # factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
         factor = torch.where(agreement > 0, etaplus, torch.where(agreement < 0, etaminus, param.new_full((), 1)))
         # step_size = clamp(step_size * factor, step_size_min, step_size_max)
         step_size.mul_(factor).clamp_(step_size_min, step_size_max)
-        # prev = where(agreement < 0, 0, grad)  (a changed sign takes no step)
+        # a changed sign takes no step: prev = where(agreement < 0, 0, grad)
         prev.copy_(torch.where(agreement < 0, 0, grad))
         # param = param - sign(prev) * step_size
         param.addcmul_(prev.sign(), step_size, value=-1)
@@ -83,7 +83,7 @@ def step_on_tensors(
         factor = where(agreement > 0, etaplus, where(agreement < 0, etaminus, 1))
         # step_size = clamp(step_size * factor, step_size_min, step_size_max)
         step_size = minimum(maximum(step_size * factor, step_size_min), step_size_max)
-        # prev = where(agreement < 0, 0, grad)  (a changed sign takes no step)
+        # a changed sign takes no step: prev = where(agreement < 0, 0, grad)
         prev = copied(where(agreement < 0, 0, grad))
         param = param - sign(prev) * step_size
         store(param_out, param)

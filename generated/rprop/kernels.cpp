@@ -1,12 +1,14 @@
 // Generated from specs/rprop.yaml by thetac 0.1.0; do not edit.
 //
-// Rprop on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// Rprop on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -25,7 +27,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -35,7 +37,7 @@ struct Rule {
         static constexpr bool maximize = mask >> 0 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0;
         static constexpr Mask loaded =
             Mask(1) << 0
@@ -57,7 +59,7 @@ struct Rule {
             Number* __restrict prev_ptr = streams[2];
             Number* __restrict step_size_ptr = streams[3];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -74,14 +76,14 @@ struct Rule {
                 Number factor = agreement > Number(0.0) ? etaplus : (agreement < Number(0.0) ? etaminus : Number(1.0));
                 // step_size = clamp(step_size * factor, step_size_min, step_size_max)
                 step_size = ops::clamp(step_size * factor, step_size_min, step_size_max);
-                // prev = where(agreement < 0, 0, grad)  (a changed sign takes no step)
+                // a changed sign takes no step: prev = where(agreement < 0, 0, grad)
                 prev = agreement < Number(0.0) ? Number(0.0) : grad;
                 // param = param - sign(prev) * step_size
                 param = param - ops::sign(prev) * step_size;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                prev_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(prev);
-                step_size_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(step_size);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                prev_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(prev);
+                step_size_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(step_size);
             }
         }
     };

@@ -39,7 +39,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     # its sign is what counts
     agreement = grad * prev
@@ -47,7 +47,7 @@ def update_elements(
     factor = tl.where(agreement > 0, etaplus, tl.where(agreement < 0, etaminus, 1.0))
     # step_size = clamp(step_size * factor, step_size_min, step_size_max)
     step_size = ops.clamp(step_size * factor, step_size_min, step_size_max)
-    # prev = where(agreement < 0, 0, grad)  (a changed sign takes no step)
+    # a changed sign takes no step: prev = where(agreement < 0, 0, grad)
     prev = tl.where(agreement < 0, 0.0, grad)
     # param = param - sign(prev) * step_size
     param = param - ops.sign(prev) * step_size
@@ -62,6 +62,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     prev_dtype: tl.constexpr,
@@ -81,7 +82,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -90,10 +91,10 @@ def kernel(
     etaminus = tl.load(row + 1)
     step_size_min = tl.load(row + 2)
     step_size_max = tl.load(row + 3)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    prev_address = tl.load(tensor + 5)
-    step_size_address = tl.load(tensor + 6)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    prev_address = tl.load(tensor + header + 2)
+    step_size_address = tl.load(tensor + header + 3)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

@@ -29,10 +29,10 @@ def step(
         params, grads, momentum_buffers, first_momentum_buffer, strict=True
     ):
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grad = grad.add(param, alpha=weight_decay)
         direction = grad
         if momentum != 0:

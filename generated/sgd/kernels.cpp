@@ -1,12 +1,14 @@
 // Generated from specs/sgd.yaml by thetac 0.1.0; do not edit.
 //
-// SGD on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// SGD on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -24,7 +26,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number* row) {
+    static Mask row_conditions(const Number* row) {
         Mask mask = 0;
         mask |= Mask(row[1] != 0) << 4;
         return mask;
@@ -39,7 +41,7 @@ struct Rule {
         static constexpr bool first_momentum_buffer = mask >> 4 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(1) << 2
@@ -62,7 +64,7 @@ struct Rule {
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict momentum_buffer_ptr = streams[2];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -92,8 +94,9 @@ struct Rule {
                 }
                 param = param - lr * direction;
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                if constexpr (momentum_nonzero) momentum_buffer_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(momentum_buffer);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                if constexpr (momentum_nonzero)
+                    momentum_buffer_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(momentum_buffer);
             }
         }
     };

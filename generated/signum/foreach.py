@@ -22,14 +22,14 @@ def step(
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
         if decoupled_weight_decay:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             scale_(params, 1 - lr * weight_decay)
         else:
-            # grad = grad + weight_decay * param  (weight decay)
+            # weight decay: grad = grad + weight_decay * param
             grads = torch._foreach_add(grads, params, alpha=weight_decay)
     if torch.is_complex(params[0]):
         params, grads, momentum_buffers = as_lists_of_pairs(params, grads, momentum_buffers)

@@ -25,14 +25,14 @@ def step(
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
     for param, grad, momentum_buffer in zip(params, grads, momentum_buffers, strict=True):
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
             if decoupled_weight_decay:
-                # param = param * (1 - lr * weight_decay)  (weight decay)
+                # weight decay: param = param * (1 - lr * weight_decay)
                 param.mul_(1 - lr * weight_decay)
             else:
-                # grad = grad + weight_decay * param  (weight decay)
+                # weight decay: grad = grad + weight_decay * param
                 grad = grad.add(param, alpha=weight_decay)
         if torch.is_complex(param):
             param, grad = as_pairs(param, grad)

@@ -1,12 +1,14 @@
 // Generated from specs/signum.yaml by thetac 0.1.0; do not edit.
 //
-// Signum on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// Signum on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -24,7 +26,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -37,7 +39,7 @@ struct Rule {
         static constexpr bool momentum_nonzero = mask >> 3 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(weight_decay_nonzero) << 2
@@ -60,7 +62,7 @@ struct Rule {
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict momentum_buffer_ptr = streams[2];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -72,7 +74,7 @@ struct Rule {
                 }
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (decoupled_weight_decay) {
-                        // param = param * (1 - lr * weight_decay)  (weight decay)
+                        // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     } else {
                         // weight decay
@@ -88,8 +90,9 @@ struct Rule {
                 // param = param - lr * sign(direction)
                 param = param - lr * ops::sign(direction);
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                if constexpr (momentum_nonzero) momentum_buffer_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(momentum_buffer);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                if constexpr (momentum_nonzero)
+                    momentum_buffer_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(momentum_buffer);
             }
         }
     };

@@ -42,11 +42,11 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
         if decoupled_weight_decay:
-            # param = param * (1 - lr * weight_decay)  (weight decay)
+            # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
         else:
             # weight decay
@@ -69,6 +69,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     momentum_buffer_dtype: tl.constexpr,
@@ -90,7 +91,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 6 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 3) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -100,9 +101,9 @@ def kernel(
     momentum = tl.load(row + 2)
     one_minus_momentum = tl.load(row + 3)
     lr = tl.load(row + 4)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    momentum_buffer_address = tl.load(tensor + 5)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    momentum_buffer_address = tl.load(tensor + header + 2)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

@@ -23,7 +23,7 @@ def step(
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
     for param, grad, cache in zip(params, grads, caches, strict=True):
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if torch.is_complex(param):
             param, grad, cache = as_pairs(param, grad, cache)

@@ -27,7 +27,7 @@ def step(
     increment(steps)
     step = steps[0].item()
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, exp_avg_sqs = as_lists_of_pairs(params, grads, exp_avgs, exp_avg_sqs)
@@ -48,7 +48,7 @@ def step(
     # param = param - rate * exp_avg
     torch._foreach_addcmul_(params, rates, exp_avgs, value=-1)
     if weight_decay != 0:
-        # param = param / (1 + weight_decay * rate)  (proximal decay)
+        # proximal decay: param = param / (1 + weight_decay * rate)
         products = torch._foreach_mul(rates, weight_decay)
         torch._foreach_add_(products, 1)
         torch._foreach_div_(params, products)

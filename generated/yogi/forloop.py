@@ -30,7 +30,7 @@ def step(
         step_t += 1
         step = step_t.item()
         if maximize:
-            # grad = -grad  (maximize)
+            # maximize: grad = -grad
             grad = grad.neg()
         if torch.is_complex(param):
             param, grad, exp_avg, exp_avg_sq = as_pairs(param, grad, exp_avg, exp_avg_sq)
@@ -45,7 +45,7 @@ def step(
         # param = param - rate * exp_avg
         param.addcmul_(rate, exp_avg, value=-1)
         if weight_decay != 0:
-            # param = param / (1 + weight_decay * rate)  (proximal decay)
+            # proximal decay: param = param / (1 + weight_decay * rate)
             param.div_(rate.mul(weight_decay).add_(1))
 
 

@@ -1,12 +1,14 @@
 // Generated from specs/yogi.yaml by thetac 0.1.0; do not edit.
 //
-// Yogi on a CPU: one step of some elements, compiled for all combinations of conditions that differ.
-// docs/cpp.md describes how it is called. The dtypes of the streams are given on the compiler's command line.
+// Yogi on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "kernel.h"
 
 namespace {
 
+using thetac::canonicalize_nan;
 using thetac::int64;
 using thetac::Mask;
 namespace ops = thetac::ops;
@@ -25,7 +27,7 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask truths(const Number*) {
+    static Mask row_conditions(const Number*) {
         Mask mask = 0;
         return mask;
     }
@@ -36,7 +38,7 @@ struct Rule {
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask asked =
+        static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1;
         static constexpr Mask loaded =
@@ -61,7 +63,7 @@ struct Rule {
             Number* __restrict exp_avg_ptr = streams[2];
             Number* __restrict exp_avg_sq_ptr = streams[3];
 
-#pragma GCC ivdep
+            THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
                 Number grad = grad_ptr[i];
@@ -81,13 +83,13 @@ struct Rule {
                 Number rate = rate_dividend / (ops::square_root(exp_avg_sq) + eps);
                 param = param - rate * exp_avg;
                 if constexpr (weight_decay_nonzero) {
-                    // param = param / (1 + weight_decay * rate)  (proximal decay)
+                    // proximal decay: param = param / (1 + weight_decay * rate)
                     param = param / (Number(1.0) + weight_decay * rate);
                 }
 
-                param_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_0>(param);
-                exp_avg_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_2>(exp_avg);
-                exp_avg_sq_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_3>(exp_avg_sq);
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
+                exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_sq);
             }
         }
     };

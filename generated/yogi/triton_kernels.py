@@ -42,7 +42,7 @@ def update_elements(
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
-        # grad = -grad  (maximize)
+        # maximize: grad = -grad
         grad = ops.negative(grad)
     # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
     exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
@@ -53,7 +53,7 @@ def update_elements(
     rate = ops.divide(rate_dividend, ops.sqrt(exp_avg_sq) + eps)
     param = param - rate * exp_avg
     if weight_decay_nonzero:
-        # param = param / (1 + weight_decay * rate)  (proximal decay)
+        # proximal decay: param = param / (1 + weight_decay * rate)
         param = ops.divide(param, 1 + weight_decay * rate)
 
     ops.store(param_ptr + offsets, param, mask)
@@ -66,6 +66,7 @@ def kernel(
     tensors,
     chunks,
     rows,
+    header: tl.constexpr,
     param_dtype: tl.constexpr,
     grad_dtype: tl.constexpr,
     exp_avg_dtype: tl.constexpr,
@@ -86,7 +87,7 @@ def kernel(
     block: tl.constexpr = threads * 128 // param_dtype.primitive_bitwidth  # 128 bits of the parameter per thread
     tl.static_assert(chunk_size % block == 0)
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + 7 * tl.load(chunk).to(tl.int64)
+    tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
@@ -97,10 +98,10 @@ def kernel(
     rate_dividend = tl.load(row + 3)
     eps = tl.load(row + 4)
     weight_decay = tl.load(row + 5)
-    param_address = tl.load(tensor + 3)
-    grad_address = tl.load(tensor + 4)
-    exp_avg_address = tl.load(tensor + 5)
-    exp_avg_sq_address = tl.load(tensor + 6)
+    param_address = tl.load(tensor + header + 0)
+    grad_address = tl.load(tensor + header + 1)
+    exp_avg_address = tl.load(tensor + header + 2)
+    exp_avg_sq_address = tl.load(tensor + header + 3)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)

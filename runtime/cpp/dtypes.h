@@ -1,4 +1,6 @@
-// Dtypes of storage: `get` gives the number that is stored, `put` rounds to nearest, ties to even, and keeps NaN.
+// Dtypes of storage: `get` returns the number that is stored, `put` rounds to nearest, ties to even, and keeps NaN.
+//
+// Must not know where elements are stored, nor what is computed from them.
 //
 // 16-bit dtypes are taken apart as integers, which compilers turn into vector instructions at every level. Where the
 // processor converts float16 itself, it does so with the same results.
@@ -9,9 +11,9 @@
 namespace thetac {
 namespace {
 
-// A float64 as float32 on the way to 16 bits, rounded to odd: what is cut off leaves a trace in the last place, so that
+// Rounds a float64 to odd, as float32, on the way to 16 bits: what is cut off leaves a trace in the last place, so that
 // the second rounding, to fewer digits, sees on which side of a tie it was.
-inline float rounded_to_odd(double x) {
+inline float round_to_odd(double x) {
     const uint64 word = bits<uint64>(x), cut = (uint64(1) << 29) - 1;
     return float(bits<double>((word & ~cut) | uint64((word & cut) != 0) << 29));
 }
@@ -19,14 +21,14 @@ inline float rounded_to_odd(double x) {
 struct F32 {
     using Storage = float;
     static float get(float stored) { return stored; }
-    static float put(float x) { return canonical(x); }
-    static float put(double x) { return canonical(float(x)); }
+    static float put(float x) { return canonicalize_nan(x); }
+    static float put(double x) { return canonicalize_nan(float(x)); }
 };
 
 struct F64 {
     using Storage = double;
     static double get(double stored) { return stored; }
-    static double put(double x) { return canonical(x); }
+    static double put(double x) { return canonicalize_nan(x); }
 };
 
 struct BF16 {
@@ -36,7 +38,7 @@ struct BF16 {
         const uint32 word = bits<uint32>(x), rounded = (word + 0x7FFF + (word >> 16 & 1)) >> 16;
         return uint16((word & 0x7FFFFFFF) > 0x7F800000 ? 0x7FC0 : rounded);
     }
-    static uint16 put(double x) { return put(rounded_to_odd(x)); }
+    static uint16 put(double x) { return put(round_to_odd(x)); }
 };
 
 struct F16 {
@@ -60,10 +62,10 @@ struct F16 {
         const uint32 rounded = magnitude >= 0x47800000 ? 0x7C00 : finite;
         return uint16(magnitude > 0x7F800000 ? 0x7E00 : rounded | sign);
     }
-    static uint16 put(double x) { return put(rounded_to_odd(x)); }
+    static uint16 put(double x) { return put(round_to_odd(x)); }
 };
 
-// float32, and float64 where the parameter is float64.
+// The dtype that kernels compute in: float32, and float64 where the parameter is float64.
 template <class Param>
 struct Arithmetic {
     using Number = float;
@@ -78,10 +80,11 @@ constexpr bool same = false;
 template <class A>
 constexpr bool same<A, A> = true;
 
-// A result on its way to storage: what is used in place is not put there by anything else.
+// A kernel's result, with the one NaN that is stored. Only where its stream is used in place: elsewhere `Dtype::put` does
+// it.
 template <class Dtype, class Number>
-inline Number kept(Number x) {
-    return same<typename Dtype::Storage, Number> ? canonical(x) : x;
+inline Number canonicalize_nan(Number x) {
+    return same<typename Dtype::Storage, Number> ? canonicalize_nan(x) : x;
 }
 
 #if defined(__F16C__) && defined(__AVX__)
@@ -89,7 +92,7 @@ typedef float Floats __attribute__((vector_size(32)));
 typedef short Halves __attribute__((vector_size(16)));
 constexpr int64 LANES = sizeof(Floats) / sizeof(float);
 
-// As many elements as fill vectors; their number.
+// Converts as many elements as fill vectors, and returns their number.
 inline int64 read_vectors(const uint16* stored, int64 count, float* numbers) {
     int64 i = 0;
     for (; i + LANES <= count; i += LANES) {
@@ -124,7 +127,7 @@ void read(const void* from, int64 first, int64 count, Number* numbers) {
     auto stored = static_cast<const typename Dtype::Storage*>(from) + first;
     int64 done = 0;
     if constexpr (CONVERTS && same<Dtype, F16> && same<Number, float>) done = read_vectors(stored, count, numbers);
-#pragma GCC ivdep
+THETAC_VECTORIZE
     for (int64 i = done; i < count; ++i) numbers[i] = Number(Dtype::get(stored[i]));
 }
 
@@ -133,21 +136,8 @@ void write(const Number* numbers, void* to, int64 first, int64 count) {
     auto stored = static_cast<typename Dtype::Storage*>(to) + first;
     int64 done = 0;
     if constexpr (CONVERTS && same<Dtype, F16> && same<Number, float>) done = write_vectors(numbers, stored, count);
-#pragma GCC ivdep
+THETAC_VECTORIZE
     for (int64 i = done; i < count; ++i) stored[i] = Dtype::put(numbers[i]);
-}
-
-// How one stream comes from storage and goes there.
-template <class Number>
-struct Access {
-    bool direct;  // it is stored as arithmetic has it: no buffer is needed
-    void (*read)(const void* from, int64 first, int64 count, Number* numbers);
-    void (*write)(const Number* numbers, void* to, int64 first, int64 count);
-};
-
-template <class Number, class Dtype>
-constexpr Access<Number> access_of() {
-    return {same<typename Dtype::Storage, Number>, &read<Dtype, Number>, &write<Dtype, Number>};
 }
 
 }  // namespace

@@ -4,7 +4,8 @@
 // same bits for any number of threads and every kind of processor: each chunk is added up in one order, on lanes of a
 // fixed number, and then the chunks in theirs. Must not know what the norm is for.
 
-#include "kernel.h"
+#include "blocks.h"
+#include "threads.h"
 
 namespace {
 
@@ -16,39 +17,29 @@ constexpr int LANES = 16;
 
 class Norm {
 public:
-    Norm(const ThetacLaunch& launch, int64 columns, double* sums) : launch_(launch), columns_(columns), sums_(sums) {}
+    Norm(const ThetacLaunch& launch, int64 streams, double* sums)
+        : launch_(launch), chunks_(launch, streams), sums_(sums), share_{0, launch.n_chunks} {}
 
     void run() {
-        using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
         const int64 threads = launch_.threads < launch_.n_chunks ? launch_.threads : launch_.n_chunks;
-        if (launch_.parallel != nullptr && threads > 1)
-            reinterpret_cast<Parallel>(launch_.parallel)(&work, this, unsigned(threads), 0);
-        else
-            work(this);
+        thetac::run_on_threads(launch_, launch_.parallel == nullptr ? 1 : threads, &work, this);
         for (int64 chunk = 1; chunk < launch_.n_chunks; ++chunk) sums_[0] += sums_[chunk];
     }
 
 private:
     static void work(void* self) {
         Norm& norm = *static_cast<Norm*>(self);
-        for (;;) {
-            const int64 chunk = __atomic_fetch_add(&norm.next_, 1, __ATOMIC_RELAXED);
-            if (chunk >= norm.launch_.n_chunks) return;
-            norm.sums_[chunk] = norm.sum_of(norm.launch_.chunks + 2 * chunk);
-        }
+        for (int64 index = norm.share_.take(); index >= 0; index = norm.share_.take())
+            norm.sums_[index] = sum_of(norm.chunks_[index]);
     }
 
-    double sum_of(const thetac::int32* chunk) const {
-        constexpr auto access = thetac::access_of<Number, Gradient>();
-        const int64* tensor = launch_.tensors + columns_ * chunk[0];
-        const void* gradient = reinterpret_cast<const void*>(tensor[4]);
-        int64 first = thetac::CHUNK * chunk[1];
-        const int64 end = *tensor - first < thetac::CHUNK ? *tensor : first + thetac::CHUNK;
+    static double sum_of(const thetac::Chunk& chunk) {
         double lanes[LANES] = {};
         alignas(64) Number numbers[thetac::BLOCK];
-        for (; first < end; first += thetac::BLOCK) {
+        const int64 end = chunk.first + chunk.count;
+        for (int64 first = chunk.first; first < end; first += thetac::BLOCK) {
             const int64 count = end - first < thetac::BLOCK ? end - first : thetac::BLOCK;
-            access.read(gradient, first, count, numbers);
+            thetac::read<Gradient>(chunk.tensor.storage(thetac::GRAD), first, count, numbers);
             for (int64 i = count; i % LANES != 0; ++i) numbers[i] = 0;
             for (int64 i = 0; i < count; i += LANES)
                 for (int lane = 0; lane < LANES; ++lane) {
@@ -62,17 +53,18 @@ private:
     }
 
     const ThetacLaunch& launch_;
-    const int64 columns_;
+    const thetac::ChunkTable chunks_;
     double* const sums_;
-    int64 next_ = 0;
+    thetac::Share share_;
 };
 
 }  // namespace
 
-// `columns` is that of the table of tensors; `sums` has a place per chunk, and the whole sum is in the first at the end.
-extern "C" void thetac_sum_of_squares(const ThetacLaunch* launch, int64 columns, double* sums) {
+// `streams` is the number of addresses per tensor; `sums` has a place per chunk, and the whole sum is in the first at the
+// end.
+extern "C" void thetac_sum_of_squares(const ThetacLaunch* launch, int64 streams, double* sums) {
     if (launch->n_chunks == 0)
         sums[0] = 0;
     else
-        Norm(*launch, columns, sums).run();
+        Norm(*launch, streams, sums).run();
 }

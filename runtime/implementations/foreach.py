@@ -22,7 +22,7 @@ from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.selection import Selection
 
 # Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
 # working set should stay in the second-level cache, and a few hundred small tensors still share a call; an
@@ -34,7 +34,7 @@ ACCELERATOR_BUDGET = 1 << 27
 class ForeachExecutor:
     """Members of one group, bucket by bucket and chunk by chunk."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._schema = schema
         self._step = foreach_of(schema.package).step
         self._takes = keywords_of(self._step)
@@ -43,17 +43,17 @@ class ForeachExecutor:
         self._group = members[0].group
         self._host_scalars: HostScalars = {}  # of the group, as they were read last
         self._values: HostScalars = {}  # those of them that the step takes
-        place = {id(member): position for member, position in zip(members, places.positions, strict=True)}
+        place = {id(member): position for member, position in zip(members, selection.positions, strict=True)}
         self._some_created = len({member.created for member in members}) > 1
         self._outdated = ""  # why later steps can form better buckets
         self._chunks: list[_Chunk] = []
         self._scalar_states: list[list[ScalarStates]] = []  # per bucket: what has to be equal in all of its members
         for bucket in buckets(schema, members):
-            mine = Places([place[id(member)] for member in bucket], places.size)
+            mine = Selection([place[id(member)] for member in bucket], selection.size)
             self._scalar_states.append(scalar_states_of(schema, bucket, mine, tensors))
             for chunk in chunks(schema, bucket):
                 firsts = {state.first: chunk[0].created for state in schema.states if state.first}
-                of_chunk = Places([place[id(member)] for member in chunk], places.size)
+                of_chunk = Selection([place[id(member)] for member in chunk], selection.size)
                 self._chunks.append(_Chunk(of_chunk, firsts, widens(schema, chunk[0])))
 
     def check(self, tensors: StepTensors) -> str:
@@ -78,7 +78,7 @@ class ForeachExecutor:
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""
-        return sum_of_squares([grad for chunk in self._chunks for grad in chunk.places.of(tensors.grads)])
+        return sum_of_squares([grad for chunk in self._chunks for grad in chunk.selection.select(tensors.grads)])
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
         """Return False: the host reads counters anyway."""
@@ -102,15 +102,15 @@ class ForeachExecutor:
 
     def _arguments(self, chunk: _Chunk, tensors: StepTensors) -> tuple[list[Tensor], list[Tensor], dict[str, object]]:
         """Return parameters, gradients, and the keywords for states and firsts."""
-        keywords = {**states_at(self._schema, chunk.places, tensors), **chunk.firsts}
-        return chunk.places.of(tensors.params), chunk.places.of(tensors.grads), keywords
+        keywords = {**states_at(self._schema, chunk.selection, tensors), **chunk.firsts}
+        return chunk.selection.select(tensors.params), chunk.selection.select(tensors.grads), keywords
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     """What one call takes."""
 
-    places: Places  # of its tensors among those of the step
+    selection: Selection  # of its tensors among those of the step
     firsts: dict[str, bool]
     is_widened: bool  # computed in a wider dtype
 
@@ -153,10 +153,10 @@ def _key(schema: Schema, member: Member) -> tuple[object, ...]:
     return (member.param.device, *dtypes, schema.shape_class(member.param.shape), *scalars, member.created)
 
 
-def states_at(schema: Schema, places: Places, tensors: StepTensors) -> dict[str, list[Tensor]]:
-    """Return the keywords for states of the members at some places; an empty list for a state that they do not have."""
+def states_at(schema: Schema, selection: Selection, tensors: StepTensors) -> dict[str, list[Tensor]]:
+    """Return the keywords for states of the selected members; an empty list for a state that they do not have."""
     found: dict[str, list[Tensor]] = {}
     for state, listed in zip(schema.states, tensors.states, strict=True):
-        mine = places.of(listed) if listed else []
+        mine = selection.select(listed) if listed else []
         found[state.argument] = [] if mine and mine[0] is None else mine
     return found

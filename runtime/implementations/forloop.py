@@ -20,21 +20,21 @@ from thetac.runtime.param_groups.groups import HostScalars, option, values_of
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.selection import Selection
 
 
 class ForLoopExecutor:
     """One parameter of a group after the other, with host scalars."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._schema = schema
         step = forloop_of(schema.package).step
         self._takes = keywords_of(step)
         self._step = _in_computing_dtype(schema, step, members)
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
-        self._places = places
-        self._scalar_states = scalar_states_of(schema, members, places, tensors)
+        self._selection = selection
+        self._scalar_states = scalar_states_of(schema, members, selection, tensors)
         self._created = [member.created for member in members]
         self._host_scalars: HostScalars = {}  # of the group, as they were read last
         self._values: HostScalars = {}  # those of them that the step takes
@@ -51,13 +51,13 @@ class ForLoopExecutor:
         if (found := host_scalars[self._group]) is not self._host_scalars:
             self._host_scalars, self._values = found, taken(self._takes, found)
         if self._rehearsal.is_needed(self._values):
-            states = _states(self._schema, self._places, tensors, self._created)
-            params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
+            states = _states(self._schema, self._selection, tensors, self._created)
+            params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)
             self._rehearsal.of(self._step, params, grads, states)
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""
-        return sum_of_squares(self._places.of(tensors.grads))
+        return sum_of_squares(self._selection.select(tensors.grads))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
         """Return False: the host reads counters anyway."""
@@ -65,8 +65,8 @@ class ForLoopExecutor:
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """See `Executor`."""
-        params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
-        states = _states(self._schema, self._places, tensors, self._created)
+        params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)
+        states = _states(self._schema, self._selection, tensors, self._created)
         if _by_rows(self._schema, grads):
             _step_each(self._schema, params, grads, states, self._step, self._values, scaling)
         elif scaling:
@@ -84,14 +84,14 @@ class ForLoopExecutor:
 class OnTensorsExecutor:
     """The same in tensor arithmetic: nothing leaves the device, and autograd can follow."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], places: Places) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection) -> None:
         self._schema = schema
         step = forloop_of(schema.package).step_on_tensors
         self._takes = keywords_of(step)
         self._step = _in_computing_dtype(schema, step, members)
         self._group = members[0].group
         self._created = [member.created for member in members]
-        self._places = places
+        self._selection = selection
         self._values: dict[str, object] = {}
         self._capturable = self._differentiable = False
 
@@ -110,18 +110,18 @@ class OnTensorsExecutor:
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""
         with torch.set_grad_enabled(self._differentiable):
-            return sum_of_squares(self._places.of(tensors.grads))
+            return sum_of_squares(self._selection.select(tensors.grads))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
         """Return whether the group is capturable; else counters are read anyway."""
-        if any(grad.is_sparse for grad in self._places.of(tensors.grads)):
+        if any(grad.is_sparse for grad in self._selection.select(tensors.grads)):
             return False
         return self._capturable and not self._differentiable
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """See `Executor`."""
-        params, grads = self._places.of(tensors.params), self._places.of(tensors.grads)
-        states = _states(self._schema, self._places, tensors, self._created)
+        params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)
+        states = _states(self._schema, self._selection, tensors, self._created)
         with torch.set_grad_enabled(self._differentiable):
             if scaling.found_inf is not None:
                 self._run_or_undo(params, grads, states, scaling)
@@ -175,11 +175,11 @@ def _step_each(
             step([param], [grad], **_at(states, index), **values)
 
 
-def _states(schema: Schema, places: Places, tensors: StepTensors, created: list[bool]) -> dict[str, list[Any]]:
+def _states(schema: Schema, selection: Selection, tensors: StepTensors, created: list[bool]) -> dict[str, list[Any]]:
     """Return the keywords for states and firsts: lists with one item per parameter, None for a missing state."""
     keywords: dict[str, list[Any]] = {}
     for state, listed in zip(schema.states, tensors.states, strict=True):
-        keywords[state.argument] = places.of(listed) if listed else [None] * places.count
+        keywords[state.argument] = selection.select(listed) if listed else [None] * selection.count
         if state.first:
             keywords[state.first] = created
     return keywords

@@ -8,54 +8,29 @@ does, and `stepping/plan.py` hands over the addresses that have changed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from thetac.runtime.implementations.launcher import LaunchedBucket, MakeLauncher
 from thetac.runtime.implementations.scalar_rows import ScalarRows
-from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
+from thetac.runtime.implementations.tables import ALIGNED, ALIGNMENT, ELEMENTS, HEADER, ROW
+from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.memory import integers
-from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.reader_choice import load_reader
-
-HEADER = 3  # columns of the address table before the addresses: number of elements, row, whether all are aligned
-ALIGNMENT = 16  # bytes, for 128-bit loads and stores
-
-
-class Launcher(Protocol):
-    """A compiled kernel for one bucket."""
-
-    def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
-        """Update every tensor of the address table by the scalars in its row."""
-        ...
-
-    def sum_of_squares(self, tensors: Tensor) -> Tensor:
-        """Return that of all gradients: 0-d float64 on their device; the same bits every time."""
-        ...
-
-
-class MakeLauncher(Protocol):
-    def __call__(
-        self,
-        schema: Schema,
-        device: torch.device,
-        dtypes: Mapping[str, torch.dtype],
-        specialisations: Mapping[str, bool],
-        sizes: Sequence[int],
-    ) -> Launcher: ...
+from thetac.runtime.tensor_facts.selection import Selection
 
 
 class Bucket:
     """Parameters of any groups that one launch updates, and the table that tells kernels where they are."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._reader = load_reader()
-        self._places = places
+        self._selection = selection
         first = members[0]
         self.dtypes = {
             name: _real(first.param.dtype if stream is None else stream.dtype)
@@ -63,13 +38,13 @@ class Bucket:
         }
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
         self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
-        self.table[:, 0] = integers(self.sizes)
+        self.table[:, ELEMENTS] = integers(self.sizes)
         self._written = []
         for index, (number, stream) in enumerate(
             zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
         ):
             if stream is not None:
-                self.put_addresses(index, integers(list(map(Tensor.data_ptr, places.of(tensors.lists[number])))))
+                self.put_addresses(index, integers(list(map(Tensor.data_ptr, selection.select(tensors.lists[number])))))
                 self._written += [number] if number != GRAD else []
         self.mark_aligned()
 
@@ -84,12 +59,12 @@ class Bucket:
 
     def mark_aligned(self) -> None:
         """Bring the flags up to date that tell kernels which members are aligned in all streams."""
-        self.table[:, 2] = (self.table[:, HEADER:] & (ALIGNMENT - 1) == 0).all(dim=1)
+        self.table[:, ALIGNED] = (self.table[:, HEADER:] & (ALIGNMENT - 1) == 0).all(dim=1)
 
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd what a launch writes."""
         lists = [tensors.lists[number] for number in self._written]
-        self._reader.mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._places)
+        self._reader.mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._selection)
 
 
 class FusedExecutor(Bucket):
@@ -99,14 +74,15 @@ class FusedExecutor(Bucket):
         self,
         schema: Schema,
         members: Sequence[Member],
-        places: Places,
+        selection: Selection,
         specialisations: Mapping[str, bool],
         make: MakeLauncher,
         tensors: StepTensors,
     ) -> None:
-        super().__init__(schema, members, places, tensors)
-        self._rows = ScalarRows(schema, members, self.dtypes["param"], places, tensors)
-        self._launcher = make(schema, members[0].param.device, self.dtypes, specialisations, self.sizes)
+        super().__init__(schema, members, selection, tensors)
+        self._rows = ScalarRows(schema, members, self.dtypes["param"], selection, tensors)
+        device = members[0].param.device
+        self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
 
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""
@@ -115,7 +91,7 @@ class FusedExecutor(Bucket):
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
         """Compute the scalar rows."""
         if self._rows.compute(host_scalars, tensors):
-            self.table[:, 1] = self._rows.row_of_member
+            self.table[:, ROW] = self._rows.row_of_member
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""

@@ -14,13 +14,15 @@ from torch import Tensor
 from thetac.runtime.implementations.device_table import DeviceTable
 from thetac.runtime.implementations.fused import Bucket
 from thetac.runtime.implementations.launch_triton import TritonLauncher
+from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.scalar_rows_on_device import ScalarRowsOnDevice
+from thetac.runtime.implementations.tables import ROW
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import HostScalars, option, values_of
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.selection import Selection
 
 
 def counts_on_device(schema: Schema, group: Group, member: Member) -> bool:
@@ -43,18 +45,18 @@ class FusedOnDeviceExecutor(Bucket):
         self,
         schema: Schema,
         members: Sequence[Member],
-        places: Places,
+        selection: Selection,
         specialisations: Mapping[str, bool],
         tensors: StepTensors,
     ) -> None:
-        super().__init__(schema, members, places, tensors)
+        super().__init__(schema, members, selection, tensors)
         device = members[0].param.device
         self._schema = schema
         self._groups = list(dict.fromkeys(member.group for member in members))
-        self.table[:, 1] = torch.arange(len(members), dtype=torch.int64, device="cpu")
+        self.table[:, ROW] = torch.arange(len(members), dtype=torch.int64, device="cpu")
         self._on_device = DeviceTable(device)
-        self._rows = ScalarRowsOnDevice(schema, members, self.dtypes["param"], places)
-        self._launcher = TritonLauncher(schema, device, self.dtypes, specialisations, self.sizes)
+        self._rows = ScalarRowsOnDevice(schema, members, self.dtypes["param"], selection)
+        self._launcher = TritonLauncher(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
 
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""

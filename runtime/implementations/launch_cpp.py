@@ -1,110 +1,100 @@
 """Launches the generated C++ kernel of one bucket: a call through ctypes, on the threads that torch uses.
 
-In: the address table and scalar rows of a bucket. Out: updated tensors. Must not know what the tables mean, nor how
-kernels are built: `build.py` finds or makes their objects. docs/building.md and `cpp/kernel.h` describe the interface.
+In: the address table and scalar rows of a bucket. Out: updated tensors. Must not know what the rows mean, nor how
+objects are built: building/compiled_objects.py finds or builds them. cpp_interface.py has the interface of objects.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.building.compiled_objects import Interface, load_object
+from thetac.runtime.building.compiled_objects import BuildError, load_object
+from thetac.runtime.implementations.cpp_interface import CPP, DTYPE_NAMES, HEADERS, KERNEL, NORM, Launch, macros
 from thetac.runtime.implementations.generated_modules import kernel_source
+from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.openmp import openmp
 from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
 from thetac.runtime.schema import Schema
 
-_KERNEL = Interface(("thetac_step",), version=1)
-_NORM = Interface(("thetac_sum_of_squares",), version=1)
-_CPP = Path(__file__).resolve().parents[1] / "cpp"
-_HEADERS = sorted(_CPP.glob("*.h"))
-_NAMES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16"}
-
-
-class _Launch(ctypes.Structure):
-    """`ThetacLaunch` of cpp/kernel.h."""
-
-    _fields_ = (
-        ("tensors", ctypes.c_void_p),
-        ("chunks", ctypes.c_void_p),
-        ("n_chunks", ctypes.c_int64),
-        ("rows", ctypes.c_void_p),
-        ("specialisations", ctypes.c_uint64),
-        ("grad_scale", ctypes.c_double),
-        ("clip", ctypes.c_double),
-        ("write_back", ctypes.c_int64),
-        ("threads", ctypes.c_int64),
-        ("parallel", ctypes.c_void_p),
-        ("thread_number", ctypes.c_void_p),
-    )
-
 
 def load_kernel(schema: Schema, dtypes: Sequence[torch.dtype], specialisations: Sequence[bool]) -> ctypes.CDLL:
-    """The kernel for streams of these dtypes and a group's specialisations, built if need be. Raises BuildError."""
-    return load_object(*recipe_of(schema, dtypes, specialisations), ctypes.CDLL, _KERNEL)
+    """Return the object of a kernel, built if need be.
+
+    Args:
+        schema: the optimizer's
+        dtypes: of its streams, in their order
+        specialisations: values of the schema's specialisations, in their order
+
+    Raises:
+        BuildError: it cannot be built, or fits another version of the runtime
+    """
+    return load_object(*recipe_of(schema, dtypes, specialisations), ctypes.CDLL, KERNEL)
 
 
 def load_norm(dtype: torch.dtype) -> ctypes.CDLL:
-    """The kernel that adds up squares of gradients of this dtype, built if need be. Raises BuildError."""
-    return load_object(*recipe_of_norm(dtype), ctypes.CDLL, _NORM)
+    """Return the object that adds up squares of gradients of this dtype, built if need be; raise BuildError."""
+    return load_object(*recipe_of_norm(dtype), ctypes.CDLL, NORM)
 
 
 def recipe_of(
     schema: Schema, dtypes: Sequence[torch.dtype], specialisations: Sequence[bool]
 ) -> tuple[list[Path], dict[str, str], str]:
-    """What the object is made of, and how its file is named: by the dtypes, once where all are the same.
+    """Return what an object is made of.
 
-    The specialisations, in the order of the schema, make a difference only where `schema.separate_kernels` says so.
+    Args:
+        schema: the optimizer's
+        dtypes: of its streams, in their order
+        specialisations: values of the schema's specialisations, in their order; they make a difference only where
+            `schema.separate_kernels` says so
+
+    Returns:
+        The source and the headers, the macros, and what begins the object's file name: it has the dtype once where all
+        are the same.
+
+    Raises:
+        BuildError: the optimizer has no C++ kernel
     """
     source = kernel_source(schema.package)
-    assert source is not None, f"{schema.package} has no C++ kernel"
-    defines = {f"THETAC_DTYPE_{index}": _NAMES[dtype] for index, dtype in enumerate(dtypes)}
-    if schema.separate_kernels:
-        defines["THETAC_HOLDS"] = ",".join(str(int(holds)) for holds in specialisations)
-    kinds = [_NAMES[dtype].lower() for dtype in (dtypes if len(set(dtypes)) > 1 else dtypes[:1])]
-    return [source, *_HEADERS], defines, "-".join((schema.package.rpartition(".")[2], *kinds))
+    if source is None:
+        raise BuildError(f"{schema.package} is not an importable package, so it has no kernels.cpp; generate it anew")
+    defines = macros(dtypes, specialisations if schema.separate_kernels else None)
+    kinds = [DTYPE_NAMES[dtype].lower() for dtype in (dtypes if len(set(dtypes)) > 1 else dtypes[:1])]
+    return [source, *HEADERS], defines, "-".join((schema.package.rpartition(".")[2], *kinds))
 
 
 def recipe_of_norm(dtype: torch.dtype) -> tuple[list[Path], dict[str, str], str]:
-    """The same for the kernel that adds up squares of gradients."""
-    kind = _NAMES[dtype]
-    return [_CPP / "norm.cpp", *_HEADERS], {"THETAC_DTYPE_0": kind}, f"norm-{kind.lower()}"
+    """Return the same for the object that adds up squares of gradients of this dtype."""
+    return [CPP / "norm.cpp", *HEADERS], macros([dtype]), f"norm-{DTYPE_NAMES[dtype].lower()}"
 
 
 class CppLauncher:
     """A kernel with everything that stays the same from step to step."""
 
-    def __init__(
-        self,
-        schema: Schema,
-        device: torch.device,
-        dtypes: Mapping[str, torch.dtype],
-        specialisations: Mapping[str, bool],
-        sizes: Sequence[int],
-    ) -> None:
-        values = tuple(specialisations.values())
-        library = load_kernel(schema, tuple(dtypes.values()), values)
-        self._step = _function(library.thetac_step)
-        self._grad_dtype = dtypes["grad"]
-        self._columns = 3 + len(dtypes)
+    def __init__(self, bucket: LaunchedBucket) -> None:
+        values = tuple(bucket.specialisations.values())
+        library = load_kernel(bucket.schema, tuple(bucket.dtypes.values()), values)
+        self._step = _returning_nothing(library.thetac_step)
+        self._streams = len(bucket.dtypes)
+        self._grad_dtype = bucket.dtypes["grad"]
         chunk = ctypes.c_int64.in_dll(library, "thetac_chunk").value
-        self._chunks = chunk_table(sizes, chunk)
-        self._most_for_norm = -(-sum(sizes) // chunk)
-        self._launch = _Launch(
+        self._chunks = chunk_table(bucket.sizes, chunk)
+        self._most_for_norm = -(-sum(bucket.sizes) // chunk)
+        separate = bucket.schema.separate_kernels  # they know the values already, and there may be more than bits
+        self._launch = Launch(
             chunks=self._chunks.data_ptr(),
             n_chunks=len(self._chunks),
-            # Separate kernels know them already, and there may be more of them than bits.
-            specialisations=0 if schema.separate_kernels else sum(holds << bit for bit, holds in enumerate(values)),
+            specialisations=0 if separate else sum(holds << bit for bit, holds in enumerate(values)),
         )
         self._address = ctypes.byref(self._launch)
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
+        """Update every tensor of the bucket; see `Launcher`."""
         launch = self._launch
         launch.rows = rows.data_ptr()
         launch.grad_scale = 1.0 if scaling.grad_scale is None else scaling.grad_scale.item()
@@ -115,13 +105,13 @@ class CppLauncher:
         self._step(self._address)
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
-        """Of all gradients, added up in one order whatever the number of threads."""
-        norm = _function(load_norm(self._grad_dtype).thetac_sum_of_squares)
+        """Return the sum over all gradients, added up in one order whatever the number of threads; see `Launcher`."""
+        norm = _returning_nothing(load_norm(self._grad_dtype).thetac_sum_of_squares)
         sums = torch.empty(max(len(self._chunks), 1), dtype=torch.float64, device="cpu")
         launch = self._launch
         launch.tensors = tensors.data_ptr()
         self._use_threads(min(torch.get_num_threads(), self._most_for_norm))
-        norm(self._address, ctypes.c_int64(self._columns), ctypes.c_void_p(sums.data_ptr()))
+        norm(self._address, ctypes.c_int64(self._streams), ctypes.c_void_p(sums.data_ptr()))
         return sums[0]
 
     def _use_threads(self, number: int) -> None:
@@ -131,6 +121,6 @@ class CppLauncher:
         self._launch.thread_number = runtime.thread_number
 
 
-def _function(function: ctypes._NamedFuncPointer) -> ctypes._NamedFuncPointer:
+def _returning_nothing(function: ctypes._NamedFuncPointer) -> ctypes._NamedFuncPointer:
     function.restype = None
     return function

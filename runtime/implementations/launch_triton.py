@@ -7,7 +7,6 @@ what the tables mean. On the CPU, where Triton's interpreter runs the kernel, ta
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import cast
@@ -16,11 +15,9 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.generated_modules import Kernel, triton_kernels_of
-from thetac.runtime.implementations.tables import chunk_table
+from thetac.runtime.implementations.launcher import LaunchedBucket
+from thetac.runtime.implementations.tables import ALIGNMENT, HEADER, chunk_table
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
-from thetac.runtime.schema import Schema
-
-ALIGNMENT = 16  # bytes; Triton compiles another kernel for a table that starts elsewhere
 
 
 @cache
@@ -32,31 +29,25 @@ def norm_kernel() -> Kernel:
 class TritonLauncher:
     """A kernel with everything that stays the same from step to step."""
 
-    def __init__(
-        self,
-        schema: Schema,
-        device: torch.device,
-        dtypes: Mapping[str, torch.dtype],
-        specialisations: Mapping[str, bool],
-        sizes: Sequence[int],
-    ) -> None:
-        module = triton_kernels_of(schema.package)
+    def __init__(self, bucket: LaunchedBucket) -> None:
+        module = triton_kernels_of(bucket.schema.package)
+        self.device = bucket.device
         self._kernel = module.kernel
-        self._grad_dtype = dtypes["grad"]
+        self._grad_dtype = bucket.dtypes["grad"]
         self._chunk = module.CHUNK
-        self._chunks = chunk_table(sizes, module.CHUNK)
+        self._chunks = chunk_table(bucket.sizes, module.CHUNK)
         self._grid = (len(self._chunks),)
         self._constants: dict[str, object] = {
-            **{f"{stream}_dtype": triton_dtype(dtype) for stream, dtype in dtypes.items()},
-            **specialisations,
+            "header": HEADER,
+            **{f"{stream}_dtype": triton_dtype(dtype) for stream, dtype in bucket.dtypes.items()},
+            **bucket.specialisations,
             **module.LAUNCH_OPTIONS,
         }
-        self.device = device
         self._staging: _Staging | None = None
-        if device.type != "cpu":
-            self._chunks = self._chunks.to(device)
-            self._staging = _Staging(device)
-            self._compile(len(sizes), 3 + len(dtypes), dtypes["param"])
+        if self.device.type != "cpu":
+            self._chunks = self._chunks.to(self.device)
+            self._staging = _Staging(self.device)
+            self._compile(len(bucket.sizes), HEADER + len(bucket.dtypes), bucket.dtypes["param"])
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         if self._grid == (0,):
@@ -115,6 +106,7 @@ class TritonLauncher:
                 self._chunks,
                 sums,
                 columns=tensors.shape[1],
+                header=HEADER,
                 grad_dtype=triton_dtype(self._grad_dtype),
                 chunk_size=self._chunk,
             )

@@ -21,7 +21,7 @@ from thetac.runtime.param_groups.groups import HostScalars, Value, values_of
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.selection import Selection
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -84,11 +84,11 @@ class OperatorExecutor:
     """The members of a group that one call updates, while modes see what a step does. It serves a single step."""
 
     def __init__(
-        self, schema: Schema, members: Sequence[Member], places: Places, group: Group, kept: KeptPlans
+        self, schema: Schema, members: Sequence[Member], selection: Selection, group: Group, kept: KeptPlans
     ) -> None:
         self._schema = schema
         self._group = members[0].group
-        self._places = places
+        self._selection = selection
         self._exist = [state is not None for state in members[0].states]
         self._kernel = register_kernel(schema, group, members, kept)
         self._values: Mapping[str, Value] = {}
@@ -103,7 +103,7 @@ class OperatorExecutor:
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""
-        return sum_of_squares(self._places.of(tensors.grads))
+        return sum_of_squares(self._selection.select(tensors.grads))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
         """Return False: the call is made, or not."""
@@ -112,11 +112,11 @@ class OperatorExecutor:
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Call the operator."""
         states = [
-            self._places.of(listed) if exists else []
+            self._selection.select(listed) if exists else []
             for listed, exists in zip(tensors.states, self._exist, strict=True)
         ]
-        grads = scaling.apply(self._places.of(tensors.grads))
-        call_operator(self._schema, self._kernel, self._places.of(tensors.params), grads, states, self._values)
+        grads = scaling.apply(self._selection.select(tensors.grads))
+        call_operator(self._schema, self._kernel, self._selection.select(tensors.params), grads, states, self._values)
 
     def finish(self) -> None:
         """Do nothing: the executor serves a single step."""

@@ -21,14 +21,14 @@ from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Schema
 from thetac.runtime.tensor_facts.memory import integers
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.selection import Selection
 
 
 class ScalarRows:
     """The rows of one bucket; `compute` reads, `store` writes."""
 
     def __init__(
-        self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places, tensors: StepTensors
+        self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, selection: Selection, tensors: StepTensors
     ) -> None:
         self._module = scalars_of(schema.package)
         self._takes = keywords_of(self._module.scalars)
@@ -36,7 +36,7 @@ class ScalarRows:
         self._distinct = list(dict.fromkeys(self._groups))
         rows = {group: row for row, group in enumerate(self._distinct)}
         self._row_of_group = integers([rows[group] for group in self._groups])  # where counts do not differ
-        self._states = scalar_states_of(schema, members, places, tensors)
+        self._states = scalar_states_of(schema, members, selection, tensors)
         here = {state.name for state in self._states}
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
         self._firsts = [declared.first for declared in schema.states if declared.first in self._takes]
@@ -45,6 +45,7 @@ class ScalarRows:
         self._created = [member.created for member in members]
         self._any_created = any(self._created)
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
+        self._taken: dict[int, tuple[HostScalars, dict[str, object]]] = {}  # by group, as it was read last
         self._new: list[list[float]] = []  # of each counter or scalar state the new value of each row
         self.row_of_member = torch.zeros(len(members), dtype=torch.int64, device="cpu")
         self._buffer = array("d" if self._dtype == torch.float64 else "f")
@@ -98,7 +99,7 @@ class ScalarRows:
 
     def _row(self, host_scalars: HostScalars, key: tuple[object, ...]) -> Sequence[float]:
         """Return the row of one key: group, whether its states are new, then a value per counter and scalar state."""
-        keywords: dict[str, object] = {name: value for name, value in host_scalars.items() if name in self._takes}
+        keywords = self._taken_of(cast(int, key[0]), host_scalars)
         keywords |= dict.fromkeys(self._firsts, key[1])
         # What a group has no state for is not read there.
         keywords |= dict.fromkeys(self._absent, 0.0)
@@ -119,6 +120,14 @@ class ScalarRows:
             if not state.is_counter:
                 new.append(news[state.name])
         return row
+
+    def _taken_of(self, group: int, host_scalars: HostScalars) -> dict[str, object]:
+        """Return a copy of the host scalars of a group that the generated function takes."""
+        found = self._taken.get(group)
+        if found is None or found[0] is not host_scalars:
+            taken: dict[str, object] = {name: value for name, value in host_scalars.items() if name in self._takes}
+            found = self._taken[group] = (host_scalars, taken)
+        return found[1].copy()
 
 
 def _keep(value: float) -> float:

@@ -20,7 +20,7 @@ from thetac.runtime.param_groups.groups import Value
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, StepTensors
 from thetac.runtime.schema import Schema
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensors import Scalar
 
 
@@ -47,7 +47,7 @@ class _Part:
 class ScalarRowsOnDevice:
     """The rows of one bucket. `take` reads no tensor and may raise; `advance` computes and writes."""
 
-    def __init__(self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, places: Places) -> None:
+    def __init__(self, schema: Schema, members: Sequence[Member], dtype: torch.dtype, selection: Selection) -> None:
         self._module = scalars_of(schema.package)
         self._takes = keywords_of(self._module.scalars_on_tensors)
         self._device = members[0].param.device
@@ -58,7 +58,7 @@ class ScalarRowsOnDevice:
         self._stored = {
             declared.name: scalar_states_on_device(
                 FIRST_STATE + index,
-                places,
+                selection,
                 [state for member in members if (state := member.states[index]) is not None],
             )
             for index, declared in declared_states

@@ -15,25 +15,25 @@ from torch import Tensor
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, StepTensors
 from thetac.runtime.schema import Schema, State
-from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.reader_choice import load_reader
+from thetac.runtime.tensor_facts.selection import Selection
 
 _EXACT_INTEGERS = 2**24  # float32 counts exactly up to here
 
 
 def scalar_states_of(
-    schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors
+    schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors
 ) -> list[ScalarStates]:
     """Return access to the counters and scalar states that members have, whose groups have the same ones.
 
     Args:
         schema: that of the optimizer
         members: those of which states are read
-        places: where the members are in the lists of a step
+        selection: where the members are in the lists of a step
         tensors: those of this step
     """
     return [
-        ScalarStates(declared, FIRST_STATE + index, places, tensors)
+        ScalarStates(declared, FIRST_STATE + index, selection, tensors)
         for index, declared in enumerate(schema.states)
         if declared.is_number and members[0].states[index] is not None
     ]
@@ -42,12 +42,12 @@ def scalar_states_of(
 class ScalarStates:
     """One counter or scalar state of every member."""
 
-    def __init__(self, declared: State, number: int, places: Places, tensors: StepTensors) -> None:
+    def __init__(self, declared: State, number: int, selection: Selection, tensors: StepTensors) -> None:
         self.name = declared.name
         self.is_counter = declared.kind == "counter"
         self._list = number  # of its tensors among those of a step
-        self._dtype = places.of(tensors.lists[number])[0].dtype
-        self._scalars = load_reader().access_scalars(tensors.lists[number], places)
+        self._dtype = selection.select(tensors.lists[number])[0].dtype
+        self._scalars = load_reader().access_scalars(tensors.lists[number], selection)
 
     def check(self, tensors: StepTensors) -> str:
         """Return whether a tensor is of another kind or is missing, in words; empty if not. Observes where they are."""

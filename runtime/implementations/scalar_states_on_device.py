@@ -18,8 +18,8 @@ from thetac.runtime.implementations.device_table import DeviceTable
 from thetac.runtime.implementations.launch_triton import triton_dtype
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.tensor_facts.memory import all_have_memory
-from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.reader_choice import load_reader
+from thetac.runtime.tensor_facts.selection import Selection
 
 
 class ScalarStatesOnDevice(Protocol):
@@ -44,25 +44,25 @@ class ScalarStatesOnDevice(Protocol):
         ...
 
 
-def scalar_states_on_device(number: int, places: Places, known: Sequence[Tensor]) -> ScalarStatesOnDevice:
-    """Return access to the tensors of a list at some places, which are these now."""
+def scalar_states_on_device(number: int, selection: Selection, known: Sequence[Tensor]) -> ScalarStatesOnDevice:
+    """Return access to the selected tensors of a list, which are `known` now."""
     if len({(one.dtype, one.device, one.shape) for one in known}) == 1 and all_have_memory(known):
-        return _ByAddress(number, places, known)
-    return _ByOperations(number, places, known)
+        return _ByAddress(number, selection, known)
+    return _ByOperations(number, selection, known)
 
 
 class _ByAddress:
-    def __init__(self, number: int, places: Places, known: Sequence[Tensor]) -> None:
-        self._list, self._places = number, places  # where its tensors are among those of a step
+    def __init__(self, number: int, selection: Selection, known: Sequence[Tensor]) -> None:
+        self._list, self._selection = number, selection  # where its tensors are among those of a step
         self.dtype, self._device = known[0].dtype, known[0].device
-        self._watch = load_reader().watch_tensors(list(known), Places.all_of(len(known)))
+        self._watch = load_reader().watch_tensors(list(known), Selection.all_of(len(known)))
         self._addresses = self._watch.addresses.unsqueeze(0)  # a view: a table of one row
         self._table = DeviceTable(self._device)
         if self._device.type != "cpu":
             self._compile(len(known))
 
     def is_unchanged(self, tensors: StepTensors) -> bool:
-        return not self._watch.poll(self._places.of(tensors.lists[self._list]))
+        return not self._watch.poll(self._selection.select(tensors.lists[self._list]))
 
     def read(self, tensors: StepTensors) -> Tensor:
         values = torch.empty(self._addresses.shape[1], dtype=torch.float64, device=self._device)
@@ -98,8 +98,8 @@ class _ByAddress:
 
 
 class _ByOperations:
-    def __init__(self, number: int, places: Places, known: Sequence[Tensor]) -> None:
-        self._list, self._places = number, places
+    def __init__(self, number: int, selection: Selection, known: Sequence[Tensor]) -> None:
+        self._list, self._selection = number, selection
         self._kinds = list(map(_kind, known))
         self.dtype = known[0].dtype
 
@@ -122,7 +122,7 @@ class _ByOperations:
             tensor.copy_(value)
 
     def _of(self, tensors: StepTensors) -> list[Tensor]:
-        return self._places.of(tensors.lists[self._list])
+        return self._selection.select(tensors.lists[self._list])
 
 
 def _kind(tensor: object) -> tuple[type, torch.dtype | None, int, int, torch.device | None]:

@@ -12,6 +12,15 @@ from torch import Tensor
 
 from thetac.runtime.tensor_facts.memory import integers
 
+# Columns of the address table, int64 [tensors, HEADER + streams]: one address per stream follows the header. Kernels
+# are compiled for HEADER; in C++, `TensorEntry` in runtime/cpp/launch.h reads the table.
+ELEMENTS = 0  # number of elements of the tensor
+ROW = 1  # index of its scalar row
+ALIGNED = 2  # whether all addresses are multiples of ALIGNMENT
+HEADER = 3
+
+ALIGNMENT = 16  # bytes, for 128-bit loads and stores
+
 
 def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
     """Return the pieces that kernels update, each by one program or at one time by one thread.

@@ -22,6 +22,7 @@ def sum_of_squares(
     chunks,
     sums,
     columns: tl.constexpr,
+    header: tl.constexpr,
     grad_dtype: tl.constexpr,
     chunk_size: tl.constexpr = CHUNK,
     block: tl.constexpr = BLOCK,
@@ -32,7 +33,7 @@ def sum_of_squares(
     tensor = tensors + columns * tl.load(chunk).to(tl.int64)
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.minimum(tl.load(tensor) - start, chunk_size).to(tl.int32)
-    grad = ops.pointer(tl.load(tensor + 4), grad_dtype, start)
+    grad = ops.pointer(tl.load(tensor + header + 1), grad_dtype, start)
     total = tl.zeros((block,), dtype=math)
     for first in range(0, elements, block):
         offsets = first + tl.arange(0, block)

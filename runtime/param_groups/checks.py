@@ -22,14 +22,16 @@ from thetac.runtime.tensor_facts import dtensors
 class MemberChecks:
     """What must hold of the members of one group. Each check passes quickly or takes its time to say what is wrong."""
 
-    def __init__(self, schema: Schema, group: Group, index: int, placed: dtensors.Placed | None) -> None:
+    def __init__(
+        self, schema: Schema, group: Group, index: int, placed: dtensors.RedistributedGradients | None
+    ) -> None:
         self._schema = schema
         self._states = [(declared, declared.like_param) for declared in schema.states]
         self._group = group
         self._index = index
         self._capturable = bool(option(group, "capturable"))
         self._differentiable = bool(option(group, "differentiable"))
-        self._may_be_shards = dtensors.may_exist()
+        self._may_be_shards = dtensors.can_exist()
         # Autograd follows operations on whole DTensors.
         self._placed = None if self._differentiable else placed
 
@@ -111,7 +113,7 @@ class MemberChecks:
             resolved(dtensors.local_of(member.grad)),
             tuple(None if state is None else dtensors.local_of(state) for state in member.states),
             member.created,
-            dtensors.Whole(member.param, member.states),
+            dtensors.GlobalTensors(member.param, member.states),
         )
         dtensors.check_shapes(
             local.param, local.grad, [(name, like, dtensors.local_of(state)) for name, like, state in states], where

@@ -58,7 +58,7 @@ def gather(
     groups: Sequence[Group],
     lists: Sequence[Iterable[Tensor]],
     state: MutableMapping[Tensor, Entry],
-    placed: dtensors.Placed | None = None,
+    placed: dtensors.RedistributedGradients | None = None,
 ) -> Gathered:
     """Collect and check every parameter that has a gradient; raises before anything has changed.
 

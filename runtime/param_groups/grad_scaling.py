@@ -16,7 +16,7 @@ from torch import Tensor
 
 from thetac.runtime.param_groups.groups import check_options, option
 from thetac.runtime.schema import Group
-from thetac.runtime.tensor_facts.dtensors import whole_of
+from thetac.runtime.tensor_facts.dtensors import to_global
 
 _EPSILON = 1e-6  # of torch.nn.utils.clip_grad_norm_
 
@@ -77,7 +77,7 @@ def compute_clip_coefficient(norm: Tensor, max_norm: float) -> Tensor:
 
 def sum_of_squares(grads: Sequence[Tensor]) -> Tensor:
     """Return that of gradients of one device: 0-d float64; of complex numbers the squares of their magnitudes."""
-    norms = [whole_of(torch.linalg.vector_norm(_values_of(grad))).to(torch.float64) for grad in grads]
+    norms = [to_global(torch.linalg.vector_norm(_values_of(grad))).to(torch.float64) for grad in grads]
     total: Tensor = torch.stack(norms).square().sum()
     return total
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from thetac.runtime.schema import Schema
-from thetac.runtime.tensor_facts.dtensors import Whole
+from thetac.runtime.tensor_facts.dtensors import GlobalTensors
 
 
 @dataclass(slots=True)
@@ -24,23 +24,25 @@ class Member:
     grad: Tensor
     states: tuple[Tensor | None, ...]  # in the schema's order; None for a state that its group does not have
     created: bool  # whether this step made its state
-    whole: Whole | None = None  # where the tensors above are shards
+    global_tensors: GlobalTensors | None = None  # where the tensors above are local shards
 
     @property
     def known_param(self) -> Tensor:
         """The parameter as its group has it."""
-        return self.param if self.whole is None else self.whole.param
+        return self.param if self.global_tensors is None else self.global_tensors.param
 
     @property
     def known_states(self) -> tuple[Tensor | None, ...]:
         """The states as `optimizer.state` has them."""
-        return self.states if self.whole is None else self.whole.states
+        return self.states if self.global_tensors is None else self.global_tensors.states
 
     def replace_scalar_states(self, states: tuple[Tensor | None, ...], is_number: Sequence[bool]) -> None:
         """Replace counters and scalar states, which have been copied to another device."""
-        if self.whole is not None:
-            known = zip(self.whole.states, states, is_number, strict=True)
-            self.whole = replace(self.whole, states=tuple(new if number else old for old, new, number in known))
+        if self.global_tensors is not None:
+            known = zip(self.global_tensors.states, states, is_number, strict=True)
+            self.global_tensors = replace(
+                self.global_tensors, states=tuple(new if number else old for old, new, number in known)
+            )
         self.states = states
 
 

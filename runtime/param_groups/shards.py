@@ -12,7 +12,13 @@ from typing import Any
 
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
-from thetac.runtime.tensor_facts.dtensors import Placed, are_dtensors, can_be_placed, is_dtensor, local_of
+from thetac.runtime.tensor_facts.dtensors import (
+    RedistributedGradients,
+    are_dtensors,
+    can_be_redistributed,
+    is_dtensor,
+    local_of,
+)
 
 _shard_of, _spec_of = attrgetter("_local_tensor"), attrgetter("_spec")
 
@@ -21,11 +27,11 @@ class Shards:
     """Where there are DTensors among the tensors of a step, and how they are placed; holds specs, no tensor."""
 
     def __init__(self, members: Sequence[Member], states: int) -> None:
-        wholes = [member.whole for member in members]
-        self._params = [position for position, whole in enumerate(wholes) if whole is not None]
-        lists: list[tuple[int, list[object]]] = [(PARAM, [None if whole is None else whole.param for whole in wholes])]
+        known = [member.global_tensors for member in members]
+        self._params = [position for position, one in enumerate(known) if one is not None]
+        lists: list[tuple[int, list[object]]] = [(PARAM, [None if one is None else one.param for one in known])]
         for index in range(states):
-            of_state: list[object] = [None if whole is None else whole.states[index] for whole in wholes]
+            of_state: list[object] = [None if one is None else one.states[index] for one in known]
             lists.append((FIRST_STATE + index, of_state))
         self._written: list[tuple[int, list[int], list[object]]] = []
         for number, tensors in lists:
@@ -34,19 +40,19 @@ class Shards:
                 specs: list[object] = [tensor._spec for _, tensor in found]
                 self._written.append((number, [position for position, _ in found], specs))
 
-    def local_tensors(self, tensors: StepTensors, placed: Placed) -> StepTensors | str:
+    def local_tensors(self, tensors: StepTensors, placed: RedistributedGradients) -> StepTensors | str:
         """Return the tensors with local ones in place of DTensors, or what has changed of the DTensors.
 
         Args:
             tensors: the tensors of a step, as groups and `optimizer.state` have them
             placed: the gradients of the step that have been brought to the placements of their parameters
         """
-        lists, wholes = list(tensors.lists), list(tensors.wholes)
+        lists, written = list(tensors.lists), list(tensors.written_dtensors)
         params: list[Any] = tensors.params
         local_grads = list(tensors.grads)
         for position in self._params:
             param, grad = params[position], tensors.grads[position]
-            if not is_dtensor(param) or not is_dtensor(grad) or not can_be_placed(param, grad):
+            if not is_dtensor(param) or not is_dtensor(grad) or not can_be_redistributed(param, grad):
                 return "a gradient is no DTensor like its parameter"
             local_grads[position] = local_of(placed.like(param, grad, "a parameter"))
         for number, positions, specs in self._written:
@@ -58,6 +64,6 @@ class Shards:
             for position, shard in zip(positions, map(_shard_of, mine), strict=True):
                 local[position] = shard
             lists[number] = local
-            wholes += mine
+            written += mine
         lists[GRAD] = local_grads
-        return StepTensors(lists, wholes)
+        return StepTensors(lists, written)

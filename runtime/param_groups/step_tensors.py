@@ -19,8 +19,8 @@ from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Schema
 from thetac.runtime.tensor_facts.memory import integers
-from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.reader_choice import load_reader
+from thetac.runtime.tensor_facts.selection import Selection
 
 OTHER_PARAMETERS = "there are other parameters"
 OTHER_GRADIENTS = "other parameters have gradients"
@@ -34,7 +34,7 @@ class StepTensors:
     """The local tensors of all members, in one order."""
 
     lists: list[list[Tensor]]  # parameters, gradients, then one per state; empty for a state that no member has
-    wholes: list[Tensor] = field(default_factory=list)  # the written DTensors whose shards are in the lists
+    written_dtensors: list[Tensor] = field(default_factory=list)  # those whose local shards are in the lists
 
     @property
     def params(self) -> list[Tensor]:
@@ -78,9 +78,11 @@ class Listing:
         self._existing = [index for index, found in enumerate(having) if found]
         self._names = [schema.states[index].name for index in self._existing]
         self._nothing: list[list[Tensor]] = [[] for _ in schema.states]
-        self._with_entries = Places(sorted({position for found in having for position in found}), len(members))
-        place_of = {param: place for place, param in enumerate(state)} if self._with_entries.count else {}
-        self._places = integers([place_of[members[position].known_param] for position in self._with_entries.positions])
+        self._with_entries = Selection(sorted({position for found in having for position in found}), len(members))
+        position_of = {param: position for position, param in enumerate(state)} if self._with_entries.count else {}
+        self._positions_in_state = integers(
+            [position_of[members[position].known_param] for position in self._with_entries.positions]
+        )
 
     def tensors(self, lists: Sequence[list[Tensor]], state: Mapping[Tensor, Entry]) -> StepTensors | str:
         """Return the tensors as they are now, or what has changed. A state that is missing is None in its list."""
@@ -95,11 +97,11 @@ class Listing:
             grads = list(compress(grads, self._has_gradient))
         states = list(self._nothing)
         if self._names:
-            having = self._with_entries.of(params)
-            entries = self._reader.read_entries(list(state), list(state.values()), having, self._places)
+            having = self._with_entries.select(params)
+            entries = self._reader.read_entries(list(state), list(state.values()), having, self._positions_in_state)
             if entries is None:
                 return OTHER_STATE
             found = self._reader.read_items(entries, self._names)
             for index, tensors in zip(self._existing, found, strict=True):
-                states[index] = self._with_entries.spread(tensors)
+                states[index] = self._with_entries.scatter(tensors)
         return StepTensors([params, grads, *states])

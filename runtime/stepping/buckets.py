@@ -22,7 +22,7 @@ from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.assignments import Assignment
 from thetac.runtime.stepping.guards import GroupReading, Part
 from thetac.runtime.stepping.implementation import FUSED, Implementation, launcher_of
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,16 @@ def form_executors(
         fused=True,
     )
     for positions in by_launch:
-        first, inside, places = _members_at(assignments, positions)
+        first, inside, selection = _members_at(assignments, positions)
         specialisations = readings[first.member.group].specialisations
         bucket: FusedExecutor | FusedOnDeviceExecutor
         if first.on_device:
-            bucket = FusedOnDeviceExecutor(schema, inside, places, specialisations, tensors)
+            bucket = FusedOnDeviceExecutor(schema, inside, selection, specialisations, tensors)
         else:
             make = launcher_of(first.implementation)
-            bucket = FusedExecutor(schema, inside, places, specialisations, make, tensors)
+            bucket = FusedExecutor(schema, inside, selection, specialisations, make, tensors)
         executors.append(bucket)
-        parts.append(Part(places, bucket, any_strides=False))
+        parts.append(Part(selection, bucket, any_strides=False))
     return Executors(tuple(executors), tuple(parts), len(by_launch))
 
 
@@ -83,8 +83,8 @@ def form_observed_executors(
         lambda one: (one.member.group, *(state is not None for state in one.member.states)),
         fused=True,
     ):
-        first, inside, places = _members_at(assignments, positions)
-        executors.append(OperatorExecutor(schema, inside, places, groups[first.member.group], kept))
+        first, inside, selection = _members_at(assignments, positions)
+        executors.append(OperatorExecutor(schema, inside, selection, groups[first.member.group], kept))
     return Executors(tuple(executors), (), 0)
 
 
@@ -94,11 +94,11 @@ def _form_eager(
     """Return an executor for each group and implementation that is no kernel, in the order of the groups."""
     executors: list[Executor] = []
     for positions in _sort(assignments, lambda one: (one.member.group, one.implementation), fused=False):
-        first, inside, places = _members_at(assignments, positions)
-        executors.append(_eager_executor(first.implementation, schema, inside, places, tensors))
+        first, inside, selection = _members_at(assignments, positions)
+        executors.append(_eager_executor(first.implementation, schema, inside, selection, tensors))
     parts = [
         # What made a parameter fall back may go away again; the for-loop, where asked for, takes any strides.
-        Part(Places(positions, len(assignments)), None, any_strides=not assignments[positions[0]].choice.is_fallback)
+        Part(Selection(positions, len(assignments)), None, any_strides=not assignments[positions[0]].choice.is_fallback)
         for positions in _sort(
             assignments, lambda one: (one.choice.is_fallback, *_kind_of(schema, one.member)), fused=False
         )
@@ -107,15 +107,19 @@ def _form_eager(
 
 
 def _eager_executor(
-    implementation: Implementation, schema: Schema, members: Sequence[Member], places: Places, tensors: StepTensors
+    implementation: Implementation,
+    schema: Schema,
+    members: Sequence[Member],
+    selection: Selection,
+    tensors: StepTensors,
 ) -> Executor:
     match implementation:
         case Implementation.FOR_LOOP:
-            return ForLoopExecutor(schema, members, places, tensors)
+            return ForLoopExecutor(schema, members, selection, tensors)
         case Implementation.FOREACH:
-            return ForeachExecutor(schema, members, places, tensors)
+            return ForeachExecutor(schema, members, selection, tensors)
         case Implementation.ON_TENSORS:
-            return OnTensorsExecutor(schema, members, places)
+            return OnTensorsExecutor(schema, members, selection)
         case Implementation.TRITON | Implementation.CPP:
             raise AssertionError(f"{implementation.value} is no eager implementation")
         case _:
@@ -131,10 +135,12 @@ def _sort(assignments: Sequence[Assignment], key: Callable[[Assignment], Hashabl
     return list(found.values())
 
 
-def _members_at(assignments: Sequence[Assignment], positions: Sequence[int]) -> tuple[Assignment, list[Member], Places]:
+def _members_at(
+    assignments: Sequence[Assignment], positions: Sequence[int]
+) -> tuple[Assignment, list[Member], Selection]:
     """Return the first assignment, all members, and the positions as executors take them."""
     members = [assignments[position].member for position in positions]
-    return assignments[positions[0]], members, Places(positions, len(assignments))
+    return assignments[positions[0]], members, Selection(positions, len(assignments))
 
 
 def _kind_of(schema: Schema, member: Member) -> Iterable[object]:

@@ -30,9 +30,9 @@ from thetac.runtime.tensor_facts.dtensors import local_of
 from thetac.runtime.tensor_facts.memory import (
     all_have_memory,
     are_apart,
+    find_overlapping_owners,
     has_memory,
     is_plain,
-    sharing,
 )
 
 
@@ -194,4 +194,4 @@ def _sharing_members(members: Sequence[Member]) -> set[int]:
                 written.append((index, tensor))
         if has_memory(member.grad):
             read.append((index, member.grad))
-    return sharing(written, read)
+    return find_overlapping_owners(written, read)

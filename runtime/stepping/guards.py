@@ -22,9 +22,9 @@ from thetac.runtime.param_groups.groups import HostScalars, host_scalars_of, kno
 from thetac.runtime.param_groups.state import states_of
 from thetac.runtime.param_groups.step_tensors import GRAD, OTHER_GRADIENTS, StepTensors
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.tensor_facts.memory import Stretches, sharing
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.memory import MemoryRanges, find_overlapping_owners
 from thetac.runtime.tensor_facts.reader_choice import load_reader
+from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensor_facts.tensor_reader import DEVICE, MEMORY, TYPE, TensorWatch
 
 MISSING_STATE = "a state is missing"
@@ -34,7 +34,7 @@ MISSING_STATE = "a state is missing"
 class Part:
     """Members that agree in device and dtypes, and in which states they have."""
 
-    places: Places  # of the members
+    selection: Selection  # of the members
     bucket: Bucket | None  # whose table has their addresses
     any_strides: bool  # of their gradients
 
@@ -42,9 +42,9 @@ class Part:
 class GroupReading:
     """What a group said when it was read: what it decides about a plan, and its host scalars."""
 
-    def __init__(self, schema: Schema, group: Group) -> None:
+    def __init__(self, schema: Schema, group: Group, keys: tuple[str, ...]) -> None:
         self._schema = schema
-        self._keys = known_keys(schema)
+        self._keys = keys  # those that `known_keys` gives
         self._values = list(map(group.get, self._keys))
         self._is_immutable = all(map(is_immutable, self._values))
         self._host_scalars: HostScalars | None = None  # kept where they can only change by assignment
@@ -57,6 +57,10 @@ class GroupReading:
     def is_current(self, group: Group) -> bool:
         """Return whether reading the group now would give the same; False where that is unknown."""
         return all(map(is_, map(group.get, self._keys), self._values)) and self._conditions.are_unchanged()
+
+    def read_again(self, group: Group) -> GroupReading:
+        """Return a reading of the group as it is now."""
+        return GroupReading(self._schema, group, self._keys)
 
     def decides_as(self, other: GroupReading) -> bool:
         """Return whether options, existing states and specialisations are the same."""
@@ -76,15 +80,14 @@ class GroupReading:
 class GroupGuard:
     """What a plan assumes of one group."""
 
-    def __init__(self, schema: Schema, reading: GroupReading) -> None:
-        self._schema = schema
+    def __init__(self, reading: GroupReading) -> None:
         self.reading = reading
 
     def check(self, group: Group) -> GroupReading | None:
         """Return the reading that is current, the last one if the group is unchanged; None if the plan is not valid."""
         if self.reading.is_current(group):
             return self.reading
-        reading = GroupReading(self._schema, group)
+        reading = self.reading.read_again(group)
         return reading if reading.decides_as(self.reading) else None
 
     def accept(self, reading: GroupReading) -> None:
@@ -107,7 +110,7 @@ class Moved:
     """What tables do not say yet: `watch.addresses` of these streams is new."""
 
     streams: tuple[Stream, ...]
-    written: Stretches  # the memory of all parameters and states
+    written: MemoryRanges  # the memory of all parameters and states
 
 
 class TensorGuard:
@@ -118,8 +121,8 @@ class TensorGuard:
         self._gradients: list[Stream] = []
         for part in parts:
             self._watch(schema, part, tensors)
-        self._stretches = Stretches(self._all_written(tensors))
-        self._unmoved = Moved((), self._stretches)
+        self._ranges = MemoryRanges(self._all_written(tensors))
+        self._unmoved = Moved((), self._ranges)
         differing = (stream.watch.differs_already for stream in self._written)
         broken = next((_of_written(why) for why in differing if why), "")
         if not broken:
@@ -136,45 +139,49 @@ class TensorGuard:
         for stream in self._written:
             found = tensors.lists[stream.number]
             if why := stream.watch.poll(found):
-                return MISSING_STATE if any(one is None for one in stream.part.places.of(found)) else _of_written(why)
+                is_missing = any(one is None for one in stream.part.selection.select(found))
+                return MISSING_STATE if is_missing else _of_written(why)
             if stream.watch.moved:
                 moved.append(stream)
-        stretches = self._stretches
+        ranges = self._ranges
         if moved:
             written = self._all_written(tensors)
-            if sharing(list(enumerate(written)), []):
+            if find_overlapping_owners(list(enumerate(written)), []):
                 return "parameters or states came to share memory"
-            stretches = Stretches(written)
+            ranges = MemoryRanges(written)
         for stream in self._gradients:
-            if why := stream.watch.poll(tensors.grads, stretches):
+            if why := stream.watch.poll(tensors.grads, ranges):
                 return OTHER_GRADIENTS if any(grad is None for grad in tensors.grads) else _of_gradient(why)
             if stream.watch.moved:
                 moved.append(stream)
-        return Moved(tuple(moved), stretches) if moved else self._unmoved
+        return Moved(tuple(moved), ranges) if moved else self._unmoved
 
     def accept(self, moved: Moved) -> None:
         """Go on from what `check` has returned, once tables have the new addresses."""
-        if moved.written is not self._stretches:
-            self._stretches = moved.written
+        if moved.written is not self._ranges:
+            self._ranges = moved.written
             self._unmoved = Moved((), moved.written)
 
     def _watch(self, schema: Schema, part: Part, tensors: StepTensors) -> None:
         reader = load_reader()
         for index, number in enumerate(stream_numbers(schema)):
             watched = tensors.lists[number]
-            if not watched or part.places.of(watched)[0] is None:
+            if not watched or part.selection.select(watched)[0] is None:
                 continue
             any_strides = number == GRAD and part.any_strides
-            watch = reader.watch_tensors(watched, part.places, any_strides=any_strides)
+            watch = reader.watch_tensors(watched, part.selection, any_strides=any_strides)
             (self._gradients if number == GRAD else self._written).append(Stream(number, index, watch, part))
 
     def _all_written(self, tensors: StepTensors) -> list[Tensor]:
-        return [tensor for stream in self._written for tensor in stream.part.places.of(tensors.lists[stream.number])]
+        return [
+            tensor for stream in self._written for tensor in stream.part.selection.select(tensors.lists[stream.number])
+        ]
 
 
 def read_groups(schema: Schema, groups: Sequence[Group]) -> list[GroupReading]:
     """Return a reading of each group."""
-    return [GroupReading(schema, group) for group in groups]
+    keys = known_keys(schema)
+    return [GroupReading(schema, group, keys) for group in groups]
 
 
 def _of_written(differs: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from thetac.runtime.implementations.fused import MakeLauncher
 from thetac.runtime.implementations.launch_cpp import CppLauncher
 from thetac.runtime.implementations.launch_triton import TritonLauncher
+from thetac.runtime.implementations.launcher import MakeLauncher
 
 
 class Implementation(Enum):

@@ -36,9 +36,9 @@ from thetac.runtime.stepping.assignments import Assignment
 from thetac.runtime.stepping.buckets import form_executors, form_observed_executors
 from thetac.runtime.stepping.guards import GroupGuard, GroupReading, Moved, TensorGuard, read_groups
 from thetac.runtime.stepping.implementation import Implementation
-from thetac.runtime.tensor_facts.dtensors import Placed, Split, by_processes, summed_over_processes
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.dtensors import RedistributedGradients, Split, group_by_processes, sum_over_processes
 from thetac.runtime.tensor_facts.reader_choice import load_reader
+from thetac.runtime.tensor_facts.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ class Step:
         """Update all parameters and states; return what later steps have of the plan."""
         tensors, executors = self.tensors, self.plan.executors
         run_all(executors, tensors, scaling)
-        if tensors.wholes:
-            load_reader().mark_written([tensors.wholes], Places.all_of(len(tensors.wholes)))
+        if tensors.written_dtensors:
+            load_reader().mark_written([tensors.written_dtensors], Selection.all_of(len(tensors.written_dtensors)))
         if self._is_first:
             for executor in executors:
                 executor.finish()
@@ -143,7 +143,7 @@ class Step:
         if not self.plan.processes:
             return [executor.sum_of_squares(self.tensors) for executor in self.plan.executors]
         return [
-            summed_over_processes(sum_of_squares([self.tensors.grads[position] for position in positions]), split)
+            sum_over_processes(sum_of_squares([self.tensors.grads[position] for position in positions]), split)
             for split, positions in self.plan.processes
         ]
 
@@ -158,7 +158,12 @@ class ReusablePlan:
         self._shards = shards  # None: no member is a DTensor
 
     def check(
-        self, groups: Sequence[Group], tensors: StepTensors, placed: Placed | None, *, may_be_skipped: bool
+        self,
+        groups: Sequence[Group],
+        tensors: StepTensors,
+        placed: RedistributedGradients | None,
+        *,
+        may_be_skipped: bool,
     ) -> Observed | Invalidated:
         """Look at everything that the plan assumes.
 
@@ -169,10 +174,11 @@ class ReusablePlan:
                 there are no DTensors
             may_be_skipped: whether the step comes with `found_inf`
         """
-        readings = [guard.check(group) for guard, group in zip(self._groups, groups, strict=True)]
-        current = [reading for reading in readings if reading is not None]
-        if len(current) != len(readings):
-            return Invalidated("an option or a condition on hyperparameters changed")
+        readings: list[GroupReading] = []
+        for guard, group in zip(self._groups, groups, strict=True):
+            if (reading := guard.check(group)) is None:
+                return Invalidated("an option or a condition on hyperparameters changed")
+            readings.append(reading)
         if self._shards is not None:
             assert placed is not None
             local = self._shards.local_tensors(tensors, placed)
@@ -187,7 +193,7 @@ class ReusablePlan:
         for executor in self.plan.executors:
             if why := executor.check(tensors):
                 return Invalidated(why)
-        return Observed(tensors, current, moved)
+        return Observed(tensors, readings, moved)
 
     def refresh(self, groups: Sequence[Group], observed: Observed) -> Step:
         """Take over what `check` has observed, and read all scalars. Raise for values that no step can use."""
@@ -222,9 +228,9 @@ def make_plan(
     """
     members = [assignment.member for assignment in assignments]
     readings = read_groups(schema, groups)
-    wholes = [member.whole for member in members]
-    are_shards = any(whole is not None for whole in wholes)
-    processes = by_processes(wholes, [member.grad.device for member in members]) if are_shards else []
+    global_tensors = [member.global_tensors for member in members]
+    are_shards = any(one is not None for one in global_tensors)
+    processes = group_by_processes(global_tensors, [member.grad.device for member in members]) if are_shards else []
     tensors = tensors_of(members, len(schema.states))
     with torch.inference_mode(False):  # tables are written in later steps, too
         if observed_by is None:
@@ -251,7 +257,7 @@ def make_plan(
                 after = SingleUse(guard.never_valid)
             else:
                 shards = Shards(members, len(schema.states)) if are_shards else None
-                after = ReusablePlan(plan, [GroupGuard(schema, reading) for reading in readings], guard, shards)
+                after = ReusablePlan(plan, [GroupGuard(reading) for reading in readings], guard, shards)
     plan.refresh_executors(groups, readings, tensors)
     creates = any(member.created for member in members) and any(state.first for state in schema.states)
     return Step(plan, tensors, after, is_first=True, creates=creates)

@@ -113,7 +113,7 @@ def _fused_obstacle(schema: Schema, member: Member) -> str:
     if not all(is_plain(tensor) for tensor in tensors):
         return "a tensor is of another type than Tensor and Parameter, or lazily negated or conjugated"
     if not is_dense(member.param):
-        return "the parameter does not fill one stretch of memory"
+        return "the parameter is not dense in memory"
     strides = significant_strides(member.param)
     if any(significant_strides(tensor) != strides for tensor in tensors):
         return "parameter, gradient and state lie in memory in different orders"

@@ -11,8 +11,8 @@ from functools import wraps
 from itertools import chain
 from typing import Any, ParamSpec, TypeVar
 
+import torch
 from torch._C._autograd import _record_function_with_args_enter, _record_function_with_args_exit
-from torch.compiler import is_compiling
 from torch.optim.optimizer import Optimizer, _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 _Arguments = ParamSpec("_Arguments")
@@ -25,7 +25,7 @@ def hooked(func: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]
 
     @wraps(func)
     def wrapper(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-        if is_compiling():
+        if torch.compiler.is_compiling():
             return as_torch(*args, **kwargs)
         optimizer: Any = args[0]
         opened = _record_function_with_args_enter(f"Optimizer.step#{optimizer.__class__.__name__}.step")

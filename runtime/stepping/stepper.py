@@ -25,7 +25,7 @@ from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.assignments import assign, assign_observed
 from thetac.runtime.stepping.implementation import Choice
 from thetac.runtime.stepping.plan import Invalidated, Observed, Plan, ReusablePlan, SingleUse, Step, make_plan
-from thetac.runtime.tensor_facts.dtensors import Placed
+from thetac.runtime.tensor_facts.dtensors import RedistributedGradients
 
 # How many modes of torch's want to see operations: counting, tracing, or pretending to compute.
 _active_modes = torch._C._len_torch_dispatch_stack
@@ -102,7 +102,7 @@ class Stepper:
             anything is written
         """
         # What is asked.
-        max_norm, placed, may_be_skipped = max_norm_of(groups), Placed(), found_inf is not None
+        max_norm, placed, may_be_skipped = max_norm_of(groups), RedistributedGradients(), found_inf is not None
         lists = [params if isinstance(params := group["params"], list) else list(params) for group in groups]
         is_observed = _active_modes() > 0
 
@@ -169,7 +169,7 @@ class Stepper:
         groups: Sequence[Group],
         lists: Sequence[list[Tensor]],
         state: MutableMapping[Tensor, Entry],
-        placed: Placed,
+        placed: RedistributedGradients,
         cause: str,
         *,
         may_be_skipped: bool,
@@ -216,7 +216,7 @@ def _check(
     groups: Sequence[Group],
     lists: Sequence[list[Tensor]],
     state: MutableMapping[Tensor, Entry],
-    placed: Placed,
+    placed: RedistributedGradients,
     *,
     may_be_skipped: bool,
 ) -> Observed | Invalidated:

@@ -1,1 +1,1 @@
-"""What is true of tensors: memory, strides, addresses, shards. Knows no optimizer."""
+"""Facts about tensors: memory, strides, addresses, shards. Must not know of optimizers."""

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from thetac.runtime.building.compiled_objects import Interface, load_object
-from thetac.runtime.tensor_facts.memory import Stretches, all_have_memory, integers
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.memory import MemoryRanges, all_have_memory, integers
 from thetac.runtime.tensor_facts.python_reader import PythonReader
+from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensor_facts.tensor_reader import CAUSES, D, ScalarTensors, TensorReader, TensorWatch, V
 from thetac.runtime.tensor_facts.torch_interface import TorchInterface, find_torch_interface
 
@@ -116,24 +116,24 @@ class CompiledReader(TensorReader):
         found: list[list[Any]] = self._read_items(dictionaries, names, None, self._torch)
         return found
 
-    def mark_written(self, lists: list[list[Tensor]], places: Places) -> None:
-        self._bump_versions(lists, places.address, places.count, self._torch)
+    def mark_written(self, lists: list[list[Tensor]], selection: Selection) -> None:
+        self._bump_versions(lists, selection.address, selection.count, self._torch)
 
-    def watch_tensors(self, tensors: list[Tensor], places: Places, *, any_strides: bool = False) -> TensorWatch:
-        kind = self.describe(places.of(tensors)[0])
+    def watch_tensors(self, tensors: list[Tensor], selection: Selection, *, any_strides: bool = False) -> TensorWatch:
+        kind = self.describe(selection.select(tensors)[0])
         if kind is None:
-            return self._in_python.watch_tensors(tensors, places, any_strides=any_strides)
-        return _CompiledWatch(self._library, self._torch, tensors, places, kind, any_strides=any_strides)
+            return self._in_python.watch_tensors(tensors, selection, any_strides=any_strides)
+        return _CompiledWatch(self._library, self._torch, tensors, selection, kind, any_strides=any_strides)
 
-    def access_scalars(self, tensors: list[Tensor], places: Places) -> ScalarTensors:
-        scalars = places.of(tensors)
+    def access_scalars(self, tensors: list[Tensor], selection: Selection) -> ScalarTensors:
+        scalars = selection.select(tensors)
         dtype = scalars[0].dtype
         are_on_host = all(scalar.device.type == "cpu" for scalar in scalars)
         if are_on_host and dtype in (torch.float32, torch.float64) and all_have_memory(scalars):
-            watch = self.watch_tensors(tensors, places)
+            watch = self.watch_tensors(tensors, selection)
             if not watch.differs_already:
                 return _CompiledScalars(self._library, watch, dtype)
-        return self._in_python.access_scalars(tensors, places)
+        return self._in_python.access_scalars(tensors, selection)
 
     def describe(self, tensor: Tensor) -> Kind | None:
         """Return what a tensor is; None if torch does not say."""
@@ -147,21 +147,21 @@ class _CompiledWatch(TensorWatch):
         library: ctypes.PyDLL,
         torch_interface: int,
         tensors: list[Tensor],
-        places: Places,
+        selection: Selection,
         kind: Kind,
         *,
         any_strides: bool,
     ) -> None:
-        watched = places.of(tensors)
-        self.addresses = torch.zeros(places.count, dtype=torch.int64, device="cpu")
-        self._kept = layouts, places = _layouts_of(watched), places  # what `_expected` has the addresses of
+        watched = selection.select(tensors)
+        self.addresses = torch.zeros(selection.count, dtype=torch.int64, device="cpu")
+        self._kept = layouts, selection = _layouts_of(watched), selection  # what `_expected` has the addresses of
         self._expected = _Expected(
             torch=torch_interface,
             types=ctypes.addressof(_TYPES),
             type_count=len(_TYPES),
-            list_size=places.size,
-            positions=places.address,
-            count=places.count,
+            list_size=selection.size,
+            positions=selection.address,
+            count=selection.count,
             kind=kind,
             element_bytes=watched[0].element_size(),
             is_complex=watched[0].is_complex(),
@@ -177,7 +177,7 @@ class _CompiledWatch(TensorWatch):
         )
         self.differs_already = self.poll(tensors)
 
-    def poll(self, tensors: list[Tensor], apart_from: Stretches | None = None) -> str:
+    def poll(self, tensors: list[Tensor], apart_from: MemoryRanges | None = None) -> str:
         expected = self._expected
         if apart_from is None:
             expected.range_count = 0

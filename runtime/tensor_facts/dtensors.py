@@ -1,8 +1,8 @@
-"""Parameters of which this process holds a shard, or one of several copies: torch's DTensor.
+"""Distributed parameters, torch's DTensor: this process has a local shard, or a replica, of a global tensor.
 
-In: tensors as users and `optimizer.state` know them. Out: the local tensors that implementations run on. Every
-operation on a DTensor costs tens of microseconds, so steps only read attributes of theirs. Nobody imports
-torch.distributed here: where it is not imported there is no DTensor. Must not know what a step computes.
+In: tensors as users and `optimizer.state` have them. Out: the local tensors that implementations run on. Every
+operation on a DTensor takes tens of microseconds, so steps only read attributes. torch.distributed is not imported
+here: as long as nothing else imports it, there is no DTensor. Must not know what a step computes.
 """
 
 from __future__ import annotations
@@ -20,41 +20,53 @@ if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
     from typing_extensions import TypeIs  # of Python 3.13; torch needs the package, too
 
-State = tuple[str, bool, Tensor]  # its name, whether it is like its parameter or a single number, and its tensor
+State = tuple[str, bool, Tensor]  # its name, whether it has its parameter's shape (else it is a scalar), its tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """The tensors of one parameter as `optimizer.state` knows them, where implementations run on local ones."""
+class GlobalTensors:
+    """A parameter and its states as `optimizer.state` has them, where implementations run on local tensors."""
 
     param: DTensor
     states: tuple[Tensor | None, ...]
 
 
-class Placed:
-    """The gradients of one step that were brought to the placements of their parameters, once each, whoever asks.
+class RedistributedGradients:
+    """Gradients of one step that were redistributed to the placements of their parameters, once each.
 
-    It takes communication, in which every process takes part: if one of them prepares its step anew where others need
-    not, it must not communicate a second time.
+    Redistribution is communication, in which every process takes part: a process that re-plans its step where others
+    need not must not communicate a second time.
     """
 
     def __init__(self) -> None:
         self._found: dict[Tensor, DTensor] = {}
 
     def like(self, param: DTensor, grad: DTensor, where: str) -> DTensor:
-        """The gradient itself, if it is placed as its parameter is."""
-        if _placed_alike(param, grad):
+        """Redistribute a gradient to the placements of its parameter.
+
+        Args:
+            param: The parameter.
+            grad: Its gradient.
+            where: The name of the parameter in messages.
+
+        Returns:
+            The gradient itself if it has these placements already; else a redistributed one, with a contiguous shard.
+
+        Raises:
+            RuntimeError: They are on different meshes, or sharded in different orders.
+        """
+        if _have_same_placements(param, grad):
             return grad
         if grad not in self._found:
             if grad.device_mesh != param.device_mesh:
                 raise RuntimeError(
-                    f"the gradient of {where} lies on {grad.device_mesh}, its parameter on {param.device_mesh}; "
-                    "DTensors are not moved between meshes"
+                    f"the gradient of {where} is on {grad.device_mesh}, its parameter on {param.device_mesh}; "
+                    "DTensors cannot be moved between meshes"
                 )
             moved = grad.redistribute(placements=param.placements)
-            if not _placed_alike(param, moved):
+            if not _have_same_placements(param, moved):
                 raise RuntimeError(f"the gradient of {where} is sharded in another order than its parameter")
-            if not moved._local_tensor.is_contiguous():  # a piece of a larger tensor, which kernels do not take
+            if not moved._local_tensor.is_contiguous():  # a part of a larger tensor, which kernels do not take
                 copied = moved.clone(memory_format=torch.contiguous_format)
                 assert is_dtensor(copied)
                 moved = copied
@@ -62,25 +74,25 @@ class Placed:
         return self._found[grad]
 
 
-def may_exist() -> bool:
-    """Whether there can be a DTensor: their module has been imported."""
+def can_exist() -> bool:
+    """Return whether there can be a DTensor: whether its module has been imported."""
     return "torch.distributed.tensor" in sys.modules
 
 
 def is_dtensor(tensor: object) -> TypeIs[DTensor]:
-    """Whether a tensor is a DTensor."""
+    """Return whether a tensor is a DTensor."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)
 
 
 def are_dtensors(tensors: Iterable[object]) -> TypeIs[Iterable[DTensor]]:
-    """Whether all of them are DTensors."""
+    """Return whether all objects are DTensors."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and all(issubclass(kind, module.DTensor) for kind in set(map(type, tensors)))
 
 
 def local_of(tensor: Tensor) -> Tensor:
-    """The tensor on which this process works: a DTensor's shard, which has arrived, or the tensor itself."""
+    """Return the tensor that this process works on: a DTensor's local shard, once it has arrived, or the tensor."""
     if not is_dtensor(tensor):
         return tensor
     shard = tensor._local_tensor
@@ -89,9 +101,12 @@ def local_of(tensor: Tensor) -> Tensor:
 
 
 def check_gradient(param: DTensor, grad: Tensor, where: str) -> DTensor:
-    """The gradient of a DTensor, which must be one. Nobody knows the values of a parameter that is a sum."""
+    """Return a DTensor's gradient; raise RuntimeError if it is not a DTensor, or the parameter is partial."""
     if any(placement.is_partial() for placement in param.placements):
-        raise RuntimeError(f"{where} has the placements {param.placements}: what is a sum is not updated by its terms")
+        raise RuntimeError(
+            f"{where} has the placements {param.placements}: "
+            "a partial parameter is a sum, which cannot be updated by its terms"
+        )
     if is_dtensor(grad):
         return grad
     raise RuntimeError(
@@ -101,23 +116,25 @@ def check_gradient(param: DTensor, grad: Tensor, where: str) -> DTensor:
 
 
 def check_placements(param: DTensor, states: Iterable[State], where: str) -> None:
-    """Raise for state that is not placed as its parameter is."""
+    """Raise RuntimeError for state with other placements than its parameter, and for scalars not replicated."""
     for name, like_param, state in states:
         if like_param and not is_dtensor(state):
             raise RuntimeError(
-                f"got mixed torch.Tensor and DTensor: `{name}` of {where} is no DTensor, its parameter is"
+                f"got mixed torch.Tensor and DTensor: `{name}` of {where} is not a DTensor, its parameter is"
             )
-        if like_param and is_dtensor(state) and not _placed_alike(param, state):
+        if like_param and is_dtensor(state) and not _have_same_placements(param, state):
             raise RuntimeError(
                 f"`{name}` of {where} has the placements {state.placements} on {state.device_mesh}, "
                 f"its parameter {param.placements} on {param.device_mesh}"
             )
         if not like_param and is_dtensor(state) and not all(placement.is_replicate() for placement in state.placements):
-            raise RuntimeError(f"`{name}` of {where} is one number, and has the placements {state.placements}")
+            raise RuntimeError(
+                f"`{name}` of {where} is a scalar, which must be replicated, and has the placements {state.placements}"
+            )
 
 
 def check_plain(grad: Tensor, states: Iterable[State], where: str) -> None:
-    """Raise for a DTensor beside a parameter that is none."""
+    """Raise RuntimeError for a gradient or state that is a DTensor while its parameter is not."""
     for name, tensor in (("its gradient", grad), *((f"`{name}`", state) for name, _, state in states)):
         if is_dtensor(tensor):
             raise RuntimeError(
@@ -126,7 +143,7 @@ def check_plain(grad: Tensor, states: Iterable[State], where: str) -> None:
 
 
 def check_shapes(param: Tensor, grad: Tensor, states: Iterable[State], where: str) -> None:
-    """Raise if shards that are placed alike differ in shape: `DTensor.from_local` takes any."""
+    """Raise RuntimeError if local shards differ in shape, which `DTensor.from_local` does not check."""
     like_param = [(f"`{name}`", state) for name, is_like_param, state in states if is_like_param]
     for name, other in (("the gradient", grad), *like_param):
         if other.shape != param.shape:
@@ -138,49 +155,58 @@ def check_shapes(param: Tensor, grad: Tensor, states: Iterable[State], where: st
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How a parameter is spread over processes."""
+    """How a parameter is sharded."""
 
     mesh: DeviceMesh
-    dimensions: tuple[int, ...]  # of the mesh, along which processes have different elements
+    dimensions: tuple[int, ...]  # of the mesh, along which processes have different shards
 
 
-def by_processes(
-    wholes: Sequence[Whole | None], devices: Sequence[torch.device]
+def group_by_processes(
+    global_tensors: Sequence[GlobalTensors | None], devices: Sequence[torch.device]
 ) -> list[tuple[Split | None, list[int]]]:
-    """Positions of members whose gradients may be summed up before the sum goes over processes, and over which.
+    """Group members whose gradients are summed locally first, then over the same processes.
 
-    The order is that of the members, so all processes sum in the same one.
+    Args:
+        global_tensors: Those of each member, None for one that is not distributed.
+        devices: The device of each member's local gradient.
+
+    Returns:
+        For each group how its parameters are sharded, None if they are not, and the positions of its members. The order
+        of groups is that of the members, so that all processes communicate in the same order.
     """
     found: dict[object, tuple[Split | None, list[int]]] = {}
-    for position, (whole, device) in enumerate(zip(wholes, devices, strict=True)):
-        split = None if whole is None else Split(whole.param.device_mesh, _split_dimensions(whole))
+    for position, (known, device) in enumerate(zip(global_tensors, devices, strict=True)):
+        split = None if known is None else Split(known.param.device_mesh, _split_dimensions(known))
         found.setdefault((device, split), (split, []))[1].append(position)
     return list(found.values())
 
 
-def summed_over_processes(number: Tensor, split: Split | None) -> Tensor:
-    """The sum of what all processes have that hold different elements of a parameter; each of them calls this."""
+def sum_over_processes(number: Tensor, split: Split | None) -> Tensor:
+    """Sum a number, in place, over the processes that have different shards; each of them has to call this."""
     if split is not None:
         for dimension in split.dimensions:
             torch.distributed.all_reduce(number, group=split.mesh.get_group(dimension))
     return number
 
 
-def whole_of(tensor: Tensor) -> Tensor:
-    """A DTensor's values, all of them."""
+def to_global(tensor: Tensor) -> Tensor:
+    """Return the global tensor of a DTensor, which takes communication; another tensor is returned as it is."""
     return tensor.full_tensor() if is_dtensor(tensor) else tensor
 
 
-def _split_dimensions(whole: Whole) -> tuple[int, ...]:
-    return tuple(index for index, placement in enumerate(whole.param.placements) if not placement.is_replicate())
+def _split_dimensions(known: GlobalTensors) -> tuple[int, ...]:
+    """Return the dimensions of the mesh along which processes have different shards."""
+    return tuple(index for index, placement in enumerate(known.param.placements) if not placement.is_replicate())
 
 
-def can_be_placed(param: DTensor, grad: DTensor) -> bool:
+def can_be_redistributed(param: DTensor, grad: DTensor) -> bool:
+    """Return whether a gradient can be redistributed like its parameter: it has the same global shape and mesh."""
     a, b = param._spec, grad._spec
     return a is b or (a.shape == b.shape and a.mesh == b.mesh)
 
 
-def _placed_alike(left: DTensor, right: DTensor) -> bool:
+def _have_same_placements(left: DTensor, right: DTensor) -> bool:
+    """Return whether two DTensors have the same mesh, placements and order of shards."""
     a, b = left._spec, right._spec
     return a is b or (
         a.placements == b.placements

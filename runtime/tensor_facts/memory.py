@@ -1,4 +1,4 @@
-"""Where tensors lie in memory: what a kernel that takes raw addresses and runs over storage order has to know.
+"""The layout of tensors in memory, for kernels that take raw addresses and run over elements in storage order.
 
 In: tensors. Out: facts about their layout. Must not know of optimizers.
 """
@@ -21,17 +21,17 @@ _is_functorch_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
 def has_memory(tensor: Tensor) -> bool:
-    """Whether a tensor is exactly a `Tensor` or `Parameter` with strided memory of its own."""
+    """Return whether a tensor is exactly a `Tensor` or `Parameter` with strided memory of its own."""
     return type(tensor) in _PLAIN_TYPES and tensor.layout is torch.strided and not _is_functorch_wrapped(tensor)
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """Whether, besides, the memory holds the values as they are: lazy negations and conjugations are carried out."""
+    """Return whether a tensor has memory that contains its values as they are, without lazy negation or conjugation."""
     return has_memory(tensor) and not tensor.is_neg() and not tensor.is_conj()
 
 
 def all_have_memory(tensors: Sequence[Tensor]) -> bool:
-    """`has_memory` of many tensors, without a call of Python for each."""
+    """Return whether `has_memory` is true of all tensors, without a Python call for each."""
     return (
         set(map(type, tensors)) <= _PLAIN_TYPES
         and set(map(_layout, tensors)) <= {torch.strided}
@@ -40,12 +40,12 @@ def all_have_memory(tensors: Sequence[Tensor]) -> bool:
 
 
 def significant_strides(tensor: Tensor) -> tuple[int, ...]:
-    """The strides of the dimensions that have more than one index: equal for tensors with equal orders of elements."""
+    """Return the strides, with 0 for dimensions of size 1: equal for tensors of one shape and one storage order."""
     return tuple(stride if size > 1 else 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
 
 
 def is_dense(tensor: Tensor) -> bool:
-    """Whether the elements fill one stretch of memory, each once, in some order of the dimensions."""
+    """Return whether a tensor is dense: its elements fill a block of memory, each once, in some order of dimensions."""
     if tensor.is_contiguous() or tensor.numel() == 0:
         return True
     expected = 1
@@ -59,7 +59,7 @@ def is_dense(tensor: Tensor) -> bool:
 
 
 def extent(tensor: Tensor) -> tuple[int, int]:
-    """The addresses of the first byte and of the one behind the last; nothing in between need belong to the tensor."""
+    """Return the address of the first byte and the one after the last; there may be gaps in between."""
     start = tensor.data_ptr()
     if tensor.is_contiguous():
         return start, start + tensor.numel() * tensor.element_size()
@@ -70,21 +70,27 @@ def extent(tensor: Tensor) -> tuple[int, int]:
 
 
 def are_apart(tensors: Sequence[Tensor]) -> bool:
-    """Whether all have memory of their own, of which no two have an address in common. Quick where that is so."""
-    return all_have_memory(tensors) and not _overlap(_stretches(tensors))
+    """Return whether all tensors have memory and no two extents overlap. Fast if that is true."""
+    return all_have_memory(tensors) and not _have_overlaps(_extents(tensors))
 
 
-def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Tensor]]) -> set[int]:
-    """The owners of tensors whose memory overlaps, if at least one of the tensors that meet there is written.
+def find_overlapping_owners(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Tensor]]) -> set[int]:
+    """Find the owners of tensors that overlap in memory, where at least one of those that overlap is written.
 
-    Tensors come with the index of their owner. An owner is also named if two of its own tensors overlap. Stretches
-    that overlap in a chain count as one, and gaps inside a stretch count as used: too many owners may be named, never
-    too few.
+    Extents that overlap in a chain count as one, and gaps within an extent count as used: too many owners may be found,
+    never too few.
+
+    Args:
+        written: Tensors that are written, each with the index of its owner.
+        read: Tensors that are only read, likewise.
+
+    Returns:
+        The indices of owners; also of one whose own tensors overlap.
     """
     tensors = [tensor for _, tensor in (*written, *read)]
-    if not _overlap(_stretches(tensors)):
+    if not _have_overlaps(_extents(tensors)):
         return set()
-    stretches = sorted(
+    extents = sorted(
         (*extent(tensor), is_written, owner)
         for is_written, owned in ((True, written), (False, read))
         for owner, tensor in owned
@@ -93,7 +99,7 @@ def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Ten
     found: set[int] = set()
     cluster: list[tuple[bool, int]] = []
     end_of_cluster = 0
-    for start, end, is_written, owner in stretches:
+    for start, end, is_written, owner in extents:
         if start >= end_of_cluster:
             found |= _owners_in_conflict(cluster)
             cluster, end_of_cluster = [], end
@@ -102,35 +108,35 @@ def sharing(written: Sequence[tuple[int, Tensor]], read: Sequence[tuple[int, Ten
     return found | _owners_in_conflict(cluster)
 
 
-class Stretches:
-    """The memory of a set of tensors, to be asked whether others reach into it."""
+class MemoryRanges:
+    """The memory of a set of tensors as disjoint ranges of addresses, in ascending order."""
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         starts: list[int] = []
         ends: list[int] = []
-        for start, end in sorted(_stretches(tensors)):
+        for start, end in sorted(_extents(tensors)):
             if ends and start < ends[-1]:
                 ends[-1] = max(ends[-1], end)
             else:
                 starts.append(start)
                 ends.append(end)
         self._starts, self._ends = integers(starts), integers(ends)
-        # Where the starts and the ends lie as 64-bit integers, in order, and how many there are.
+        # The addresses of two int64 arrays, the begins and the ends of the ranges, and their length.
         self.addresses = self._starts.data_ptr(), self._ends.data_ptr(), len(starts)
 
-    def touch(self, tensors: Sequence[Tensor]) -> bool:
-        """Whether any of these tensors shares memory with the set."""
-        stretches = _stretches(tensors)
-        starts = integers([start for start, _ in stretches])
-        ends = integers([end for _, end in stretches])
-        # The first stretch of the set that ends behind a tensor's start must not begin before that tensor's end.
+    def overlap(self, tensors: Sequence[Tensor]) -> bool:
+        """Return whether the extent of any of these tensors overlaps the ranges."""
+        extents = _extents(tensors)
+        starts = integers([start for start, _ in extents])
+        ends = integers([end for _, end in extents])
+        # The first range that ends behind a tensor's begin must not begin before that tensor's end.
         behind = torch.searchsorted(self._ends, starts, right=True)
         exists = behind < len(self._ends)
         return bool((self._starts[behind[exists]] < ends[exists]).any())
 
 
-def _stretches(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
-    """The extents of those that have elements."""
+def _extents(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
+    """Return the extents of the tensors that have elements."""
     if not all(map(Tensor.is_contiguous, tensors)):
         return [extent(tensor) for tensor in tensors if tensor.numel()]
     starts = list(map(Tensor.data_ptr, tensors))
@@ -138,7 +144,7 @@ def _stretches(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
 
 
 def integers(numbers: Sequence[int]) -> Tensor:
-    """`torch.tensor` for 64-bit integers, several times faster."""
+    """Return an int64 tensor of shape [numbers] on the host; several times faster than `torch.tensor`."""
     return (
         torch.frombuffer(array("q", numbers), dtype=torch.int64)
         if numbers
@@ -146,12 +152,12 @@ def integers(numbers: Sequence[int]) -> Tensor:
     )
 
 
-def _overlap(stretches: list[tuple[int, int]]) -> bool:
-    """Whether any two stretches have an address in common."""
-    stretches.sort()
-    return any(start < end for (_, end), (start, _) in pairwise(stretches))
+def _have_overlaps(extents: list[tuple[int, int]]) -> bool:
+    """Return whether any two extents overlap."""
+    return any(start < end for (_, end), (start, _) in pairwise(sorted(extents)))
 
 
 def _owners_in_conflict(cluster: list[tuple[bool, int]]) -> set[int]:
+    """Return the owners of a chain of overlapping extents if one of them is written."""
     conflict = len(cluster) > 1 and any(is_written for is_written, _ in cluster)
     return {owner for _, owner in cluster} if conflict else set()

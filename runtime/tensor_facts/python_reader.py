@@ -12,8 +12,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensor_facts.memory import Stretches, all_have_memory, integers, significant_strides
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.memory import MemoryRanges, all_have_memory, integers, significant_strides
+from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensor_facts.tensor_reader import (
     DEVICE,
     DTYPE,
@@ -47,24 +47,24 @@ class PythonReader(TensorReader):
     def read_items(self, dictionaries: list[D], names: list[str]) -> list[list[Any]]:
         return [[dictionary.get(name) for dictionary in dictionaries] for name in names]
 
-    def mark_written(self, lists: list[list[Tensor]], places: Places) -> None:
-        written = [tensor for tensors in lists for tensor in places.of(tensors)]
+    def mark_written(self, lists: list[list[Tensor]], selection: Selection) -> None:
+        written = [tensor for tensors in lists for tensor in selection.select(tensors)]
         try:
             torch.autograd.graph.increment_version(written)
         except RuntimeError:  # some were made in inference mode
             torch.autograd.graph.increment_version([tensor for tensor in written if not tensor.is_inference()])
 
-    def watch_tensors(self, tensors: list[Tensor], places: Places, *, any_strides: bool = False) -> TensorWatch:
-        return _PythonWatch(tensors, places, any_strides=any_strides)
+    def watch_tensors(self, tensors: list[Tensor], selection: Selection, *, any_strides: bool = False) -> TensorWatch:
+        return _PythonWatch(tensors, selection, any_strides=any_strides)
 
-    def access_scalars(self, tensors: list[Tensor], places: Places) -> ScalarTensors:
-        return _PythonScalars(tensors, places)
+    def access_scalars(self, tensors: list[Tensor], selection: Selection) -> ScalarTensors:
+        return _PythonScalars(tensors, selection)
 
 
 class _PythonWatch(TensorWatch):
-    def __init__(self, tensors: list[Tensor], places: Places, *, any_strides: bool) -> None:
-        watched = places.of(tensors)
-        self._places = places
+    def __init__(self, tensors: list[Tensor], selection: Selection, *, any_strides: bool) -> None:
+        watched = selection.select(tensors)
+        self._selection = selection
         self._dtypes = list(map(_dtype, watched))
         self._shapes = list(map(_shape, watched))
         self._strides = None if any_strides else list(map(Tensor.stride, watched))
@@ -72,14 +72,14 @@ class _PythonWatch(TensorWatch):
         self._device = watched[0].device
         self._is_complex = watched[0].is_complex()
         self._known: list[int] = []  # the addresses
-        self.addresses = torch.zeros(places.count, dtype=torch.int64, device="cpu")
+        self.addresses = torch.zeros(selection.count, dtype=torch.int64, device="cpu")
         self.differs_already = self.poll(tensors)
 
-    def poll(self, tensors: list[Tensor], apart_from: Stretches | None = None) -> str:
+    def poll(self, tensors: list[Tensor], apart_from: MemoryRanges | None = None) -> str:
         self.moved = False
-        if len(tensors) != self._places.size:
+        if len(tensors) != self._selection.size:
             return TYPE
-        watched = self._places.of(tensors)
+        watched = self._selection.select(tensors)
         if differs := self._differs(watched):
             return differs
         addresses = list(map(Tensor.data_ptr, watched))
@@ -90,7 +90,7 @@ class _PythonWatch(TensorWatch):
             return DEVICE
         if not all(address or not tensor.numel() for address, tensor in zip(addresses, watched, strict=True)):
             return TYPE
-        if apart_from is not None and apart_from.touch(watched):
+        if apart_from is not None and apart_from.overlap(watched):
             return MEMORY
         self._known = addresses
         self.addresses.copy_(integers(addresses))
@@ -112,14 +112,14 @@ class _PythonWatch(TensorWatch):
 
 
 class _PythonScalars(ScalarTensors):
-    def __init__(self, tensors: list[Tensor], places: Places) -> None:
-        scalars = places.of(tensors)
-        self._places = places
+    def __init__(self, tensors: list[Tensor], selection: Selection) -> None:
+        scalars = selection.select(tensors)
+        self._selection = selection
         self._kinds = _kinds_of(scalars)
         self._are_on_host = all(scalar.device.type == "cpu" for scalar in scalars)
 
     def refresh(self, tensors: list[Tensor]) -> bool:
-        scalars = self._places.of(tensors)
+        scalars = self._selection.select(tensors)
         return (
             all(issubclass(kind, Tensor) for kind in set(map(type, scalars)))
             and set(map(Tensor.numel, scalars)) == {1}
@@ -127,7 +127,7 @@ class _PythonScalars(ScalarTensors):
         )
 
     def read(self, tensors: list[Tensor]) -> list[float]:
-        scalars = self._places.of(tensors)
+        scalars = self._selection.select(tensors)
         if self._are_on_host:
             return [scalar.item() for scalar in scalars]
         # On the device of their parameters, as a checkpoint of torch's fused optimizers has them: wait for it once.
@@ -140,7 +140,7 @@ class _PythonScalars(ScalarTensors):
         return values[0] if values.count(values[0]) == len(values) else None
 
     def write(self, tensors: list[Tensor], rows: Tensor, values: Sequence[float]) -> None:
-        scalars, row_of_each = self._places.of(tensors), rows.tolist()
+        scalars, row_of_each = self._selection.select(tensors), rows.tolist()
         for row, value in enumerate(values):
             of_row = (
                 scalars

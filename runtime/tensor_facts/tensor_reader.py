@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from thetac.runtime.tensor_facts.memory import Stretches
-from thetac.runtime.tensor_facts.places import Places
+from thetac.runtime.tensor_facts.memory import MemoryRanges
+from thetac.runtime.tensor_facts.selection import Selection
 
 V = TypeVar("V")
 D = TypeVar("D", bound=Mapping[str, Any])
@@ -36,7 +36,7 @@ class TensorWatch(ABC):
     differs_already: str  # what the tensors of which the watch was made differ in from what a watch can assume
 
     @abstractmethod
-    def poll(self, tensors: list[Tensor], apart_from: Stretches | None = None) -> str:
+    def poll(self, tensors: list[Tensor], apart_from: MemoryRanges | None = None) -> str:
         """Compare tensors with what is assumed of them, and observe their addresses.
 
         A watch that has found a difference is of no further use: `addresses` may then hold some new and some old ones.
@@ -113,26 +113,26 @@ class TensorReader(ABC):
         """Return a list for each name, with what each dictionary has under it; None for one that has nothing."""
 
     @abstractmethod
-    def mark_written(self, lists: list[list[Tensor]], places: Places) -> None:
+    def mark_written(self, lists: list[list[Tensor]], selection: Selection) -> None:
         """Bump the version counters of tensors that are written outside of torch, so that autograd notices.
 
         Tensors made in inference mode have no version counter and are left out.
 
         Args:
             lists: Lists of tensors.
-            places: The positions of the written ones in each of the lists.
+            selection: The positions of the written ones in each of the lists.
         """
 
     @abstractmethod
-    def watch_tensors(self, tensors: list[Tensor], places: Places, *, any_strides: bool = False) -> TensorWatch:
+    def watch_tensors(self, tensors: list[Tensor], selection: Selection, *, any_strides: bool = False) -> TensorWatch:
         """Return a watch that assumes of tensors what is true of them now.
 
         Args:
             tensors: A list in which they are.
-            places: Their positions in it, at least one.
+            selection: Their positions in it, at least one.
             any_strides: Whether later ones may have other strides.
         """
 
     @abstractmethod
-    def access_scalars(self, tensors: list[Tensor], places: Places) -> ScalarTensors:
+    def access_scalars(self, tensors: list[Tensor], selection: Selection) -> ScalarTensors:
         """Return access to the scalars at some positions of a list, at least one, which all have one dtype."""

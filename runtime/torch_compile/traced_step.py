@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
-from torch.compiler import is_compiling
 
 import thetac.runtime.torch_compile.custom_op  # noqa: F401  # registers the operator
 from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
@@ -51,7 +50,7 @@ def breaks_graphs(step: _Step) -> _Step:
 
     @wraps(step)
     def outer(self: Traceable, closure: Callable[[], float] | None = None) -> float | None:
-        return self._step_outside_of_graphs(closure) if is_compiling() else step(self, closure)
+        return self._step_outside_of_graphs(closure) if torch.compiler.is_compiling() else step(self, closure)
 
     return cast(_Step, outer)
 

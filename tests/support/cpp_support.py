@@ -24,30 +24,12 @@ from torch import Tensor
 from tests.support.paths import ROOT
 from tests.support.triton_support import Training, Values, specialised
 from thetac.codegen.pipeline import Compiled
+from thetac.runtime.implementations.cpp_interface import KERNEL, Launch, macros
 
 HEADERS = ROOT / "runtime" / "cpp"
 FLAGS = ("-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 REPORT = ("-fopt-info-vec-optimized-missed",)
-NAMES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16"}
 Member = tuple[Tensor, Tensor, Mapping[str, Tensor]]  # a parameter, its gradient and its states
-
-
-class Launch(ctypes.Structure):
-    """`ThetacLaunch` of runtime/cpp/kernel.h."""
-
-    _fields_ = (
-        ("tensors", ctypes.c_void_p),
-        ("chunks", ctypes.c_void_p),
-        ("n_chunks", ctypes.c_int64),
-        ("rows", ctypes.c_void_p),
-        ("specialisations", ctypes.c_uint64),
-        ("grad_scale", ctypes.c_double),
-        ("clip", ctypes.c_double),
-        ("write_back", ctypes.c_int64),
-        ("threads", ctypes.c_int64),
-        ("parallel", ctypes.c_void_p),
-        ("thread_number", ctypes.c_void_p),
-    )
 
 
 def _call(step: Callable[[object], None], launch: Launch) -> None:
@@ -109,12 +91,11 @@ class Build:
 
     def made(self) -> tuple[Path, str]:
         """The object, and the compiler's report on loops."""
-        dtypes = [f"-DTHETAC_DTYPE_{index}={NAMES[dtype]}" for index, dtype in enumerate(self.streams)]
         options = [
             "-O3" if self.optimised else "-O1",
             *FLAGS,
             f"-march={self.level or levels()[-1]}",
-            *dtypes,
+            *(f"-D{name}={value}" for name, value in macros(self.streams).items()),
             f"-I{self.headers}",
         ]
         texts = [path.read_text(encoding="utf-8") for path in sorted(self.headers.iterdir())]
@@ -136,7 +117,7 @@ def library(build: Build) -> ctypes.CDLL:
     """The object, loaded."""
     loaded = ctypes.CDLL(str(build.made()[0]))
     loaded.thetac_step.restype = None
-    assert ctypes.c_int64.in_dll(loaded, "thetac_abi").value == 1
+    assert ctypes.c_int64.in_dll(loaded, "thetac_abi").value == KERNEL.version
     return loaded
 
 

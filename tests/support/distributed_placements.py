@@ -221,8 +221,10 @@ def refuses_what_does_not_fit() -> None:
     mixed = "got mixed torch.Tensor and DTensor"
     refused(place(rows), ones, f"{mixed}: parameter 0 of group 0 (weight) is a DTensor and its gradient is not")
     refused(ones, place(rows), f"{mixed}: its gradient of")
-    refused(place(rows), place(rows, other_mesh), "DTensors are not moved between meshes")
-    refused(DTensor.from_local(ones, mesh, [Partial()]), place(everywhere), "what is a sum is not updated by its terms")
+    refused(place(rows), place(rows, other_mesh), "DTensors cannot be moved between meshes")
+    refused(
+        DTensor.from_local(ones, mesh, [Partial()]), place(everywhere), "a sum, which cannot be updated by its terms"
+    )
     both = {"exp_avg": place(rows), "exp_avg_sq": place(rows)}
     refused(place(rows), place(rows), f"{mixed}: `exp_avg_sq` of", {**both, "exp_avg_sq": ones})
     refused(place(rows), place(rows), "`exp_avg` of", {**both, "exp_avg": place(everywhere)})

@@ -59,6 +59,7 @@ USED_BY_GENERATED_CODE = (
         "chunk",
         "chunks",
         "rows",
+        "header",
         "row",
         "tensor",
         "tensors",

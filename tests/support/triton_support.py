@@ -32,6 +32,7 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
+from thetac.runtime.implementations.tables import HEADER
 
 Values = Mapping[str, float | bool]
 Modules = Mapping[str, ModuleType]
@@ -300,6 +301,7 @@ def launch(
         torch.tensor(tables, dtype=torch.int64),
         torch.tensor(chunks, dtype=torch.int32),
         torch.tensor(rows, dtype=torch.float64 if first["param"].dtype is torch.float64 else torch.float32),
+        header=HEADER,
         **dtypes,
         **specialised(compiled.fused, values),
         **{**kernels.LAUNCH_OPTIONS, **constants},

@@ -37,6 +37,7 @@ from thetac.codegen.backends.printing.arguments import (
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, python
 from thetac.codegen.emit import header
+from thetac.codegen.errors import listed
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
@@ -161,7 +162,8 @@ class _Foreach:
             self.lines += [f"for {target} in {tensors}:", f"    {target}.fill_({tree_text(tree, numbers=LISTS)})"]
         elif how == "bind" and isinstance(tree, Leaf):
             self.lines.append(f"{tensors} = {self.lists[tree.name]}")
-        elif not _has_list_form(tree):
+        elif missing := _without_list_form(tree):
+            self.lines.append(f"# tensor by tensor: torch has no list operation for {listed(missing)}")
             self._tensor_by_tensor(target, tree, how)
         elif how == "write":
             assert self._emit(tree, tensors) == tensors
@@ -242,9 +244,15 @@ def _noun_of(op: str) -> str:
     return row.noun or f"{row.name}s"
 
 
-def _has_list_form(tree: Tree) -> bool:
-    applied = [t for t in trees_in(tree) if isinstance(t, Apply)]
-    return all(TORCH_OPS[t.op].foreach_in_place if t.in_place else TORCH_OPS[t.op].foreach for t in applied)
+def _without_list_form(tree: Tree) -> list[str]:
+    """Return the operations of a tree for which torch has no list operation, each once."""
+    missing: list[str] = []
+    for part in trees_in(tree):
+        if isinstance(part, Apply):
+            row = TORCH_OPS[part.op]
+            if not (row.foreach_in_place if part.in_place else row.foreach) and part.op not in missing:
+                missing.append(part.op)
+    return [op for op in missing if op not in ("full", "full_like")] or missing  # a constant is an argument of another
 
 
 def _read_late(tree: Tree) -> set[str]:

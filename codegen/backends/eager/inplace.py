@@ -19,10 +19,10 @@ from thetac.codegen.backends.eager.op_trees import (
     Number,
     Tree,
     TreeBuilder,
-    fresh,
     guarded_numbers,
-    overwriting,
+    leaves,
 )
+from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.host_python import guarded, known_numbers
 from thetac.codegen.ir.nodes import (
     Assign,
@@ -195,19 +195,19 @@ class _Lowering:
     def _set_tensor(self, statement: Assign, tree: Tree) -> SetTensor:
         target = statement.target
         if target in self.storage:
-            written = overwriting(tree, target)
+            written = _overwriting(tree, target)
             if written is not None:
                 return SetTensor(statement, written, "write")
-            return SetTensor(statement, fresh(tree), "copy")
+            return SetTensor(statement, _fresh(tree), "copy")
         if isinstance(tree, Leaf):  # another name for the same tensor
             self.owned -= {target, tree.name}
             if self._overwritten_before_last_read(statement, tree.name):
                 self.owned.add(target)
                 tree = Apply("clone", (tree,))
             return SetTensor(statement, tree, "bind")
-        written = overwriting(tree, target) if target in self.owned else None
+        written = _overwriting(tree, target) if target in self.owned else None
         self.owned.add(target)
-        return SetTensor(statement, written or fresh(tree), "write" if written else "bind")
+        return SetTensor(statement, written or _fresh(tree), "write" if written else "bind")
 
     def _overwritten_before_last_read(self, alias: Assign, storage: str) -> bool:
         """Whether the tensor behind an alias may be written while the alias is still to be read, on any path."""
@@ -228,3 +228,53 @@ def _names_used_by(statement: Stmt) -> tuple[str, ...]:
 
 def _names_read_by(statement: Stmt) -> tuple[str, ...]:
     return names_read(statement.value if isinstance(statement, Assign) else statement.condition)
+
+
+def _spine(tree: Tree) -> list[Apply]:
+    """Return the operations from the innermost receiver outwards."""
+    spine: list[Apply] = []
+    while isinstance(tree, Apply):
+        spine.append(tree)
+        tree = tree.receiver
+    return spine[::-1]
+
+
+def _root(tree: Tree) -> Tree:
+    while isinstance(tree, Apply):
+        tree = tree.receiver
+    return tree
+
+
+def _overwriting(tree: Tree, target: str) -> Tree | None:
+    """Return the tree with every operation on its spine in place, or None if that would not compute the value.
+
+    It does where the spine begins at `target`, whose storage then holds the value. The arguments of the first operation
+    are computed before it writes; those of later ones must not read the target.
+    """
+    spine = _spine(tree)
+    if not spine or _root(tree) != Leaf(target) or not all(TORCH_OPS[step.op].in_place for step in spine):
+        return None
+    if any(target in leaves(argument) for step in spine[1:] for argument in step.args[1:]):
+        return None
+    return _rebuild(spine, Leaf(target), from_first=True)
+
+
+def _fresh(tree: Tree) -> Tree:
+    """Return the tree with its first operation making a new tensor and the later ones overwriting that."""
+    spine = _spine(tree)
+    return _rebuild(spine, spine[0].receiver, from_first=False) if spine else tree
+
+
+def _rebuild(spine: list[Apply], root: Tree, *, from_first: bool) -> Tree:
+    """Return the spine on a new root, in place from its first operation on, or else from the second."""
+    tree, ours = _argument(root), from_first
+    for step in spine:
+        may = ours and bool(TORCH_OPS[step.op].in_place)
+        tree = replace(step, args=(tree, *(_argument(argument) for argument in step.args[1:])), in_place=may)
+        # A comparison or `choose` may hand on a tensor of another dtype or owner.
+        ours = may or step.op not in ("choose", "gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not")
+    return tree
+
+
+def _argument(tree: Tree) -> Tree:
+    return _fresh(tree) if isinstance(tree, Apply) and not tree.in_place else tree

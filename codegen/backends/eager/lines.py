@@ -25,14 +25,14 @@ def other_side(lines: Sequence[str]) -> list[str]:
 
 
 def commented(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
-    """The spec's line as a comment, with the author's remark behind it; no comment that only repeats the code."""
+    """Return the spec's line as a comment, after the author's remark; no comment that only repeats the code."""
     remark = comment(statement.comment) or statement.origin
     if isinstance(statement, If):
         return [f"# {remark}"] if comment(statement.comment) or statement.origin == "first value" else []
     line = statement_lines(statement)[0]
     if list(code) == [line]:
         return [f"# {remark}"] if remark else []
-    return [f"# {line}" + (f"  ({remark})" if remark else "")]
+    return [f"# {remark}: {line}" if remark else f"# {line}"]
 
 
 def call_lines(targets: Sequence[str], function: str, arguments: Sequence[str]) -> list[str]:

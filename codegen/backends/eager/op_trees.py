@@ -1,4 +1,4 @@
-"""Element expressions as trees of torch operations, and which of them may overwrite what they are applied to.
+"""Element expressions as trees of torch operations.
 
 In: an expression and the kinds of its names. Out: a tree whose operations are torch's. They are those that give
 torch.optim's bits, found by syntax alone: the right operand of a sum, with its number leftmost, is contracted
@@ -175,52 +175,3 @@ class TreeBuilder:
                         return fused, None, (left, last)
             case _:
                 return "", None, ()
-
-
-def _spine(tree: Tree) -> list[Apply]:
-    """The operations from the innermost receiver outwards."""
-    spine: list[Apply] = []
-    while isinstance(tree, Apply):
-        spine.append(tree)
-        tree = tree.receiver
-    return spine[::-1]
-
-
-def _root(tree: Tree) -> Tree:
-    while isinstance(tree, Apply):
-        tree = tree.receiver
-    return tree
-
-
-def overwriting(tree: Tree, target: str) -> Tree | None:
-    """The tree with every operation on its spine in place, if that leaves the value in `target`'s own storage.
-
-    The arguments of the first operation are computed before it writes; later ones must not read the target.
-    """
-    spine = _spine(tree)
-    if not spine or _root(tree) != Leaf(target) or not all(TORCH_OPS[step.op].in_place for step in spine):
-        return None
-    if any(target in leaves(argument) for step in spine[1:] for argument in step.args[1:]):
-        return None
-    return _rebuild(spine, Leaf(target), from_first=True)
-
-
-def fresh(tree: Tree) -> Tree:
-    """The tree with its first operation making a new tensor and the later ones overwriting that."""
-    spine = _spine(tree)
-    return _rebuild(spine, spine[0].receiver, from_first=False) if spine else tree
-
-
-def _rebuild(spine: list[Apply], root: Tree, *, from_first: bool) -> Tree:
-    """The spine on a new root, in place where the receiver is ours: from its first operation on, or the second."""
-    tree, ours = _argument(root), from_first
-    for step in spine:
-        may = ours and bool(TORCH_OPS[step.op].in_place)
-        tree = replace(step, args=(tree, *(_argument(argument) for argument in step.args[1:])), in_place=may)
-        # A comparison or `choose` may hand on a tensor of another dtype or owner.
-        ours = may or step.op not in ("choose", "gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not")
-    return tree
-
-
-def _argument(tree: Tree) -> Tree:
-    return fresh(tree) if isinstance(tree, Apply) and not tree.in_place else tree

@@ -1,15 +1,14 @@
 """C++: one kernel per optimizer that does a step of all tensors of a bucket on the CPU.
 
 In: a Rule after features and its `Fused` form. Out: the text of `kernels.cpp`, from which the system's compiler makes
-an object for the dtypes at hand; runtime/cpp/kernel.h holds what all of them share. Conditions, those of the row
+an object for the dtypes at hand; runtime/cpp/kernel.h holds what all of them share. Conditions, those of the scalar row
 included, are constants of a template: no element meets a branch. Where too many of their combinations differ, an object
-is made for one value of each specialisation, and what the row decides stays a branch. Must not know how numbers of the
-row are computed.
+is made for one value of each specialisation, and what the scalar row decides stays a branch. Must not know how the
+scalar row is computed.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -17,54 +16,21 @@ from typing import assert_never
 import jinja2
 
 from thetac.codegen.backends.eager.lines import commented
+from thetac.codegen.backends.kernels.cpp_tables import MaskTable, cpp_text, mask_table, safe
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream
-from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule, Stmt
-from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
-from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function, functions
+from thetac.codegen.ir.nodes import Call, Const, Rule, Stmt
+from thetac.codegen.ir.printer import Precedence
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.combinations import conditions_asked, kernels_are_few
 from thetac.codegen.passes.analysis.kinds import infer
 
 INDENT = "    "
-
-# Elements. A function of the language is the one of that name in namespace `ops` of runtime/cpp/elements.h, which says
-# why the plain operation does not do. The exceptions are operators, and two names that C's library takes. Precedences
-# are Python's; where C++ has others, arguments get parentheses.
-CPP: Table = {
-    **{op: OPERATORS[op] for op in ("add", "sub", "mul", "div", "gt", "ge", "lt", "le", "eq", "ne")},
-    **functions("ops::", ELEMENT_FUNCTIONS),
-    "neg": Row("-{0}", Precedence.SIGN, (Precedence.ATOM,)),  # two signs would be a decrement
-    "sqrt": function("ops::square_root", 1),
-    "abs": function("ops::absolute", 1),
-    "where": Row("{0} ? {1} : {2}", Precedence.CONDITIONAL, (Precedence.OR, Precedence.OR, Precedence.OR)),
-    "and": Row("{0} && {1}", Precedence.AND, (Precedence.AND, Precedence.AND)),
-    "or": Row("{0} || {1}", Precedence.OR, (Precedence.OR, Precedence.OR)),
-    "not": Row("!{0}", Precedence.SIGN, (Precedence.ATOM,)),
-    # What `_lowered` makes of constants: they have the dtype of the arithmetic.
-    "number": Row("Number({0})", Precedence.ATOM, (Precedence.CONDITIONAL,)),
-    "infinity": Row("Number(__builtin_inf())", Precedence.ATOM, ()),
-    "true": Row("true", Precedence.ATOM, ()),
-    "false": Row("false", Precedence.ATOM, ()),
-}
-
-_KEYWORDS = """
-alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl
-concept const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete do
-double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable namespace
-new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires return
-short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef
-typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq
-"""
-_OWN = """
-ops thetac thetac_step int64 Mask Rule Number STREAMS ENTRIES CONDITIONS access truths Kernel mask asked loaded stored
-update streams count row i holds
-"""
-RESERVED = frozenset((_KEYWORDS + _OWN).split())
+_LONGEST = 120 - len(4 * INDENT)  # of a line in the body of a kernel
 
 
 def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
-    """The text of `kernels.cpp`."""
+    """Return the text of `kernels.cpp`."""
     lowering = _Lowering(rule, fused)
     updates = [lowering.update(index, one) for index, one in enumerate(fused.passes)]
     return environment.get_template("kernels.cpp.jinja").render(
@@ -74,29 +40,11 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         entries=len(fused.row),
         separate=lowering.separate,
         conditions=[safe(name) for name in lowering.conditions],
-        truths=lowering.truths(),
-        tables=[lowering.asked(), *(table for update in updates for table in update.tables)],
+        row_conditions=lowering.row_conditions(),
+        tables=[lowering.relevant_conditions(), *(table for update in updates for table in update.tables)],
         numbers=lowering.numbers(),
         updates=updates,
     )
-
-
-def safe(name: str) -> str:
-    """A name of the spec as a variable of a kernel."""
-    return f"{name}_" if name in RESERVED or name.endswith("_ptr") or name.startswith("THETAC_") else name
-
-
-def condition_text(condition: Expr) -> str:
-    """A condition on what holds."""
-    return expression_text(_lowered(condition), CPP, safe)
-
-
-@dataclass(frozen=True, slots=True)
-class _MaskTable:
-    """A constant of a kernel: a bit for each of some things."""
-
-    name: str
-    terms: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +52,7 @@ class _Update:
     """The text of one pass, in parts."""
 
     name: str  # of the function that runs it
-    tables: tuple[_MaskTable, ...]
+    tables: tuple[MaskTable, ...]
     pointers: list[str]
     loads: list[str]
     body: list[str]
@@ -112,6 +60,8 @@ class _Update:
 
 
 class _Lowering:
+    """The parts of the text, line by line."""
+
     def __init__(self, rule: Rule, fused: Fused) -> None:
         self.fused = fused
         self.kinds = infer(rule)
@@ -121,11 +71,13 @@ class _Lowering:
         # In the order of their bits: what a group decides, as in the schema, then what a row decides.
         self.conditions = (*(one.name for one in fused.specialisations), *self.entries)
 
-    def truths(self) -> list[str]:
+    def row_conditions(self) -> list[str]:
+        """Return the lines that read conditions from a scalar row into a mask."""
         first = len(self.fused.specialisations)
         return [f"mask |= Mask(row[{index}] != 0) << {first + i};" for i, index in enumerate(self.entries.values())]
 
     def numbers(self) -> list[str]:
+        """Return the lines that read the numbers of a scalar row."""
         lines = []
         for index, entry in enumerate(self.fused.row):
             if not entry.truth:
@@ -134,21 +86,21 @@ class _Lowering:
                 lines.append(f"const bool {safe(entry.name)} = row[{index}] != 0;")
         return lines
 
-    def asked(self) -> _MaskTable:
+    def relevant_conditions(self) -> MaskTable:
+        """Return the constant of the conditions that make a difference, given the others."""
         asked = {} if self.separate else conditions_asked(self.fused.passes, self.conditions)
-        return _mask_table("asked", [boolean_algebra.expression(when) for when in asked.values()])
+        return mask_table("relevant_conditions", [boolean_algebra.expression(when) for when in asked.values()])
 
     def update(self, index: int, one: Pass) -> _Update:
         """Return the text of the pass of that index."""
         suffix = f"_{index}" if index else ""
         tables = (
-            _mask_table(f"loaded{suffix}", [stream.loaded for stream in one.streams]),
-            _mask_table(f"stored{suffix}", [stream.stored for stream in one.streams]),
+            mask_table(f"loaded{suffix}", [stream.loaded for stream in one.streams]),
+            mask_table(f"stored{suffix}", [stream.stored for stream in one.streams]),
         )
         streams = one.streams
-        return _Update(
-            f"update{suffix}", tables, _pointers(streams), _loads(streams), self._body(one), _stores(streams)
-        )
+        loads, body, stores = _wrapped(_loads(streams)), _wrapped(self._body(one)), _wrapped(_stores(streams))
+        return _Update(f"update{suffix}", tables, _pointers(streams), loads, body, stores)
 
     def _body(self, one: Pass) -> list[str]:
         known = set(self.fused.streams)
@@ -164,12 +116,12 @@ class _Lowering:
     def _statement(self, statement: ElementStmt, known: set[str]) -> list[str]:
         match statement:
             case ElementAssign(target=target, value=value):
-                text = f"{safe(target)} = {expression_text(_lowered(value), CPP, safe)}"
+                text = f"{safe(target)} = {cpp_text(value)}"
                 declaration = "" if target in known else f"{self._type(target)} "
                 known.add(target)
                 return [*_commented(statement.source, text), f"{declaration}{text};"]
             case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
-                text = condition_text(condition if then else Call("not", (condition,)))
+                text = cpp_text(condition if then else Call("not", (condition,)))
                 constant = " constexpr" if static or not self.separate else ""
                 lines = [*_commented(statement.source), f"if{constant} ({text}) {{"]
                 lines += [INDENT + line for inner in then or orelse for line in self._statement(inner, known)]
@@ -200,13 +152,13 @@ def _pointers(streams: Sequence[Stream]) -> list[str]:
 
 
 def _loads(streams: Sequence[Stream]) -> list[str]:
-    """Every stream as a variable; what is not read starts as 0, and is written before anything reads it."""
+    """Return a variable for each stream; one that is not loaded starts as 0 and is written before it is read."""
     lines = []
     for stream in streams:
         if stream.loaded == Const(True):
             value = f"{stream.name}_ptr[i]"
         elif stream.loaded != Const(False):
-            condition = expression_text(_lowered(stream.loaded), CPP, safe, Precedence.OR)
+            condition = cpp_text(stream.loaded, Precedence.OR)
             value = f"{condition} ? {stream.name}_ptr[i] : Number(0)"
         elif stream.stored != Const(False):
             value = "0"
@@ -221,15 +173,16 @@ def _stores(streams: Sequence[Stream]) -> list[str]:
     for index, stream in enumerate(streams):
         if stream.stored == Const(False):
             continue
-        store = f"{stream.name}_ptr[i] = thetac::kept<thetac::THETAC_DTYPE_{index}>({safe(stream.name)});"
-        if stream.stored != Const(True):
-            store = f"if constexpr ({condition_text(stream.stored)}) {store}"
-        lines.append(store)
+        store = f"{stream.name}_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_{index}>({safe(stream.name)});"
+        if stream.stored == Const(True):
+            lines.append(store)
+        else:
+            lines += [f"if constexpr ({cpp_text(stream.stored)})", INDENT + store]
     return lines
 
 
 def _assigned(statement: ElementStmt) -> list[str]:
-    """The names that a statement may give a value, in order."""
+    """Return the names that a statement may give a value, in order."""
     match statement:
         case ElementAssign(target=target):
             return [target]
@@ -239,32 +192,25 @@ def _assigned(statement: ElementStmt) -> list[str]:
             assert_never(statement)
 
 
-def _lowered(expression: Expr) -> Expr:
-    """The expression in ops of the table: constants have the dtype of the arithmetic."""
-    match expression:
-        case Const(value=bool() as value):
-            return Call("true" if value else "false", ())
-        case Const(value=value) if math.isinf(value):
-            return Call("infinity", ()) if value > 0 else Call("neg", (Call("infinity", ()),))
-        case Const(value=value):
-            return Call("number", (Const(float(value)),))
-        case Ref():
-            return expression
-        case Call(op=op, args=args):
-            return Call(op, tuple(_lowered(argument) for argument in args))
-        case _:
-            assert_never(expression)
-
-
-def _mask_table(name: str, conditions: Sequence[Expr]) -> _MaskTable:
-    terms = []
-    for index, condition in enumerate(conditions):
-        if condition != Const(False):
-            bit = "1" if condition == Const(True) else condition_text(condition)
-            terms.append(f"Mask({bit}) << {index}")
-    return _MaskTable(name, tuple(terms))
-
-
 def _commented(source: Stmt, code: str = "") -> list[str]:
-    """The spec's line as a comment."""
+    """Return the spec's line as a comment."""
     return [f"//{line.removeprefix('#')}" for line in commented(source, [code] if code else [])]
+
+
+def _wrapped(lines: Sequence[str]) -> list[str]:
+    """Return the lines with those that are too long broken at blanks."""
+    return [part for line in lines for part in _broken(line)]
+
+
+def _broken(line: str) -> list[str]:
+    if len(line) <= _LONGEST:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    continued = indent + ("//     " if line.startswith("//", len(indent)) else INDENT)
+    parts = [indent]
+    for word in line.split():
+        if len(parts[-1]) + 1 + len(word) > _LONGEST:
+            parts.append(continued + word)
+        else:
+            parts[-1] += f" {word}" if parts[-1].strip() else word
+    return parts

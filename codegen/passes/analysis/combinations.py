@@ -1,4 +1,4 @@
-"""How many kernels there would be if each were compiled for constant conditions.
+"""Find how many kernels there would be if each were compiled for constant conditions.
 
 In: the statements on elements (ir/fused.py), and the names of their conditions. Out: when each condition makes a
 difference, and whether few enough combinations of them differ for one object to hold them all.
@@ -22,7 +22,7 @@ Asked = dict[str, Condition]
 
 
 def kernels_are_few(fused: Fused) -> bool:
-    """Whether one object can hold the kernels for all combinations of conditions that differ."""
+    """Tell whether one object can hold the kernels for all combinations of conditions that differ."""
     names = [one.name for one in fused.specialisations] + [entry.name for entry in fused.row if entry.truth]
     size = sum(_size(one.body) for one in fused.passes)
     if size << len(names) > MOST_LOOKED_AT:
@@ -49,7 +49,7 @@ def _size(body: Sequence[ElementStmt]) -> int:
 
 
 def conditions_asked(passes: Sequence[Pass], names: Sequence[str]) -> Mapping[str, Condition]:
-    """When each condition makes a difference: what holds on the way to the places that ask for it."""
+    """Return when each condition makes a difference: what holds on the way to the statements that ask for it."""
     asked = _any([_of_block(one.body, frozenset(names)) for one in passes])
     return {name: asked.get(name, NEVER) for name in names}
 

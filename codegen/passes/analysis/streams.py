@@ -1,4 +1,4 @@
-"""Which tensors a kernel must load and store, and when.
+"""Find which tensors a kernel must load and store, and when.
 
 In: the statements on elements (ir/fused.py). Out: for each stream the conditions on specialisations under which its old
 value is needed and a new one is kept. What a branch does not touch is neither loaded nor stored.
@@ -19,7 +19,7 @@ When = Mapping[str, Condition]  # of names; never for those that are not in it
 
 
 def streams(names: tuple[str, ...], body: tuple[ElementStmt, ...]) -> tuple[Stream, ...]:
-    """The use that the body makes of each tensor."""
+    """Return the use that a body makes of each tensor, in the order of the names."""
     use = _use(body, frozenset(names), frozenset())
     return tuple(
         # The gradient may be rewritten on the way (maximize, weight decay), but the user's is never stored to.
@@ -42,7 +42,7 @@ class _Use:
 
 
 def _use(body: tuple[ElementStmt, ...], names: frozenset[str], written: frozenset[str]) -> _Use:
-    """The use that statements make of streams, of which some certainly have a new value already."""
+    """Return the use that statements make of streams, of which some certainly have a new value already."""
     loaded: list[When] = []
     stored: list[When] = []
     for statement in body:

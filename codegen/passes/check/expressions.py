@@ -1,7 +1,7 @@
-"""Whether the parts of an expression fit together: numbers, elements and truth values each where they belong.
+"""Check that the parts of an expression fit together: numbers, elements and truth values each where they belong.
 
-In: expressions whose ops are known; a function that says what a name is. Out: kinds, and a mistake for each misfit.
-Goes on after a mistake: the kind of what is wrong is None, and nothing more is said about it.
+In: expressions whose ops are known; a function that says what a name is. Out: kinds, and a diagnostic for each misfit.
+Goes on after an error: the kind of what is wrong is None, and nothing more is said about it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS, Op, Shape
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, Kind, join
 
-Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after a mistake has been noted
-Ask = Callable[[str, Ref], bool]  # whether a predicate may be asked of a name; notes a mistake if not
+Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after an error has been noted
+Ask = Callable[[str, Ref], bool]  # whether a predicate may be asked of a name; notes an error if not
 
 EXPONENTS = (2, 3, 0.5)  # of an element
 
@@ -25,7 +25,7 @@ _OF_ELEMENTS = ", ".join(f"`{op.name}`" for op in ELEMENT_FUNCTIONS if op.arity 
 
 
 class ExpressionCheck:
-    """Checks expressions that all stand in one place, such as an update or a state's condition."""
+    """Checks expressions of one part of a spec, such as an update or a state's condition."""
 
     def __init__(self, read: Read, ask: Ask, mistakes: Mistakes) -> None:
         self._read = read
@@ -33,7 +33,7 @@ class ExpressionCheck:
         self._mistakes = mistakes
 
     def kind(self, expression: Expr) -> Kind | None:
-        """The kind of an expression; None if something in it is wrong."""
+        """Return the kind of an expression; None if something in it is wrong."""
         match expression:
             case Const(value=bool()):
                 return HOST_TRUTH
@@ -47,7 +47,7 @@ class ExpressionCheck:
                 assert_never(expression)
 
     def number(self, expression: Expr, what: str) -> bool:
-        """Whether it is a number of the host; notes a mistake if not."""
+        """Tell whether an expression is a host number; note an error if not."""
         kind = self.kind(expression)
         if kind is None or kind.is_host_number:
             return kind is not None
@@ -56,7 +56,7 @@ class ExpressionCheck:
         return False
 
     def condition(self, expression: Expr, what: str) -> bool:
-        """Whether it is a truth value of the host that reads something; notes a mistake if not."""
+        """Tell whether an expression is a host truth value that reads something; note an error if not."""
         kind = self.kind(expression)
         if kind is None:
             return False
@@ -166,7 +166,7 @@ def _joined(kinds: list[Kind | None], *, truth: bool) -> Kind | None:
 
 
 def _sign(op: Op) -> str:
-    """The op as an author knows it: its sign or its name."""
+    """Return the operation as an author knows it: its sign or its name."""
     return (
         op.syntax.replace("a ", "").replace(" b", "")
         if op.syntax.startswith("a ")
@@ -180,5 +180,5 @@ def _short(expression: Expr) -> str:
 
 
 def _compared(expression: Expr, kind: Kind) -> str:
-    """How a number becomes a truth value."""
+    """Return the remedy that makes a truth value of a number."""
     return f"compare it, such as `{_short(expression) if kind.is_on_host else 'a'} != 0`"

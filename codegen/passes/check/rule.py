@@ -30,7 +30,7 @@ from thetac.options import OPTIONS
 
 
 def check_all(rules: Sequence[Rule], mistakes: Mistakes) -> None:
-    """Notes all mistakes in the meaning of rules that may inherit from each other, or from rules that are not here.
+    """Note all errors in the meaning of rules that may inherit from each other, or from rules that are not here.
 
     What is wrong with an inherited part is shown where it is written, once: of the rule that wrote it, or else with the
     name of the heir, for which alone it is wrong.
@@ -50,7 +50,7 @@ def check_all(rules: Sequence[Rule], mistakes: Mistakes) -> None:
 
 
 def check(rule: Rule, mistakes: Mistakes) -> None:
-    """Notes all mistakes in the meaning of a rule, of which parts may have been unreadable."""
+    """Note all errors in the meaning of a rule, of which parts may have been unreadable."""
     before = len(mistakes)
     _check_names(rule, mistakes)
     declared = _Declarations(rule, mistakes)
@@ -71,7 +71,7 @@ def _states(rule: Rule) -> dict[str, Kind]:
 
 
 def _check_names(rule: Rule, mistakes: Mistakes) -> None:
-    """One name for one thing."""
+    """Note where a name stands for two things."""
     places: list[tuple[str, Location]] = []
     for hyperparameter in rule.hyperparameters:
         own = (hyperparameter.name,) if hyperparameter.name not in hyperparameter.elements else ()
@@ -198,7 +198,7 @@ class _Declarations:
 
 
 def _check_use(rule: Rule, body: BodyCheck, read: set[str], mistakes: Mistakes) -> None:
-    """Nothing is declared in vain, and the update changes the parameter."""
+    """Note unused declarations, and an update that does not change the parameter."""
     if "param" not in body.written:
         mistakes.add(
             rule.location,
@@ -231,7 +231,7 @@ def _unused_remedy(name: str, body: BodyCheck) -> str:
 
 
 def _arguments(rule: Rule) -> Iterator[tuple[str, Location]]:
-    """Every value of a hyperparameter and every flag that someone can choose."""
+    """Yield every value of a hyperparameter and every flag that users can choose, with its location."""
     for hyperparameter in rule.hyperparameters:
         unnamed = isinstance(hyperparameter.default, tuple) and not hyperparameter.elements
         if not hyperparameter.fixed and not unnamed:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import thetac
 from tests.support.command import run, status
 from tests.support.paths import ROOT
 from thetac.codegen.cli.library import GENERATED, SPECS
@@ -57,7 +58,8 @@ def test_a_users_specs_become_a_package_of_the_user(
     assert status(["generate", "--specs", str(specs), "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out}: 15 files, 15 written, 0 removed\n"
     assert {path.split("/")[0] for path in held(out)} == {"__init__.py", "mine", "child"}
-    assert (out / "child" / "forloop.py").read_text().startswith("# Generated from specs/more/child.yaml by thetac;")
+    header = f"# Generated from specs/more/child.yaml by thetac {thetac.__version__};"
+    assert (out / "child" / "forloop.py").read_text().startswith(header)
     assert held(ROOT / "generated") == ours, "ours are not touched"
 
     assert status(["generate", "--specs", str(specs), "--out", str(out)]) == 0

@@ -12,7 +12,17 @@ from tests.support.front_end import INVALID, front_end
 from tests.support.paths import FRONTEND, ROOT
 from thetac.codegen import errors, pipeline
 from thetac.codegen.backends.documentation.reference import with_tables
-from thetac.codegen.frontend import entries, expressions, logical_lines, lower, parse, reading, source, yaml_tree
+from thetac.codegen.frontend import (
+    entries,
+    expressions,
+    family,
+    logical_lines,
+    lower,
+    parse,
+    reading,
+    source,
+    yaml_tree,
+)
 from thetac.codegen.frontend.load import KEYS
 from thetac.codegen.frontend.symbol_syntax import LONGEST as LONGEST_SYMBOL
 from thetac.codegen.ir import reserved_names
@@ -97,7 +107,7 @@ def test_limits_are_what_is_documented() -> None:
         yaml_tree.DEEPEST,
         reading.LONGEST_TEXT,
         reading.LONGEST_NUMBER,
-        lower.DEEPEST_FAMILY,
+        family.DEEPEST_FAMILY,
         lower.MOST_HYPERPARAMETERS,
         entries.MOST_ELEMENTS,
         lower.MOST_STATES,

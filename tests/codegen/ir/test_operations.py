@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 from thetac.codegen.backends.documentation.formulas import LATEX
 from thetac.codegen.backends.eager.functional import ON_TENSORS as FUNCTIONAL
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
-from thetac.codegen.backends.kernels.cpp import CPP
+from thetac.codegen.backends.kernels.cpp_tables import CPP
 from thetac.codegen.backends.kernels.scalar_program import ON_TENSORS
 from thetac.codegen.backends.kernels.triton import TRITON
 from thetac.codegen.backends.printing.host_python import PYTHON

@@ -131,7 +131,9 @@ def test_every_pass_has_functions_of_its_own() -> None:
     assert re.findall(r"(\w+) = ops\.load", first) == ["grad", "seen"]
     assert re.findall(r"(\w+) = ops\.load", second) == ["param", "seen"]
     assert re.findall(r"static void (\w+)", texts[cpp]) == ["update", "update_1"]
-    assert re.findall(r"Mask (\w+) =\n", texts[cpp]) == [*("asked", "loaded", "stored", "loaded_1", "stored_1")]
+    assert re.findall(r"Mask (\w+) =\n", texts[cpp]) == [
+        *("relevant_conditions", "loaded", "stored", "loaded_1", "stored_1")
+    ]
     assert re.findall(r"(\w+)_ptr\[i\] =", texts[cpp]) == ["seen", "param"]
 
 

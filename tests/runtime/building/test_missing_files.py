@@ -146,7 +146,7 @@ def test_a_missing_header_is_the_compilers_to_tell(tmp_path: Path) -> None:
 
 def test_files_of_two_versions_are_told_apart(tmp_path: Path) -> None:
     place = installed(tmp_path / "site")
-    header = place / "thetac" / "runtime" / "cpp" / "kernel.h"
+    header = place / "thetac" / "runtime" / "cpp" / "launch.h"
     text = header.read_text(encoding="utf-8")
     header.write_text(text.replace("thetac_abi = 1;", "thetac_abi = 7;"), encoding="utf-8")
     assert header.read_text(encoding="utf-8") != text

@@ -19,6 +19,7 @@ from tests.support.runtime_helpers import give_gradients, parameters, train
 from thetac.codegen.cli.library import SPECS
 from thetac.runtime.implementations import launch_cpp, openmp
 from thetac.runtime.implementations.launch_cpp import CppLauncher
+from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.openmp import OpenMP
 
 CHUNK = 32768  # elements that one thread takes at once; sizes below are around it
@@ -198,7 +199,7 @@ def launcher(grads: Sequence[Tensor]) -> tuple[CppLauncher, Tensor]:
     dtype = grads[0].dtype
     sizes = [grad.numel() for grad in grads]
     schema = ours.GradientDescent.schema
-    made = CppLauncher(schema, torch.device("cpu"), {"param": dtype, "grad": dtype}, {}, sizes)
+    made = CppLauncher(LaunchedBucket(schema, torch.device("cpu"), {"param": dtype, "grad": dtype}, {}, sizes))
     rows = [[grad.numel(), 0, 0, 0, grad.data_ptr()] for grad in grads]
     return made, torch.tensor(rows, dtype=torch.int64).reshape(len(grads), 5)
 

@@ -87,7 +87,7 @@ def _of_another_type() -> Tensor:
     return torch.ones(4, 3).as_subclass(Subclass)
 
 
-DENSE = "the parameter does not fill one stretch of memory"
+DENSE = "the parameter is not dense in memory"
 
 
 @pytest.mark.parametrize(

@@ -25,13 +25,13 @@ from tests.support.runtime_helpers import (
     states,
     train,
 )
-from thetac.runtime.implementations.fused import Launcher
 from thetac.runtime.implementations.launch_cpp import CppLauncher
 from thetac.runtime.implementations.launch_triton import TritonLauncher
+from thetac.runtime.implementations.launcher import Launcher
 from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups.grad_scaling import Scaling
-from thetac.runtime.tensor_facts.memory import Stretches, is_dense, sharing, significant_strides
+from thetac.runtime.tensor_facts.memory import MemoryRanges, find_overlapping_owners, is_dense, significant_strides
 
 
 @pytest.fixture(params=FUSED)
@@ -431,7 +431,7 @@ def test_parameters_that_cannot_run_fused_fall_back_one_by_one(launches: list[Te
     assert causes(optimizer) == {FIRST: 1}
     text = optimizer.explain()
     assert "for-loop for 2 parameters of 24 elements (shares memory with another tensor of this step)" in text
-    assert "for-loop for 1 parameter of 4 elements (the parameter does not fill one stretch of memory)" in text
+    assert "for-loop for 1 parameter of 4 elements (the parameter is not dense in memory)" in text
     assert re.search(r"(Triton|C\+\+) for 1 parameter of 5 elements \(fused=True\)", text)
 
 
@@ -528,20 +528,23 @@ def test_sharing_names_all_owners_that_meet_where_something_is_written() -> None
     memory = torch.zeros(100)
     parts = [memory[:10], memory[10:20], memory[15:30], memory[28:40], memory[50:60]]
     written = list(enumerate(parts))
-    assert sharing(written, []) == {1, 2, 3}
-    assert sharing([], written) == set()
-    assert sharing([(0, parts[0])], [(1, memory[5:]), (2, memory[7:8])]) == {0, 1, 2}
-    assert sharing([(0, parts[0]), (0, memory[:1])], []) == {0}
-    assert sharing([(0, memory[:0]), (1, memory[:5])], []) == set()
+    assert find_overlapping_owners(written, []) == {1, 2, 3}
+    assert find_overlapping_owners([], written) == set()
+    assert find_overlapping_owners([(0, parts[0])], [(1, memory[5:]), (2, memory[7:8])]) == {0, 1, 2}
+    assert find_overlapping_owners([(0, parts[0]), (0, memory[:1])], []) == {0}
+    assert find_overlapping_owners([(0, memory[:0]), (1, memory[:5])], []) == set()
     array = memory.numpy()
-    assert sharing([(0, torch.from_numpy(array)), (1, memory)], []) == {0, 1}  # two storages, one memory
+    assert find_overlapping_owners([(0, torch.from_numpy(array)), (1, memory)], []) == {
+        0,
+        1,
+    }  # two storages, one memory
 
 
 def test_stretches_are_touched_by_what_reaches_into_them() -> None:
     memory = torch.zeros(100)
-    stretches = Stretches([memory[10:20], memory[40:60]])
-    assert not stretches.touch([memory[:10], memory[20:40], memory[60:]])
+    ranges = MemoryRanges([memory[10:20], memory[40:60]])
+    assert not ranges.overlap([memory[:10], memory[20:40], memory[60:]])
     for start, end in ((0, 11), (19, 21), (12, 13), (0, 100), (59, 60), (30, 45)):
-        assert stretches.touch([memory[:10], memory[start:end]])
-    assert not Stretches([]).touch([memory])
-    assert not stretches.touch([])
+        assert ranges.overlap([memory[:10], memory[start:end]])
+    assert not MemoryRanges([]).overlap([memory])
+    assert not ranges.overlap([])

@@ -18,9 +18,9 @@ from tests.support.runtime_helpers import give_gradients
 from thetac.runtime.tensor_facts import torch_interface
 from thetac.runtime.tensor_facts.compiled_reader import CompiledReader, load_compiled_reader
 from thetac.runtime.tensor_facts.memory import integers
-from thetac.runtime.tensor_facts.places import Places
 from thetac.runtime.tensor_facts.python_reader import PythonReader
 from thetac.runtime.tensor_facts.reader_choice import load_reader
+from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensor_facts.tensor_reader import LAZY, STRIDES, TYPE, TensorReader, TensorWatch
 
 
@@ -143,13 +143,13 @@ def test_versions_are_counted_and_tensors_without_one_are_left_alone(reader: Ten
         unversioned = torch.ones(2)
     tensors = [torch.ones(2), unversioned, torch.nn.Parameter(torch.ones(2)), torch.ones(2).t()]
     before = [None if tensor.is_inference() else tensor._version for tensor in tensors]
-    reader.mark_written([tensors], Places.all_of(len(tensors)))
+    reader.mark_written([tensors], Selection.all_of(len(tensors)))
     after = [None if tensor.is_inference() else tensor._version for tensor in tensors]
     assert after == [None if version is None else version + 1 for version in before]
 
 
 def _watched(reader: TensorReader, tensor: Tensor) -> TensorWatch:
-    return reader.watch_tensors([tensor], Places.all_of(1))
+    return reader.watch_tensors([tensor], Selection.all_of(1))
 
 
 def test_lazy_bits_are_seen_by_both(reader: TensorReader) -> None:
@@ -161,7 +161,7 @@ def test_lazy_bits_are_seen_by_both(reader: TensorReader) -> None:
 
 def test_a_watch_observes_addresses_in_a_buffer_of_its_own(reader: TensorReader) -> None:
     tensors = [torch.ones(2), torch.ones(3), torch.ones(4)]
-    watch = reader.watch_tensors(tensors, Places([0, 2], 3))
+    watch = reader.watch_tensors(tensors, Selection([0, 2], 3))
     buffer, first = watch.addresses, watch.addresses.data_ptr()
     assert (buffer.dtype, buffer.tolist()) == (torch.int64, [tensors[0].data_ptr(), tensors[2].data_ptr()])
     assert (watch.poll(tensors), watch.moved) == ("", False)
@@ -180,7 +180,7 @@ def test_a_watch_observes_addresses_in_a_buffer_of_its_own(reader: TensorReader)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int32])
 def test_scalars_are_read_and_written_together(reader: TensorReader, dtype: torch.dtype) -> None:
     tensors = [torch.tensor(value, dtype=dtype) for value in (1, 5, 1)]
-    scalars = reader.access_scalars(tensors, Places([0, 2], 3))
+    scalars = reader.access_scalars(tensors, Selection([0, 2], 3))
     assert scalars.refresh(tensors)
     assert (scalars.read(tensors), scalars.read_common(tensors)) == ([1, 1], 1)
     scalars.write(tensors, integers([1, 0]), [7, 8])

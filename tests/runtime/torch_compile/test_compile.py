@@ -286,3 +286,19 @@ def test_steps_of_a_graph_keep_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     torch._dynamo.reset()
     gc.collect()
     assert kept() is None
+
+
+@pytest.mark.parametrize("options", [{"fused": True}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_a_step_that_breaks_the_graph_is_not_traced(options: dict[str, bool]) -> None:
+    graphs: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., object]:
+        graphs.append(graph)
+        return graph.forward
+
+    optimizer = make("AdamW", **options)
+    compiled = torch.compile(lambda: optimizer.step(), backend=backend)
+    for seed in range(3):
+        give_gradients(params_of(optimizer), seed)
+        compiled()
+    assert not graphs

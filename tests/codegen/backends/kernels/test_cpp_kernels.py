@@ -29,7 +29,7 @@ from tests.support.triton_support import (
     rule_of,
     specialised,
 )
-from thetac.codegen.backends.kernels.cpp import RESERVED
+from thetac.codegen.backends.kernels.cpp_tables import RESERVED
 from thetac.codegen.ir.reserved_names import why_not
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
@@ -168,7 +168,7 @@ def test_branches_masks_and_constants_of_every_kind() -> None:
 def with_chunk(size: int, folder: Path) -> Path:
     """The headers, with another number of elements per chunk."""
     shutil.copytree(HEADERS, folder)
-    header = folder / "kernel.h"
+    header = folder / "launch.h"
     text, changes = re.subn(r"constexpr int64 CHUNK = \d+;", f"constexpr int64 CHUNK = {size};", header.read_text())
     assert changes == 1
     header.write_text(text)

@@ -21,6 +21,8 @@ import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from thetac.runtime.implementations.tables import HEADER
+
 TARGETS = {"sm_90": GPUTarget("cuda", 90, 32), "gfx942": GPUTarget("hip", "gfx942", 64)}
 DTYPES = {"float32": tl.float32, "float64": tl.float64, "float16": tl.float16, "bfloat16": tl.bfloat16}
 CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
@@ -39,6 +41,7 @@ def compile_kernel(
     module: ModuleType, target: str, dtypes: dict[str, str], specialisations: dict[str, bool], scaled: bool
 ) -> Any:
     constants = {f"{stream}_dtype": DTYPES[dtype] for stream, dtype in dtypes.items()}
+    constants |= {"header": HEADER}
     constants |= {**specialisations, "chunk_size": module.CHUNK, "threads": 32 * module.LAUNCH_OPTIONS["num_warps"]}
     number = "fp64" if dtypes["param"] == "float64" else "fp32"
     pointers = {"tensors": "*i64", "chunks": "*i32", "rows": f"*{number}"}

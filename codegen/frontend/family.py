@@ -1,0 +1,67 @@
+"""Which specs a spec extends, and what it inherits from them.
+
+In: specs by name. Out: families, nearest spec first, and what the specs of a family say together. Must not know what
+it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from thetac.codegen.errors import Mistakes, did_you_mean, listed, quoted
+from thetac.codegen.frontend.spec import Spec
+
+DEEPEST_FAMILY = 8  # specs that extend each other in a row
+
+T = TypeVar("T")
+
+
+def family_of(spec: Spec, named: Mapping[str, Spec], *, some_missing: bool, mistakes: Mistakes) -> tuple[Spec, ...]:
+    """Return a spec and those that it extends, nearest first; nothing if one of them is unknown.
+
+    Args:
+        spec: The spec.
+        named: All specs that it may extend, by name.
+        some_missing: Whether a file could not be read, in which an unknown spec may be.
+        mistakes: Gets a diagnostic for an unknown spec, a circle or a family that is too deep.
+    """
+    family = [spec]
+    while (extends := family[-1].extends) is not None:
+        parent = named.get(extends.text)
+        if parent is None and some_missing:
+            return ()  # it may be in the file that cannot be read, of which enough has been said
+        if parent is None:
+            others = [name for name in named if name != spec.name]
+            remedy = did_you_mean(
+                extends.text.rpartition(".")[2],
+                others,
+                f"there are {listed(others, 'and')}" if 0 < len(others) < 10 else "no spec has that name",
+            )
+            mistakes.add(extends.location, f"unknown spec {quoted(extends.text)}", remedy)
+            return ()
+        if parent in family:
+            mistakes.add(spec.location, f"`{spec.name}` extends itself", "a spec extends another one")
+            return ()
+        if len(family) == DEEPEST_FAMILY:
+            mistakes.add(
+                extends.location,
+                f"more than {DEEPEST_FAMILY} specs extend each other in a row",
+                "extend one further up",
+            )
+            return ()
+        family.append(parent)
+    return tuple(family)
+
+
+def first(family: tuple[Spec, ...], get: Callable[[Spec], T | None]) -> T | None:
+    """Return what the nearest spec of the family says that says anything."""
+    return next((value for spec in family if (value := get(spec)) is not None), None)
+
+
+def merged(family: tuple[Spec, ...], get: Callable[[Spec], tuple[T, ...]], key: Callable[[T], str]) -> tuple[T, ...]:
+    """Return the entries of all, an entry of a nearer spec in the place of the one that it replaces."""
+    entries: dict[str, T] = {}
+    for spec in reversed(family):
+        entries |= {key(entry): entry for entry in get(spec)}
+    return tuple(entries.values())

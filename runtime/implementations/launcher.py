@@ -1,0 +1,49 @@
+"""What executors and launchers of fused kernels agree on.
+
+In: nothing. Out: the description of a bucket that a launcher is made for, and the interface of launchers. Must not know
+any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
+from thetac.runtime.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedBucket:
+    """What stays the same from step to step, of the tensors that one launch updates."""
+
+    schema: Schema
+    device: torch.device
+    dtypes: Mapping[str, torch.dtype]  # of the streams, in their order
+    specialisations: Mapping[str, bool]  # their values, in the schema's order
+    sizes: Sequence[int]  # numbers of elements of the tensors, in the order of the address table
+
+
+class Launcher(Protocol):
+    """A compiled kernel for one bucket."""
+
+    def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
+        """Update every tensor of a bucket.
+
+        Args:
+            tensors: the address table, int64 [tensors, HEADER + streams]
+            rows: the scalar rows, [rows, entries], float64 for float64 parameters, else float32
+            scaling: what is done to gradients first
+        """
+        ...
+
+    def sum_of_squares(self, tensors: Tensor) -> Tensor:
+        """Return the sum of squares of all gradients: 0-d float64 on their device, the same bits every time."""
+        ...
+
+
+MakeLauncher = Callable[[LaunchedBucket], Launcher]
