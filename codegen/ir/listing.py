@@ -10,7 +10,7 @@ from typing import assert_never
 
 from thetac.codegen.errors import shown
 from thetac.codegen.ir.nodes import Assign, If, Rule, StateKind, Stmt
-from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.ir.printer import assignment_text, expression_text
 
 WIDEST = 72  # columns; longer lines have their comment right behind them
 
@@ -25,8 +25,8 @@ def listing(body: Iterable[Stmt]) -> list[str]:
 def _rows(statement: Stmt, indent: str) -> list[tuple[str, str]]:
     remark = shown(" ".join((statement.comment or statement.origin).split()))
     match statement:
-        case Assign(target=target, value=value):
-            return [(f"{indent}{target} = {expression_text(value)}", remark)]
+        case Assign():
+            return [(f"{indent}{assignment_text(statement)}", remark)]
         case If(condition=condition, then=then, orelse=orelse):
             rows = [(f"{indent}if {expression_text(condition)}:", remark if statement.comment else "")]
             rows += [row for inner in then for row in _rows(inner, indent + "  ")]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import assert_never
 
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Stmt
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Ref
 from thetac.codegen.ir.ops import FUNCTIONS, Op
 
 
@@ -126,17 +126,6 @@ def number(value: float | int | bool) -> str:
     return f'float("{text}")' if text in ("inf", "-inf", "nan") else text
 
 
-def statement_lines(statement: Stmt, indent: str = "") -> list[str]:
-    """Return the lines of a statement as a spec writes it, without comments, branches indented by two spaces."""
-    match statement:
-        case Assign(target=target, value=value):
-            return [f"{indent}{target} = {expression_text(value)}"]
-        case If(condition=condition, then=then, orelse=orelse):
-            lines = [f"{indent}if {expression_text(condition)}:"]
-            lines += [line for inner in then for line in statement_lines(inner, indent + "  ")]
-            if orelse:
-                lines.append(f"{indent}else:")
-                lines += [line for inner in orelse for line in statement_lines(inner, indent + "  ")]
-            return lines
-        case _:
-            assert_never(statement)
+def assignment_text(statement: Assign) -> str:
+    """Return an assignment as a spec would write it, without its comment."""
+    return f"{statement.target} = {expression_text(statement.value)}"

@@ -32,7 +32,7 @@ from thetac.codegen.backends.printing.arguments import (
     state_arguments,
     tensor_names,
     typed_values,
-    unique,
+    underscored,
 )
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, python
@@ -121,7 +121,7 @@ class _Foreach:
                 if self_update:
                     self.lines.append(f"torch._foreach_{self_update}_({tensors}, {python(operand)})")
                 else:
-                    value = unique(f"new_{statement.target}", self.taken)
+                    value = underscored(f"new_{statement.target}", self.taken)
                     self.lines += [
                         f"{value} = {python(operand)}",
                         f"for {one} in {tensors}:",
@@ -231,7 +231,7 @@ class _Foreach:
         innermost = tree
         while isinstance(innermost.receiver, Apply):
             innermost = innermost.receiver
-        name = unique(_noun_of(innermost.op), self.taken | self.made)
+        name = underscored(_noun_of(innermost.op), self.taken | self.made)
         self.made.add(name)
         return name
 

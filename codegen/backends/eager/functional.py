@@ -29,7 +29,7 @@ from thetac.codegen.backends.printing.arguments import (
     optional_states,
     state_arguments,
     tensor_names,
-    unique,
+    underscored,
 )
 from thetac.codegen.backends.printing.escaping import comment
 from thetac.codegen.backends.printing.host_python import PYTHON, TENSOR_FUNCTIONS, guarded, known_numbers, on_tensors
@@ -74,7 +74,7 @@ class _OnTensors:
         self.sides: dict[str, str] = {}  # names of sides of selections -> the names that they stand for
         taken = {*names_in(rule), *list_names(rule).values(), *RESERVED}
         stored = ["param", *(state.name for state in rule.states if state.kind is not StateKind.COUNTER)]
-        self.targets = {name: unique(f"{name}_out", taken) for name in stored}  # what is stored into at the end
+        self.targets = {name: underscored(f"{name}_out", taken) for name in stored}  # what is stored into at the end
         self.counters = {n: t for n, t in tensor_names(rule).items() if n in rule.names_of(StateKind.COUNTER)}
         self.scalars = set(rule.names_of(StateKind.SCALAR))
         self.tensors = [name for name in stored if name not in self.scalars]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from thetac.codegen.backends.printing.escaping import comment
 from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.ir.nodes import If, Rule, StateKind, Stmt
-from thetac.codegen.ir.printer import statement_lines
+from thetac.codegen.ir.printer import assignment_text
 
 INDENT = "    "
 
@@ -29,7 +29,7 @@ def commented(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
     remark = comment(statement.comment) or statement.origin
     if isinstance(statement, If):
         return [f"# {remark}"] if comment(statement.comment) or statement.origin == "first value" else []
-    line = statement_lines(statement)[0]
+    line = assignment_text(statement)
     if list(code) == [line]:
         return [f"# {remark}"] if remark else []
     return [f"# {remark}: {line}" if remark else f"# {line}"]

@@ -36,7 +36,7 @@ def names_in(rule: Rule) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def unique(name: str, taken: Container[str]) -> str:
+def underscored(name: str, taken: Container[str]) -> str:
     """Return the name with as many underscores after it as make it new and no keyword (`as_`, of a state `a`)."""
     while name in taken or keyword.iskeyword(name):
         name += "_"
@@ -54,7 +54,7 @@ def list_names(rule: Rule) -> dict[str, str]:
     taken = {*names_in(rule), *RESERVED}
     for name in names_in(rule):
         if name not in lists:
-            lists[name] = unique(plural(name), taken)
+            lists[name] = underscored(plural(name), taken)
             taken.add(lists[name])
     return lists
 
@@ -113,4 +113,4 @@ def tensor_names(rule: Rule) -> dict[str, str]:
     """Return the name of the 0-d tensor of each counter and scalar state, whose plain name is its number."""
     small = [state.name for state in rule.states if state.kind is not StateKind.TENSOR]
     taken = {*names_in(rule), *list_names(rule).values(), *RESERVED}
-    return {name: unique(f"{name}_t", taken) for name in small}
+    return {name: underscored(f"{name}_t", taken) for name in small}

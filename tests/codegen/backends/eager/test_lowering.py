@@ -25,6 +25,7 @@ from thetac.codegen.errors import Location, Mistakes
 from thetac.codegen.frontend.parse import parse_expression
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.interpret import FLOATS, exact, interpret
+from thetac.codegen.ir.listing import listing
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -43,7 +44,6 @@ from thetac.codegen.ir.nodes import (
     StateKind,
     Stmt,
 )
-from thetac.codegen.ir.printer import statement_lines
 from thetac.codegen.passes import features
 from thetac.codegen.passes.expand import expand
 
@@ -204,7 +204,7 @@ def defined_result(rule: Rule, flag: bool) -> list[torch.Tensor]:
 
 
 def spec_text(rule: Rule) -> str:
-    return "\n".join(line for statement in rule.body for line in statement_lines(statement))
+    return "\n".join(listing(rule.body))
 
 
 @settings(
