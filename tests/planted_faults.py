@@ -106,7 +106,7 @@ FAULTS = (
         "runtime/checkpoints/restore.py",
         "    for key in schema.fixed:\n        saved[key] = defaults[key]\n",
         "",
-        ("runtime/checkpoints", "runtime/stepping/test_step.py"),
+        ("runtime/stepping/test_step.py::test_a_checkpoint_does_not_change_what_is_no_argument", "runtime/checkpoints"),
     ),
     Fault(
         "state goes to parameters in the order of the checkpoint's names",
