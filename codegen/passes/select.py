@@ -133,7 +133,7 @@ class _Selector:
         for body, suffix in ((branch.then, "if_so"), (branch.orelse, "if_not")):
             own = {}
             for name in assigned(body):
-                own[name] = unique([f"{scope.name(name)}_{suffix}"], taken)
+                own[name] = unique([f"{name}_{suffix}"], taken)
                 taken.add(own[name])
                 self.names[own[name]] = name
                 self.kinds[own[name]] = self.kinds[name]

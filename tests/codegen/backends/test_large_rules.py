@@ -114,7 +114,9 @@ def test_what_is_generated_grows_as_the_rule_does(shape: str) -> None:
 
     small, large = sizes(MANY // 2), sizes(MANY)
     growth = {name: large[name] / small[name] for name in small}
-    assert all(factor < (3.5 if "chain" in shape else 2.3) for factor in growth.values()), growth
+    # A selection hands every name that an inner branch assigns through each branch around it: at most the square.
+    bound = 4 if shape == "chain of steps" else 3.5 if "chain" in shape else 2.3
+    assert all(factor < bound for factor in growth.values()), growth
 
 
 def values_of(made_class: type[Optimizer]) -> dict[str, float | bool]:

@@ -20,8 +20,8 @@ references: [none]
 hyperparameters:
   lr:           {{default: 0.1}}
   weight_decay: {{default: 0.5}}
-  free:         {{default: false}}
-  settled:         {{default: {default}{fixed}}}
+  free:         {{default: false, doc: free}}
+  settled:      {{default: {default}, doc: settled{fixed}}}
 signature: [lr, weight_decay, free{argument}]
 require:
   free or not settled or lr < 100: "lr is {{lr}}"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import thetac
 from tests.support.comparing import assert_same_training
-from tests.support.every_optimizer import every_class, ours, remembering
+from tests.support.every_optimizer import both, every_class, ours, remembering
 from tests.support.host_reads import no_host_reads
 from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of, states
 from thetac.runtime.implementations import device_table
@@ -323,3 +323,23 @@ def test_what_a_graph_reads_lives_as_long_as_the_optimizer(captured: Capture) ->
     del optimizer
     gc.collect()
     assert not any(table() is not None for table in tables)
+
+
+@pytest.mark.feature("modes", "capturable: on the CPU torch's own error, before anything is written")
+@every_class
+def test_capturable_on_the_cpu(name: str, record_property: Callable[[str, object], None]) -> None:
+    """The devices that torch names after its words differ from one of its classes to the other."""
+    if "capturable" not in ours(name)([torch.zeros(1)]).defaults:
+        record_property("why not", "it has no such argument, as in torch")
+        return
+    for cls in both(name):
+        params = parameters()
+        optimizer = cls(params, capturable=True)
+        give_gradients(params, 0)
+        before = picture(optimizer)
+        with pytest.raises(
+            AssertionError, match=r"^If capturable=True, params.* must be on supported devices: \['cuda'"
+        ):
+            optimizer.step()
+        if cls is ours(name):
+            assert_unchanged(before, optimizer)

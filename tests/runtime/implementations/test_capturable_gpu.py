@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering
-from tests.support.runtime_helpers import parameters, states
+from tests.support.runtime_helpers import give_gradients, parameters, states
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping.requirements import triton_interprets
 
@@ -97,3 +97,30 @@ def test_a_scaled_step_does_not_wait(name: str, capturable: bool) -> None:
     for entry in states(optimizer):
         assert all(entry[s.name].item() == 4 for s in optimizer.schema.states if s.kind == "counter")
     assert all(param.isfinite().all() for param in params_of(optimizer))
+
+
+@every_class
+def test_a_step_captured_once_ends_where_eager_steps_end(name: str) -> None:
+    if not takes_capturable(name):
+        return
+    runs = []
+    for captured in (False, True):
+        params = [torch.nn.Parameter(param.detach().cuda()) for param in parameters()]
+        give_gradients([param.cpu() for param in params], 0)
+        for index, param in enumerate(params):
+            param.grad = torch.full_like(param, 0.25 * (index + 1))
+        optimizer = ours(name)(params, capturable=True, **remembering(name))
+        optimizer.step()
+        if captured:
+            graph = torch.cuda.CUDAGraph()
+            torch.cuda.synchronize()
+            with torch.cuda.graph(graph):
+                optimizer.step()
+            for _ in range(5):
+                graph.replay()
+        else:
+            for _ in range(5):
+                optimizer.step()
+        torch.cuda.synchronize()
+        runs.append(optimizer)
+    assert_same_training(*runs)

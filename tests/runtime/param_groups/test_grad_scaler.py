@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tests.support.comparing import assert_identical, assert_same_training
 from tests.support.every_optimizer import every_class, remembering, torchs
-from tests.support.runtime_helpers import parameters, picture, run_kernels_of
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of
+from tests.support.runtime_helpers import train as train_unscaled
 from tests.support.scaler_helpers import (
     SCALE,
     SHAPES,
@@ -202,3 +203,32 @@ def test_the_norm_of_scaled_gradients(name: str, kernels: str, monkeypatch: pyte
     by.step(scaled)
     assert_identical(before, picture(scaled))
     assert scaled.grad_norm.isinf(), "that of the gradients for which the step was skipped"
+
+
+@pytest.mark.feature("modes", "GradScaler: unscaled steps, and steps that are skipped")
+@every_class
+def test_powers_of_two_as_scales_leave_the_bits_alone(name: str, options: dict[str, bool]) -> None:
+    """And a step with an infinity in it leaves everything alone."""
+    scaled, plain = make(name, **options), make(name, **options)
+    supports = getattr(scaled, "_step_supports_amp_scaling", False)
+    assert supports == (options.get("fused") is True)
+    by = scaler(1024.0)
+    for step in range(5):
+        params = scaled.param_groups[0]["params"]
+        give_gradients(params, step)
+        held = [param.grad.clone() for param in params]
+        by.scale(torch.tensor(1.0))  # makes the scale
+        for param in params:
+            param.grad.mul_(by.get_scale())
+        if step == 2:
+            params[1].grad[3] = float("inf")
+            before = picture(scaled)
+            by.step(scaled)
+            assert_unchanged(before, scaled)
+        else:
+            by.step(scaled)
+            for param, grad in zip(params, held, strict=True):
+                assert torch.equal(param.grad, grad), "gradients are unscaled, as torch leaves them"
+            train_unscaled(plain, 1, seed=step)
+        by.update()
+    assert_same_training(scaled, plain)

@@ -1,4 +1,4 @@
-"""Modes of use, over all optimizers: capturable, maximize, tensors as numbers, version counters, autocast, scalers."""
+"""Modes of use: maximize, tensors as numbers, version counters, autocast; scalers and capturable lie elsewhere."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from tests.support.comparing import assert_same_training
-from tests.support.every_optimizer import both, every_class, ours, remembering, torchs
-from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, train
+from tests.support.every_optimizer import every_class, ours, remembering, torchs
+from tests.support.runtime_helpers import give_gradients, parameters, train
 
 IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
     "for-loop": {"foreach": False},
@@ -27,27 +27,7 @@ def make(name: str, *args: object, **kwargs: object) -> torch.optim.Optimizer:
     return ours(name)(*args, **{**remembering(name), **kwargs})
 
 
-# Capturable, maximize, and numbers given as tensors.
-
-
-@pytest.mark.feature("modes", "capturable: on the CPU torch's own error, before anything is written")
-@every_class
-def test_capturable_on_the_cpu(name: str, record_property: Callable[[str, object], None]) -> None:
-    """The devices that torch names after its words differ from one of its classes to the other."""
-    if "capturable" not in ours(name)([torch.zeros(1)]).defaults:
-        record_property("why not", "it has no such argument, as in torch")
-        return
-    for cls in both(name):
-        params = parameters()
-        optimizer = cls(params, capturable=True)
-        give_gradients(params, 0)
-        before = picture(optimizer)
-        with pytest.raises(
-            AssertionError, match=r"^If capturable=True, params.* must be on supported devices: \['cuda'"
-        ):
-            optimizer.step()
-        if cls is ours(name):
-            assert_unchanged(before, optimizer)
+# maximize, and numbers given as tensors.
 
 
 @pytest.mark.feature("modes", "maximize: the same as negated gradients")
@@ -105,37 +85,7 @@ def test_tensors_are_read_at_every_step(
         assert_same_training(by_tensors, by_numbers, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@every_class
-def test_capturable_in_a_graph(name: str) -> None:
-    """A step that is captured once and replayed ends where eager steps end."""
-    if "capturable" not in ours(name)([torch.zeros(1)]).param_groups[0]:
-        return
-    runs = []
-    for captured in (False, True):
-        params = [Parameter(param.detach().cuda()) for param in parameters()]
-        give_gradients([param.cpu() for param in params], 0)
-        for index, param in enumerate(params):
-            param.grad = torch.full_like(param, 0.25 * (index + 1))
-        optimizer = make(name, params, capturable=True)
-        optimizer.step()
-        if captured:
-            graph = torch.cuda.CUDAGraph()
-            torch.cuda.synchronize()
-            with torch.cuda.graph(graph):
-                optimizer.step()
-            for _ in range(5):
-                graph.replay()
-        else:
-            for _ in range(5):
-                optimizer.step()
-        torch.cuda.synchronize()
-        runs.append(optimizer)
-    assert_same_training(*runs)
-
-
-# Autograd's version counters, autocast, GradScaler.
+# Autograd's version counters, autocast.
 
 
 @pytest.mark.feature("modes", "a backward through a parameter that a step has written raises")
@@ -178,33 +128,3 @@ def test_autocast(name: str, options: dict[str, bool]) -> None:
         return optimizer
 
     assert_same_training(run(within=True), run(within=False))
-
-
-@pytest.mark.feature("modes", "GradScaler: unscaled steps, and steps that are skipped")
-@every_implementation
-@every_class
-def test_grad_scaler(name: str, options: dict[str, bool]) -> None:
-    """Powers of two as scales leave the bits alone; a step with an infinity in it leaves everything alone."""
-    scaled, plain = make(name, parameters(), **options), make(name, parameters(), **options)
-    supports = getattr(scaled, "_step_supports_amp_scaling", False)
-    assert supports == (options.get("fused") is True)
-    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=2)
-    for step in range(5):
-        params = scaled.param_groups[0]["params"]
-        give_gradients(params, step)
-        held = [param.grad.clone() for param in params]
-        scaler.scale(torch.tensor(1.0))  # makes the scale
-        for param in params:
-            param.grad.mul_(scaler.get_scale())
-        if step == 2:
-            params[1].grad[3] = float("inf")
-            before = picture(scaled)
-            scaler.step(scaled)
-            assert_unchanged(before, scaled)
-        else:
-            scaler.step(scaled)
-            for param, grad in zip(params, held, strict=True):
-                assert torch.equal(param.grad, grad), "gradients are unscaled, as torch leaves them"
-            train(plain, 1, seed=step)
-        scaler.update()
-    assert_same_training(scaled, plain)
