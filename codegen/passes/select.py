@@ -71,7 +71,7 @@ class _Scope:
             self.now[name] = self.own[name]
         return self.name(name)
 
-    def renamed(self, expression: Expr) -> Expr:
+    def rename(self, expression: Expr) -> Expr:
         """Return an expression with every name as it is called here."""
         match expression:
             case Ref(name=name, location=here):
@@ -79,7 +79,7 @@ class _Scope:
             case Call(op=op) if OPS[op].shape is Shape.PREDICATE:
                 return expression
             case Call(args=args):
-                return replace(expression, args=tuple(self.renamed(argument) for argument in args))
+                return replace(expression, args=tuple(self.rename(argument) for argument in args))
             case Const():
                 return expression
             case _:
@@ -101,12 +101,12 @@ class _Selector:
         for statement in body:
             match statement:
                 case Assign(target=target, value=value):
-                    value = scope.renamed(value)
+                    value = scope.rename(value)
                     statements.append(replace(statement, target=scope.assign(target), value=value))
                     defined |= {target}
                 case If(condition=condition, then=then, orelse=orelse) if self.is_taken(condition):
-                    statements += self._settled(statement, scope, defined)
-                    condition = scope.renamed(condition)
+                    statements += self._settle(statement, scope, defined)
+                    condition = scope.rename(condition)
                     then, after_then = self.block(then, scope, defined)
                     orelse, after_orelse = self.block(orelse, scope, defined)
                     statements.append(replace(statement, condition=condition, then=then, orelse=orelse))
@@ -122,7 +122,7 @@ class _Selector:
         """Return both sides under names of their own, then a choice of each name that has a value after either."""
         statements: list[Stmt] = []
         changed = tuple(name for name in assigned((branch,)) if name in defined | always_assigned((branch,)))
-        condition, taken = scope.renamed(branch.condition), set(scope.taken)
+        condition, taken = scope.rename(branch.condition), set(scope.taken)
         uses = sum(2 if self.kinds[name].truth else 1 for name in changed)
         lasts = isinstance(condition, Ref) and set(changed).isdisjoint(names_read(branch.condition))
         if uses > 1 and not lasts:
@@ -145,7 +145,7 @@ class _Selector:
             sides.append(side)
         for name in changed:
             choice = self._choice(name, condition, *(Ref(side.name(name)) for side in sides))
-            statements.append(self._assigned(name, scope.assign(name), choice))
+            statements.append(self._assign_where_present(name, scope.assign(name), choice))
         return statements, defined | set(changed)
 
     def _choice(self, name: str, condition: Expr, chosen: Expr, other: Expr) -> Expr:
@@ -154,13 +154,16 @@ class _Selector:
             return Call("where", (condition, chosen, other))
         return Call("or", (Call("and", (condition, chosen)), Call("and", (Call("not", (condition,)), other))))
 
-    def _settled(self, branch: If, scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
+    def _settle(self, branch: If, scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
         """Return copies, so that what one path of a taken branch assigns goes by its new name on the other path too."""
         late = [n for n in assigned((branch,)) if n in scope.own and n in defined and scope.name(n) != scope.own[n]]
         values = [Ref(scope.name(name)) for name in late]
-        return [self._assigned(name, scope.assign(name), value) for name, value in zip(late, values, strict=True)]
+        return [
+            self._assign_where_present(name, scope.assign(name), value)
+            for name, value in zip(late, values, strict=True)
+        ]
 
-    def _assigned(self, name: str, target: str, value: Expr) -> Stmt:
+    def _assign_where_present(self, name: str, target: str, value: Expr) -> Stmt:
         """Return the assignment of a value of a name, where the name has one."""
         statement = Assign(target, value, origin=SELECTION)
         return If(self.exists[name], (statement,), origin=SELECTION) if name in self.exists else statement
