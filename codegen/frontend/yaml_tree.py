@@ -77,7 +77,7 @@ def read_tree(source: Source, diagnostics: Diagnostics) -> Node | None:
 
 
 class _Builder:
-    """Turns events into nodes, one method per kind of event."""
+    """Converts events to nodes, one method per kind of event."""
 
     def __init__(self, source: Source, events: Iterator[yaml.Event], diagnostics: Diagnostics) -> None:
         self.source = source

@@ -155,7 +155,7 @@ class _Selector:
         return Call("or", (Call("and", (condition, chosen)), Call("and", (Call("not", (condition,)), other))))
 
     def _settle(self, branch: If, scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
-        """Return copies, so that what one path of a taken branch assigns goes by its new name on the other path too."""
+        """Return copies to the new names of what a taken branch assigns, so that they have a value on every path."""
         late = [n for n in assigned((branch,)) if n in scope.own and n in defined and scope.name(n) != scope.own[n]]
         values = [Ref(scope.name(name)) for name in late]
         return [

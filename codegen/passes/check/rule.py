@@ -50,7 +50,12 @@ def check_all(rules: Sequence[Rule], diagnostics: Diagnostics) -> None:
 
 
 def check(rule: Rule, diagnostics: Diagnostics) -> None:
-    """Note all errors in the meaning of a rule; some of its parts may have been unreadable."""
+    """Note all errors in the meaning of a rule, some parts of which may have been unreadable.
+
+    Args:
+        rule: The rule.
+        diagnostics: Gets the errors; those in it before are kept.
+    """
     before = len(diagnostics)
     _check_names(rule, diagnostics)
     declared = _Declarations(rule, diagnostics)
