@@ -49,7 +49,7 @@ def select(
         exists: Of names that have a value only under a condition, which Python decides.
     """
     selector = _Selector(kinds, is_taken, exists)
-    statements, _ = selector.block(body, _Scope({}, {}, frozenset(taken)), frozenset(defined))
+    statements, _ = selector.block(body, _Scope({}, {}, frozenset(taken), None), frozenset(defined))
     return Selected(statements, selector.names, selector.kinds)
 
 
@@ -60,6 +60,13 @@ class _Scope:
     now: dict[str, str]  # the names that have been assigned, and what they are called
     own: dict[str, str]  # what each name will be called once it is assigned
     taken: frozenset[str]  # with the own names of this and all surrounding sides, and of the other side of each
+    reached: (
+        Expr | None
+    )  # whether this side is, in one further out that has the own names; None if nothing is chosen for it
+
+    def is_for_outer_side(self, name: str) -> bool:
+        """Tell whether what a selection on this side chooses for a name has the own name of a side further out."""
+        return self.reached is not None and name not in self.own
 
     def name(self, name: str) -> str:
         return self.now.get(name, name)
@@ -103,7 +110,7 @@ class _Selector:
                     statements.append(replace(statement, target=scope.assign(target), value=value))
                     defined |= {target}
                 case If(condition=condition, then=then, orelse=orelse) if self.is_taken(condition):
-                    statements += self._settled(statement, scope, defined)
+                    statements += self._settled(assigned((statement,)), scope, defined)
                     condition = scope.renamed(condition)
                     then, after_then = self.block(then, scope, defined)
                     orelse, after_orelse = self.block(orelse, scope, defined)
@@ -117,34 +124,92 @@ class _Selector:
         return tuple(statements), defined
 
     def _selection(self, branch: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[Stmt], frozenset[str]]:
-        """Return both sides under names of their own, then a choice of each name that has a value after either."""
-        statements: list[Stmt] = []
+        """Return both sides under names of their own, then a choice of each name that a side has an own name for.
+
+        What neither side has an own name for, the selections within them choose. They do so directly for the side
+        around that has an own name for it, and only where all sides between are reached. A name is therefore chosen as
+        often as it is assigned, however deep that is.
+        """
+        bodies = (branch.then, branch.orelse)
         changed = tuple(name for name in assigned((branch,)) if name in defined | always_assigned((branch,)))
+        owned = self._owned(branch)
+        within = [name for name in changed if not any(name in names for names in owned)]
+        statements = self._settled(within, scope, defined)
+        chosen = [name for name in changed if name not in within]
         condition, taken = scope.renamed(branch.condition), set(scope.taken)
-        uses = sum(2 if self.kinds[name].truth else 1 for name in changed)
         lasts = isinstance(condition, Ref) and set(changed).isdisjoint(names_read(branch.condition))
-        if uses > 1 and not lasts:
-            name = entry_name(condition, "condition", taken)
-            taken.add(name)
-            self.kinds[name] = kind_of(condition, self.kinds)
-            statements.append(Assign(name, condition, origin=SELECTION))
-            condition = Ref(name)
+        if not lasts and (within or self._uses(chosen) > 1):
+            condition = self._named(condition, "condition", taken, statements)
         sides = []
-        for body, suffix in ((branch.then, "if_so"), (branch.orelse, "if_not")):
+        reached: dict[str, Expr] = {}  # for what is chosen for a side further out
+        for body, names, suffix, holds in (
+            (branch.then, owned[0], "if_so", condition),
+            (branch.orelse, owned[1], "if_not", Call("not", (condition,))),
+        ):
+            further_in = not set(within).isdisjoint(assigned(body))
+            further_out = [name for name in chosen if name in names and scope.is_for_outer_side(name)]
+            here = holds if scope.reached is None else Call("and", (scope.reached, holds))
+            if not isinstance(here, Ref) and (further_in or self._uses(further_out) > 1):
+                here = self._named(here, "reached", taken, statements)
+            reached |= dict.fromkeys(further_out, here)
             own = {}
-            for name in assigned(body):
+            for name in names:
                 own[name] = unique([f"{name}_{suffix}"], taken)
                 taken.add(own[name])
                 self.names[own[name]] = name
                 self.kinds[own[name]] = self.kinds[name]
-            side = _Scope({**scope.now}, own, frozenset(taken))
+            side = _Scope({**scope.now}, own, frozenset(taken), here if further_in else None)
             inner, _ = self.block(body, side, defined)
             statements += inner
             sides.append(side)
-        for name in changed:
-            choice = self._choice(name, condition, *(Ref(side.name(name)) for side in sides))
+        for name in chosen:
+            then, orelse = (Ref(side.name(name)) for side in sides)
+            if name not in reached:
+                choice = self._choice(name, condition, then, orelse)
+            elif name in owned[0]:
+                choice = self._choice(name, reached[name], then, orelse)
+            else:
+                choice = self._choice(name, reached[name], orelse, then)
             statements.append(self._assigned(name, scope.assign(name), choice))
         return statements, defined | set(changed)
+
+    def _owned(self, branch: If) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return what each side needs own names for: what it assigns itself, and what both sides assign."""
+        sides = [assigned(side) for side in (branch.then, branch.orelse)]
+        direct = [self._assigned_outside(side) for side in (branch.then, branch.orelse)]
+        both = set(sides[0]) & set(sides[1])
+        then, orelse = (
+            tuple(name for name in names if name in both or name in own)
+            for names, own in zip(sides, direct, strict=True)
+        )
+        return then, orelse
+
+    def _assigned_outside(self, body: Iterable[Stmt]) -> set[str]:
+        """Return the names that statements assign outside of selections, and those that both sides of one assign."""
+        names: set[str] = set()
+        for statement in body:
+            match statement:
+                case Assign(target=target):
+                    names.add(target)
+                case If(condition=condition, then=then, orelse=orelse) if self.is_taken(condition):
+                    names |= self._assigned_outside(then) | self._assigned_outside(orelse)
+                case If(then=then, orelse=orelse):
+                    names |= set(assigned(then)) & set(assigned(orelse))
+                case _:
+                    assert_never(statement)
+        return names
+
+    def _uses(self, names: Iterable[str]) -> int:
+        """Return how often the choices of names read their condition."""
+        return sum(2 if self.kinds[name].truth else 1 for name in names)
+
+    def _named(self, condition: Expr, role: str, taken: set[str], statements: list[Stmt]) -> Ref:
+        """Add a statement that names a condition, and return the name."""
+        name = entry_name(condition, role, taken)
+        taken.add(name)
+        self.kinds[name] = kind_of(condition, self.kinds)
+        statements.append(Assign(name, condition, origin=SELECTION))
+        return Ref(name)
 
     def _choice(self, name: str, condition: Expr, chosen: Expr, other: Expr) -> Expr:
         """Return one of two values of a name. `where` takes no truth values."""
@@ -152,9 +217,9 @@ class _Selector:
             return Call("where", (condition, chosen, other))
         return Call("or", (Call("and", (condition, chosen)), Call("and", (Call("not", (condition,)), other))))
 
-    def _settled(self, branch: If, scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
-        """Return copies, so that what one path of a taken branch assigns goes by its new name on the other path too."""
-        late = [n for n in assigned((branch,)) if n in scope.own and n in defined and scope.name(n) != scope.own[n]]
+    def _settled(self, names: Iterable[str], scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
+        """Return copies, so that names which not every path assigns next go by their new name on every path."""
+        late = [n for n in names if n in scope.own and n in defined and scope.name(n) != scope.own[n]]
         values = [Ref(scope.name(name)) for name in late]
         return [self._assigned(name, scope.assign(name), value) for name, value in zip(late, values, strict=True)]
 
