@@ -1,7 +1,7 @@
-"""The compiler's part of the `thetac` command; `python -m thetac.codegen` is this part alone.
+"""Run the compiler's part of the `thetac` command; `python -m thetac.codegen` is this part alone.
 
-Exit status: 0 if all is well; 1 for mistakes in specs, files that cannot be written, or a failed check; 2 for a wrong
-call. Mistakes go to the standard error, all of them at once, and never as a stack trace.
+Exit status: 0 for success; 1 for errors in specs, files that cannot be written, or a failed check; 2 for a wrong
+call. Errors go to the standard error, all of them at once, and never as a stack trace.
 """
 
 from __future__ import annotations
@@ -21,22 +21,32 @@ from thetac.codegen.folder import FolderError
 
 
 class Command(Protocol):
-    """A subcommand of somebody else's."""
+    """A subcommand that another package adds."""
 
     name: str
     help: str
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the subcommand's arguments to its parser."""
+        ...
 
     def run(self, options: argparse.Namespace) -> int:
-        """Returns the exit status; raises UsageError."""
+        """Run the subcommand and return the exit status; raise UsageError if the call is wrong."""
         ...
 
 
 def main(arguments: Sequence[str] | None = None, others: Sequence[Command] = ()) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return the exit status.
+
+    Args:
+        arguments: The words of the command line; None for those of this process.
+        others: Subcommands of other packages.
+
+    Raises:
+        SystemExit: If the call is wrong.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a spec may hold what this terminal's encoding does not
+        sys.stdout.reconfigure(errors="backslashreplace")  # a spec may hold characters that this terminal cannot encode
     parser = _parser(others)
     options = parser.parse_args(arguments)
     try:
@@ -48,8 +58,8 @@ def main(arguments: Sequence[str] | None = None, others: Sequence[Command] = ())
     except (SpecError, FolderError) as error:
         print(error, file=sys.stderr)
         return 1
-    except OSError as error:  # of the standard output: those of files are reported as what they are
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more when it ends
+    except OSError as error:  # of the standard output: those of files are raised as SpecError or FolderError
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python flushes again when it exits
         if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
             return 0
         print(f"thetac: {error}", file=sys.stderr)

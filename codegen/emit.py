@@ -1,4 +1,4 @@
-"""Templates in, files out: the Jinja environment, the header, and what of a folder has to change.
+"""Write generated files: the Jinja environment, the header, and what has to change in a folder.
 
 In: finished strings for templates, and finished files. Out: the same bytes on disk, whatever the locale, the hash
 seed or the order of the specs. Must not know what the files say.
@@ -21,12 +21,15 @@ from thetac.codegen.folder import FolderError, files_in, prepared, readable, rep
 
 TEMPLATES = Path(__file__).parent / "backends" / "templates"
 MARK = re.compile(rb"by thetac\b[^;]*; do not edit\.")  # in the first line of a file that may be replaced or removed
-_LONGEST_HEADER = 16_384  # bytes; a path has at most 4,096, and a sign in place of one of them three
+_LONGEST_HEADER = 16_384  # bytes; a path has at most 4,096, and the replacement of one of them has three
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """The one environment of all templates. Their output is Python and Markdown, not HTML: nothing is escaped in it."""
+    """Return the one environment of all templates.
+
+    Nothing is escaped: the output is Python and Markdown, not HTML.
+    """
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
         undefined=jinja2.StrictUndefined,
@@ -39,7 +42,7 @@ def environment() -> jinja2.Environment:
 
 
 def header(source: str) -> str:
-    """The text of the first line of a generated file, without the comment sign of its language.
+    """Return the text of the first line of a generated file, without the comment sign of its language.
 
     A path may hold any character, line breaks too; the header stays one line.
     """
@@ -48,11 +51,11 @@ def header(source: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a folder departs from what it should hold: paths relative to it, in order."""
+    """How a folder differs from what it should hold: paths relative to it, in order."""
 
     missing: tuple[str, ...]
     changed: tuple[str, ...]
-    orphaned: tuple[str, ...]  # ours, and no longer generated
+    orphaned: tuple[str, ...]  # written by thetac, and no longer generated
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.changed or self.orphaned)
@@ -63,16 +66,34 @@ class Difference:
 
 
 def compare(folder: Path, files: Mapping[str, str]) -> Difference:
-    """What `write_package` would do; files of other people do not count."""
+    """Return what `write_package` would change; files that thetac did not write are ignored.
+
+    Args:
+        folder: The folder.
+        files: What it should hold: contents by path relative to it.
+
+    Raises:
+        FolderError: If the folder cannot be read.
+    """
     with readable(folder):
         return _compare(folder, files)[0]
 
 
 def write_package(folder: Path, files: Mapping[str, str]) -> Difference:
-    """Make the folder hold exactly these files, and those in it that are not ours; returns what was different.
+    """Make the folder hold exactly these files, besides those that thetac did not write.
 
-    The folder changes as a whole or not at all, and nothing is touched where nothing differs. Raises FolderError,
-    before anything has changed, if a file of somebody else is in the way or the folder cannot be written.
+    The folder changes as a whole or not at all, and nothing is written where nothing differs.
+
+    Args:
+        folder: The folder; made if it does not exist.
+        files: What it should hold: contents by path relative to it.
+
+    Returns:
+        What was different.
+
+    Raises:
+        FolderError: Before anything has changed, if a file that thetac did not write is in the way or the folder
+            cannot be written.
     """
     folder = Path(os.path.realpath(folder))
     with prepared(folder):
@@ -86,7 +107,7 @@ def write_package(folder: Path, files: Mapping[str, str]) -> Difference:
 
 
 def _compare(folder: Path, files: Mapping[str, str]) -> tuple[Difference, tuple[str, ...]]:
-    """The difference, and the files of others in the folder."""
+    """Return the difference, and the files in the folder that thetac did not write."""
     missing, changed, orphaned, others = set(files), [], [], []
     for path in files_in(folder):
         if not _is_ours(folder / path):
@@ -107,14 +128,14 @@ def _is_ours(path: Path) -> bool:
 
 
 def _refuse(folder: Path, files: Mapping[str, str], others: tuple[str, ...]) -> None:
-    """Raises if writing would take something away from somebody."""
+    """Raise FolderError if writing would replace a file or a folder that thetac did not write."""
     parents = {str(parent) for path in files for parent in Path(path).parents}
     in_the_way = [path for path in others if path in files or path in parents]
     in_the_way += [path for path in files if (folder / path).is_dir() and path not in others]
     if in_the_way:
         listing = "\n".join(f"  {folder / path}" for path in sorted(in_the_way))
         raise FolderError(f"not written by thetac, and in the way; move or delete:\n{listing}")
-    # A folder above an output of ours holds files of ours too; the files right in it tell the two apart.
+    # A folder above an output folder holds generated files too; the files directly in it tell the two apart.
     known = any(_is_ours(folder / path) for path in files if len(Path(path).parts) == 1)
     if not known and files_in(folder):
         raise FolderError(f"{folder} is neither empty nor output of thetac; give a new or an empty folder")

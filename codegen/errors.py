@@ -1,4 +1,4 @@
-"""What is wrong with a spec, where, and what to do about it.
+"""Diagnostics of specs: what is wrong, where, and what to do about it.
 
 An error of a spec's author is a `Diagnostic`; every stage collects as many as it can find and raises them
 together as one `SpecError`. An assertion, by contrast, means that the compiler itself is wrong.
@@ -31,7 +31,7 @@ class Location:
         return f"{shown(self.path)}:{self.line}:{self.column}"
 
     def part(self, start: int, length: int) -> Location:
-        """A stretch within this one, `start` characters after its first."""
+        """Return the stretch that begins `start` characters behind the start of this one."""
         return replace(self, column=self.column + start, length=max(length, 1))
 
 
@@ -40,7 +40,7 @@ NOWHERE = Location("<compiler>", 0, 0)  # for nodes that a pass invents
 
 @dataclass(frozen=True, slots=True, order=True)
 class Diagnostic:
-    """One error: `cause` completes the headline, `remedy` stands behind the caret and says what to do."""
+    """One error: `cause` completes the headline, `remedy` follows the caret and says what to do."""
 
     location: Location
     cause: str
@@ -62,7 +62,7 @@ class Diagnostic:
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """Return how many columns of a terminal the text takes."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown(text)
     )
@@ -77,7 +77,7 @@ class SpecError(Exception):
 
 
 class SpecWarning(UserWarning):
-    """What is probably not meant in a spec that says what it means."""
+    """Something in a valid spec that its author probably did not mean."""
 
 
 class Mistakes:
@@ -100,6 +100,7 @@ class Mistakes:
         self._found.append(Diagnostic(location, cause, remedy))
 
     def take(self, error: SpecError) -> None:
+        """Add the diagnostics of an error."""
         self._found.extend(error.diagnostics)
 
     def raise_any(self) -> None:
@@ -109,7 +110,7 @@ class Mistakes:
 
 
 def shown(text: str) -> str:
-    """Return a text as a terminal may show it: characters that control a terminal or hide are replaced."""
+    """Return a text as a terminal may show it: control characters and invisible ones are replaced."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -130,6 +131,6 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 
 def listed(names: Iterable[str], joint: str = "or") -> str:
-    """The names in words: `a`, `b` or `c`."""
+    """Return the names in words: `a`, `b` or `c`."""
     words = [f"`{name}`" for name in names]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {joint} {words[-1]}"

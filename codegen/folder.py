@@ -1,12 +1,12 @@
-"""Replacing a folder as a whole.
+"""Replace a folder as a whole.
 
 In: a folder, names of files in it that stay, contents of files that are new. Out: the folder with exactly those.
-Whoever looks at the folder at any time, also after the process was killed, sees all of the old files or all of the
-new ones. Must not know what the files are.
+At any time, also after the process was killed, the folder holds all of the old files or all of the new ones. Must
+not know what the files are.
 
-Everything is put together in a new folder beside the old one; files that stay are hard links to themselves, so they
-keep their times. Then the two folders change places in one call of the operating system (Linux), or in two renames
-where it has no such call; a crash between those two is put right by the next run.
+The new content is assembled in a new folder beside the old one; files that stay are hard links to themselves, so
+they keep their times. Then the two folders are exchanged in one call of the operating system (Linux), or by two
+renames where it has no such call; the next run repairs a crash between those two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-_CACHES = "__pycache__"  # made again by Python; an old one could outlive a change of its source
+_CACHES = "__pycache__"  # Python makes it again; an old one could outlive a change of its source
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of linux/fcntl.h and linux/fs.h
 
 
@@ -28,7 +28,10 @@ class FolderError(Exception):
 
 
 def files_in(folder: Path) -> tuple[str, ...]:
-    """Every file and link in the folder, relative to it, in order of names; caches of Python left out."""
+    """Return every file and link in the folder, relative to it, in order of names, without Python's caches.
+
+    Raise OSError if a folder cannot be listed.
+    """
     found: list[str] = []
     for where, folders, names in os.walk(folder, onerror=_raise) if folder.exists() else ():
         links = [name for name in folders if os.path.islink(os.path.join(where, name))]
@@ -38,12 +41,12 @@ def files_in(folder: Path) -> tuple[str, ...]:
 
 
 def _raise(error: OSError) -> None:
-    raise error  # what cannot be listed would be taken for empty, and lost
+    raise error  # a folder that cannot be listed would be taken for empty, and its files would be lost
 
 
 @contextlib.contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """OSErrors become FolderErrors."""
+    """Raise FolderError in place of an OSError within the block."""
     try:
         yield
     except OSError as error:
@@ -52,17 +55,21 @@ def readable(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def prepared(folder: Path) -> Iterator[None]:
-    """The folder to ourselves, with what a crashed run left behind cleared away. OSErrors become FolderErrors."""
+    """Lock the folder for this process and repair what a crashed run left; release it after the block.
+
+    Raises:
+        FolderError: If the folder is a file or the root, or in place of an OSError within the block.
+    """
     if (folder.exists() and not folder.is_dir()) or folder == folder.parent:
-        # Anything can change places with a folder: somebody's file, even a device. The root of all has no place.
+        # The exchange works with anything, also with a file or a device; the root has no parent to work in.
         raise FolderError(f"{folder} is no folder; give a new or an empty one")
-    import fcntl  # Windows does not have it, and compiles specs all the same
+    import fcntl  # Windows does not have it; it can compile specs without writing folders
 
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder.parent, os.O_RDONLY)
         try:
-            # Some network file systems lock no folders; there, two runs at once are the user's to avoid.
+            # Some network file systems cannot lock folders; there, the user has to avoid two runs at once.
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             _clear(folder)
@@ -82,6 +89,7 @@ def _old(folder: Path) -> Path:
 
 
 def _clear(folder: Path) -> None:
+    """Finish an interrupted exchange, and delete what it left beside the folder."""
     if _old(folder).exists() and not folder.exists():
         os.rename(_old(folder), folder)
     for leftover in (_new(folder), _old(folder)):
@@ -90,7 +98,16 @@ def _clear(folder: Path) -> None:
 
 
 def replace_folder(folder: Path, kept: Iterable[str], fresh: Mapping[str, bytes]) -> None:
-    """The folder with the kept files as they are and the fresh ones as given, and no others."""
+    """Replace the folder by one with the kept files and the fresh ones, and no others.
+
+    Args:
+        folder: The folder, locked by `prepared`; it may not exist yet.
+        kept: Paths of files that stay as they are, relative to the folder.
+        fresh: Contents of new files by path relative to the folder.
+
+    Raises:
+        OSError: If it cannot be done; the folder is unchanged then.
+    """
     new = _new(folder)
     try:
         new.mkdir()
@@ -104,7 +121,7 @@ def replace_folder(folder: Path, kept: Iterable[str], fresh: Mapping[str, bytes]
         else:
             os.rename(new, folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)  # what was there before; or, after a failure, what was to be
+        shutil.rmtree(new, ignore_errors=True)  # it holds the old files now, or after a failure the new ones
 
 
 def _keep(source: Path, target: Path) -> None:
@@ -124,7 +141,7 @@ def _write(path: Path, content: bytes, like: Path) -> None:
 
 
 def _swap(new: Path, folder: Path) -> None:
-    """The two folders change places."""
+    """Exchange the two folders, and delete the old content where that took two renames."""
     if _exchange(new, folder):
         return
     old = _old(folder)
@@ -138,7 +155,7 @@ def _swap(new: Path, folder: Path) -> None:
 
 
 def _exchange(new: Path, folder: Path) -> bool:
-    """Whether the system could swap the two in one call."""
+    """Exchange the two folders in one call; return False if the system has no such call."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:

@@ -1,4 +1,4 @@
-"""The whole compiler, in order: source text to Rule, passes, one file per backend.
+"""Run the whole compiler: source text to Rule, passes, one file per backend.
 
 In: spec texts. Out: for each optimizer its rules at every stage and the files of its package, as text. The
 diagnostics of all specs are raised together. Must not write files: emit.py does.
@@ -28,7 +28,7 @@ from thetac.codegen.passes.expand import expand
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
 from thetac.codegen.passes.hoist import Fused, hoist
 
-MOST_NUMBERS = 500  # in the row of a kernel: the time that a compiler takes grows with their square
+MOST_NUMBERS = 500  # in the scalar row of a kernel: the time to compile it grows with their square
 
 # file name -> its text, from the rule as written, the rule after features, and the latter split for fused kernels
 BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
@@ -44,11 +44,11 @@ BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The text of one spec, and the path by which its author knows it."""
+    """The text of one spec, and its path as its author writes it."""
 
     path: str
     text: str
-    name: str = ""  # by which generated files know it, the same on every machine; empty: the file's own name
+    name: str = ""  # what generated files call it, the same on every machine; empty: the file's own name
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ class Compiled:
     fused: Fused  # split into host scalars and element code
     module: str  # the name of its package, "adamw"
     files: Mapping[str, str]  # relative name -> text
-    warnings: tuple[Diagnostic, ...] = ()  # what is probably not meant
+    warnings: tuple[Diagnostic, ...] = ()  # what the author probably did not mean
 
     @property
     def class_name(self) -> str:
         return self.written.name
 
 
-Parents = Callable[[], Sequence[Source]]  # specs that may be extended; read only if one is asked for
+Parents = Callable[[], Sequence[Source]]  # returns specs that may be extended; called only if one is
 
 
 def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule, ...]:
@@ -75,7 +75,7 @@ def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule
 
     Args:
         sources: The specs.
-        parents: Gives further specs that they may extend. It is called only if one is extended.
+        parents: Returns further specs that they may extend. Called only if one is extended.
 
     Raises:
         SpecError: With the diagnostics of all specs.
@@ -97,7 +97,7 @@ def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[
 
     Args:
         sources: The specs.
-        parents: Gives further specs that they may extend. It is called only if one is extended.
+        parents: Returns further specs that they may extend. Called only if one is extended.
 
     Raises:
         SpecError: With the diagnostics of all specs.
@@ -123,7 +123,7 @@ def lower(written: Rule) -> tuple[Rule, Fused]:
 
 
 def _check_row(written: Rule, fused: Fused, mistakes: Mistakes) -> None:
-    """Note where kernels would read more numbers than a compiler keeps track of in seconds."""
+    """Note an error if kernels would read more numbers than a compiler can handle in seconds."""
     if len(fused.row) > MOST_NUMBERS:
         location = fused.row[MOST_NUMBERS].definition.location
         cause = f"elements are computed from more than {MOST_NUMBERS} different numbers"
@@ -131,6 +131,7 @@ def _check_row(written: Rule, fused: Fused, mistakes: Mistakes) -> None:
 
 
 def _rendered(written: Rule, rule: Rule, fused: Fused) -> Compiled:
+    """Return the optimizer with the file of every backend."""
     files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
     files = {name: lay_out(text) if name.endswith(".py") else text for name, text in files.items()}
     return Compiled(written, rule, fused, module_name(written.name), files, advice(written))

@@ -1,1 +1,1 @@
-"""What the `thetac` command does, one module per group of subcommands. Prints; knows no algorithm."""
+"""The subcommands of `thetac`, one module per group. They print and know no algorithm."""

@@ -1,4 +1,4 @@
-"""`thetac generate` and `thetac check`: all specs of a folder, and the files they give.
+"""`thetac generate` and `thetac check`: all specs of a folder, and the files made from them.
 
 Nothing is written before every spec has compiled.
 """
@@ -18,7 +18,13 @@ from thetac.codegen.pipeline import Compiled, compile_specs
 
 
 def generate(specs: Path, output: Output) -> int:
-    """Write what the specs give; returns the exit status."""
+    """Write the files of all specs and return the exit status.
+
+    Raises:
+        UsageError: If the folder of specs holds none.
+        SpecError: If a spec is wrong.
+        FolderError: If a file cannot be written.
+    """
     for folder, files in _folders(specs, output):
         difference = write_package(folder, files)
         written, removed = len(difference.missing) + len(difference.changed), len(difference.orphaned)
@@ -31,7 +37,13 @@ def generate(specs: Path, output: Output) -> int:
 
 
 def check(specs: Path, output: Output) -> int:
-    """Whether the files are what the specs give; says which are not."""
+    """Compare the files with the specs, print which ones differ, and return the exit status.
+
+    Raises:
+        UsageError: If the folder of specs holds none.
+        SpecError: If a spec is wrong.
+        FolderError: If a file cannot be read.
+    """
     status = 0
     for folder, files in _folders(specs, output):
         for line in str(compare(folder, files)).splitlines():
@@ -61,7 +73,7 @@ def _folders(specs: Path, output: Output) -> list[tuple[Path, Mapping[str, str]]
 
 
 def _package(compiled: tuple[Compiled, ...], specs: Path, home: str) -> dict[str, str]:
-    """Every file of the package, by its name relative to it."""
+    """Return every file of the package by its path relative to it."""
     members = {one.class_name: one.module for one in compiled}
     files = {f"{one.module}/{name}": text for one in compiled for name, text in one.files.items()}
     files["__init__.py"] = collection_init(members, f"{specs.resolve().name}/", home, environment())

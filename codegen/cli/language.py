@@ -1,4 +1,4 @@
-"""`thetac language`: the reference of the spec language, which every installation holds."""
+"""`thetac language`: print the reference of the spec language, which is part of every installation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ PAGE = Path(__file__).resolve().parents[1] / "language.md"  # in a checkout a li
 
 
 def print_reference() -> int:
-    """Print the page; returns the exit status."""
+    """Print the reference and return the exit status."""
     print(without_marks(PAGE.read_text(encoding="utf-8")), end="")
     return 0

@@ -1,4 +1,4 @@
-"""Where specs lie and where their output goes.
+"""Find specs, and the folders into which their output goes.
 
 In: folders and names that the user gave. Out: sources for the pipeline, with paths as the user would write them.
 """
@@ -27,16 +27,16 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where files go."""
+    """The folders and files into which output goes."""
 
     package: Path
-    home: str  # the name by which the package is imported; empty: wherever it lies
-    pages: Path | None  # documentation, of our own specs only
+    home: str  # the name by which the package is imported; empty: unknown
+    pages: Path | None  # documentation, of thetac's own specs only
     reference: Path | None  # the reference of the language, which holds tables of the compiler
 
 
 def our_output() -> Output:
-    """Of an installed package, only the code: its documentation lies in the checkout."""
+    """Return thetac's own output: the package, and in a checkout its documentation."""
     docs = ROOT / "docs" if (ROOT / "pyproject.toml").is_file() else None
     return Output(
         GENERATED,
@@ -47,14 +47,23 @@ def our_output() -> Output:
 
 
 def users_output(out: Path) -> Output:
-    """A package of the user's. Raises UsageError if it would take the place of ours, or lie within it."""
+    """Return the output for a user's package.
+
+    Raises:
+        UsageError: If it is thetac's own package or a folder in it.
+    """
     if out.resolve().is_relative_to(GENERATED.resolve()):
         raise UsageError(f"{out} is thetac's own package; your specs go into a package of your own")
     return Output(out, home="", pages=None, reference=None)
 
 
 def read_folder(folder: Path) -> tuple[Source, ...]:
-    """All specs of a folder and the folders in it, in order of their names. Raises UsageError and SpecError."""
+    """Return all specs of a folder and of the folders in it, in order of their names.
+
+    Raises:
+        UsageError: If there is no such folder, or no spec in it.
+        SpecError: If a folder or file cannot be read.
+    """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder")
     paths, mistakes = _spec_files(folder), Mistakes()
@@ -72,9 +81,10 @@ def read_folder(folder: Path) -> tuple[Source, ...]:
 
 
 def _spec_files(folder: Path) -> list[str]:
-    """Relative to the folder, in order; what is hidden is left out. A folder that cannot be listed is a mistake.
+    """Return the paths of specs relative to the folder, in order, without hidden ones.
 
-    Passed over, its specs would seem to be gone, and what was generated from them would go too.
+    Raise SpecError if a folder cannot be listed: its specs would seem to be deleted, and the files that were generated
+    from them would be deleted too.
     """
     mistakes, found = Mistakes(), []
 
@@ -90,12 +100,17 @@ def _spec_files(folder: Path) -> list[str]:
 
 
 def our_specs() -> Sequence[Source]:
-    """What a user's spec may extend."""
+    """Return thetac's own specs, which a user's spec may extend."""
     return read_folder(SPECS)
 
 
 def compile_named(name: str) -> Compiled:
-    """One optimizer, by the name of one of ours or by the path of a spec."""
+    """Compile one optimizer, given by the name of one of thetac's or by the path of a spec.
+
+    Raises:
+        UsageError: If no optimizer has this name.
+        SpecError: If the spec cannot be read or is wrong.
+    """
     if name.endswith(SUFFIXES) or os.sep in name:
         path = Path(name)
         return compile_specs([Source(name, read_source(path, name))], our_specs)[0]
@@ -108,14 +123,14 @@ def compile_named(name: str) -> Compiled:
 
 
 def print_warnings(compiled: Iterable[Compiled]) -> None:
-    """Show what is probably not meant, on the standard error."""
+    """Print the warnings about all optimizers to the standard error."""
     for one in compiled:
         for warning in one.warnings:
             print(warning, file=sys.stderr)
 
 
 def shown_as(path: Path) -> str:
-    """The path relative to where the user is, if it lies below; whole otherwise."""
+    """Return the path relative to the working directory if it is within it, else the absolute path."""
     here = Path.cwd()
     whole = here / path
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)

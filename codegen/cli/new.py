@@ -12,13 +12,23 @@ from thetac.codegen.pipeline import Source, compile_specs
 
 
 def new(name: str, out: Path | None) -> int:
-    """Write the spec, never over a file; returns the exit status."""
+    """Write a spec to a new file and return the exit status.
+
+    Args:
+        name: The name of the optimizer's class.
+        out: The file; None for the name in lower case.
+
+    Raises:
+        UsageError: If it is not a name for a class.
+        SpecError: If it is reserved.
+        FolderError: If the file exists or cannot be written.
+    """
     path = Path(f"{name.lower()}.yaml") if out is None else out
     if out is None and Path(name).name != name:
         raise UsageError(f"`{name}` is no name for a class; say with --out where the file goes")
     text = environment().get_template("new_spec.yaml.jinja").render(name=name, path=shown(str(path)))
-    (one,) = compile_specs([Source(str(path), text)])  # says what is wrong with the name
-    if one.class_name != name:  # only a part of it was taken for the name
+    (one,) = compile_specs([Source(str(path), text)])  # raises an error if the name is wrong
+    if one.class_name != name:  # only a part of it was read as the name
         raise UsageError(f"{quoted(name)} is no name for a class")
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:

@@ -11,7 +11,7 @@ HEAD = ("name", "state bytes", "backends", "summary")
 
 
 def print_table() -> int:
-    """Print the table; returns the exit status."""
+    """Print the table and return the exit status."""
     compiled = sorted(compile_specs(our_specs()), key=lambda one: one.class_name.lower())
     rows = [HEAD, *(_row(one) for one in compiled)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD) - 1)]

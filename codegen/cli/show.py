@@ -1,4 +1,4 @@
-"""`thetac show`: what the compiler makes of one spec."""
+"""`thetac show`: print one optimizer at a stage of the compiler, or the output of a backend."""
 
 from __future__ import annotations
 
@@ -34,7 +34,17 @@ STAGES = tuple(_STAGES)
 
 
 def show(name: str, backend: str | None, stage: str | None) -> int:
-    """Print one optimizer; returns the exit status."""
+    """Print one optimizer and return the exit status.
+
+    Args:
+        name: The name of one of thetac's optimizers, or the path of a spec.
+        backend: One of BACKENDS, whose output is printed; None to print a stage.
+        stage: One of STAGES; None for the checked rule.
+
+    Raises:
+        UsageError: If no optimizer has this name.
+        SpecError: If the spec cannot be read or is wrong.
+    """
     one = compile_named(name)
     print_warnings((one,))
     if backend == "latex":
@@ -59,13 +69,13 @@ def _highlighted(text: str, language: str) -> str:
         from pygments import highlight
         from pygments.formatters import TerminalFormatter
         from pygments.lexers import get_lexer_by_name
-    except ImportError:  # nobody needs pygments to compile
+    except ImportError:  # pygments is optional
         return text
     return str(highlight(text, get_lexer_by_name(language), TerminalFormatter())).rstrip("\n")
 
 
 def _fused_listing(fused: Fused) -> list[str]:
-    """The program of the host, the row of numbers that it hands over, and the program of the elements."""
+    """Return the lines of the host program, the scalar row, the specialisations and the element programs."""
     return [
         "once per step, group and step count:",
         *(f"  {line}" for line in listing(fused.host)),

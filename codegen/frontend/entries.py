@@ -1,7 +1,7 @@
-"""The entries of `hyperparameters` and `state`, each by itself.
+"""Read the entries of `hyperparameters` and `state`, each by itself.
 
-In: one entry of the YAML tree. Out: a Hyperparameter, a Flag or a StateEntry. What is wrong in an entry is noted
-and replaced by a stand-in, so that its name is known to the rest of the spec. Must not know the other entries.
+In: one entry of the YAML tree. Out: a Hyperparameter, a Flag or a StateEntry. An error in an entry is noted and
+replaced by a stand-in, so that the entry's name is known to the rest of the spec. Must not know the other entries.
 """
 
 from __future__ import annotations
@@ -30,11 +30,16 @@ HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "fixed",
 FLAG_KEYS = ("default", "fixed", "doc")
 STATE_KEYS = ("counter", "scalar", "init", "when", "symbol", "device", "doc")
 MOST_ELEMENTS = 8  # of a tuple hyperparameter
-ANY: tuple[float, ...] = ()  # stands for a default that cannot be read: a number, a truth value or a tuple
+ANY: tuple[float, ...] = ()  # replaces a default that cannot be read: a number, a truth value or a tuple
 
 
 def hyperparameter(entry: Entry, mistakes: Mistakes) -> Hyperparameter | Flag:
-    """One entry of `hyperparameters`; a truth value as default makes it a flag."""
+    """Return one entry of `hyperparameters`: a flag if its default is a truth value.
+
+    Args:
+        entry: The entry, whose key is the name.
+        mistakes: Gets a diagnostic for each error in the entry; a stand-in is returned then.
+    """
     if (torn := _without_space(entry.key, mistakes)) is not None:
         return Hyperparameter(torn, ANY, location=entry.key.location)
     here, name = entry.key.location, name_of(entry.key, mistakes)
@@ -72,7 +77,7 @@ _KEY_AND_VALUE = re.compile(r"(?P<name>[A-Za-z]\w*):[\[{(\w].*")
 
 
 def _without_space(key: Scalar, mistakes: Mistakes) -> str | None:
-    """The name in a key such as `lr:{default`, which is a mistake; None if there is no such."""
+    """Return the name in a key such as `lr:{default` and note the error; return None for any other key."""
     if (found := _KEY_AND_VALUE.match(key.text)) is None:
         return None
     line = key.location.text.strip().replace(f"{found['name']}:", f"{found['name']}: ", 1)
@@ -85,7 +90,7 @@ def _is_plain_number(node: Node) -> bool:
 
 
 def _as_default(node: Node) -> str:
-    """What was written instead of a mapping, as the default in one."""
+    """Return what was written instead of a mapping, as the default in one."""
     if isinstance(node, Scalar) and (is_number(node) or node.text in ("true", "false")):
         return f"{{default: {node.text}}}"
     return "{default: 1e-3}" if isinstance(node, Scalar) else "{default: [0.9, 0.999], names: [beta1, beta2]}"
@@ -99,7 +104,7 @@ def _flag(name: str, here: Location, mapping: Mapping, mistakes: Mistakes) -> Fl
 
 
 def _doc(name: str, fields: Fields, here: Location, *, is_argument: bool) -> str:
-    """Return what the author says of a hyperparameter or flag; note a mistake where nothing says what it means."""
+    """Return the author's text about a hyperparameter or flag; note an error where an argument has none."""
     if is_argument and fields.lacks("doc") and not has_usual_meaning(name):
         remedy = f'say in one sentence what it means: `{name[:20]}: {{..., doc: "..."}}`'
         fields.mistakes.add(here, f"argument {quoted(name)} has no `doc`", remedy)
@@ -140,7 +145,10 @@ def _number(name: str, here: Location, default: Node, mapping: Mapping, mistakes
 def _default(
     name: str, node: Node, names: tuple[str, ...], fields: Fields
 ) -> tuple[float | int | tuple[float | int, ...] | None, tuple[Scalar, ...]]:
-    """The default and where its numbers stand; None for `required`, and a stand-in for what cannot be read."""
+    """Return the default and the scalars that hold its numbers.
+
+    The default is None for `required`. Where it cannot be read, return a stand-in and no scalars.
+    """
     what, mistakes = f"the default of `{name}`", fields.mistakes
     if isinstance(node, yaml_tree.Sequence):
         places = tuple(
@@ -200,6 +208,7 @@ def _symbols(fields: Fields, width: int, mistakes: Mistakes) -> tuple[str, ...]:
 
 
 def symbol_of(text: Scalar, mistakes: Mistakes) -> str:
+    """Return the LaTeX of a symbol, or an empty text after noting why it cannot be printed."""
     symbol = " ".join(text.text.split())
     if (problem := symbol_syntax.why_not(symbol)) is not None:
         mistakes.add(text.location, *problem)
@@ -208,7 +217,7 @@ def symbol_of(text: Scalar, mistakes: Mistakes) -> str:
 
 
 def _error(fields: Fields, width: int, mistakes: Mistakes) -> str:
-    """The author's wording, in which braces stand for nothing but the elements' values."""
+    """Return the author's error text; note an error if its braces are anything but the elements' indices."""
     wording = fields.line("error") or ""
     rest = wording
     for i in range(width):
@@ -222,7 +231,12 @@ def _error(fields: Fields, width: int, mistakes: Mistakes) -> str:
 
 
 def state(entry: Entry, mistakes: Mistakes) -> StateEntry:
-    """One entry of `state`."""
+    """Return one entry of `state`.
+
+    Args:
+        entry: The entry, whose key is the name.
+        mistakes: Gets a diagnostic for each error in the entry; a stand-in is returned then.
+    """
     if (torn := _without_space(entry.key, mistakes)) is not None:
         entry = Entry(replace(entry.key, text=torn), Scalar("counter", "", entry.key.location, (), exact=False))
     name, here = name_of(entry.key, mistakes), entry.key.location

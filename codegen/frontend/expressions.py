@@ -1,7 +1,7 @@
-"""One expression of a spec, by way of Python's own parser, which reads each line by itself. Nothing is evaluated.
+"""Read one expression of a spec with Python's own parser, one line at a time. Nothing is evaluated.
 
-In: a line and where the expression stands in it. Out: an Expr with places, and a mistake for everything in it that is
-no part of the language.
+In: a line and the column in which the expression begins. Out: an Expr with locations, and a diagnostic for
+everything in it that is not part of the language.
 """
 
 from __future__ import annotations
@@ -21,12 +21,23 @@ from thetac.codegen.ir.definitions import BINARY, COMPARE, expanded
 from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain
 from thetac.codegen.ir.ops import FUNCTIONS, OPS
 
-DEEPEST_EXPRESSION = 56  # operations within each other; `a + b + c` is two sums deep, a chain of `and` only one
-LONGEST_WRITTEN_OUT = 2_000  # names, numbers and operators, where powers and `lerp` are what they stand for
+DEEPEST_EXPRESSION = 56  # nested operations; `a + b + c` is two sums deep, a chain of `and` only one
+LONGEST_WRITTEN_OUT = 2_000  # names, numbers and operators after powers and `lerp` are written out
 
 
 def read_expression(line: Line, code: str, start: int, declared: Declared, mistakes: Mistakes) -> Expr:
-    """The expression that stands in a line from column `start` on."""
+    """Return the expression that begins in column `start` of a line.
+
+    Args:
+        line: The line, which gives locations.
+        code: The text of the expression.
+        start: The column of `line` in which `code` begins.
+        declared: The spec's names, for remedies.
+        mistakes: Gets a diagnostic for each error.
+
+    Returns:
+        The expression; UNREADABLE replaces what cannot be read.
+    """
     start += len(code) - len(code.lstrip())
     tree = python_tree(line, code.strip(), start, mistakes)
     if tree is None:
@@ -43,7 +54,7 @@ def read_expression(line: Line, code: str, start: int, declared: Declared, mista
 
 
 def converted(node: ast.expr, places: Places, translation: Translation, mistakes: Mistakes) -> Expr:
-    """Python's expression as ours, unless there is more in it than its text shows."""
+    """Return Python's expression as an Expr, or UNREADABLE if it is too long when written out."""
     expression = Convert(places, translation, mistakes).expression(node)
     size = _written_out(expression)
     if size > LONGEST_WRITTEN_OUT:
@@ -54,7 +65,7 @@ def converted(node: ast.expr, places: Places, translation: Translation, mistakes
 
 
 def _written_out(expression: Expr) -> int:
-    """How much there is in an expression for one who sees only sums, products and quotients."""
+    """Return the size of an expression that is made of sums, products and quotients only."""
     match expression:
         case Call(op="pow", args=(base, Const(value=2 | 3 as times))):
             return int(times) * (_written_out(base) + 1)
@@ -71,9 +82,10 @@ def _written_out(expression: Expr) -> int:
 
 
 def python_tree(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Module | None:
+    """Return Python's tree of a piece of code; note why and return None if it cannot be parsed."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # about `1if`, in words that are not ours
+            warnings.simplefilter("ignore", SyntaxWarning)  # Python warns about `1if` in its own words
             tree = ast.parse(code)
     except SyntaxError as error:
         row, column = (error.lineno or 1) - 1, (error.offset or 1) - 1
@@ -89,8 +101,9 @@ def python_tree(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Mo
 
 
 def _shallow(tree: ast.Module, line: Line, mistakes: Mistakes) -> bool:
+    """Return whether the tree is not nested too deeply; note an error if it is."""
     level: list[ast.AST] = [tree]
-    for _ in range(DEEPEST_EXPRESSION + 4):  # with the module, the statement, a name and what Python says of it
+    for _ in range(DEEPEST_EXPRESSION + 4):  # plus the module, the statement, a name and its context
         level = [child for node in level for child in ast.iter_child_nodes(node)]
         if not level:
             return True
@@ -99,20 +112,21 @@ def _shallow(tree: ast.Module, line: Line, mistakes: Mistakes) -> bool:
 
 
 class Places:
-    """From places in what Python's parser read to places in the spec."""
+    """Converts positions of Python's parser to locations in the spec."""
 
     def __init__(self, line: Line, start: int) -> None:
         self.line = line
         self.start = start  # column of the line at which the parsed code begins
 
     def of(self, node: ast.expr | ast.stmt | ast.keyword) -> Location:
+        """Return the location of a node."""
         row = node.lineno - 1
         ends_here = node.end_lineno == node.lineno and node.end_col_offset is not None
         length = node.end_col_offset - node.col_offset if ends_here and node.end_col_offset is not None else 1
         return self.line.at(row, node.col_offset + (self.start if row == 0 else 0), length)
 
     def operator(self, node: ast.BinOp | ast.UnaryOp, sign: str) -> Location:
-        """The place of the operator of an expression, which is written as `sign`."""
+        """Return the location of the operator of an expression, which is written as `sign`."""
         if isinstance(node, ast.UnaryOp):
             return self.of(node).part(0, len(sign))
         left = node.left
@@ -126,7 +140,7 @@ class Places:
 
 
 class Convert:
-    """Python's nodes as ours. Every mistake in an expression is noted, not only the first."""
+    """Converts Python's nodes to those of the IR. Every error in an expression is noted, not only the first."""
 
     def __init__(self, places: Places, translation: Translation, mistakes: Mistakes) -> None:
         self.places = places
@@ -134,6 +148,7 @@ class Convert:
         self.mistakes = mistakes
 
     def expression(self, node: ast.expr) -> Expr:
+        """Return the node as an Expr; UNREADABLE replaces what is not part of the language."""
         here = self.places.of(node)
         match node:
             case ast.Constant(value=bool() as value):
@@ -194,7 +209,7 @@ class Convert:
                     remedy = self.translation.remedy(node) or "functions take their arguments in order"
                     self.mistakes.add(self.places.of(keywords[0]), "an argument by keyword", remedy)
                 if self.translation.text(node):
-                    return  # the remedy says it of everything within
+                    return  # the remedy covers the arguments too
                 for argument in (*args, *(keyword.value for keyword in keywords)):
                     self.expression(argument)
             case _:
@@ -211,5 +226,5 @@ class Convert:
 
 
 def _is_quoted(node: ast.Call) -> bool:
-    """Whether it is a number in quotes, such as `float("inf")`."""
+    """Return whether an argument is a text, as in `float("inf")`."""
     return any(isinstance(argument, ast.Constant) and isinstance(argument.value, str) for argument in node.args)

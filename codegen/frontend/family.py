@@ -1,7 +1,7 @@
-"""Which specs a spec extends, and what it inherits from them.
+"""Find which specs a spec extends, and merge what it inherits from them.
 
-In: specs by name. Out: families, nearest spec first, and what the specs of a family say together. Must not know what
-it means.
+In: specs by name. Out: families, nearest spec first, and the merged entries of a family. Must not know what the
+entries mean.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def family_of(spec: Spec, named: Mapping[str, Spec], *, some_missing: bool, mist
     Args:
         spec: The spec.
         named: All specs that it may extend, by name.
-        some_missing: Whether a file could not be read, in which an unknown spec may be.
+        some_missing: Whether some file could not be read; an unknown spec may be in it.
         mistakes: Gets a diagnostic for an unknown spec, a circle or a family that is too deep.
     """
     family = [spec]
     while (extends := family[-1].extends) is not None:
         parent = named.get(extends.text)
         if parent is None and some_missing:
-            return ()  # it may be in the file that cannot be read, of which enough has been said
+            return ()  # it may be in the file that cannot be read, which has its own diagnostic
         if parent is None:
             others = [name for name in named if name != spec.name]
             remedy = did_you_mean(
@@ -55,12 +55,12 @@ def family_of(spec: Spec, named: Mapping[str, Spec], *, some_missing: bool, mist
 
 
 def first(family: tuple[Spec, ...], get: Callable[[Spec], T | None]) -> T | None:
-    """Return what the nearest spec of the family says that says anything."""
+    """Return the first value other than None that `get` finds, nearest spec first; None if there is none."""
     return next((value for spec in family if (value := get(spec)) is not None), None)
 
 
 def merged(family: tuple[Spec, ...], get: Callable[[Spec], tuple[T, ...]], key: Callable[[T], str]) -> tuple[T, ...]:
-    """Return the entries of all, an entry of a nearer spec in the place of the one that it replaces."""
+    """Return the entries of all specs; an entry of a nearer spec replaces the one with the same key."""
     entries: dict[str, T] = {}
     for spec in reversed(family):
         entries |= {key(entry): entry for entry in get(spec)}

@@ -1,7 +1,7 @@
-"""Functions and methods of torch, NumPy and Python, and how the language says what they do: one table.
+"""Functions and methods of torch, NumPy and Python, and how to write them in the language: one table.
 
-In: a name as authors know it. Out: the forms it is called in with what to write instead, or a sentence about what there
-is where nothing does the same. Must not know where the name stands; translate.py applies it.
+In: a name as authors know it. Out: the forms in which it is called and what to write instead, or a sentence if the
+language has nothing like it. Must not know where the name was written; translate.py applies the table.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ LIBRARIES = ("torch", "math", "np", "numpy", "jnp", "jax", "tl", "F", "nn", "tf"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One way to call a function, and what it means in the language, over the same names."""
+    """One way to call a function, and its meaning in the language, over the same names."""
 
     parameters: tuple[str, ...]
     meaning: str
 
     def takes(self, given: int, keywords: frozenset[str]) -> bool:
-        """Whether a call with so many arguments in order and these by keyword is of this form."""
+        """Return whether a call with so many positional arguments and these keywords has this form."""
         return given <= len(self.parameters) and keywords == frozenset(self.parameters[given:])
 
 
@@ -107,10 +107,10 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("rad2deg degrees", "a", "a * 180 / 3.141592653589793"),
 )
 
-# As methods, whose first argument stands in front of the point.
+# As methods, whose first argument comes before the dot.
 _METHODS = (("where", "a condition b", "where(condition, a, b)"),)
 
-# What gives a value as it is: there are no copies, types or devices to change.
+# These return the value unchanged: an update has no copies, types or devices.
 _AS_IT_IS = (
     "clone detach data item contiguous to float double half bfloat16 type type_as astype cpu cuda numpy tensor"
     " as_tensor asarray array from_numpy Tensor FloatTensor requires_grad_ tolist int bool view_as_real"
@@ -201,28 +201,28 @@ _FORMS = {
 
 
 def plain(name: str) -> str:
-    """The name without what marks a variant that works in place or on lists."""
+    """Return the name without the prefix or suffix of a variant that works in place or on lists."""
     name = name.removeprefix("_foreach_")
     return name[:-1] if name.endswith("_") and name not in _SAME else name
 
 
 def forms(name: str, *, method: bool) -> tuple[Form, ...]:
-    """The forms of a function by its plain name, the usual one first; empty if the language has none for it."""
+    """Return the forms of a function by its plain name, the usual one first; empty if the language has none."""
     return (_AS_METHOD.get(name, ()) if method else ()) or _FORMS.get(name, ())
 
 
 def is_same(name: str) -> bool:
-    """Whether the function gives its first argument as it is, as far as an update is concerned."""
+    """Return whether the function returns its first argument unchanged, as far as an update is concerned."""
     return name in _SAME
 
 
 def parameter(keyword: str) -> str:
-    """The table's name of a parameter that libraries call by `keyword`."""
+    """Return the table's name of a parameter that libraries call `keyword`."""
     return _KEYWORDS.get(keyword, keyword)
 
 
 def remedy(name: str, *, method: bool = False) -> str:
-    """What to do instead of calling a function of this name, whatever its arguments; empty if nothing is known."""
+    """Return what to do instead of calling this function, whatever its arguments; empty if nothing is known."""
     name = plain(name)
     if known := forms(name, method=method):
         return written(known[0].meaning)
@@ -232,12 +232,12 @@ def remedy(name: str, *, method: bool = False) -> str:
 
 
 def remedy_of_one(name: str) -> str:
-    """The same where there is one argument only, of which some functions take the sum, or the largest."""
+    """Return what to do instead of calling this function with one argument, as reductions are."""
     return _WITHOUT.get(plain(name), "") or remedy(name)
 
 
 def written(text: str, instead_of: str = "") -> str:
-    """`write ...`, and for what kinds of values, if it is for fewer than the code that it stands instead of."""
+    """Return `write ...`; add for which kinds of values, if they are fewer than those of the code it replaces."""
     limited = [name for name, op in FUNCTIONS.items() if op.host_only and f"{name}(" in text]
     if any(f"{name}(" not in instead_of for name in limited):
         return f"write `{text}` (of numbers: elements have no {listed(limited, 'and')})"
@@ -250,5 +250,5 @@ def everything() -> str:
 
 
 def known_names() -> frozenset[str]:
-    """Every name that the table says something about."""
+    """Return every name in the table."""
     return frozenset((*_FORMS, *_AS_METHOD, *_SAME, *_WITHOUT))

@@ -1,6 +1,6 @@
-"""A spec file as a Spec: every key known, every value of the right form, all mistakes of the file at once.
+"""Read a spec file into a Spec: check every key and the form of every value, collect all errors of the file.
 
-In: the text of one file. Out: a Spec, and mistakes. Must not know the other specs, nor what the texts of
+In: the text of one file. Out: a Spec, and diagnostics. Must not know the other specs, nor what the texts of
 expressions mean.
 """
 
@@ -43,7 +43,7 @@ _SYNONYMS = {
     **dict.fromkeys(("paper", "papers", "source", "sources", "citation"), "references"),
     **dict.fromkeys(("decay", "wd"), "weight_decay"),
 }
-# What stands for a section that cannot be read: nothing is known to be undeclared then.
+# These replace a section that cannot be read: no name is reported as undeclared then.
 _ANY_HYPERPARAMETER = Hyperparameter(UNREADABLE, 0)
 _ANY_STATE = StateEntry(
     UNREADABLE, StateKind.TENSOR, None, None, on_param_device=False, symbol="", doc="", location=NOWHERE
@@ -53,9 +53,15 @@ T = TypeVar("T")
 
 
 def load_spec(text: str, path: str, mistakes: Mistakes) -> Spec | None:
-    """The spec in a file's text, with stand-ins for what is wrong in it; None if nothing can be read of it.
+    """Return the spec in a file's text, with stand-ins for what cannot be read.
 
-    `path` is how messages name the file.
+    Args:
+        text: The text of the file.
+        path: How messages name the file.
+        mistakes: Gets a diagnostic for each error.
+
+    Returns:
+        The spec, or None if the text is not a mapping.
     """
     try:
         source = split_source(text, path)
@@ -131,7 +137,7 @@ def _lines(fields: Fields, key: str, mistakes: Mistakes) -> tuple[str, ...] | No
 def _entries(
     fields: Fields, key: str, example: str, read: Callable[[Entry, Mistakes], T | None], unreadable: tuple[T, ...]
 ) -> tuple[T, ...]:
-    """The entries of a section, or what stands for them if there is a section but none that can be read."""
+    """Return the entries of a section, or `unreadable` if there is a section but it cannot be read."""
     node = fields.get(key)
     if node is None:
         return unreadable if fields.is_broken(key) else ()
@@ -178,14 +184,14 @@ def _decay(fields: Fields, mistakes: Mistakes) -> tuple[DecayEntry, ...] | None:
 
 
 def _style(node: Node, mistakes: Mistakes) -> DecayStyle:
-    """The style; L2 stands in for a wrong one, because all styles read what it reads."""
+    """Return the style; L2 replaces an unknown one, because it reads what any style reads."""
     remedy = "`l2` adds to the gradient, `decoupled` shrinks the parameter, with `lr`"
     style = choice_of(node, "a style of `weight_decay`", [style.value for style in DecayStyle], mistakes, remedy)
     return DecayStyle.L2 if style is None else DecayStyle(style)
 
 
 def _sparse(fields: Fields, mistakes: Mistakes) -> tuple[SparseMode | None, str | None]:
-    """How sparse gradients are treated; a sentence is the error where they are not supported."""
+    """Return how sparse gradients are treated; the text is the error to raise where they are not supported."""
     line = fields.line("sparse")
     if line is None:
         return None, None

@@ -1,7 +1,7 @@
-"""An update text as logical lines with their indentation, before anything in them is understood.
+"""Split an update text into logical lines with their indentation, before anything in them is parsed.
 
 In: the text of a block. Out: `Line`s, each a piece of code without its comment. A line goes on while a parenthesis is
-open, as in Python. Each line is then parsed by itself, so that a mistake in one hides none in another.
+open, as in Python. Each line is then parsed by itself, so that an error in one hides none in another.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Line:
     text: Scalar
 
     def at(self, row: int, column: int, length: int) -> Location:
-        """A place by row and column within `code`."""
+        """Return the location of a stretch, by row and column within `code`."""
         return self.text.at(self.row + row, column + (self.indent if row == 0 else 0), length)
 
     @property
@@ -41,7 +41,12 @@ class Line:
 
 
 def logical_lines(text: Scalar, mistakes: Mistakes) -> list[Line]:
-    """The lines that hold code; those with mistakes in their parentheses or characters are left out."""
+    """Return the lines that hold code, without those whose parentheses or characters are wrong.
+
+    Args:
+        text: The text of a block.
+        mistakes: Gets a diagnostic for each line that is left out.
+    """
     rows = text.text.split("\n")
     lines: list[Line] = []
     row = 0
@@ -51,14 +56,14 @@ def logical_lines(text: Scalar, mistakes: Mistakes) -> list[Line]:
         while row < len(rows):
             code, _, comment = rows[row].partition("#")
             if row > first and _NEW_STATEMENT.match(code):
-                break  # whatever is still open was forgotten
+                break  # an open parenthesis was forgotten
             scan.row(code, row)
             codes.append(code.rstrip())
             comments.append(comment.strip())
             row += 1
             if not scan.open and not code.rstrip().endswith(
                 "\\"
-            ):  # a backslash is a mistake, but it shows what was meant
+            ):  # a backslash is an error, but it shows what was meant
                 break
         code = "\n".join(codes).rstrip()
         if code.strip():
@@ -79,6 +84,7 @@ class _Scan:
         self.sound = True
 
     def row(self, code: str, row: int) -> None:
+        """Follow one row of code; note the first error in it."""
         for column, character in enumerate(code):
             if character in _OPEN:
                 self.open.append((character, self.text.at(row, column, 1)))
@@ -99,6 +105,7 @@ class _Scan:
                 return
 
     def finish(self, code: str, row: int, indent: int) -> None:
+        """Check the whole line: its parentheses are closed, and it is neither too deep nor too long."""
         for character, location in self.open[:1]:
             self._mistake(location, f"`{character}` is never closed", f"add `{_CLOSE[_OPEN.index(character)]}`")
         deepest = depth = 0
@@ -146,6 +153,7 @@ _QUOTES = (
 
 
 def _foreign(character: str) -> tuple[str, str]:
+    """Return cause and remedy for a character that is not part of the language."""
     if character == "\t":
         return "a tab", "use spaces"
     if character in _SPELLED:

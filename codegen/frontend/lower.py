@@ -1,7 +1,7 @@
-"""Make Rules of specs: `extends` is resolved, texts are parsed, signatures made.
+"""Make Rules of specs: resolve `extends`, parse the texts, make the signatures.
 
-In: all specs of a folder. Out: one Rule each, in the same order, and mistakes. What a rule means is checked by
-passes/check/rule.py; here it is only what one part of a spec says about another part or another spec.
+In: all specs of a folder. Out: one Rule each, in the same order, and diagnostics. This module checks only what one
+part of a spec says about another part or another spec; passes/check/rule.py checks what a rule means.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def lower_specs(
     """Return the rules of specs, in order.
 
     Args:
-        specs: None stands for an unreadable file.
+        specs: The specs; None for a file that cannot be read.
         mistakes: Gets a diagnostic for everything that does not fit together.
         parents: Further specs that may be extended; those among `specs` come first.
     """
@@ -65,7 +65,7 @@ def lower_specs(
 
 
 def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule | None:
-    """Return the rule of a spec; None if it has too much of anything to be looked at."""
+    """Return the rule of a spec; None if it has more entries of some kind than are checked."""
     spec = family[0]
     declared = merged(family, lambda s: s.hyperparameters, lambda entry: entry.name)
     states = merged(family, lambda s: s.states, lambda entry: entry.name)
@@ -136,7 +136,14 @@ def _rule(family: tuple[Spec, ...], mistakes: Mistakes) -> Rule | None:
 
 
 def _check_number(locations: Sequence[Location], most: int, what: tuple[str, str], mistakes: Mistakes) -> None:
-    """Note where there are too many of something: what, and what to do about it."""
+    """Note an error if there are more than `most` of something.
+
+    Args:
+        locations: Where they are.
+        most: How many are allowed.
+        what: Their name, and the remedy.
+        mistakes: Gets the diagnostic.
+    """
     if len(locations) > most:
         mistakes.add(locations[most], f"more than {most} {what[0]}", what[1])
 
@@ -159,7 +166,7 @@ def _state(entry: StateEntry, known: Declared, mistakes: Mistakes) -> State:
 def _check_decay(
     entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperparameter, ...], spec: Spec, mistakes: Mistakes
 ) -> None:
-    """Note where a style of decay lacks a hyperparameter that it reads: an heir may have made it something else."""
+    """Note an error where a style of decay reads a hyperparameter that is missing or is now a tuple."""
     single = {hyperparameter.name for hyperparameter in hyperparameters if not hyperparameter.elements}
     for entry in entries:
         for name in DECAY_READS[entry.style]:

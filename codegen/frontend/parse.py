@@ -1,8 +1,8 @@
-"""Update texts as statements, and texts of their own as expressions.
+"""Parse update texts into statements, and other texts into expressions.
 
-In: the texts of a spec. Out: nodes of ir/nodes.py; what is no part of the language becomes a mistake with a sentence
-of its own (unsupported.py). Here are lines, branches and assignments; expressions.py reads what stands in them. Names
-are not looked up. After a mistake, the name UNREADABLE stands for what could not be read.
+In: the texts of a spec. Out: nodes of ir/nodes.py; what is not part of the language becomes a diagnostic
+(unsupported.py). This module reads lines, branches and assignments; expressions.py reads the expressions in them.
+Names are not looked up. The name UNREADABLE replaces what could not be read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNREADABLE = Assign(UNREADABLE, Ref(UNREADABLE))
 NOTHING_READ = (_UNREADABLE,)  # the body of a spec without an update
 
 DEEPEST_BRANCH = 10  # `if` within `if`
-LONGEST_WAY = 60  # conditions of `if` and `elif` on the way to a statement
+LONGEST_WAY = 60  # conditions of `if` and `elif` that lead to a statement
 MOST_STATEMENTS = 1_000  # `else:` counts as one
 
 _HEADER = re.compile(r"(if|elif|else)\b(.*)", re.DOTALL)
@@ -33,7 +33,13 @@ _TARGET = re.compile(r"([A-Za-z]\w*)\s*[-+*/]?=(?!=)")
 
 
 def parse_expression(text: Scalar, mistakes: Mistakes, declared: Declared = NOTHING_DECLARED) -> Expr:
-    """The expression in a text of its own, such as a condition."""
+    """Return the expression in a text of its own, such as a condition.
+
+    Args:
+        text: The text.
+        mistakes: Gets a diagnostic for each error.
+        declared: The spec's names, for remedies.
+    """
     before = len(mistakes)
     lines = logical_lines(text, mistakes)
     if len(lines) > 1:
@@ -44,7 +50,13 @@ def parse_expression(text: Scalar, mistakes: Mistakes, declared: Declared = NOTH
 
 
 def parse_statements(text: Scalar, mistakes: Mistakes, declared: Declared = NOTHING_DECLARED) -> tuple[Stmt, ...]:
-    """The statements of an update text."""
+    """Return the statements of an update text.
+
+    Args:
+        text: The text.
+        mistakes: Gets a diagnostic for each error.
+        declared: The spec's names, for remedies.
+    """
     before = len(mistakes)
     lines = logical_lines(text, mistakes)
     if len(lines) > MOST_STATEMENTS:
@@ -63,10 +75,10 @@ def parse_statements(text: Scalar, mistakes: Mistakes, declared: Declared = NOTH
 
 @dataclass(frozen=True, slots=True)
 class _Depth:
-    """What stands around a statement."""
+    """How deep a statement is nested."""
 
     branches: int
-    conditions: int  # of `if` and `elif` that were asked before it is reached
+    conditions: int  # of `if` and `elif` that are evaluated before it is reached
 
 
 class _Block:
@@ -78,9 +90,9 @@ class _Block:
         self.mistakes = mistakes
 
     def read(self, position: int, indent: int, depth: _Depth) -> tuple[list[Stmt], int]:
-        """The statements from a position on, and the position behind them."""
+        """Return the statements from a position on, and the position behind them."""
         body: list[Stmt] = []
-        columns = {indent}  # lines that begin elsewhere are reported and then read as if they did not
+        columns = {indent}  # a line that begins elsewhere is reported once and then read as part of this block
         while position < len(self.lines) and self.lines[position].indent >= indent:
             line = self.lines[position]
             if line.indent not in columns:
@@ -106,17 +118,17 @@ class _Block:
                 and word
                 and unsupported.statement_keyword(word.group())
             ):
-                columns.add(inner)  # the block of a loop or definition: read for its mistakes
+                columns.add(inner)  # the block of a loop or definition: read to find its errors
         return body, position
 
     def _inner(self, position: int, indent: int) -> int | None:
-        """The indentation of the block that begins here, if one does."""
+        """Return the indentation of the block that begins here; None if none does."""
         if position < len(self.lines) and self.lines[position].indent > indent:
             return self.lines[position].indent
         return None
 
     def _branch(self, position: int, depth: _Depth) -> tuple[Stmt, int]:
-        """`if` or `elif` with all that belongs to it."""
+        """Return an `if` or `elif` with its blocks and the `elif` and `else` that belong to it."""
         line = self.lines[position]
         depth = replace(depth, conditions=depth.conditions + 1)
         if depth.branches >= DEEPEST_BRANCH or depth.conditions > LONGEST_WAY:
@@ -146,12 +158,12 @@ class _Block:
         return If(condition, tuple(then), tuple(orelse), line.comment, line.location), position
 
     def _goes_on(self, position: int) -> str:
-        """`elif` or `else` if the line begins with it."""
+        """Return the `elif` or `else` with which the line begins; empty if it begins with neither."""
         header = _HEADER.fullmatch(self.lines[position].code)
         return header.group(1) if header is not None and header.group(1) != "if" else ""
 
     def _suite(self, position: int, depth: _Depth) -> tuple[list[Stmt], int]:
-        """The indented statements behind a header."""
+        """Return the indented statements behind a header, and the position behind them."""
         line = self.lines[position]
         inner = self._inner(position + 1, line.indent)
         if inner is not None:
@@ -163,6 +175,7 @@ class _Block:
         return [], position + 1
 
     def _condition(self, line: Line) -> Expr:
+        """Return the condition of a header; note an error if there is none, or no colon."""
         header = _HEADER.fullmatch(line.code)
         assert header is not None
         word, condition = header.group(1), header.group(2).removesuffix(":")
@@ -186,7 +199,7 @@ class _Block:
         return Ref(UNREADABLE)
 
     def _simple(self, line: Line) -> Stmt:
-        """An assignment; anything else is a mistake."""
+        """Return an assignment; note an error for any other statement."""
         keyword = _KEYWORD.match(line.code)
         if keyword is not None and (sentence := unsupported.statement_keyword(keyword.group())) is not None:
             self.mistakes.add(line.at(0, 0, keyword.end()), *sentence)
@@ -212,7 +225,7 @@ class _Block:
 
 
 def _lost(line: Line) -> Stmt:
-    """What remains of a line that cannot be read: the name it assigns to, if it seems to."""
+    """Return a stand-in for a line that cannot be read: an assignment to its name, if it seems to have one."""
     word = _TARGET.match(line.code)
     return _UNREADABLE if word is None else Assign(word.group(1), Ref(UNREADABLE), location=line.location)
 

@@ -1,6 +1,6 @@
-"""Ranges of hyperparameters, such as `[0, 1)`, and what is written under a key once for all elements or for each.
+"""Read ranges of hyperparameters, such as `[0, 1)`, and texts written once for all elements or for each.
 
-In: the fields of an entry. Out: a Range for each element, or None where there is none, and mistakes.
+In: the fields of an entry. Out: a Range for each element, or None where there is none, and diagnostics.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _INFINITIES = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf}
 
 
 def each_of(fields: Fields, key: str, width: int, mistakes: Mistakes) -> tuple[Scalar, ...]:
-    """The texts under a key that takes one for all elements or a list with one for each."""
+    """Return the texts under a key that takes one for all elements or a list with one for each."""
     node = fields.get(key)
     if isinstance(node, yaml_tree.Sequence):
         if len(node.items) != width:
@@ -37,6 +37,7 @@ def each_of(fields: Fields, key: str, width: int, mistakes: Mistakes) -> tuple[S
 
 
 def ranges_of(fields: Fields, width: int, mistakes: Mistakes) -> tuple[Range | None, ...]:
+    """Return a range for each of `width` elements; None where there is none or it cannot be read."""
     node = fields.get("range")
     if isinstance(node, Scalar) and node.style == "(":
         mistakes.add(node.location, "a range without quotes", f'write `"{node.text}"`')
@@ -68,7 +69,7 @@ def _range(text: Scalar, mistakes: Mistakes) -> Range | None:
 
 
 def _compared(text: str) -> str:
-    """A condition such as `> 0` as a range; empty if it is none."""
+    """Return the remedy that writes a condition such as `> 0` as a range; empty if it is not a condition."""
     form = _CONDITION.fullmatch(text)
     if form is None or not _is_end(form["end"]):
         return ""

@@ -1,6 +1,6 @@
-"""Values of one form, read from the YAML tree: texts, numbers, truth values, choices, names, mappings with strict keys.
+"""Read values from the YAML tree: texts, numbers, truth values, choices, names, mappings with strict keys.
 
-In: nodes. Out: the value, or None after a mistake has been noted. Must not know what the values are for.
+In: nodes. Out: the value, or None after a diagnostic has been noted. Must not know what the values are for.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?
 
 
 class Fields:
-    """A mapping whose keys are known beforehand; what else it holds is a mistake.
+    """A mapping whose keys are known beforehand; any other key is an error.
 
-    `synonyms` are words for the same keys that authors know from elsewhere.
+    `synonyms` maps words that authors know from elsewhere to these keys.
     """
 
     def __init__(
@@ -62,34 +62,40 @@ class Fields:
         return key in self._nodes
 
     def lacks(self, key: str) -> bool:
-        """Whether a key is missing, and is not meant by one that is misspelt."""
+        """Return whether a key is missing, and no unknown key looks like a misspelling of it."""
         return key not in self._nodes and key not in self._meant
 
     def is_broken(self, key: str) -> bool:
-        """Whether a key is there, or meant, but cannot be read."""
+        """Return whether an unknown key looks like a misspelling of this one, which is missing."""
         return key in self._meant and key not in self._nodes
 
     def get(self, key: str) -> Node | None:
+        """Return the node under a key; None if it is missing."""
         return self._nodes.get(key)
 
     def text(self, key: str) -> Scalar | None:
+        """Return the text under a key; None if it is missing or cannot be read."""
         node = self.get(key)
         return None if node is None else text_of(node, f"`{key}`", self.mistakes)
 
     def line(self, key: str) -> str | None:
+        """Return the text under a key on one line; None if it is missing or cannot be read."""
         node = self.get(key)
         return None if node is None else line_of(node, f"`{key}`", self.mistakes)
 
     def boolean(self, key: str) -> bool | None:
+        """Return the truth value under a key; None if it is missing or cannot be read."""
         node = self.get(key)
         return None if node is None else boolean_of(node, f"`{key}`", self.mistakes)
 
     def choice(self, key: str, choices: Iterable[str]) -> str | None:
+        """Return the choice under a key; None if it is missing or cannot be read."""
         node = self.get(key)
         return None if node is None else choice_of(node, f"`{key}`", choices, self.mistakes)
 
 
 def mapping_of(node: Node, what: str, example: str, mistakes: Mistakes) -> Mapping | None:
+    """Return the node if it is a mapping; note an error that shows `example` and return None if not."""
     if isinstance(node, Mapping):
         return node
     mistakes.add(node.location, f"{what} is a mapping of keys to values", f"such as `{example}`")
@@ -97,6 +103,7 @@ def mapping_of(node: Node, what: str, example: str, mistakes: Mistakes) -> Mappi
 
 
 def text_of(node: Node, what: str, mistakes: Mistakes) -> Scalar | None:
+    """Return the node if it is one text that is not empty; note an error and return None if not."""
     if not isinstance(node, Scalar):
         mistakes.add(
             node.location,
@@ -113,7 +120,7 @@ def text_of(node: Node, what: str, mistakes: Mistakes) -> Scalar | None:
 
 
 def line_of(node: Node, what: str, mistakes: Mistakes) -> str | None:
-    """A text on one line, its blanks folded."""
+    """Return a text on one line, its blanks folded; note an error and return None if there is none."""
     text = text_of(node, what, mistakes)
     if text is None:
         return None
@@ -126,7 +133,7 @@ def line_of(node: Node, what: str, mistakes: Mistakes) -> str | None:
 
 
 def lines_of(node: Node, what: str, mistakes: Mistakes) -> tuple[str, ...]:
-    """A list of such texts."""
+    """Return a list of texts, each on one line; note an error for everything else."""
     if not isinstance(node, yaml_tree.Sequence):
         mistakes.add(node.location, f"{what} is a list of texts", '`["...", "..."]`')
         return ()
@@ -135,6 +142,7 @@ def lines_of(node: Node, what: str, mistakes: Mistakes) -> tuple[str, ...]:
 
 
 def boolean_of(node: Node, what: str, mistakes: Mistakes) -> bool | None:
+    """Return a truth value; note an error and return None if it is neither `true` nor `false`."""
     text = text_of(node, what, mistakes)
     if text is None:
         return None
@@ -146,7 +154,10 @@ def boolean_of(node: Node, what: str, mistakes: Mistakes) -> bool | None:
 
 
 def choice_of(node: Node, what: str, choices: Iterable[str], mistakes: Mistakes, otherwise: str = "") -> str | None:
-    """One of the choices; `otherwise` is the remedy where the text is close to none of them."""
+    """Return one of the choices; note an error and return None if it is none of them.
+
+    `otherwise` is the remedy where the text is close to none of the choices.
+    """
     choices = tuple(choices)
     text = text_of(node, what, mistakes)
     if text is None or text.text in choices:
@@ -157,14 +168,17 @@ def choice_of(node: Node, what: str, choices: Iterable[str], mistakes: Mistakes,
 
 
 def is_number(text: Scalar) -> bool:
+    """Return whether the text is a number without quotes."""
     return text.style == "" and is_number_text(text.text)
 
 
 def is_number_text(text: str) -> bool:
+    """Return whether the text is written like a number."""
     return _NUMBER.fullmatch(text) is not None
 
 
 def number_of(text: Scalar, what: str, mistakes: Mistakes) -> float | int | None:
+    """Return the number in a text; note an error and return None if it is none."""
     if not is_number(text):
         if _NUMBER.fullmatch(text.text.strip()):
             mistakes.add(text.location, f"{what} is a number in quotes", "delete the quotes")
@@ -176,7 +190,7 @@ def number_of(text: Scalar, what: str, mistakes: Mistakes) -> float | int | None
 
 
 def number_remedy(text: str) -> str:
-    """How a number is written that stands in a text in another form; empty if there seems to be none."""
+    """Return how to write a number that a text holds in another form; empty if there seems to be none."""
     text = text.strip()
     if len(text) > 3 * LONGEST_NUMBER:
         return ""
@@ -208,7 +222,7 @@ def _computed(left: str, sign: str, right: str) -> float | None:
 
 
 def parse_number(text: str, location: Location, mistakes: Mistakes) -> float | int | None:
-    """A number that floats can hold; an integer stays one."""
+    """Return a number that a float can hold, an integer as an integer; note an error and return None if not."""
     if len(text) > LONGEST_NUMBER:
         mistakes.add(location, f"a number of {len(text)} characters", "a float holds 17 digits")
         return None
@@ -226,7 +240,7 @@ def parse_number(text: str, location: Location, mistakes: Mistakes) -> float | i
 
 
 def name_of(text: Scalar, mistakes: Mistakes) -> str:
-    """The name of a value: hyperparameter, element, flag or state."""
+    """Return the name of a hyperparameter, element, flag or state; note an error if it cannot be one."""
     if (problem := reserved_names.why_not(text.text)) is not None:
         mistakes.add(text.location, *problem)
     return text.text

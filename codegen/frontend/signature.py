@@ -1,7 +1,7 @@
 """The arguments of a constructor, and the keys of its parameter groups.
 
 In: what a family of specs declares, and the signature and the keys as they are written. Out: names in order, and a
-diagnostic for each one that has no place there. Must not know what the names mean.
+diagnostic for each one that does not belong there. Must not know what the names mean.
 """
 
 from __future__ import annotations

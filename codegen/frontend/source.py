@@ -1,4 +1,4 @@
-"""The text of one spec file and the places in it.
+"""Read the text of one spec file, and locate characters in it.
 
 In: bytes or text. Out: lines of printable characters, or a SpecError. Must not know what a spec holds.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from thetac.codegen.errors import Diagnostic, Location, SpecError
 
-LONGEST_FILE = 100_000  # characters; the longest spec of ours has about 2,500
+LONGEST_FILE = 100_000  # characters; thetac's longest spec has about 2,500
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Source:
     lines: tuple[str, ...]
 
     def at(self, line: int, column: int, length: int = 1) -> Location:
-        """A place by line and column, both from 0, as YAML and Python count."""
+        """Return the location of a stretch by line and column, both from 0, as YAML and Python count."""
         line = min(max(line, 0), len(self.lines) - 1)
         return Location(self.path, line + 1, column + 1, max(length, 1), self.lines[line])
 
@@ -31,7 +31,15 @@ class Source:
 
 
 def read_source(path: Path, shown_as: str) -> str:
-    """The text of a spec file, or a SpecError if it cannot be read as text."""
+    """Return the text of a spec file.
+
+    Args:
+        path: The file.
+        shown_as: How messages name it.
+
+    Raises:
+        SpecError: If the file cannot be read, is too long or is not UTF-8.
+    """
     here = Location(shown_as, 1, 1)
     try:
         if not path.is_file():
@@ -55,7 +63,15 @@ def read_source(path: Path, shown_as: str) -> str:
 
 
 def split_source(text: str, path: str) -> Source:
-    """The lines of a spec's text, or a SpecError if there are characters in it that have no place in a spec."""
+    """Return the lines of a spec's text.
+
+    Args:
+        text: The text.
+        path: How messages name the file.
+
+    Raises:
+        SpecError: If the text is too long or holds unprintable characters.
+    """
     text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").replace("\r\n", "\n")
     if len(text) > LONGEST_FILE:
         raise SpecError([_too_long(Location(path, 1, 1))])
@@ -73,7 +89,7 @@ def split_source(text: str, path: str) -> Source:
 
 
 def unprintable(text: str) -> str:
-    """The first character of the text, in words, that cannot be printed on a line; empty if all can."""
+    """Return in words the first character of the text that cannot be printed; empty if all can."""
     for character in text:
         if not character.isprintable() and character not in _BLANKS:
             return "a carriage return" if character == "\r" else f"the unprintable character U+{ord(character):04X}"

@@ -1,6 +1,6 @@
 """What one spec file says, each part of the right form but not yet understood.
 
-Made by load.py; texts in the language of updates are still texts. What `extends` leaves out is None or missing.
+Made by load.py; expressions and updates are still texts. A part that the file leaves out is None or empty.
 """
 
 from __future__ import annotations

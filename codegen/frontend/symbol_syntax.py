@@ -1,7 +1,7 @@
-"""Which LaTeX a symbol may be made of.
+"""Check the LaTeX of a symbol.
 
 A symbol is printed into documentation by programs that run LaTeX or MathJax. In: a symbol. Out: what is wrong with
-it. Commands stand on a list of known ones, because there are commands that read files or define other commands.
+it. Only commands on a list are allowed, because some commands of LaTeX read files or define other commands.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OTHER = re.compile(r"[A-Za-z0-9 _^+\-*/=<>.,:;|'()!\[\]]")
 
 
 def why_not(symbol: str) -> tuple[str, str] | None:
-    """Why a symbol cannot be printed: cause and remedy, or None."""
+    """Return why a symbol cannot be printed, as cause and remedy; None if it can."""
     if len(symbol) > LONGEST:
         return f"a symbol of {len(symbol)} characters", f"at most {LONGEST}"
     depth = 0

@@ -1,7 +1,7 @@
-"""Lines that Python's parser cannot read: what is probably wrong with them.
+"""Explain lines that Python's parser cannot read.
 
-In: a line and the place where the parser gave up. Out: a place, cause and remedy. Python's own wording is not used,
-because it differs between versions.
+In: a line and the position where the parser gave up. Out: a location, cause and remedy. Python's own wording is not
+used, because it differs between versions.
 """
 
 from __future__ import annotations
@@ -42,7 +42,15 @@ _HABITS = (
 
 
 def explain(line: Line, code: str, start: int, row: int, column: int) -> tuple[Location, str, str]:
-    """Why the code, which begins in column `start` of the line, cannot be read."""
+    """Return location, cause and remedy for code that Python's parser cannot read.
+
+    Args:
+        line: The line, which gives locations.
+        code: The code.
+        start: The column of `line` in which the code begins.
+        row: The row in the code where the parser gave up, from 0.
+        column: The column in the code where the parser gave up, from 0.
+    """
     for pattern, cause, remedy in _HABITS:
         if (found := pattern.search(code)) is not None:
             before = code[: found.start()]

@@ -1,7 +1,7 @@
-"""What an author wrote for another library, in the words of the language, as far as all of it can be said.
+"""Translate what an author wrote for another library into the language, if all of it can be translated.
 
-In: a node of Python's parser and the code it stands in. Out: the text to write instead, for a remedy. Nothing of it
-goes into a rule: the author decides.
+In: a node of Python's parser and the code that it comes from. Out: the text to write instead, for a remedy. It never
+becomes part of a rule: the author decides.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GIVEN = {"param": "param", "p": "param", "grad": "grad"}
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What of the spec's declarations helps to say what was meant."""
+    """Those declarations of a spec that help to find out what was meant."""
 
     tuples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # names of the elements
     counters: tuple[str, ...] = ()
@@ -35,25 +35,25 @@ NOTHING_DECLARED = Declared()
 
 
 class Translation:
-    """Reads nodes of one piece of code."""
+    """Translates nodes of one piece of code."""
 
     def __init__(self, code: str, declared: Declared) -> None:
         self._code = code
         self._declared = declared
 
     def remedy(self, node: ast.expr) -> str:
-        """`write ...`; empty if the node cannot be said."""
+        """Return `write ...`; empty if the node cannot be translated."""
         text = self.text(node)
         return foreign.written(text, ast.unparse(node)) if text else ""
 
     def text(self, node: ast.expr) -> str:
-        """The node in the language; empty if it cannot be said, or only at length."""
+        """Return the node in the language; empty if it cannot be translated, or only at length."""
         said = self._said(node)
         text = "" if said is None else ast.unparse(said)
         return text if len(text) <= LONGEST else ""
 
     def element(self, owner: ast.expr, index: ast.expr) -> str:
-        """The name of a tuple's element, by its index."""
+        """Return the name of a tuple's element by its index; empty if there is none."""
         name = self.text(owner)
         elements = self._declared.tuples.get(name, ())
         match index:
@@ -64,14 +64,15 @@ class Translation:
         return ""
 
     def elements(self, name: str) -> tuple[str, ...]:
-        """The names of a tuple's elements; empty if the spec has no such tuple."""
+        """Return the names of a tuple's elements; empty if the spec has no such tuple."""
         return self._declared.tuples.get(name, ())
 
     def is_counter(self, name: str) -> bool:
+        """Return whether the name is that of a counter of the spec."""
         return name in self._declared.counters
 
     def changed_in_place(self, call: ast.Call) -> str:
-        """The assignment that a statement such as `a.mul_(b)` stands for; empty if it stands for none."""
+        """Return the assignment that does the same as a statement such as `a.mul_(b)`; empty if none does."""
         receiver: ast.expr = call
         while isinstance(receiver, ast.Call) and isinstance(receiver.func, ast.Attribute):
             receiver = receiver.func.value
@@ -79,7 +80,7 @@ class Translation:
         return _assignment(name, value)
 
     def augmented(self, statement: ast.AugAssign) -> str:
-        """The assignment that `a += b` stands for."""
+        """Return the assignment that does the same as `a += b`; empty if it cannot be translated."""
         target = self.text(statement.target)
         value = self.text(ast.BinOp(statement.target, statement.op, statement.value))
         return _assignment(target, value)
@@ -192,7 +193,7 @@ def _assignment(target: str, value: str) -> str:
 
 
 def library(owner: ast.expr) -> str:
-    """The library whose function this is, such as `torch.linalg`; empty if it is a value."""
+    """Return the library whose function this is, such as `torch.linalg`; empty if it is a value."""
     match owner:
         case ast.Name(id=name) if name in foreign.LIBRARIES:
             return name
@@ -203,12 +204,16 @@ def library(owner: ast.expr) -> str:
 
 
 def _if_short(node: ast.expr) -> ast.expr | None:
-    """The node, unless it is too long to be shown: a form may name an argument twice, and so on within it."""
+    """Return the node, or None if it is too long to be shown.
+
+    Nested calls can grow exponentially, because a form may use an argument twice.
+    """
     parts = sum(1 for part in ast.walk(node) if isinstance(part, ast.expr))
     return node if parts <= LONGEST else None
 
 
 def _filled(form: foreign.Form, values: Sequence[ast.expr]) -> ast.expr:
+    """Return the meaning of a form with the values in place of its parameters."""
     by_name = dict(zip(form.parameters, values, strict=True))
 
     class Fill(ast.NodeTransformer):
@@ -224,14 +229,14 @@ def _filled(form: foreign.Form, values: Sequence[ast.expr]) -> ast.expr:
 
 
 def _tidy(node: ast.BinOp) -> ast.expr:
-    """`a + -b * c` as `a - b * c`, which is the same number."""
+    """Return `a + -b * c` as `a - b * c`, which is the same number."""
     if isinstance(node.op, ast.Add | ast.Sub) and (positive := _without_sign(node.right)) is not None:
         return ast.BinOp(node.left, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), positive)
     return node
 
 
 def _without_sign(node: ast.expr) -> ast.expr | None:
-    """The product or quotient without the minus in front of it; None if there is none."""
+    """Return the product or quotient without the minus in front of it; None if there is none."""
     match node:
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return operand

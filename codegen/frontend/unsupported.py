@@ -1,6 +1,6 @@
-"""What people write that is Python but no part of the language: a sentence and a remedy for each.
+"""Explain Python code that is not part of the language: a cause and a remedy for each construct.
 
-In: a node or word that parse.py has no use for. Out: cause and remedy.
+In: a node or word that parse.py and expressions.py do not accept. Out: cause and remedy.
 """
 
 from __future__ import annotations
@@ -93,12 +93,12 @@ _AUGMENTED = {**SIGNS, ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", 
 
 
 def statement_keyword(word: str) -> Sentence | None:
-    """What to say about a statement that begins with this word; None if it may begin one."""
+    """Return cause and remedy for a statement that begins with this word; None if it may begin one."""
     return _STATEMENTS.get(word) if word != "match" else None
 
 
 def unknown_function(node: ast.Call, name: str, translation: Translation) -> str:
-    """What to do instead of calling a function that the language has not."""
+    """Return what to do instead of calling a function that the language does not have."""
     if write := translation.remedy(node):
         return write
     single = len(node.args) == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
@@ -110,7 +110,7 @@ _OF_REDUCTIONS = ("dim", "axis", "keepdim", "keepdims", "ord", "p")
 
 
 def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.expr, Sentence]:
-    """What to say about a statement that is no assignment to a name, and where."""
+    """Return what to report about a statement that is not an assignment to a name: a node, cause and remedy."""
     match node:
         case ast.AugAssign(target=target) if translation.is_counter(name := translation.text(target)):
             return node, (f"`{name}` is a counter and counts by itself", "delete the line; it is 1 in the first step")
@@ -151,7 +151,7 @@ def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.
 
 
 def expression(node: ast.expr, translation: Translation) -> tuple[ast.expr, Sentence]:
-    """What to say about an expression that is no part of the language, and where."""
+    """Return what to report about an expression that is not part of the language: a node, cause and remedy."""
     write = translation.remedy(node)
     match node:
         case ast.BinOp(op=operator) if type(operator) in _OPERATORS:
@@ -205,7 +205,7 @@ def expression(node: ast.expr, translation: Translation) -> tuple[ast.expr, Sent
 
 
 def _function(node: ast.Call, name: str, owner: str, write: str) -> Sentence:
-    """What to say about a call of a function of a library, or of a method if there is no such owner."""
+    """Return cause and remedy for a call of a library's function, or of a method if `owner` is empty."""
     arguments = len(node.args) + (not owner)
     single = arguments == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
     known = foreign.remedy_of_one(name) if single else foreign.remedy(name, method=not owner)
@@ -216,6 +216,7 @@ def _function(node: ast.Call, name: str, owner: str, write: str) -> Sentence:
 
 
 def _attribute(name: str, owner: str, write: str) -> Sentence:
+    """Return cause and remedy for an attribute of a library, or of a value if `owner` is empty."""
     if owner and name in INFINITE:
         return f"`{owner}.{name}` is no number of the language", _INFINITE
     if owner:

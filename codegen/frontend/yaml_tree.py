@@ -1,7 +1,7 @@
-"""YAML as a tree in which every node knows its place.
+"""Read YAML into a tree in which every node knows its location.
 
-In: a Source. Out: Scalars, Sequences and Mappings, and mistakes. YAML is read as events and never constructed: no
-tags, anchors or aliases, and no value is anything but text until a reader of the tree asks for a number.
+In: a Source. Out: Scalars, Sequences and Mappings, and diagnostics. YAML is read as events and never constructed: no
+tags, anchors or aliases, and every value stays a text until a reader of the tree parses a number.
 Must not know what a spec holds.
 """
 
@@ -21,16 +21,16 @@ DEEPEST = 8  # levels of nested YAML; a spec has four
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A text, with the place of each of its lines."""
+    """A text, with the location of each of its lines."""
 
     text: str
     style: str  # "" plain, "'" or '"' quoted, "|" or ">" a block, "(" one that YAML has cut at its commas
     location: Location
     lines: tuple[Location, ...]  # one per line of the text; the first character of each, if `exact`
-    exact: bool  # the text stands in the file character by character
+    exact: bool  # whether the file holds the text character by character
 
     def at(self, line: int, column: int, length: int) -> Location:
-        """The place of a stretch of the text, by line and column from 0."""
+        """Return the location of a stretch of the text, by line and column from 0."""
         if not self.exact or line >= len(self.lines):
             return self.location
         return self.lines[line].part(column, length)
@@ -64,7 +64,7 @@ Node = Scalar | Sequence | Mapping
 
 
 def read_tree(source: Source, mistakes: Mistakes) -> Node | None:
-    """The one document of the source; None if it is empty or cannot be read, which is then among the mistakes."""
+    """Return the one document of the source; None if it is empty, or if it cannot be read, which is noted."""
     try:
         return _Builder(source, yaml.parse(source.text, Loader=yaml.SafeLoader), mistakes).document()
     except SpecError as error:
@@ -85,6 +85,7 @@ class _Builder:
         self.mistakes = mistakes
 
     def document(self) -> Node | None:
+        """Return the root of the only document; None if there is none."""
         tree: Node | None = None
         documents = 0
         for event in self.events:
@@ -159,7 +160,10 @@ class _Builder:
         return self.source.at(line, column, end_column - column if line == end_line else 1)
 
     def _refuse_extras(self, event: yaml.Event) -> None:
-        """References and types make a file hard to read and, nested, as large as one likes: a spec has none."""
+        """Raise SpecError for an alias, an anchor or a tag.
+
+        They make a file hard to read, and nested aliases make a small file arbitrarily large.
+        """
         if isinstance(event, yaml.AliasEvent):
             self._stop(
                 event,
@@ -182,11 +186,12 @@ class _Builder:
         return here.text[here.column - 1 : here.column - 1 + here.length].split()[0]
 
     def _stop(self, event: yaml.Event, cause: str, remedy: str) -> None:
+        """Raise SpecError at an event."""
         raise SpecError([Diagnostic(self._place(event), cause, remedy)])
 
 
 def _rejoined(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    """The entries of `{a: (1, 2)}` as they were meant: to YAML, `a` is `(1` and there is a key `2)`."""
+    """Return the entries of `{a: (1, 2)}` as they were meant: YAML reads `a: (1` and a key `2)`."""
     whole: list[Entry] = []
     for entry in entries:
         torn = whole[-1].value if whole else None
@@ -209,7 +214,7 @@ def _rejoined(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
 
 
 def _extent(event: yaml.Event) -> tuple[int, int, int, int]:
-    """Line and column of the first character, line and column behind the last, from 0."""
+    """Return line and column of the first character, and line and column behind the last, all from 0."""
     start, end = event.start_mark, event.end_mark
     assert start is not None, "events of a parsed text have marks"
     assert end is not None, "events of a parsed text have marks"
@@ -248,18 +253,19 @@ _PROBLEMS = (  # what PyYAML calls it, what it is, what to do
 
 
 def _syntax(source: Source, error: yaml.MarkedYAMLError) -> tuple[Location, str, str]:
+    """Return location, cause and remedy for an error of the YAML parser."""
     problem = error.problem or "something is missing"
     if (found := _habit(source, error, problem)) is not None:
         return found
     known = next(((cause, remedy) for part, cause, remedy in _PROBLEMS if part in problem), None)
-    unclosed = "unexpected end of stream" in problem  # then the place of interest is where it began
+    unclosed = "unexpected end of stream" in problem  # the location to show is where the text began
     mark = error.context_mark if unclosed or error.problem_mark is None else error.problem_mark
     where = source.at(mark.line, mark.column) if mark is not None else source.at(0, 0)
     return (where, *known) if known is not None else (where, f"not valid YAML: {problem}", "")
 
 
 def _habit(source: Source, error: yaml.MarkedYAMLError, problem: str) -> tuple[Location, str, str] | None:
-    """What is probably wrong further up than where YAML gives up."""
+    """Return location, cause and remedy if a known habit, further up, explains the error; else None."""
     if "mapping values are not allowed" in problem and error.problem_mark is not None:
         row = error.problem_mark.line
         for above in range(row, max(row - 2, -1), -1):

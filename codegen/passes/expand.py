@@ -1,8 +1,8 @@
-"""Composed operations and powers of elements, written out, so that no backend needs them.
+"""Write out composed operations and powers of elements, so that no backend needs them.
 
-In: a checked Rule, in which elements are raised to 2, 3 or 0.5 only. Out: the Rule in which definitions stand in place
-of composed operations; `x ** 2` is `x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. Powers of
-numbers stay, and so does a composed operation on elements that the targets have a function for.
+In: a checked Rule, in which elements are raised to 2, 3 or 0.5 only. Out: the Rule with definitions in place of
+composed operations; `x ** 2` is `x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. Powers of
+numbers are kept, and so is a composed operation on elements that the targets have a function for.
 """
 
 from __future__ import annotations

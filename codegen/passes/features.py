@@ -1,8 +1,8 @@
 """Write what every optimizer has and no spec repeats into the body, as ordinary statements.
 
-In: a checked Rule. Out: the Rule whose body says everything: maximize, weight decay, states that start from the
+In: a checked Rule. Out: the Rule whose body is complete: maximize, weight decay, states that start from the
 gradient. Order, as in torch: negate the gradient, decay, start states, then the spec's own update. A state that starts
-from the parameter is made as a copy of it, before anything of the step, and is no statement of the body.
+from the parameter is copied from it before the step and is no statement of the body.
 """
 
 from __future__ import annotations

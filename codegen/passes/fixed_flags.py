@@ -1,8 +1,8 @@
-"""Put in the flags that nobody can set: what is no choice needs no branch.
+"""Replace the flags that users cannot set by their values, and remove the branches that they decide.
 
 In: a checked Rule. Out: the Rule without its fixed flags, and without what only their other value would reach. Their
-keys stay in parameter groups and checkpoints: that is a matter of the class (backends/package/optimizer_class.py),
-which is made from the rule as written.
+keys stay in parameter groups and checkpoints: the class (backends/package/optimizer_class.py) is made from the rule
+as written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FALSE, _TRUE = Const(False), Const(True)
 
 
 def decide_fixed_flags(rule: Rule) -> Rule:
-    """Return the rule with the flags that nobody can set decided everywhere."""
+    """Return the rule with every flag that users cannot set replaced by its value."""
     values = {flag.name: flag.default for flag in rule.flags if flag.fixed}
     if not values:
         return rule
@@ -83,7 +83,7 @@ def _decide(statements: tuple[Stmt, ...], values: Values) -> tuple[Stmt, ...]:
 
 
 def _decided(expression: Expr, values: Values) -> Expr:
-    """Return an expression with known flags put in, and what follows from them."""
+    """Return an expression with the values of known flags, simplified."""
     match expression:
         case Ref(name=name, location=here):
             return Const(values[name], here) if name in values else expression
@@ -96,7 +96,7 @@ def _decided(expression: Expr, values: Values) -> Expr:
 
 
 def _simplified(call: Call) -> Expr:
-    """Return a call of which arguments may be truth values that are known."""
+    """Return a call, simplified by those arguments that are known truth values."""
     match call:
         case Call(op="not", args=(Const(value=bool() as inner),), location=here):
             return Const(not inner, here)

@@ -4,8 +4,8 @@ In: a Rule after passes/features.py. Out: a `Fused`: the scalar program of the h
 read, the conditions that kernels are specialised on, and the statements on elements, in which everything of the host
 is a name. Must not know any target language.
 
-A number is taken where it is read: if a name is given another value later, the row keeps the one that was current.
-Nothing is computed outside its branch; what belongs to a branch not taken is 0 in the row, and no kernel uses it.
+The row holds the value that a name has where it is read: a later assignment does not change it. Nothing is computed
+outside its branch; an entry that belongs to a branch not taken is 0, and no kernel uses it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["Fused", "hoist"]
 
 
 def hoist(rule: Rule) -> Fused:
-    """Return the rule with host and elements apart."""
+    """Return the rule split into the host's part and the elements' part."""
     hoister = _Hoister(rule)
     host, body = hoister.block(rule.body)
     entries = tuple(hoister.entries.values())
@@ -107,10 +107,10 @@ class _Hoister:
         self.versions: dict[str, int] = dict.fromkeys(self.inputs, 0)  # which value of a host name is current
         self.latest = 0
         self.copies: dict[str, Assign] = {}  # of inputs that elements read, in case the program changes them
-        self.computed: frozenset[_Capture] = frozenset()  # what every path to here has computed
+        self.computed: frozenset[_Capture] = frozenset()  # what every path up to this statement has computed
         self.kinds |= {name: HOST_TRUTH for name in self.inputs if name not in self.kinds}
         self.host: list[Stmt] = []  # of the block being walked
-        # Names that elements see; a number of the host may share its name with nothing among them.
+        # Names that elements read; a host scalar must not share its name with one of them.
         self.taken = set(RESERVED) | {name for name, kind in self.kinds.items() if not kind.is_on_host}
         self.host_names = set(self.inputs) | {name for name, kind in self.kinds.items() if kind.is_on_host}
 
@@ -158,7 +158,7 @@ class _Hoister:
         return (ElementIf(on_elements, static, then, orelse, statement),) if reaches_elements else ()
 
     def _join(self, before: Mapping[str, int], after_then: Mapping[str, int]) -> None:
-        """After a branch, a name has one of two values, unless only one branch knows it."""
+        """Merge the versions after the two sides of a branch: a name with two values gets a new version."""
         for name in {**after_then, **self.versions}:
             there, here = after_then.get(name), self.versions.get(name)
             if there is not None and here is not None and there != here:

@@ -1,4 +1,4 @@
-"""Finish the host's program: without needless copies, and with a value for all that the row reads.
+"""Finish the scalar program: remove needless copies, and give a value to all that the row reads.
 
 In: the program as passes/hoist.py collects it, and the scalar row that it computes. Out: both, as a `Fused` holds
 them. Must not know elements.
@@ -52,7 +52,7 @@ def _renamed(body: Program, variables: Mapping[str, str]) -> Program:
 
 
 def _with_starting_values(host: Program, row: Row, inputs: tuple[str, ...]) -> Program:
-    """Return the program in which what the row reads and only some branches compute starts as 0."""
+    """Return the program with an initial 0 for each name that the row reads and only some branches compute."""
     read = {entry.variable: Const(False) if entry.truth else Const(0.0) for entry in row}
     known = set(inputs)
     statements: list[Stmt] = []

@@ -1,7 +1,7 @@
 """Name the things in generated kernels that a spec has no name for, in words.
 
 In: expressions of the spec. Out: identifiers made of the spec's own names, such as `one_minus_beta1` or
-`momentum_positive`. Must not know where they are printed; `RESERVED` are the names that kernels keep for themselves.
+`momentum_positive`. Must not know where they are printed; `RESERVED` are the names that kernels use themselves.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Container
 
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
 
-LONGEST = 36  # characters; a longer expression is named for what it does instead
+LONGEST = 36  # characters; a longer expression is named after its role instead
 
 RESERVED = frozenset(
     # Modules and functions of the generated module, then the variables of its kernel.
@@ -58,7 +58,7 @@ _AGAINST_ZERO = {
 
 
 def spelled(expression: Expr) -> str:
-    """Return an expression in words, parentheses left out: two different ones may be spelled alike."""
+    """Return an expression in words, without parentheses: two different ones may have the same words."""
     match expression:
         case Const(value=value):
             return _NUMBERS.get(value, _digits(value)) if not isinstance(value, bool) else str(value).lower()
@@ -93,7 +93,7 @@ def specialisation_name(condition: Expr) -> str:
 
 
 def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
-    """Return a free name for a number that kernels read: its own, in words, or what it does."""
+    """Return a free name for a number that kernels read: its expression in words, or its role."""
     name = spelled(definition)
     if isinstance(definition, Ref):
         return unique([name, f"new_{name}", role], taken)
@@ -101,7 +101,7 @@ def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
 
 
 def role_name(op: str, position: int, siblings: tuple[Expr, ...], target: str) -> str:
-    """Return what a number does as an argument of an operation beside others: it is `grad`'s factor, or its divisor."""
+    """Return the role of a number among the arguments of an operation, such as the factor of `grad`, or its divisor."""
     beside = next((e.name for i, e in enumerate(siblings) if i != position and isinstance(e, Ref)), target)
     match op:
         case "mul":

@@ -1,8 +1,8 @@
-"""Branches become selections: both sides are computed, and for each name one of two values is chosen.
+"""Replace branches by selections: compute both sides, and choose one of two values for each name.
 
 In: statements of a rule or of a scalar program, and which of their branches Python takes. Out: statements whose only
-branches are those. A side assigns to names of its own, so that the other one and the condition see what was before.
-Must not know any target language, nor which branches an implementation can take: it is told.
+branches are those. A side assigns to names of its own, so that the other side and the condition read the earlier
+values. Must not know any target language, nor which branches an implementation can take: its caller does.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ SELECTION = "selection"  # the origin of statements that only choose or copy
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """Statements without branches to be selected."""
+    """Statements in which all branches that Python does not take are selections."""
 
     body: tuple[Stmt, ...]
-    names: Mapping[str, str]  # each name of a side -> the name that it stands for there
+    names: Mapping[str, str]  # each name of a side -> the name whose value it holds
     kinds: Kinds  # of all names, new ones included
 
 
@@ -69,15 +69,17 @@ class _Scope:
         return self.reached is not None and name not in self.own
 
     def name(self, name: str) -> str:
+        """Return what a name is called here."""
         return self.now.get(name, name)
 
     def assign(self, name: str) -> str:
-        """Return the name to assign to, which from here on stands for `name`."""
+        """Return the name to assign to, by which `name` is called from here on."""
         if name in self.own:
             self.now[name] = self.own[name]
         return self.name(name)
 
     def renamed(self, expression: Expr) -> Expr:
+        """Return an expression with every name as it is called here."""
         match expression:
             case Ref(name=name, location=here):
                 return Ref(self.name(name), here)
@@ -101,7 +103,7 @@ class _Selector:
     def block(
         self, body: Iterable[Stmt], scope: _Scope, defined: frozenset[str]
     ) -> tuple[tuple[Stmt, ...], frozenset[str]]:
-        """Return the statements as the scope writes them, and the names that have a value after them."""
+        """Return the statements with the scope's names, and the names that have a value after them."""
         statements: list[Stmt] = []
         for statement in body:
             match statement:

@@ -39,6 +39,10 @@ class Bucket:
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
         self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
         self.table[:, ELEMENTS] = integers(self.sizes)
+        # Views of the table. One that is made in a step costs more than what is written through it.
+        self._addresses = self.table[:, HEADER:]
+        self._streams = self._addresses.unbind(dim=1)
+        self._aligned = self.table[:, ALIGNED]
         self._written = []
         for index, (number, stream) in enumerate(
             zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
@@ -55,11 +59,11 @@ class Bucket:
             stream: 0 is the parameter, 1 the gradient, then the states in the schema's order
             addresses: int64 of shape [members]
         """
-        self.table[:, HEADER + stream].copy_(addresses)
+        self._streams[stream].copy_(addresses)
 
     def mark_aligned(self) -> None:
         """Bring the flags up to date that tell kernels which members are aligned in all streams."""
-        self.table[:, ALIGNED] = (self.table[:, HEADER:] & (ALIGNMENT - 1) == 0).all(dim=1)
+        self._aligned.copy_((self._addresses & (ALIGNMENT - 1) == 0).all(dim=1))
 
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd what a launch writes."""

@@ -1,4 +1,4 @@
-"""foreach: one list operation for many tensors, with the bits of the for-loop.
+"""Write foreach: one list operation for many tensors, with the bits of the for-loop.
 
 In: a Rule after features. Out: the text of `foreach.py`, and how many parameter-sized lists of its own it holds at
 once. It runs on one bucket: same device and dtypes, same counters and scalar states. Gradients are never written.
@@ -42,7 +42,7 @@ from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 
-# What a temporary list holds, by the operation of torch's that made it, where the registry has none of that name.
+# Names of temporary lists by the torch operation that made them, where the registry has no operation of that name.
 _NOUNS = {
     "add_scaled": "sums",
     "addcmul": "sums",
@@ -53,13 +53,13 @@ _NOUNS = {
 }
 
 
-# Numbers of a whole bucket.
+# Host scalars of a whole bucket.
 LISTS: Table = {**PYTHON, "fitting": Row("fitting({0}, params[0].dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,))}
 FUNCTIONS = ("as_lists_of_pairs", "fitting", "increment", "scale_", "store")
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
-    """The text of `foreach.py`."""
+    """Return the text of `foreach.py`."""
     lowered = _Foreach(rule)
     body = lowered.render()
     return environment.get_template("foreach.py.jinja").render(
@@ -75,7 +75,10 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
 
 
 def temporaries(rule: Rule) -> int:
-    """How many lists as large as the parameters one call holds at most, counting each as alive to its end."""
+    """Return an upper bound of the parameter-sized lists that one call holds at once.
+
+    Each list is counted as alive until the end of the call.
+    """
     lowered = _Foreach(rule)
     lowered.render()
     return len(lowered.made)
@@ -91,6 +94,7 @@ class _Foreach:
         self.lines: list[str] = []
 
     def render(self) -> list[str]:
+        """Return the lines of the function's body."""
         arguments = {"params", "grads", *state_arguments(self.rule)}
         lines = [*self._counters(), *self._block(lower(self.rule))]
         return with_declared_types(lines, dict.fromkeys(self.made - arguments, "TensorList"))
@@ -168,7 +172,7 @@ class _Foreach:
         elif how == "write":
             assert self._emit(tree, tensors) == tensors
         elif how == "bind":
-            # A list may not get its new value while the operations behind still read the old one.
+            # A list must not get its new value while later operations still read the old one.
             made = tensors if target not in _read_late(tree) else self._noun(tree)
             self._emit(tree, made)
             if made != tensors:
@@ -178,7 +182,7 @@ class _Foreach:
             self.lines.append(f"torch._foreach_copy_({tensors}, {value})")
 
     def _tensor_by_tensor(self, target: str, tree: Tree, how: str) -> None:
-        """What torch has no list operation for, with the for-loop's own text, in which the numbers are the bucket's."""
+        """Append a loop with the for-loop's text where torch has no list operation; numbers are the bucket's."""
         names = list(leaves(tree))
         text = tree_text(tree, numbers=LISTS)
         if how != "bind" and target not in names:
@@ -198,7 +202,10 @@ class _Foreach:
                 self.lines += [f"for {variables} in {over}:", f"    {target}.copy_({text})"]
 
     def _emit(self, tree: Tree, wanted: str) -> str:
-        """Statements that compute the tree; the list that then holds it: `wanted` if a new one had to be made."""
+        """Append statements that compute the tree, and return the list or number that holds its value.
+
+        A new list is called `wanted`.
+        """
         match tree:
             case Number(value=value):
                 return expression_text(value, LISTS)
@@ -218,7 +225,7 @@ class _Foreach:
                 assert_never(tree)
 
     def _argument(self, tree: Tree) -> str:
-        """An argument: a name, a number, or one operation on names written where it is used."""
+        """Return an argument as text: a name, a number, or one operation on names; append statements for more."""
         if isinstance(tree, Apply):
             if not all(isinstance(argument, Leaf | Number) for argument in tree.args):
                 return self._emit(tree, self._noun(tree))
@@ -237,7 +244,7 @@ class _Foreach:
 
 
 def _noun_of(op: str) -> str:
-    """Return what a list made by an operation of torch's is called."""
+    """Return the name of a list that a torch operation makes."""
     if op in _NOUNS:
         return _NOUNS[op]
     row = OPS[op.removesuffix("_number")]
@@ -256,7 +263,7 @@ def _without_list_form(tree: Tree) -> list[str]:
 
 
 def _read_late(tree: Tree) -> set[str]:
-    """Tensors that are read after the first operation of the spine has made its list."""
+    """Return the tensors that are read after the first operation of the spine has made its list."""
     late: set[str] = set()
     while isinstance(tree, Apply) and isinstance(tree.receiver, Apply):
         late.update(name for argument in tree.args[1:] for name in leaves(argument))

@@ -1,4 +1,4 @@
-"""Where the numbers of counters and scalar states are taken out of their tensors.
+"""Find where the numbers of counters and scalar states are read from their tensors.
 
 In: the body of a Rule after features. Out: the states whose number a step needs at its start, and the assignments
 after which the number has to be read again. An update `s = s op h` works on the tensor itself and needs no number.
@@ -37,7 +37,7 @@ class NumberReads:
     """The reads that a body needs."""
 
     at_start: frozenset[str]  # counters and scalar states
-    assignments: tuple[Assign, ...]  # of scalar states that are read afterwards, the very statements of the body
+    assignments: tuple[Assign, ...]  # of scalar states that are read afterwards: statements of the body, by identity
 
     def is_needed_after(self, assignment: Assign) -> bool:
         """Return whether a later statement, on some path, reads the number that was assigned."""

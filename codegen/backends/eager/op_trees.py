@@ -1,8 +1,9 @@
-"""Element expressions as trees of torch operations.
+"""Lower element expressions to trees of torch operations.
 
 In: an expression and the kinds of its names. Out: a tree whose operations are torch's. They are those that give
 torch.optim's bits, found by syntax alone: the right operand of a sum, with its number leftmost, is contracted
-(`x + s * a * b` is `x.addcmul(a, b, value=s)`); nothing commutes, no names are looked through, no numbers are folded.
+(`x + s * a * b` is `x.addcmul(a, b, value=s)`); no operation commutes, no name is replaced by its value, no numbers
+are folded.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """The tensor that a name stands for."""
+    """A tensor, by its name."""
 
     name: str
 
@@ -48,7 +49,7 @@ Tree = Number | Leaf | Apply
 
 
 def trees_in(tree: Tree) -> Iterator[Tree]:
-    """The tree and everything in it, outermost first."""
+    """Yield the tree and everything in it, outermost first."""
     trees = [tree]
     while trees:
         one = trees.pop()
@@ -58,12 +59,12 @@ def trees_in(tree: Tree) -> Iterator[Tree]:
 
 
 def leaves(tree: Tree) -> tuple[str, ...]:
-    """Names of the tensors a tree reads, each once, in order."""
+    """Return the names of the tensors that a tree reads, each once, in order."""
     return tuple(dict.fromkeys(t.name for t in trees_in(tree) if isinstance(t, Leaf)))
 
 
 def guarded_numbers(tree: Tree, known: Mapping[str, Range]) -> Tree:
-    """The tree with numbers that nothing can go wrong in."""
+    """Return the tree with guards where computing a number could raise an error."""
     match tree:
         case Number(value=value):
             return Number(guarded(value, known))
@@ -76,13 +77,13 @@ def guarded_numbers(tree: Tree, known: Mapping[str, Range]) -> Tree:
 
 
 class TreeBuilder:
-    """Turns expressions over names of known kinds into trees, all out of place."""
+    """Lowers expressions over names of known kinds to trees, all out of place."""
 
     def __init__(self, kinds: Kinds) -> None:
         self.kinds = kinds
 
     def tree(self, expression: Expr) -> Tree:
-        """The torch operations of an expression over elements, all out of place."""
+        """Return the torch operations of an expression over elements, all out of place."""
         if on_host(expression, self.kinds):
             return Number(expression)
         match expression:
@@ -162,7 +163,10 @@ class TreeBuilder:
         return Number(negated(number) if op == "sub" else number)
 
     def _contraction(self, right: Expr) -> tuple[str, Expr | None, tuple[Expr, ...]]:
-        """How the right operand of a sum contracts: `s * a`, `s * a * b` or `s * a / b`; the number s may be absent."""
+        """Return how the right operand of a sum contracts: operation, number s or None, and tensors.
+
+        The forms are `s * a`, `s * a * b` and `s * a / b`, where s may be absent; the operation is empty for any other.
+        """
         match right:
             case Call(op="mul" | "div" as op, args=(left, last)) if not on_host(last, self.kinds):
                 fused = {"mul": "addcmul", "div": "addcdiv"}[op]

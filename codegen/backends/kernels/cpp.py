@@ -1,8 +1,8 @@
-"""C++: one kernel per optimizer that does a step of all tensors of a bucket on the CPU.
+"""Write C++: one kernel per optimizer that does a step of all tensors of a bucket on the CPU.
 
 In: a Rule after features and its `Fused` form. Out: the text of `kernels.cpp`, from which the system's compiler makes
-an object for the dtypes at hand; runtime/cpp/kernel.h holds what all of them share. Conditions, those of the scalar row
-included, are constants of a template: no element meets a branch. Where too many of their combinations differ, an object
+an object for the dtypes at hand; runtime/cpp/kernel.h contains what all kernels share. Conditions, those of the scalar
+row included, are template constants: no element meets a branch. Where too many of their combinations differ, an object
 is made for one value of each specialisation, and what the scalar row decides stays a branch. Must not know how the
 scalar row is computed.
 """
@@ -22,7 +22,7 @@ from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
 from thetac.codegen.ir.nodes import Call, Const, Rule, Stmt
 from thetac.codegen.ir.printer import Precedence
 from thetac.codegen.passes.analysis import boolean_algebra
-from thetac.codegen.passes.analysis.combinations import conditions_asked, kernels_are_few
+from thetac.codegen.passes.analysis.combinations import kernels_are_few, relevant_conditions
 from thetac.codegen.passes.analysis.kinds import infer
 
 INDENT = "    "
@@ -60,7 +60,7 @@ class _Update:
 
 
 class _Lowering:
-    """The parts of the text, line by line."""
+    """Writes the parts of the text, line by line."""
 
     def __init__(self, rule: Rule, fused: Fused) -> None:
         self.fused = fused
@@ -68,7 +68,7 @@ class _Lowering:
         self.separate = not kernels_are_few(fused)
         truths = {entry.name: index for index, entry in enumerate(fused.row) if entry.truth}
         self.entries = {} if self.separate else truths
-        # In the order of their bits: what a group decides, as in the schema, then what a row decides.
+        # In the order of their bits: those that a group decides, as in the schema, then those that a row decides.
         self.conditions = (*(one.name for one in fused.specialisations), *self.entries)
 
     def row_conditions(self) -> list[str]:
@@ -88,8 +88,8 @@ class _Lowering:
 
     def relevant_conditions(self) -> MaskTable:
         """Return the constant of the conditions that make a difference, given the others."""
-        asked = {} if self.separate else conditions_asked(self.fused.passes, self.conditions)
-        return mask_table("relevant_conditions", [boolean_algebra.expression(when) for when in asked.values()])
+        relevant = {} if self.separate else relevant_conditions(self.fused.passes, self.conditions)
+        return mask_table("relevant_conditions", [boolean_algebra.expression(when) for when in relevant.values()])
 
     def update(self, index: int, one: Pass) -> _Update:
         """Return the text of the pass of that index."""
@@ -198,7 +198,7 @@ def _commented(source: Stmt, code: str = "") -> list[str]:
 
 
 def _wrapped(lines: Sequence[str]) -> list[str]:
-    """Return the lines with those that are too long broken at blanks."""
+    """Return the lines; those that are too long are broken at blanks."""
     return [part for line in lines for part in _broken(line)]
 
 

@@ -1,4 +1,4 @@
-"""What is probably not meant in a rule that says what it means: warnings, with which compilation goes on.
+"""Warn about what the author of a valid rule probably did not mean. Compilation goes on.
 
 In: a checked Rule. Out: one Diagnostic for each doubt, in the order of the text.
 """
@@ -12,12 +12,12 @@ from thetac.codegen.ir.nodes import Assign, DecayStyle, Ref, Rule, walk_expressi
 
 
 def advice(rule: Rule) -> tuple[Diagnostic, ...]:
-    """All warnings about a rule."""
+    """Return all warnings about a rule."""
     return tuple(_decay_twice(rule))
 
 
 def _decay_twice(rule: Rule) -> Iterator[Diagnostic]:
-    """A decay that is declared is written into every update; the update's own comes on top of it."""
+    """Yield a warning if an update computes a weight decay besides the one that the rule declares."""
     styles = [style for _, style in rule.decay]
     if not styles or DecayStyle.NONE in styles:  # the update may decay where the declaration does not
         return

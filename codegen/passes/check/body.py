@@ -1,9 +1,9 @@
-"""Whether the statements of an update make sense one after the other.
+"""Check that the statements of an update make sense one after the other.
 
-In: a Rule's body, in which UNREADABLE may stand for what the front end could not read. Out: mistakes, and which names
-were read and written; after an unreadable part, nothing is concluded from what was not seen. Follows every path
-through the branches: a local must have a value wherever it is read, a state with a condition is used only where the
-condition holds.
+In: a Rule's body, in which UNREADABLE may replace what the front end could not read. Out: diagnostics, and which names
+were read and written; after an unreadable part, nothing is concluded from names that were not seen. The check follows
+every path through the branches: a local must have a value wherever it is read, and a state with a condition may be
+used only where the condition holds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": 
 
 
 class BodyCheck:
-    """Walks through a body once; `read` and `written` tell afterwards what was used."""
+    """Checks a body once; afterwards, `read` and `written` are the names that it used."""
 
     def __init__(self, rule: Rule, given: Mapping[str, Kind], unsure: frozenset[str], mistakes: Mistakes) -> None:
         self.read: set[str] = set()
@@ -49,15 +49,16 @@ class BodyCheck:
         self._kinds: dict[str, Kind | None] = dict(given)  # hyperparameters, flags, states, param, grad; then locals
         self._given = frozenset(given)
         self._set = set(given)  # has a value on every path to here
-        self._facts: frozenset[Expr] = frozenset()  # hold on the way to here
+        self._facts: frozenset[Expr] = frozenset()  # conditions that hold here
         self._locals = {
             s.target: s for s in walk_statements(rule.body) if isinstance(s, Assign) and s.target not in given
         }
-        self._reported: set[str] = set()  # names without a value, of which enough has been said
+        self._reported: set[str] = set()  # names without a value, which are reported once
         self.complete = not self._incomplete  # nothing was unreadable
         self._check = ExpressionCheck(self._name, self._predicate, mistakes)
 
     def run(self) -> None:
+        """Check the body; note unused locals if all of it could be read."""
         self._block(self._rule.body)
         if not self.complete:
             return
@@ -87,7 +88,7 @@ class BodyCheck:
         facts, before = self._facts, self._set
         for condition in conjuncts(
             branch.condition
-        ):  # `first(s)` behind `flag and` is asked only where the flag is set
+        ):  # `first(s)` behind `flag and` is evaluated only where the flag is set
             self._check.condition(condition, "the condition of a branch")
             self._facts |= {condition}
         self._set = set(before)
@@ -102,14 +103,14 @@ class BodyCheck:
         kind = self._check.kind(assignment.value)
         if assignment.target == UNREADABLE:
             return
-        lost = isinstance(assignment.value, Ref) and assignment.value.name == UNREADABLE  # enough was said of the line
+        lost = isinstance(assignment.value, Ref) and assignment.value.name == UNREADABLE  # the line was reported
         if not lost and self._assignable(assignment):
             self._store(assignment, kind)
         self._set.add(assignment.target)
         self.written.add(assignment.target)
 
     def _assignable(self, assignment: Assign) -> bool:
-        """Whether the target may be assigned to at all."""
+        """Return whether the target may be assigned to; note an error if not."""
         target, here = assignment.target, assignment.location
         state = self._rule.state(target)
         if state is not None and state.kind is StateKind.COUNTER:
@@ -138,7 +139,7 @@ class BodyCheck:
         return False
 
     def _store(self, assignment: Assign, kind: Kind | None) -> None:
-        """Notes the kind of a target, which never changes."""
+        """Record the kind of a target; note an error if it had another one before."""
         target, here = assignment.target, assignment.value.location
         known = self._kinds.get(target)
         if target not in self._kinds or known is None:
@@ -146,7 +147,7 @@ class BodyCheck:
             return
         if kind is None or kind == known:
             return
-        self._kinds[target] = None  # nothing more is concluded from it
+        self._kinds[target] = None  # one error is enough
         if known.is_element and kind.is_host_number:
             remedy = "there is one per element: start from an expression of elements, such as `0 * grad`"
             self._mistakes.add(here, f"one number for all of {quoted(target)}", remedy)
@@ -162,7 +163,7 @@ class BodyCheck:
             self._mistakes.add(assignment.location, cause, "give one of them another name")
 
     def _name(self, ref: Ref) -> Kind | None:
-        """What a name is where it is read."""
+        """Return the kind of a name where it is read; None after an error has been noted."""
         name = ref.name
         if name == UNREADABLE:
             self.complete = False
@@ -184,7 +185,7 @@ class BodyCheck:
         return None
 
     def _note(self, name: str) -> None:
-        """Nothing more is said of a name, nor of what it stands for."""
+        """Report no further errors about a name, nor that the name it probably means is unused."""
         self._reported.add(name)
         if usual := names.given(name):
             self.read.add(usual)
@@ -209,11 +210,11 @@ class BodyCheck:
         return names.unknown(self._rule, name, known, "declare it, or set it in an earlier line")
 
     def _usable(self, state: State, ref: Ref) -> bool:
-        """Whether a state exists wherever this place is reached."""
+        """Return whether a state exists on every path to this location; note an error if not."""
         if state.when is None or state.name in self._unsure or conjuncts(state.when) <= self._facts:
             return True
         if any(isinstance(e, Ref) and e.name == UNREADABLE for fact in self._facts for e in walk_expression(fact)):
-            return True  # there is no telling what holds here
+            return True  # it is unknown what holds here
         if state.name in self._reported:
             return False
         self._reported.add(state.name)
@@ -242,7 +243,7 @@ class BodyCheck:
 
 
 def conjuncts(condition: Expr) -> frozenset[Expr]:
-    """What holds if the condition holds, in parts."""
+    """Return the conditions that all hold if this one does."""
     match condition:
         case Call(op="and", args=(left, right)):
             return conjuncts(left) | conjuncts(right)
@@ -253,7 +254,7 @@ def conjuncts(condition: Expr) -> frozenset[Expr]:
 
 
 def negation(condition: Expr) -> Expr:
-    """What holds if the condition does not, without a `not` where there is another way to say it.
+    """Return the negation of a condition, without a `not` where it can be written otherwise.
 
     Hyperparameters are never NaN, so that for them `not a > b` is `a <= b`.
     """

@@ -1,7 +1,7 @@
 """Check that the parts of an expression fit together: numbers, elements and truth values each where they belong.
 
 In: expressions whose ops are known; a function that says what a name is. Out: kinds, and a diagnostic for each misfit.
-Goes on after an error: the kind of what is wrong is None, and nothing more is said about it.
+The check goes on after an error: the kind of a wrong expression is None, and it is reported only once.
 """
 
 from __future__ import annotations

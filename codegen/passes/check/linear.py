@@ -1,8 +1,8 @@
-"""Whether what runs on complex numbers as they are may: only what is linear in its elements.
+"""Check that computations on complex numbers are linear in their elements.
 
-That is everything under `complex: native`, and what is done with `param` under `complex: pairs_except_param`.
-In: a checked Rule. Out: a mistake for each product, quotient or function of elements that is not linear, and for each
-place where a complex `param` would meet pairs of numbers.
+That is everything under `complex: native`, and the updates of `param` under `complex: pairs_except_param`.
+In: a checked Rule. Out: a diagnostic for each product, quotient or function of elements that is not linear, and for
+each expression in which a complex `param` would meet pairs of numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _REMEDY = "`complex: pairs` computes with real and imaginary parts"
 
 
 def check_linear(rule: Rule, mistakes: Mistakes) -> None:
-    """Notes what is not linear in param, grad and states."""
+    """Note an error for each expression that is not linear in param, grad and states."""
     kinds = infer(rule)
     for statement in walk_statements(rule.body):
         if isinstance(statement, Assign):
@@ -24,7 +24,7 @@ def check_linear(rule: Rule, mistakes: Mistakes) -> None:
 
 
 def check_complex_param(rule: Rule, mistakes: Mistakes) -> None:
-    """Notes what an update of `param` as complex, beside pairs of everything else, does not allow."""
+    """Note an error for each use of a complex `param` that pairs of all other tensors do not allow."""
     kinds = infer(rule)
     for statement in walk_statements(rule.body):
         if isinstance(statement, Assign) and statement.target == "param":

@@ -1,7 +1,7 @@
-"""What a name may stand for that a spec reads and does not declare.
+"""Guess what an author meant by a name that a spec reads and does not declare.
 
 In: a Rule and a name. Out: cause and remedy. Knows the names that the field gives to parameters, gradients, counters,
-hyperparameters and states; each counts only where the spec has declared it as nothing else.
+hyperparameters and states; each counts only where the spec declares nothing else by that name.
 """
 
 from __future__ import annotations
@@ -34,18 +34,25 @@ _STATES = (
 
 
 def given(name: str) -> str:
-    """`param` or `grad` where others give it this name; else empty."""
+    """Return `param` or `grad` if the field uses this name for it; else empty."""
     return name.lower() if name.lower() in ("param", "grad") else _GIVEN.get(name, "")
 
 
 def incomplete(rule: Rule) -> bool:
-    """Whether there may be declarations that could not be read, so that nothing is known to be undeclared."""
+    """Return whether some declaration could not be read, so that no name is known to be undeclared."""
     unnamed = any(isinstance(h.default, tuple) and not h.elements for h in rule.hyperparameters)
     return unnamed or UNREADABLE in (*(h.name for h in rule.hyperparameters), *(s.name for s in rule.states))
 
 
 def unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tuple[str, str]:
-    """What to say about a name that is read and stands for nothing; `otherwise` is the remedy where none is known."""
+    """Return cause and remedy for a name that is read and not declared.
+
+    Args:
+        rule: The rule.
+        name: The name.
+        known: The names that may be read.
+        otherwise: The remedy if nothing better is known.
+    """
     for hyperparameter in rule.hyperparameters:
         if hyperparameter.name == name and hyperparameter.elements:
             return f"`{name}` is a tuple", f"use its elements {listed(hyperparameter.elements, 'and')}"
@@ -76,7 +83,7 @@ def _meant(rule: Rule, name: str, known: Iterable[str]) -> str:
 
 
 def unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | None]) -> str:
-    """The remedy for a local that is read before its assignment."""
+    """Return the remedy for a local that is read before its assignment."""
     name, line = assignment.target, assignment.location.line
     if usual := given(name):
         return f"did you mean `{usual}`?"

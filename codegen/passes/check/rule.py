@@ -1,7 +1,7 @@
-"""Everything that is wrong with what a rule means, all of it at once.
+"""Check what a rule means, and report all errors at once.
 
-In: a Rule as the front end makes it. Out: mistakes. Where there are none, the passes behind may rely on names that are
-bound, kinds that fit and states that are used where they exist.
+In: a Rule as the front end makes it. Out: diagnostics. If there are none, later passes may rely on this: names are
+bound, kinds fit, and states are used only where they exist.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from thetac.options import OPTIONS
 
 
 def check_all(rules: Sequence[Rule], mistakes: Mistakes) -> None:
-    """Note all errors in the meaning of rules that may inherit from each other, or from rules that are not here.
+    """Note all errors in the meaning of rules, which may inherit from each other or from other rules.
 
-    What is wrong with an inherited part is shown where it is written, once: of the rule that wrote it, or else with the
-    name of the heir, for which alone it is wrong.
+    An error in an inherited part is reported once, where the part is written. If it is an error only for the rule that
+    inherits the part, the message names that rule.
     """
     found: list[tuple[Rule, Diagnostic]] = []
     for rule in rules:
@@ -50,7 +50,7 @@ def check_all(rules: Sequence[Rule], mistakes: Mistakes) -> None:
 
 
 def check(rule: Rule, mistakes: Mistakes) -> None:
-    """Note all errors in the meaning of a rule, of which parts may have been unreadable."""
+    """Note all errors in the meaning of a rule; some of its parts may have been unreadable."""
     before = len(mistakes)
     _check_names(rule, mistakes)
     declared = _Declarations(rule, mistakes)
@@ -71,7 +71,7 @@ def _states(rule: Rule) -> dict[str, Kind]:
 
 
 def _check_names(rule: Rule, mistakes: Mistakes) -> None:
-    """Note where a name stands for two things."""
+    """Note an error where a name is declared twice."""
     places: list[tuple[str, Location]] = []
     for hyperparameter in rule.hyperparameters:
         own = (hyperparameter.name,) if hyperparameter.name not in hyperparameter.elements else ()
@@ -91,7 +91,7 @@ class _Declarations:
     def __init__(self, rule: Rule, mistakes: Mistakes) -> None:
         self._rule = rule
         self._mistakes = mistakes
-        # Of a hyperparameter without a readable default no kind is known.
+        # The kind of a hyperparameter whose default cannot be read is unknown.
         known = [h for h in rule.hyperparameters if h.default != ()]
         self.values: dict[str, Kind] = {name: HOST_NUMBER for h in known for name in h.value_names}
         self.values |= {flag.name: HOST_TRUTH for flag in rule.flags}
@@ -103,6 +103,7 @@ class _Declarations:
         self._plain = ExpressionCheck(self._value, self._no_predicate, mistakes)
 
     def check(self) -> None:
+        """Check the expressions; `values`, `read`, `complete` and `unsure` are valid afterwards."""
         for state in self._rule.states:
             if state.name == "step" and state.kind is not StateKind.COUNTER:
                 cause = "torch takes a state `step` for a counter, and loads it from a checkpoint as one"
@@ -118,7 +119,7 @@ class _Declarations:
         read = set(self.read)
         for requirement in self._rule.requirements:
             in_requirements.condition(requirement.condition, "a requirement")
-        self.read = read  # what only a requirement reads has no effect on the update
+        self.read = read  # a name that only a requirement reads has no effect on the update
 
     def _existence(self, state: State, when: Expr) -> None:
         if not self._plain.condition(when, f"the condition of `{state.name}`"):
