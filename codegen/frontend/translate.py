@@ -44,7 +44,7 @@ class Translation:
     def remedy(self, node: ast.expr) -> str:
         """Return `write ...`; empty if the node cannot be translated."""
         text = self.text(node)
-        return foreign.written(text, ast.unparse(node)) if text else ""
+        return foreign.suggest(text, ast.unparse(node)) if text else ""
 
     def text(self, node: ast.expr) -> str:
         """Return the node in the language; empty if it cannot be translated, or only at length."""
@@ -153,7 +153,7 @@ class Translation:
                 return ast.Name(GIVEN.get(name, name))
             case ast.Attribute(attr="grad"):
                 return ast.Name("grad")
-            case ast.Attribute(value=value, attr=name) if foreign.is_same(name):
+            case ast.Attribute(value=value, attr=name) if foreign.is_identity(name):
                 return self._said(value)
             case _:
                 return None
@@ -162,19 +162,19 @@ class Translation:
         match node.func:
             case ast.Name(id=name):
                 given, method = [*node.args], False
-            case ast.Attribute(value=owner, attr=name) if library(owner):
+            case ast.Attribute(value=owner, attr=name) if library_of(owner):
                 given, method = [*node.args], False
             case ast.Attribute(value=owner, attr=name):
                 given, method = [owner, *node.args], True
             case _:
                 return None
-        name = foreign.plain(name)
+        name = foreign.plain_name(name)
         if name in FUNCTIONS and not method and not node.keywords and len(given) == FUNCTIONS[name].arity:
             return self._call(name, given)
-        if foreign.is_same(name) and given:
+        if foreign.is_identity(name) and given:
             return self._said(given[0])
         keywords = {
-            foreign.parameter(keyword.arg): keyword.value
+            foreign.parameter_name(keyword.arg): keyword.value
             for keyword in node.keywords
             if keyword.arg is not None and keyword.arg not in foreign.IGNORED_KEYWORDS
         }
@@ -192,12 +192,12 @@ def _assignment(target: str, value: str) -> str:
     return f"{'direction' if target == 'grad' else target} = {value}"  # the gradient itself is never assigned to
 
 
-def library(owner: ast.expr) -> str:
+def library_of(owner: ast.expr) -> str:
     """Return the library whose function this is, such as `torch.linalg`; empty if it is a value."""
     match owner:
         case ast.Name(id=name) if name in foreign.LIBRARIES:
             return name
-        case ast.Attribute(value=inner, attr=name) if outer := library(inner):
+        case ast.Attribute(value=inner, attr=name) if outer := library_of(inner):
             return f"{outer}.{name}"
         case _:
             return ""

@@ -231,7 +231,7 @@ def chain(op: str, terms: tuple[Expr, ...], location: Location = NOWHERE) -> Exp
     return Call(op, (chain(op, terms[:half], location), chain(op, terms[half:], location)), location)
 
 
-UNREADABLE = ""  # the name of what the front end could not read; exists only while mistakes are being collected
+UNREADABLE = ""  # the name of what the front end could not read; exists only while diagnostics are being collected
 
 
 def walk_expression(expression: Expr) -> Iterator[Expr]:

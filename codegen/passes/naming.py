@@ -57,7 +57,7 @@ _AGAINST_ZERO = {
 }
 
 
-def spelled(expression: Expr) -> str:
+def spell(expression: Expr) -> str:
     """Return an expression in words, without parentheses: two different ones may have the same words."""
     match expression:
         case Const(value=value):
@@ -67,13 +67,13 @@ def spelled(expression: Expr) -> str:
         case Call(op="first", args=(Ref(name=name),)):
             return first_argument(name)
         case Call(op="pow", args=(base, Const(value=2))):
-            return f"{spelled(base)}_squared"
+            return f"{spell(base)}_squared"
         case Call(op=op, args=(left, Const(value=0))) if op in _AGAINST_ZERO:
-            return f"{spelled(left)}_{_AGAINST_ZERO[op]}"
+            return f"{spell(left)}_{_AGAINST_ZERO[op]}"
         case Call(op=op, args=(left, right)) if op in _INFIX:
-            return f"{spelled(left)}_{_INFIX[op]}_{spelled(right)}"
+            return f"{spell(left)}_{_INFIX[op]}_{spell(right)}"
         case Call(op=op, args=args):
-            return "_".join((_PREFIX.get(op, op), *(spelled(argument) for argument in args)))
+            return "_".join((_PREFIX.get(op, op), *(spell(argument) for argument in args)))
 
 
 def _digits(value: float) -> str:
@@ -88,13 +88,13 @@ def first_argument(state: str) -> str:
 
 def specialisation_name(condition: Expr) -> str:
     """Return the keyword of a condition that kernels are specialised on; a flag keeps its name."""
-    name = spelled(condition)
+    name = spell(condition)
     return f"{name}_set" if _is_reserved(name) else name
 
 
 def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
     """Return a free name for a number that kernels read: its expression in words, or its role."""
-    name = spelled(definition)
+    name = spell(definition)
     if isinstance(definition, Ref):
         return unique([name, f"new_{name}", role], taken)
     return unique([name, role] if len(name) <= LONGEST and name.isidentifier() else [role], taken)

@@ -60,12 +60,10 @@ class _Scope:
     now: dict[str, str]  # the names that have been assigned, and what they are called
     own: dict[str, str]  # what each name will be called once it is assigned
     taken: frozenset[str]  # with the own names of this and all surrounding sides, and of the other side of each
-    reached: (
-        Expr | None
-    )  # whether this side is, in one further out that has the own names; None if nothing is chosen for it
+    reached: Expr | None  # the condition for this side, if selections here choose for a side further out
 
-    def is_for_outer_side(self, name: str) -> bool:
-        """Tell whether what a selection on this side chooses for a name has the own name of a side further out."""
+    def chooses_for_outer_side(self, name: str) -> bool:
+        """Tell whether what a selection on this side chooses goes by the name that a side further out has for it."""
         return self.reached is not None and name not in self.own
 
     def name(self, name: str) -> str:
@@ -78,7 +76,7 @@ class _Scope:
             self.now[name] = self.own[name]
         return self.name(name)
 
-    def renamed(self, expression: Expr) -> Expr:
+    def rename(self, expression: Expr) -> Expr:
         """Return an expression with every name as it is called here."""
         match expression:
             case Ref(name=name, location=here):
@@ -86,7 +84,7 @@ class _Scope:
             case Call(op=op) if OPS[op].shape is Shape.PREDICATE:
                 return expression
             case Call(args=args):
-                return replace(expression, args=tuple(self.renamed(argument) for argument in args))
+                return replace(expression, args=tuple(self.rename(argument) for argument in args))
             case Const():
                 return expression
             case _:
@@ -108,12 +106,12 @@ class _Selector:
         for statement in body:
             match statement:
                 case Assign(target=target, value=value):
-                    value = scope.renamed(value)
+                    value = scope.rename(value)
                     statements.append(replace(statement, target=scope.assign(target), value=value))
                     defined |= {target}
                 case If(condition=condition, then=then, orelse=orelse) if self.is_taken(condition):
-                    statements += self._settled(assigned((statement,)), scope, defined)
-                    condition = scope.renamed(condition)
+                    statements += self._settle(assigned((statement,)), scope, defined)
+                    condition = scope.rename(condition)
                     then, after_then = self.block(then, scope, defined)
                     orelse, after_orelse = self.block(orelse, scope, defined)
                     statements.append(replace(statement, condition=condition, then=then, orelse=orelse))
@@ -126,44 +124,36 @@ class _Selector:
         return tuple(statements), defined
 
     def _selection(self, branch: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[Stmt], frozenset[str]]:
-        """Return both sides under names of their own, then a choice of each name that a side has an own name for.
+        """Return both sides, then a choice of each name that one of them has an own name for.
 
-        What neither side has an own name for, the selections within them choose. They do so directly for the side
-        around that has an own name for it, and only where all sides between are reached. A name is therefore chosen as
-        often as it is assigned, however deep that is.
+        Selections within a side choose all other names. They do so for the side further out that has an own name, and
+        where all sides between are reached. So there are as many choices as assignments, however deep these are.
         """
-        bodies = (branch.then, branch.orelse)
         changed = tuple(name for name in assigned((branch,)) if name in defined | always_assigned((branch,)))
         owned = self._owned(branch)
-        within = [name for name in changed if not any(name in names for names in owned)]
-        statements = self._settled(within, scope, defined)
-        chosen = [name for name in changed if name not in within]
-        condition, taken = scope.renamed(branch.condition), set(scope.taken)
+        chosen = [name for name in changed if name in owned[0] or name in owned[1]]
+        within = [name for name in changed if name not in chosen]
+        statements = self._settle(within, scope, defined)
+        condition, taken = scope.rename(branch.condition), set(scope.taken)
         lasts = isinstance(condition, Ref) and set(changed).isdisjoint(names_read(branch.condition))
-        if not lasts and (within or self._uses(chosen) > 1):
-            condition = self._named(condition, "condition", taken, statements)
-        sides = []
-        reached: dict[str, Expr] = {}  # for what is chosen for a side further out
+        if not lasts and (within or self._reads(chosen) > 1):
+            condition = self._name(condition, "condition", taken, statements)
+        sides: list[_Scope] = []
+        reached: dict[str, Expr] = {}  # of names that are chosen for a side further out
         for body, names, suffix, holds in (
             (branch.then, owned[0], "if_so", condition),
             (branch.orelse, owned[1], "if_not", Call("not", (condition,))),
         ):
-            further_in = not set(within).isdisjoint(assigned(body))
-            further_out = [name for name in chosen if name in names and scope.is_for_outer_side(name)]
             here = holds if scope.reached is None else Call("and", (scope.reached, holds))
-            if not isinstance(here, Ref) and (further_in or self._uses(further_out) > 1):
-                here = self._named(here, "reached", taken, statements)
-            reached |= dict.fromkeys(further_out, here)
-            own = {}
-            for name in names:
-                own[name] = unique([f"{name}_{suffix}"], taken)
-                taken.add(own[name])
-                self.names[own[name]] = name
-                self.kinds[own[name]] = self.kinds[name]
-            side = _Scope({**scope.now}, own, frozenset(taken), here if further_in else None)
-            inner, _ = self.block(body, side, defined)
+            for_outer = [name for name in chosen if name in names and scope.chooses_for_outer_side(name)]
+            is_read_within = not set(within).isdisjoint(assigned(body))
+            if not isinstance(here, Ref) and (is_read_within or self._reads(for_outer) > 1):
+                here = self._name(here, "reached", taken, statements)
+            reached |= dict.fromkeys(for_outer, here)
+            own = self._own_names(names, suffix, taken)
+            sides.append(_Scope({**scope.now}, own, frozenset(taken), here if is_read_within else None))
+            inner, _ = self.block(body, sides[-1], defined)
             statements += inner
-            sides.append(side)
         for name in chosen:
             then, orelse = (Ref(side.name(name)) for side in sides)
             if name not in reached:
@@ -172,41 +162,49 @@ class _Selector:
                 choice = self._choice(name, reached[name], then, orelse)
             else:
                 choice = self._choice(name, reached[name], orelse, then)
-            statements.append(self._assigned(name, scope.assign(name), choice))
+            statements.append(self._assign_where_present(name, scope.assign(name), choice))
         return statements, defined | set(changed)
 
-    def _owned(self, branch: If) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return what each side needs own names for: what it assigns itself, and what both sides assign."""
-        sides = [assigned(side) for side in (branch.then, branch.orelse)]
-        direct = [self._assigned_outside(side) for side in (branch.then, branch.orelse)]
-        both = set(sides[0]) & set(sides[1])
-        then, orelse = (
-            tuple(name for name in names if name in both or name in own)
-            for names, own in zip(sides, direct, strict=True)
+    def _owned(self, branch: If) -> tuple[list[str], list[str]]:
+        """Return the names of which each side has its own: those that it assigns itself, and those that both assign."""
+        then, orelse = assigned(branch.then), assigned(branch.orelse)
+        of_then, of_orelse = self._assigned_itself(branch.then), self._assigned_itself(branch.orelse)
+        return (
+            [name for name in then if name in of_then or name in orelse],
+            [name for name in orelse if name in of_orelse or name in then],
         )
-        return then, orelse
 
-    def _assigned_outside(self, body: Iterable[Stmt]) -> set[str]:
-        """Return the names that statements assign outside of selections, and those that both sides of one assign."""
+    def _assigned_itself(self, body: Iterable[Stmt]) -> set[str]:
+        """Return the names that statements assign outside of selections, or on both sides of one."""
         names: set[str] = set()
         for statement in body:
             match statement:
                 case Assign(target=target):
                     names.add(target)
                 case If(condition=condition, then=then, orelse=orelse) if self.is_taken(condition):
-                    names |= self._assigned_outside(then) | self._assigned_outside(orelse)
+                    names |= self._assigned_itself(then) | self._assigned_itself(orelse)
                 case If(then=then, orelse=orelse):
                     names |= set(assigned(then)) & set(assigned(orelse))
                 case _:
                     assert_never(statement)
         return names
 
-    def _uses(self, names: Iterable[str]) -> int:
+    def _own_names(self, names: Iterable[str], suffix: str, taken: set[str]) -> dict[str, str]:
+        """Return new names that a side has for names, and add them to those that are taken."""
+        own: dict[str, str] = {}
+        for name in names:
+            own[name] = unique([f"{name}_{suffix}"], taken)
+            taken.add(own[name])
+            self.names[own[name]] = name
+            self.kinds[own[name]] = self.kinds[name]
+        return own
+
+    def _reads(self, names: Iterable[str]) -> int:
         """Return how often the choices of names read their condition."""
         return sum(2 if self.kinds[name].truth else 1 for name in names)
 
-    def _named(self, condition: Expr, role: str, taken: set[str], statements: list[Stmt]) -> Ref:
-        """Add a statement that names a condition, and return the name."""
+    def _name(self, condition: Expr, role: str, taken: set[str], statements: list[Stmt]) -> Ref:
+        """Add a statement that gives a condition a name, and return the name."""
         name = entry_name(condition, role, taken)
         taken.add(name)
         self.kinds[name] = kind_of(condition, self.kinds)
@@ -219,13 +217,16 @@ class _Selector:
             return Call("where", (condition, chosen, other))
         return Call("or", (Call("and", (condition, chosen)), Call("and", (Call("not", (condition,)), other))))
 
-    def _settled(self, names: Iterable[str], scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
-        """Return copies, so that names which not every path assigns next go by their new name on every path."""
+    def _settle(self, names: Iterable[str], scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
+        """Return copies, so that a name which only some paths assign next is called the same after all of them."""
         late = [n for n in names if n in scope.own and n in defined and scope.name(n) != scope.own[n]]
         values = [Ref(scope.name(name)) for name in late]
-        return [self._assigned(name, scope.assign(name), value) for name, value in zip(late, values, strict=True)]
+        return [
+            self._assign_where_present(name, scope.assign(name), value)
+            for name, value in zip(late, values, strict=True)
+        ]
 
-    def _assigned(self, name: str, target: str, value: Expr) -> Stmt:
+    def _assign_where_present(self, name: str, target: str, value: Expr) -> Stmt:
         """Return the assignment of a value of a name, where the name has one."""
         statement = Assign(target, value, origin=SELECTION)
         return If(self.exists[name], (statement,), origin=SELECTION) if name in self.exists else statement

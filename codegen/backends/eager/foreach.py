@@ -14,15 +14,15 @@ import jinja2
 from thetac.codegen.backends.eager.forloop import tree_text
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
 from thetac.codegen.backends.eager.lines import (
-    commented,
-    indented,
-    numbers_read,
-    other_side,
+    comment_lines,
+    declare_types,
+    else_lines,
+    indent,
+    number_lines,
     view_lines,
-    with_declared_types,
 )
 from thetac.codegen.backends.eager.number_reads import number_reads
-from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaves, trees_in
+from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names, trees_in
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
@@ -37,7 +37,7 @@ from thetac.codegen.backends.printing.arguments import (
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, python
 from thetac.codegen.emit import header
-from thetac.codegen.errors import listed
+from thetac.codegen.errors import join_names
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
@@ -97,10 +97,10 @@ class _Foreach:
         """Return the lines of the function's body."""
         arguments = {"params", "grads", *state_arguments(self.rule)}
         lines = [*self._counters(), *self._block(lower(self.rule))]
-        return with_declared_types(lines, dict.fromkeys(self.made - arguments, "TensorList"))
+        return declare_types(lines, dict.fromkeys(self.made - arguments, "TensorList"))
 
     def _counters(self) -> list[str]:
-        return numbers_read(
+        return number_lines(
             self.rule,
             number_reads(self.rule).at_start,
             count=lambda name: f"increment({self.lists[name]})",
@@ -121,7 +121,7 @@ class _Foreach:
                 self.lines.append(f"{statement.target} = {python(statement.value)}")
             case SetScalarState(statement=statement, self_update=self_update, operand=operand, read_again=read_again):
                 tensors, one = self.lists[statement.target], self.tensors[statement.target]
-                self.lines += commented(statement)
+                self.lines += comment_lines(statement)
                 if self_update:
                     self.lines.append(f"torch._foreach_{self_update}_({tensors}, {python(operand)})")
                 else:
@@ -136,15 +136,15 @@ class _Foreach:
             case SetTensor(statement=statement, tree=tree, how=how):
                 start = len(self.lines)
                 self._set_tensor(statement.target, tree, how)
-                self.lines[start:start] = commented(statement, self.lines[start:])
+                self.lines[start:start] = comment_lines(statement, self.lines[start:])
             case Branch(statement=statement, then=then, orelse=orelse):
                 self.lines += [
-                    *commented(statement),
+                    *comment_lines(statement),
                     f"if {python(statement.condition)}:",
-                    *indented(self._block(then)),
+                    *indent(self._block(then)),
                 ]
                 if orelse:
-                    self.lines += other_side(self._block(orelse))
+                    self.lines += else_lines(self._block(orelse))
             case View(names=names, as_complex=as_complex):
                 self._view(names, as_complex)
             case _:
@@ -158,7 +158,7 @@ class _Foreach:
             ]
         else:
             views = view_lines(lists, "as_lists_of_pairs")
-        self.lines += ["if torch.is_complex(params[0]):", *indented(views)]
+        self.lines += ["if torch.is_complex(params[0]):", *indent(views)]
 
     def _set_tensor(self, target: str, tree: Tree, how: str) -> None:
         tensors = self.lists[target]
@@ -167,7 +167,7 @@ class _Foreach:
         elif how == "bind" and isinstance(tree, Leaf):
             self.lines.append(f"{tensors} = {self.lists[tree.name]}")
         elif missing := _without_list_form(tree):
-            self.lines.append(f"# tensor by tensor: torch has no list operation for {listed(missing)}")
+            self.lines.append(f"# tensor by tensor: torch has no list operation for {join_names(missing)}")
             self._tensor_by_tensor(target, tree, how)
         elif how == "write":
             assert self._emit(tree, tensors) == tensors
@@ -183,7 +183,7 @@ class _Foreach:
 
     def _tensor_by_tensor(self, target: str, tree: Tree, how: str) -> None:
         """Append a loop with the for-loop's text where torch has no list operation; numbers are the bucket's."""
-        names = list(leaves(tree))
+        names = list(leaf_names(tree))
         text = tree_text(tree, numbers=LISTS)
         if how != "bind" and target not in names:
             names.insert(0, target)
@@ -229,7 +229,7 @@ class _Foreach:
         if isinstance(tree, Apply):
             if not all(isinstance(argument, Leaf | Number) for argument in tree.args):
                 return self._emit(tree, self._noun(tree))
-            self.made.add(f"{tree.op} of {leaves(tree)}")
+            self.made.add(f"{tree.op} of {leaf_names(tree)}")
             return TORCH_OPS[tree.op].foreach.format(*(self._emit(argument, "") for argument in tree.args))
         return self._emit(tree, "")
 
@@ -266,6 +266,6 @@ def _read_late(tree: Tree) -> set[str]:
     """Return the tensors that are read after the first operation of the spine has made its list."""
     late: set[str] = set()
     while isinstance(tree, Apply) and isinstance(tree.receiver, Apply):
-        late.update(name for argument in tree.args[1:] for name in leaves(argument))
+        late.update(name for argument in tree.args[1:] for name in leaf_names(argument))
         tree = tree.receiver
     return late

@@ -13,9 +13,9 @@ import jinja2
 
 from thetac.codegen.backends.eager import functional
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.eager.lines import commented, indented, loop_lines, numbers_read, other_side, pair_lines
+from thetac.codegen.backends.eager.lines import comment_lines, else_lines, indent, loop_lines, number_lines, pair_lines
 from thetac.codegen.backends.eager.number_reads import number_reads
-from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaves
+from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
     asks_first,
@@ -82,7 +82,7 @@ class _ForLoop:
     def render(self) -> list[str]:
         """Return the lines of the loop."""
         variables, over = loop_header(self.rule)
-        numbers = numbers_read(
+        numbers = number_lines(
             self.rule,
             number_reads(self.rule).at_start,
             count=lambda name: f"{self.tensors[name]} += 1",
@@ -102,7 +102,7 @@ class _ForLoop:
         """Return assertions for a type checker that the states exist which a step uses."""
         match step:
             case SetTensor(statement=statement, tree=tree):
-                used = (statement.target, *leaves(tree))
+                used = (statement.target, *leaf_names(tree))
             case SetScalarState(statement=statement):
                 used = (statement.target,)
             case View(names=names):
@@ -127,16 +127,20 @@ class _ForLoop:
                 value = number_text(operand)
                 update = f"{tensor}.{self_update}_({value})" if self_update else f"store({tensor}, {value})"
                 again = [f"{statement.target} = {tensor}.item()"] if read_again else []
-                return [*commented(statement), update, *again]
+                return [*comment_lines(statement), update, *again]
             case SetTensor(statement=statement, tree=tree, how=how):
                 code = self.set_tensor(statement.target, tree, how)
-                return [*commented(statement, [code]), code]
+                return [*comment_lines(statement, [code]), code]
             case Branch(statement=statement, then=then, orelse=orelse):
                 before = self.present
-                lines = [*commented(statement), f"if {number_text(statement.condition)}:", *indented(self.block(then))]
+                lines = [
+                    *comment_lines(statement),
+                    f"if {number_text(statement.condition)}:",
+                    *indent(self.block(then)),
+                ]
                 after_then, self.present = self.present, before
                 if orelse:
-                    lines += other_side(self.block(orelse))
+                    lines += else_lines(self.block(orelse))
                 self.present &= after_then
                 return lines
             case View(names=names, as_complex=as_complex):
@@ -150,7 +154,7 @@ class _ForLoop:
             views = [f"{name} = torch.view_as_complex({name})" for name in names]
         else:
             views = pair_lines(*_by_presence(names, self.optional))
-        return ["if torch.is_complex(param):", *indented(views)]
+        return ["if torch.is_complex(param):", *indent(views)]
 
     def set_tensor(self, target: str, tree: Tree, how: str) -> str:
         """Return the line that gives a tensor its value."""
@@ -191,7 +195,7 @@ def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL, numbers
             return name
         case Apply(op=op, args=args, in_place=in_place):
             row = TORCH_OPS[op]
-            storage = _overwritten(tree)
+            storage = _storage_of(tree)
             # A new tensor in the middle of a chain has no name that `out=` could take.
             template = row.in_place if in_place and (storage or "{out}" not in row.in_place) else row.new
             texts = []
@@ -209,7 +213,7 @@ def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL, numbers
             assert_never(tree)
 
 
-def _overwritten(tree: Tree) -> str:
+def _storage_of(tree: Tree) -> str:
     """Return the name whose storage a chain of in-place operations overwrites; empty if there is none."""
     while isinstance(tree, Apply):
         if not tree.in_place:

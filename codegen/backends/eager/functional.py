@@ -12,13 +12,13 @@ from typing import assert_never
 
 from thetac.codegen.backends.eager.lines import (
     INDENT,
-    commented,
-    indented,
+    comment_lines,
+    declare_types,
+    else_lines,
+    indent,
     loop_lines,
-    numbers_read,
-    other_side,
+    number_lines,
     pair_lines,
-    with_declared_types,
 )
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
@@ -103,7 +103,7 @@ class _OnTensors:
         lines += [
             f"{state.name} = None" for state in self.rule.states if state.when is not None and state.name in small
         ]
-        lines += numbers_read(
+        lines += number_lines(
             self.rule,
             names_read_in(self.rule),
             count=lambda name: f"{small[name]} += 1",
@@ -113,7 +113,7 @@ class _OnTensors:
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
         lines += self._block(self.rule.body, defined, either_way=True)
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]
-        return loop_lines(variables, over, with_declared_types(lines, self._types()))
+        return loop_lines(variables, over, declare_types(lines, self._types()))
 
     def _types(self) -> dict[str, str]:
         """Return the types of host scalars, which may be numbers first and tensors later."""
@@ -173,15 +173,15 @@ class _OnTensors:
             text = f"copied({text})"  # the tensor behind it may be stored into before this one is
         line = f"{target} = {text}"
         # A side of a selection repeats statements whose comments are in the plain branch.
-        return [*assertions, *([] if target in self.sides else commented(statement, [line])), line]
+        return [*assertions, *([] if target in self.sides else comment_lines(statement, [line])), line]
 
     def _branch(self, condition: str, statement: If, defined: frozenset[str], *, either_way: bool) -> list[str]:
         """Return the lines of a branch that Python takes."""
         before = self.present
-        lines = [f"if {condition}:", *indented(self._block(statement.then, defined, either_way=either_way))]
+        lines = [f"if {condition}:", *indent(self._block(statement.then, defined, either_way=either_way))]
         after_then, self.present = self.present, before
         if statement.orelse:
-            lines += other_side(self._block(statement.orelse, defined, either_way=either_way))
+            lines += else_lines(self._block(statement.orelse, defined, either_way=either_way))
         self.present &= after_then
         return lines
 

@@ -19,8 +19,8 @@ from thetac.codegen.backends.eager.op_trees import (
     Number,
     Tree,
     TreeBuilder,
-    guarded_numbers,
-    leaves,
+    guard_numbers,
+    leaf_names,
 )
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.host_python import guarded, known_numbers
@@ -165,7 +165,7 @@ class _Lowering:
             self.magnitudes.assign(target, value)
             yield SetNumber(replace(statement, value=guarded(value, self.known)))
         elif on_host(value, self.kinds):
-            yield SetTensor(statement, Number(guarded(self.magnitudes.fitted(value), self.known)), "fill")
+            yield SetTensor(statement, Number(guarded(self.magnitudes.fit(value), self.known)), "fill")
         else:
             if target == "param" and self.rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM:
                 yield from self._set_complex_param(statement)
@@ -174,7 +174,7 @@ class _Lowering:
 
     def _tree(self, value: Expr) -> Tree:
         """Return the operations, with numbers that neither Python nor torch refuses."""
-        return guarded_numbers(self.magnitudes.fitted_tree(self.trees.tree(value)), self.known)
+        return guard_numbers(self.magnitudes.fit_tree(self.trees.tree(value)), self.known)
 
     def _set_complex_param(self, statement: Assign) -> Iterator[Step]:
         """Yield an update of a complex `param`: the tensors that it reads become complex for this statement."""
@@ -198,7 +198,7 @@ class _Lowering:
     def _set_tensor(self, statement: Assign, tree: Tree) -> SetTensor:
         target = statement.target
         if target in self.storage:
-            written = _overwriting(tree, target)
+            written = _overwrite(tree, target)
             if written is not None:
                 return SetTensor(statement, written, "write")
             return SetTensor(statement, _fresh(tree), "copy")
@@ -208,7 +208,7 @@ class _Lowering:
                 self.owned.add(target)
                 tree = Apply("clone", (tree,))
             return SetTensor(statement, tree, "bind")
-        written = _overwriting(tree, target) if target in self.owned else None
+        written = _overwrite(tree, target) if target in self.owned else None
         self.owned.add(target)
         return SetTensor(statement, written or _fresh(tree), "write" if written else "bind")
 
@@ -248,7 +248,7 @@ def _root(tree: Tree) -> Tree:
     return tree
 
 
-def _overwriting(tree: Tree, target: str) -> Tree | None:
+def _overwrite(tree: Tree, target: str) -> Tree | None:
     """Return the tree with every operation on its spine in place, or None if that would not compute the value.
 
     It does where the spine begins at `target`, whose storage then holds the value. The arguments of the first operation
@@ -257,7 +257,7 @@ def _overwriting(tree: Tree, target: str) -> Tree | None:
     spine = _spine(tree)
     if not spine or _root(tree) != Leaf(target) or not all(TORCH_OPS[step.op].in_place for step in spine):
         return None
-    if any(target in leaves(argument) for step in spine[1:] for argument in step.args[1:]):
+    if any(target in leaf_names(argument) for step in spine[1:] for argument in step.args[1:]):
         return None
     return _rebuild(spine, Leaf(target), from_first=True)
 

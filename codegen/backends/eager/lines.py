@@ -12,20 +12,20 @@ from thetac.codegen.ir.printer import assignment_text
 INDENT = "    "
 
 
-def indented(lines: Sequence[str]) -> list[str]:
+def indent(lines: Sequence[str]) -> list[str]:
     """Return the lines, indented by one level."""
     return [INDENT + line if line else line for line in lines]
 
 
-def other_side(lines: Sequence[str]) -> list[str]:
+def else_lines(lines: Sequence[str]) -> list[str]:
     """Return `else:` and the lines under it, or `elif` where they are one branch and nothing else."""
     outermost = [line for line in lines if not line.startswith(" ")]
     if outermost[0].startswith("if ") and all(line.startswith(("elif ", "else:")) for line in outermost[1:]):
         return [f"el{lines[0]}", *lines[1:]]
-    return ["else:", *indented(lines)]
+    return ["else:", *indent(lines)]
 
 
-def commented(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
+def comment_lines(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
     """Return the spec's line as a comment, after the author's remark; none if it would only repeat the code."""
     remark = comment(statement.comment) or statement.origin
     if isinstance(statement, If):
@@ -57,8 +57,8 @@ def loop_lines(variables: Sequence[str], over: Sequence[str], body: Sequence[str
     """Return the loop over parallel lists."""
     line = f"for {', '.join(variables)} in zip({', '.join(over)}, strict=True):"
     if len(line) <= 110:
-        return [line, *indented(body)]
-    return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indented(body)]
+        return [line, *indent(body)]
+    return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indent(body)]
 
 
 def pair_lines(required: Sequence[str], optional: Sequence[str]) -> list[str]:
@@ -67,7 +67,7 @@ def pair_lines(required: Sequence[str], optional: Sequence[str]) -> list[str]:
     return [*lines, *view_lines(optional, "as_pairs")] if optional else lines
 
 
-def with_declared_types(lines: Sequence[str], types: Mapping[str, str]) -> list[str]:
+def declare_types(lines: Sequence[str], types: Mapping[str, str]) -> list[str]:
     """Return the lines with a type at the first of several assignments to a name.
 
     Args:
@@ -82,7 +82,7 @@ def with_declared_types(lines: Sequence[str], types: Mapping[str, str]) -> list[
     return declared
 
 
-def numbers_read(
+def number_lines(
     rule: Rule,
     needed: Container[str],
     count: Callable[[str], str],
@@ -106,6 +106,6 @@ def numbers_read(
         own += [read(state.name)] if state.name in needed else []
         if own and state.when is not None:
             own = [*([assertion(state.name)] if assertion else []), *own]
-            own = [f"if {python(state.when)}:", *indented(own)]
+            own = [f"if {python(state.when)}:", *indent(own)]
         lines += own
     return lines

@@ -64,7 +64,7 @@ class Magnitudes:
         """Merge the knowledge at the end of this side of a branch with `other`, that of the other side."""
         self.names = {name: other[name] | self.names[name] for name in other.keys() & self.names.keys()}
 
-    def fitted(self, number: Expr, *, late: bool = False) -> Expr:
+    def fit(self, number: Expr, *, late: bool = False) -> Expr:
         """Return a host scalar, fitted into the dtype if it may be too large.
 
         Args:
@@ -79,7 +79,7 @@ class Magnitudes:
             return number
         return Call("fitting", (number,))
 
-    def fitted_tree(self, tree: Tree) -> Tree:
+    def fit_tree(self, tree: Tree) -> Tree:
         """Return the tree with fitted numbers where torch would refuse others."""
         match tree:
             case Number() | Leaf():
@@ -89,9 +89,9 @@ class Magnitudes:
                 fitted: list[Tree] = []
                 for position, argument in enumerate(args):
                     if isinstance(argument, Number) and position in row.refuses:
-                        fitted.append(Number(self.fitted(argument.value, late=row.refuses_late)))
+                        fitted.append(Number(self.fit(argument.value, late=row.refuses_late)))
                     else:
-                        fitted.append(self.fitted_tree(argument))
+                        fitted.append(self.fit_tree(argument))
                 return replace(tree, args=tuple(fitted))
             case _:
                 assert_never(tree)

@@ -58,12 +58,12 @@ def trees_in(tree: Tree) -> Iterator[Tree]:
             trees.extend(reversed(one.args))
 
 
-def leaves(tree: Tree) -> tuple[str, ...]:
+def leaf_names(tree: Tree) -> tuple[str, ...]:
     """Return the names of the tensors that a tree reads, each once, in order."""
     return tuple(dict.fromkeys(t.name for t in trees_in(tree) if isinstance(t, Leaf)))
 
 
-def guarded_numbers(tree: Tree, known: Mapping[str, Range]) -> Tree:
+def guard_numbers(tree: Tree, known: Mapping[str, Range]) -> Tree:
     """Return the tree with guards where computing a number could raise an error."""
     match tree:
         case Number(value=value):
@@ -71,7 +71,7 @@ def guarded_numbers(tree: Tree, known: Mapping[str, Range]) -> Tree:
         case Leaf():
             return tree
         case Apply(args=args):
-            return replace(tree, args=tuple(guarded_numbers(argument, known) for argument in args))
+            return replace(tree, args=tuple(guard_numbers(argument, known) for argument in args))
         case _:
             assert_never(tree)
 

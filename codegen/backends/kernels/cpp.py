@@ -15,7 +15,7 @@ from typing import assert_never
 
 import jinja2
 
-from thetac.codegen.backends.eager.lines import commented
+from thetac.codegen.backends.eager.lines import comment_lines
 from thetac.codegen.backends.kernels.cpp_tables import MaskTable, cpp_text, mask_table, safe
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream
@@ -99,7 +99,7 @@ class _Lowering:
             mask_table(f"stored{suffix}", [stream.stored for stream in one.streams]),
         )
         streams = one.streams
-        loads, body, stores = _wrapped(_loads(streams)), _wrapped(self._body(one)), _wrapped(_stores(streams))
+        loads, body, stores = _wrap(_loads(streams)), _wrap(self._body(one)), _wrap(_stores(streams))
         return _Update(f"update{suffix}", tables, _pointers(streams), loads, body, stores)
 
     def _body(self, one: Pass) -> list[str]:
@@ -119,11 +119,11 @@ class _Lowering:
                 text = f"{safe(target)} = {cpp_text(value)}"
                 declaration = "" if target in known else f"{self._type(target)} "
                 known.add(target)
-                return [*_commented(statement.source, text), f"{declaration}{text};"]
+                return [*_comment_lines(statement.source, text), f"{declaration}{text};"]
             case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
                 text = cpp_text(condition if then else Call("not", (condition,)))
                 constant = " constexpr" if static or not self.separate else ""
-                lines = [*_commented(statement.source), f"if{constant} ({text}) {{"]
+                lines = [*_comment_lines(statement.source), f"if{constant} ({text}) {{"]
                 lines += [INDENT + line for inner in then or orelse for line in self._statement(inner, known)]
                 if then and orelse:
                     others = [line for inner in orelse for line in self._statement(inner, known)]
@@ -192,17 +192,17 @@ def _assigned(statement: ElementStmt) -> list[str]:
             assert_never(statement)
 
 
-def _commented(source: Stmt, code: str = "") -> list[str]:
+def _comment_lines(source: Stmt, code: str = "") -> list[str]:
     """Return the spec's line as a comment."""
-    return [f"//{line.removeprefix('#')}" for line in commented(source, [code] if code else [])]
+    return [f"//{line.removeprefix('#')}" for line in comment_lines(source, [code] if code else [])]
 
 
-def _wrapped(lines: Sequence[str]) -> list[str]:
+def _wrap(lines: Sequence[str]) -> list[str]:
     """Return the lines; those that are too long are broken at blanks."""
-    return [part for line in lines for part in _broken(line)]
+    return [part for line in lines for part in _break_line(line)]
 
 
-def _broken(line: str) -> list[str]:
+def _break_line(line: str) -> list[str]:
     if len(line) <= _LONGEST:
         return [line]
     indent = line[: len(line) - len(line.lstrip())]

@@ -27,7 +27,7 @@ CPP: Table = {
     "and": Row("{0} && {1}", Precedence.AND, (Precedence.AND, Precedence.AND)),
     "or": Row("{0} || {1}", Precedence.OR, (Precedence.OR, Precedence.OR)),
     "not": Row("!{0}", Precedence.SIGN, (Precedence.ATOM,)),
-    # Constants, as `_lowered` returns them: they have the dtype of the arithmetic.
+    # Constants, as `_lower` returns them: they have the dtype of the arithmetic.
     "number": Row("Number({0})", Precedence.ATOM, (Precedence.CONDITIONAL,)),
     "infinity": Row("Number(__builtin_inf())", Precedence.ATOM, ()),
     "true": Row("true", Precedence.ATOM, ()),
@@ -56,7 +56,7 @@ def safe(name: str) -> str:
 
 def cpp_text(expression: Expr, at_least: Precedence = Precedence.CONDITIONAL) -> str:
     """Return an expression over elements, entries of the scalar row and conditions as C++."""
-    return expression_text(_lowered(expression), CPP, safe, at_least)
+    return expression_text(_lower(expression), CPP, safe, at_least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def mask_table(name: str, conditions: Sequence[Expr]) -> MaskTable:
     return MaskTable(name, tuple(terms))
 
 
-def _lowered(expression: Expr) -> Expr:
+def _lower(expression: Expr) -> Expr:
     """Return the expression in operations of the table: constants have the dtype of the arithmetic."""
     match expression:
         case Const(value=bool() as value):
@@ -89,6 +89,6 @@ def _lowered(expression: Expr) -> Expr:
         case Ref():
             return expression
         case Call(op=op, args=args):
-            return Call(op, tuple(_lowered(argument) for argument in args))
+            return Call(op, tuple(_lower(argument) for argument in args))
         case _:
             assert_never(expression)

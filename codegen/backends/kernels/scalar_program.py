@@ -14,7 +14,7 @@ from typing import assert_never
 
 import jinja2
 
-from thetac.codegen.backends.eager.lines import call_lines, other_side
+from thetac.codegen.backends.eager.lines import call_lines, else_lines
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, on_tensors
 from thetac.codegen.emit import header
@@ -109,11 +109,11 @@ class _Program:
 
     def assignment(self, statement: Assign) -> list[str]:
         """Return the lines of an assignment, and record the range of its target."""
-        line = f"{self.declared(statement.target)} = {self.assigned_text(statement)}"
+        line = f"{self.declare(statement.target)} = {self.assigned_text(statement)}"
         self.learn(statement)
         return [f"{line}  # {comment(statement.comment)}" if statement.comment else line]
 
-    def declared(self, name: str) -> str:
+    def declare(self, name: str) -> str:
         """Return the name as the target of an assignment, with its type where a type checker needs it."""
         return name
 
@@ -133,7 +133,7 @@ class _Program:
         lines += [INDENT + line for line in self.lines(statement.then)]
         after_then, self.known = self.known, before
         if statement.orelse:
-            lines += other_side(self.lines(statement.orelse))
+            lines += else_lines(self.lines(statement.orelse))
         self.known = {name: r for name, r in self.known.items() if after_then.get(name) == r}
         return lines
 
@@ -160,7 +160,7 @@ class _ProgramOnTensors(_Program):
     def assignment(self, statement: Assign) -> list[str]:
         match statement:
             case Assign(target=target, value=Call(op="where", args=args), origin=origin) if origin == SELECTION:
-                lines = call_lines([self.declared(target)], "tensors.where", [self.text(argument) for argument in args])
+                lines = call_lines([self.declare(target)], "tensors.where", [self.text(argument) for argument in args])
                 self.learn(statement)
                 return lines
             case _:
@@ -174,7 +174,7 @@ class _ProgramOnTensors(_Program):
         state = self.selected.names.get(statement.target, statement.target)
         return state in self.fused.scalars and statement.origin != SELECTION
 
-    def declared(self, name: str) -> str:
+    def declare(self, name: str) -> str:
         """Return the name, with its type at the first of several assignments: later values may be tensors."""
         if name not in self.undeclared:
             return name

@@ -14,7 +14,7 @@ from typing import assert_never
 
 import jinja2
 
-from thetac.codegen.backends.eager.lines import commented, indented, other_side
+from thetac.codegen.backends.eager.lines import comment_lines, else_lines, indent
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule
@@ -44,7 +44,7 @@ TRITON: Table = {
     "not": Row("{0} == 0", Precedence.COMPARISON, (Precedence.SUM,)),
     "number": Row(
         "tl.full((), {0}, math)", Precedence.ATOM, (Precedence.CONDITIONAL,)
-    ),  # a constant, as `lowered` returns it
+    ),  # a constant, as `lower` returns it
 }
 _TAKE_LITERALS = ("where", "maximum", "minimum", "clamp")
 
@@ -99,22 +99,20 @@ class _Lowering:
         for statement in body:
             match statement:
                 case ElementAssign(target=target, value=value):
-                    line = f"{safe(target)} = {expression_text(self.lowered(value), TRITON, safe)}"
-                    lines += [*commented(statement.source, [line]), line]
+                    line = f"{safe(target)} = {expression_text(self.lower(value), TRITON, safe)}"
+                    lines += [*comment_lines(statement.source, [line]), line]
                 case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
-                    text = (
-                        condition_text(condition) if static else expression_text(self.lowered(condition), TRITON, safe)
-                    )
+                    text = condition_text(condition) if static else expression_text(self.lower(condition), TRITON, safe)
                     if then:
-                        lines += [f"if {text}:", *indented(self.block(then))]
-                        lines += other_side(self.block(orelse)) if orelse else []
+                        lines += [f"if {text}:", *indent(self.block(then))]
+                        lines += else_lines(self.block(orelse)) if orelse else []
                     else:
-                        lines += [f"if not ({text}):", *indented(self.block(orelse))]
+                        lines += [f"if not ({text}):", *indent(self.block(orelse))]
                 case _:
                     assert_never(statement)
         return lines
 
-    def lowered(self, expression: Expr) -> Expr:
+    def lower(self, expression: Expr) -> Expr:
         """Return the expression in operations of the table; constants have the dtype of the arithmetic."""
         match expression:
             case Const():
@@ -122,8 +120,10 @@ class _Lowering:
             case Ref(name=name):
                 return Call("ne", (expression, Const(0))) if name in self.truths else expression
             case Call(op=op, args=args):
-                lowered = tuple(self.lowered(argument) for argument in args)
-                return Call(op, lowered if op in OPERATORS and op not in ("div", "neg") else _with_numbers(op, lowered))
+                lowered = tuple(self.lower(argument) for argument in args)
+                return Call(
+                    op, lowered if op in OPERATORS and op not in ("div", "neg") else _type_constants(op, lowered)
+                )
             case _:
                 assert_never(expression)
 
@@ -149,7 +149,7 @@ def _accesses(template: str, streams: Sequence[tuple[str, Expr]]) -> list[str]:
     return lines
 
 
-def _with_numbers(op: str, args: tuple[Expr, ...]) -> tuple[Expr, ...]:
+def _type_constants(op: str, args: tuple[Expr, ...]) -> tuple[Expr, ...]:
     """Return the arguments of a function with constants that have the dtype of the arithmetic.
 
     A bare constant would be float32.

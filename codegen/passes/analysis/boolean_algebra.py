@@ -62,12 +62,12 @@ def condition(expression: Expr) -> Condition:
 
 def both(*parts: Condition) -> Condition:
     """Return the condition that all of the conditions hold."""
-    return _joined(All, AnyOf, parts)
+    return _join(All, AnyOf, parts)
 
 
 def either(*parts: Condition) -> Condition:
     """Return the condition that at least one of the conditions holds."""
-    return _joined(AnyOf, All, parts)
+    return _join(AnyOf, All, parts)
 
 
 def choice(holds: Condition, then: Condition, orelse: Condition) -> Condition:
@@ -90,7 +90,7 @@ def negation(of: Condition) -> Condition:
             assert_never(of)
 
 
-def _joined(kind: type[All | AnyOf], dual: type[All | AnyOf], parts: tuple[Condition, ...]) -> Condition:
+def _join(kind: type[All | AnyOf], dual: type[All | AnyOf], parts: tuple[Condition, ...]) -> Condition:
     """Return the parts joined by `kind`, simplified by those of them that are names.
 
     A part that a name makes superfluous is left out, and a name whose value is known is removed from the other parts.
@@ -114,7 +114,7 @@ def _joined(kind: type[All | AnyOf], dual: type[All | AnyOf], parts: tuple[Condi
                 terms.remove(term)
             elif not term.parts.isdisjoint(opposites):
                 terms.remove(term)
-                new.add(_joined(dual, kind, tuple(term.parts - opposites)))
+                new.add(_join(dual, kind, tuple(term.parts - opposites)))
     return next(iter(terms)) if len(terms) == 1 else kind(frozenset(terms)) if terms else nothing
 
 

@@ -55,8 +55,8 @@ def _use(body: tuple[ElementStmt, ...], names: frozenset[str], written: frozense
                 first, second = _use(then, names, written), _use(orelse, names, written)
                 if static:
                     holds = boolean_algebra.condition(condition)
-                    loaded.append(_chosen(holds, first.loaded, second.loaded))
-                    stored.append(_chosen(holds, first.stored, second.stored))
+                    loaded.append(_choose(holds, first.loaded, second.loaded))
+                    stored.append(_choose(holds, first.stored, second.stored))
                 else:  # what one branch leaves alone keeps its old value
                     kept = names & (first.written ^ second.written)
                     loaded += (first.loaded, second.loaded, dict.fromkeys(kept, ALWAYS))
@@ -67,7 +67,7 @@ def _use(body: tuple[ElementStmt, ...], names: frozenset[str], written: frozense
     return _Use(_any(loaded), _any(stored), written)
 
 
-def _chosen(holds: Condition, then: When, orelse: When) -> When:
+def _choose(holds: Condition, then: When, orelse: When) -> When:
     return {
         name: boolean_algebra.choice(holds, then.get(name, NEVER), orelse.get(name, NEVER))
         for name in {**then, **orelse}

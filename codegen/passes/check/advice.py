@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from thetac.codegen.errors import Diagnostic, listed
+from thetac.codegen.errors import Diagnostic, join_names
 from thetac.codegen.ir.nodes import Assign, DecayStyle, Ref, Rule, walk_expression, walk_statements
 
 
@@ -26,7 +26,7 @@ def _decay_twice(rule: Rule) -> Iterator[Diagnostic]:
             continue
         for part in walk_expression(statement.value):
             if isinstance(part, Ref) and part.name == "weight_decay":
-                declared = listed(dict.fromkeys(style.value for style in styles))
+                declared = join_names(dict.fromkeys(style.value for style in styles))
                 cause = f"warning: parameters decay twice, here and by {declared} under `weight_decay`"
                 remedy = "delete one of them: what is declared happens before the update"
                 yield Diagnostic(part.location, cause, remedy)

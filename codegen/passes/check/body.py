@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from thetac.codegen.errors import Mistakes, did_you_mean, quoted
+from thetac.codegen.errors import Diagnostics, did_you_mean, quote
 from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import (
     UNREADABLE,
@@ -39,12 +39,12 @@ _OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": 
 class BodyCheck:
     """Checks a body once; afterwards, `read` and `written` are the names that it used."""
 
-    def __init__(self, rule: Rule, given: Mapping[str, Kind], unsure: frozenset[str], mistakes: Mistakes) -> None:
+    def __init__(self, rule: Rule, given: Mapping[str, Kind], unsure: frozenset[str], diagnostics: Diagnostics) -> None:
         self.read: set[str] = set()
         self.written: set[str] = set()
         self._rule = rule
         self._unsure = unsure  # states whose conditions are wrong
-        self._mistakes = mistakes
+        self._diagnostics = diagnostics
         self._incomplete = names.incomplete(rule)
         self._kinds: dict[str, Kind | None] = dict(given)  # hyperparameters, flags, states, param, grad; then locals
         self._given = frozenset(given)
@@ -55,7 +55,7 @@ class BodyCheck:
         }
         self._reported: set[str] = set()  # names without a value, which are reported once
         self.complete = not self._incomplete  # nothing was unreadable
-        self._check = ExpressionCheck(self._name, self._predicate, mistakes)
+        self._check = ExpressionCheck(self._name, self._predicate, diagnostics)
 
     def run(self) -> None:
         """Check the body; note unused locals if all of it could be read."""
@@ -72,7 +72,7 @@ class BodyCheck:
                 self.written.add("param")  # as far as the author knows
             elif self._kinds.get(local) is None:
                 continue
-            self._mistakes.add(assignment.location, f"`{local}` is never used", remedy)
+            self._diagnostics.add(assignment.location, f"`{local}` is never used", remedy)
 
     def _block(self, body: tuple[Stmt, ...]) -> None:
         for statement in body:
@@ -114,26 +114,26 @@ class BodyCheck:
         target, here = assignment.target, assignment.location
         state = self._rule.state(target)
         if state is not None and state.kind is StateKind.COUNTER:
-            self._mistakes.add(
+            self._diagnostics.add(
                 here, f"`{target}` is a counter and counts by itself", "delete the line; it is 1 in the first step"
             )
         elif state is not None:
             return self._usable(state, Ref(target, here))
         elif target == "grad":
-            self._mistakes.add(
+            self._diagnostics.add(
                 here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`"
             )
         elif target in self._given and target != "param":
             what = "flag" if (kind := self._kinds[target]) is not None and kind.truth else "hyperparameter"
-            self._mistakes.add(
+            self._diagnostics.add(
                 here, f"`{target}` is a {what} and cannot be assigned to", "call the changed value something else"
             )
         elif any(h.name == target for h in self._rule.hyperparameters):
-            self._mistakes.add(
+            self._diagnostics.add(
                 here, f"`{target}` is a hyperparameter and cannot be assigned to", "call the value something else"
             )
         elif target != "param" and (problem := reserved_names.why_not(target)) is not None:
-            self._mistakes.add(here, *problem)
+            self._diagnostics.add(here, *problem)
         else:
             return True
         return False
@@ -150,17 +150,17 @@ class BodyCheck:
         self._kinds[target] = None  # one error is enough
         if known.is_element and kind.is_host_number:
             remedy = "there is one per element: start from an expression of elements, such as `0 * grad`"
-            self._mistakes.add(here, f"one number for all of {quoted(target)}", remedy)
+            self._diagnostics.add(here, f"one number for all of {quote(target)}", remedy)
         elif target in self._given:
             remedy = (
                 "a scalar state holds numbers: declare it without `scalar`"
                 if known.is_host_number
                 else "write `where(c, 1, 0)`"
             )
-            self._mistakes.add(here, f"`{target}` holds {known}, not {kind}", remedy)
+            self._diagnostics.add(here, f"`{target}` holds {known}, not {kind}", remedy)
         else:
             cause = f"`{target}` was {known} before and is {kind} here"
-            self._mistakes.add(assignment.location, cause, "give one of them another name")
+            self._diagnostics.add(assignment.location, cause, "give one of them another name")
 
     def _name(self, ref: Ref) -> Kind | None:
         """Return the kind of a name where it is read; None after an error has been noted."""
@@ -180,7 +180,7 @@ class BodyCheck:
             if self.complete and name not in self._reported:
                 self._unset(ref)
         elif name not in self._reported and not self._incomplete:
-            self._mistakes.add(ref.location, *self._unknown(name))
+            self._diagnostics.add(ref.location, *self._unknown(name))
         self._note(name)
         return None
 
@@ -195,10 +195,10 @@ class BodyCheck:
         first = next(s for s in walk_statements(self._rule.body) if isinstance(s, Assign) and s.target == ref.name)
         if ref.name in self.written:
             remedy = f"assign it before the branch of line {first.location.line} too, or in every branch"
-            self._mistakes.add(ref.location, f"`{ref.name}` has no value on some path to here", remedy)
+            self._diagnostics.add(ref.location, f"`{ref.name}` has no value on some path to here", remedy)
         else:
             remedy = names.unset(self._rule, first, self._kinds)
-            self._mistakes.add(ref.location, f"`{ref.name}` is used before it is set", remedy)
+            self._diagnostics.add(ref.location, f"`{ref.name}` is used before it is set", remedy)
 
     def _unknown(self, name: str) -> tuple[str, str]:
         if name in OPTIONS:
@@ -219,25 +219,27 @@ class BodyCheck:
             return False
         self._reported.add(state.name)
         condition = expression_text(state.when)
-        self._mistakes.add(
+        self._diagnostics.add(
             ref.location,
-            f"`{state.name}` does not exist unless {quoted(condition)}",
+            f"`{state.name}` does not exist unless {quote(condition)}",
             f"use it under `if {condition}:` only",
         )
         return False
 
     def _predicate(self, predicate: str, ref: Ref) -> bool:
         if predicate != "first":
-            self._mistakes.add(ref.location, "an update cannot ask whether a value is a tensor", "only `require` can")
+            self._diagnostics.add(
+                ref.location, "an update cannot ask whether a value is a tensor", "only `require` can"
+            )
             return False
         self.read.add(ref.name)
         state = self._rule.state(ref.name)
         if state is None:
             remedy = did_you_mean(ref.name, [s.name for s in self._rule.states], "`first` is asked of a state")
-            self._mistakes.add(ref.location, f"{quoted(ref.name)} is no state", remedy)
+            self._diagnostics.add(ref.location, f"{quote(ref.name)} is no state", remedy)
             return False
         if state.kind is StateKind.COUNTER:
-            self._mistakes.add(ref.location, "`first` is not asked of a counter", f"write `{ref.name} == 1`")
+            self._diagnostics.add(ref.location, "`first` is not asked of a counter", f"write `{ref.name} == 1`")
             return False
         return self._usable(state, ref)
 

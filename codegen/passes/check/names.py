@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from thetac.codegen.errors import did_you_mean, listed, quoted
+from thetac.codegen.errors import did_you_mean, join_names, quote
 from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Ref, Rule, StateKind, names_read
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.value_kinds import Kind
@@ -55,7 +55,7 @@ def unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tupl
     """
     for hyperparameter in rule.hyperparameters:
         if hyperparameter.name == name and hyperparameter.elements:
-            return f"`{name}` is a tuple", f"use its elements {listed(hyperparameter.elements, 'and')}"
+            return f"`{name}` is a tuple", f"use its elements {join_names(hyperparameter.elements, 'and')}"
     if name == "ones":
         return f"unknown name `{name}`", "write `1`"
     if name in ("true", "false"):
@@ -65,7 +65,7 @@ def unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tupl
     if name in ("pi", "inf", "nan"):
         remedy = "write a large number, such as `3e38`, or `1 / 0` for infinity and `0 / 0` for NaN"
         return f"unknown name `{name}`", "write `3.141592653589793`" if name == "pi" else remedy
-    return f"unknown name {quoted(name)}", _meant(rule, name, known) or otherwise
+    return f"unknown name {quote(name)}", _meant(rule, name, known) or otherwise
 
 
 def _meant(rule: Rule, name: str, known: Iterable[str]) -> str:

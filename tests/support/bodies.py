@@ -1,20 +1,10 @@
-"""Selections within each other: they mean what the branches meant, and each name is chosen as often as it is assigned.
-
-The bodies are made of statements, not of text, so that they nest deeper and mix more than specs do.
-"""
+"""Bodies of rules that nest deeper, and mix more, than those that specs are drawn with."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from tests.codegen.passes.test_lowered_meaning import expect_same, selected
-from thetac.codegen.ir.interpret import exact
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Stmt, walk_statements
-from thetac.codegen.passes.select import SELECTION
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt
 from thetac.codegen.pipeline import Source, front_end
 
 TEXT = """
@@ -35,13 +25,18 @@ update: |
     extra = extra + step
   param = param - lr * buffer * weight
 """
-(RULE,) = front_end([Source("within.yaml", TEXT)])
+
 ELEMENTS = ("param", "buffer", "extra", "e")  # `e` and `h` are locals, `late` and `small` truth values
 NUMBERS = ("weight", "h")
 TRUTHS = ("late", "small")
 
 
-class Bodies:
+def rule() -> Rule:
+    (only,) = front_end([Source("within.yaml", TEXT)])
+    return only
+
+
+class _Bodies:
     """Make statements that read only what has a value, and assign `extra` only where it exists."""
 
     def __init__(self, random: Random) -> None:
@@ -55,7 +50,8 @@ class Bodies:
                 if self.random.random() < 0.3:
                     condition, inside = Ref("flag"), defined | {"extra"}
                 then, after_then = self.body(depth - 1, inside)
-                orelse, after_orelse = ((), defined)
+                orelse: tuple[Stmt, ...] = ()
+                after_orelse = defined
                 if self.random.random() < 0.5:
                     orelse, after_orelse = self.body(depth - 1, defined)
                 statements.append(If(condition, then, orelse))
@@ -80,23 +76,7 @@ class Bodies:
         return Call(self.random.choice(["add", "sub", "mul"]), parts)
 
 
-def made(random: Random, depth: int) -> tuple[Stmt, ...]:
+def body_of(random: Random, depth: int) -> tuple[Stmt, ...]:
+    """Return statements, and branches within each other to a depth, that may stand first in the body of `rule()`."""
     defined = frozenset(["param", "buffer", "weight", "step"])
-    return Bodies(random).body(depth, defined)[0]
-
-
-@settings(deadline=None)
-@given(st.integers(0, 2**32), st.integers(2, 5), st.booleans())
-def test_selections_within_each_other_mean_the_same(seed: int, depth: int, flag: bool) -> None:
-    rule = replace(RULE, body=(*made(Random(seed), depth), *RULE.body))
-    expect_same(rule, selected(rule), {"lr": 0.1, "flag": flag}, exact)
-
-
-def test_a_name_is_chosen_as_often_as_it_is_assigned() -> None:
-    for seed in range(200):
-        body = made(Random(seed), 6)
-        lowered = selected(replace(RULE, body=body)).body
-        count = sum(isinstance(s, Assign) for s in walk_statements(body))
-        branches = sum(isinstance(s, If) for s in walk_statements(body))
-        added = sum(isinstance(s, Assign) and s.origin == SELECTION for s in walk_statements(lowered))
-        assert added <= 2 * count + 4 * branches
+    return _Bodies(random).body(depth, defined)[0]
