@@ -160,3 +160,21 @@ def test_a_name_is_chosen_as_often_as_it_is_assigned() -> None:
     choices = [s.target for s in chosen if isinstance(s.value, Call) and s.value.op == "where"]
     assert len(choices) == len(set(choices)) == 2 * depth - 1, "x0 is assigned in no branch"
     assert len(chosen) - len(choices) <= 2 * depth, "each branch has a condition, and one for being reached"
+
+
+def test_a_condition_is_what_it_was_before_a_selection_within_changed_what_it_reads() -> None:
+    start = rule()
+    late = If(Call("gt", (Ref("step"), Const(1))), (Assign("weight", Const(-1)),))
+    branch = If(Call("gt", (Ref("weight"), Const(0))), (Assign("buffer", Const(2)), late))
+    made = replace(start, body=(*start.body, branch))
+    expect_same(made, selected(made), {"lr": 0.1, "flag": False}, exact)
+
+
+def test_what_is_chosen_deep_within_a_side_stays_within_it() -> None:
+    start = rule()
+    deep = If(
+        Call("gt", (Ref("step"), Const(0))), (If(Call("gt", (Ref("step"), Const(1))), (Assign("buffer", Const(7)),)),)
+    )
+    after = Assign("buffer", Call("add", (Ref("buffer"), Const(1))))
+    made = replace(start, body=(*start.body, If(Call("gt", (Ref("step"), Const(4))), (deep, after))))
+    expect_same(made, selected(made), {"lr": 0.1, "flag": False}, exact)
