@@ -111,7 +111,7 @@ def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[
 
 
 def lower(written: Rule) -> tuple[Rule, Fused]:
-    """Return a checked rule as backends take it: with the features in its body, and split for kernels."""
+    """Return a checked rule with the features in its body, and that rule split for fused kernels."""
     verify(written, "checked")
     decided = decide_fixed_flags(written)
     verify(decided, "decided")

@@ -22,7 +22,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 class UsageError(Exception):
-    """What the user asked for does not exist."""
+    """The user asked for something that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ T = TypeVar("T")
 def family_of(
     spec: Spec, named: Mapping[str, Spec], *, some_missing: bool, diagnostics: Diagnostics
 ) -> tuple[Spec, ...]:
-    """Return a spec and those that it extends, nearest first; nothing if one of them is unknown.
+    """Return a spec and those that it extends, nearest first; an empty tuple if one of them is unknown.
 
     Args:
         spec: The spec.

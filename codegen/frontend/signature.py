@@ -22,7 +22,7 @@ def make_signature(
     """Return the constructor's arguments: those that may be positional, and those by keyword only.
 
     Args:
-        spec: Whose class it is; it may inherit its signature.
+        spec: The spec of the class; it may inherit its signature.
         written: The signature as it is written, `*` included; None if no spec of the family has one.
         declared: All hyperparameters and flags, inherited ones too.
         diagnostics: Gets a diagnostic for each argument that is unknown, twice there, missing or out of order.

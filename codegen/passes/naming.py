@@ -93,7 +93,13 @@ def specialisation_name(condition: Expr) -> str:
 
 
 def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
-    """Return a free name for a number that kernels read: its expression in words, or its role."""
+    """Return a free name for a number that kernels read: its expression in words, or its role.
+
+    Args:
+        definition: The expression.
+        role: The name that is used if the expression is too long.
+        taken: Names that are not free.
+    """
     name = spell(definition)
     if isinstance(definition, Ref):
         return unique([name, f"new_{name}", role], taken)
@@ -101,7 +107,14 @@ def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
 
 
 def role_name(op: str, position: int, siblings: tuple[Expr, ...], target: str) -> str:
-    """Return the role of a number among the arguments of an operation, such as the factor of `grad`, or its divisor."""
+    """Return the role of a number among the arguments of an operation: the factor of `grad`, or its divisor.
+
+    Args:
+        op: The operation.
+        position: The position of the number among the arguments.
+        siblings: All arguments; a name among them gives the role its name.
+        target: The name that the statement assigns to, used if there is no such name.
+    """
     beside = next((e.name for i, e in enumerate(siblings) if i != position and isinstance(e, Ref)), target)
     match op:
         case "mul":

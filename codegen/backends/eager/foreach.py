@@ -21,7 +21,7 @@ from thetac.codegen.backends.eager.lines import (
     number_lines,
     view_lines,
 )
-from thetac.codegen.backends.eager.number_reads import number_reads
+from thetac.codegen.backends.eager.number_reads import find_number_reads
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names, trees_in
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
@@ -74,7 +74,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
     )
 
 
-def temporaries(rule: Rule) -> int:
+def count_temporaries(rule: Rule) -> int:
     """Return an upper bound of the parameter-sized lists that one call holds at once.
 
     Each list is counted as alive until the end of the call.
@@ -102,7 +102,7 @@ class _Foreach:
     def _counters(self) -> list[str]:
         return number_lines(
             self.rule,
-            number_reads(self.rule).at_start,
+            find_number_reads(self.rule).at_start,
             count=lambda name: f"increment({self.lists[name]})",
             read=lambda name: f"{name} = {self.lists[name]}[0].item()",
         )

@@ -14,7 +14,7 @@ import jinja2
 from thetac.codegen.backends.eager import functional
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
 from thetac.codegen.backends.eager.lines import comment_lines, else_lines, indent, loop_lines, number_lines, pair_lines
-from thetac.codegen.backends.eager.number_reads import number_reads
+from thetac.codegen.backends.eager.number_reads import find_number_reads
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
@@ -84,7 +84,7 @@ class _ForLoop:
         variables, over = loop_header(self.rule)
         numbers = number_lines(
             self.rule,
-            number_reads(self.rule).at_start,
+            find_number_reads(self.rule).at_start,
             count=lambda name: f"{self.tensors[name]} += 1",
             read=lambda name: f"{name} = {self.tensors[name]}.item()",
             assertion=lambda name: f"assert {self.tensors[name]} is not None",

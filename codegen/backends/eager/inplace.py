@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from thetac.codegen.backends.eager.magnitudes import Magnitudes
-from thetac.codegen.backends.eager.number_reads import number_reads, self_update
+from thetac.codegen.backends.eager.number_reads import find_number_reads, match_self_update
 from thetac.codegen.backends.eager.op_trees import (
     Apply,
     Leaf,
@@ -35,7 +35,7 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
-from thetac.codegen.passes.analysis.kinds import Kinds, infer, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def lower(rule: Rule) -> tuple[Step, ...]:
     return _Lowering(rule).run()
 
 
-def refusable(rule: Rule) -> tuple[str, ...]:
+def find_refusable(rule: Rule) -> tuple[str, ...]:
     """Return the hyperparameter values that reach numbers which torch's operations may refuse, in order."""
     lowering = _Lowering(rule)
     lowering.run()
@@ -107,7 +107,7 @@ class _Lowering:
         self.known = known_numbers(rule)
         self.magnitudes = Magnitudes(rule, self.kinds, self.known)
         self.trees = TreeBuilder(self.kinds)
-        self.reads = number_reads(rule)
+        self.reads = find_number_reads(rule)
         self.storage = {"param", *rule.names_of(StateKind.TENSOR)}  # names with memory of their own
         self.scalars = set(rule.names_of(StateKind.SCALAR))
         self.statements = list(walk_statements(rule.body))
@@ -164,7 +164,7 @@ class _Lowering:
         elif self.kinds[target].is_on_host:
             self.magnitudes.assign(target, value)
             yield SetNumber(replace(statement, value=guarded(value, self.known)))
-        elif on_host(value, self.kinds):
+        elif is_on_host(value, self.kinds):
             yield SetTensor(statement, Number(guarded(self.magnitudes.fit(value), self.known)), "fill")
         else:
             if target == "param" and self.rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM:
@@ -190,7 +190,7 @@ class _Lowering:
     def _set_scalar_state(self, statement: Assign) -> SetScalarState:
         """Return the step that gives a scalar state its value: `s = s op h` in place, else stored."""
         read_again = self.reads.is_needed_after(statement)
-        update = self_update(statement)
+        update = match_self_update(statement)
         if update is None:
             return SetScalarState(statement, "", guarded(statement.value, self.known), read_again)
         return SetScalarState(statement, update.op, guarded(update.operand, self.known), read_again)

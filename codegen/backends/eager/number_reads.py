@@ -44,7 +44,7 @@ class NumberReads:
         return any(one is assignment for one in self.assignments)
 
 
-def number_reads(rule: Rule) -> NumberReads:
+def find_number_reads(rule: Rule) -> NumberReads:
     """Return the reads that the body of a rule needs."""
     states = frozenset(state.name for state in rule.states if state.kind is not StateKind.TENSOR)
     assignments: list[Assign] = []
@@ -52,8 +52,8 @@ def number_reads(rule: Rule) -> NumberReads:
     return NumberReads(at_start, tuple(assignments))
 
 
-def self_update(statement: Assign) -> SelfUpdate | None:
-    """Return the in-place operation that a statement `s = s op h` is, or None if it has another form."""
+def match_self_update(statement: Assign) -> SelfUpdate | None:
+    """Return a statement `s = s op h` as an in-place operation, or None if it has another form."""
     match statement.value:
         case Call(op="add" | "sub" | "mul" | "div" as op, args=(Ref(name=name), operand)) if (
             name == statement.target and name not in names_read(operand)
@@ -78,7 +78,7 @@ def _needed_before(
                     continue
                 if target in needed:
                     assignments.append(statement)
-                update = self_update(statement)
+                update = match_self_update(statement)
                 needed = needed - {target} | states & _numbers_in(value if update is None else update.operand)
             case If(condition=condition, then=then, orelse=orelse):
                 sides = (_needed_before(side, states, needed, assignments) for side in (then, orelse))

@@ -55,7 +55,12 @@ def safe(name: str) -> str:
 
 
 def cpp_text(expression: Expr, at_least: Precedence = Precedence.CONDITIONAL) -> str:
-    """Return an expression over elements, entries of the scalar row and conditions as C++."""
+    """Return an expression over elements, entries of the scalar row and conditions as C++.
+
+    Args:
+        expression: The expression.
+        at_least: The precedence that the text needs where it is used; parentheses are added if it is lower.
+    """
     return expression_text(_lower(expression), CPP, safe, at_least)
 
 

@@ -22,7 +22,7 @@ Relevance = dict[str, Condition]
 
 
 def kernels_are_few(fused: Fused) -> bool:
-    """Tell whether one object can hold the kernels for all combinations of conditions that differ."""
+    """Return whether one object can hold the kernels for all combinations of conditions that differ."""
     names = [one.name for one in fused.specialisations] + [entry.name for entry in fused.row if entry.truth]
     size = sum(_size(one.body) for one in fused.passes)
     if size << len(names) > MOST_EXAMINED:
