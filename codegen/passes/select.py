@@ -218,7 +218,7 @@ class _Selector:
         return Call("or", (Call("and", (condition, chosen)), Call("and", (Call("not", (condition,)), other))))
 
     def _settle(self, names: Iterable[str], scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
-        """Return copies to the new names of what only some paths assign next, so that they have a value on every path."""
+        """Return copies to the new names of what only some paths assign, so that they have a value on every path."""
         late = [n for n in names if n in scope.own and n in defined and scope.name(n) != scope.own[n]]
         values = [Ref(scope.name(name)) for name in late]
         return [
