@@ -97,11 +97,11 @@ def parse_python(line: Line, code: str, start: int, diagnostics: Diagnostics) ->
     if not tree.body:
         diagnostics.add(line.location, "an expression is missing", "")
         return None
-    return tree if _shallow(tree, line, diagnostics) else None
+    return tree if _check_depth(tree, line, diagnostics) else None
 
 
-def _shallow(tree: ast.Module, line: Line, diagnostics: Diagnostics) -> bool:
-    """Return whether the tree is not nested too deeply; note an error if it is."""
+def _check_depth(tree: ast.Module, line: Line, diagnostics: Diagnostics) -> bool:
+    """Check that the tree is not nested too deeply; note an error and return False if it is."""
     level: list[ast.AST] = [tree]
     for _ in range(DEEPEST_EXPRESSION + 4):  # plus the module, the statement, a name and its context
         level = [child for node in level for child in ast.iter_child_nodes(node)]

@@ -185,7 +185,7 @@ _OWN = {  # functions of the language itself, which others call by the same name
 }
 
 
-def _collected(rows: tuple[tuple[str, str, str], ...]) -> dict[str, tuple[Form, ...]]:
+def _collect_forms(rows: tuple[tuple[str, str, str], ...]) -> dict[str, tuple[Form, ...]]:
     forms: dict[str, tuple[Form, ...]] = {}
     for names, parameters, meaning in rows:
         for name in names.split():
@@ -193,8 +193,8 @@ def _collected(rows: tuple[tuple[str, str, str], ...]) -> dict[str, tuple[Form, 
     return forms
 
 
-_AS_METHOD = _collected(_METHODS)
-_OF_LIBRARIES = _collected(_ROWS)
+_AS_METHOD = _collect_forms(_METHODS)
+_OF_LIBRARIES = _collect_forms(_ROWS)
 _FORMS = {
     name: tuple(dict.fromkeys((*_OWN.get(name, ()), *_OF_LIBRARIES.get(name, ())))) for name in _OWN | _OF_LIBRARIES
 }

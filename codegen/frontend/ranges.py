@@ -54,7 +54,7 @@ def ranges_of(fields: Fields, width: int, diagnostics: Diagnostics) -> tuple[Ran
 def _range(text: Scalar, diagnostics: Diagnostics) -> Range | None:
     form = _RANGE.fullmatch(text.text)
     if form is None:
-        remedy = _compared(text.text) or "`[` or `(`, two numbers or infinities, `)` or `]`, such as `[0, inf)`"
+        remedy = _suggest_range(text.text) or "`[` or `(`, two numbers or infinities, `)` or `]`, such as `[0, inf)`"
         diagnostics.add(text.location, f"{quote(text.text)} is no range", remedy)
         return None
     before = len(diagnostics)
@@ -68,7 +68,7 @@ def _range(text: Scalar, diagnostics: Diagnostics) -> Range | None:
     return result
 
 
-def _compared(text: str) -> str:
+def _suggest_range(text: str) -> str:
     """Return the remedy that writes a condition such as `> 0` as a range; empty if it is not a condition."""
     form = _CONDITION.fullmatch(text)
     if form is None or not _is_end(form["end"]):

@@ -197,7 +197,7 @@ def number_remedy(text: str) -> str:
     if len(text) > 3 * LONGEST_NUMBER:
         return ""
     if (operation := _OPERATION.fullmatch(text)) is not None:
-        return f"write `{value!r}`" if (value := _computed(*operation.group("a", "sign", "b"))) is not None else ""
+        return f"write `{value!r}`" if (value := _compute(*operation.group("a", "sign", "b"))) is not None else ""
     if text.lower() in ("inf", "+inf", "-inf", ".inf", "-.inf", "nan", ".nan", "infinity"):
         return "a default is finite; a range may end in `inf`"
     if text.lower() in ("none", "null", "~"):
@@ -213,7 +213,7 @@ _OPERATION = re.compile(rf"(?P<a>{_NUMBER.pattern})\s*(?P<sign>/|\*\*|\*|\^|-|\+
 _TUPLE = re.compile(rf"\(\s*{_NUMBER.pattern}\s*(,\s*{_NUMBER.pattern}\s*)*,?\s*\)")
 
 
-def _computed(left: str, sign: str, right: str) -> float | None:
+def _compute(left: str, sign: str, right: str) -> float | None:
     a, b = float(left), float(right)
     compute = {"/": operator.truediv, "*": operator.mul, "-": operator.sub, "+": operator.add}.get(sign, math.pow)
     try:

@@ -79,7 +79,7 @@ class Translation:
         name, value = self.text(receiver), self.text(call)
         return _assignment(name, value)
 
-    def augmented(self, statement: ast.AugAssign) -> str:
+    def expand_augmented(self, statement: ast.AugAssign) -> str:
         """Return the assignment that does the same as `a += b`; empty if it cannot be translated."""
         target = self.text(statement.target)
         value = self.text(ast.BinOp(statement.target, statement.op, statement.value))
@@ -182,7 +182,7 @@ class Translation:
             if form.takes(len(given), frozenset(keywords)):
                 values = [*given, *(keywords[parameter] for parameter in form.parameters[len(given) :])]
                 said = self._each(values)
-                return None if said is None else _if_short(_filled(form, said))
+                return None if said is None else _if_short(_fill_in(form, said))
         return None
 
 
@@ -212,7 +212,7 @@ def _if_short(node: ast.expr) -> ast.expr | None:
     return node if parts <= LONGEST else None
 
 
-def _filled(form: foreign.Form, values: Sequence[ast.expr]) -> ast.expr:
+def _fill_in(form: foreign.Form, values: Sequence[ast.expr]) -> ast.expr:
     """Return the meaning of a form with the values in place of its parameters."""
     by_name = dict(zip(form.parameters, values, strict=True))
 

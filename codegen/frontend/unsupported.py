@@ -119,7 +119,7 @@ def explain_statement(node: ast.stmt, translation: Translation) -> tuple[ast.stm
             cause = f"`{sign}=` is no part of the language"
             if type(operator) in _OPERATORS:
                 return node, (cause, _OPERATORS[type(operator)][1])
-            text = translation.augmented(node) or f"a = a {sign} b"
+            text = translation.expand_augmented(node) or f"a = a {sign} b"
             return node, (cause, f"write `{text}`, which shows the order of evaluation")
         case ast.AnnAssign():
             return node, ("a type annotation", "kinds are inferred: leave it out")

@@ -130,7 +130,7 @@ class _Builder:
             else:
                 entries[key.text] = Entry(key, value)
         written = tuple(entries.values())
-        return Mapping(_rejoined(written) if event.flow_style else written, self._place(event))
+        return Mapping(_rejoin(written) if event.flow_style else written, self._place(event))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         style = event.style or ""
@@ -177,11 +177,11 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
             self._stop(
                 event,
-                f"{quote(self._written(event))} is a YAML tag",
+                f"{quote(self._source_text(event))} is a YAML tag",
                 "delete it; a text that begins with `!` must be quoted",
             )
 
-    def _written(self, event: yaml.Event) -> str:
+    def _source_text(self, event: yaml.Event) -> str:
         here = self._place(event)
         return here.text[here.column - 1 : here.column - 1 + here.length].split()[0]
 
@@ -190,7 +190,7 @@ class _Builder:
         raise SpecError([Diagnostic(self._place(event), cause, remedy)])
 
 
-def _rejoined(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+def _rejoin(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     """Return the entries of `{a: (1, 2)}` as they were meant: YAML reads `a: (1` and a key `2)`."""
     whole: list[Entry] = []
     for entry in entries:

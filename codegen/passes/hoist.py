@@ -29,7 +29,7 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.value_kinds import HOST_TRUTH
-from thetac.codegen.passes.analysis.kinds import infer, is_static, kind_of, on_host
+from thetac.codegen.passes.analysis.kinds import infer, is_on_host, is_static, kind_of
 from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.host_program import finish
 from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
@@ -43,7 +43,7 @@ def hoist(rule: Rule) -> Fused:
     hoister = _Hoister(rule)
     host, body = hoister.block(rule.body)
     entries = tuple(hoister.entries.values())
-    host, row = finish((*hoister.copies.values(), *host), entries, hoister.unchanged(), hoister.inputs)
+    host, row = finish((*hoister.copies.values(), *host), entries, hoister.find_unchanged(), hoister.inputs)
     names = ("param", "grad", *rule.names_of(StateKind.TENSOR))
     passes = (Pass(streams(names, body), body),)
     scalars = rule.names_of(StateKind.SCALAR)
@@ -142,7 +142,7 @@ class _Hoister:
         )
         on_elements: Expr = Const(False)
         if reaches_elements and static:
-            on_elements = self._specialised(condition)
+            on_elements = self._specialise(condition)
         elif reaches_elements:
             entry = self._capture(condition, "condition")
             on_elements, condition = Ref(entry.name), Ref(entry.variable)
@@ -170,13 +170,13 @@ class _Hoister:
         self.latest += 1
         self.versions[name] = self.latest
 
-    def _specialised(self, condition: Expr) -> Expr:
+    def _specialise(self, condition: Expr) -> Expr:
         """Return a static condition over specialisations, one for each of its parts."""
         match condition:
             case Const():
                 return condition
             case Call(op="and" | "or" | "not" as op, args=args):
-                return Call(op, tuple(self._specialised(argument) for argument in args))
+                return Call(op, tuple(self._specialise(argument) for argument in args))
             case Ref() | Call():
                 if condition not in self.specialisations:
                     name = unique([specialisation_name(condition)], self.taken)
@@ -188,7 +188,7 @@ class _Hoister:
 
     def _element(self, expression: Expr, role: str, target: str) -> Expr:
         """Return an expression with its largest host parts read from the row."""
-        if on_host(expression, self.kinds):
+        if is_on_host(expression, self.kinds):
             constant = _constant(expression)
             return constant if constant is not None else Ref(self._capture(_plain(expression), role).name)
         match expression:
@@ -221,7 +221,7 @@ class _Hoister:
             self.computed |= {capture}
         return entry
 
-    def unchanged(self) -> dict[str, str]:
+    def find_unchanged(self) -> dict[str, str]:
         """Return the variables of the row that are copies of names which keep their value to the end."""
         return {
             entry.variable: capture.expression.name

@@ -48,7 +48,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 from thetac.codegen.ir.value_kinds import HOST_NUMBER
-from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_static, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host, is_static
 from thetac.codegen.passes.select import SELECTION, select
 
 # torch.lerp does not take a weight of another dtype, nor torch.clamp bounds of which one is a tensor.
@@ -226,12 +226,12 @@ class _OnTensors:
         return expression_text(guarded(condition, self.known), {**PYTHON, "first": ON_TENSORS["first"]})
 
     def _text(self, expression: Expr) -> str:
-        return expression_text(self._guarded(expression), ON_TENSORS)
+        return expression_text(self._guard(expression), ON_TENSORS)
 
-    def _guarded(self, expression: Expr) -> Expr:
+    def _guard(self, expression: Expr) -> Expr:
         """Return the expression with guards where a host scalar that is a float could raise an error."""
-        if isinstance(expression, Call) and not on_host(expression, self.kinds):
-            return replace(expression, args=tuple(self._guarded(argument) for argument in expression.args))
+        if isinstance(expression, Call) and not is_on_host(expression, self.kinds):
+            return replace(expression, args=tuple(self._guard(argument) for argument in expression.args))
         return guarded(expression, self.known)
 
 

@@ -35,7 +35,7 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
-from thetac.codegen.passes.analysis.kinds import Kinds, infer, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class _Lowering:
         elif self.kinds[target].is_on_host:
             self.magnitudes.assign(target, value)
             yield SetNumber(replace(statement, value=guarded(value, self.known)))
-        elif on_host(value, self.kinds):
+        elif is_on_host(value, self.kinds):
             yield SetTensor(statement, Number(guarded(self.magnitudes.fit(value), self.known)), "fill")
         else:
             if target == "param" and self.rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM:

@@ -106,9 +106,9 @@ class _Lowering:
         known = set(self.fused.streams)
         lines: list[str] = []
         for statement in one.body:
-            for name in _assigned(statement):
+            for name in _assigned_names(statement):
                 if name not in known and isinstance(statement, ElementIf):
-                    lines.append(f"{self._type(name)} {safe(name)} = {self._nothing(name)};")
+                    lines.append(f"{self._type(name)} {safe(name)} = {self._zero(name)};")
                     known.add(name)
             lines += self._statement(statement, known)
         return lines
@@ -137,7 +137,7 @@ class _Lowering:
     def _type(self, name: str) -> str:
         return "bool" if self.kinds[name].truth else "Number"
 
-    def _nothing(self, name: str) -> str:
+    def _zero(self, name: str) -> str:
         return "false" if self.kinds[name].truth else "0"
 
 
@@ -181,13 +181,13 @@ def _stores(streams: Sequence[Stream]) -> list[str]:
     return lines
 
 
-def _assigned(statement: ElementStmt) -> list[str]:
+def _assigned_names(statement: ElementStmt) -> list[str]:
     """Return the names that a statement may give a value, in order."""
     match statement:
         case ElementAssign(target=target):
             return [target]
         case ElementIf(then=then, orelse=orelse):
-            return [name for inner in (*then, *orelse) for name in _assigned(inner)]
+            return [name for inner in (*then, *orelse) for name in _assigned_names(inner)]
         case _:
             assert_never(statement)
 

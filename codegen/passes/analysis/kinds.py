@@ -72,7 +72,7 @@ def infer(rule: Rule) -> dict[str, Kind]:
     return kinds
 
 
-def on_host(expression: Expr, kinds: Kinds) -> bool:
+def is_on_host(expression: Expr, kinds: Kinds) -> bool:
     """Return whether an expression is a host scalar: nothing that it reads lives on a device."""
     parts = [expression]
     while parts:

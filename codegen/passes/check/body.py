@@ -45,7 +45,7 @@ class BodyCheck:
         self._rule = rule
         self._unsure = unsure  # states whose conditions are wrong
         self._diagnostics = diagnostics
-        self._incomplete = names.incomplete(rule)
+        self._incomplete = names.is_incomplete(rule)
         self._kinds: dict[str, Kind | None] = dict(given)  # hyperparameters, flags, states, param, grad; then locals
         self._given = frozenset(given)
         self._set = set(given)  # has a value on every path to here
@@ -67,7 +67,7 @@ class BodyCheck:
                 continue
             targets = ["param", *(s.name for s in self._rule.states)]
             remedy = did_you_mean(local, targets, "delete the line, or use the value")
-            if names.given(local) == "param" and "param" not in self.written:
+            if names.match_given(local) == "param" and "param" not in self.written:
                 remedy = "did you mean `param`?"
                 self.written.add("param")  # as far as the author knows
             elif self._kinds.get(local) is None:
@@ -89,7 +89,7 @@ class BodyCheck:
         for condition in conjuncts(
             branch.condition
         ):  # `first(s)` behind `flag and` is evaluated only where the flag is set
-            self._check.condition(condition, "the condition of a branch")
+            self._check.check_condition(condition, "the condition of a branch")
             self._facts |= {condition}
         self._set = set(before)
         self._block(branch.then)
@@ -104,13 +104,13 @@ class BodyCheck:
         if assignment.target == UNREADABLE:
             return
         lost = isinstance(assignment.value, Ref) and assignment.value.name == UNREADABLE  # the line was reported
-        if not lost and self._assignable(assignment):
+        if not lost and self._check_assignable(assignment):
             self._store(assignment, kind)
         self._set.add(assignment.target)
         self.written.add(assignment.target)
 
-    def _assignable(self, assignment: Assign) -> bool:
-        """Return whether the target may be assigned to; note an error if not."""
+    def _check_assignable(self, assignment: Assign) -> bool:
+        """Check that the target may be assigned to; note an error and return False if not."""
         target, here = assignment.target, assignment.location
         state = self._rule.state(target)
         if state is not None and state.kind is StateKind.COUNTER:
@@ -118,7 +118,7 @@ class BodyCheck:
                 here, f"`{target}` is a counter and counts by itself", "delete the line; it is 1 in the first step"
             )
         elif state is not None:
-            return self._usable(state, Ref(target, here))
+            return self._check_exists(state, Ref(target, here))
         elif target == "grad":
             self._diagnostics.add(
                 here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`"
@@ -171,7 +171,7 @@ class BodyCheck:
         self.read.add(name)
         if name in self._given:
             state = self._rule.state(name)
-            if state is not None and not self._usable(state, ref):
+            if state is not None and not self._check_exists(state, ref):
                 return None
             return self._kinds[name]
         if name in self._set:
@@ -187,7 +187,7 @@ class BodyCheck:
     def _note(self, name: str) -> None:
         """Report no further errors about a name, nor that the name it probably means is unused."""
         self._reported.add(name)
-        if usual := names.given(name):
+        if usual := names.match_given(name):
             self.read.add(usual)
             self.written.add(usual)
 
@@ -197,7 +197,7 @@ class BodyCheck:
             remedy = f"assign it before the branch of line {first.location.line} too, or in every branch"
             self._diagnostics.add(ref.location, f"`{ref.name}` has no value on some path to here", remedy)
         else:
-            remedy = names.unset(self._rule, first, self._kinds)
+            remedy = names.suggest_for_unset(self._rule, first, self._kinds)
             self._diagnostics.add(ref.location, f"`{ref.name}` is used before it is set", remedy)
 
     def _unknown(self, name: str) -> tuple[str, str]:
@@ -207,10 +207,10 @@ class BodyCheck:
                 "every optimizer has it: write the rule as if there were none",
             )
         known = [*self._given, *self._locals]
-        return names.unknown(self._rule, name, known, "declare it, or set it in an earlier line")
+        return names.explain_unknown(self._rule, name, known, "declare it, or set it in an earlier line")
 
-    def _usable(self, state: State, ref: Ref) -> bool:
-        """Return whether a state exists on every path to this location; note an error if not."""
+    def _check_exists(self, state: State, ref: Ref) -> bool:
+        """Check that a state exists on every path to this location; note an error and return False if not."""
         if state.when is None or state.name in self._unsure or conjuncts(state.when) <= self._facts:
             return True
         if any(isinstance(e, Ref) and e.name == UNREADABLE for fact in self._facts for e in walk_expression(fact)):
@@ -241,7 +241,7 @@ class BodyCheck:
         if state.kind is StateKind.COUNTER:
             self._diagnostics.add(ref.location, "`first` is not asked of a counter", f"write `{ref.name} == 1`")
             return False
-        return self._usable(state, ref)
+        return self._check_exists(state, ref)
 
 
 def conjuncts(condition: Expr) -> frozenset[Expr]:

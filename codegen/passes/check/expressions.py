@@ -46,8 +46,8 @@ class ExpressionCheck:
             case _:
                 assert_never(expression)
 
-    def number(self, expression: Expr, what: str) -> bool:
-        """Return whether an expression is a host number; note an error if not."""
+    def check_number(self, expression: Expr, what: str) -> bool:
+        """Check that an expression is a host number; note an error and return False if not."""
         kind = self.kind(expression)
         if kind is None or kind.is_host_number:
             return kind is not None
@@ -55,8 +55,8 @@ class ExpressionCheck:
         self._diagnostics.add(expression.location, f"{what} is a number, not {kind}", remedy)
         return False
 
-    def condition(self, expression: Expr, what: str) -> bool:
-        """Return whether an expression is a host truth value that reads something; note an error if not."""
+    def check_condition(self, expression: Expr, what: str) -> bool:
+        """Check that an expression is a host truth value that reads a name; note an error and return False if not."""
         kind = self.kind(expression)
         if kind is None:
             return False

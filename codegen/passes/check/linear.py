@@ -10,7 +10,7 @@ from __future__ import annotations
 from thetac.codegen.errors import Diagnostics
 from thetac.codegen.ir.nodes import Assign, Call, Expr, Ref, Rule, walk_expression, walk_statements
 from thetac.codegen.ir.ops import OPS
-from thetac.codegen.passes.analysis.kinds import Kinds, infer, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
 
 _REMEDY = "`complex: pairs` computes with real and imaginary parts"
 
@@ -45,17 +45,17 @@ def _check_without_param(expression: Expr, diagnostics: Diagnostics) -> None:
 def _check(expression: Expr, kinds: Kinds, what: str, diagnostics: Diagnostics) -> None:
     if not isinstance(expression, Call):
         return
-    if not _linear(expression, kinds):
+    if not _is_linear(expression, kinds):
         diagnostics.add(expression.location, f"{what} that is linear in its elements", _REMEDY)
         return
     for argument in expression.args:
         _check(argument, kinds, what, diagnostics)
 
 
-def _linear(call: Call, kinds: Kinds) -> bool:
-    if call.op in ("first", "is_tensor") or on_host(call, kinds):
+def _is_linear(call: Call, kinds: Kinds) -> bool:
+    if call.op in ("first", "is_tensor") or is_on_host(call, kinds):
         return True
-    elements = [not on_host(argument, kinds) for argument in call.args]
+    elements = [not is_on_host(argument, kinds) for argument in call.args]
     match call.op:
         case "mul":
             return elements.count(True) == 1

@@ -33,18 +33,18 @@ _STATES = (
 )
 
 
-def given(name: str) -> str:
+def match_given(name: str) -> str:
     """Return `param` or `grad` if the field uses this name for it; else empty."""
     return name.lower() if name.lower() in ("param", "grad") else _GIVEN.get(name, "")
 
 
-def incomplete(rule: Rule) -> bool:
+def is_incomplete(rule: Rule) -> bool:
     """Return whether some declaration could not be read, so that no name is known to be undeclared."""
     unnamed = any(isinstance(h.default, tuple) and not h.elements for h in rule.hyperparameters)
     return unnamed or UNREADABLE in (*(h.name for h in rule.hyperparameters), *(s.name for s in rule.states))
 
 
-def unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tuple[str, str]:
+def explain_unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tuple[str, str]:
     """Return cause and remedy for a name that is read and not declared.
 
     Args:
@@ -70,7 +70,7 @@ def unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tupl
 
 def _meant(rule: Rule, name: str, known: Iterable[str]) -> str:
     known = tuple(known)
-    if (usual := given(name)) and usual in known:
+    if (usual := match_given(name)) and usual in known:
         return f"did you mean `{usual}`?"
     if name in _COUNTERS.split():
         counters = rule.names_of(StateKind.COUNTER)
@@ -82,10 +82,10 @@ def _meant(rule: Rule, name: str, known: Iterable[str]) -> str:
     return f"declare it under `state`: `{name}: {{init: zeros}}`" if name in _STATES.split() else ""
 
 
-def unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | None]) -> str:
+def suggest_for_unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | None]) -> str:
     """Return the remedy for a local that is read before its assignment."""
     name, line = assignment.target, assignment.location.line
-    if usual := given(name):
+    if usual := match_given(name):
         return f"did you mean `{usual}`?"
     match assignment.value:
         case Call(op="add", args=(Ref(name=one), Const(value=1)) | (Const(value=1), Ref(name=one))) if one == name:

@@ -101,11 +101,11 @@ class _Declarations:
         self.values: dict[str, Kind] = {name: HOST_NUMBER for h in known for name in h.value_names}
         self.values |= {flag.name: HOST_TRUTH for flag in rule.flags}
         self.read: set[str] = set()
-        self._incomplete = names.incomplete(rule)
+        self._incomplete = names.is_incomplete(rule)
         self.complete = not self._incomplete  # nothing was unreadable
         self.unsure: set[str] = set()  # states whose conditions are wrong
         self._tensors = {name for h in rule.hyperparameters if h.tensor for name in h.value_names}
-        self._plain = ExpressionCheck(self._value, self._no_predicate, diagnostics)
+        self._plain = ExpressionCheck(self._value, self._refuse_predicate, diagnostics)
 
     def check(self) -> None:
         """Check the expressions; `values`, `read`, `complete` and `unsure` are valid afterwards."""
@@ -113,25 +113,25 @@ class _Declarations:
             if state.name == "step" and state.kind is not StateKind.COUNTER:
                 cause = "torch takes a state `step` for a counter, and loads it from a checkpoint as one"
                 self._diagnostics.add(state.location, cause, "make it a `counter`, or choose another name")
-            self._initial(state)
+            self._check_initial(state)
             if state.when is not None:
-                self._existence(state, state.when)
+                self._check_existence(state, state.when)
         for condition, style in self._rule.decay:
-            if condition is not None and self._plain.condition(condition, "a case of `weight_decay`"):
-                self._fixed(condition, "the case of `weight_decay`")
+            if condition is not None and self._plain.check_condition(condition, "a case of `weight_decay`"):
+                self._check_fixed(condition, "the case of `weight_decay`")
             self.read.update(DECAY_READS[style])
-        in_requirements = ExpressionCheck(self._value_or_option, self._is_tensor, self._diagnostics)
+        in_requirements = ExpressionCheck(self._value_or_option, self._check_is_tensor, self._diagnostics)
         read = set(self.read)
         for requirement in self._rule.requirements:
-            in_requirements.condition(requirement.condition, "a requirement")
+            in_requirements.check_condition(requirement.condition, "a requirement")
         self.read = read  # a name that only a requirement reads has no effect on the update
 
-    def _existence(self, state: State, when: Expr) -> None:
-        if not self._plain.condition(when, f"the condition of `{state.name}`"):
+    def _check_existence(self, state: State, when: Expr) -> None:
+        if not self._plain.check_condition(when, f"the condition of `{state.name}`"):
             self.unsure.add(state.name)
-        self._fixed(when, f"whether `{state.name}` exists")
+        self._check_fixed(when, f"whether `{state.name}` exists")
 
-    def _initial(self, state: State) -> None:
+    def _check_initial(self, state: State) -> None:
         match state.init:
             case Ref(name="grad" | "param" as name) as ref if state.kind is StateKind.SCALAR:
                 self._diagnostics.add(
@@ -147,9 +147,9 @@ class _Declarations:
             case Ref(name="grad" | "param"):
                 pass
             case _:
-                self._plain.number(state.init, f"the initial value of `{state.name}`")
+                self._plain.check_number(state.init, f"the initial value of `{state.name}`")
 
-    def _fixed(self, condition: Expr, what: str) -> None:
+    def _check_fixed(self, condition: Expr, what: str) -> None:
         for name in names_read(condition):
             if name in self._tensors:
                 remedy = "conditions read flags and hyperparameters that are never tensors"
@@ -183,16 +183,16 @@ class _Declarations:
             return f"`{name}` is not known here", "only hyperparameters and flags are"
         if name in OPTIONS:
             return f"`{name}` is an option", "only `require` can ask for it"
-        return names.unknown(self._rule, name, known, "only hyperparameters and flags are known here")
+        return names.explain_unknown(self._rule, name, known, "only hyperparameters and flags are known here")
 
-    def _no_predicate(self, predicate: str, ref: Ref) -> bool:
+    def _refuse_predicate(self, predicate: str, ref: Ref) -> bool:
         remedy = "only the update can ask it" if predicate == "first" else "only `require` can ask it"
         self._diagnostics.add(ref.location, f"`{predicate}` has no answer here", remedy)
         return False
 
-    def _is_tensor(self, predicate: str, ref: Ref) -> bool:
+    def _check_is_tensor(self, predicate: str, ref: Ref) -> bool:
         if predicate == "first":
-            return self._no_predicate(predicate, ref)
+            return self._refuse_predicate(predicate, ref)
         if ref.name in self._tensors:
             return True
         if ref.name not in self.values:
