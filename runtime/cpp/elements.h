@@ -2,8 +2,8 @@
 #pragma once
 
 // Precedes a loop over elements, and declares its iterations independent: arrays of different streams never overlap,
-// but the array of one stream is both read and written. GCC and Clang have different pragmas for it, and each warns of the
-// other's.
+// but the array of one stream is both read and written. GCC and Clang have different pragmas for it, and each warns
+// of the other's.
 #if defined(__clang__)
 #define THETAC_VECTORIZE _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -68,7 +68,8 @@ inline Number clamp(Number x, Number low, Number high) {
 }
 
 // Computes torch's two formulas, `start + weight * (end - start)` and `end - (end - start) * (1 - weight)`: each is
-// exact at its own end. Both are a value plus a factor times the difference, and what depends on the weight alone leaves the loop.
+// exact at its own end. Both are a value plus a factor times the difference, and what depends on the weight alone
+// is moved out of the loop.
 template <class Number>
 inline Number lerp(Number start, Number end, Number weight) {
     const bool near = absolute(weight) < Number(0.5);
