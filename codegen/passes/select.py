@@ -49,7 +49,7 @@ def select(
         exists: Of names that have a value only under a condition, which Python decides.
     """
     selector = _Selector(kinds, is_taken, exists)
-    statements, _ = selector.block(body, _Scope({}, {}, frozenset(taken)), frozenset(defined))
+    statements, _ = selector.block(body, _Scope({}, {}, frozenset(taken), None), frozenset(defined))
     return Selected(statements, selector.names, selector.kinds)
 
 
@@ -60,6 +60,11 @@ class _Scope:
     now: dict[str, str]  # the names that have been assigned, and what they are called
     own: dict[str, str]  # what each name will be called once it is assigned
     taken: frozenset[str]  # with the own names of this and all surrounding sides, and of the other side of each
+    reached: Expr | None  # the condition for this side, if selections here choose for a side further out
+
+    def chooses_for_outer_side(self, name: str) -> bool:
+        """Tell whether what a selection on this side chooses goes by the name that a side further out has for it."""
+        return self.reached is not None and name not in self.own
 
     def name(self, name: str) -> str:
         """Return what a name is called here."""
@@ -105,7 +110,7 @@ class _Selector:
                     statements.append(replace(statement, target=scope.assign(target), value=value))
                     defined |= {target}
                 case If(condition=condition, then=then, orelse=orelse) if self.is_taken(condition):
-                    statements += self._settle(statement, scope, defined)
+                    statements += self._settle(assigned((statement,)), scope, defined)
                     condition = scope.rename(condition)
                     then, after_then = self.block(then, scope, defined)
                     orelse, after_orelse = self.block(orelse, scope, defined)
@@ -119,34 +124,92 @@ class _Selector:
         return tuple(statements), defined
 
     def _selection(self, branch: If, scope: _Scope, defined: frozenset[str]) -> tuple[list[Stmt], frozenset[str]]:
-        """Return both sides under names of their own, then a choice of each name that has a value after either."""
-        statements: list[Stmt] = []
+        """Return both sides, then a choice of each name that one of them has an own name for.
+
+        Selections within a side choose all other names. They do so for the side further out that has an own name, and
+        where all sides between are reached. So there are as many choices as assignments, however deep these are.
+        """
         changed = tuple(name for name in assigned((branch,)) if name in defined | always_assigned((branch,)))
+        owned = self._owned(branch)
+        chosen = [name for name in changed if name in owned[0] or name in owned[1]]
+        within = [name for name in changed if name not in chosen]
+        statements = self._settle(within, scope, defined)
         condition, taken = scope.rename(branch.condition), set(scope.taken)
-        uses = sum(2 if self.kinds[name].truth else 1 for name in changed)
         lasts = isinstance(condition, Ref) and set(changed).isdisjoint(names_read(branch.condition))
-        if uses > 1 and not lasts:
-            name = entry_name(condition, "condition", taken)
-            taken.add(name)
-            self.kinds[name] = kind_of(condition, self.kinds)
-            statements.append(Assign(name, condition, origin=SELECTION))
-            condition = Ref(name)
-        sides = []
-        for body, suffix in ((branch.then, "if_so"), (branch.orelse, "if_not")):
-            own = {}
-            for name in assigned(body):
-                own[name] = unique([f"{name}_{suffix}"], taken)
-                taken.add(own[name])
-                self.names[own[name]] = name
-                self.kinds[own[name]] = self.kinds[name]
-            side = _Scope({**scope.now}, own, frozenset(taken))
-            inner, _ = self.block(body, side, defined)
+        if not lasts and (within or self._reads(chosen) > 1):
+            condition = self._name(condition, "condition", taken, statements)
+        sides: list[_Scope] = []
+        reached: dict[str, Expr] = {}  # of names that are chosen for a side further out
+        for body, names, suffix, holds in (
+            (branch.then, owned[0], "if_so", condition),
+            (branch.orelse, owned[1], "if_not", Call("not", (condition,))),
+        ):
+            here = holds if scope.reached is None else Call("and", (scope.reached, holds))
+            for_outer = [name for name in chosen if name in names and scope.chooses_for_outer_side(name)]
+            is_read_within = not set(within).isdisjoint(assigned(body))
+            if not isinstance(here, Ref) and (is_read_within or self._reads(for_outer) > 1):
+                here = self._name(here, "reached", taken, statements)
+            reached |= dict.fromkeys(for_outer, here)
+            own = self._own_names(names, suffix, taken)
+            sides.append(_Scope({**scope.now}, own, frozenset(taken), here if is_read_within else None))
+            inner, _ = self.block(body, sides[-1], defined)
             statements += inner
-            sides.append(side)
-        for name in changed:
-            choice = self._choice(name, condition, *(Ref(side.name(name)) for side in sides))
+        for name in chosen:
+            then, orelse = (Ref(side.name(name)) for side in sides)
+            if name not in reached:
+                choice = self._choice(name, condition, then, orelse)
+            elif name in owned[0]:
+                choice = self._choice(name, reached[name], then, orelse)
+            else:
+                choice = self._choice(name, reached[name], orelse, then)
             statements.append(self._assign_where_present(name, scope.assign(name), choice))
         return statements, defined | set(changed)
+
+    def _owned(self, branch: If) -> tuple[list[str], list[str]]:
+        """Return the names of which each side has its own: those that it assigns itself, and those that both assign."""
+        then, orelse = assigned(branch.then), assigned(branch.orelse)
+        of_then, of_orelse = self._assigned_itself(branch.then), self._assigned_itself(branch.orelse)
+        return (
+            [name for name in then if name in of_then or name in orelse],
+            [name for name in orelse if name in of_orelse or name in then],
+        )
+
+    def _assigned_itself(self, body: Iterable[Stmt]) -> set[str]:
+        """Return the names that statements assign outside of selections, or on both sides of one."""
+        names: set[str] = set()
+        for statement in body:
+            match statement:
+                case Assign(target=target):
+                    names.add(target)
+                case If(condition=condition, then=then, orelse=orelse) if self.is_taken(condition):
+                    names |= self._assigned_itself(then) | self._assigned_itself(orelse)
+                case If(then=then, orelse=orelse):
+                    names |= set(assigned(then)) & set(assigned(orelse))
+                case _:
+                    assert_never(statement)
+        return names
+
+    def _own_names(self, names: Iterable[str], suffix: str, taken: set[str]) -> dict[str, str]:
+        """Return new names that a side has for names, and add them to those that are taken."""
+        own: dict[str, str] = {}
+        for name in names:
+            own[name] = unique([f"{name}_{suffix}"], taken)
+            taken.add(own[name])
+            self.names[own[name]] = name
+            self.kinds[own[name]] = self.kinds[name]
+        return own
+
+    def _reads(self, names: Iterable[str]) -> int:
+        """Return how often the choices of names read their condition."""
+        return sum(2 if self.kinds[name].truth else 1 for name in names)
+
+    def _name(self, condition: Expr, role: str, taken: set[str], statements: list[Stmt]) -> Ref:
+        """Add a statement that gives a condition a name, and return the name."""
+        name = entry_name(condition, role, taken)
+        taken.add(name)
+        self.kinds[name] = kind_of(condition, self.kinds)
+        statements.append(Assign(name, condition, origin=SELECTION))
+        return Ref(name)
 
     def _choice(self, name: str, condition: Expr, chosen: Expr, other: Expr) -> Expr:
         """Return one of two values of a name. `where` takes no truth values."""
@@ -154,9 +217,9 @@ class _Selector:
             return Call("where", (condition, chosen, other))
         return Call("or", (Call("and", (condition, chosen)), Call("and", (Call("not", (condition,)), other))))
 
-    def _settle(self, branch: If, scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
-        """Return copies to the new names of what a taken branch assigns, so that they have a value on every path."""
-        late = [n for n in assigned((branch,)) if n in scope.own and n in defined and scope.name(n) != scope.own[n]]
+    def _settle(self, names: Iterable[str], scope: _Scope, defined: frozenset[str]) -> list[Stmt]:
+        """Return copies to the new names of what only some paths assign, so that they have a value on every path."""
+        late = [n for n in names if n in scope.own and n in defined and scope.name(n) != scope.own[n]]
         values = [Ref(scope.name(name)) for name in late]
         return [
             self._assign_where_present(name, scope.assign(name), value)
