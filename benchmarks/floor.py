@@ -69,7 +69,7 @@ def _is_stream(value: object, param: Tensor) -> bool:
 
 
 def _bounds(sizes: Tensor, chunks: Tensor, threads: int) -> Tensor:
-    """The first chunk of each thread, so that all have about as many elements, and the number of chunks."""
+    """Return the first chunk of each thread, for about as many elements each, and then the number of chunks."""
     elements = (sizes[chunks[:, 0].long()] - CHUNK * chunks[:, 1].long()).clamp(max=CHUNK)
     total = int(elements.sum())
     threads = max(1, min(threads, MOST_THREADS, -(-total // PER_THREAD)))

@@ -80,7 +80,7 @@ inline Number lerp(Number start, Number end, Number weight) {
 }  // namespace ops
 
 // Returns the one NaN that is stored instead of any other. Which of two NaN an instruction returns depends on the order
-// of its operands, and compilers choose a different order for each level of the instruction set.
+// of its operands, and compilers may choose another order for each level of the instruction set.
 inline float canonicalize_nan(float x) {
     return (bits<uint32>(x) & 0x7FFFFFFF) > 0x7F800000 ? __builtin_nanf("") : x;
 }
