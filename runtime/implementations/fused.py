@@ -20,7 +20,7 @@ from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
 
@@ -38,7 +38,7 @@ class Bucket:
         }
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
         self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
-        self.table[:, ELEMENTS] = integers(self.sizes)
+        self.table[:, ELEMENTS] = pack_integers(self.sizes)
         # Views of the table. One that is made in a step costs more than what is written through it.
         self._addresses = self.table[:, HEADER:]
         self._streams = self._addresses.unbind(dim=1)
@@ -48,7 +48,9 @@ class Bucket:
             zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
         ):
             if stream is not None:
-                self.put_addresses(index, integers(list(map(Tensor.data_ptr, selection.select(tensors.lists[number])))))
+                self.put_addresses(
+                    index, pack_integers(list(map(Tensor.data_ptr, selection.select(tensors.lists[number]))))
+                )
                 self._written += [number] if number != GRAD else []
         self.mark_aligned()
 

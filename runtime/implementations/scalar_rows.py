@@ -20,7 +20,7 @@ from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Schema
-from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.selection import Selection
 
 
@@ -35,7 +35,7 @@ class ScalarRows:
         self._groups = [member.group for member in members]
         self._distinct = list(dict.fromkeys(self._groups))
         rows = {group: row for row, group in enumerate(self._distinct)}
-        self._row_of_group = integers([rows[group] for group in self._groups])  # where counts do not differ
+        self._row_of_group = pack_integers([rows[group] for group in self._groups])  # where counts do not differ
         self._states = scalar_states_of(schema, members, selection, tensors)
         here = {state.name for state in self._states}
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
@@ -78,7 +78,7 @@ class ScalarRows:
             found = {}
             columns = [state.read(tensors) for state in self._states]
             keys = zip(self._groups, self._created, *columns, strict=True)
-            self.row_of_member = integers([found.setdefault(key, len(found)) for key in keys])
+            self.row_of_member = pack_integers([found.setdefault(key, len(found)) for key in keys])
         self._new = [[] for _ in self._states]
         rows = [self._row(host_scalars[cast(int, key[0])], key) for key in found]
         if self._module.ROW:

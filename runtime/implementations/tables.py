@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.memory import pack_integers
 
 # Columns of the address table, int64 [tensors, HEADER + streams]: one address per stream follows the header. Kernels
 # are compiled for HEADER; in C++, `TensorEntry` in runtime/cpp/launch.h reads the table.
@@ -32,7 +32,7 @@ def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
     Returns:
         int32 [pieces, 2]: for every piece the index of its tensor and its own index within that tensor
     """
-    counts = integers([-(-size // chunk) for size in sizes])
+    counts = pack_integers([-(-size // chunk) for size in sizes])
     tensors = torch.repeat_interleave(counts)
     first = torch.cumsum(counts, 0) - counts
     indices = torch.arange(len(tensors), dtype=torch.int64, device="cpu") - first[tensors]

@@ -85,7 +85,7 @@ class MemberChecks:
             return grad
         where = self._name(position)
         found = dtensors.check_gradient(param, grad, where)
-        return found if self._placed is None else self._placed.like(param, found, where)
+        return found if self._placed is None else self._placed.redistribute(param, found, where)
 
     def on_shards(self, member: Member, position: int) -> Member:
         """Return the member with the tensors of this process, where its group and `optimizer.state` have DTensors."""
@@ -109,14 +109,14 @@ class MemberChecks:
         local = Member(
             member.group,
             member.position,
-            dtensors.local_of(member.param),
-            resolved(dtensors.local_of(member.grad)),
-            tuple(None if state is None else dtensors.local_of(state) for state in member.states),
+            dtensors.get_local(member.param),
+            resolved(dtensors.get_local(member.grad)),
+            tuple(None if state is None else dtensors.get_local(state) for state in member.states),
             member.created,
             dtensors.GlobalTensors(member.param, member.states),
         )
         dtensors.check_shapes(
-            local.param, local.grad, [(name, like, dtensors.local_of(state)) for name, like, state in states], where
+            local.param, local.grad, [(name, like, dtensors.get_local(state)) for name, like, state in states], where
         )
         check_writable(local.param, where)
         return local

@@ -16,8 +16,8 @@ from thetac.runtime.tensor_facts.dtensors import (
     RedistributedGradients,
     are_dtensors,
     can_be_redistributed,
+    get_local,
     is_dtensor,
-    local_of,
 )
 
 _shard_of, _spec_of = attrgetter("_local_tensor"), attrgetter("_spec")
@@ -54,7 +54,7 @@ class Shards:
             param, grad = params[position], tensors.grads[position]
             if not is_dtensor(param) or not is_dtensor(grad) or not can_be_redistributed(param, grad):
                 return "a gradient is no DTensor like its parameter"
-            local_grads[position] = local_of(placed.like(param, grad, "a parameter"))
+            local_grads[position] = get_local(placed.redistribute(param, grad, "a parameter"))
         for number, positions, specs in self._written:
             found = tensors.lists[number]
             mine = [found[position] for position in positions]

@@ -18,7 +18,7 @@ from torch import Tensor
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Schema
-from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
 
@@ -80,7 +80,7 @@ class Listing:
         self._nothing: list[list[Tensor]] = [[] for _ in schema.states]
         self._with_entries = Selection(sorted({position for found in having for position in found}), len(members))
         position_of = {param: position for position, param in enumerate(state)} if self._with_entries.count else {}
-        self._positions_in_state = integers(
+        self._positions_in_state = pack_integers(
             [position_of[members[position].known_param] for position in self._with_entries.positions]
         )
 

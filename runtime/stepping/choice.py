@@ -26,7 +26,7 @@ from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.implementation import FUSED, Choice, Implementation
 from thetac.runtime.stepping.requirements import FUSED_DTYPES, Kernels, fused_implementation, missing_for, obstacle_of
-from thetac.runtime.tensor_facts.dtensors import local_of
+from thetac.runtime.tensor_facts.dtensors import get_local
 from thetac.runtime.tensor_facts.memory import (
     all_have_memory,
     are_apart,
@@ -64,7 +64,7 @@ def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member
 
 def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
     """Return what a parameter's group and kind of tensor ask for; what the memory of its tensors allows may be less."""
-    return _candidates(schema, group, param if option(group, "differentiable") else local_of(param))[0]
+    return _candidates(schema, group, param if option(group, "differentiable") else get_local(param))[0]
 
 
 def _alike(members: Sequence[Member]) -> Iterable[list[int]]:
