@@ -1,6 +1,6 @@
-"""Tables that kernels read, as every launcher hands them over.
+"""Tables that kernels read, the same for every launcher.
 
-In: the sizes of the tensors of a bucket. Out: tables on the host. Must not know who launches.
+In: the sizes of the tensors of a bucket. Out: tables on the host. Must not know launchers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from torch import Tensor
 from thetac.runtime.tensor_facts.memory import pack_integers
 
 # Columns of the address table, int64 [tensors, HEADER + streams]: one address per stream follows the header. Kernels
-# are compiled for HEADER; in C++, `TensorEntry` in runtime/cpp/launch.h reads the table.
+# are compiled for HEADER. `TensorEntry` in runtime/cpp/launch.h, the template of Triton kernels and triton_norm.py read
+# the other columns by literal index.
 ELEMENTS = 0  # number of elements of the tensor
 ROW = 1  # index of its scalar row
 ALIGNED = 2  # whether all addresses are multiples of ALIGNMENT
@@ -23,7 +24,7 @@ ALIGNMENT = 16  # bytes, for 128-bit loads and stores
 
 
 def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
-    """Return the pieces that kernels update, each by one program or at one time by one thread.
+    """Return the pieces that kernels update, each by one program or one thread.
 
     Args:
         sizes: numbers of elements of the tensors of a bucket
