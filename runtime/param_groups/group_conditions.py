@@ -64,7 +64,7 @@ class Conditions(Mapping[str, Any]):
 
 
 def is_immutable(value: object) -> bool:
-    """Return whether a value of a group can only change by assignment: a number, bool, string, None or a tuple of such."""
+    """Return whether a value can only change by assignment: a number, bool, string, None or a tuple of such."""
     if isinstance(value, tuple):
         return all(map(is_immutable, value))
     return value is None or type(value) in (bool, int, float, str)
