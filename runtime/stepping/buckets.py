@@ -72,7 +72,7 @@ def form_observed_executors(
     tensors: StepTensors,
     kept: KeptPlans,
 ) -> Executors:
-    """Return the same for a step that modes observe.
+    """Return executors for a step that modes observe.
 
     Where kernels would run there is a call of the operator for the parameters of each group that agree in which states
     they have.

@@ -1,7 +1,7 @@
 """Which implementation runs, and why.
 
 In: a group's options and what the tensors at hand are. Out: a `Choice` with its reason in words, or torch's error
-where an explicit option cannot be met. This is the only place that decides it.
+where an explicit option cannot be met. Only this module decides it.
 
 An explicit option is followed: `fused=True`, `foreach=True`, or either of them False for the for-loop. With neither,
 the fastest that fits each parameter: fused where there is a kernel for it, then foreach, then the for-loop.
@@ -116,7 +116,7 @@ def _check_dtypes(schema: Schema, member: Member, others: Collection[torch.dtype
     """Raise for state that is neither of its parameter's dtype nor of one of the others.
 
     torch's operations do not mix dtypes everywhere, and would find out after the first writes. Kernels do, and so does
-    whatever stands in for them.
+    whatever replaces them.
     """
     for declared, state in zip(schema.states, member.states, strict=True):
         if declared.like_param and state is not None and state.dtype not in (member.param.dtype, *others):

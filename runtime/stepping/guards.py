@@ -73,7 +73,7 @@ class GroupReading:
         return self._host_scalars
 
     def replace_tensors(self, group: Group) -> Group:
-        """Return the group; where capturable, with numbers for the tensors that conditions depend on."""
+        """Return the group; where capturable, with host scalars for the tensors that conditions depend on."""
         return self._conditions.replace_tensors(group)
 
 

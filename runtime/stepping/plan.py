@@ -9,7 +9,7 @@ In: assignments of the members of all groups. Out: steps. The life of a plan, in
                        -> Invalidated  it is not, and why: a new plan has to be made
     ReusablePlan.refresh -> Step       what was observed has been taken over, scalars have been read
 
-So nothing runs that was not prepared, no plan serves again that must not, and a check writes to nothing but what
+So nothing runs that was not prepared, no plan is used again that must not be, and a check writes to nothing but what
 watches have observed. Where no `refresh` follows a check, the plan must be dropped: new addresses are reported once.
 
 A plan keeps no tensor of a user's: every call gets the tensors of the step (`step_tensors.py`). Must not know what the
@@ -82,7 +82,7 @@ class Plan:
     def refresh_executors(
         self, groups: Sequence[Group], readings: Sequence[GroupReading], tensors: StepTensors
     ) -> None:
-        """Read host scalars, counters and scalar states. The last place where anything can be wrong with them."""
+        """Read host scalars, counters and scalar states. Nothing after this can raise because of them."""
         host_scalars = {index: readings[index].read_host_scalars(groups[index]) for index in self.read_by_host}
         groups = [reading.replace_tensors(group) for reading, group in zip(readings, groups, strict=True)]
         for executor in self.executors:
@@ -274,7 +274,7 @@ def _read_by_host(assignments: Sequence[Assignment]) -> tuple[int, ...]:
 
 
 def _why_single_use(assignments: Sequence[Assignment]) -> str:
-    """Return why a plan cannot serve again; empty if it can."""
+    """Return why a plan cannot be used again, in words; empty if it can."""
     if any(one.choice.implementation is Implementation.ON_TENSORS for one in assignments):
         return "capturable and differentiable steps are re-planned every time"
     if any(one.member.grad.is_sparse for one in assignments):

@@ -2,7 +2,7 @@
 
 In: an optimizer's groups and state. Out: updated parameters and state, or an error before anything was written. Where
 the plan of the last step is valid, a step is its check, its refresh and its run; otherwise all members are gathered and
-checked anew, and a new plan is made. Between steps nothing here keeps a parameter, gradient or state alive.
+checked again, and a new plan is made. Between steps nothing here keeps a parameter, gradient or state alive.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Stepper:
         lists = [params if isinstance(params := group["params"], list) else list(params) for group in groups]
         is_observed = _active_modes() > 0
 
-        # What is looked at, and refreshed: the plan of the last step. It is given away until this one is over, because
+        # What is checked, and refreshed: the plan of the last step. It is given away until this one is over, because
         # neither half a step nor a check without a refresh can be gone on from.
         kept, why = self._kept, self._why_replan
         self._kept, self._why_replan = None, "a step that was not finished"
@@ -118,7 +118,7 @@ class Stepper:
             else:
                 step = kept.reusable.refresh(groups, observed)
 
-        # Or everything is gathered and checked, and planned anew.
+        # Or everything is gathered and checked, and a new plan is made.
         new: _New | None = None
         if step is None:
             cause = "operations are observed" if is_observed else why
@@ -175,7 +175,7 @@ class Stepper:
         may_be_skipped: bool,
         is_observed: bool,
     ) -> _New:
-        """Gather and check everything, and make a new plan; `cause` is why there was none that could serve."""
+        """Gather and check everything, and make a new plan; `cause` says why no old one could be used."""
         schema = self.schema
         gathered = gather(schema, groups, lists, state, placed)
         members = gathered.members
@@ -228,7 +228,7 @@ def _check(
 
 
 def _seen(lists: Sequence[list[Tensor]], members: Sequence[Member], before: Sequence[_Seen]) -> list[_Seen]:
-    """Return what is known after a step of these members; a parameter is known by its place and id."""
+    """Return what is known after a step of these members; a parameter is known by its position and id."""
     found = [
         _Seen(array("q", map(id, params)), [_seen_dtype(before, index, at, param) for at, param in enumerate(params)])
         for index, params in enumerate(lists)

@@ -43,7 +43,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
     """Return the text of `optimizer.py`.
 
     Args:
-        rule: As the spec says it: it has the flags that nobody can set, which groups hold all the same.
+        rule: As the spec says it: it has the flags that users cannot set, which groups hold all the same.
         lowered: With the features in its body, and without those flags.
         fused: Of `lowered`.
         environment: Of the templates.
@@ -107,6 +107,7 @@ class _GroupAccess:
                 self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
 
     def text(self, expression: Expr) -> str:
+        """Return a condition as Python code that reads `group`, and note the code as printed."""
         text = expression_text(guarded(expression, self.known), PYTHON, lambda name: self.texts[name])
         self.printed.append(text)
         return text

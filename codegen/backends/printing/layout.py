@@ -77,7 +77,7 @@ def _statement(code: str, indent: str) -> list[str]:
 
 
 def _expression(code: str, indent: str, depth: int) -> list[str]:
-    """Return what stands between brackets, broken at its loosest operators, then within its last brackets."""
+    """Return the text between brackets, broken at its loosest operators, then within its last brackets."""
     if len(indent) + len(code) <= WIDTH or not depth:
         return [indent + code]
     if parts := _parts(code):
