@@ -27,7 +27,7 @@ from thetac.runtime.param_groups.groups import (
     with_scalar_tuples,
     without_unused_options,
 )
-from thetac.runtime.param_groups.spelling import unexpected_keyword
+from thetac.runtime.param_groups.spelling import describe_unexpected_keyword
 from thetac.runtime.param_groups.state import NewState, restored_entry, states_of
 from thetac.runtime.schema import Schema
 from thetac.runtime.stepping.explain import explanation
@@ -60,7 +60,7 @@ class Optimizer(torch.optim.Optimizer):
     if sys.version_info < (3, 13):  # from there on Python itself says which keyword was meant
 
         def __new__(cls, *_: object, **keywords: object) -> Self:
-            if keywords and (mistake := unexpected_keyword(cls.__init__, keywords)) is not None:
+            if keywords and (mistake := describe_unexpected_keyword(cls.__init__, keywords)) is not None:
                 raise TypeError(mistake)
             return super().__new__(cls)
 

@@ -1,7 +1,7 @@
-"""Local tensors in place of DTensors, at every step of a plan.
+"""Replace DTensors by their local tensors, at every step of a plan.
 
 In: the tensors of a step, as groups and `optimizer.state` have them. Out: the same with the shards of this process, or
-what has changed. Must not know what is expected of the shards: they are looked at as any tensor is.
+what has changed. Must not know what is expected of the shards, which guards check as they check any tensor.
 """
 
 from __future__ import annotations
@@ -41,11 +41,17 @@ class Shards:
                 self._written.append((number, [position for position, _ in found], specs))
 
     def local_tensors(self, tensors: StepTensors, placed: RedistributedGradients) -> StepTensors | str:
-        """Return the tensors with local ones in place of DTensors, or what has changed of the DTensors.
+        """Replace the DTensors of a step by their local tensors.
 
         Args:
-            tensors: the tensors of a step, as groups and `optimizer.state` have them
-            placed: the gradients of the step that have been brought to the placements of their parameters
+            tensors: The tensors of the step, as groups and `optimizer.state` have them.
+            placed: The gradients of the step that have been redistributed so far; more are added as needed.
+
+        Returns:
+            The local tensors, or in words what has changed of the DTensors.
+
+        Raises:
+            RuntimeError: A gradient cannot be redistributed.
         """
         lists, written = list(tensors.lists), list(tensors.written_dtensors)
         params: list[Any] = tensors.params
