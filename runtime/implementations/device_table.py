@@ -43,9 +43,10 @@ class DeviceTable:
         return self._table
 
     def _copy(self, table: Tensor) -> Tensor:
+        """Return a copy on the device; on a GPU, record an event after it on the current stream."""
         if self._device.type == "cpu":
             return table.clone()
-        # torch's allocator of pinned memory knows when this copy is over, and does not use the memory again before.
+        # torch's allocator of pinned memory does not use the memory again before this copy is complete.
         on_device = table.pin_memory().to(self._device, non_blocking=True)
         self._stream = torch.cuda.current_stream(self._device)
         self._copied = self._stream.record_event()

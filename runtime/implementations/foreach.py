@@ -26,13 +26,13 @@ from thetac.runtime.tensor_facts.selection import Selection
 
 # Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
 # working set should stay in the second-level cache, and a few hundred small tensors still share a call; an
-# accelerator wants launches that fill it.
+# accelerator needs launches that fill it.
 CPU_BUDGET = 1 << 20
 ACCELERATOR_BUDGET = 1 << 27
 
 
 class ForeachExecutor:
-    """Members of one group, bucket by bucket and chunk by chunk."""
+    """Updates members of one group, bucket by bucket and chunk by chunk."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._schema = schema
@@ -47,7 +47,7 @@ class ForeachExecutor:
         self._some_created = len({member.created for member in members}) > 1
         self._outdated = ""  # why a re-plan forms better buckets; empty if it does not
         self._chunks: list[_Chunk] = []
-        self._scalar_states: list[list[ScalarStates]] = []  # per bucket: what has to be equal in all of its members
+        self._scalar_states: list[list[ScalarStates]] = []  # per bucket: states that have one value in all members
         for bucket in buckets(schema, members):
             mine = Selection([positions[id(member)] for member in bucket], selection.size)
             self._scalar_states.append(scalar_states_of(schema, bucket, mine, tensors))
@@ -108,7 +108,7 @@ class ForeachExecutor:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """What one call takes."""
+    """The arguments of one call of the step."""
 
     selection: Selection  # of its tensors among those of the step
     firsts: dict[str, bool]
@@ -141,6 +141,7 @@ def chunks(schema: Schema, bucket: Sequence[Member]) -> Iterator[Sequence[Member
 
 
 def _key(schema: Schema, member: Member) -> tuple[object, ...]:
+    """Return what has to be equal for members to share a bucket."""
     scalars: list[object] = []
     dtypes: list[torch.dtype | None] = [member.param.dtype, member.grad.dtype]
     for declared, state in zip(schema.states, member.states, strict=True):

@@ -24,7 +24,7 @@ from thetac.runtime.tensor_facts.selection import Selection
 
 
 class ForLoopExecutor:
-    """One parameter of a group after the other, with host scalars."""
+    """Updates one parameter of a group after the other, with host scalars."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._schema = schema
@@ -82,7 +82,7 @@ class ForLoopExecutor:
 
 
 class OnTensorsExecutor:
-    """The same in tensor arithmetic: nothing leaves the device, and autograd can follow."""
+    """Updates one parameter after the other in tensor arithmetic: nothing is read on the host, autograd can record."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection) -> None:
         self._schema = schema

@@ -74,7 +74,7 @@ class Bucket:
 
 
 class FusedExecutor(Bucket):
-    """One launch per step, with scalar rows that the host computes."""
+    """Updates a bucket with one launch per step, and scalar rows that the host computes."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ def counts_on_device(schema: Schema, group: Group, member: Member) -> bool:
 
 
 class FusedOnDeviceExecutor(Bucket):
-    """One launch per step, with scalar rows that are computed on the device."""
+    """Updates a bucket with one launch per step, and scalar rows that are computed on the device."""
 
     def __init__(
         self,

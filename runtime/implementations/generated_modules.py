@@ -63,7 +63,7 @@ class Grid(Protocol):
 
 
 class Kernel(Protocol):
-    """What `triton.jit` makes of a function."""
+    """A function compiled by `triton.jit`; the index is the grid."""
 
     def __getitem__(self, grid: tuple[int, ...]) -> Grid: ...
 

@@ -74,7 +74,7 @@ def recipe_of_norm(dtype: torch.dtype) -> tuple[list[Path], dict[str, str], str]
 
 
 class CppLauncher:
-    """A kernel with everything that stays the same from step to step."""
+    """Launches a kernel; keeps everything that is the same in every step."""
 
     def __init__(self, bucket: LaunchedBucket) -> None:
         values = tuple(bucket.specialisations.values())
@@ -115,6 +115,7 @@ class CppLauncher:
         return sums[0]
 
     def _use_threads(self, number: int) -> None:
+        """Set the upper bound on threads, and the OpenMP runtime that they belong to."""
         runtime = openmp()
         self._launch.threads = number
         self._launch.parallel = runtime.parallel
@@ -122,5 +123,6 @@ class CppLauncher:
 
 
 def _returning_nothing(function: ctypes._NamedFuncPointer) -> ctypes._NamedFuncPointer:
+    """Return the function, declared to return nothing."""
     function.restype = None
     return function

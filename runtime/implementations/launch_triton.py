@@ -28,7 +28,7 @@ def norm_kernel() -> Kernel:
 
 
 class TritonLauncher:
-    """A kernel with everything that stays the same from step to step."""
+    """Launches a kernel; keeps everything that is the same in every step."""
 
     def __init__(self, bucket: LaunchedBucket) -> None:
         module = triton_kernels_of(bucket.schema.package)
@@ -89,6 +89,7 @@ class TritonLauncher:
             return self._add_up(tensors)
 
     def _update(self, tensors: Tensor, rows: Tensor, scaling: Scaling) -> None:
+        """Start the grid, with tables where the kernel runs."""
         self._kernel[self._grid](
             tensors,
             self._chunks,
@@ -100,6 +101,7 @@ class TritonLauncher:
         )
 
     def _add_up(self, tensors: Tensor) -> Tensor:
+        """Return the sum of squares, from a table where the kernel runs; 0 if every tensor is empty."""
         wide = self._grad_dtype == torch.float64
         sums = torch.zeros(self._grid[0], dtype=torch.float64 if wide else torch.float32, device=self.device)
         if self._grid != (0,):
@@ -119,6 +121,7 @@ class TritonLauncher:
         return None if number is None else number.to(self.device)
 
     def _as_current(self) -> AbstractContextManager[object]:
+        """Return a context in which the kernel's device is the current one."""
         return nullcontext() if self._staging is None else torch.cuda.device(self.device)
 
     def _compile(self, tensors: int, columns: int, dtype: torch.dtype) -> None:
@@ -176,6 +179,7 @@ class _Staging:
         self._read.record(stream)
 
     def _grow(self, size: int) -> None:
+        """Replace the buffers by larger ones of `size` bytes, after copies in flight are complete."""
         for event in self._copied:
             event.synchronize()
         with torch.inference_mode(False):  # later steps write them outside of inference mode

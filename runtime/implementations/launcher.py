@@ -19,7 +19,7 @@ from thetac.runtime.schema import Schema
 
 @dataclass(frozen=True, slots=True)
 class LaunchedBucket:
-    """What stays the same from step to step, of the tensors that one launch updates."""
+    """The tensors that one launch updates: everything about them that is the same in every step."""
 
     schema: Schema
     device: torch.device

@@ -37,6 +37,7 @@ def openmp() -> OpenMP:
 
 @cache
 def _of_torch() -> OpenMP:
+    """Return the OpenMP runtime that torch is linked against, or `NONE`."""
     for path in (Path(torch.__file__).parent / "lib" / "libtorch_cpu.so", Path(torch._C.__file__)):
         try:
             library = ctypes.CDLL(str(path), mode=getattr(os, "RTLD_NOLOAD", 0))

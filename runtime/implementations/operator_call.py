@@ -81,7 +81,7 @@ def call_operator(
 
 
 class OperatorExecutor:
-    """The members of a group that one call updates, while modes see what a step does. It is used for one step."""
+    """Updates members of a group with one call, which modes and graphs can see. It is used for one step."""
 
     def __init__(
         self, schema: Schema, members: Sequence[Member], selection: Selection, group: Group, kept: KeptPlans

@@ -26,7 +26,7 @@ from thetac.runtime.tensors import Scalar
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Members whose rows are computed together: those of a group that all have had their first step, or have not."""
+    """Members whose rows are computed together: those of one group, all before their first step or all after it."""
 
     group: int
     created: bool
@@ -108,6 +108,7 @@ class ScalarRowsOnDevice:
             self._parts = self._parted([False] * len(self._groups))
 
     def _parted(self, created: Sequence[bool]) -> list[_Part]:
+        """Return the members in parts, by group and by whether their states are new."""
         found: dict[tuple[int, bool], list[int]] = {}
         for position, key in enumerate(zip(self._groups, created, strict=True)):
             found.setdefault(key, []).append(position)
@@ -127,6 +128,7 @@ class ScalarRowsOnDevice:
         return value.item()
 
     def _keywords(self, part: _Part, read: Mapping[str, Tensor]) -> dict[str, object]:
+        """Return the keywords of the generated function for one part."""
         keywords: dict[str, object] = {
             name: value.to(torch.float64) if isinstance(value, Tensor) else value
             for name, value in self._values[part.group].items()

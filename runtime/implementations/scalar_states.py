@@ -40,7 +40,7 @@ def scalar_states_of(
 
 
 class ScalarStates:
-    """One counter or scalar state of every member."""
+    """Reads and writes one counter or scalar state of every member."""
 
     def __init__(self, declared: State, number: int, selection: Selection, tensors: StepTensors) -> None:
         self.name = declared.name

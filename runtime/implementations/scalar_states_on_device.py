@@ -24,7 +24,7 @@ from thetac.runtime.tensor_facts.selection import Selection
 
 
 class ScalarStatesOnDevice(Protocol):
-    """One counter or scalar state of every member."""
+    """Reads and writes one counter or scalar state of every member."""
 
     dtype: torch.dtype
 

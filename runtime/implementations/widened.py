@@ -44,6 +44,7 @@ def mixes_dtypes(schema: Schema, member: Member) -> bool:
 
 
 def _computed_with(schema: Schema, member: Member) -> tuple[Tensor, ...]:
+    """Return parameter, gradient and states with elements."""
     return (member.param, member.grad, *tensor_states(schema, member))
 
 
