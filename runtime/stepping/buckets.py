@@ -113,6 +113,7 @@ def _eager_executor(
     selection: Selection,
     tensors: StepTensors,
 ) -> Executor:
+    """Return the executor of an implementation that calls torch's operations."""
     match implementation:
         case Implementation.FOR_LOOP:
             return ForLoopExecutor(schema, members, selection, tensors)

@@ -71,11 +71,13 @@ def _computed(schema: Schema, choice: Choice, param: Tensor, entry: Entry) -> st
 
 
 def _count(params: list[Tensor]) -> str:
+    """Return how many parameters and elements there are, in words."""
     elements = sum(param.numel() for param in params)
     return f"{len(params)} parameter{'s' if len(params) != 1 else ''} of {elements:,} elements"
 
 
 def _plans(stepper: Stepper) -> list[str]:
+    """Return lines on the launches of the step plan, and on how often plans were made and why."""
     lines = []
     if launches := stepper.launches:
         fused = sum(served.choice.implementation in FUSED for served in stepper.served)

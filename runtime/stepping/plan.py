@@ -100,11 +100,11 @@ class Step:
         """Make the step of a plan.
 
         Args:
-            plan: what it does
-            tensors: what it does it to
-            after: what becomes of the plan
-            is_first: whether the plan has not run yet
-            creates: whether a rule asks which states are new, and some are
+            plan: The plan, whose executors are refreshed.
+            tensors: The local tensors of the members.
+            after: What `run` returns: the plan for later steps, or why there is none.
+            is_first: Whether the plan has not run yet
+            creates: Whether a rule asks which states are new, and some are.
         """
         self.plan = plan
         self.tensors = tensors
@@ -128,7 +128,11 @@ class Step:
         return not self._creates and all(one.can_skip_on_device(self.tensors) for one in self.plan.executors)
 
     def run(self, scaling: Scaling) -> ReusablePlan | SingleUse:
-        """Update all parameters and states; return what later steps have of the plan."""
+        """Update all parameters and states, and return the plan for later steps, or why there is none.
+
+        Args:
+            scaling: How gradients are unscaled and clipped.
+        """
         tensors, executors = self.tensors, self.plan.executors
         run_all(executors, tensors, scaling)
         if tensors.written_dtensors:
@@ -139,7 +143,7 @@ class Step:
         return self._after
 
     def _sums_of_squares(self) -> list[Tensor]:
-        """Return those of disjoint sets of gradients, over all processes that have a part of them."""
+        """Return the sums of squares of disjoint sets of gradients, over all processes that have shards of them."""
         if not self.plan.processes:
             return [executor.sum_of_squares(self.tensors) for executor in self.plan.executors]
         return [
@@ -165,14 +169,16 @@ class ReusablePlan:
         *,
         may_be_skipped: bool,
     ) -> Observed | Invalidated:
-        """Look at everything that the plan assumes.
+        """Check everything that the plan assumes.
 
         Args:
-            groups: the parameter groups, as many as when the plan was made
-            tensors: those of the step
-            placed: the gradients of the step that have been brought to their parameters' placements; None where
-                there are no DTensors
-            may_be_skipped: whether the step comes with `found_inf`
+            groups: The parameter groups, as many as when the plan was made.
+            tensors: The tensors of the step, DTensors as they are.
+            placed: The gradients of the step that have been redistributed so far; None where there are no DTensors.
+            may_be_skipped: Whether the step comes with `found_inf`.
+
+        Returns:
+            What `refresh` has to take over, or why the plan is not valid.
         """
         readings: list[GroupReading] = []
         for guard, group in zip(self._groups, groups, strict=True):

@@ -33,10 +33,10 @@ _active_modes = torch._C._len_torch_dispatch_stack
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a parameter got in the last step that was re-planned."""
+    """The implementation of a parameter in the last step that was re-planned."""
 
-    group: int
-    position: int  # in its group
+    group: int  # index of the parameter's group
+    position: int  # of the parameter in its group
     choice: Choice
 
 
@@ -66,7 +66,7 @@ class _Seen:
 
 
 class Stepper:
-    """Takes the steps of one optimizer, and remembers between them what makes them fast."""
+    """Takes the steps of one optimizer, and keeps the plan of the last step for the next one."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
@@ -195,7 +195,7 @@ class Stepper:
         return _New(step, gathered, Listing(schema, lists, members, entries))
 
     def _check_dtype(self, member: Member) -> None:
-        """Raise for state that was left behind when its parameter got another dtype.
+        """Raise RuntimeError for state that was left behind when its parameter got another dtype.
 
         Kernels could go on with it, but torch's optimizers cannot, and what a step takes must not depend on which
         implementation is the fastest.
@@ -220,7 +220,7 @@ def _check(
     *,
     may_be_skipped: bool,
 ) -> Observed | Invalidated:
-    """List the tensors of this step, and look whether the plan of the last one is valid for them."""
+    """List the tensors of this step, and check whether the plan of the last step is valid for them."""
     tensors = kept.listing.tensors(lists, state)
     if isinstance(tensors, str):
         return Invalidated(tensors)
@@ -239,6 +239,7 @@ def _seen(lists: Sequence[list[Tensor]], members: Sequence[Member], before: Sequ
 
 
 def _seen_dtype(seen: Sequence[_Seen], group: int, position: int, param: Tensor) -> torch.dtype | None:
+    """Return the dtype that a parameter had when it was last updated; None if it was never seen at this position."""
     if group >= len(seen) or position >= len(seen[group].ids) or seen[group].ids[position] != id(param):
         return None
     return seen[group].dtypes[position]

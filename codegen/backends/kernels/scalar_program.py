@@ -158,6 +158,7 @@ class _ProgramOnTensors(_Program):
         self.undeclared = {name for name, number in times.items() if number > 1} - set(fused.inputs)
 
     def assignment(self, statement: Assign) -> list[str]:
+        """Return the lines of an assignment, with the selection of a value as one call."""
         match statement:
             case Assign(target=target, value=Call(op="where", args=args), origin=origin) if origin == SELECTION:
                 lines = call_lines([self.declare(target)], "tensors.where", [self.text(argument) for argument in args])
