@@ -200,5 +200,5 @@ def _of_gradient(differs: str) -> str:
     if differs == MEMORY:
         return "a gradient shares memory with a parameter or state"
     if differs == TYPE:
-        return "a gradient has a type or layout that is not looked at quickly"
+        return "a gradient has a type or layout that guards do not check"
     return f"the {differs} of a gradient changed"

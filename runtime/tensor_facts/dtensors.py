@@ -28,7 +28,7 @@ class GlobalTensors:
     """A parameter and its states as `optimizer.state` has them, where implementations run on local tensors."""
 
     param: DTensor
-    states: tuple[Tensor | None, ...]
+    states: tuple[Tensor | None, ...]  # in the schema's order; None for one that does not exist
 
 
 class RedistributedGradients:
@@ -92,7 +92,7 @@ def are_dtensors(tensors: Iterable[object]) -> TypeIs[Iterable[DTensor]]:
 
 
 def get_local(tensor: Tensor) -> Tensor:
-    """Return the tensor that this process works on: a DTensor's local shard, once it has arrived, or the tensor."""
+    """Return the local shard of a DTensor, and wait until it has arrived; return any other tensor as it is."""
     if not is_dtensor(tensor):
         return tensor
     shard = tensor._local_tensor
@@ -101,7 +101,19 @@ def get_local(tensor: Tensor) -> Tensor:
 
 
 def check_gradient(param: DTensor, grad: Tensor, where: str) -> DTensor:
-    """Return a DTensor's gradient; raise RuntimeError if it is not a DTensor, or the parameter is partial."""
+    """Check the gradient of a DTensor.
+
+    Args:
+        param: The parameter.
+        grad: Its gradient.
+        where: How messages call the parameter.
+
+    Returns:
+        The gradient, as a DTensor.
+
+    Raises:
+        RuntimeError: The gradient is not a DTensor, or the parameter is partial.
+    """
     if any(placement.is_partial() for placement in param.placements):
         raise RuntimeError(
             f"{where} has the placements {param.placements}: "

@@ -39,7 +39,7 @@ def algorithm(rule: Rule) -> str:
     """Return the box of a rule.
 
     Args:
-        rule: as the spec says it, before features.
+        rule: The rule as the spec has it, before features are expanded.
 
     Returns:
         The `aligned` environment, without the dollar signs or brackets around it.
@@ -57,10 +57,13 @@ _RULE = r"&\rule{110mm}{0.4pt}"
 
 
 def _indent(depth: int) -> str:
+    """Return the beginning of a line at a depth of indentation."""
     return rf"&\hspace{{{5 * depth}mm}}"
 
 
 class _Box:
+    """Prints the statements of one rule, and tracks which names already have the values of this step."""
+
     def __init__(self, rule: Rule, starts: dict[str, Expr]) -> None:
         self.rule = rule
         self.starts = starts  # what each state starts from, before features moved that into the body
