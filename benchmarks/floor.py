@@ -15,7 +15,7 @@ from torch import Tensor
 
 from thetac.runtime.building.compiled_objects import load_object
 from thetac.runtime.implementations.openmp import openmp
-from thetac.runtime.implementations.tables import chunk_table
+from thetac.runtime.implementations.tables import ELEMENTS, HEADER, chunk_table
 
 CHUNK = 32_768  # elements, as in the kernels
 PER_THREAD = 16_384  # elements for which they start another thread
@@ -24,7 +24,12 @@ MOST_THREADS = 256
 
 
 def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[Callable[[], None], int]:
-    """For float32 tensors on the CPU, after a first step has made the state."""
+    """Return a function that moves the streams, and the bytes that it moves; raise ValueError for too many states.
+
+    Args:
+        optimizer: the contestant, after a first step has made its state
+        params: its parameters, float32 on the CPU, with gradients
+    """
     rows: list[list[int]] = []
     for param in params:
         assert param.grad is not None
@@ -32,12 +37,12 @@ def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[C
         if len(states) > MOST_STATES:
             raise ValueError(f"the floor moves at most {MOST_STATES} states, not {len(states)}")
         tensors = [param, param.grad, *states]
-        rows.append([param.numel(), 0, 0, *(tensor.data_ptr() for tensor in tensors)])
+        rows.append([param.numel(), *[0] * (HEADER - 1), *(tensor.data_ptr() for tensor in tensors)])
     table = torch.tensor(rows, dtype=torch.int64)
-    chunks = chunk_table([row[0] for row in rows], CHUNK)
-    streams = table.shape[1] - 3
+    chunks = chunk_table([row[ELEMENTS] for row in rows], CHUNK)
+    streams = table.shape[1] - HEADER
     runtime = openmp()
-    bounds = _bounds(table[:, 0], chunks, torch.get_num_threads() if runtime.parallel else 1)
+    bounds = _bounds(table[:, ELEMENTS], chunks, torch.get_num_threads() if runtime.parallel else 1)
     library = load_object([Path(__file__).with_name("floor.cpp")], {}, "floor", ctypes.CDLL)
     library.floor_move.restype = None
     arguments = (
@@ -56,7 +61,7 @@ def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[C
     def move(_alive: tuple[Tensor, ...] = tables) -> None:
         library.floor_move(*arguments)
 
-    return move, 4 * sum(row[0] for row in rows) * (2 * streams - 1)
+    return move, 4 * sum(row[ELEMENTS] for row in rows) * (2 * streams - 1)
 
 
 def _is_stream(value: object, param: Tensor) -> bool:
@@ -64,7 +69,7 @@ def _is_stream(value: object, param: Tensor) -> bool:
 
 
 def _bounds(sizes: Tensor, chunks: Tensor, threads: int) -> Tensor:
-    """The first chunk of each thread, so that all have about as many elements, and the number of chunks."""
+    """Return the first chunk of each thread, for about as many elements each, and then the number of chunks."""
     elements = (sizes[chunks[:, 0].long()] - CHUNK * chunks[:, 1].long()).clamp(max=CHUNK)
     total = int(elements.sum())
     threads = max(1, min(threads, MOST_THREADS, -(-total // PER_THREAD)))

@@ -1,1 +1,1 @@
-"""The compiler: specs in, optimizers out. Knows nothing of any one algorithm; imports neither torch nor the runtime."""
+"""The compiler: specs in, optimizers out. It knows no algorithm and imports neither torch nor the runtime."""

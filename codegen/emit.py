@@ -16,8 +16,8 @@ from pathlib import Path
 import jinja2
 
 from thetac import __version__
-from thetac.codegen.errors import shown
-from thetac.codegen.folder import FolderError, files_in, prepared, readable, replace_folder
+from thetac.codegen.errors import make_printable
+from thetac.codegen.folder import FolderError, files_in, folder_errors, locked_folder, replace_folder
 
 TEMPLATES = Path(__file__).parent / "backends" / "templates"
 MARK = re.compile(rb"by thetac\b[^;]*; do not edit\.")  # in the first line of a file that may be replaced or removed
@@ -46,7 +46,7 @@ def header(source: str) -> str:
 
     A path may hold any character, line breaks too; the header stays one line.
     """
-    return f"Generated from {shown(' '.join(source.split()))} by thetac {__version__}; do not edit."
+    return f"Generated from {make_printable(' '.join(source.split()))} by thetac {__version__}; do not edit."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def compare(folder: Path, files: Mapping[str, str]) -> Difference:
     Raises:
         FolderError: If the folder cannot be read.
     """
-    with readable(folder):
+    with folder_errors(folder):
         return _compare(folder, files)[0]
 
 
@@ -96,7 +96,7 @@ def write_package(folder: Path, files: Mapping[str, str]) -> Difference:
             cannot be written.
     """
     folder = Path(os.path.realpath(folder))
-    with prepared(folder):
+    with locked_folder(folder):
         difference, others = _compare(folder, files)
         _refuse(folder, files, others)
         if difference:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 LONGEST_LINE = 120  # characters of a source line that are shown
-MOST_MISTAKES = 500  # that are shown at once
+MOST_DIAGNOSTICS = 500  # that are shown at once
 LONGEST_QUOTE = 60  # characters of a spec's text that a message repeats
 REFERENCE = "`thetac language`"  # the command that prints the reference of the language, wherever thetac is installed
 
@@ -28,7 +28,7 @@ class Location:
     text: str = field(default="", compare=False, repr=False)  # the whole line of the spec, to be shown
 
     def __str__(self) -> str:
-        return f"{shown(self.path)}:{self.line}:{self.column}"
+        return f"{make_printable(self.path)}:{self.line}:{self.column}"
 
     def part(self, start: int, length: int) -> Location:
         """Return the stretch that begins `start` characters behind the start of this one."""
@@ -47,7 +47,7 @@ class Diagnostic:
     remedy: str = ""
 
     def __str__(self) -> str:
-        headline, remedy = f"{self.location}: {shown(self.cause)}", shown(self.remedy)
+        headline, remedy = f"{self.location}: {make_printable(self.cause)}", make_printable(self.remedy)
         line = self.location.text
         if not line.strip():
             return headline if not remedy else f"{headline}\n    {remedy}"
@@ -58,13 +58,14 @@ class Diagnostic:
         part = line[first : first + LONGEST_LINE].rstrip()
         carets = "^" * max(1, min(self.location.length, len(part) - (at - first)))
         before = " " * _width(part[: at - first])
-        return f"{headline}\n    {shown(part)}\n    {before}{carets} {remedy}".rstrip()
+        return f"{headline}\n    {make_printable(part)}\n    {before}{carets} {remedy}".rstrip()
 
 
 def _width(text: str) -> int:
     """Return how many columns of a terminal the text takes."""
     return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown(text)
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in make_printable(text)
     )
 
 
@@ -80,7 +81,7 @@ class SpecWarning(UserWarning):
     """Something in a valid spec that its author probably did not mean."""
 
 
-class Mistakes:
+class Diagnostics:
     """The diagnostics that the stages have found so far."""
 
     def __init__(self) -> None:
@@ -94,8 +95,8 @@ class Mistakes:
 
     def add(self, location: Location, cause: str, remedy: str = "") -> None:
         """Note an error; raise SpecError with all of them where there are too many to be read."""
-        if len(self._found) >= MOST_MISTAKES:
-            rest = Diagnostic(location, f"more than {MOST_MISTAKES} mistakes", "mend the others first")
+        if len(self._found) >= MOST_DIAGNOSTICS:
+            rest = Diagnostic(location, f"more than {MOST_DIAGNOSTICS} mistakes", "mend the others first")
             raise SpecError([*self._found, rest])
         self._found.append(Diagnostic(location, cause, remedy))
 
@@ -109,14 +110,14 @@ class Mistakes:
             raise SpecError(self._found)
 
 
-def shown(text: str) -> str:
+def make_printable(text: str) -> str:
     """Return a text as a terminal may show it: control characters and invisible ones are replaced."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return a piece of a spec as a message repeats it: between backquotes, on one line, not too long."""
-    line = shown(" ".join(text.split()))
+    line = make_printable(" ".join(text.split()))
     return f"`{line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 3] + '...'}`"
 
 
@@ -130,7 +131,7 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     return f"did you mean `{close[0]}`?" if close else otherwise
 
 
-def listed(names: Iterable[str], joint: str = "or") -> str:
+def join_names(names: Iterable[str], joint: str = "or") -> str:
     """Return the names in words: `a`, `b` or `c`."""
     words = [f"`{name}`" for name in names]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {joint} {words[-1]}"

@@ -45,7 +45,7 @@ def _raise(error: OSError) -> None:
 
 
 @contextlib.contextmanager
-def readable(folder: Path) -> Iterator[None]:
+def folder_errors(folder: Path) -> Iterator[None]:
     """Raise FolderError in place of an OSError within the block."""
     try:
         yield
@@ -54,7 +54,7 @@ def readable(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def prepared(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path) -> Iterator[None]:
     """Lock the folder for this process and repair what a crashed run left; release it after the block.
 
     Raises:
@@ -101,7 +101,7 @@ def replace_folder(folder: Path, kept: Iterable[str], fresh: Mapping[str, bytes]
     """Replace the folder by one with the kept files and the fresh ones, and no others.
 
     Args:
-        folder: The folder, locked by `prepared`; it may not exist yet.
+        folder: The folder, locked by `locked_folder`; it may not exist yet.
         kept: Paths of files that stay as they are, relative to the folder.
         fresh: Contents of new files by path relative to the folder.
 

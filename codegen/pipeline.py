@@ -16,7 +16,7 @@ from thetac.codegen.backends.package.init_files import package_init
 from thetac.codegen.backends.printing.escaping import module_name
 from thetac.codegen.backends.printing.layout import lay_out
 from thetac.codegen.emit import environment
-from thetac.codegen.errors import NOWHERE, Diagnostic, Mistakes
+from thetac.codegen.errors import NOWHERE, Diagnostic, Diagnostics
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
@@ -80,15 +80,15 @@ def front_end(sources: Sequence[Source], parents: Parents = tuple) -> tuple[Rule
     Raises:
         SpecError: With the diagnostics of all specs.
     """
-    mistakes = Mistakes()
-    specs = [load_spec(source.text, source.path, mistakes) for source in sources]
+    diagnostics = Diagnostics()
+    specs = [load_spec(source.text, source.path, diagnostics) for source in sources]
     names = {spec.name for spec in specs if spec is not None}
     strangers = any(spec.extends is not None and spec.extends.text not in names for spec in specs if spec is not None)
     # A parent's diagnostics are raised where it is compiled itself.
-    families = [load_spec(parent.text, parent.path, Mistakes()) for parent in parents()] if strangers else []
-    rules = lower_specs(specs, mistakes, families)
-    check_all(rules, mistakes)
-    mistakes.raise_any()
+    families = [load_spec(parent.text, parent.path, Diagnostics()) for parent in parents()] if strangers else []
+    rules = lower_specs(specs, diagnostics, families)
+    check_all(rules, diagnostics)
+    diagnostics.raise_any()
     return tuple(replace(rule, source=source.name or rule.source) for rule, source in zip(rules, sources, strict=True))
 
 
@@ -103,15 +103,15 @@ def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[
         SpecError: With the diagnostics of all specs.
     """
     lowered = [(written, *lower(written)) for written in front_end(sources, parents)]
-    mistakes = Mistakes()
+    diagnostics = Diagnostics()
     for written, _, fused in lowered:
-        _check_row(written, fused, mistakes)
-    mistakes.raise_any()
-    return tuple(_rendered(*one) for one in lowered)
+        _check_row(written, fused, diagnostics)
+    diagnostics.raise_any()
+    return tuple(_render(*one) for one in lowered)
 
 
 def lower(written: Rule) -> tuple[Rule, Fused]:
-    """Return a checked rule as backends take it: with the features in its body, and split for kernels."""
+    """Return a checked rule with the features in its body, and that rule split for fused kernels."""
     verify(written, "checked")
     decided = decide_fixed_flags(written)
     verify(decided, "decided")
@@ -122,15 +122,15 @@ def lower(written: Rule) -> tuple[Rule, Fused]:
     return rule, fused
 
 
-def _check_row(written: Rule, fused: Fused, mistakes: Mistakes) -> None:
+def _check_row(written: Rule, fused: Fused, diagnostics: Diagnostics) -> None:
     """Note an error if kernels would read more numbers than a compiler can handle in seconds."""
     if len(fused.row) > MOST_NUMBERS:
         location = fused.row[MOST_NUMBERS].definition.location
         cause = f"elements are computed from more than {MOST_NUMBERS} different numbers"
-        mistakes.add(written.location if location is NOWHERE else location, cause, "compute fewer of them")
+        diagnostics.add(written.location if location is NOWHERE else location, cause, "compute fewer of them")
 
 
-def _rendered(written: Rule, rule: Rule, fused: Fused) -> Compiled:
+def _render(written: Rule, rule: Rule, fused: Fused) -> Compiled:
     """Return the optimizer with the file of every backend."""
     files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
     files = {name: lay_out(text) if name.endswith(".py") else text for name, text in files.items()}

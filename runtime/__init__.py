@@ -2,7 +2,7 @@
 
 `thetac.runtime.optimizer.Optimizer` is the class behind every generated one, `thetac.runtime.schema` how generated
 code describes itself, `GenericOptimizer` the base class for rules written by hand. Importing this package imports none
-of them: a class that nobody uses costs nothing.
+of them: a class costs nothing until it is used.
 """
 
 from __future__ import annotations

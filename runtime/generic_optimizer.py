@@ -1,7 +1,7 @@
 """A base class for update rules written by hand, on the groups, hooks and checkpoints of the generated optimizers.
 
-In: a subclass with `step_param`, and `init_state` if it remembers anything. Out: an optimizer. Must not know what a
-rule keeps in its state, nor check it: that is the rule's own business. Everything else is checked before the first
+In: a subclass with `step_param`, and `init_state` if it remembers anything. Out: an optimizer. Must neither know nor
+check what a rule keeps in its state. Everything else is checked before the first
 write, as for a generated optimizer; an error that a rule raises keeps its type and says at which parameter it was.
 """
 
@@ -121,20 +121,30 @@ class GenericOptimizer(Optimizer, ABC):
         super().__init__(params, {**defaults, **own})
 
     def init_state(self, state: Entry, group: dict[str, Any], param: Tensor) -> None:
-        """Fill `state`, which is empty, with what the rule remembers of `param`.
+        """Fill `state` with what the rule remembers of `param`.
 
-        Called in a step in which the parameter has a gradient and no state yet, before anything is written.
+        It is called in a step in which the parameter has a gradient and no state yet, before anything is written.
+
+        Args:
+            state: An empty dictionary, which becomes `optimizer.state[param]`.
+            group: The parameter group, which must not be changed.
+            param: The parameter, which must not be changed.
         """
 
     @abstractmethod
     def step_param(self, state: Entry, group: dict[str, Any], grad: Tensor, param: Tensor) -> None:
         """Update `param` and `state` in place; autograd does not record it.
 
-        `grad` is negated and decayed as the group says. It may be `param.grad` itself: leave it as it is.
+        Args:
+            state: What `init_state` filled and earlier steps changed.
+            group: The parameter group.
+            grad: The gradient, unscaled, and negated and decayed as the group says. It may be `param.grad` itself, and
+                must not be changed.
+            param: The parameter.
         """
 
     def explain(self) -> str:
-        """What runs, for which parameters."""
+        """Return a text: one line per group with the rule and the parameters that it updates."""
         lines = [f"{self.schema.name}, {len(self.param_groups)} parameter group{'s' * (len(self.param_groups) != 1)}"]
         for index, group in enumerate(self.param_groups):
             elements = sum(param.numel() for param in group["params"])
@@ -165,7 +175,7 @@ class GenericOptimizer(Optimizer, ABC):
         return None
 
     def _new_state(self, members: Sequence[Member]) -> list[tuple[Tensor, Entry]]:
-        """What the rule will remember of parameters that have no state yet; not part of the optimizer so far."""
+        """Make state for parameters that have none, and return it by parameter; `optimizer.state` stays as it is."""
         fresh: dict[Tensor, Entry] = {}
         for member in members:
             if not self.state.get(member.param) and member.param not in fresh:
@@ -174,7 +184,11 @@ class GenericOptimizer(Optimizer, ABC):
         return list(fresh.items())
 
     def _call(self, method: Callable[..., object], member: Member, *arguments: object) -> None:
-        """Call a method of the rule for a parameter; an error says for which."""
+        """Call a method of the rule for a parameter, and add a note with the parameter to any error.
+
+        Raises:
+            TypeError: The method returns something.
+        """
         try:
             if (returned := method(*arguments)) is not None:
                 raise TypeError(
@@ -193,7 +207,10 @@ class GenericOptimizer(Optimizer, ABC):
 
 
 def _decayed(group: Group, weight_decay: float, grad: Tensor, param: Tensor) -> Tensor:
-    """The gradient that the rule sees; the styles that leave it as it is decay the parameter."""
+    """Decay by the style of the group, and return the gradient that the rule sees.
+
+    "l2" decays the gradient, the other styles the parameter in place.
+    """
     style: WeightDecayStyle = group["weight_decay_style"]
     match style:
         case "l2":
@@ -209,7 +226,7 @@ def _decayed(group: Group, weight_decay: float, grad: Tensor, param: Tensor) -> 
 
 
 def _check_arguments(cls: type, method: Callable[..., object], names: tuple[str, ...]) -> None:
-    """Raise for a method that cannot be called as it will be: at the definition of the class, not in a step."""
+    """Raise TypeError, when a class is defined, for a method that a step could not call with these arguments."""
     try:
         inspect.signature(method).bind(cls, *names)
     except TypeError as error:

@@ -1,8 +1,8 @@
 """The class behind every generated optimizer: torch's interface, driven by a schema.
 
 What torch's base class does is torch's: hooks, profiling, `state_dict`, `zero_grad`. Here are the constructor's
-checks, the checks of every group, state made at construction, closures and `explain`. A step is `step.Stepper`'s
-business, and what a checkpoint becomes `serialization.restored`'s.
+checks, the checks of every group, state made at construction, closures and `explain`. `stepping/stepper.py` takes
+steps, and `checkpoints/restore.py` converts checkpoints.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from thetac.runtime.param_groups.groups import (
     with_scalar_tuples,
     without_unused_options,
 )
-from thetac.runtime.param_groups.spelling import unexpected_keyword
+from thetac.runtime.param_groups.spelling import describe_unexpected_keyword
 from thetac.runtime.param_groups.state import NewState, restored_entry, states_of
 from thetac.runtime.schema import Schema
 from thetac.runtime.stepping.explain import explanation
@@ -38,7 +38,7 @@ from thetac.runtime.torch_compile.traced_step import Traced, breaks_graphs, init
 
 @cache
 def _may_be_captured() -> bool:
-    """Whether there is a device whose operations can be captured in graphs."""
+    """Return whether there is a device whose operations can be captured in graphs."""
     return torch.accelerator.is_available()
 
 
@@ -49,18 +49,18 @@ class Optimizer(torch.optim.Optimizer):
     what a group overrides; NaN is no valid value of any hyperparameter.
     """
 
-    schema: ClassVar[Schema]
+    schema: ClassVar[Schema]  # what the algorithm has: hyperparameters, flags, states, options
     _state_is_declared: ClassVar[bool] = True  # whether the schema names all of the state
     grad_norm: Tensor | None = None
     """The global norm of the unscaled gradients, before clipping, in the last step of groups that clip, also where it
     was skipped: 0-d, on their device."""
     _stepper: Stepper | None = None  # made at the first step, and never pickled
-    _traced: Traced | None = None  # the same where a graph holds the step
+    _traced: Traced | None = None  # made at the first step that is traced, and never pickled
 
-    if sys.version_info < (3, 13):  # from there on Python itself says which keyword was meant
+    if sys.version_info < (3, 13):  # later versions suggest the keyword themselves
 
         def __new__(cls, *_: object, **keywords: object) -> Self:
-            if keywords and (mistake := unexpected_keyword(cls.__init__, keywords)) is not None:
+            if keywords and (mistake := describe_unexpected_keyword(cls.__init__, keywords)) is not None:
                 raise TypeError(mistake)
             return super().__new__(cls)
 
@@ -94,9 +94,15 @@ class Optimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Take over a checkpoint, ours or torch's, as torch does; docs/checkpoints.md says where it differs.
 
-        State is not copied unless it has to be moved or cast. Raises KeyError for what is no state dict of an
-        optimizer, ValueError for one that does not fit and TypeError for values of a wrong kind, before anything is
-        changed.
+        State is not copied unless it has to be moved or cast. Errors are raised before anything is changed.
+
+        Args:
+            state_dict: What `state_dict()` returned, of this class or of torch's.
+
+        Raises:
+            KeyError: It is no state dict of an optimizer.
+            ValueError: It does not fit the groups and parameters.
+            TypeError: A value has the wrong type.
         """
         state_dict = state_dict.copy()
         for prepare in self._optimizer_load_state_dict_pre_hooks.values():
@@ -110,7 +116,16 @@ class Optimizer(torch.optim.Optimizer):
             follow(self)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; its own values are checked as the constructor's are, before anything is changed."""
+        """Add a parameter group.
+
+        Args:
+            param_group: The parameters under "params", and the hyperparameters and options that override the defaults.
+
+        Raises:
+            ValueError: A value is out of range, or `clip_grad_norm` differs from that of the other groups.
+            TypeError: A value has the wrong type.
+            RuntimeError: Two options exclude each other.
+        """
         if isinstance(param_group, dict):
             warn_of_misspelt_keys(self.schema, param_group, self.defaults)
             check_values(self.schema, {**self.defaults, **param_group}, tuple(param_group))
@@ -132,19 +147,25 @@ class Optimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient.
 
-        `closure` reevaluates the model and returns the loss, which is returned. Everything that can be checked is
-        checked before the first write: after an error in the closure or in a check, parameters and state are as they
-        were.
+        Everything that can be checked is checked before the first write: after an error in the closure or in a check,
+        parameters and state are as they were.
+
+        Args:
+            closure: Reevaluates the model and returns the loss.
+
+        Returns:
+            The loss; None without a closure.
         """
         if not torch.compiler.is_compiling():
             return self._step(closure)
         return self._step_outside_of_graphs(closure) if why_not(self) else step_in_graph(self, closure)
 
     def explain(self) -> str:
-        """Which implementation updates which parameters and why, bytes moved per step, and when plans were made."""
+        """Return a text: what updates which parameters and why, bytes moved per step, and why plans were made."""
         return explanation(self.schema, self.param_groups, self.state, self._stepper)
 
     def _step(self, closure: Callable[[], float] | None) -> float | None:
+        """Run the closure, update parameters outside of autograd, and return the loss."""
         if _may_be_captured() and all("capturable" in group for group in self.param_groups):
             self._accelerator_graph_capture_health_check()
         loss: float | None = None
@@ -165,7 +186,12 @@ class Optimizer(torch.optim.Optimizer):
     def _update(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> Tensor | None:
         """Update every parameter that has a gradient, unless `found_inf` is not 0: then nothing is written.
 
-        Returns the gradients' norm where the groups clip it.
+        Args:
+            grad_scale: What gradients are divided by; one element.
+            found_inf: Not 0 if a gradient is infinite or NaN; one element.
+
+        Returns:
+            The global norm of the gradients, 0-d, if the groups clip it; else None.
         """
         if self._stepper is None:
             self._stepper = Stepper(self.schema)
@@ -173,15 +199,15 @@ class Optimizer(torch.optim.Optimizer):
 
     @_disable_dynamo
     def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None:
-        """A step in a function that torch compiles: the graph breaks here, the step runs as always."""
+        """Do a step in a function that torch compiles: the graph breaks here, and the step runs as always."""
         return self._step(closure)
 
     def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> None:
-        """What dynamo calls, by this name, to get at the tensors of a group."""
+        """Fill the lists with the tensors of a group; dynamo calls it by this name."""
         init_group(self, group, *lists)
 
     def _complete_defaults(self) -> None:
-        """Defaults that a pickle of an older version lacks, as the constructor gives them today."""
+        """Add defaults that the pickle of an older version lacks, with the values that the constructor gives now."""
         known = (*(hyperparameter.name for hyperparameter in self.schema.hyperparameters), *self.schema.flags)
         if all(key in self.defaults for key in (*known, *self.schema.options, *self.schema.fixed)):
             return
@@ -192,6 +218,7 @@ class Optimizer(torch.optim.Optimizer):
         self.defaults = {**of_today.defaults, **self.defaults}
 
     def _make_state(self) -> None:
+        """Make the state of all parameters, as optimizers do that have it from construction on."""
         for group in self.param_groups:
             new_state = NewState(self.schema, group, states_of(self.schema, group))
             for param in group["params"]:

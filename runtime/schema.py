@@ -20,14 +20,15 @@ Group = Mapping[str, Any]  # a parameter group, as in `optimizer.param_groups`: 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers a hyperparameter may take; NaN lies in no interval."""
+    """The values that a hyperparameter may take; NaN is in no interval."""
 
-    low: float
-    high: float
-    low_closed: bool
-    high_closed: bool
+    low: float  # lower bound, may be -inf
+    high: float  # upper bound, may be inf
+    low_closed: bool  # whether the lower bound itself is allowed
+    high_closed: bool  # whether the upper bound itself is allowed
 
     def __contains__(self, value: float) -> bool:
+        """Return whether a value is allowed."""
         above = self.low <= value if self.low_closed else self.low < value
         below = value <= self.high if self.high_closed else value < self.high
         return above and below
@@ -37,11 +38,11 @@ class Interval:
 class Hyperparameter:
     """A number, or a tuple of numbers, in every parameter group under `name`."""
 
-    name: str
+    name: str  # its key in a group
     elements: tuple[str, ...]  # names of the values in the kernels' signatures; (name,) if it is a single number
     intervals: tuple[Interval | None, ...]  # one per element; None: any number but NaN
-    is_tuple: bool
-    tensor: bool  # each element may be a 1-element tensor instead of a float
+    is_tuple: bool  # whether a group has a tuple of the elements, even if it is only one
+    tensor: bool  # whether each element may be a 1-element tensor instead of a float
     error: str  # the ValueError's wording, a str.format template over {0}, {1}, ... (all elements) or {value}, {index}
 
 
@@ -49,14 +50,15 @@ class Hyperparameter:
 class State:
     """One entry of `optimizer.state[param]`."""
 
-    name: str
+    name: str  # its key in `optimizer.state[param]`
     argument: str  # the keyword under which implementations take the list of it, one per parameter
+    # counter: the number of steps so far, 0-d; scalar: one number, 0-d; tensor: of the parameter's shape
     kind: Literal["counter", "scalar", "tensor"]
-    init: Callable[[Group], float | Tensor] | None  # what it starts from; None: zeros (the rule itself fills it in)
+    init: Callable[[Group], float | Tensor] | None  # its initial value; None: zeros, and the rule itself fills it in
     when: Callable[[Group], bool] | None  # it exists only in groups where this holds; None: always
-    on_param_device: bool  # a counter or scalar that lives beside the parameter even if not capturable
+    on_param_device: bool  # whether a counter or scalar is on the parameter's device even if not capturable
     first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for
-    copies_param: bool = False  # it starts as a copy of the parameter, as that is when the state is made
+    copies_param: bool = False  # whether it starts as a copy of the parameter at the time at which state is made
 
     @property
     def like_param(self) -> bool:
@@ -73,8 +75,8 @@ class State:
 class Requirement:
     """What must hold between the values of one group."""
 
-    holds: Callable[[Group], bool]
-    message: str
+    holds: Callable[[Group], bool]  # whether the group meets it
+    message: str  # the text of the ValueError where it does not hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,37 +84,37 @@ class Specialisation:
     """A condition on a group's values, fixed while a kernel runs: kernels are compiled for each of its values."""
 
     name: str  # the keyword of the kernels, e.g. "weight_decay_nonzero" or a flag's own name
-    holds: Callable[[Group], bool]
+    holds: Callable[[Group], bool]  # its value for a group
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
     """Everything the runtime knows of one optimizer.
 
-    Raises ContractError where generated code of another version makes one, whichever fields it gives.
+    Raises ContractError if the generated code that makes it is of another version, whichever fields it gives.
     """
 
     contract: int  # the version of what generated code and runtime expect of each other: `thetac.__contract__`
-    name: str  # the class
-    package: str  # where the implementations live, such as "thetac.generated.<module>"
-    hyperparameters: tuple[Hyperparameter, ...]
+    name: str  # of the optimizer's class
+    package: str  # the Python package of its implementations, such as "thetac.generated.<module>"
+    hyperparameters: tuple[Hyperparameter, ...]  # in the spec's order
     flags: tuple[str, ...]  # boolean keys of a group that are the algorithm's own, and that a user can set
-    states: tuple[State, ...]
-    requirements: tuple[Requirement, ...]
+    states: tuple[State, ...]  # in the order that `Member.states` has, too
+    requirements: tuple[Requirement, ...]  # checked in this order, after the intervals
     specialisations: tuple[Specialisation, ...]  # of the fused kernels, own flags and options of the update included
     options: tuple[str, ...]  # which of the options (thetac/options.py) are always in a group
     half_precision: Literal["float32", "native"]  # what for-loop and foreach compute float16 and bfloat16 in
-    refusable: tuple[
-        str, ...
-    ]  # element names: values that torch's operations refuse, or what is made of them, if large
+    # Names of elements that torch's operations refuse if they are large, or refuse what is computed from them.
+    refusable: tuple[str, ...]
+    # What a sparse gradient gives: an error; the same operations on sparse tensors; an update of the rows it has.
     sparse: Literal["unsupported", "native", "rows"]
-    sparse_error: str  # the RuntimeError for a sparse gradient where unsupported
+    sparse_error: str  # the text of the RuntimeError for a sparse gradient where it is unsupported
     decays_gradient: Callable[[Group], bool]  # whether weight decay is added to the gradient in such a group
-    state_at_construction: bool
-    foreach_temporaries: int  # parameter-sized temporaries alive at once in foreach, at most
+    state_at_construction: bool  # whether the constructor makes the state, and not the first step
+    foreach_temporaries: int  # the largest number of parameter-sized temporaries that foreach needs at once
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
-    shape_conditions: tuple[Callable[[torch.Size], bool], ...] = ()  # on a parameter's shape: what it is updated by
+    shape_conditions: tuple[Callable[[torch.Size], bool], ...] = ()  # on a parameter's shape, which select its program
 
     def __new__(cls, *_: object, **given: object) -> Self:
         """Check the contract before the fields are, since those of another contract differ."""
@@ -123,5 +125,5 @@ class Schema:
         return object.__new__(cls)
 
     def shape_class(self, shape: torch.Size) -> tuple[bool, ...]:
-        """Return which of the rule's programs updates a parameter of this shape; equal ones can share a launch."""
+        """Return the truth values of the shape conditions; parameters with equal ones are updated by one program."""
         return tuple(holds(shape) for holds in self.shape_conditions)

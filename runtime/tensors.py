@@ -14,7 +14,7 @@ from torch import Tensor
 
 from thetac.runtime import scalar_math
 
-Scalar = float | Tensor  # a host scalar, or a tensor that stands for one
+Scalar = float | Tensor  # a host scalar, or a tensor with the value of one
 TensorList = list[Tensor] | tuple[Tensor, ...]  # what torch's list operations take, and what they return
 
 Pair = TypeVar("Pair", Tensor, Tensor | None)
@@ -34,13 +34,13 @@ def as_lists_of_pairs(*lists: Sequence[Tensor]) -> tuple[list[Tensor], ...]:
 
 
 def scale_(tensors: TensorList, factor: float) -> None:
-    """Multiply tensors by a number, in place, each product rounded once.
+    """Multiply tensors by a host scalar, in place, with each product rounded once.
 
-    `torch._foreach_mul_` rounds the number to bfloat16 or float16 first on the CPU; a 0-d tensor keeps it exact.
+    `torch._foreach_mul_` rounds the scalar to bfloat16 or float16 first on the CPU; a 0-d tensor keeps it exact.
 
     Args:
-        tensors: of one dtype and device.
-        factor: the number.
+        tensors: Tensors of one dtype and device, at least one.
+        factor: The scalar.
     """
     if tensors[0].dtype in (torch.bfloat16, torch.float16) and tensors[0].device.type == "cpu":
         torch._foreach_mul_(tensors, torch.tensor(factor, dtype=torch.float64, device="cpu"))
@@ -49,7 +49,7 @@ def scale_(tensors: TensorList, factor: float) -> None:
 
 
 def increment(counters: TensorList) -> None:
-    """Add 1 to each counter, in place. Counters are 0-d tensors on one device."""
+    """Add 1 to each counter, in place. Counters are 0-d tensors on one device, at least one."""
     if counters[0].device.type == "cpu":
         # A Python number would be wrapped into a tensor once per counter.
         torch._foreach_add_(counters, torch.tensor(1.0, dtype=torch.float32, device="cpu"), alpha=1.0)
@@ -63,7 +63,10 @@ def copied(value: Value) -> Value:
 
 
 def fitting(number: float, dtype: torch.dtype) -> float:
-    """Return the number; where it is too large for the dtype and torch would raise, the infinity that kernels read."""
+    """Return a host scalar, or the infinity of its sign if it is too large for the dtype.
+
+    Kernels read it as infinity, too, where torch would raise.
+    """
     if -_FLOAT16 <= number <= _FLOAT16:
         return number
     limit = torch.finfo(dtype).max
@@ -81,7 +84,7 @@ def store(target: Tensor | None, value: Scalar | None) -> None:
 
 
 # The operations of the language on host scalars and tensors alike, for rules that run on tensors throughout. Tensors
-# broadcast; two numbers give a number.
+# broadcast; two host scalars give a host scalar.
 
 
 @overload

@@ -30,7 +30,7 @@ def generate(specs: Path, output: Output) -> int:
         written, removed = len(difference.missing) + len(difference.changed), len(difference.orphaned)
         news = f"{written} written, {removed} removed" if difference else "nothing to do"
         print(f"{shown_as(folder)}: {len(files)} files, {news}")
-    if output.reference is not None and (text := _changed(output.reference)) is not None:
+    if output.reference is not None and (text := _render_if_changed(output.reference)) is not None:
         output.reference.write_text(text, encoding="utf-8")
         print(f"{shown_as(output.reference)}: tables written")
     return 0
@@ -49,7 +49,7 @@ def check(specs: Path, output: Output) -> int:
         for line in str(compare(folder, files)).splitlines():
             print(f"{shown_as(folder)}: {line}", file=sys.stderr)
             status = 1
-    if output.reference is not None and _changed(output.reference) is not None:
+    if output.reference is not None and _render_if_changed(output.reference) is not None:
         print(f"{shown_as(output.reference)}: tables changed", file=sys.stderr)
         status = 1
     if status:
@@ -57,7 +57,7 @@ def check(specs: Path, output: Output) -> int:
     return status
 
 
-def _changed(reference: Path) -> str | None:
+def _render_if_changed(reference: Path) -> str | None:
     """Return the reference of the language with the compiler's tables, or None if it has them."""
     text = reference.read_text(encoding="utf-8")
     return new if (new := with_tables(text)) != text else None

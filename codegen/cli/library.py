@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from thetac.codegen.errors import Location, Mistakes, SpecError, did_you_mean
+from thetac.codegen.errors import Diagnostics, Location, SpecError, did_you_mean
 from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
@@ -22,7 +22,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 class UsageError(Exception):
-    """What the user asked for does not exist."""
+    """The user asked for something that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def read_folder(folder: Path) -> tuple[Source, ...]:
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder")
-    paths, mistakes = _spec_files(folder), Mistakes()
+    paths, diagnostics = _spec_files(folder), Diagnostics()
     if not paths:
         raise UsageError(f"{folder} holds no specs: a spec is a file NAME.yaml, and `thetac new Name` writes one")
     sources = []
@@ -75,8 +75,8 @@ def read_folder(folder: Path) -> tuple[Source, ...]:
         try:
             sources.append(Source(shown, read_source(folder / path, shown), f"{folder.resolve().name}/{path}"))
         except SpecError as error:
-            mistakes.take(error)
-    mistakes.raise_any()
+            diagnostics.take(error)
+    diagnostics.raise_any()
     return tuple(sources)
 
 
@@ -86,16 +86,16 @@ def _spec_files(folder: Path) -> list[str]:
     Raise SpecError if a folder cannot be listed: its specs would seem to be deleted, and the files that were generated
     from them would be deleted too.
     """
-    mistakes, found = Mistakes(), []
+    diagnostics, found = Diagnostics(), []
 
     def note(error: OSError) -> None:
-        mistakes.add(Location(shown_as(Path(error.filename)), 1, 1), f"the folder cannot be read: {error.strerror}")
+        diagnostics.add(Location(shown_as(Path(error.filename)), 1, 1), f"the folder cannot be read: {error.strerror}")
 
     for where, folders, names in os.walk(folder, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
         specs = [name for name in names if name.endswith(SUFFIXES) and not name.startswith(".")]
         found += [(Path(where) / name).relative_to(folder).as_posix() for name in specs]
-    mistakes.raise_any()
+    diagnostics.raise_any()
     return sorted(found)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from thetac.codegen.cli.library import UsageError
 from thetac.codegen.emit import environment
-from thetac.codegen.errors import quoted, shown
+from thetac.codegen.errors import make_printable, quote
 from thetac.codegen.folder import FolderError
 from thetac.codegen.pipeline import Source, compile_specs
 
@@ -26,10 +26,10 @@ def new(name: str, out: Path | None) -> int:
     path = Path(f"{name.lower()}.yaml") if out is None else out
     if out is None and Path(name).name != name:
         raise UsageError(f"`{name}` is no name for a class; say with --out where the file goes")
-    text = environment().get_template("new_spec.yaml.jinja").render(name=name, path=shown(str(path)))
+    text = environment().get_template("new_spec.yaml.jinja").render(name=name, path=make_printable(str(path)))
     (one,) = compile_specs([Source(str(path), text)])  # raises an error if the name is wrong
     if one.class_name != name:  # only a part of it was read as the name
-        raise UsageError(f"{quoted(name)} is no name for a class")
+        raise UsageError(f"{quote(name)} is no name for a class")
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)

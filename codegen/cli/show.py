@@ -55,7 +55,7 @@ def show(name: str, backend: str | None, stage: str | None) -> int:
     else:
         text, language = "\n".join(_STAGES[stage or "checked"](one)), "python"
     text = text.rstrip("\n")
-    print(_highlighted(text, language) if _on_terminal() else text)
+    print(_highlight(text, language) if _on_terminal() else text)
     return 0
 
 
@@ -64,7 +64,7 @@ def _on_terminal() -> bool:
     return sys.stdout.isatty() and not plain
 
 
-def _highlighted(text: str, language: str) -> str:
+def _highlight(text: str, language: str) -> str:
     try:
         from pygments import highlight
         from pygments.formatters import TerminalFormatter

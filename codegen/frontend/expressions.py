@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from typing import assert_never
 
-from thetac.codegen.errors import Location, Mistakes, quoted
+from thetac.codegen.errors import Diagnostics, Location, quote
 from thetac.codegen.frontend import syntax, unsupported
 from thetac.codegen.frontend.logical_lines import Line
 from thetac.codegen.frontend.reading import parse_number
@@ -25,7 +25,7 @@ DEEPEST_EXPRESSION = 56  # nested operations; `a + b + c` is two sums deep, a ch
 LONGEST_WRITTEN_OUT = 2_000  # names, numbers and operators after powers and `lerp` are written out
 
 
-def read_expression(line: Line, code: str, start: int, declared: Declared, mistakes: Mistakes) -> Expr:
+def read_expression(line: Line, code: str, start: int, declared: Declared, diagnostics: Diagnostics) -> Expr:
     """Return the expression that begins in column `start` of a line.
 
     Args:
@@ -33,33 +33,33 @@ def read_expression(line: Line, code: str, start: int, declared: Declared, mista
         code: The text of the expression.
         start: The column of `line` in which `code` begins.
         declared: The spec's names, for remedies.
-        mistakes: Gets a diagnostic for each error.
+        diagnostics: Gets a diagnostic for each error.
 
     Returns:
         The expression; UNREADABLE replaces what cannot be read.
     """
     start += len(code) - len(code.lstrip())
-    tree = python_tree(line, code.strip(), start, mistakes)
+    tree = parse_python(line, code.strip(), start, diagnostics)
     if tree is None:
         return Ref(UNREADABLE)
-    places = Places(line, start)
+    locations = Locations(line, start)
     match tree.body:
         case [ast.Expr(value=value)]:
-            return converted(value, places, Translation(code.strip(), declared), mistakes)
+            return convert(value, locations, Translation(code.strip(), declared), diagnostics)
         case [ast.Assign() | ast.AnnAssign() | ast.AugAssign() as statement]:
-            mistakes.add(places.of(statement), "an assignment where a condition is needed", "compare with `==`")
+            diagnostics.add(locations.of(statement), "an assignment where a condition is needed", "compare with `==`")
         case _:
-            mistakes.add(line.location, "a statement where an expression is needed", "write one expression")
+            diagnostics.add(line.location, "a statement where an expression is needed", "write one expression")
     return Ref(UNREADABLE)
 
 
-def converted(node: ast.expr, places: Places, translation: Translation, mistakes: Mistakes) -> Expr:
+def convert(node: ast.expr, locations: Locations, translation: Translation, diagnostics: Diagnostics) -> Expr:
     """Return Python's expression as an Expr, or UNREADABLE if it is too long when written out."""
-    expression = Convert(places, translation, mistakes).expression(node)
+    expression = Convert(locations, translation, diagnostics).expression(node)
     size = _written_out(expression)
     if size > LONGEST_WRITTEN_OUT:
         cause = f"an expression of {size:,} names, numbers and operators, with its powers and `lerp` written out"
-        mistakes.add(expression.location, cause, "give its parts names in lines of their own")
+        diagnostics.add(expression.location, cause, "give its parts names in lines of their own")
         return Ref(UNREADABLE)
     return expression
 
@@ -81,7 +81,7 @@ def _written_out(expression: Expr) -> int:
             assert_never(expression)
 
 
-def python_tree(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Module | None:
+def parse_python(line: Line, code: str, start: int, diagnostics: Diagnostics) -> ast.Module | None:
     """Return Python's tree of a piece of code; note why and return None if it cannot be parsed."""
     try:
         with warnings.catch_warnings():
@@ -89,29 +89,31 @@ def python_tree(line: Line, code: str, start: int, mistakes: Mistakes) -> ast.Mo
             tree = ast.parse(code)
     except SyntaxError as error:
         row, column = (error.lineno or 1) - 1, (error.offset or 1) - 1
-        mistakes.add(*syntax.explain(line, code, start, row, column))
+        diagnostics.add(*syntax.explain(line, code, start, row, column))
         return None
     except (ValueError, RecursionError, MemoryError):
-        mistakes.add(line.location, "an expression too large to read", "give its parts names in lines of their own")
+        diagnostics.add(line.location, "an expression too large to read", "give its parts names in lines of their own")
         return None
     if not tree.body:
-        mistakes.add(line.location, "an expression is missing", "")
+        diagnostics.add(line.location, "an expression is missing", "")
         return None
-    return tree if _shallow(tree, line, mistakes) else None
+    return tree if _check_depth(tree, line, diagnostics) else None
 
 
-def _shallow(tree: ast.Module, line: Line, mistakes: Mistakes) -> bool:
-    """Return whether the tree is not nested too deeply; note an error if it is."""
+def _check_depth(tree: ast.Module, line: Line, diagnostics: Diagnostics) -> bool:
+    """Check that the tree is not nested too deeply; note an error and return False if it is."""
     level: list[ast.AST] = [tree]
     for _ in range(DEEPEST_EXPRESSION + 4):  # plus the module, the statement, a name and its context
         level = [child for node in level for child in ast.iter_child_nodes(node)]
         if not level:
             return True
-    mistakes.add(line.location, "an expression nested too deeply to read", "give its parts names in lines of their own")
+    diagnostics.add(
+        line.location, "an expression nested too deeply to read", "give its parts names in lines of their own"
+    )
     return False
 
 
-class Places:
+class Locations:
     """Converts positions of Python's parser to locations in the spec."""
 
     def __init__(self, line: Line, start: int) -> None:
@@ -142,14 +144,14 @@ class Places:
 class Convert:
     """Converts Python's nodes to those of the IR. Every error in an expression is noted, not only the first."""
 
-    def __init__(self, places: Places, translation: Translation, mistakes: Mistakes) -> None:
-        self.places = places
+    def __init__(self, locations: Locations, translation: Translation, diagnostics: Diagnostics) -> None:
+        self.locations = locations
         self.translation = translation
-        self.mistakes = mistakes
+        self.diagnostics = diagnostics
 
     def expression(self, node: ast.expr) -> Expr:
         """Return the node as an Expr; UNREADABLE replaces what is not part of the language."""
-        here = self.places.of(node)
+        here = self.locations.of(node)
         match node:
             case ast.Constant(value=bool() as value):
                 return Const(value, here)
@@ -169,7 +171,7 @@ class Convert:
             case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in COMPARE:
                 return self._call(COMPARE[type(operator)], (left, right), here)
             case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=[]) if name in FUNCTIONS:
-                return self._function(name, args, here, self.places.of(function))
+                return self._function(name, args, here, self.locations.of(function))
             case _:
                 self._refuse(node)
                 return Ref(UNREADABLE)
@@ -181,7 +183,7 @@ class Convert:
         op = FUNCTIONS[name]
         if len(nodes) != op.arity and not any(isinstance(node, ast.Starred) for node in nodes):
             plural = "" if op.arity == 1 else "s"
-            self.mistakes.add(
+            self.diagnostics.add(
                 word, f"`{name}` takes {op.arity} argument{plural}, not {len(nodes)}", f"`{op.syntax}`: {op.doc}"
             )
             for node in nodes:
@@ -192,37 +194,37 @@ class Convert:
     def _number(self, here: Location) -> Expr:
         written = here.text[here.column - 1 : here.column - 1 + here.length]
         if re.fullmatch(r"[0-9.]+([eE][-+]?[0-9]+)?", written) is None:
-            self.mistakes.add(
-                here, f"{quoted(written)} is written in a form that specs do not use", "such as `1e-3` or `1000`"
+            self.diagnostics.add(
+                here, f"{quote(written)} is written in a form that specs do not use", "such as `1e-3` or `1000`"
             )
             return Ref(UNREADABLE)
-        value = parse_number(written, here, self.mistakes)
+        value = parse_number(written, here, self.diagnostics)
         return Ref(UNREADABLE) if value is None else Const(value, here)
 
     def _refuse(self, node: ast.expr) -> None:
         match node:
             case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=keywords) if not _is_quoted(node):
                 if name not in FUNCTIONS:
-                    remedy = unsupported.unknown_function(node, name, self.translation)
-                    self.mistakes.add(self.places.of(function), f"unknown function {quoted(name)}", remedy)
+                    remedy = unsupported.suggest_function(node, name, self.translation)
+                    self.diagnostics.add(self.locations.of(function), f"unknown function {quote(name)}", remedy)
                 elif keywords:
                     remedy = self.translation.remedy(node) or "functions take their arguments in order"
-                    self.mistakes.add(self.places.of(keywords[0]), "an argument by keyword", remedy)
+                    self.diagnostics.add(self.locations.of(keywords[0]), "an argument by keyword", remedy)
                 if self.translation.text(node):
                     return  # the remedy covers the arguments too
                 for argument in (*args, *(keyword.value for keyword in keywords)):
                     self.expression(argument)
             case _:
-                where, sentence = unsupported.expression(node, self.translation)
-                self.mistakes.add(self._place(where), *sentence)
+                where, sentence = unsupported.explain_expression(node, self.translation)
+                self.diagnostics.add(self._locate(where), *sentence)
                 if isinstance(node, ast.IfExp) and not self.translation.text(node):
                     for part in (node.test, node.body, node.orelse):
                         self.expression(part)
 
-    def _place(self, node: ast.expr) -> Location:
+    def _locate(self, node: ast.expr) -> Location:
         if isinstance(node, ast.BinOp | ast.UnaryOp) and (sign := unsupported.SIGNS.get(type(node.op))) is not None:
-            return self.places.operator(node, sign)
-        return self.places.of(node)
+            return self.locations.operator(node, sign)
+        return self.locations.of(node)
 
 
 def _is_quoted(node: ast.Call) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thetac.codegen.errors import listed
+from thetac.codegen.errors import join_names
 from thetac.codegen.ir.ops import FUNCTIONS, Shape
 
 LIBRARIES = ("torch", "math", "np", "numpy", "jnp", "jax", "tl", "F", "nn", "tf", "cp", "scipy")
@@ -133,7 +133,7 @@ _KEYWORDS = {  # parameters by the names that libraries give them
 }
 IGNORED_KEYWORDS = frozenset(("out", "dtype", "device", "memory_format", "non_blocking", "requires_grad", "layout"))
 
-_EVERYTHING = f"there are {listed(FUNCTIONS, 'and')}"
+_EVERYTHING = f"there are {join_names(FUNCTIONS, 'and')}"
 _ELEMENTS_ALONE = "each element is updated by itself: there is no sum, mean or norm over a tensor"
 _REMEDIES = {
     "norm vector_norm matrix_norm dist clip_grad_norm clip_grad_norm_ get_total_norm": (
@@ -185,7 +185,7 @@ _OWN = {  # functions of the language itself, which others call by the same name
 }
 
 
-def _collected(rows: tuple[tuple[str, str, str], ...]) -> dict[str, tuple[Form, ...]]:
+def _collect_forms(rows: tuple[tuple[str, str, str], ...]) -> dict[str, tuple[Form, ...]]:
     forms: dict[str, tuple[Form, ...]] = {}
     for names, parameters, meaning in rows:
         for name in names.split():
@@ -193,14 +193,14 @@ def _collected(rows: tuple[tuple[str, str, str], ...]) -> dict[str, tuple[Form, 
     return forms
 
 
-_AS_METHOD = _collected(_METHODS)
-_OF_LIBRARIES = _collected(_ROWS)
+_AS_METHOD = _collect_forms(_METHODS)
+_OF_LIBRARIES = _collect_forms(_ROWS)
 _FORMS = {
     name: tuple(dict.fromkeys((*_OWN.get(name, ()), *_OF_LIBRARIES.get(name, ())))) for name in _OWN | _OF_LIBRARIES
 }
 
 
-def plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return the name without the prefix or suffix of a variant that works in place or on lists."""
     name = name.removeprefix("_foreach_")
     return name[:-1] if name.endswith("_") and name not in _SAME else name
@@ -211,40 +211,40 @@ def forms(name: str, *, method: bool) -> tuple[Form, ...]:
     return (_AS_METHOD.get(name, ()) if method else ()) or _FORMS.get(name, ())
 
 
-def is_same(name: str) -> bool:
+def is_identity(name: str) -> bool:
     """Return whether the function returns its first argument unchanged, as far as an update is concerned."""
     return name in _SAME
 
 
-def parameter(keyword: str) -> str:
+def parameter_name(keyword: str) -> str:
     """Return the table's name of a parameter that libraries call `keyword`."""
     return _KEYWORDS.get(keyword, keyword)
 
 
 def remedy(name: str, *, method: bool = False) -> str:
     """Return what to do instead of calling this function, whatever its arguments; empty if nothing is known."""
-    name = plain(name)
+    name = plain_name(name)
     if known := forms(name, method=method):
-        return written(known[0].meaning)
-    if is_same(name):
+        return suggest(known[0].meaning)
+    if is_identity(name):
         return "leave it out: a value needs no copy and no conversion"
     return _WITHOUT.get(name, "")
 
 
 def remedy_of_one(name: str) -> str:
     """Return what to do instead of calling this function with one argument, as reductions are."""
-    return _WITHOUT.get(plain(name), "") or remedy(name)
+    return _WITHOUT.get(plain_name(name), "") or remedy(name)
 
 
-def written(text: str, instead_of: str = "") -> str:
+def suggest(text: str, instead_of: str = "") -> str:
     """Return `write ...`; add for which kinds of values, if they are fewer than those of the code it replaces."""
     limited = [name for name, op in FUNCTIONS.items() if op.host_only and f"{name}(" in text]
     if any(f"{name}(" not in instead_of for name in limited):
-        return f"write `{text}` (of numbers: elements have no {listed(limited, 'and')})"
+        return f"write `{text}` (of numbers: elements have no {join_names(limited, 'and')})"
     return f"write `{text}`"
 
 
-def everything() -> str:
+def suggest_any_function() -> str:
     """Return a sentence that lists the functions of the language."""
     return _EVERYTHING
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from thetac.codegen.errors import NOWHERE, Location, Mistakes, SpecError, did_you_mean, quoted
+from thetac.codegen.errors import NOWHERE, Diagnostics, Location, SpecError, did_you_mean, quote
 from thetac.codegen.frontend import entries, yaml_tree
 from thetac.codegen.frontend.reading import Fields, choice_of, line_of, lines_of, mapping_of, text_of
 from thetac.codegen.frontend.source import split_source
@@ -52,13 +52,13 @@ _ANY_STATE = StateEntry(
 T = TypeVar("T")
 
 
-def load_spec(text: str, path: str, mistakes: Mistakes) -> Spec | None:
+def load_spec(text: str, path: str, diagnostics: Diagnostics) -> Spec | None:
     """Return the spec in a file's text, with stand-ins for what cannot be read.
 
     Args:
         text: The text of the file.
         path: How messages name the file.
-        mistakes: Gets a diagnostic for each error.
+        diagnostics: Gets a diagnostic for each error.
 
     Returns:
         The spec, or None if the text is not a mapping.
@@ -66,30 +66,32 @@ def load_spec(text: str, path: str, mistakes: Mistakes) -> Spec | None:
     try:
         source = split_source(text, path)
     except SpecError as error:
-        mistakes.take(error)
+        diagnostics.take(error)
         return None
-    before = len(mistakes)
-    tree = read_tree(source, mistakes)
+    before = len(diagnostics)
+    tree = read_tree(source, diagnostics)
     if isinstance(tree, Mapping):
-        return _spec(tree, path, mistakes)
-    if len(mistakes) == before:
+        return _spec(tree, path, diagnostics)
+    if len(diagnostics) == before:
         cause = "the file is empty" if tree is None else "a spec is a mapping of keys to values"
-        mistakes.add(source.at(0, 0), cause, "a spec begins with `optimizer: Name`")
+        diagnostics.add(source.at(0, 0), cause, "a spec begins with `optimizer: Name`")
     return None
 
 
-def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
-    fields = Fields(tree, "a spec", KEYS, mistakes, _SYNONYMS)
-    name, location = _name(fields, tree, mistakes)
+def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
+    fields = Fields(tree, "a spec", KEYS, diagnostics, _SYNONYMS)
+    name, location = _name(fields, tree, diagnostics)
     summary = fields.line("summary")
     if fields.lacks("summary"):
-        mistakes.add(location, "key `summary` is missing", "say in one sentence what the optimizer does")
+        diagnostics.add(location, "key `summary` is missing", "say in one sentence what the optimizer does")
     extends = fields.text("extends")
     if extends is None and "extends" not in fields and not fields.is_broken("extends"):
         for key in ("hyperparameters", "update"):
             if fields.lacks(key):
-                mistakes.add(location, f"key `{key}` is missing", "write it, or name with `extends` a spec that has it")
-    sparse_mode, sparse_error = _sparse(fields, mistakes)
+                diagnostics.add(
+                    location, f"key `{key}` is missing", "write it, or name with `extends` a spec that has it"
+                )
+    sparse_mode, sparse_error = _sparse(fields, diagnostics)
     complex_mode = fields.choice("complex", [mode.value for mode in ComplexMode])
     half_precision = fields.choice("half_precision", [precision.value for precision in HalfPrecision])
     created = fields.choice("state_created", ("construction", "first_step"))
@@ -98,99 +100,99 @@ def _spec(tree: Mapping, path: str, mistakes: Mistakes) -> Spec:
         name=name,
         extends=extends,
         summary=summary or "",
-        references=_lines(fields, "references", mistakes),
-        notes=_lines(fields, "notes", mistakes),
-        signature=_names(fields, "signature", '[lr, betas, "*", maximize]', mistakes),
-        group_keys=_names(fields, "group_keys", "[lr, betas, maximize]", mistakes),
+        references=_lines(fields, "references", diagnostics),
+        notes=_lines(fields, "notes", diagnostics),
+        signature=_names(fields, "signature", '[lr, betas, "*", maximize]', diagnostics),
+        group_keys=_names(fields, "group_keys", "[lr, betas, maximize]", diagnostics),
         hyperparameters=_entries(
-            fields, "hyperparameters", "{lr: {default: 1e-3}}", entries.hyperparameter, (_ANY_HYPERPARAMETER,)
+            fields, "hyperparameters", "{lr: {default: 1e-3}}", entries.read_hyperparameter, (_ANY_HYPERPARAMETER,)
         ),
         requirements=_entries(fields, "require", "{beta1 < beta2: beta1 must be below beta2}", _requirement, ()),
-        states=_entries(fields, "state", "{exp_avg: {init: zeros}}", entries.state, (_ANY_STATE,)),
+        states=_entries(fields, "state", "{exp_avg: {init: zeros}}", entries.read_state, (_ANY_STATE,)),
         state_at_construction=None if created is None else created == "construction",
-        decay=_decay(fields, mistakes),
+        decay=_decay(fields, diagnostics),
         complex_mode=None if complex_mode is None else ComplexMode(complex_mode),
         half_precision=None if half_precision is None else HalfPrecision(half_precision),
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
-        update=_update(fields, mistakes),
+        update=_update(fields, diagnostics),
         location=location,
     )
 
 
-def _name(fields: Fields, tree: Mapping, mistakes: Mistakes) -> tuple[str, Location]:
+def _name(fields: Fields, tree: Mapping, diagnostics: Diagnostics) -> tuple[str, Location]:
     text = fields.text("optimizer")
     if text is None:
         if fields.lacks("optimizer"):
-            mistakes.add(tree.location, "key `optimizer` is missing", "`optimizer: Name` names the class")
+            diagnostics.add(tree.location, "key `optimizer` is missing", "`optimizer: Name` names the class")
         return "", tree.location
     if (problem := reserved_names.why_not_class(text.text)) is not None:
-        mistakes.add(text.location, *problem)
+        diagnostics.add(text.location, *problem)
     return text.text, text.location
 
 
-def _lines(fields: Fields, key: str, mistakes: Mistakes) -> tuple[str, ...] | None:
+def _lines(fields: Fields, key: str, diagnostics: Diagnostics) -> tuple[str, ...] | None:
     node = fields.get(key)
-    return None if node is None else lines_of(node, f"`{key}`", mistakes)
+    return None if node is None else lines_of(node, f"`{key}`", diagnostics)
 
 
 def _entries(
-    fields: Fields, key: str, example: str, read: Callable[[Entry, Mistakes], T | None], unreadable: tuple[T, ...]
+    fields: Fields, key: str, example: str, read: Callable[[Entry, Diagnostics], T | None], unreadable: tuple[T, ...]
 ) -> tuple[T, ...]:
     """Return the entries of a section, or `unreadable` if there is a section but it cannot be read."""
     node = fields.get(key)
     if node is None:
         return unreadable if fields.is_broken(key) else ()
     if not isinstance(node, Mapping):
-        mapping_of(node, f"`{key}`", example, fields.mistakes)
+        mapping_of(node, f"`{key}`", example, fields.diagnostics)
         return unreadable
-    found = [read(entry, fields.mistakes) for entry in node.entries]
+    found = [read(entry, fields.diagnostics) for entry in node.entries]
     return tuple(item for item in found if item is not None)
 
 
-def _names(fields: Fields, key: str, example: str, mistakes: Mistakes) -> tuple[Scalar, ...] | None:
+def _names(fields: Fields, key: str, example: str, diagnostics: Diagnostics) -> tuple[Scalar, ...] | None:
     node = fields.get(key)
     if node is None:
         return None
     if not isinstance(node, yaml_tree.Sequence):
-        mistakes.add(node.location, f"`{key}` is a list of names", f"such as `{example}`")
+        diagnostics.add(node.location, f"`{key}` is a list of names", f"such as `{example}`")
         return None
-    texts = [text_of(item, f"an entry of `{key}`", mistakes) for item in node.items]
+    texts = [text_of(item, f"an entry of `{key}`", diagnostics) for item in node.items]
     return tuple(text for text in texts if text is not None)
 
 
-def _requirement(entry: Entry, mistakes: Mistakes) -> RequireEntry | None:
-    message = line_of(entry.value, "the message of a requirement", mistakes)
+def _requirement(entry: Entry, diagnostics: Diagnostics) -> RequireEntry | None:
+    message = line_of(entry.value, "the message of a requirement", diagnostics)
     return None if message is None else RequireEntry(entry.key, message)
 
 
-def _decay(fields: Fields, mistakes: Mistakes) -> tuple[DecayEntry, ...] | None:
+def _decay(fields: Fields, diagnostics: Diagnostics) -> tuple[DecayEntry, ...] | None:
     node = fields.get("weight_decay")
     if node is None:
         return None
     if not isinstance(node, Mapping):
-        return (DecayEntry(None, _style(node, mistakes), node.location),)
+        return (DecayEntry(None, _style(node, diagnostics), node.location),)
     cases: list[DecayEntry] = []
     for i, entry in enumerate(node.entries):
-        style = _style(entry.value, mistakes)
+        style = _style(entry.value, diagnostics)
         last = i == len(node.entries) - 1
         if (entry.key.text == "else") != last:
             cause = "`else` comes last" if entry.key.text == "else" else "the cases of `weight_decay` end with `else`"
-            mistakes.add(entry.key.location, cause, "such as `{decoupled_weight_decay: decoupled, else: l2}`")
+            diagnostics.add(entry.key.location, cause, "such as `{decoupled_weight_decay: decoupled, else: l2}`")
         cases.append(DecayEntry(None if entry.key.text == "else" else entry.key, style, entry.key.location))
     if not node.entries:
-        mistakes.add(node.location, "`weight_decay` has no case", "one of its styles, such as `l2`")
+        diagnostics.add(node.location, "`weight_decay` has no case", "one of its styles, such as `l2`")
     return tuple(cases)
 
 
-def _style(node: Node, mistakes: Mistakes) -> DecayStyle:
+def _style(node: Node, diagnostics: Diagnostics) -> DecayStyle:
     """Return the style; L2 replaces an unknown one, because it reads what any style reads."""
     remedy = "`l2` adds to the gradient, `decoupled` shrinks the parameter, with `lr`"
-    style = choice_of(node, "a style of `weight_decay`", [style.value for style in DecayStyle], mistakes, remedy)
+    style = choice_of(node, "a style of `weight_decay`", [style.value for style in DecayStyle], diagnostics, remedy)
     return DecayStyle.L2 if style is None else DecayStyle(style)
 
 
-def _sparse(fields: Fields, mistakes: Mistakes) -> tuple[SparseMode | None, str | None]:
+def _sparse(fields: Fields, diagnostics: Diagnostics) -> tuple[SparseMode | None, str | None]:
     """Return how sparse gradients are treated; the text is the error to raise where they are not supported."""
     line = fields.line("sparse")
     if line is None:
@@ -201,14 +203,14 @@ def _sparse(fields: Fields, mistakes: Mistakes) -> tuple[SparseMode | None, str 
     node = fields.get("sparse")
     if re.fullmatch(r"\S*", line) and node is not None:
         remedy = did_you_mean(line, modes, "one of them, or the sentence of the error")
-        mistakes.add(node.location, f"`sparse` is `unsupported`, `native` or `rows`, not {quoted(line)}", remedy)
+        diagnostics.add(node.location, f"`sparse` is `unsupported`, `native` or `rows`, not {quote(line)}", remedy)
     return SparseMode.UNSUPPORTED, line
 
 
-def _update(fields: Fields, mistakes: Mistakes) -> Scalar | None:
+def _update(fields: Fields, diagnostics: Diagnostics) -> Scalar | None:
     text = fields.text("update")
     if text is not None and not text.exact:
-        mistakes.add(
+        diagnostics.add(
             text.location,
             "`update` is a folded or quoted text",
             "write `update: |` and the statements on lines of their own",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from thetac.codegen.errors import Location, Mistakes, quoted
+from thetac.codegen.errors import Diagnostics, Location, quote
 from thetac.codegen.frontend.yaml_tree import Scalar
 
 DEEPEST = 30  # open parentheses
@@ -40,19 +40,19 @@ class Line:
         return self.at(0, 0, len(self.code.split("\n", 1)[0]))
 
 
-def logical_lines(text: Scalar, mistakes: Mistakes) -> list[Line]:
+def split_lines(text: Scalar, diagnostics: Diagnostics) -> list[Line]:
     """Return the lines that hold code, without those whose parentheses or characters are wrong.
 
     Args:
         text: The text of a block.
-        mistakes: Gets a diagnostic for each line that is left out.
+        diagnostics: Gets a diagnostic for each line that is left out.
     """
     rows = text.text.split("\n")
     lines: list[Line] = []
     row = 0
     while row < len(rows):
         first = row
-        codes, comments, scan = [], [], _Scan(text, mistakes)
+        codes, comments, scan = [], [], _Scan(text, diagnostics)
         while row < len(rows):
             code, _, comment = rows[row].partition("#")
             if row > first and _NEW_STATEMENT.match(code):
@@ -77,9 +77,9 @@ def logical_lines(text: Scalar, mistakes: Mistakes) -> list[Line]:
 class _Scan:
     """Follows the parentheses and characters of one logical line."""
 
-    def __init__(self, text: Scalar, mistakes: Mistakes) -> None:
+    def __init__(self, text: Scalar, diagnostics: Diagnostics) -> None:
         self.text = text
-        self.mistakes = mistakes
+        self.diagnostics = diagnostics
         self.open: list[tuple[str, Location]] = []
         self.sound = True
 
@@ -90,35 +90,35 @@ class _Scan:
                 self.open.append((character, self.text.at(row, column, 1)))
             elif character in _CLOSE:
                 if not self.open or self.open[-1][0] != _PARTNER[character]:
-                    self._mistake(
+                    self._report(
                         self.text.at(row, column, 1), f"`{character}` closes nothing", "delete it, or open it before"
                     )
                     self.open.clear()
                     return
                 self.open.pop()
             elif not "\x20" <= character <= "\x7e":
-                self._mistake(self.text.at(row, column, 1), *_foreign(character))
+                self._report(self.text.at(row, column, 1), *_foreign(character))
                 return
             elif character == "\\":
                 remedy = "a line goes on while a parenthesis is open" if not code[column + 1 :].strip() else "delete it"
-                self._mistake(self.text.at(row, column, 1), "a backslash", remedy)
+                self._report(self.text.at(row, column, 1), "a backslash", remedy)
                 return
 
     def finish(self, code: str, row: int, indent: int) -> None:
         """Check the whole line: its parentheses are closed, and it is neither too deep nor too long."""
         for character, location in self.open[:1]:
-            self._mistake(location, f"`{character}` is never closed", f"add `{_CLOSE[_OPEN.index(character)]}`")
+            self._report(location, f"`{character}` is never closed", f"add `{_CLOSE[_OPEN.index(character)]}`")
         deepest = depth = 0
         for character in code:
             depth += (character in _OPEN) - (character in _CLOSE)
             deepest = max(deepest, depth)
         if self.sound and (deepest > DEEPEST or sum(1 for _ in _TOKEN.finditer(code)) > LONGEST):
             here = self.text.at(row, indent, len(code.split("\n")[0]) - indent)
-            self._mistake(here, "an expression too large to read", "give its parts names in lines of their own")
+            self._report(here, "an expression too large to read", "give its parts names in lines of their own")
 
-    def _mistake(self, location: Location, cause: str, remedy: str) -> None:
+    def _report(self, location: Location, cause: str, remedy: str) -> None:
         self.sound = False
-        self.mistakes.add(location, cause, remedy)
+        self.diagnostics.add(location, cause, remedy)
 
 
 _SPELLED = {
@@ -157,9 +157,9 @@ def _foreign(character: str) -> tuple[str, str]:
     if character == "\t":
         return "a tab", "use spaces"
     if character in _SPELLED:
-        return f"{quoted(character)} in an expression", f"write `{_SPELLED[character]}`"
+        return f"{quote(character)} in an expression", f"write `{_SPELLED[character]}`"
     if character in _QUOTES:
         return "quotes in an expression", "an update computes with numbers and names only"
     if character.isspace():
         return f"a space that is none (U+{ord(character):04X})", "type it again"
-    return f"{quoted(character)} in an expression", "names are written in plain letters, such as `beta1`"
+    return f"{quote(character)} in an expression", "names are written in plain letters, such as `beta1`"

@@ -12,10 +12,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from thetac.codegen.errors import Mistakes
+from thetac.codegen.errors import Diagnostics
 from thetac.codegen.frontend import unsupported
-from thetac.codegen.frontend.expressions import Places, converted, python_tree, read_expression
-from thetac.codegen.frontend.logical_lines import Line, logical_lines
+from thetac.codegen.frontend.expressions import Locations, convert, parse_python, read_expression
+from thetac.codegen.frontend.logical_lines import Line, split_lines
 from thetac.codegen.frontend.translate import NOTHING_DECLARED, Declared, Translation
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import UNREADABLE, Assign, Expr, If, Ref, Stmt
@@ -32,43 +32,43 @@ _KEYWORD = re.compile(r"[a-z]+\b")
 _TARGET = re.compile(r"([A-Za-z]\w*)\s*[-+*/]?=(?!=)")
 
 
-def parse_expression(text: Scalar, mistakes: Mistakes, declared: Declared = NOTHING_DECLARED) -> Expr:
+def parse_expression(text: Scalar, diagnostics: Diagnostics, declared: Declared = NOTHING_DECLARED) -> Expr:
     """Return the expression in a text of its own, such as a condition.
 
     Args:
         text: The text.
-        mistakes: Gets a diagnostic for each error.
+        diagnostics: Gets a diagnostic for each error.
         declared: The spec's names, for remedies.
     """
-    before = len(mistakes)
-    lines = logical_lines(text, mistakes)
+    before = len(diagnostics)
+    lines = split_lines(text, diagnostics)
     if len(lines) > 1:
-        mistakes.add(lines[1].location, "a second line in an expression", "write it on one line")
-    elif not lines and len(mistakes) == before:
-        mistakes.add(text.location, "an expression is missing", "a comment alone says nothing")
-    return read_expression(lines[0], lines[0].code, 0, declared, mistakes) if len(lines) == 1 else Ref(UNREADABLE)
+        diagnostics.add(lines[1].location, "a second line in an expression", "write it on one line")
+    elif not lines and len(diagnostics) == before:
+        diagnostics.add(text.location, "an expression is missing", "a comment alone says nothing")
+    return read_expression(lines[0], lines[0].code, 0, declared, diagnostics) if len(lines) == 1 else Ref(UNREADABLE)
 
 
-def parse_statements(text: Scalar, mistakes: Mistakes, declared: Declared = NOTHING_DECLARED) -> tuple[Stmt, ...]:
+def parse_statements(text: Scalar, diagnostics: Diagnostics, declared: Declared = NOTHING_DECLARED) -> tuple[Stmt, ...]:
     """Return the statements of an update text.
 
     Args:
         text: The text.
-        mistakes: Gets a diagnostic for each error.
+        diagnostics: Gets a diagnostic for each error.
         declared: The spec's names, for remedies.
     """
-    before = len(mistakes)
-    lines = logical_lines(text, mistakes)
+    before = len(diagnostics)
+    lines = split_lines(text, diagnostics)
     if len(lines) > MOST_STATEMENTS:
         cause = f"more than {MOST_STATEMENTS:,} statements in an update"
-        mistakes.add(lines[MOST_STATEMENTS].location, cause, "an update is a page of text at most")
+        diagnostics.add(lines[MOST_STATEMENTS].location, cause, "an update is a page of text at most")
         return NOTHING_READ
     body: list[Stmt] = []
-    if len(mistakes) > before:
+    if len(diagnostics) > before:
         body.append(_UNREADABLE)  # a line was left out
     position = 0
     while position < len(lines):  # a block ends early only where a line is indented less than the first
-        block, position = _Block(lines, declared, mistakes).read(position, lines[position].indent, _Depth(0, 0))
+        block, position = _Block(lines, declared, diagnostics).read(position, lines[position].indent, _Depth(0, 0))
         body += block
     return tuple(body)
 
@@ -84,10 +84,10 @@ class _Depth:
 class _Block:
     """Reads statements that begin in one column, and the branches within them."""
 
-    def __init__(self, lines: Sequence[Line], declared: Declared, mistakes: Mistakes) -> None:
+    def __init__(self, lines: Sequence[Line], declared: Declared, diagnostics: Diagnostics) -> None:
         self.lines = lines
         self.declared = declared
-        self.mistakes = mistakes
+        self.diagnostics = diagnostics
 
     def read(self, position: int, indent: int, depth: _Depth) -> tuple[list[Stmt], int]:
         """Return the statements from a position on, and the position behind them."""
@@ -96,7 +96,7 @@ class _Block:
         while position < len(self.lines) and self.lines[position].indent >= indent:
             line = self.lines[position]
             if line.indent not in columns:
-                self.mistakes.add(
+                self.diagnostics.add(
                     line.location,
                     "a line that is indented without a reason",
                     "indent only behind `if ...:` and `else:`",
@@ -104,7 +104,7 @@ class _Block:
                 columns.add(line.indent)
             if (header := _HEADER.fullmatch(line.code)) is not None:
                 if header.group(1) != "if":
-                    self.mistakes.add(
+                    self.diagnostics.add(
                         line.location, f"`{header.group(1)}` without an `if`", "it stands in the column of its `if`"
                     )
                 branch, position = self._branch(position, depth)
@@ -116,7 +116,7 @@ class _Block:
             if (
                 (inner := self._inner(position, line.indent)) is not None
                 and word
-                and unsupported.statement_keyword(word.group())
+                and unsupported.explain_keyword(word.group())
             ):
                 columns.add(inner)  # the block of a loop or definition: read to find its errors
         return body, position
@@ -137,7 +137,7 @@ class _Block:
             else:
                 cause = f"more than {LONGEST_WAY} conditions on the way to a statement"
                 remedy = "join some of them, or begin another `if`"
-            self.mistakes.add(line.location, cause, remedy)
+            self.diagnostics.add(line.location, cause, remedy)
             while position + 1 < len(self.lines) and (
                 self.lines[position + 1].indent > line.indent or self._goes_on(position + 1)
             ):
@@ -169,7 +169,7 @@ class _Block:
         if inner is not None:
             return self.read(position + 1, inner, replace(depth, branches=depth.branches + 1))
         if line.code.endswith(":"):
-            self.mistakes.add(
+            self.diagnostics.add(
                 line.location, "a branch without statements", "indent what belongs to it, or leave the branch out"
             )
         return [], position + 1
@@ -185,42 +185,42 @@ class _Block:
                 place = line.at(
                     *_row_and_column(line.code, len(head) + 1 + len(rest) - len(rest.lstrip())), len(rest.strip())
                 )
-                self.mistakes.add(place, "a statement behind a colon", "give it a line of its own, indented")
+                self.diagnostics.add(place, "a statement behind a colon", "give it a line of its own, indented")
             else:
                 row, column = _row_and_column(line.code, len(line.code) - 1)
-                self.mistakes.add(line.at(row, column, 1), f"`{word}` without a colon", "end the line with `:`")
+                self.diagnostics.add(line.at(row, column, 1), f"`{word}` without a colon", "end the line with `:`")
         elif word == "else":
             if condition.strip():
-                self.mistakes.add(line.location, "`else` with a condition", "write `elif`")
+                self.diagnostics.add(line.location, "`else` with a condition", "write `elif`")
         elif not condition.strip():
-            self.mistakes.add(line.location, f"`{word}` without a condition", f"such as `{word} momentum > 0:`")
+            self.diagnostics.add(line.location, f"`{word}` without a condition", f"such as `{word} momentum > 0:`")
         else:
-            return read_expression(line, condition, len(word), self.declared, self.mistakes)
+            return read_expression(line, condition, len(word), self.declared, self.diagnostics)
         return Ref(UNREADABLE)
 
     def _simple(self, line: Line) -> Stmt:
         """Return an assignment; note an error for any other statement."""
         keyword = _KEYWORD.match(line.code)
-        if keyword is not None and (sentence := unsupported.statement_keyword(keyword.group())) is not None:
-            self.mistakes.add(line.at(0, 0, keyword.end()), *sentence)
+        if keyword is not None and (sentence := unsupported.explain_keyword(keyword.group())) is not None:
+            self.diagnostics.add(line.at(0, 0, keyword.end()), *sentence)
             return _UNREADABLE
-        tree = python_tree(line, line.code, 0, self.mistakes)
+        tree = parse_python(line, line.code, 0, self.diagnostics)
         if tree is None:
             return _lost(line)
-        places, translation = Places(line, 0), Translation(line.code, self.declared)
+        locations, translation = Locations(line, 0), Translation(line.code, self.declared)
         statement = tree.body[0]
         if len(tree.body) > 1:
-            self.mistakes.add(
-                places.of(tree.body[1]), "a second statement on the line", "give each statement its own line"
+            self.diagnostics.add(
+                locations.of(tree.body[1]), "a second statement on the line", "give each statement its own line"
             )
         match statement:
             case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
                 return Assign(
-                    name, converted(value, places, translation, self.mistakes), line.comment, places.of(target)
+                    name, convert(value, locations, translation, self.diagnostics), line.comment, locations.of(target)
                 )
             case _:
-                where, sentence = unsupported.statement(statement, translation)
-                self.mistakes.add(places.of(where), *sentence)
+                where, sentence = unsupported.explain_statement(statement, translation)
+                self.diagnostics.add(locations.of(where), *sentence)
                 return _lost(line)
 
 

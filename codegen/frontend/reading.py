@@ -12,7 +12,7 @@ import typing
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 
-from thetac.codegen.errors import Location, Mistakes, did_you_mean, listed, quoted
+from thetac.codegen.errors import Diagnostics, Location, did_you_mean, join_names, quote
 from thetac.codegen.frontend import yaml_tree
 from thetac.codegen.frontend.yaml_tree import Mapping, Node, Scalar
 from thetac.codegen.ir import reserved_names
@@ -36,27 +36,27 @@ class Fields:
         mapping: Mapping,
         what: str,
         known: Sequence[str],
-        mistakes: Mistakes,
+        diagnostics: Diagnostics,
         synonyms: typing.Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._nodes: dict[str, Node] = {}
         self._meant: set[str] = set()  # known keys that unknown ones may be misspellings of
-        self.mistakes = mistakes
+        self.diagnostics = diagnostics
         for entry in mapping.entries:
             if entry.key.text in known:
                 self._nodes[entry.key.text] = entry.value
             elif (meant := entry.key.text.partition(":")[0]) in known and meant != entry.key.text:
                 self._meant.add(meant)
                 remedy = f"write `{meant}: {entry.key.text.partition(':')[2]}`"
-                mistakes.add(entry.key.location, yaml_tree.NO_SPACE, remedy)
+                diagnostics.add(entry.key.location, yaml_tree.NO_SPACE, remedy)
             elif entry.key.text.isdecimal() and isinstance(entry.value, Scalar) and not entry.value.text:
-                mistakes.add(entry.key.location, "a comma in front of this", "a decimal point is written `.`")
+                diagnostics.add(entry.key.location, "a comma in front of this", "a decimal point is written `.`")
             else:
                 synonym = synonyms.get(entry.key.text.lower())
                 meant = did_you_mean(synonym or entry.key.text, known)
                 self._meant.update(key for key in known if f"`{key}`" in meant)
-                remedy = meant or f"{what} has {listed(known, 'and')}"
-                mistakes.add(entry.key.location, f"unknown key {quoted(entry.key.text)}", remedy)
+                remedy = meant or f"{what} has {join_names(known, 'and')}"
+                diagnostics.add(entry.key.location, f"unknown key {quote(entry.key.text)}", remedy)
 
     def __contains__(self, key: str) -> bool:
         return key in self._nodes
@@ -76,94 +76,96 @@ class Fields:
     def text(self, key: str) -> Scalar | None:
         """Return the text under a key; None if it is missing or cannot be read."""
         node = self.get(key)
-        return None if node is None else text_of(node, f"`{key}`", self.mistakes)
+        return None if node is None else text_of(node, f"`{key}`", self.diagnostics)
 
     def line(self, key: str) -> str | None:
         """Return the text under a key on one line; None if it is missing or cannot be read."""
         node = self.get(key)
-        return None if node is None else line_of(node, f"`{key}`", self.mistakes)
+        return None if node is None else line_of(node, f"`{key}`", self.diagnostics)
 
     def boolean(self, key: str) -> bool | None:
         """Return the truth value under a key; None if it is missing or cannot be read."""
         node = self.get(key)
-        return None if node is None else boolean_of(node, f"`{key}`", self.mistakes)
+        return None if node is None else boolean_of(node, f"`{key}`", self.diagnostics)
 
     def choice(self, key: str, choices: Iterable[str]) -> str | None:
         """Return the choice under a key; None if it is missing or cannot be read."""
         node = self.get(key)
-        return None if node is None else choice_of(node, f"`{key}`", choices, self.mistakes)
+        return None if node is None else choice_of(node, f"`{key}`", choices, self.diagnostics)
 
 
-def mapping_of(node: Node, what: str, example: str, mistakes: Mistakes) -> Mapping | None:
+def mapping_of(node: Node, what: str, example: str, diagnostics: Diagnostics) -> Mapping | None:
     """Return the node if it is a mapping; note an error that shows `example` and return None if not."""
     if isinstance(node, Mapping):
         return node
-    mistakes.add(node.location, f"{what} is a mapping of keys to values", f"such as `{example}`")
+    diagnostics.add(node.location, f"{what} is a mapping of keys to values", f"such as `{example}`")
     return None
 
 
-def text_of(node: Node, what: str, mistakes: Mistakes) -> Scalar | None:
+def text_of(node: Node, what: str, diagnostics: Diagnostics) -> Scalar | None:
     """Return the node if it is one text that is not empty; note an error and return None if not."""
     if not isinstance(node, Scalar):
-        mistakes.add(
+        diagnostics.add(
             node.location,
             f"{what} is one text, not a {_form(node)}",
             "a text that begins with `[` or `{` must be quoted",
         )
     elif not node.text.strip():
-        mistakes.add(node.location, f"{what} is empty", "give it a value or delete it")
+        diagnostics.add(node.location, f"{what} is empty", "give it a value or delete it")
     elif node.style == "(":
-        mistakes.add(node.location, "a text with a comma between braces", f'put it in quotes: `"{node.text}"`')
+        diagnostics.add(node.location, "a text with a comma between braces", f'put it in quotes: `"{node.text}"`')
     else:
         return node
     return None
 
 
-def line_of(node: Node, what: str, mistakes: Mistakes) -> str | None:
+def line_of(node: Node, what: str, diagnostics: Diagnostics) -> str | None:
     """Return a text on one line, its blanks folded; note an error and return None if there is none."""
-    text = text_of(node, what, mistakes)
+    text = text_of(node, what, diagnostics)
     if text is None:
         return None
     if len(text.text) > LONGEST_TEXT:
-        mistakes.add(
+        diagnostics.add(
             text.location, f"{what} is longer than {LONGEST_TEXT:,} characters", "a sentence or two are enough"
         )
         return None
     return " ".join(text.text.split())
 
 
-def lines_of(node: Node, what: str, mistakes: Mistakes) -> tuple[str, ...]:
+def lines_of(node: Node, what: str, diagnostics: Diagnostics) -> tuple[str, ...]:
     """Return a list of texts, each on one line; note an error for everything else."""
     if not isinstance(node, yaml_tree.Sequence):
-        mistakes.add(node.location, f"{what} is a list of texts", '`["...", "..."]`')
+        diagnostics.add(node.location, f"{what} is a list of texts", '`["...", "..."]`')
         return ()
-    lines = [line_of(item, f"an entry of {what}", mistakes) for item in node.items]
+    lines = [line_of(item, f"an entry of {what}", diagnostics) for item in node.items]
     return tuple(line for line in lines if line is not None)
 
 
-def boolean_of(node: Node, what: str, mistakes: Mistakes) -> bool | None:
+def boolean_of(node: Node, what: str, diagnostics: Diagnostics) -> bool | None:
     """Return a truth value; note an error and return None if it is neither `true` nor `false`."""
-    text = text_of(node, what, mistakes)
+    text = text_of(node, what, diagnostics)
     if text is None:
         return None
     if text.style == "" and text.text in ("true", "false"):
         return text.text == "true"
     remedy = _TRUTHS.get(text.text.lower(), "") if text.style == "" else "delete the quotes"
-    mistakes.add(text.location, f"{what} is `true` or `false`, not {quoted(text.text)}", remedy)
+    diagnostics.add(text.location, f"{what} is `true` or `false`, not {quote(text.text)}", remedy)
     return None
 
 
-def choice_of(node: Node, what: str, choices: Iterable[str], mistakes: Mistakes, otherwise: str = "") -> str | None:
+def choice_of(
+    node: Node, what: str, choices: Iterable[str], diagnostics: Diagnostics, otherwise: str = ""
+) -> str | None:
     """Return one of the choices; note an error and return None if it is none of them.
 
     `otherwise` is the remedy where the text is close to none of the choices.
     """
     choices = tuple(choices)
-    text = text_of(node, what, mistakes)
+    text = text_of(node, what, diagnostics)
     if text is None or text.text in choices:
         return text.text if text is not None else None
     remedy = did_you_mean(text.text, choices, otherwise)
-    mistakes.add(text.location, f"{what} is {listed(choices)}, not {quoted(text.text)}", remedy)
+    diagnostics.add(text.location, f"{what} is {join_names(choices)}, not {quote(text.text)}", remedy)
     return None
 
 
@@ -177,16 +179,16 @@ def is_number_text(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def number_of(text: Scalar, what: str, mistakes: Mistakes) -> float | int | None:
+def number_of(text: Scalar, what: str, diagnostics: Diagnostics) -> float | int | None:
     """Return the number in a text; note an error and return None if it is none."""
     if not is_number(text):
         if _NUMBER.fullmatch(text.text.strip()):
-            mistakes.add(text.location, f"{what} is a number in quotes", "delete the quotes")
+            diagnostics.add(text.location, f"{what} is a number in quotes", "delete the quotes")
         else:
             remedy = number_remedy(text.text) or "such as `1e-3`"
-            mistakes.add(text.location, f"{what} is a number, not {quoted(text.text)}", remedy)
+            diagnostics.add(text.location, f"{what} is a number, not {quote(text.text)}", remedy)
         return None
-    return parse_number(text.text, text.location, mistakes)
+    return parse_number(text.text, text.location, diagnostics)
 
 
 def number_remedy(text: str) -> str:
@@ -195,7 +197,7 @@ def number_remedy(text: str) -> str:
     if len(text) > 3 * LONGEST_NUMBER:
         return ""
     if (operation := _OPERATION.fullmatch(text)) is not None:
-        return f"write `{value!r}`" if (value := _computed(*operation.group("a", "sign", "b"))) is not None else ""
+        return f"write `{value!r}`" if (value := _compute(*operation.group("a", "sign", "b"))) is not None else ""
     if text.lower() in ("inf", "+inf", "-inf", ".inf", "-.inf", "nan", ".nan", "infinity"):
         return "a default is finite; a range may end in `inf`"
     if text.lower() in ("none", "null", "~"):
@@ -211,7 +213,7 @@ _OPERATION = re.compile(rf"(?P<a>{_NUMBER.pattern})\s*(?P<sign>/|\*\*|\*|\^|-|\+
 _TUPLE = re.compile(rf"\(\s*{_NUMBER.pattern}\s*(,\s*{_NUMBER.pattern}\s*)*,?\s*\)")
 
 
-def _computed(left: str, sign: str, right: str) -> float | None:
+def _compute(left: str, sign: str, right: str) -> float | None:
     a, b = float(left), float(right)
     compute = {"/": operator.truediv, "*": operator.mul, "-": operator.sub, "+": operator.add}.get(sign, math.pow)
     try:
@@ -221,28 +223,28 @@ def _computed(left: str, sign: str, right: str) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def parse_number(text: str, location: Location, mistakes: Mistakes) -> float | int | None:
+def parse_number(text: str, location: Location, diagnostics: Diagnostics) -> float | int | None:
     """Return a number that a float can hold, an integer as an integer; note an error and return None if not."""
     if len(text) > LONGEST_NUMBER:
-        mistakes.add(location, f"a number of {len(text)} characters", "a float holds 17 digits")
+        diagnostics.add(location, f"a number of {len(text)} characters", "a float holds 17 digits")
         return None
     if re.fullmatch(r"[-+]?[0-9]+", text):
         whole = int(text)
         if abs(whole) <= LARGEST_INTEGER:
             return whole
-        mistakes.add(location, "an integer beyond 2**53", f"as a float: `{float(whole)!r}`")
+        diagnostics.add(location, "an integer beyond 2**53", f"as a float: `{float(whole)!r}`")
         return None
     value = float(text)
     if math.isinf(value):
-        mistakes.add(location, f"{quoted(text)} is too large for a float", "the largest is about 1.8e308")
+        diagnostics.add(location, f"{quote(text)} is too large for a float", "the largest is about 1.8e308")
         return None
     return value
 
 
-def name_of(text: Scalar, mistakes: Mistakes) -> str:
+def name_of(text: Scalar, diagnostics: Diagnostics) -> str:
     """Return the name of a hyperparameter, element, flag or state; note an error if it cannot be one."""
     if (problem := reserved_names.why_not(text.text)) is not None:
-        mistakes.add(text.location, *problem)
+        diagnostics.add(text.location, *problem)
     return text.text
 
 

@@ -1,4 +1,4 @@
-"""What one spec file says, each part of the right form but not yet understood.
+"""The content of one spec file, each part of the right form but not yet parsed.
 
 Made by load.py; expressions and updates are still texts. A part that the file leaves out is None or empty.
 """

@@ -44,7 +44,7 @@ class Translation:
     def remedy(self, node: ast.expr) -> str:
         """Return `write ...`; empty if the node cannot be translated."""
         text = self.text(node)
-        return foreign.written(text, ast.unparse(node)) if text else ""
+        return foreign.suggest(text, ast.unparse(node)) if text else ""
 
     def text(self, node: ast.expr) -> str:
         """Return the node in the language; empty if it cannot be translated, or only at length."""
@@ -79,7 +79,7 @@ class Translation:
         name, value = self.text(receiver), self.text(call)
         return _assignment(name, value)
 
-    def augmented(self, statement: ast.AugAssign) -> str:
+    def expand_augmented(self, statement: ast.AugAssign) -> str:
         """Return the assignment that does the same as `a += b`; empty if it cannot be translated."""
         target = self.text(statement.target)
         value = self.text(ast.BinOp(statement.target, statement.op, statement.value))
@@ -153,7 +153,7 @@ class Translation:
                 return ast.Name(GIVEN.get(name, name))
             case ast.Attribute(attr="grad"):
                 return ast.Name("grad")
-            case ast.Attribute(value=value, attr=name) if foreign.is_same(name):
+            case ast.Attribute(value=value, attr=name) if foreign.is_identity(name):
                 return self._said(value)
             case _:
                 return None
@@ -162,19 +162,19 @@ class Translation:
         match node.func:
             case ast.Name(id=name):
                 given, method = [*node.args], False
-            case ast.Attribute(value=owner, attr=name) if library(owner):
+            case ast.Attribute(value=owner, attr=name) if library_of(owner):
                 given, method = [*node.args], False
             case ast.Attribute(value=owner, attr=name):
                 given, method = [owner, *node.args], True
             case _:
                 return None
-        name = foreign.plain(name)
+        name = foreign.plain_name(name)
         if name in FUNCTIONS and not method and not node.keywords and len(given) == FUNCTIONS[name].arity:
             return self._call(name, given)
-        if foreign.is_same(name) and given:
+        if foreign.is_identity(name) and given:
             return self._said(given[0])
         keywords = {
-            foreign.parameter(keyword.arg): keyword.value
+            foreign.parameter_name(keyword.arg): keyword.value
             for keyword in node.keywords
             if keyword.arg is not None and keyword.arg not in foreign.IGNORED_KEYWORDS
         }
@@ -182,7 +182,7 @@ class Translation:
             if form.takes(len(given), frozenset(keywords)):
                 values = [*given, *(keywords[parameter] for parameter in form.parameters[len(given) :])]
                 said = self._each(values)
-                return None if said is None else _if_short(_filled(form, said))
+                return None if said is None else _if_short(_fill_in(form, said))
         return None
 
 
@@ -192,12 +192,12 @@ def _assignment(target: str, value: str) -> str:
     return f"{'direction' if target == 'grad' else target} = {value}"  # the gradient itself is never assigned to
 
 
-def library(owner: ast.expr) -> str:
+def library_of(owner: ast.expr) -> str:
     """Return the library whose function this is, such as `torch.linalg`; empty if it is a value."""
     match owner:
         case ast.Name(id=name) if name in foreign.LIBRARIES:
             return name
-        case ast.Attribute(value=inner, attr=name) if outer := library(inner):
+        case ast.Attribute(value=inner, attr=name) if outer := library_of(inner):
             return f"{outer}.{name}"
         case _:
             return ""
@@ -212,7 +212,7 @@ def _if_short(node: ast.expr) -> ast.expr | None:
     return node if parts <= LONGEST else None
 
 
-def _filled(form: foreign.Form, values: Sequence[ast.expr]) -> ast.expr:
+def _fill_in(form: foreign.Form, values: Sequence[ast.expr]) -> ast.expr:
     """Return the meaning of a form with the values in place of its parameters."""
     by_name = dict(zip(form.parameters, values, strict=True))
 

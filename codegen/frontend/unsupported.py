@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ast
 
-from thetac.codegen.errors import REFERENCE, did_you_mean, listed, quoted
+from thetac.codegen.errors import REFERENCE, did_you_mean, join_names, quote
 from thetac.codegen.frontend import foreign
-from thetac.codegen.frontend.translate import INFINITE, Translation, library
+from thetac.codegen.frontend.translate import INFINITE, Translation, library_of
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.reserved_names import is_identifier
 
@@ -92,24 +92,24 @@ SIGNS: dict[type[ast.operator | ast.unaryop | ast.cmpop], str] = {
 _AUGMENTED = {**SIGNS, ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
-def statement_keyword(word: str) -> Sentence | None:
+def explain_keyword(word: str) -> Sentence | None:
     """Return cause and remedy for a statement that begins with this word; None if it may begin one."""
     return _STATEMENTS.get(word) if word != "match" else None
 
 
-def unknown_function(node: ast.Call, name: str, translation: Translation) -> str:
+def suggest_function(node: ast.Call, name: str, translation: Translation) -> str:
     """Return what to do instead of calling a function that the language does not have."""
     if write := translation.remedy(node):
         return write
     single = len(node.args) == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
     remedy = foreign.remedy_of_one(name) if single else foreign.remedy(name)
-    return remedy or did_you_mean(name, FUNCTIONS, foreign.everything())
+    return remedy or did_you_mean(name, FUNCTIONS, foreign.suggest_any_function())
 
 
 _OF_REDUCTIONS = ("dim", "axis", "keepdim", "keepdims", "ord", "p")
 
 
-def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.expr, Sentence]:
+def explain_statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.expr, Sentence]:
     """Return what to report about a statement that is not an assignment to a name: a node, cause and remedy."""
     match node:
         case ast.AugAssign(target=target) if translation.is_counter(name := translation.text(target)):
@@ -119,7 +119,7 @@ def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.
             cause = f"`{sign}=` is no part of the language"
             if type(operator) in _OPERATORS:
                 return node, (cause, _OPERATORS[type(operator)][1])
-            text = translation.augmented(node) or f"a = a {sign} b"
+            text = translation.expand_augmented(node) or f"a = a {sign} b"
             return node, (cause, f"write `{text}`, which shows the order of evaluation")
         case ast.AnnAssign():
             return node, ("a type annotation", "kinds are inferred: leave it out")
@@ -127,7 +127,7 @@ def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.
             return second, ("two assignments on one line", "one line for each")
         case ast.Assign(targets=[ast.Tuple() | ast.List() as target], value=value):
             known = translation.elements(translation.text(value))
-            given = f"delete the line: the spec names its elements {listed(known, 'and')}" if known else ""
+            given = f"delete the line: the spec names its elements {join_names(known, 'and')}" if known else ""
             return target, ("an assignment to several names", given or "one line for each")
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript() as target]):
             name = translation.text(target)
@@ -141,7 +141,7 @@ def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.
             text = translation.changed_in_place(value) or "a = ..."
             return value, ("a method call", f"values are never changed in place: write `{text}`")
         case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as value) if name not in FUNCTIONS:
-            return value.func, (f"unknown function {quoted(name)}", unknown_function(value, name, translation))
+            return value.func, (f"unknown function {quote(name)}", suggest_function(value, name, translation))
         case ast.Expr(value=ast.Compare(left=ast.Name(), ops=[ast.Lt() | ast.Eq()]) as value):
             return value, ("a comparison where an assignment is needed", "an assignment is written `name = value`")
         case ast.Expr(value=value):
@@ -150,7 +150,7 @@ def statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.
             return node, ("this statement is no part of the language", "write `name = value`")
 
 
-def expression(node: ast.expr, translation: Translation) -> tuple[ast.expr, Sentence]:
+def explain_expression(node: ast.expr, translation: Translation) -> tuple[ast.expr, Sentence]:
     """Return what to report about an expression that is not part of the language: a node, cause and remedy."""
     write = translation.remedy(node)
     match node:
@@ -173,16 +173,16 @@ def expression(node: ast.expr, translation: Translation) -> tuple[ast.expr, Sent
         case ast.Call(func=ast.Name(id="float")):
             return node, ("a number in quotes", _INFINITE)
         case ast.Call(func=ast.Name(id=name)):
-            return node.func, (f"a text as an argument of {quoted(name)}", "an update computes with numbers only")
+            return node.func, (f"a text as an argument of {quote(name)}", "an update computes with numbers only")
         case ast.Call(func=ast.Attribute(value=owner, attr=name) as function):
-            return function, _function(node, name, library(owner), write)
+            return function, _explain_call(node, name, library_of(owner), write)
         case ast.Attribute(value=ast.Call(func=ast.Attribute()) as inner) if not write:
-            return expression(inner, translation)
+            return explain_expression(inner, translation)
         case ast.Attribute(value=owner, attr=name):
-            return node, _attribute(name, library(owner), write)
+            return node, _explain_attribute(name, library_of(owner), write)
         case ast.Subscript(value=owner):
             elements = translation.elements(translation.text(owner))
-            there = f"the spec names its elements {listed(elements, 'and')}" if elements else ""
+            there = f"the spec names its elements {join_names(elements, 'and')}" if elements else ""
             remedy = "a name stands for the whole value; elements of a tuple have names of their own"
             return node, ("a part of a value", write or there or remedy)
         case ast.Call(func=function):
@@ -204,23 +204,23 @@ def expression(node: ast.expr, translation: Translation) -> tuple[ast.expr, Sent
             return node, ("this is no part of the language", f"{REFERENCE} lists operators and functions")
 
 
-def _function(node: ast.Call, name: str, owner: str, write: str) -> Sentence:
+def _explain_call(node: ast.Call, name: str, owner: str, write: str) -> Sentence:
     """Return cause and remedy for a call of a library's function, or of a method if `owner` is empty."""
     arguments = len(node.args) + (not owner)
     single = arguments == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
     known = foreign.remedy_of_one(name) if single else foreign.remedy(name, method=not owner)
     if owner:
-        there = did_you_mean(name, FUNCTIONS, foreign.everything())
+        there = did_you_mean(name, FUNCTIONS, foreign.suggest_any_function())
         return f"`{owner}.{name}` is a function of another library", write or known or there
-    return "a method call", write or known or f"values have no methods; {foreign.everything()}"
+    return "a method call", write or known or f"values have no methods; {foreign.suggest_any_function()}"
 
 
-def _attribute(name: str, owner: str, write: str) -> Sentence:
+def _explain_attribute(name: str, owner: str, write: str) -> Sentence:
     """Return cause and remedy for an attribute of a library, or of a value if `owner` is empty."""
     if owner and name in INFINITE:
         return f"`{owner}.{name}` is no number of the language", _INFINITE
     if owner:
-        remedy = write or foreign.remedy(name) or did_you_mean(name, FUNCTIONS, foreign.everything())
+        remedy = write or foreign.remedy(name) or did_you_mean(name, FUNCTIONS, foreign.suggest_any_function())
         return f"`{owner}.{name}` belongs to another library", remedy
     if name == "T":
         return "a transpose", "each element is updated by itself"

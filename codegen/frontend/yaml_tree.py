@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from thetac.codegen.errors import Diagnostic, Location, Mistakes, SpecError, quoted
+from thetac.codegen.errors import Diagnostic, Diagnostics, Location, SpecError, quote
 from thetac.codegen.frontend.source import Source, unprintable
 
 DEEPEST = 8  # levels of nested YAML; a spec has four
@@ -63,26 +63,26 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def read_tree(source: Source, mistakes: Mistakes) -> Node | None:
+def read_tree(source: Source, diagnostics: Diagnostics) -> Node | None:
     """Return the one document of the source; None if it is empty, or if it cannot be read, which is noted."""
     try:
-        return _Builder(source, yaml.parse(source.text, Loader=yaml.SafeLoader), mistakes).document()
+        return _Builder(source, yaml.parse(source.text, Loader=yaml.SafeLoader), diagnostics).document()
     except SpecError as error:
-        mistakes.take(error)
+        diagnostics.take(error)
     except yaml.MarkedYAMLError as error:
-        mistakes.add(*_syntax(source, error))
+        diagnostics.add(*_syntax(source, error))
     except (yaml.YAMLError, ValueError) as error:  # an escape or a version number that Python cannot convert
-        mistakes.add(source.at(0, 0), f"not valid YAML: {error}")
+        diagnostics.add(source.at(0, 0), f"not valid YAML: {error}")
     return None
 
 
 class _Builder:
-    """Turns events into nodes, one method per kind of event."""
+    """Converts events to nodes, one method per kind of event."""
 
-    def __init__(self, source: Source, events: Iterator[yaml.Event], mistakes: Mistakes) -> None:
+    def __init__(self, source: Source, events: Iterator[yaml.Event], diagnostics: Diagnostics) -> None:
         self.source = source
         self.events = events
-        self.mistakes = mistakes
+        self.diagnostics = diagnostics
 
     def document(self) -> Node | None:
         """Return the root of the only document; None if there is none."""
@@ -119,18 +119,18 @@ class _Builder:
             key = self._node(inner, depth + 1)
             value = self._node(next(self.events), depth + 1)
             if not isinstance(key, Scalar):
-                self.mistakes.add(
+                self.diagnostics.add(
                     key.location, "a key that is no text", "a text that begins with `[` or `{` must be quoted"
                 )
             elif key.text in entries:
                 first = entries[key.text].key.location
-                self.mistakes.add(
-                    key.location, f"key {quoted(key.text)} is given twice", f"the first is in line {first.line}"
+                self.diagnostics.add(
+                    key.location, f"key {quote(key.text)} is given twice", f"the first is in line {first.line}"
                 )
             else:
                 entries[key.text] = Entry(key, value)
         written = tuple(entries.values())
-        return Mapping(_rejoined(written) if event.flow_style else written, self._place(event))
+        return Mapping(_rejoin(written) if event.flow_style else written, self._place(event))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         style = event.style or ""
@@ -138,7 +138,7 @@ class _Builder:
         first, _, last, _ = _extent(event)
         here = self._place(event)
         if bad := unprintable(text.replace("\n", "")):  # only an escape can have made it: the file itself has none
-            self.mistakes.add(here, f"{bad} in a text", "between double quotes a backslash is written `\\\\`")
+            self.diagnostics.add(here, f"{bad} in a text", "between double quotes a backslash is written `\\\\`")
             text = "".join(character for character in text if not unprintable(character))
         if style == "|":
             rows = text.split("\n")
@@ -177,11 +177,11 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
             self._stop(
                 event,
-                f"{quoted(self._written(event))} is a YAML tag",
+                f"{quote(self._source_text(event))} is a YAML tag",
                 "delete it; a text that begins with `!` must be quoted",
             )
 
-    def _written(self, event: yaml.Event) -> str:
+    def _source_text(self, event: yaml.Event) -> str:
         here = self._place(event)
         return here.text[here.column - 1 : here.column - 1 + here.length].split()[0]
 
@@ -190,7 +190,7 @@ class _Builder:
         raise SpecError([Diagnostic(self._place(event), cause, remedy)])
 
 
-def _rejoined(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+def _rejoin(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     """Return the entries of `{a: (1, 2)}` as they were meant: YAML reads `a: (1` and a key `2)`."""
     whole: list[Entry] = []
     for entry in entries:

@@ -48,6 +48,7 @@ def composed(op: Op, operations: Mapping[str, Callable[..., Value]]) -> Callable
     """
 
     def compute(*arguments: Value) -> Value:
+        """Compute the operation by its definition."""
         return _computed(_definition(op.name), dict(zip(op.parameters, arguments, strict=True)), operations)
 
     return compute

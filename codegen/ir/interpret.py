@@ -148,10 +148,12 @@ class _Machine(Generic[Number]):
                 self.names[s.name] = self.host(Call("add", (Ref(s.name), Const(1))))
 
     def result(self) -> Step[Number]:
+        """Return the new parameter and the new states."""
         param = self.names["param"]
         return Step(param, {name: self.names[name] for name in self.states})  # type: ignore[arg-type]
 
     def run(self, body: tuple[Stmt, ...]) -> None:
+        """Run statements, each of which changes what later ones read."""
         for statement in body:
             match statement:
                 case Assign(target=target, value=expression):
@@ -163,6 +165,7 @@ class _Machine(Generic[Number]):
                     assert_never(statement)
 
     def value(self, expression: Expr) -> Number | float:
+        """Return the value of an expression: a host scalar, or one of the interpreter's arithmetic."""
         match expression:
             case Const(value=value):
                 return value if isinstance(value, bool) else float(value)
@@ -179,11 +182,13 @@ class _Machine(Generic[Number]):
                 assert_never(expression)
 
     def host(self, expression: Expr) -> float:
+        """Return the value of an expression that must be a host scalar."""
         value = self.value(expression)
         assert isinstance(value, float), f"{expression} is no number of the host"
         return value
 
     def holds(self, condition: Expr) -> bool:
+        """Return the value of a condition that must be a truth value of the host."""
         value = self.value(condition)
         assert isinstance(value, bool), f"{condition} is no truth value of the host"
         return value

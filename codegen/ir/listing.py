@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from thetac.codegen.errors import shown
+from thetac.codegen.errors import make_printable
 from thetac.codegen.ir.nodes import Assign, If, Rule, StateKind, Stmt
 from thetac.codegen.ir.printer import assignment_text, expression_text
 
@@ -23,7 +23,7 @@ def listing(body: Iterable[Stmt]) -> list[str]:
 
 
 def _rows(statement: Stmt, indent: str) -> list[tuple[str, str]]:
-    remark = shown(" ".join((statement.comment or statement.origin).split()))
+    remark = make_printable(" ".join((statement.comment or statement.origin).split()))
     match statement:
         case Assign():
             return [(f"{indent}{assignment_text(statement)}", remark)]

@@ -71,7 +71,7 @@ Stmt = Assign | If
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """An interval of numbers, such as `[0, 1)`. NaN lies in none."""
+    """An interval of numbers, such as `[0, 1)`. NaN is in none."""
 
     low: float
     high: float
@@ -93,14 +93,14 @@ class Hyperparameter:
     """A number (or tuple of numbers) that every parameter group carries."""
 
     name: str  # the key in `param_groups`
-    default: float | int | tuple[float | int, ...] | None  # None stands for required unless `optional`
+    default: float | int | tuple[float | int, ...] | None  # None means required unless `optional`
     elements: tuple[str, ...] = ()  # names of a tuple's elements in the update text, e.g. ("beta1", "beta2")
     ranges: tuple[Range | None, ...] = (None,)  # one per element (one in all if not a tuple)
     symbols: tuple[str, ...] = ("",)  # LaTeX, one per element; empty: made from the name
     tensor: bool = False  # may be given as a 1-element tensor
     fixed: bool = False  # lives in the groups but is no argument of the constructor
     required: bool = False  # the constructor has no default for it
-    error: str = ""  # the author's own wording for a value out of range; {0}, {1} stand for the elements
+    error: str = ""  # the author's own wording for a value out of range; {0}, {1} are the elements
     doc: str = ""  # a sentence for the documentation
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
@@ -231,7 +231,7 @@ def chain(op: str, terms: tuple[Expr, ...], location: Location = NOWHERE) -> Exp
     return Call(op, (chain(op, terms[:half], location), chain(op, terms[half:], location)), location)
 
 
-UNREADABLE = ""  # the name of what the front end could not read; exists only while mistakes are being collected
+UNREADABLE = ""  # the name of what the front end could not read; exists only while diagnostics are being collected
 
 
 def walk_expression(expression: Expr) -> Iterator[Expr]:

@@ -4,7 +4,7 @@ A row says how authors write the operation, what it means on numbers, how its va
 and how documentation and tests speak of it. How a target writes it is a default where the operation is a function: a
 function of the same name in the runtime or in torch. A backend's table holds operators and exceptions alone.
 
-An operation that others define (`defined`) is composed: passes/expand.py writes the definition in its place, and no
+An operation that others define (`defined`) is composed: passes/expand.py writes the definition instead, and no
 target has to know it.
 """
 

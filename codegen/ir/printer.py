@@ -53,7 +53,7 @@ def functions(module: str, ops: Iterable[Op]) -> dict[str, Row]:
     """Return the rows of operations that a target has as functions of the same name.
 
     Args:
-        module: what stands before each name, such as `ops.`; empty where names are imported.
+        module: the prefix of each name, such as `ops.`; empty where names are imported.
         ops: the operations.
     """
     return {op.name: function(f"{module}{op.name}", op.arity) for op in ops}

@@ -10,7 +10,7 @@ import builtins
 import keyword
 import re
 
-from thetac.codegen.errors import quoted
+from thetac.codegen.errors import quote
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.options import OPTIONS
 
@@ -60,7 +60,7 @@ def why_not_class(name: str) -> tuple[str, str] | None:
     if len(name) > LONGEST:
         return f"a name of {len(name)} characters", f"at most {LONGEST}"
     if _CLASS.fullmatch(name) is None:
-        return f"{quoted(name)} is no name of a class", "a capital letter, then letters and digits, as in `AdamW`"
+        return f"{quote(name)} is no name of a class", "a capital letter, then letters and digits, as in `AdamW`"
     if keyword.iskeyword(name) or name in _CLASSES or hasattr(builtins, name):
         return f"`{name}` has a meaning in generated code", "choose another name"
     return None
@@ -72,5 +72,5 @@ def _form(name: str) -> tuple[str, str] | None:
     if keyword.iskeyword(name):
         return f"`{name}` is a keyword of Python", "torch says `lambd`" if name == "lambda" else "choose another name"
     if _IDENTIFIER.fullmatch(name) is None or name.endswith("_"):
-        return f"{quoted(name)} is no name", "a letter, then letters, digits and `_`, which does not come last"
+        return f"{quote(name)} is no name", "a letter, then letters, digits and `_`, which does not come last"
     return None

@@ -3,7 +3,7 @@
 In: nothing. Out: `Kind`, its predicates, the kinds of today's names, and `join`, by which the kind of an operation
 follows from its arguments. Must not know names, ops or rules: passes/analysis/kinds.py infers kinds from those.
 
-Passes ask predicates, and do not compare with single kinds, so that a kind that joins here finds its place in them.
+Passes ask predicates, and do not compare with single kinds, so that they need no change when a kind is added here.
 """
 
 from __future__ import annotations

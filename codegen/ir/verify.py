@@ -1,7 +1,7 @@
 """Assert what must hold of a rule at each stage. A failure is a bug of the compiler, never an author's error.
 
 In: a Rule and the name of its stage, or a Fused. Out: nothing, or an AssertionError that names the rule, the stage and
-what does not hold. Must not know how a stage is reached. What kernels read and write on the way is not looked at: the
+what does not hold. Must not know how a stage is reached. What kernels read and write on the way is not checked: the
 tests execute the Fused program for that.
 """
 
@@ -38,7 +38,7 @@ class Stage:
     """What is legal at one stage of a Rule."""
 
     ops: frozenset[str]
-    fixed_flags: bool  # there may be flags that nobody can set
+    fixed_flags: bool  # there may be flags that users cannot set
     reads: frozenset[str]  # names that the body reads beside the parameter, the gradient and what the rule declares
     assigns: frozenset[str]  # names that the body assigns beside states and locals
     starts: frozenset[str]  # names that states start from beside hyperparameters and flags

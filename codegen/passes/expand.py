@@ -1,8 +1,8 @@
-"""Composed operations and powers of elements, written out, so that no backend needs them.
+"""Write out composed operations and powers of elements, so that no backend needs them.
 
-In: a checked Rule, in which elements are raised to 2, 3 or 0.5 only. Out: the Rule in which definitions stand in place
-of composed operations; `x ** 2` is `x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. Powers of
-numbers stay, and so does a composed operation on elements that the targets have a function for.
+In: a checked Rule, in which elements are raised to 2, 3 or 0.5 only. Out: the Rule with definitions in place of
+composed operations; `x ** 2` is `x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. Powers of
+numbers are kept, and so is a composed operation on elements that the targets have a function for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import assert_never
 from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Rule, Stmt
 from thetac.codegen.ir.ops import OPS
-from thetac.codegen.passes.analysis.kinds import Kinds, infer, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
 
 
 def expand(rule: Rule) -> Rule:
@@ -59,10 +59,10 @@ def _expression(expression: Expr, kinds: Kinds) -> Expr:
     match expression:
         case Call(op=op, args=args, location=here):
             row = OPS[op]
-            if row.defined and not (row.whole_on_elements and not on_host(expression, kinds)):
+            if row.defined and not (row.whole_on_elements and not is_on_host(expression, kinds)):
                 return _expression(expanded(expression), kinds)
             args = tuple(_expression(argument, kinds) for argument in args)
-            if op == "pow" and not on_host(args[0], kinds):
+            if op == "pow" and not is_on_host(args[0], kinds):
                 return _power(args[0], args[1], expression)
             return Call(op, args, here)
         case _:

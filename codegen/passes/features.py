@@ -1,8 +1,8 @@
-"""Write what every optimizer has and no spec repeats into the body, as ordinary statements.
+"""Write the features that every optimizer has into the body, as ordinary statements.
 
-In: a checked Rule. Out: the Rule whose body says everything: maximize, weight decay, states that start from the
+In: a checked Rule. Out: the Rule whose body is complete: maximize, weight decay, states that start from the
 gradient. Order, as in torch: negate the gradient, decay, start states, then the spec's own update. A state that starts
-from the parameter is made as a copy of it, before anything of the step, and is no statement of the body.
+from the parameter is copied from it before the step and is no statement of the body.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _maximize() -> tuple[Stmt, ...]:
 
 
 def _weight_decay(rule: Rule) -> tuple[Stmt, ...]:
-    """Return one `if weight_decay != 0` around the cases: adding `0 * param` would change -0.0 and infinities."""
+    """Return the cases inside `if weight_decay != 0`, because adding `0 * param` would change -0.0 and infinities."""
     statement = _decay_cases(rule.decay)
     if not statement:
         return ()

@@ -1,8 +1,8 @@
-"""Put in the flags that nobody can set: what is no choice needs no branch.
+"""Replace the flags that users cannot set by their values, and remove the branches that they decide.
 
 In: a checked Rule. Out: the Rule without its fixed flags, and without what only their other value would reach. Their
-keys stay in parameter groups and checkpoints: that is a matter of the class (backends/package/optimizer_class.py),
-which is made from the rule as written.
+keys stay in parameter groups and checkpoints: the class (backends/package/optimizer_class.py) is made from the rule
+as written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FALSE, _TRUE = Const(False), Const(True)
 
 
 def decide_fixed_flags(rule: Rule) -> Rule:
-    """Return the rule with the flags that nobody can set decided everywhere."""
+    """Return the rule with every flag that users cannot set replaced by its value."""
     values = {flag.name: flag.default for flag in rule.flags if flag.fixed}
     if not values:
         return rule
@@ -38,8 +38,8 @@ def _decide_states(states: tuple[State, ...], values: Values) -> tuple[State, ..
     """Return the states that can exist."""
     left: list[State] = []
     for state in states:
-        init = _decided(state.init, values)
-        when = _TRUE if state.when is None else _decided(state.when, values)
+        init = _decide_expression(state.init, values)
+        when = _TRUE if state.when is None else _decide_expression(state.when, values)
         if when != _FALSE:
             left.append(replace(state, init=init, when=None if when == _TRUE else when))
     return tuple(left)
@@ -47,7 +47,7 @@ def _decide_states(states: tuple[State, ...], values: Values) -> tuple[State, ..
 
 def _decide_requirements(requirements: tuple[Requirement, ...], values: Values) -> tuple[Requirement, ...]:
     """Return the requirements that do not always hold."""
-    decided = (replace(one, condition=_decided(one.condition, values)) for one in requirements)
+    decided = (replace(one, condition=_decide_expression(one.condition, values)) for one in requirements)
     return tuple(one for one in decided if one.condition != _TRUE)
 
 
@@ -55,7 +55,7 @@ def _decide_cases(cases: DecayCases, values: Values) -> DecayCases:
     """Return the cases that are left, up to the first one that always holds."""
     left: list[tuple[Expr | None, DecayStyle]] = []
     for condition, style in cases:
-        decided = _TRUE if condition is None else _decided(condition, values)
+        decided = _TRUE if condition is None else _decide_expression(condition, values)
         if decided == _TRUE:
             return (*left, (None, style))
         if decided != _FALSE:
@@ -69,34 +69,34 @@ def _decide(statements: tuple[Stmt, ...], values: Values) -> tuple[Stmt, ...]:
     for statement in statements:
         match statement:
             case If(condition=condition, then=then, orelse=orelse):
-                condition = _decided(condition, values)
+                condition = _decide_expression(condition, values)
                 then, orelse = _decide(then, values), _decide(orelse, values)
                 if isinstance(condition, Const):
                     decided += then if condition.value else orelse
                 else:
                     decided.append(replace(statement, condition=condition, then=then, orelse=orelse))
             case Assign(value=value):
-                decided.append(replace(statement, value=_decided(value, values)))
+                decided.append(replace(statement, value=_decide_expression(value, values)))
             case _:
                 assert_never(statement)
     return tuple(decided)
 
 
-def _decided(expression: Expr, values: Values) -> Expr:
-    """Return an expression with known flags put in, and what follows from them."""
+def _decide_expression(expression: Expr, values: Values) -> Expr:
+    """Return an expression with the values of known flags, simplified."""
     match expression:
         case Ref(name=name, location=here):
             return Const(values[name], here) if name in values else expression
         case Call(args=args):
-            return _simplified(replace(expression, args=tuple(_decided(argument, values) for argument in args)))
+            return _simplify(replace(expression, args=tuple(_decide_expression(argument, values) for argument in args)))
         case Const():
             return expression
         case _:
             assert_never(expression)
 
 
-def _simplified(call: Call) -> Expr:
-    """Return a call of which arguments may be truth values that are known."""
+def _simplify(call: Call) -> Expr:
+    """Return a call, simplified by those arguments that are known truth values."""
     match call:
         case Call(op="not", args=(Const(value=bool() as inner),), location=here):
             return Const(not inner, here)
@@ -110,7 +110,7 @@ def _simplified(call: Call) -> Expr:
         case Call(op="eq" | "ne" as op, args=(left, right), location=here):
             for one, other in ((left, right), (right, left)):
                 if isinstance(one, Const) and isinstance(one.value, bool):
-                    return other if one.value == (op == "eq") else _simplified(Call("not", (other,), here))
+                    return other if one.value == (op == "eq") else _simplify(Call("not", (other,), here))
             return call
         case _:
             return call

@@ -4,8 +4,8 @@ In: a Rule after passes/features.py. Out: a `Fused`: the scalar program of the h
 read, the conditions that kernels are specialised on, and the statements on elements, in which everything of the host
 is a name. Must not know any target language.
 
-A number is taken where it is read: if a name is given another value later, the row keeps the one that was current.
-Nothing is computed outside its branch; what belongs to a branch not taken is 0 in the row, and no kernel uses it.
+The row holds the value that a name has where it is read: a later assignment does not change it. Nothing is computed
+outside its branch; an entry that belongs to a branch not taken is 0, and no kernel uses it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.value_kinds import HOST_TRUTH
-from thetac.codegen.passes.analysis.kinds import infer, is_static, kind_of, on_host
+from thetac.codegen.passes.analysis.kinds import infer, is_on_host, is_static, kind_of
 from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.host_program import finish
 from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
@@ -39,11 +39,11 @@ __all__ = ["Fused", "hoist"]
 
 
 def hoist(rule: Rule) -> Fused:
-    """Return the rule with host and elements apart."""
+    """Return the rule split into the host's part and the elements' part."""
     hoister = _Hoister(rule)
     host, body = hoister.block(rule.body)
     entries = tuple(hoister.entries.values())
-    host, row = finish((*hoister.copies.values(), *host), entries, hoister.unchanged(), hoister.inputs)
+    host, row = finish((*hoister.copies.values(), *host), entries, hoister.find_unchanged(), hoister.inputs)
     names = ("param", "grad", *rule.names_of(StateKind.TENSOR))
     passes = (Pass(streams(names, body), body),)
     scalars = rule.names_of(StateKind.SCALAR)
@@ -107,10 +107,10 @@ class _Hoister:
         self.versions: dict[str, int] = dict.fromkeys(self.inputs, 0)  # which value of a host name is current
         self.latest = 0
         self.copies: dict[str, Assign] = {}  # of inputs that elements read, in case the program changes them
-        self.computed: frozenset[_Capture] = frozenset()  # what every path to here has computed
+        self.computed: frozenset[_Capture] = frozenset()  # what every path up to this statement has computed
         self.kinds |= {name: HOST_TRUTH for name in self.inputs if name not in self.kinds}
         self.host: list[Stmt] = []  # of the block being walked
-        # Names that elements see; a number of the host may share its name with nothing among them.
+        # Names that elements read; a host scalar must not share its name with one of them.
         self.taken = set(RESERVED) | {name for name, kind in self.kinds.items() if not kind.is_on_host}
         self.host_names = set(self.inputs) | {name for name, kind in self.kinds.items() if kind.is_on_host}
 
@@ -142,7 +142,7 @@ class _Hoister:
         )
         on_elements: Expr = Const(False)
         if reaches_elements and static:
-            on_elements = self._specialised(condition)
+            on_elements = self._specialise(condition)
         elif reaches_elements:
             entry = self._capture(condition, "condition")
             on_elements, condition = Ref(entry.name), Ref(entry.variable)
@@ -158,7 +158,7 @@ class _Hoister:
         return (ElementIf(on_elements, static, then, orelse, statement),) if reaches_elements else ()
 
     def _join(self, before: Mapping[str, int], after_then: Mapping[str, int]) -> None:
-        """After a branch, a name has one of two values, unless only one branch knows it."""
+        """Merge the versions after the two sides of a branch: a name with two values gets a new version."""
         for name in {**after_then, **self.versions}:
             there, here = after_then.get(name), self.versions.get(name)
             if there is not None and here is not None and there != here:
@@ -170,13 +170,13 @@ class _Hoister:
         self.latest += 1
         self.versions[name] = self.latest
 
-    def _specialised(self, condition: Expr) -> Expr:
+    def _specialise(self, condition: Expr) -> Expr:
         """Return a static condition over specialisations, one for each of its parts."""
         match condition:
             case Const():
                 return condition
             case Call(op="and" | "or" | "not" as op, args=args):
-                return Call(op, tuple(self._specialised(argument) for argument in args))
+                return Call(op, tuple(self._specialise(argument) for argument in args))
             case Ref() | Call():
                 if condition not in self.specialisations:
                     name = unique([specialisation_name(condition)], self.taken)
@@ -188,7 +188,7 @@ class _Hoister:
 
     def _element(self, expression: Expr, role: str, target: str) -> Expr:
         """Return an expression with its largest host parts read from the row."""
-        if on_host(expression, self.kinds):
+        if is_on_host(expression, self.kinds):
             constant = _constant(expression)
             return constant if constant is not None else Ref(self._capture(_plain(expression), role).name)
         match expression:
@@ -221,7 +221,7 @@ class _Hoister:
             self.computed |= {capture}
         return entry
 
-    def unchanged(self) -> dict[str, str]:
+    def find_unchanged(self) -> dict[str, str]:
         """Return the variables of the row that are copies of names which keep their value to the end."""
         return {
             entry.variable: capture.expression.name

@@ -1,4 +1,4 @@
-"""Finish the host's program: without needless copies, and with a value for all that the row reads.
+"""Finish the scalar program: remove needless copies, and give a value to all that the row reads.
 
 In: the program as passes/hoist.py collects it, and the scalar row that it computes. Out: both, as a `Fused` holds
 them. Must not know elements.
@@ -27,10 +27,10 @@ def finish(host: Program, row: Row, unchanged: Mapping[str, str], inputs: tuple[
         inputs: Names that have a value before the program.
     """
     row = tuple(replace(entry, variable=unchanged.get(entry.variable, entry.variable)) for entry in row)
-    return _with_starting_values(_renamed(host, unchanged), row, inputs), row
+    return _add_starting_values(_rename(host, unchanged), row, inputs), row
 
 
-def _renamed(body: Program, variables: Mapping[str, str]) -> Program:
+def _rename(body: Program, variables: Mapping[str, str]) -> Program:
     """Return statements with some of the row's variables replaced by the names that they would copy."""
     kept: list[Stmt] = []
     for statement in body:
@@ -41,7 +41,7 @@ def _renamed(body: Program, variables: Mapping[str, str]) -> Program:
             case If(condition=condition, then=then, orelse=orelse):
                 if isinstance(condition, Ref):
                     condition = Ref(variables.get(condition.name, condition.name))
-                then, orelse = _renamed(then, variables), _renamed(orelse, variables)
+                then, orelse = _rename(then, variables), _rename(orelse, variables)
                 if then:
                     kept.append(replace(statement, condition=condition, then=then, orelse=orelse))
                 elif orelse:
@@ -51,8 +51,8 @@ def _renamed(body: Program, variables: Mapping[str, str]) -> Program:
     return tuple(kept)
 
 
-def _with_starting_values(host: Program, row: Row, inputs: tuple[str, ...]) -> Program:
-    """Return the program in which what the row reads and only some branches compute starts as 0."""
+def _add_starting_values(host: Program, row: Row, inputs: tuple[str, ...]) -> Program:
+    """Return the program with an initial 0 for each name that the row reads and only some branches compute."""
     read = {entry.variable: Const(False) if entry.truth else Const(0.0) for entry in row}
     known = set(inputs)
     statements: list[Stmt] = []

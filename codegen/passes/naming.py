@@ -1,7 +1,7 @@
 """Name the things in generated kernels that a spec has no name for, in words.
 
 In: expressions of the spec. Out: identifiers made of the spec's own names, such as `one_minus_beta1` or
-`momentum_positive`. Must not know where they are printed; `RESERVED` are the names that kernels keep for themselves.
+`momentum_positive`. Must not know where they are printed; `RESERVED` are the names that kernels use themselves.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Container
 
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
 
-LONGEST = 36  # characters; a longer expression is named for what it does instead
+LONGEST = 36  # characters; a longer expression is named after its role instead
 
 RESERVED = frozenset(
     # Modules and functions of the generated module, then the variables of its kernel.
@@ -57,8 +57,8 @@ _AGAINST_ZERO = {
 }
 
 
-def spelled(expression: Expr) -> str:
-    """Return an expression in words, parentheses left out: two different ones may be spelled alike."""
+def spell(expression: Expr) -> str:
+    """Return an expression in words, without parentheses: two different ones may have the same words."""
     match expression:
         case Const(value=value):
             return _NUMBERS.get(value, _digits(value)) if not isinstance(value, bool) else str(value).lower()
@@ -67,13 +67,13 @@ def spelled(expression: Expr) -> str:
         case Call(op="first", args=(Ref(name=name),)):
             return first_argument(name)
         case Call(op="pow", args=(base, Const(value=2))):
-            return f"{spelled(base)}_squared"
+            return f"{spell(base)}_squared"
         case Call(op=op, args=(left, Const(value=0))) if op in _AGAINST_ZERO:
-            return f"{spelled(left)}_{_AGAINST_ZERO[op]}"
+            return f"{spell(left)}_{_AGAINST_ZERO[op]}"
         case Call(op=op, args=(left, right)) if op in _INFIX:
-            return f"{spelled(left)}_{_INFIX[op]}_{spelled(right)}"
+            return f"{spell(left)}_{_INFIX[op]}_{spell(right)}"
         case Call(op=op, args=args):
-            return "_".join((_PREFIX.get(op, op), *(spelled(argument) for argument in args)))
+            return "_".join((_PREFIX.get(op, op), *(spell(argument) for argument in args)))
 
 
 def _digits(value: float) -> str:
@@ -88,20 +88,33 @@ def first_argument(state: str) -> str:
 
 def specialisation_name(condition: Expr) -> str:
     """Return the keyword of a condition that kernels are specialised on; a flag keeps its name."""
-    name = spelled(condition)
+    name = spell(condition)
     return f"{name}_set" if _is_reserved(name) else name
 
 
 def entry_name(definition: Expr, role: str, taken: Container[str]) -> str:
-    """Return a free name for a number that kernels read: its own, in words, or what it does."""
-    name = spelled(definition)
+    """Return a free name for a number that kernels read: its expression in words, or its role.
+
+    Args:
+        definition: The expression.
+        role: The name that is used if the expression is too long.
+        taken: Names that are not free.
+    """
+    name = spell(definition)
     if isinstance(definition, Ref):
         return unique([name, f"new_{name}", role], taken)
     return unique([name, role] if len(name) <= LONGEST and name.isidentifier() else [role], taken)
 
 
 def role_name(op: str, position: int, siblings: tuple[Expr, ...], target: str) -> str:
-    """Return what a number does as an argument of an operation beside others: it is `grad`'s factor, or its divisor."""
+    """Return the role of a number among the arguments of an operation: the factor of `grad`, or its divisor.
+
+    Args:
+        op: The operation.
+        position: The position of the number among the arguments.
+        siblings: All arguments; a name among them gives the role its name.
+        target: The name that the statement assigns to, used if there is no such name.
+    """
     beside = next((e.name for i, e in enumerate(siblings) if i != position and isinstance(e, Ref)), target)
     match op:
         case "mul":

@@ -1,7 +1,7 @@
 // Blocks: the elements that a kernel computes at once, and where it finds their streams.
 //
 // Comes in: a tensor's entry in the table, and which of its streams are loaded and stored. Comes out: one pointer per
-// stream, to numbers in the dtype of the arithmetic. Must not know any algorithm.
+// stream, to values in the dtype of the arithmetic. Must not know any algorithm.
 #pragma once
 
 #include "dtypes.h"
@@ -12,9 +12,9 @@ namespace {
 
 constexpr int64 BLOCK = 512;  // elements that go through buffers together
 
-static_assert(CHUNK % BLOCK == 0);  // a block begins at the same element of its tensor whatever the chunks are
+static_assert(CHUNK % BLOCK == 0);  // the boundaries of blocks do not depend on those of chunks
 
-// How one stream comes from storage and goes there.
+// How one stream is read from storage and written back.
 template <class Number>
 struct Access {
     bool direct;  // storage has the dtype of the arithmetic: no buffer is needed
@@ -27,7 +27,7 @@ constexpr Access<Number> access_of() {
     return {same<typename Dtype::Storage, Number>, &read<Dtype, Number>, &write<Dtype, Number>};
 }
 
-// What is done to a gradient before a kernel reads it: it is unscaled and clipped, in its buffer.
+// Unscales and clips a gradient in its buffer, before a kernel reads it.
 struct GradientChange {
     double divisor, factor;  // 1: none
     bool write_back;         // the quotient is stored
@@ -48,7 +48,7 @@ struct GradientChange {
     }
 };
 
-// The streams of one block. What storage has in the arithmetic's own dtype is used in place, the rest in buffers.
+// The streams of one block. A stream stored in the dtype of the arithmetic is used in place, any other in a buffer.
 template <class Rule>
 class Block {
     using Number = typename Rule::Number;

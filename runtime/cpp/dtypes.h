@@ -1,4 +1,4 @@
-// Dtypes of storage: `get` returns the number that is stored, `put` rounds to nearest, ties to even, and keeps NaN.
+// Dtypes of storage: `get` returns the stored value, `put` rounds to nearest, ties to even, and keeps NaN.
 //
 // Must not know where elements are stored, nor what is computed from them.
 //
@@ -80,8 +80,8 @@ constexpr bool same = false;
 template <class A>
 constexpr bool same<A, A> = true;
 
-// A kernel's result, with the one NaN that is stored. Only where its stream is used in place: elsewhere `Dtype::put` does
-// it.
+// Returns a kernel's result, with every NaN replaced by the one that is stored. It acts only on streams used in place:
+// for others, `Dtype::put` does it.
 template <class Dtype, class Number>
 inline Number canonicalize_nan(Number x) {
     return same<typename Dtype::Storage, Number> ? canonicalize_nan(x) : x;

@@ -1,9 +1,9 @@
 // Operations of the language on elements whose rounding or treatment of NaN needs care. Must not know any algorithm.
 #pragma once
 
-// Stands before a loop over elements: its iterations do not depend on each other. Arrays of different streams never
-// overlap, but that of one stream is read and written. GCC and Clang have words of their own for it, and warn of the
-// other's.
+// Precedes a loop over elements, and declares its iterations independent: arrays of different streams never overlap,
+// but the array of one stream is both read and written. GCC and Clang have different pragmas for it, and each warns
+// of the other's.
 #if defined(__clang__)
 #define THETAC_VECTORIZE _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -11,7 +11,7 @@
 #endif
 
 namespace thetac {
-namespace {  // a process loads many objects made of this: nothing in it is seen outside
+namespace {  // a process loads many objects with these names: none is exported
 
 using int32 = __INT32_TYPE__;
 using int64 = __INT64_TYPE__;
@@ -36,30 +36,30 @@ inline double square_root(double x) { return __builtin_sqrt(x); }
 inline float absolute(float x) { return __builtin_fabsf(x); }
 inline double absolute(double x) { return __builtin_fabs(x); }
 
-// The next ones are written so that compilers see one comparison for each choice: from nested ones they make branches
-// first, and then three times as many vector instructions.
+// The following are written with one comparison for each choice. From nested comparisons compilers make branches first,
+// and then three times as many vector instructions.
 
-// -1, 0 or 1; 0 for NaN, as torch has it.
+// Returns -1, 0 or 1; 0 for NaN, as torch does.
 template <class Number>
 inline Number sign(Number x) {
     return (x > 0 ? Number(1) : Number(0)) - (x < 0 ? Number(1) : Number(0));
 }
 
-// NaN if either is.
+// Returns the larger argument; NaN if either is NaN.
 template <class Number>
 inline Number maximum(Number x, Number y) {
     const Number larger = x > y ? x : y;
     return __builtin_isunordered(x, y) ? x + y : larger;
 }
 
-// NaN if either is.
+// Returns the smaller argument; NaN if either is NaN.
 template <class Number>
 inline Number minimum(Number x, Number y) {
     const Number smaller = x < y ? x : y;
     return __builtin_isunordered(x, y) ? x + y : smaller;
 }
 
-// The upper bound wins where they cross; NaN if any is.
+// Returns `x` limited to the bounds: the upper one if they cross, NaN if any argument is NaN.
 template <class Number>
 inline Number clamp(Number x, Number low, Number high) {
     const Number larger = x > low ? x : low;
@@ -67,8 +67,9 @@ inline Number clamp(Number x, Number low, Number high) {
     return __builtin_isunordered(x, low) ? x + low : inside;
 }
 
-// torch's two formulas, `start + weight * (end - start)` and `end - (end - start) * (1 - weight)`: each is exact at its
-// own end. Both are a value plus a factor times the difference, and what depends on the weight alone leaves the loop.
+// Computes torch's two formulas, `start + weight * (end - start)` and `end - (end - start) * (1 - weight)`: each is
+// exact at its own end. Both are a value plus a factor times the difference, and what depends on the weight alone
+// is moved out of the loop.
 template <class Number>
 inline Number lerp(Number start, Number end, Number weight) {
     const bool near = absolute(weight) < Number(0.5);
@@ -78,8 +79,8 @@ inline Number lerp(Number start, Number end, Number weight) {
 
 }  // namespace ops
 
-// Returns the one NaN that is stored instead of any other. Which of two NaN an instruction passes on depends on the order
-// of its operands, and compilers choose that order anew for each level of the instruction set.
+// Returns the one NaN that is stored instead of any other. Which of two NaN an instruction returns depends on the order
+// of its operands, and compilers may choose another order for each level of the instruction set.
 inline float canonicalize_nan(float x) {
     return (bits<uint32>(x) & 0x7FFFFFFF) > 0x7F800000 ? __builtin_nanf("") : x;
 }

@@ -11,7 +11,7 @@ class DefaultFloatMode {
 public:
 #ifdef __SSE2__
     DefaultFloatMode() : before_(__builtin_ia32_stmxcsr()) { __builtin_ia32_ldmxcsr(DEFAULT); }
-    // Exceptions that were noted stay noted, as for any arithmetic.
+    // Exception flags that were raised stay raised, as after any arithmetic.
     ~DefaultFloatMode() { __builtin_ia32_ldmxcsr(before_ | (__builtin_ia32_stmxcsr() & EXCEPTIONS)); }
 
     DefaultFloatMode(const DefaultFloatMode&) = delete;

@@ -17,15 +17,15 @@
 namespace thetac {
 namespace {
 
-// The generated code under some conditions.
+// The generated code for one value of the conditions.
 template <class Number>
 struct KernelVariant {
     void (*update)(Number* const* streams, int64 count, const Number* row);
     Mask loaded, stored;  // streams
 };
 
-// Returns the variant for conditions that are known when it runs. Those that make no difference, given the others, count
-// as false, so that no variant is compiled twice.
+// Returns the variant for conditions that are known at run time. Those that make no difference, given the others, are
+// set to false, so that no variant is compiled twice.
 template <class Rule, int condition = 0, Mask mask = 0>
 KernelVariant<typename Rule::Number> variant_for(Mask conditions) {
     if constexpr (condition < Rule::CONDITIONS) {
@@ -37,7 +37,7 @@ KernelVariant<typename Rule::Number> variant_for(Mask conditions) {
     }
 }
 
-// One launch. `Rule` has the dtypes and sizes, `row_conditions` (those that a scalar row decides) and `Kernel<mask>`.
+// One launch. `Rule` declares dtypes and sizes, `row_conditions` (those that a scalar row decides) and `Kernel<mask>`.
 template <class Rule>
 class Step {
 public:

@@ -5,18 +5,18 @@
 
 #include "elements.h"
 
-// Every field has 8 bytes. docs/architecture.md has the layout of the tables; THETAC_HEADER is given on the compiler's
-// command line.
+// Every field has 8 bytes. docs/architecture.md describes the layout of the tables; THETAC_HEADER is given on the
+// compiler's command line.
 struct ThetacLaunch {
     const __INT64_TYPE__* tensors;    // [n][THETAC_HEADER + streams]: see TensorEntry
     const __INT32_TYPE__* chunks;     // [n_chunks][2]: index of the tensor, index of the chunk within it
     __INT64_TYPE__ n_chunks;
     const void* rows;                 // [rows][entries]: float, or double for float64 parameters
     __UINT64_TYPE__ specialisations;  // bit i: the i-th specialisation holds
-    double grad_scale;                // the gradient is divided by it first; 1: it is not
-    double clip;                      // and then multiplied by it; 1: it is not
+    double grad_scale;                // the gradient is first divided by it; 1: unchanged
+    double clip;                      // and then multiplied by it; 1: unchanged
     __INT64_TYPE__ write_back;        // whether the quotient (not the product) is stored in the gradient
-    __INT64_TYPE__ threads;           // at most so many
+    __INT64_TYPE__ threads;           // upper bound on the number of threads
     void* parallel;                   // GOMP_parallel of the process's OpenMP runtime; null: use the caller's thread only
     void* thread_number;              // omp_get_thread_num of the same runtime
 };
@@ -27,7 +27,7 @@ namespace {
 constexpr int64 CHUNK = 32768;  // elements that a thread takes at once
 constexpr int GRAD = 1;         // the gradient among the streams; 0 is the parameter
 
-// One tensor in the table of tensors.
+// One row of the address table; its columns are those of runtime/implementations/tables.py.
 struct TensorEntry {
     const int64* columns;
 
@@ -64,7 +64,7 @@ private:
 }  // namespace
 }  // namespace thetac
 
-// What every object exports, beside its function.
+// What every object exports besides its function.
 extern "C" {
 extern const __INT64_TYPE__ thetac_abi = 1;  // the version of this interface
 extern const __INT64_TYPE__ thetac_chunk = thetac::CHUNK;

@@ -60,8 +60,8 @@ private:
 
 }  // namespace
 
-// `streams` is the number of addresses per tensor; `sums` has a place per chunk, and the whole sum is in the first at the
-// end.
+// `streams` is the number of addresses per tensor; `sums` has one entry per chunk, and the total is in the
+// first at the end.
 extern "C" void thetac_sum_of_squares(const ThetacLaunch* launch, int64 streams, double* sums) {
     if (launch->n_chunks == 0)
         sums[0] = 0;

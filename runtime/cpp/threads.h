@@ -1,7 +1,7 @@
-// Threads, and which of them does which chunks.
+// Threads, and the assignment of chunks to them.
 //
 // Comes in: a launch. Comes out: calls of a function on several threads, and shares of its chunks. Must not know what is
-// computed: results do not depend on the number of threads, nor on which thread does a chunk.
+// computed: results do not depend on the number of threads, nor on which thread processes a chunk.
 #pragma once
 
 #include "launch.h"
@@ -9,10 +9,10 @@
 namespace thetac {
 namespace {
 
-constexpr int64 PER_THREAD = 16384;  // elements for which starting another thread pays
+constexpr int64 PER_THREAD = 16384;  // elements that make starting another thread worthwhile
 constexpr int64 MOST_THREADS = 256;
 
-// Calls `function(argument)` on so many threads of the process's OpenMP runtime, and returns when all are done.
+// Calls `function(argument)` on each of `threads` threads of the process's OpenMP runtime; returns when all are done.
 inline void run_on_threads(const ThetacLaunch& launch, int64 threads, void (*function)(void*), void* argument) {
     using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
     if (threads > 1)
@@ -21,7 +21,7 @@ inline void run_on_threads(const ThetacLaunch& launch, int64 threads, void (*fun
         function(argument);
 }
 
-// Successive chunks. Threads take them one by one; each gets its own.
+// Successive chunks. Threads take them one by one; no two get the same.
 struct alignas(64) Share {
     int64 next, end;
 
@@ -40,7 +40,7 @@ public:
 
     int64 threads() const { return threads_; }
 
-    // Calls `work(share)` for every share, in an order of the calling thread's own.
+    // Calls `work(share)` for every share, first for that of the calling thread.
     template <class Work>
     void for_each(const Work& work) {
         const int64 first = threads_ > 1 ? reinterpret_cast<int (*)()>(launch_.thread_number)() : 0;

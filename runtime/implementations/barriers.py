@@ -21,7 +21,7 @@ def run_all(executors: Sequence[Executor], tensors: StepTensors, scaling: Scalin
 
 
 def _run_together(waiting: Sequence[Barriers]) -> None:
-    """Advance all from barrier to barrier; each gets the totals of what all have yielded."""
+    """Run executors from barrier to barrier, and send each of them the totals of what all have yielded."""
     try:
         partials = [_advance(one, None) for one in waiting]
         while any(partial is not None for partial in partials):

@@ -3,7 +3,7 @@
 In: nothing. Out: the interface, and the order of its calls. A plan makes an executor from members, and then, in every
 step, calls in this order
 
-1. `check`, in steps after the first: may the executor go on with these tensors?
+1. `check`, in steps after the first: whether the executor can be used with these tensors;
 2. `refresh`: read what the step computes with. The last call that may raise for what a user did; nothing is written;
 3. `sum_of_squares`, where gradients are clipped;
 4. `run`, which writes, unless the step is skipped;
@@ -32,31 +32,35 @@ class Executor(Protocol):
     """One implementation, for the members that it updates together."""
 
     def check(self, tensors: StepTensors) -> str:
-        """Return why counters and scalar states are not what they were; empty if they are."""
+        """Return why counters or scalar states require a re-plan; empty if they do not."""
         ...
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
-        """Read what the next `run` computes with; raise torch's error for a number that it would refuse.
+        """Read what the next `run` computes with, and write nothing.
 
         Args:
-            groups: all parameter groups; tensors that conditions depend on are numbers where capturable
-            host_scalars: by index, of the groups that the host reads
+            groups: all parameter groups; where a group is capturable, a tensor that a condition depends on is given
+                as a host scalar
+            host_scalars: by group index, for the groups that the host reads
             tensors: those of the step
+
+        Raises:
+            RuntimeError: torch would refuse a host scalar in `run`, since it is too large for a dtype
         """
         ...
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
-        """Return that of the members' gradients: 0-d float64, on their device."""
+        """Return the sum of squares of the members' gradients: 0-d float64, on their device."""
         ...
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
-        """Return whether `run` takes `found_inf`; else the host has to know whether the step is skipped."""
+        """Return whether `run` accepts `found_inf` on the device; if not, the host decides whether to skip the step."""
         ...
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> Barriers | None:
-        """Update the members, or return what is left to do where sums over all executors are needed for it."""
+        """Update the members, or return a generator that does it where sums over all executors are needed."""
         ...
 
     def finish(self) -> None:
-        """Take note that every state exists."""
+        """Record that every state exists."""
         ...

@@ -2,7 +2,7 @@
 
 In: members of one group that were gathered and checked, none of them sharing memory. Out: nothing; parameters and state
 are updated in place. A bucket holds tensors of one device and equal dtypes whose counters, scalar states and
-firsts are equal, since list operations take one number for the whole list; and of one shape class.
+firsts are equal, since list operations take one host scalar for the whole list; and of one shape class.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from thetac.runtime.tensor_facts.selection import Selection
 
 # Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
 # working set should stay in the second-level cache, and a few hundred small tensors still share a call; an
-# accelerator wants launches that fill it.
+# accelerator needs launches that fill it.
 CPU_BUDGET = 1 << 20
 ACCELERATOR_BUDGET = 1 << 27
 
 
 class ForeachExecutor:
-    """Members of one group, bucket by bucket and chunk by chunk."""
+    """Updates members of one group, bucket by bucket and chunk by chunk."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._schema = schema
@@ -43,21 +43,21 @@ class ForeachExecutor:
         self._group = members[0].group
         self._host_scalars: HostScalars = {}  # of the group, as they were read last
         self._values: HostScalars = {}  # those of them that the step takes
-        place = {id(member): position for member, position in zip(members, selection.positions, strict=True)}
+        positions = {id(member): position for member, position in zip(members, selection.positions, strict=True)}
         self._some_created = len({member.created for member in members}) > 1
-        self._outdated = ""  # why later steps can form better buckets
+        self._outdated = ""  # why a re-plan forms better buckets; empty if it does not
         self._chunks: list[_Chunk] = []
-        self._scalar_states: list[list[ScalarStates]] = []  # per bucket: what has to be equal in all of its members
+        self._scalar_states: list[list[ScalarStates]] = []  # per bucket: states that have one value in all members
         for bucket in buckets(schema, members):
-            mine = Selection([place[id(member)] for member in bucket], selection.size)
+            mine = Selection([positions[id(member)] for member in bucket], selection.size)
             self._scalar_states.append(scalar_states_of(schema, bucket, mine, tensors))
             for chunk in chunks(schema, bucket):
                 firsts = {state.first: chunk[0].created for state in schema.states if state.first}
-                of_chunk = Selection([place[id(member)] for member in chunk], selection.size)
+                of_chunk = Selection([positions[id(member)] for member in chunk], selection.size)
                 self._chunks.append(_Chunk(of_chunk, firsts, widens(schema, chunk[0])))
 
     def check(self, tensors: StepTensors) -> str:
-        """See `Executor`; also whether counters and scalar states still are equal in every bucket."""
+        """Check as `Executor` says, and that counters and scalar states are still equal within every bucket."""
         if self._outdated:
             return self._outdated
         for bucket in self._scalar_states:
@@ -69,7 +69,7 @@ class ForeachExecutor:
         return ""
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
-        """Take the host scalars of the group; raise torch's error for one that it would refuse."""
+        """Take the host scalars of the group; raise torch's error for one that torch would refuse."""
         if (found := host_scalars[self._group]) is not self._host_scalars:
             self._host_scalars, self._values = found, taken(self._takes, found)
         if self._rehearsal.is_needed(self._values):
@@ -81,7 +81,7 @@ class ForeachExecutor:
         return sum_of_squares([grad for chunk in self._chunks for grad in chunk.selection.select(tensors.grads)])
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
-        """Return False: the host reads counters anyway."""
+        """Return False: the host reads counters in every step."""
         return False
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
@@ -108,7 +108,7 @@ class ForeachExecutor:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """What one call takes."""
+    """The arguments of one call of the step."""
 
     selection: Selection  # of its tensors among those of the step
     firsts: dict[str, bool]
@@ -141,6 +141,7 @@ def chunks(schema: Schema, bucket: Sequence[Member]) -> Iterator[Sequence[Member
 
 
 def _key(schema: Schema, member: Member) -> tuple[object, ...]:
+    """Return what has to be equal for members to share a bucket."""
     scalars: list[object] = []
     dtypes: list[torch.dtype | None] = [member.param.dtype, member.grad.dtype]
     for declared, state in zip(schema.states, member.states, strict=True):

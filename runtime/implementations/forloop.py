@@ -24,7 +24,7 @@ from thetac.runtime.tensor_facts.selection import Selection
 
 
 class ForLoopExecutor:
-    """One parameter of a group after the other, with host scalars."""
+    """Updates one parameter of a group after the other, with host scalars."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._schema = schema
@@ -47,7 +47,7 @@ class ForLoopExecutor:
         return ""
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
-        """Take the host scalars of the group; raise torch's error for one that it would refuse."""
+        """Take the host scalars of the group; raise torch's error for one that torch would refuse."""
         if (found := host_scalars[self._group]) is not self._host_scalars:
             self._host_scalars, self._values = found, taken(self._takes, found)
         if self._rehearsal.is_needed(self._values):
@@ -60,7 +60,7 @@ class ForLoopExecutor:
         return sum_of_squares(self._selection.select(tensors.grads))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
-        """Return False: the host reads counters anyway."""
+        """Return False: the host reads counters in every step."""
         return False
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
@@ -82,7 +82,7 @@ class ForLoopExecutor:
 
 
 class OnTensorsExecutor:
-    """The same in tensor arithmetic: nothing leaves the device, and autograd can follow."""
+    """Updates one parameter after the other in tensor arithmetic: nothing is read on the host, autograd can record."""
 
     def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection) -> None:
         self._schema = schema
@@ -96,7 +96,7 @@ class OnTensorsExecutor:
         self._capturable = self._differentiable = False
 
     def check(self, tensors: StepTensors) -> str:
-        """Return nothing: the executor serves a single step."""
+        """Return an empty string: the executor is used for one step only."""
         return ""
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
@@ -113,7 +113,7 @@ class OnTensorsExecutor:
             return sum_of_squares(self._selection.select(tensors.grads))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
-        """Return whether the group is capturable; else counters are read anyway."""
+        """Return whether the group is capturable, not differentiable, and no gradient is sparse."""
         if any(grad.is_sparse for grad in self._selection.select(tensors.grads)):
             return False
         return self._capturable and not self._differentiable
@@ -133,7 +133,7 @@ class OnTensorsExecutor:
     def _run_or_undo(
         self, params: list[Tensor], grads: list[Tensor], states: Mapping[str, list[Any]], scaling: Scaling
     ) -> None:
-        """Update parameters one by one, so that at most one parameter and its state are there twice."""
+        """Update parameters one by one, so that copies of at most one parameter and its state exist at a time."""
         for index, param in enumerate(params):
             mine = _at(states, index)
             values = [value for listed in mine.values() for value in listed]
@@ -144,11 +144,11 @@ class OnTensorsExecutor:
                 tensor.copy_(torch.where(scaling.is_skipped_on(tensor.device), old, tensor))
 
     def finish(self) -> None:
-        """Do nothing: the executor serves a single step."""
+        """Do nothing: the executor is used for one step only."""
 
 
 def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
-    """Return the step for some members: in a wider dtype where they are not computed in the one they have."""
+    """Return the step for some members: widened where some member is not computed in its own dtype."""
     return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
 
 
@@ -198,7 +198,7 @@ def _step_on_stored_rows(
     step: Step,
     values: Mapping[str, object],
 ) -> None:
-    """Update the entries that a sparse gradient has values for, as if they were all there is.
+    """Update only the entries that a sparse gradient stores, as if the parameter had no others.
 
     The rule need not be linear, so every entry must occur once: the gradient is coalesced first.
     """

@@ -1,8 +1,8 @@
 """The executor of fused kernels: one bucket, one table of addresses, one launch per step.
 
 In: members of any groups that agree in device, dtypes, specialisations and shape class. Out: a launch per step. Must
-not know which fused implementation launches, nor whether the tensors still are what they were: `stepping/guards.py`
-does, and `stepping/plan.py` hands over the addresses that have changed.
+not know which fused implementation launches, nor whether the plan is still valid: `stepping/guards.py` checks it, and
+`stepping/plan.py` hands over the addresses that have changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
 
@@ -38,8 +38,8 @@ class Bucket:
         }
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
         self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
-        self.table[:, ELEMENTS] = integers(self.sizes)
-        # Views of the table. One that is made in a step costs more than what is written through it.
+        self.table[:, ELEMENTS] = pack_integers(self.sizes)
+        # Views of the table, made once: making a view costs more than writing through it.
         self._addresses = self.table[:, HEADER:]
         self._streams = self._addresses.unbind(dim=1)
         self._aligned = self.table[:, ALIGNED]
@@ -48,7 +48,9 @@ class Bucket:
             zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
         ):
             if stream is not None:
-                self.put_addresses(index, integers(list(map(Tensor.data_ptr, selection.select(tensors.lists[number])))))
+                self.put_addresses(
+                    index, pack_integers(list(map(Tensor.data_ptr, selection.select(tensors.lists[number]))))
+                )
                 self._written += [number] if number != GRAD else []
         self.mark_aligned()
 
@@ -62,17 +64,17 @@ class Bucket:
         self._streams[stream].copy_(addresses)
 
     def mark_aligned(self) -> None:
-        """Bring the flags up to date that tell kernels which members are aligned in all streams."""
+        """Update the column that tells kernels which members are aligned in all streams."""
         self._aligned.copy_((self._addresses & (ALIGNMENT - 1) == 0).all(dim=1))
 
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
-        """Tell autograd what a launch writes."""
+        """Tell autograd which tensors a launch writes."""
         lists = [tensors.lists[number] for number in self._written]
         self._reader.mark_written(lists if scaling.grad_scale is None else [*lists, tensors.grads], self._selection)
 
 
 class FusedExecutor(Bucket):
-    """One launch per step, with scalar rows that the host computes."""
+    """Updates a bucket with one launch per step, and scalar rows that the host computes."""
 
     def __init__(
         self,
@@ -102,18 +104,18 @@ class FusedExecutor(Bucket):
         return self._launcher.sum_of_squares(self.table)
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
-        """Return False: the host counts."""
+        """Return False: the host computes counters."""
         return False
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Store counters and scalar states, then launch."""
-        # Before the launch, which sweeps what was just looked at out of the caches: 3-8% of a step on a CPU.
+        # Before the launch, which evicts the scalar states just read from the caches: 3-8% of a step on a CPU.
         self._rows.store(tensors)
         self.mark_written(tensors, scaling)
         self._launcher.launch(self.table, self._rows.rows, scaling)
 
     def finish(self) -> None:
-        """Do nothing: the rows know that every state exists."""
+        """Do nothing: `ScalarRows.store` has recorded that every state exists."""
 
 
 def stream_numbers(schema: Schema) -> list[int]:
@@ -132,7 +134,7 @@ def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
 
 
 def specialisations_of(schema: Schema, group: Group) -> dict[str, bool]:
-    """Return what the kernels of a group are specialised on, by name."""
+    """Return the values of the specialisations for a group, by name."""
     return {specialisation.name: bool(specialisation.holds(group)) for specialisation in schema.specialisations}
 
 

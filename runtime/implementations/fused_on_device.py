@@ -1,7 +1,7 @@
 """Fused steps whose scalars stay on the device: for capturable steps, and for steps under `found_inf`.
 
-In: as for `fused.py`, members whose counters and scalar states lie beside their parameters. Out: a launch that reads a
-table of addresses which stays on the device, and rows that are computed there.
+In: as for `fused.py`, members whose counters and scalar states are on the device of their parameters. Out: a launch
+that reads an address table which stays on the device, and rows that are computed there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from thetac.runtime.tensor_facts.selection import Selection
 
 
 def counts_on_device(schema: Schema, group: Group, member: Member) -> bool:
-    """Return whether the host would have to wait for the scalars of a member, or must not read them at all."""
+    """Return whether scalars of a member stay on the device: the host would wait for them, or must not read them."""
     if option(group, "capturable"):
         return True
     scalar_states = [
@@ -39,7 +39,7 @@ def counts_on_device(schema: Schema, group: Group, member: Member) -> bool:
 
 
 class FusedOnDeviceExecutor(Bucket):
-    """One launch per step, with scalar rows that are computed on the device."""
+    """Updates a bucket with one launch per step, and scalar rows that are computed on the device."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class FusedOnDeviceExecutor(Bucket):
         return self._rows.check(tensors)
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
-        """Take the values of groups, of which tensors stay on the device."""
+        """Take the values of the groups; tensors among them stay on the device."""
         self._rows.take({index: values_of(self._schema, groups[index]) for index in self._groups})
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
@@ -71,7 +71,7 @@ class FusedOnDeviceExecutor(Bucket):
         return self._launcher.sum_of_squares_on_device(self._on_device.of(self.table))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
-        """Return True: counters are on the device, and count there or not."""
+        """Return True: counters are on the device, and a skipped step leaves them unchanged there."""
         return True
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:

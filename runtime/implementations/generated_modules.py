@@ -26,11 +26,11 @@ class ForLoop(Protocol):
     """`forloop.py`: the rule in torch's operations, one parameter after the other."""
 
     def step(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None:
-        """Update parameters and states in place, with Python numbers."""
+        """Update parameters and states in place, with host scalars."""
         ...
 
     def step_on_tensors(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None:
-        """Do the same in tensor arithmetic: no number leaves its tensor."""
+        """Update parameters and states in place, in tensor arithmetic: no value is copied to the host."""
         ...
 
 
@@ -38,7 +38,7 @@ class Foreach(Protocol):
     """`foreach.py`: the rule in torch's list operations."""
 
     def step(self, params: list[Tensor], grads: list[Tensor], /, **keywords: object) -> None:
-        """Update parameters and states in place, with one number for a whole list."""
+        """Update parameters and states in place, with one host scalar for a whole list."""
         ...
 
 
@@ -52,7 +52,7 @@ class Scalars(Protocol):
         ...
 
     def scalars_on_tensors(self, **keywords: object) -> tuple[Sequence[Scalar], Sequence[Scalar]]:
-        """Do the same in tensor arithmetic."""
+        """Return the same in tensor arithmetic, which copies no value to the host."""
         ...
 
 
@@ -63,13 +63,15 @@ class Grid(Protocol):
 
 
 class Kernel(Protocol):
-    """What `triton.jit` makes of a function."""
+    """A function compiled by `triton.jit`; the index is the grid."""
 
     def __getitem__(self, grid: tuple[int, ...]) -> Grid: ...
 
     def warmup(
         self, tensors: Tensor, chunks: Tensor, rows: Tensor, *, grid: tuple[int, ...], **constants: object
-    ) -> object: ...
+    ) -> object:
+        """Compile the kernel for arguments of these types and these constants, and launch nothing."""
+        ...
 
 
 class TritonKernels(Protocol):
@@ -100,19 +102,19 @@ def scalars_of(package: str) -> Scalars:
 
 @cache
 def triton_kernels_of(package: str) -> TritonKernels:
-    """Return the module of the Triton kernel; triton is imported."""
+    """Return the module of the Triton kernel; this imports triton."""
     return cast(TritonKernels, importlib.import_module(f"{package}.triton_kernels"))
 
 
 @cache
 def has_triton_kernels(package: str) -> bool:
-    """Return whether triton and the package's kernels can be imported; neither is imported to find out."""
+    """Return whether triton and the package's kernels are installed, without importing them."""
     return all(importlib.util.find_spec(name) is not None for name in ("triton", f"{package}.triton_kernels"))
 
 
 @cache
 def kernel_source(package: str) -> Path | None:
-    """Return where the C++ kernel of a package lies, or should; None for a rule that is no package."""
+    """Return the path of a package's C++ kernel, which need not exist; None for a rule that is not in a package."""
     found = importlib.util.find_spec(package)
     for folder in (found and found.submodule_search_locations) or ():
         return Path(folder) / "kernels.cpp"

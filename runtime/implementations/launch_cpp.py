@@ -1,7 +1,7 @@
 """Launches the generated C++ kernel of one bucket: a call through ctypes, on the threads that torch uses.
 
 In: the address table and scalar rows of a bucket. Out: updated tensors. Must not know what the rows mean, nor how
-objects are built: building/compiled_objects.py finds or builds them. cpp_interface.py has the interface of objects.
+objects are built: building/compiled_objects.py finds or builds them, and cpp_interface.py describes their interface.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def load_norm(dtype: torch.dtype) -> ctypes.CDLL:
 def recipe_of(
     schema: Schema, dtypes: Sequence[torch.dtype], specialisations: Sequence[bool]
 ) -> tuple[list[Path], dict[str, str], str]:
-    """Return what an object is made of.
+    """Return the sources, macros and file name from which an object is built.
 
     Args:
         schema: the optimizer's
@@ -62,19 +62,19 @@ def recipe_of(
     """
     source = kernel_source(schema.package)
     if source is None:
-        raise BuildError(f"{schema.package} is not an importable package, so it has no kernels.cpp; generate it anew")
+        raise BuildError(f"{schema.package} is not an importable package, so it has no kernels.cpp; generate it again")
     defines = macros(dtypes, specialisations if schema.separate_kernels else None)
     kinds = [DTYPE_NAMES[dtype].lower() for dtype in (dtypes if len(set(dtypes)) > 1 else dtypes[:1])]
     return [source, *HEADERS], defines, "-".join((schema.package.rpartition(".")[2], *kinds))
 
 
 def recipe_of_norm(dtype: torch.dtype) -> tuple[list[Path], dict[str, str], str]:
-    """Return the same for the object that adds up squares of gradients of this dtype."""
+    """Return the recipe of the object that adds up squares of gradients of this dtype, as `recipe_of` does."""
     return [CPP / "norm.cpp", *HEADERS], macros([dtype]), f"norm-{DTYPE_NAMES[dtype].lower()}"
 
 
 class CppLauncher:
-    """A kernel with everything that stays the same from step to step."""
+    """Launches a kernel; keeps everything that is the same in every step."""
 
     def __init__(self, bucket: LaunchedBucket) -> None:
         values = tuple(bucket.specialisations.values())
@@ -85,7 +85,7 @@ class CppLauncher:
         chunk = ctypes.c_int64.in_dll(library, "thetac_chunk").value
         self._chunks = chunk_table(bucket.sizes, chunk)
         self._most_for_norm = -(-sum(bucket.sizes) // chunk)
-        separate = bucket.schema.separate_kernels  # they know the values already, and there may be more than bits
+        separate = bucket.schema.separate_kernels  # compiled for these values; there may be more than 64
         self._launch = Launch(
             chunks=self._chunks.data_ptr(),
             n_chunks=len(self._chunks),
@@ -115,6 +115,7 @@ class CppLauncher:
         return sums[0]
 
     def _use_threads(self, number: int) -> None:
+        """Set the upper bound on threads, and the OpenMP runtime that they belong to."""
         runtime = openmp()
         self._launch.threads = number
         self._launch.parallel = runtime.parallel
@@ -122,5 +123,6 @@ class CppLauncher:
 
 
 def _returning_nothing(function: ctypes._NamedFuncPointer) -> ctypes._NamedFuncPointer:
+    """Return the function, declared to return nothing."""
     function.restype = None
     return function

@@ -1,7 +1,7 @@
 """Launches the generated Triton kernel of one bucket: moves tables to the device and starts one grid.
 
 In: the address table and scalar rows of a bucket, on the host. Out: a launch on the current stream. Must not know
-what the tables mean. On the CPU, where Triton's interpreter runs the kernel, tables are passed as they are.
+what the rows mean. On the CPU, where Triton's interpreter runs the kernel, tables are passed as they are.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
 
 @cache
 def norm_kernel() -> Kernel:
+    """Return the kernel that adds up squares of gradients, imported at the first call."""
     module = importlib.import_module("thetac.runtime.implementations.triton_norm")  # only where gradients are clipped
     return cast(Kernel, module.sum_of_squares)
 
 
 class TritonLauncher:
-    """A kernel with everything that stays the same from step to step."""
+    """Launches a kernel; keeps everything that is the same in every step."""
 
     def __init__(self, bucket: LaunchedBucket) -> None:
         module = triton_kernels_of(bucket.schema.package)
@@ -50,6 +51,7 @@ class TritonLauncher:
             self._compile(len(bucket.sizes), HEADER + len(bucket.dtypes), bucket.dtypes["param"])
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
+        """Update every tensor of the bucket, with tables on the host; see `Launcher`."""
         if self._grid == (0,):
             return  # every tensor is empty
         if self._staging is None:
@@ -63,7 +65,7 @@ class TritonLauncher:
             self._staging.mark_read(stream)
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
-        """Return that of all gradients: 0-d float64, on their device, without waiting for it."""
+        """Return the sum of squares of all gradients: 0-d float64 on their device, without waiting for it."""
         if self._staging is None or self._grid == (0,):
             return self._add_up(tensors)
         with torch.cuda.device(self.device):
@@ -75,18 +77,19 @@ class TritonLauncher:
             return total
 
     def launch_on_device(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
-        """Launch with tables on the device: nothing is copied, so that a graph can capture it."""
+        """Update every tensor of the bucket, with tables on the device: no copy, so that a graph can capture it."""
         if self._grid == (0,):
             return
         with self._as_current():
             self._update(tensors, rows, scaling)
 
     def sum_of_squares_on_device(self, tensors: Tensor) -> Tensor:
-        """Return the sum of squares, with tables on the device."""
+        """Return the sum of squares of all gradients, from a table on the device; see `sum_of_squares`."""
         with self._as_current():
             return self._add_up(tensors)
 
     def _update(self, tensors: Tensor, rows: Tensor, scaling: Scaling) -> None:
+        """Start the grid, with tables where the kernel runs."""
         self._kernel[self._grid](
             tensors,
             self._chunks,
@@ -98,6 +101,7 @@ class TritonLauncher:
         )
 
     def _add_up(self, tensors: Tensor) -> Tensor:
+        """Return the sum of squares, from a table where the kernel runs; 0 if every tensor is empty."""
         wide = self._grad_dtype == torch.float64
         sums = torch.zeros(self._grid[0], dtype=torch.float64 if wide else torch.float32, device=self.device)
         if self._grid != (0,):
@@ -113,14 +117,15 @@ class TritonLauncher:
         return sums.sum(dtype=torch.float64)
 
     def _here(self, number: Tensor | None) -> Tensor | None:
-        """Return a scalar on the kernel's device: parameters on several devices are scaled by the same."""
+        """Return a scalar on the kernel's device: one scalar scales parameters on several devices."""
         return None if number is None else number.to(self.device)
 
     def _as_current(self) -> AbstractContextManager[object]:
+        """Return a context in which the kernel's device is the current one."""
         return nullcontext() if self._staging is None else torch.cuda.device(self.device)
 
     def _compile(self, tensors: int, columns: int, dtype: torch.dtype) -> None:
-        """Compile now, so that a kernel that cannot be compiled is known before anything is written."""
+        """Compile the kernel, so that an error in it is raised before anything is written."""
         with torch.cuda.device(self.device):
             table = torch.empty((tensors, columns), dtype=torch.int64, device=self.device)
             rows = torch.empty(
@@ -130,11 +135,11 @@ class TritonLauncher:
 
 
 class _Staging:
-    """The way from host tables to the device: one asynchronous copy per step, from two pinned buffers in turn.
+    """Copies host tables to the device: one asynchronous copy per step, from two pinned buffers in turn.
 
     The copy of the last step may still be in flight when the next one is prepared, so a buffer is filled again only
-    when its own copy is over. The buffer on the device is filled again only when the kernel that reads it is over,
-    which matters where steps run on different streams.
+    when its own copy is complete. The buffer on the device is filled again only when the kernel that reads it has
+    finished, which matters where steps run on different streams.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -170,13 +175,14 @@ class _Staging:
         )
 
     def mark_read(self, stream: torch.cuda.Stream) -> None:
-        """Take note that the kernel that reads the buffer has been started on this stream."""
+        """Record that the kernel that reads the buffer has been launched on this stream."""
         self._read.record(stream)
 
     def _grow(self, size: int) -> None:
+        """Replace the buffers by larger ones of `size` bytes, after copies in flight are complete."""
         for event in self._copied:
             event.synchronize()
-        with torch.inference_mode(False):  # they are written in later steps, too
+        with torch.inference_mode(False):  # later steps write them outside of inference mode
             self._pinned = [torch.empty(size, dtype=torch.uint8, device="cpu", pin_memory=True) for _ in range(2)]
             self._on_device = torch.empty(size, dtype=torch.uint8, device=self._device)
 

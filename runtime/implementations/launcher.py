@@ -1,7 +1,7 @@
-"""What executors and launchers of fused kernels agree on.
+"""The interface between executors and launchers of fused kernels.
 
 In: nothing. Out: the description of a bucket that a launcher is made for, and the interface of launchers. Must not know
-any of them.
+any executor or launcher.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from thetac.runtime.schema import Schema
 
 @dataclass(frozen=True, slots=True)
 class LaunchedBucket:
-    """What stays the same from step to step, of the tensors that one launch updates."""
+    """The tensors that one launch updates: everything about them that is the same in every step."""
 
     schema: Schema
     device: torch.device
@@ -37,12 +37,12 @@ class Launcher(Protocol):
         Args:
             tensors: the address table, int64 [tensors, HEADER + streams]
             rows: the scalar rows, [rows, entries], float64 for float64 parameters, else float32
-            scaling: what is done to gradients first
+            scaling: how gradients are unscaled and clipped before the update
         """
         ...
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
-        """Return the sum of squares of all gradients: 0-d float64 on their device, the same bits every time."""
+        """Return the sum of squares of all gradients: 0-d float64 on their device, bitwise reproducible."""
         ...
 
 

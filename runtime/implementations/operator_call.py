@@ -1,8 +1,8 @@
 """Calls of the operator `thetac::fused_step`, which does a fused step as one operation of torch's.
 
-In: the members of a group, which graphs and modes see as parameters, gradients and states of one call. Out: the call,
-with the number of a kernel, which stands for what numbers and tensors cannot say. Must not know what the operator does:
-`torch_compile/custom_op.py` does.
+In: the members of a group, which graphs and modes see as parameters, gradients and states of one call. Out: the call.
+Its arguments are tensors, floats, and the index of a registered kernel, which has everything else. Must not know what
+the operator does: `torch_compile/custom_op.py` defines it.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from thetac.runtime.tensor_facts.selection import Selection
 
 @dataclass(slots=True, weakref_slot=True)
 class KeptPlans:
-    """What an optimizer keeps for the kernels of its graphs: it goes with the optimizer."""
+    """What an optimizer keeps for the kernels of its graphs; it is freed with the optimizer."""
 
-    of_kernel: dict[int, Any] = field(default_factory=dict)  # the plan of each kernel, which only the operator knows
-    kernel_numbers: dict[tuple[object, ...], int] = field(default_factory=dict)  # by what the kernels are
+    of_kernel: dict[int, Any] = field(default_factory=dict)  # the plan of each kernel, of the operator's own type
+    kernel_numbers: dict[tuple[object, ...], int] = field(default_factory=dict)  # by the contents of the kernels
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """What a call cannot say in numbers and tensors."""
+    """What a call needs besides its tensors and floats."""
 
     schema: Schema
-    fixed: Group  # its numbers come with each call
+    fixed: Group  # flags, fixed hyperparameters and options; the others are arguments of each call
     exists: tuple[bool, ...]
     created: tuple[bool, ...]
     kept: weakref.ref[KeptPlans]
@@ -67,7 +67,7 @@ def call_operator(
     states: Sequence[Sequence[Tensor | None]],
     values: Mapping[str, Value],
 ) -> None:
-    """Make the call that `torch_compile/custom_op.py` answers; dynamo traces this function."""
+    """Call the operator that `torch_compile/custom_op.py` defines; dynamo traces this function."""
     elements = [values[name] for hyperparameter in schema.hyperparameters for name in hyperparameter.elements]
     torch.ops.thetac.fused_step(
         kernel,
@@ -81,7 +81,7 @@ def call_operator(
 
 
 class OperatorExecutor:
-    """The members of a group that one call updates, while modes see what a step does. It serves a single step."""
+    """Updates members of a group with one call, which modes and graphs can see. It is used for one step."""
 
     def __init__(
         self, schema: Schema, members: Sequence[Member], selection: Selection, group: Group, kept: KeptPlans
@@ -94,7 +94,7 @@ class OperatorExecutor:
         self._values: Mapping[str, Value] = {}
 
     def check(self, tensors: StepTensors) -> str:
-        """Return nothing: the executor serves a single step."""
+        """Return an empty string: the executor is used for one step only."""
         return ""
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
@@ -106,7 +106,7 @@ class OperatorExecutor:
         return sum_of_squares(self._selection.select(tensors.grads))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
-        """Return False: the call is made, or not."""
+        """Return False: the host decides whether the call is made."""
         return False
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
@@ -119,4 +119,4 @@ class OperatorExecutor:
         call_operator(self._schema, self._kernel, self._selection.select(tensors.params), grads, states, self._values)
 
     def finish(self) -> None:
-        """Do nothing: the executor serves a single step."""
+        """Do nothing: the executor is used for one step only."""

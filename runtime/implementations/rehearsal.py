@@ -1,9 +1,9 @@
-"""Finds out before the first write whether torch refuses a number of a step, for the for-loop and foreach.
+"""Finds out before the first write whether torch refuses a host scalar of a step, for the for-loop and foreach.
 
-In: what an executor calls, stand-ins of one element for its tensors, and the host scalars of its group. Out: nothing,
-or torch's own error. torch raises where a number is too large for a dtype, in whichever operation meets it first: after
-others have written. The compiler has seen to it that this can only come from hyperparameters of extraordinary size
-(`codegen/backends/eager/magnitudes.py`), so nothing is done for others.
+In: the step that an executor calls, its tensors, and the host scalars of its group. Out: nothing, or torch's own error.
+torch raises an error in the first operation whose host scalar is too large for a dtype, when earlier operations have
+already written. So the step is run on tensors of one element first. The compiler ensures that only hyperparameters of
+extraordinary size cause such an error (`codegen/backends/eager/magnitudes.py`), so no step is rehearsed for others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from thetac.runtime.implementations.widened import Step
 from thetac.runtime.schema import Schema
 
-_SMALLEST, _LARGEST = 1e-30, 1e4  # of what is ordinary, as the compiler has it; 0 and infinities are
+_SMALLEST, _LARGEST = 1e-30, 1e4  # of ordinary magnitudes, as in the compiler; 0 and infinities are ordinary, too
 
 
 class Rehearsal:
@@ -31,7 +31,7 @@ class Rehearsal:
         self._is_ordinary = True
 
     def is_needed(self, values: Mapping[str, float]) -> bool:
-        """Return whether a hyperparameter has a size that may make torch refuse a number."""
+        """Return whether a hyperparameter is so large or small that torch may refuse a host scalar."""
         if values is not self._values and values != self._values:
             self._values = values
             self._is_ordinary = all(
@@ -43,7 +43,7 @@ class Rehearsal:
         return not self._is_ordinary
 
     def of(self, step: Step, params: Sequence[Tensor], grads: Sequence[Tensor], keywords: Mapping[str, Any]) -> None:
-        """Raise torch's error for a number that it would refuse in this step; nothing has been written then."""
+        """Raise torch's error for a host scalar that torch would refuse in this step, before anything is written."""
         rehearsed = {name: self._stand_ins(name, value) for name, value in keywords.items()}
         try:
             step(list(map(_one_element, params)), list(map(_one_element, grads)), **rehearsed, **self._values)
@@ -53,7 +53,7 @@ class Rehearsal:
             raise
 
     def _stand_ins(self, name: str, value: Any) -> Any:
-        """Return stand-ins for an argument: a list of states, or what says whether they are new."""
+        """Return stand-ins for a list of states; return any other argument, such as firsts, as it is."""
         if not isinstance(value, list):
             return value
         make = _one_element if name in self._of_elements else Tensor.clone

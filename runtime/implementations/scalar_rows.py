@@ -1,8 +1,8 @@
 """The scalar rows that fused kernels read: one for each distinct group, step count and scalar state of a bucket.
 
 In: members of one bucket, and the host scalars of their groups. Out: the rows, which member reads which, and, once the
-kernel has been launched, the new values of counters and scalar states. Rows are computed in float64; what is stored has
-the dtype of the state it is stored in, and so have later reads.
+kernel has been launched, the new values of counters and scalar states. Rows are computed in float64; new values
+are rounded to the dtype of their state, and later steps read the rounded values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Schema
-from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.selection import Selection
 
 
@@ -35,7 +35,7 @@ class ScalarRows:
         self._groups = [member.group for member in members]
         self._distinct = list(dict.fromkeys(self._groups))
         rows = {group: row for row, group in enumerate(self._distinct)}
-        self._row_of_group = integers([rows[group] for group in self._groups])  # where counts do not differ
+        self._row_of_group = pack_integers([rows[group] for group in self._groups])  # where counts are equal
         self._states = scalar_states_of(schema, members, selection, tensors)
         here = {state.name for state in self._states}
         self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
@@ -52,7 +52,7 @@ class ScalarRows:
         self.rows = torch.zeros((1, max(len(self._module.ROW), 1)), dtype=self._dtype, device="cpu")
 
     def check(self, tensors: StepTensors) -> str:
-        """Return what has become of a counter or scalar state that this cannot read; empty if nothing."""
+        """Return why a counter or scalar state cannot be read any more; empty if all can."""
         for state in self._states:
             if why := state.check(tensors):
                 return why
@@ -66,7 +66,7 @@ class ScalarRows:
             tensors: those of the step
 
         Returns:
-            whether `row_of_member` is new
+            whether `row_of_member` is another tensor than before
         """
         before = self.row_of_member
         found: dict[tuple[object, ...], int]
@@ -78,7 +78,7 @@ class ScalarRows:
             found = {}
             columns = [state.read(tensors) for state in self._states]
             keys = zip(self._groups, self._created, *columns, strict=True)
-            self.row_of_member = integers([found.setdefault(key, len(found)) for key in keys])
+            self.row_of_member = pack_integers([found.setdefault(key, len(found)) for key in keys])
         self._new = [[] for _ in self._states]
         rows = [self._row(host_scalars[cast(int, key[0])], key) for key in found]
         if self._module.ROW:
@@ -91,7 +91,7 @@ class ScalarRows:
         return self.row_of_member is not before
 
     def store(self, tensors: StepTensors) -> None:
-        """Write the new counters and scalar states. Every state exists from now on."""
+        """Write the new counters and scalar states, and record that every state exists."""
         for state, new in zip(self._states, self._new, strict=True):
             state.write(tensors, self.row_of_member, new)
         if self._any_created:
@@ -101,7 +101,7 @@ class ScalarRows:
         """Return the row of one key: group, whether its states are new, then a value per counter and scalar state."""
         keywords = self._taken_of(cast(int, key[0]), host_scalars)
         keywords |= dict.fromkeys(self._firsts, key[1])
-        # What a group has no state for is not read there.
+        # Where a group does not have a state, its value is not read.
         keywords |= dict.fromkeys(self._absent, 0.0)
         if "round_to" in self._takes:
             keywords["round_to"] = _keep

@@ -1,9 +1,9 @@
-"""Scalar rows computed where the kernel runs: one row per member, and nothing that the host waits for.
+"""Scalar rows computed on the device of the kernel: one row per member, and the host waits for nothing.
 
-In: members of one bucket whose counters and scalar states lie beside their parameters, and the values of their groups.
-Out: the rows, on the device, and new values of counters and scalar states. A captured graph replays all of it: floats
-of a group are part of the graph, tensors are read anew. As on the host, rows are computed in float64, and what is
-stored has the dtype of the state it is stored in. Must not know what launches.
+In: members of one bucket whose counters and scalar states are on the device of their parameters, and the values of
+their groups. Out: the rows, on the device, and new values of counters and scalar states. A captured graph replays all
+of it: floats of a group are constants of the graph, tensors are read in every replay. As on the host, rows are computed
+in float64, and new values are rounded to the dtype of their state. Must not know launchers.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ from thetac.runtime.tensors import Scalar
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Members whose rows are computed together: those of a group that all have had their first step, or have not."""
+    """Members whose rows are computed together: those of one group, all before their first step or all after it."""
 
     group: int
     created: bool
     positions: Tensor | None  # int64, on the device; None: all
 
     def of(self, column: Tensor) -> Tensor:
+        """Return the entries of these members."""
         return column if self.positions is None else column[self.positions]
 
     def put(self, column: Tensor, value: Scalar) -> None:
+        """Write a value to the entries of these members."""
         if self.positions is None:
             column.copy_(value) if isinstance(value, Tensor) else column.fill_(value)
         elif isinstance(value, Tensor):
@@ -77,12 +79,12 @@ class ScalarRowsOnDevice:
         }
 
     def check(self, tensors: StepTensors) -> str:
-        """Return what has become of a counter or scalar state that this cannot read; empty if nothing."""
+        """Return why a counter or scalar state cannot be read any more; empty if all can."""
         differ = (name for name, stored in self._stored.items() if not stored.is_unchanged(tensors))
         return next((f"`{name}` is of another kind" for name in differ), "")
 
     def advance(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
-        """Count this step, write scalar states and give the rows. Where `skipped` holds, all stored stays as it is."""
+        """Count this step, write scalar states and return the rows; where `skipped` holds, write nothing."""
         read = {
             name: stored.read(tensors) if name in self._scalars else stored.count_up(tensors, skipped)
             for name, stored in self._stored.items()
@@ -101,11 +103,12 @@ class ScalarRowsOnDevice:
         return rows
 
     def finish(self) -> None:
-        """Take note that every state exists from now on."""
+        """Record that every state exists."""
         if any(part.created for part in self._parts):
             self._parts = self._parted([False] * len(self._groups))
 
     def _parted(self, created: Sequence[bool]) -> list[_Part]:
+        """Return the members in parts, by group and by whether their states are new."""
         found: dict[tuple[int, bool], list[int]] = {}
         for position, key in enumerate(zip(self._groups, created, strict=True)):
             found.setdefault(key, []).append(position)
@@ -117,7 +120,7 @@ class ScalarRowsOnDevice:
         ]
 
     def _usable(self, value: Value) -> Value:
-        """Return a tensor on the device as it is, and one on the host as a number, which needs no copy."""
+        """Return a tensor on the device as it is, and one on the host as a float, which needs no copy."""
         if not isinstance(value, Tensor) or value.device == self._device:
             return value
         if value.device.type != "cpu":
@@ -125,12 +128,13 @@ class ScalarRowsOnDevice:
         return value.item()
 
     def _keywords(self, part: _Part, read: Mapping[str, Tensor]) -> dict[str, object]:
+        """Return the keywords of the generated function for one part."""
         keywords: dict[str, object] = {
             name: value.to(torch.float64) if isinstance(value, Tensor) else value
             for name, value in self._values[part.group].items()
         }
         keywords |= dict.fromkeys(self._firsts, part.created)
-        # What a group has no state for is not read there.
+        # Where a group does not have a state, its value is not read.
         keywords |= dict.fromkeys(self._absent, 0.0)
         keywords |= {name: part.of(column) for name, column in read.items()}
         if self._scalars:
@@ -140,7 +144,7 @@ class ScalarRowsOnDevice:
 
 
 class _Rounding:
-    """What reading a number gives once it has been stored."""
+    """Rounds a value to the dtype of its state, as storing and reading it does."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self._dtype = dtype

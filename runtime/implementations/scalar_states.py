@@ -1,7 +1,7 @@
 """Counters and scalar states of many parameters: read together, and written together.
 
-In: one such state of each of several members, among the tensors of a step. Out: its values as Python floats, and what a
-counter's dtype makes of them. Must not know how tensors are read and written.
+In: one such state of each of several members, among the tensors of a step. Out: its values as Python floats, rounded to
+the dtype of the state. Must not know how tensors are read and written.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def scalar_states_of(
 
 
 class ScalarStates:
-    """One counter or scalar state of every member."""
+    """Reads and writes one counter or scalar state of every member."""
 
     def __init__(self, declared: State, number: int, selection: Selection, tensors: StepTensors) -> None:
         self.name = declared.name
@@ -50,30 +50,30 @@ class ScalarStates:
         self._scalars = load_reader().access_scalars(tensors.lists[number], selection)
 
     def check(self, tensors: StepTensors) -> str:
-        """Return whether a tensor is of another kind or is missing, in words; empty if not. Observes where they are."""
+        """Return that a tensor is of another kind or missing; empty if none is. Refreshes the known addresses."""
         return "" if self._scalars.refresh(tensors.lists[self._list]) else f"`{self.name}` is of another kind"
 
     def read_common(self, tensors: StepTensors) -> float | None:
-        """Return the value of all, or None if they are not equal; NaN equals nothing."""
+        """Return the common value, or None if the values are not equal; NaN equals nothing."""
         return self._scalars.read_common(tensors.lists[self._list])
 
     def read(self, tensors: StepTensors) -> list[float]:
-        """Return the value of each, as it is now."""
+        """Return the current value of each."""
         return self._scalars.read(tensors.lists[self._list])
 
     def count_up(self, value: float) -> float:
-        """Return one more, rounded to the counter's dtype."""
+        """Return `value + 1`, rounded to the counter's dtype."""
         dtype = self._dtype
         if value < _EXACT_INTEGERS and dtype in (torch.float32, torch.float64):
             return value + 1
         return (torch.tensor(value, dtype=dtype, device="cpu") + 1).item()
 
     def round(self, value: float) -> float:
-        """Return what reading gives once a value has been stored."""
+        """Return a value rounded to the dtype of the state, as storing and reading it does."""
         if self._dtype == torch.float32:
             return ctypes.c_float(value).value
         return torch.tensor(value, dtype=torch.float64, device="cpu").to(self._dtype).item()
 
     def write(self, tensors: StepTensors, rows: Tensor, values: Sequence[float]) -> None:
-        """Write to each the value of its row: `rows` is int64. Must follow a read, with nothing in between."""
+        """Write to each the value of its row; `rows` is int64 [members]. Call it directly after a read."""
         self._scalars.write(tensors.lists[self._list], rows, values)

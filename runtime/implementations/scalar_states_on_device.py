@@ -1,7 +1,8 @@
-"""Counters and scalar states that lie on a device: read together and written together, without waiting for them.
+"""Counters and scalar states on a device: read together and written together, without waiting for them.
 
 In: one such state of each of several members, among the tensors of a step. Out: its values as one float64 tensor on the
-device. Where all are alike, one launch reads or writes them at their addresses; else torch's operations do.
+device. Where all have one dtype, device and shape, one launch reads or writes them at their addresses; elsewhere
+torch's operations do.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from thetac.runtime.tensor_facts.selection import Selection
 
 
 class ScalarStatesOnDevice(Protocol):
-    """One counter or scalar state of every member."""
+    """Reads and writes one counter or scalar state of every member."""
 
     dtype: torch.dtype
 
     def is_unchanged(self, tensors: StepTensors) -> bool:
-        """Return whether all are of the kinds that they were; observes where they are."""
+        """Return whether all have their previous kinds; refreshes the known addresses."""
         ...
 
     def read(self, tensors: StepTensors) -> Tensor:
@@ -36,7 +37,7 @@ class ScalarStatesOnDevice(Protocol):
         ...
 
     def count_up(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
-        """Count this step, in the dtype of the counters and not where `skipped` holds, and return what `read` does."""
+        """Add 1 in the dtype of the counters, unless `skipped` holds, and return the values as `read` does."""
         ...
 
     def write(self, tensors: StepTensors, values: Tensor) -> None:
@@ -45,13 +46,15 @@ class ScalarStatesOnDevice(Protocol):
 
 
 def scalar_states_on_device(number: int, selection: Selection, known: Sequence[Tensor]) -> ScalarStatesOnDevice:
-    """Return access to the selected tensors of a list, which are `known` now."""
+    """Return access to the selected tensors of list `number`, which are currently `known`."""
     if len({(one.dtype, one.device, one.shape) for one in known}) == 1 and all_have_memory(known):
         return _ByAddress(number, selection, known)
     return _ByOperations(number, selection, known)
 
 
 class _ByAddress:
+    """Reads and writes at addresses: one launch for all members."""
+
     def __init__(self, number: int, selection: Selection, known: Sequence[Tensor]) -> None:
         self._list, self._selection = number, selection  # where its tensors are among those of a step
         self.dtype, self._device = known[0].dtype, known[0].device
@@ -62,14 +65,17 @@ class _ByAddress:
             self._compile(len(known))
 
     def is_unchanged(self, tensors: StepTensors) -> bool:
+        """See `ScalarStatesOnDevice`."""
         return not self._watch.poll(self._selection.select(tensors.lists[self._list]))
 
     def read(self, tensors: StepTensors) -> Tensor:
+        """See `ScalarStatesOnDevice`."""
         values = torch.empty(self._addresses.shape[1], dtype=torch.float64, device=self._device)
         self._launch(_kernels().gather, values)
         return values
 
     def count_up(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
+        """See `ScalarStatesOnDevice`."""
         before = self.read(tensors)
         after = (before.to(self.dtype) + 1).to(torch.float64)
         if skipped is not None:
@@ -78,10 +84,11 @@ class _ByAddress:
         return after
 
     def write(self, tensors: StepTensors, values: Tensor) -> None:
+        """See `ScalarStatesOnDevice`."""
         self._launch(_kernels().scatter, values)
 
     def _compile(self, count: int) -> None:
-        """Compile now, so that a kernel that cannot be compiled is known before anything is written."""
+        """Compile the kernels, so that an error in them is raised before anything is written."""
         with torch.cuda.device(self._device):
             table = torch.empty((1, count), dtype=torch.int64, device=self._device)
             values = torch.empty(count, dtype=torch.float64, device=self._device)
@@ -89,7 +96,7 @@ class _ByAddress:
                 kernel.warmup(table, values, count, dtype=triton_dtype(self.dtype), grid=(1,))
 
     def _launch(self, kernel: Any, values: Tensor) -> None:
-        """Launch a kernel. Autograd is not told: counters and scalar states are no part of any graph."""
+        """Launch a kernel. Autograd is not told of it: counters and scalar states are not part of its graph."""
         count = len(values)
         with torch.cuda.device(self._device if self._device.type == "cuda" else -1):
             table = self._table.of(self._addresses)
@@ -98,18 +105,23 @@ class _ByAddress:
 
 
 class _ByOperations:
+    """Reads and writes with torch's operations, for members of different kinds or without memory."""
+
     def __init__(self, number: int, selection: Selection, known: Sequence[Tensor]) -> None:
         self._list, self._selection = number, selection
         self._kinds = list(map(_kind, known))
         self.dtype = known[0].dtype
 
     def is_unchanged(self, tensors: StepTensors) -> bool:
+        """See `ScalarStatesOnDevice`."""
         return list(map(_kind, self._of(tensors))) == self._kinds
 
     def read(self, tensors: StepTensors) -> Tensor:
+        """See `ScalarStatesOnDevice`."""
         return torch.stack([tensor.reshape(()).to(torch.float64) for tensor in self._of(tensors)])
 
     def count_up(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
+        """See `ScalarStatesOnDevice`."""
         mine = self._of(tensors)
         if skipped is None:
             torch._foreach_add_(mine, 1)
@@ -118,6 +130,7 @@ class _ByOperations:
         return self.read(tensors)
 
     def write(self, tensors: StepTensors, values: Tensor) -> None:
+        """See `ScalarStatesOnDevice`."""
         for tensor, value in zip(self._of(tensors), values.unbind(), strict=True):
             tensor.copy_(value)
 
@@ -133,5 +146,5 @@ def _kind(tensor: object) -> tuple[type, torch.dtype | None, int, int, torch.dev
 
 @cache
 def _kernels() -> Any:
-    """Import the kernels here: triton costs half a second, and need not be installed."""
+    """Return the module of the kernels. Imported here: triton costs half a second, and need not be installed."""
     return importlib.import_module("thetac.runtime.implementations.triton_scalars")

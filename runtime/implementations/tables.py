@@ -1,6 +1,6 @@
-"""Tables that kernels read, as every launcher hands them over.
+"""Tables that kernels read, the same for every launcher.
 
-In: the sizes of the tensors of a bucket. Out: tables on the host. Must not know who launches.
+In: the sizes of the tensors of a bucket. Out: tables on the host. Must not know launchers.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.memory import pack_integers
 
 # Columns of the address table, int64 [tensors, HEADER + streams]: one address per stream follows the header. Kernels
-# are compiled for HEADER; in C++, `TensorEntry` in runtime/cpp/launch.h reads the table.
+# are compiled for HEADER. `TensorEntry` in runtime/cpp/launch.h, the template of Triton kernels and triton_norm.py read
+# the other columns by literal index.
 ELEMENTS = 0  # number of elements of the tensor
 ROW = 1  # index of its scalar row
 ALIGNED = 2  # whether all addresses are multiples of ALIGNMENT
@@ -23,7 +24,7 @@ ALIGNMENT = 16  # bytes, for 128-bit loads and stores
 
 
 def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
-    """Return the pieces that kernels update, each by one program or at one time by one thread.
+    """Return the pieces that kernels update, each by one program or one thread.
 
     Args:
         sizes: numbers of elements of the tensors of a bucket
@@ -32,7 +33,7 @@ def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
     Returns:
         int32 [pieces, 2]: for every piece the index of its tensor and its own index within that tensor
     """
-    counts = integers([-(-size // chunk) for size in sizes])
+    counts = pack_integers([-(-size // chunk) for size in sizes])
     tensors = torch.repeat_interleave(counts)
     first = torch.cumsum(counts, 0) - counts
     indices = torch.arange(len(tensors), dtype=torch.int64, device="cpu") - first[tensors]

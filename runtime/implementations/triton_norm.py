@@ -1,7 +1,7 @@
 """The sum of squares of all gradients of a bucket, as a Triton kernel: the first pass of clipping by global norm.
 
-In: the tables of a bucket, as the generated kernels take them. Out: one number per chunk; adding those up in one order
-gives the same bits every time. Must not know of optimizers.
+In: the tables of a bucket, as the generated kernels take them. Out: one sum per chunk; the caller adds them up in one
+order, so the result is bitwise reproducible. Must not know optimizers.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
@@ -27,7 +27,7 @@ def sum_of_squares(
     chunk_size: tl.constexpr = CHUNK,
     block: tl.constexpr = BLOCK,
 ):
-    """Add up the squares of one chunk of one gradient, in float32, or float64 where `sums` is."""
+    """Add up the squares of one chunk of one gradient, in the dtype of `sums`: float32 or float64."""
     math: tl.constexpr = sums.dtype.element_ty
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + columns * tl.load(chunk).to(tl.int64)

@@ -1,7 +1,7 @@
-"""Triton kernels that read and write single numbers at many addresses.
+"""Triton kernels that read and write scalars at many addresses.
 
-In: a table of addresses. Out: their values as float64, or the values stored, rounded to the dtype that lies there. Must
-not know what the numbers are.
+In: a table of addresses. Out: the values there as float64, or new values stored there, rounded to the dtype of storage.
+Must not know what the scalars mean.
 """
 
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
@@ -12,12 +12,12 @@ import triton.language as tl
 
 from thetac.runtime import triton_ops as ops
 
-BLOCK = 128  # numbers per program
+BLOCK = 128  # scalars per program
 
 
 @triton.jit
 def gather(addresses, values, count, dtype: tl.constexpr, block: tl.constexpr = BLOCK):
-    """Read what lies at each address."""
+    """Read the value at each address."""
     at = block * tl.program_id(0) + tl.arange(0, block)
     inside = at < count
     pointers = ops.pointer(tl.load(addresses + at, mask=inside, other=0), dtype, 0)
@@ -26,7 +26,7 @@ def gather(addresses, values, count, dtype: tl.constexpr, block: tl.constexpr = 
 
 @triton.jit
 def scatter(addresses, values, count, dtype: tl.constexpr, block: tl.constexpr = BLOCK):
-    """Write a value to each address."""
+    """Write one value to each address."""
     at = block * tl.program_id(0) + tl.arange(0, block)
     inside = at < count
     pointers = ops.pointer(tl.load(addresses + at, mask=inside, other=0), dtype, 0)

@@ -1,7 +1,7 @@
 """Steps computed in a wider dtype than parameters have, for implementations made of torch's operations.
 
-In: a generated step. Out: the same step for tensors of other dtypes: it works on copies in a dtype that holds all of
-them, and what it leaves there is rounded once, into parameters and state. So kernels compute, too.
+In: a generated step. Out: the same step for tensors of other dtypes. It works on copies in a dtype that holds all of
+them, and rounds results once, when they are copied back to parameters and state. Fused kernels compute the same way.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def computing_dtype(schema: Schema, member: Member) -> torch.dtype:
 
 
 def widens(schema: Schema, member: Member) -> bool:
-    """Return whether that is another dtype than parameter, gradient or some state has."""
+    """Return whether `computing_dtype` differs from the dtype of the parameter, the gradient or some state."""
     dtype = computing_dtype(schema, member)
     return any(tensor.dtype is not dtype for tensor in _computed_with(schema, member))
 
@@ -44,14 +44,16 @@ def mixes_dtypes(schema: Schema, member: Member) -> bool:
 
 
 def _computed_with(schema: Schema, member: Member) -> tuple[Tensor, ...]:
+    """Return parameter, gradient and states with elements."""
     return (member.param, member.grad, *tensor_states(schema, member))
 
 
 def widened(schema: Schema, step: Step) -> Step:
-    """Return the same step for lists of tensors of any dtypes, those of each list equal."""
+    """Return the same step for lists of tensors of any dtypes, where each list has one dtype."""
     of_elements = [state.argument for state in schema.states if state.like_param]
 
     def on_copies(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
+        """Run the step on widened copies, and copy the results back."""
         narrow: Mapping[str, Sequence[Tensor | None]] = {name: keywords[name] for name in of_elements}
         firsts = (tensors[0] for tensors in (params, grads, *narrow.values()) if tensors)
         dtype = dtype_holding(schema, [tensor for tensor in firsts if tensor is not None])
@@ -69,10 +71,11 @@ def widened(schema: Schema, step: Step) -> Step:
 
 
 def one_by_one(schema: Schema, step: Step) -> Step:
-    """Return the same step of a for-loop, called for one parameter at a time: there are copies of one at a time."""
+    """Return the same step of a for-loop, called for one parameter at a time, so that only its copies exist."""
     per_param = [*(state.argument for state in schema.states), *(state.first for state in schema.states if state.first)]
 
     def each(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
+        """Run the step for one parameter after the other."""
         for index in range(len(params)):
             own = {name: keywords[name][index : index + 1] for name in per_param}
             step(params[index : index + 1], grads[index : index + 1], **{**keywords, **own})

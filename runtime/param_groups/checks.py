@@ -20,7 +20,7 @@ from thetac.runtime.tensor_facts import dtensors
 
 
 class MemberChecks:
-    """What must hold of the members of one group. Each check passes quickly or takes its time to say what is wrong."""
+    """Checks the members of one group. A check is fast for the usual member, and slow only to say what is wrong."""
 
     def __init__(
         self, schema: Schema, group: Group, index: int, placed: dtensors.RedistributedGradients | None
@@ -36,6 +36,18 @@ class MemberChecks:
         self._placed = None if self._differentiable else placed
 
     def check_param(self, param: Tensor, grad: Tensor, position: int) -> None:
+        """Check a parameter and its gradient, which a step is about to use.
+
+        Args:
+            param: The parameter.
+            grad: Its gradient, without lazy negation and conjugation.
+            position: The index of the parameter in its group.
+
+        Raises:
+            RuntimeError: The gradient does not fit the parameter in shape, dtype or device, or no implementation takes
+                it; or the parameter cannot be written in place.
+            AssertionError: The group is capturable, and the parameter's device is not.
+        """
         if not (
             grad.shape == param.shape
             and grad.dtype is param.dtype
@@ -54,7 +66,13 @@ class MemberChecks:
             )
 
     def check_absent(self, names: Sequence[str], entry: Entry, position: int) -> None:
-        """Raise if a state is only partly present."""
+        """Raise RuntimeError if a parameter that is about to get new state has some of it already.
+
+        Args:
+            names: The names of the states that its group has.
+            entry: What `optimizer.state` has of the parameter.
+            position: The index of the parameter in its group.
+        """
         present = [name for name in names if entry.get(name) is not None]
         if present:
             missing = [name for name in names if name not in present]
@@ -64,7 +82,19 @@ class MemberChecks:
             )
 
     def check_states(self, values: Sequence[object], param: Tensor, grad: Tensor, position: int) -> None:
-        """Check the state of one parameter, as it was found, in the schema's order."""
+        """Check the state of one parameter as it was found in `optimizer.state`.
+
+        Args:
+            values: One per state of the schema, in its order; None for a state that the group does not have.
+            param: The parameter.
+            grad: Its gradient.
+            position: The index of the parameter in its group.
+
+        Raises:
+            TypeError: A value is no tensor.
+            RuntimeError: It does not fit the parameter, or cannot be written in place.
+            AssertionError: The group is capturable, and the device of a counter or scalar state is not.
+        """
         shape, dtype, device = param.shape, param.dtype, param.device
         for (declared, like_param), value in zip(self._states, values, strict=True):
             if value is None:
@@ -79,16 +109,24 @@ class MemberChecks:
             if self._differentiable and declared.kind == "counter" and value.requires_grad:
                 raise RuntimeError(f"`requires_grad` is not supported for `{declared.name}` in differentiable mode")
 
-    def placed_gradient(self, param: Tensor, grad: Tensor, position: int) -> Tensor:
-        """Return the gradient; that of a DTensor placed as the parameter is."""
+    def place_gradient(self, param: Tensor, grad: Tensor, position: int) -> Tensor:
+        """Return the gradient; for a DTensor its gradient with the placements of the parameter.
+
+        Raises:
+            RuntimeError: The gradient of a DTensor is none, or cannot be redistributed, or the parameter is partial.
+        """
         if not dtensors.is_dtensor(param):
             return grad
         where = self._name(position)
         found = dtensors.check_gradient(param, grad, where)
-        return found if self._placed is None else self._placed.like(param, found, where)
+        return found if self._placed is None else self._placed.redistribute(param, found, where)
 
-    def on_shards(self, member: Member, position: int) -> Member:
-        """Return the member with the tensors of this process, where its group and `optimizer.state` have DTensors."""
+    def localize(self, member: Member, position: int) -> Member:
+        """Return the member with local tensors in place of the DTensors of its group and of `optimizer.state`.
+
+        Raises:
+            RuntimeError: DTensors and others are mixed, or placements or local shapes differ.
+        """
         if not self._may_be_shards:
             return member
         tensors = (member.param, member.grad, *member.states)
@@ -109,19 +147,20 @@ class MemberChecks:
         local = Member(
             member.group,
             member.position,
-            dtensors.local_of(member.param),
-            resolved(dtensors.local_of(member.grad)),
-            tuple(None if state is None else dtensors.local_of(state) for state in member.states),
+            dtensors.get_local(member.param),
+            resolve_lazy(dtensors.get_local(member.grad)),
+            tuple(None if state is None else dtensors.get_local(state) for state in member.states),
             member.created,
             dtensors.GlobalTensors(member.param, member.states),
         )
         dtensors.check_shapes(
-            local.param, local.grad, [(name, like, dtensors.local_of(state)) for name, like, state in states], where
+            local.param, local.grad, [(name, like, dtensors.get_local(state)) for name, like, state in states], where
         )
         check_writable(local.param, where)
         return local
 
     def _check_gradient(self, param: Tensor, grad: Tensor, where: str) -> None:
+        """Raise RuntimeError for a gradient that no implementation takes; return for one that is merely unusual."""
         if grad.shape != param.shape:
             raise RuntimeError(f"the gradient of {where} has the shape {tuple(grad.shape)}, not {tuple(param.shape)}")
         if grad.dtype != param.dtype and not _may_have(param, grad.dtype):
@@ -141,12 +180,13 @@ class MemberChecks:
             raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
 
     def _name(self, position: int) -> str:
+        """Return how messages call a parameter: position, group and, where the group has one, its name."""
         names = self._group.get("param_names")
         known = f" ({names[position]})" if isinstance(names, list) and position < len(names) else ""
         return f"parameter {position} of group {self._index}{known}"
 
 
-def resolved(grad: Tensor) -> Tensor:
+def resolve_lazy(grad: Tensor) -> Tensor:
     """Return a gradient without lazy negation and conjugation, which neither kernels nor views as pairs take."""
     return grad.resolve_conj().resolve_neg() if grad.is_conj() or grad.is_neg() else grad
 
@@ -168,6 +208,7 @@ def _is_usual(like_param: bool, value: object, shape: torch.Size, dtype: torch.d
 
 
 def _check_capturable(param: Tensor, other: Tensor) -> None:
+    """Raise torch's AssertionError unless both tensors are on one device type that can capture steps."""
     supported = _get_capturable_supported_devices()
     if param.device.type != other.device.type or param.device.type not in supported:
         raise AssertionError(f"If capturable=True, params and state_steps must be on supported devices: {supported}.")

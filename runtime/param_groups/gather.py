@@ -1,4 +1,4 @@
-"""The first half of a step: collect what has a gradient, make the state that is missing, check all that can be checked.
+"""The first half of a step: collect parameters with gradients, make missing state, and check all that can be checked.
 
 In: the parameter groups and the state of an optimizer. Out: one `Member` per parameter with a gradient, and the new
 state set aside, so that an error leaves everything as it was. Nothing here writes to a tensor or to
@@ -13,7 +13,7 @@ from typing import cast
 
 from torch import Tensor
 
-from thetac.runtime.param_groups.checks import MemberChecks, resolved
+from thetac.runtime.param_groups.checks import MemberChecks, resolve_lazy
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.state import Entry, NewState, states_of
 from thetac.runtime.schema import Group, Schema
@@ -22,14 +22,19 @@ from thetac.runtime.tensor_facts import dtensors
 
 @dataclass(slots=True)
 class Gathered:
-    """All members, in the order of groups and parameters, and the new state that the optimizer does not have yet."""
+    """All members of a step, and what was made for it that users do not see yet."""
 
-    members: list[Member]
-    created: list[tuple[Tensor, Entry]]
+    members: list[Member]  # in the order of groups and parameters
+    created: list[tuple[Tensor, Entry]]  # new state by parameter, which `optimizer.state` does not have yet
     lazy: list[tuple[Tensor, Tensor]]  # lazily negated or conjugated gradients, and the copies that members have
 
     def count_on_devices(self, schema: Schema, members: Iterable[Member]) -> None:
-        """Bring counters and scalar states of some members to their parameters, where torch's fused steps have them."""
+        """Copy counters and scalar states of some members to the devices of their parameters, as fused torch does.
+
+        Args:
+            schema: The schema of the optimizer.
+            members: Those whose counters kernels advance. Members get the copies; `commit` publishes them.
+        """
         is_number = [declared.is_number for declared in schema.states]
         names = [declared.name for declared in schema.states]
         for member in members:
@@ -48,7 +53,7 @@ class Gathered:
             grad.copy_(copy)
 
     def commit(self, state: MutableMapping[Tensor, Entry]) -> None:
-        """Make the new state part of the optimizer: from here on the step writes."""
+        """Add the new state to `optimizer.state`, which is passed: from here on the step writes."""
         for param, entry in self.created:
             state.setdefault(param, {}).update(entry)
 
@@ -60,10 +65,23 @@ def gather(
     state: MutableMapping[Tensor, Entry],
     placed: dtensors.RedistributedGradients | None = None,
 ) -> Gathered:
-    """Collect and check every parameter that has a gradient; raises before anything has changed.
+    """Collect and check every parameter that has a gradient, and make its state if it has none.
 
-    `lists` has the parameters of each group. Without `placed`, members hold DTensors as they are, not the shards of
-    this process.
+    Args:
+        schema: The schema of the optimizer.
+        groups: Its parameter groups.
+        lists: The parameters of each group.
+        state: `optimizer.state`, which is only read.
+        placed: The redistributed gradients of this step. Without them members hold DTensors as they are, not the
+            shards of this process.
+
+    Returns:
+        The members, the new state and the copies of lazy gradients. Nothing has been written yet.
+
+    Raises:
+        TypeError: A state is no tensor.
+        RuntimeError: A parameter, gradient or state cannot take part in a step.
+        AssertionError: A group is capturable, and a device is not.
     """
     members: list[Member] = []
     created: dict[Tensor, Entry] = {}
@@ -78,14 +96,14 @@ def gather(
             found = param.grad
             if found is None:
                 continue
-            grad = resolved(found)
+            grad = resolve_lazy(found)
             if grad is not found:
                 lazy.append((found, grad))
             checks.check_param(param, grad, position)
-            grad = checks.placed_gradient(param, grad, position)
+            grad = checks.place_gradient(param, grad, position)
             if not names:
                 member = Member(index, position, param, grad, tuple([None] * len(declared)), False)
-                members.append(checks.on_shards(member, position))
+                members.append(checks.localize(member, position))
                 continue
             entry: Entry = state.get(param, {})
             new = param in created or any(entry.get(name) is None for name in names)
@@ -99,5 +117,5 @@ def gather(
             if not new:
                 checks.check_states(values, param, grad, position)
             member = Member(index, position, param, grad, cast("tuple[Tensor | None, ...]", tuple(values)), new)
-            members.append(checks.on_shards(member, position))
+            members.append(checks.localize(member, position))
     return Gathered(members, list(created.items()), lazy)

@@ -1,4 +1,4 @@
-"""What is done to all gradients before a step uses them: unscaled as torch's GradScaler asks, clipped by global norm.
+"""Scale all gradients before a step uses them: unscale them as torch's GradScaler asks, clip them by global norm.
 
 In: what the scaler hands to a fused optimizer, the option `clip_grad_norm` of the groups, and the gradients. Out: one
 `Scaling`, which kernels apply on the fly and other implementations to copies. It also says whether the step is one to
@@ -23,17 +23,28 @@ _EPSILON = 1e-6  # of torch.nn.utils.clip_grad_norm_
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """grad / grad_scale * clip_coefficient; None: not. The quotient is stored as the gradient, the product is not."""
+    """What gradients become before use: grad / grad_scale * clip_coefficient.
 
-    grad_scale: Tensor | None = None  # 0-d or 1-element
-    clip_coefficient: Tensor | None = None  # 0-d
-    found_inf: Tensor | None = None  # 1 element; not 0: nothing is written. None: the host knows that the step is done
+    The quotient is stored as the gradient, the product is not.
+    """
+
+    grad_scale: Tensor | None = None  # one element, by which gradients are divided; None: they are not
+    clip_coefficient: Tensor | None = None  # 0-d, with which they are multiplied; None: they are not
+    found_inf: Tensor | None = None  # one element; nothing is written if it is not 0. None: the step is not skipped
 
     def __bool__(self) -> bool:
+        """Return whether gradients change at all."""
         return self.grad_scale is not None or self.clip_coefficient is not None
 
     def apply(self, grads: Sequence[Tensor]) -> list[Tensor]:
-        """Unscale gradients in place and return clipped copies, where kernels do not do it on the fly."""
+        """Unscale gradients in place and return clipped copies, where kernels do not do it on the fly.
+
+        Args:
+            grads: Gradients of any dtypes and devices, sparse ones included.
+
+        Returns:
+            Clipped copies in the dtypes of the gradients; the gradients themselves if they are not clipped.
+        """
         if self.grad_scale is not None:
             for grad in grads:
                 scale = _beside(self.grad_scale, grad)
@@ -46,7 +57,7 @@ class Scaling:
         return [(grad * _beside(self.clip_coefficient, grad)).to(grad.dtype) for grad in grads]
 
     def is_skipped_on(self, device: torch.device) -> Tensor:
-        """Return whether nothing is written: 0-d, on this device, which `found_inf` must have been given for."""
+        """Return whether the step is skipped as a 0-d bool tensor on a device; `found_inf` must not be None."""
         assert self.found_inf is not None
         return self.found_inf.reshape(()).to(device) != 0
 
@@ -55,7 +66,12 @@ NONE = Scaling()
 
 
 def max_norm_of(groups: Sequence[Group]) -> float | None:
-    """Return `clip_grad_norm` of all groups; raise ValueError if they differ, as there is one norm for all."""
+    """Return `clip_grad_norm`, which all groups share, or None if it is not set.
+
+    Raises:
+        ValueError: The groups differ, while the norm is one over all parameters; or the value is negative or NaN.
+        TypeError: The value is no number.
+    """
     if len(groups) == 1 and option(groups[0], "clip_grad_norm") is None:
         return None
     values = list(dict.fromkeys([option(group, "clip_grad_norm") for group in groups]))
@@ -71,19 +87,34 @@ def max_norm_of(groups: Sequence[Group]) -> float | None:
 
 
 def compute_clip_coefficient(norm: Tensor, max_norm: float) -> Tensor:
-    """Return what gradients of this norm are multiplied by: at most 1, and NaN or 0 where torch's has it so."""
+    """Return the factor that limits gradients to a norm, as `torch.nn.utils.clip_grad_norm_` has it.
+
+    Args:
+        norm: The global norm of the gradients, 0-d.
+        max_norm: The largest norm that is allowed.
+
+    Returns:
+        A 0-d tensor of at most 1: NaN for a norm of NaN, 0 for an infinite one.
+    """
     return (max_norm / (norm + _EPSILON)).clamp(max=1.0)
 
 
 def sum_of_squares(grads: Sequence[Tensor]) -> Tensor:
-    """Return that of gradients of one device: 0-d float64; of complex numbers the squares of their magnitudes."""
+    """Return the sum of the squares of all elements, of complex ones of the squares of their magnitudes.
+
+    Args:
+        grads: Gradients on one device, at least one.
+
+    Returns:
+        A 0-d float64 tensor on their device.
+    """
     norms = [to_global(torch.linalg.vector_norm(_values_of(grad))).to(torch.float64) for grad in grads]
     total: Tensor = torch.stack(norms).square().sum()
     return total
 
 
 def _values_of(grad: Tensor) -> Tensor:
-    """Return what is stored of a sparse gradient, once for each entry; a dense one as it is."""
+    """Return the stored values of a sparse gradient, with duplicate entries summed; a dense gradient as it is."""
     return grad.coalesce().values() if grad.is_sparse else grad
 
 

@@ -15,11 +15,11 @@ from typing import SupportsFloat
 from torch import Tensor
 
 from thetac.options import IN_UPDATE, OPTIONS
-from thetac.runtime.param_groups.spelling import typo_of
+from thetac.runtime.param_groups.spelling import find_typo
 from thetac.runtime.schema import Group, Hyperparameter, Schema
 
-Value = float | Tensor  # a hyperparameter's element, or a flag
-HostScalars = Mapping[str, float]  # the same as a Python number, by element name
+Value = float | Tensor  # an element of a hyperparameter, or a flag
+HostScalars = Mapping[str, float]  # such values as Python numbers, by element name
 
 _DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 
@@ -35,6 +35,7 @@ def option(group: Group, name: str) -> object:
 
 
 def known_keys(schema: Schema) -> tuple[str, ...]:
+    """Return the keys of a group that the optimizer reads: hyperparameters, flags and options."""
     return (*(hyperparameter.name for hyperparameter in schema.hyperparameters), *schema.flags, *OPTIONS)
 
 
@@ -48,7 +49,17 @@ def without_unused_options(schema: Schema, defaults: Mapping[str, object]) -> di
 
 
 def check_values(schema: Schema, group: Group, given: Collection[str]) -> None:
-    """Raise torch's ValueError for the first of the `given` keys whose value is not allowed, then for a requirement."""
+    """Check hyperparameters and requirements of a group.
+
+    Args:
+        schema: The schema of the optimizer.
+        group: The group, or the arguments of a constructor.
+        given: The keys whose values are checked; requirements are always checked.
+
+    Raises:
+        ValueError: A value is out of range, or a requirement does not hold; in torch's wording.
+        TypeError: A hyperparameter has the wrong type.
+    """
     for hyperparameter in schema.hyperparameters:
         if hyperparameter.name in given:
             _check_hyperparameter(hyperparameter, group[hyperparameter.name])
@@ -58,7 +69,15 @@ def check_values(schema: Schema, group: Group, given: Collection[str]) -> None:
 
 
 def check_kinds(schema: Schema, group: Group, where: str) -> None:
-    """Raise for a value that cannot be read as numbers. Ranges are not looked at: schedulers may leave them."""
+    """Raise TypeError or ValueError for a value that cannot be read as numbers.
+
+    Ranges are not checked: schedulers may leave them.
+
+    Args:
+        schema: The schema of the optimizer.
+        group: The group.
+        where: How messages call the group.
+    """
     for hyperparameter in schema.hyperparameters:
         try:
             _readable_elements(hyperparameter, group[hyperparameter.name])
@@ -67,7 +86,13 @@ def check_kinds(schema: Schema, group: Group, where: str) -> None:
 
 
 def check_options(group: Group) -> None:
-    """Raise for options that exclude each other, as torch's constructors do."""
+    """Check the options of a group.
+
+    Raises:
+        RuntimeError: Two options exclude each other; in the words of torch's constructors.
+        TypeError: `clip_grad_norm` is no number.
+        ValueError: `clip_grad_norm` is negative or NaN.
+    """
     if option(group, "fused"):
         if option(group, "differentiable"):
             raise RuntimeError("`fused` does not support `differentiable`")
@@ -82,19 +107,25 @@ def check_options(group: Group) -> None:
 
 
 def warn_of_misspelt_keys(schema: Schema, given: Iterable[object], defaults: Iterable[str]) -> None:
-    """Warn of keys that nothing reads and that are typing errors of one that something does; others are the user's."""
+    """Warn of keys that are likely typing errors of keys that the optimizer reads; any other key is the user's own.
+
+    Args:
+        schema: The schema of the optimizer.
+        given: The keys of a group.
+        defaults: The keys of the optimizer's defaults, which are known, too.
+    """
     known = (*known_keys(schema), *defaults)
     for key in given:
         if not isinstance(key, str) or key in known or key in _KEYS_OF_TORCH:
             continue
-        if (close := typo_of(key, known)) is not None:
+        if (close := find_typo(key, known)) is not None:
             warnings.warn(
                 f"{schema.name} does not read `{key}` of a parameter group; did you mean `{close}`?", stacklevel=4
             )
 
 
 def with_scalar_tuples(schema: Schema, defaults: Mapping[str, object]) -> dict[str, object]:
-    """Return tuples as tuples, with 1-element tensors in them as 0-d tensors, as torch keeps betas."""
+    """Return the defaults with sequences as tuples and 1-element tensors in them as 0-d ones, as torch keeps betas."""
     result = dict(defaults)
     for hyperparameter in schema.hyperparameters:
         if hyperparameter.is_tuple:
@@ -104,9 +135,14 @@ def with_scalar_tuples(schema: Schema, defaults: Mapping[str, object]) -> dict[s
 
 
 def values_of(schema: Schema, group: Group) -> dict[str, Value]:
-    """Return every element of hyperparameters, every own flag and the options of the update; tensors as 0-d ones.
+    """Return what implementations read of a group, by name.
 
-    Raises for what is no number: an implementation would find out after its first writes.
+    Returns:
+        The elements of hyperparameters (floats or 0-d tensors), the flags, and the options of the update.
+
+    Raises:
+        TypeError: A value is no number. An implementation would find out after its first writes.
+        ValueError: A value has the wrong number of elements, or no float can hold it.
     """
     values: dict[str, Value] = {}
     for hyperparameter in schema.hyperparameters:
@@ -122,11 +158,15 @@ def values_of(schema: Schema, group: Group) -> dict[str, Value]:
 
 
 def host_scalars_of(schema: Schema, group: Group) -> HostScalars:
-    """Return the same with Python numbers only; a tensor on an accelerator is waited for."""
+    """Return the values of a group as host scalars; wait for tensors on an accelerator.
+
+    Raises what `values_of` raises.
+    """
     return {name: _to_number(value) for name, value in values_of(schema, group).items()}
 
 
 def _check_hyperparameter(hyperparameter: Hyperparameter, value: object) -> None:
+    """Raise ValueError if an element of a hyperparameter is not allowed, TypeError if it has the wrong type."""
     elements = _elements(hyperparameter, value)
     for index, element in enumerate(elements):
         if isinstance(element, Tensor) and element.numel() != 1:
@@ -143,6 +183,7 @@ def _check_hyperparameter(hyperparameter: Hyperparameter, value: object) -> None
 
 
 def _elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value, ...]:
+    """Return the elements of a hyperparameter, unchecked; raise for a tuple that is none or of another length."""
     if not hyperparameter.is_tuple:
         return (value,)  # type: ignore[return-value]  # what a user gives is checked where it is compared
     name, count = hyperparameter.name, len(hyperparameter.elements)
@@ -154,6 +195,7 @@ def _elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value, ...
 
 
 def _readable_elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value, ...]:
+    """Return the elements of a hyperparameter; raise TypeError or ValueError if one cannot be read as a number."""
     elements = _elements(hyperparameter, value)
     for element in elements:
         _check_readable(hyperparameter.name, element)
@@ -161,6 +203,7 @@ def _readable_elements(hyperparameter: Hyperparameter, value: object) -> tuple[V
 
 
 def _check_readable(name: str, element: object) -> None:
+    """Raise TypeError or ValueError for an element that cannot be read as a number."""
     if isinstance(element, Tensor):
         if element.numel() != 1:
             raise ValueError(f"Tensor {name} must be 1-element")
@@ -180,8 +223,10 @@ def is_held_by_float(number: float) -> bool:
 
 
 def _to_number(element: Value) -> float:
+    """Return an element as a host scalar; wait for a tensor on an accelerator."""
     return element.item() if isinstance(element, Tensor) else element
 
 
 def _to_scalar(element: Value) -> Value:
+    """Return an element with a 1-element tensor as a 0-d one."""
     return element.squeeze() if isinstance(element, Tensor) and element.dim() != 0 else element

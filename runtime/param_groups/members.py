@@ -1,6 +1,7 @@
 """The record of one parameter that takes part in a step.
 
-In: nothing. Out: `Member`, which every room of a step speaks of. It holds tensors, so it lives no longer than a step.
+In: nothing. Out: `Member`, the record that all parts of a step share. It holds tensors, so it lives no longer than
+a step.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ class Member:
 
     group: int  # index of its group
     position: int  # among the parameters of its group
-    param: Tensor
-    grad: Tensor
+    param: Tensor  # local to this process, as are gradient and states
+    grad: Tensor  # of the parameter's shape, unless it is sparse
     states: tuple[Tensor | None, ...]  # in the schema's order; None for a state that its group does not have
     created: bool  # whether this step made its state
     global_tensors: GlobalTensors | None = None  # where the tensors above are local shards
@@ -37,7 +38,12 @@ class Member:
         return self.states if self.global_tensors is None else self.global_tensors.states
 
     def replace_scalar_states(self, states: tuple[Tensor | None, ...], is_number: Sequence[bool]) -> None:
-        """Replace counters and scalar states, which have been copied to another device."""
+        """Replace counters and scalar states by copies on another device.
+
+        Args:
+            states: All states, in the schema's order.
+            is_number: Whether each of them is a counter or scalar state.
+        """
         if self.global_tensors is not None:
             known = zip(self.global_tensors.states, states, is_number, strict=True)
             self.global_tensors = replace(
@@ -47,7 +53,7 @@ class Member:
 
 
 def tensor_states(schema: Schema, member: Member) -> list[Tensor]:
-    """Return the states of a member that have one number per element and exist."""
+    """Return the existing states of a member that have its parameter's shape."""
     return [
         state
         for declared, state in zip(schema.states, member.states, strict=True)

@@ -1,7 +1,7 @@
-"""Local tensors in place of DTensors, at every step of a plan.
+"""Replace DTensors by their local tensors, at every step of a plan.
 
 In: the tensors of a step, as groups and `optimizer.state` have them. Out: the same with the shards of this process, or
-what has changed. Must not know what is expected of the shards: they are looked at as any tensor is.
+what has changed. Must not know what is expected of the shards, which guards check as they check any tensor.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from thetac.runtime.tensor_facts.dtensors import (
     RedistributedGradients,
     are_dtensors,
     can_be_redistributed,
+    get_local,
     is_dtensor,
-    local_of,
 )
 
 _shard_of, _spec_of = attrgetter("_local_tensor"), attrgetter("_spec")
@@ -41,11 +41,17 @@ class Shards:
                 self._written.append((number, [position for position, _ in found], specs))
 
     def local_tensors(self, tensors: StepTensors, placed: RedistributedGradients) -> StepTensors | str:
-        """Return the tensors with local ones in place of DTensors, or what has changed of the DTensors.
+        """Replace the DTensors of a step by their local tensors.
 
         Args:
-            tensors: the tensors of a step, as groups and `optimizer.state` have them
-            placed: the gradients of the step that have been brought to the placements of their parameters
+            tensors: The tensors of the step, as groups and `optimizer.state` have them.
+            placed: The gradients of the step that have been redistributed so far; more are added as needed.
+
+        Returns:
+            The local tensors, or in words what has changed of the DTensors.
+
+        Raises:
+            RuntimeError: A gradient cannot be redistributed.
         """
         lists, written = list(tensors.lists), list(tensors.written_dtensors)
         params: list[Any] = tensors.params
@@ -54,7 +60,7 @@ class Shards:
             param, grad = params[position], tensors.grads[position]
             if not is_dtensor(param) or not is_dtensor(grad) or not can_be_redistributed(param, grad):
                 return "a gradient is no DTensor like its parameter"
-            local_grads[position] = local_of(placed.like(param, grad, "a parameter"))
+            local_grads[position] = get_local(placed.redistribute(param, grad, "a parameter"))
         for number, positions, specs in self._written:
             found = tensors.lists[number]
             mine = [found[position] for position in positions]

@@ -1,7 +1,7 @@
-"""State of one parameter: made as the schema declares it, or checked as it was found.
+"""Make the state of one parameter as the schema declares it, or check the state that was found.
 
 In: a schema, a group, a parameter, its gradient and what `optimizer.state` holds of it. Out: a complete entry, or an
-error that names what is wrong. Nothing is written here: who calls decides when a new entry becomes visible.
+error that names what is wrong. Nothing is written here: the caller decides when a new entry becomes visible.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def scalar_dtype() -> torch.dtype:
 
 
 def states_of(schema: Schema, group: Group) -> tuple[bool, ...]:
-    """Return for each state of the schema whether it exists in such a group."""
+    """Return for each state of the schema, in its order, whether it exists in a group with these values."""
     return tuple(state.when is None or bool(state.when(group)) for state in schema.states)
 
 
@@ -45,19 +45,26 @@ class NewState:
                 self._initial.append((state, state.is_number, number))
 
     def of(self, param: Tensor, grad: Tensor | None) -> Entry:
-        """Return the new state of one parameter, in the schema's order."""
+        """Make the state of one parameter, by name in the schema's order.
+
+        Args:
+            param: The parameter.
+            grad: Its gradient, whose layout some states follow; None where state is made at construction.
+        """
         return {
             state.name: self._number(state, value, param) if is_number else self._like_param(state, value, param, grad)
             for state, is_number, value in self._initial
         }
 
     def _number(self, state: State, value: float, param: Tensor) -> Tensor:
+        """Return a new counter or scalar state, a copy of the first of its kind."""
         key = (state.name, param.device if state.on_param_device or self._capturable else None)
         if key not in self._numbers:
             self._numbers[key] = _scalar(state, self._group, param, value)
         return self._numbers[key].clone()
 
     def _like_param(self, state: State, value: float, param: Tensor, grad: Tensor | None) -> Tensor:
+        """Return a new state of the parameter's shape, in the layout that torch would give it."""
         if state.copies_param:
             # What a differentiable step starts from is part of its graph.
             with torch.set_grad_enabled(self._differentiable):
@@ -75,7 +82,19 @@ class NewState:
 
 
 def check_found(state: State, value: object, param: Tensor, grad: Tensor, where: str) -> None:
-    """Raise if an entry that was found cannot belong to its parameter."""
+    """Check a state that was found in `optimizer.state`.
+
+    Args:
+        state: Its declaration.
+        value: What was found.
+        param: Its parameter.
+        grad: The gradient of the parameter.
+        where: How messages call the parameter.
+
+    Raises:
+        TypeError: The value is no tensor.
+        RuntimeError: Its shape, device, dtype or layout does not fit the parameter, or it cannot be written in place.
+    """
     if not isinstance(value, Tensor):
         raise TypeError(f"`{state.name}` of {where} must be a tensor, not {type(value).__name__}")
     if state.is_number:
@@ -96,7 +115,7 @@ def check_found(state: State, value: object, param: Tensor, grad: Tensor, where:
 
 
 def check_writable(tensor: Tensor, where: str) -> None:
-    """Raise torch's error for a tensor whose elements share memory, as those of an expanded tensor do."""
+    """Raise torch's RuntimeError for a tensor whose elements share memory, as those of an expanded tensor do."""
     if tensor.layout != torch.strided or tensor.is_contiguous():
         return
     if torch._debug_has_internal_overlap(tensor) == 1:
@@ -127,21 +146,23 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
 
 
 def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
+    """Return a new 0-d tensor for a counter or scalar state."""
     # Not `torch.full`, whose value fake tensors forget.
     dtype = scalar_dtype()
     return torch.tensor(fitting(value, dtype), dtype=dtype, device=_device_of_scalar(state, group, param))
 
 
 def _device_of_scalar(state: State, group: Group, param: Tensor) -> torch.device:
+    """Return the device on which a counter or scalar state of a parameter is kept."""
     beside_param = state.on_param_device or bool(option(group, "capturable"))
     return param.device if beside_param else torch.device("cpu")
 
 
 def describe(tensor: Tensor) -> str:
-    """For messages."""
+    """Return dtype and shape of a tensor in words, for messages."""
     return f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
 
 
 def listed(names: Iterable[object]) -> str:
-    """For messages."""
+    """Return names in backquotes with commas between them, for messages."""
     return ", ".join(f"`{name}`" for name in names)

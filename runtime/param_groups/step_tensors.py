@@ -1,4 +1,4 @@
-"""The tensors of a step, listed anew at every step: between steps nothing here keeps a tensor of a user's alive.
+"""The tensors of a step, listed again at every step: between steps nothing here keeps a user's tensor alive.
 
 In: parameter groups and `optimizer.state`, as users have left them. Out: lists of parameters, gradients and states, one
 item per member, or what has changed so that a plan cannot find them any more. The lists live as long as the step: what
@@ -18,7 +18,7 @@ from torch import Tensor
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Schema
-from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
 
@@ -26,7 +26,7 @@ OTHER_PARAMETERS = "there are other parameters"
 OTHER_GRADIENTS = "other parameters have gradients"
 OTHER_STATE = "the state of a parameter lies elsewhere in `optimizer.state`"
 
-PARAM, GRAD, FIRST_STATE = 0, 1, 2  # numbers of the lists
+PARAM, GRAD, FIRST_STATE = 0, 1, 2  # indices into `StepTensors.lists`
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class StepTensors:
     """The local tensors of all members, in one order."""
 
     lists: list[list[Tensor]]  # parameters, gradients, then one per state; empty for a state that no member has
-    written_dtensors: list[Tensor] = field(default_factory=list)  # those whose local shards are in the lists
+    written_dtensors: list[Tensor] = field(default_factory=list)  # parameters and states with local shards in the lists
 
     @property
     def params(self) -> list[Tensor]:
@@ -50,7 +50,15 @@ class StepTensors:
 
 
 def tensors_of(members: Sequence[Member], states: int) -> StepTensors:
-    """Return those of members that were gathered for this step. A list of a state has None for members without it."""
+    """Return the tensors of members that were gathered for this step.
+
+    Args:
+        members: The members.
+        states: The number of states of the schema.
+
+    Returns:
+        Their lists; the list of a state has None for members without it, and is empty if no member has it.
+    """
     of_states = [[member.states[index] for member in members] for index in range(states)]
     of_states = [tensors if any(tensor is not None for tensor in tensors) else [] for tensors in of_states]
     return StepTensors(
@@ -80,12 +88,21 @@ class Listing:
         self._nothing: list[list[Tensor]] = [[] for _ in schema.states]
         self._with_entries = Selection(sorted({position for found in having for position in found}), len(members))
         position_of = {param: position for position, param in enumerate(state)} if self._with_entries.count else {}
-        self._positions_in_state = integers(
+        self._positions_in_state = pack_integers(
             [position_of[members[position].known_param] for position in self._with_entries.positions]
         )
 
     def tensors(self, lists: Sequence[list[Tensor]], state: Mapping[Tensor, Entry]) -> StepTensors | str:
-        """Return the tensors as they are now, or what has changed. A state that is missing is None in its list."""
+        """List the tensors of the members as they are now.
+
+        Args:
+            lists: The parameters of each group.
+            state: `optimizer.state`.
+
+        Returns:
+            The tensors, with None for a state that is missing; or in words what has changed of parameters, gradients
+            or `optimizer.state`.
+        """
         if list(map(len, lists)) != self._counts:
             return OTHER_PARAMETERS
         params = list(lists[0]) if len(lists) == 1 else list(chain.from_iterable(lists))

@@ -56,8 +56,9 @@ def assign(
 
 
 def assign_observed(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Assignment]:
-    """Return the same for a step whose operations modes observe: kernels are called through an operator of torch.
+    """Return an assignment per member for a step whose operations modes observe.
 
+    Kernels are called through an operator of torch.
     The operator makes assignments of its own, so all scalars are the host's here.
     """
     traced = Choice(Implementation.ON_TENSORS, "a graph is traced") if _is_traced() else None

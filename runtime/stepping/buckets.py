@@ -72,7 +72,7 @@ def form_observed_executors(
     tensors: StepTensors,
     kept: KeptPlans,
 ) -> Executors:
-    """Return the same for a step that modes observe.
+    """Return executors for a step that modes observe.
 
     Where kernels would run there is a call of the operator for the parameters of each group that agree in which states
     they have.
@@ -113,6 +113,7 @@ def _eager_executor(
     selection: Selection,
     tensors: StepTensors,
 ) -> Executor:
+    """Return the executor of an implementation that calls torch's operations."""
     match implementation:
         case Implementation.FOR_LOOP:
             return ForLoopExecutor(schema, members, selection, tensors)

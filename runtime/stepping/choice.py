@@ -1,7 +1,7 @@
 """Which implementation runs, and why.
 
 In: a group's options and what the tensors at hand are. Out: a `Choice` with its reason in words, or torch's error
-where an explicit option cannot be met. This is the only place that decides it.
+where an explicit option cannot be met. Only this module decides it.
 
 An explicit option is followed: `fused=True`, `foreach=True`, or either of them False for the for-loop. With neither,
 the fastest that fits each parameter: fused where there is a kernel for it, then foreach, then the for-loop.
@@ -26,7 +26,7 @@ from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.implementation import FUSED, Choice, Implementation
 from thetac.runtime.stepping.requirements import FUSED_DTYPES, Kernels, fused_implementation, missing_for, obstacle_of
-from thetac.runtime.tensor_facts.dtensors import local_of
+from thetac.runtime.tensor_facts.dtensors import get_local
 from thetac.runtime.tensor_facts.memory import (
     all_have_memory,
     are_apart,
@@ -37,7 +37,22 @@ from thetac.runtime.tensor_facts.memory import (
 
 
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
-    """Return one choice per member. Raise, before anything has changed, where an explicit option cannot be met."""
+    """Choose the implementation of each member.
+
+    Args:
+        schema: The schema of the optimizer.
+        groups: All of its groups.
+        members: The members of a step.
+
+    Returns:
+        One choice per member. Members that share memory with others run alone, not in batches.
+
+    Raises:
+        RuntimeError: An explicit option cannot be met, or a state has a dtype that no implementation takes with its
+            parameter's. Nothing has changed yet.
+        BuildError: `fused=True` needs C++ kernels that cannot be built.
+        AssertionError: A group is differentiable and asks for foreach.
+    """
     kernels = Kernels(schema, groups)
     chosen: dict[int, Choice] = {}
     for positions in _alike(members):
@@ -63,8 +78,11 @@ def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member
 
 
 def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
-    """Return what a parameter's group and kind of tensor ask for; what the memory of its tensors allows may be less."""
-    return _candidates(schema, group, param if option(group, "differentiable") else local_of(param))[0]
+    """Return the implementation that the options of a group ask for and the type of the parameter allows.
+
+    The choice of a step may be another one, as it also depends on the memory of gradient and state.
+    """
+    return _candidates(schema, group, param if option(group, "differentiable") else get_local(param))[0]
 
 
 def _alike(members: Sequence[Member]) -> Iterable[list[int]]:
@@ -79,7 +97,7 @@ def _alike(members: Sequence[Member]) -> Iterable[list[int]]:
 
 
 def _are_usual(schema: Schema, members: Sequence[Member]) -> bool:
-    """Return whether all their tensors are such that what one of these members can run in, all can."""
+    """Return whether all tensors are contiguous with memory of their own: then what one member can run in, all can."""
     tensors = [tensor for member in members for tensor in (member.param, member.grad, *tensor_states(schema, member))]
     return (
         all_have_memory(tensors)
@@ -113,10 +131,10 @@ def _without_kernels(schema: Schema, member: Member) -> str:
 
 
 def _check_dtypes(schema: Schema, member: Member, others: Collection[torch.dtype]) -> None:
-    """Raise for state that is neither of its parameter's dtype nor of one of the others.
+    """Raise RuntimeError for state that is neither of its parameter's dtype nor of one of the others.
 
     torch's operations do not mix dtypes everywhere, and would find out after the first writes. Kernels do, and so does
-    whatever stands in for them.
+    whatever replaces them.
     """
     for declared, state in zip(schema.states, member.states, strict=True):
         if declared.like_param and state is not None and state.dtype not in (member.param.dtype, *others):
@@ -183,6 +201,7 @@ def _fastest(schema: Schema, param: Tensor) -> list[Choice]:
 
 
 def _sharing_members(members: Sequence[Member]) -> set[int]:
+    """Return the indices of members with tensors that share memory, where at least one of these is written."""
     written_by_all = [tensor for member in members for tensor in (member.param, *member.states) if tensor is not None]
     if are_apart([*written_by_all, *(member.grad for member in members)]):
         return set()

@@ -16,7 +16,7 @@ from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.choice import choose
 from thetac.runtime.stepping.implementation import FUSED, Choice
 from thetac.runtime.stepping.stepper import Stepper
-from thetac.runtime.tensor_facts.dtensors import local_of
+from thetac.runtime.tensor_facts.dtensors import get_local
 
 
 def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, Entry], stepper: Stepper | None) -> str:
@@ -52,11 +52,11 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
 def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
     """Return what this process reads and writes: parameter and tensor states twice, the gradient once; no counters."""
     grad_size = param.element_size() if param.grad is None else param.grad.element_size()
-    size = local_of(param).numel() * (2 * param.element_size() + grad_size)
+    size = get_local(param).numel() * (2 * param.element_size() + grad_size)
     for declared in schema.states:
         value = entry.get(declared.name)
         if declared.like_param and isinstance(value, Tensor):
-            size += 2 * local_of(value).numel() * value.element_size()
+            size += 2 * get_local(value).numel() * value.element_size()
     return size
 
 
@@ -71,11 +71,13 @@ def _computed(schema: Schema, choice: Choice, param: Tensor, entry: Entry) -> st
 
 
 def _count(params: list[Tensor]) -> str:
+    """Return how many parameters and elements there are, in words."""
     elements = sum(param.numel() for param in params)
     return f"{len(params)} parameter{'s' if len(params) != 1 else ''} of {elements:,} elements"
 
 
 def _plans(stepper: Stepper) -> list[str]:
+    """Return lines on the launches of the step plan, and on how often plans were made and why."""
     lines = []
     if launches := stepper.launches:
         fused = sum(served.choice.implementation in FUSED for served in stepper.served)

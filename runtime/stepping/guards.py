@@ -73,7 +73,7 @@ class GroupReading:
         return self._host_scalars
 
     def replace_tensors(self, group: Group) -> Group:
-        """Return the group; where capturable, with numbers for the tensors that conditions depend on."""
+        """Return the group; where capturable, with host scalars for the tensors that conditions depend on."""
         return self._conditions.replace_tensors(group)
 
 
@@ -163,6 +163,7 @@ class TensorGuard:
             self._unmoved = Moved((), moved.written)
 
     def _watch(self, schema: Schema, part: Part, tensors: StepTensors) -> None:
+        """Make the watches of one part: one for each list in which its members have tensors."""
         reader = load_reader()
         for index, number in enumerate(stream_numbers(schema)):
             watched = tensors.lists[number]
@@ -173,6 +174,7 @@ class TensorGuard:
             (self._gradients if number == GRAD else self._written).append(Stream(number, index, watch, part))
 
     def _all_written(self, tensors: StepTensors) -> list[Tensor]:
+        """Return all parameters and states that are watched."""
         return [
             tensor for stream in self._written for tensor in stream.part.selection.select(tensors.lists[stream.number])
         ]
@@ -185,16 +187,18 @@ def read_groups(schema: Schema, groups: Sequence[Group]) -> list[GroupReading]:
 
 
 def _of_written(differs: str) -> str:
+    """Return in words what has changed of a parameter or state."""
     if differs == DEVICE:
         return "a parameter or state is on another device"
     return f"the {differs} of a parameter or state changed"
 
 
 def _of_gradient(differs: str) -> str:
+    """Return in words what has changed of a gradient."""
     if differs == DEVICE:
         return "a gradient is on another device"
     if differs == MEMORY:
         return "a gradient shares memory with a parameter or state"
     if differs == TYPE:
-        return "a gradient has a type or layout that is not looked at quickly"
+        return "a gradient has a type or layout that guards do not check"
     return f"the {differs} of a gradient changed"

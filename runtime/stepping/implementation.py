@@ -11,8 +11,10 @@ from thetac.runtime.implementations.launcher import MakeLauncher
 
 
 class Implementation(Enum):
+    """The implementations of an update rule; the values are their names in messages."""
+
     FOR_LOOP = "for-loop"
-    ON_TENSORS = "for-loop on tensors"  # no number leaves its tensor: for capturable and differentiable
+    ON_TENSORS = "for-loop on tensors"  # hyperparameters and counters stay tensors: for capturable and differentiable
     FOREACH = "foreach"
     TRITON = "Triton"
     CPP = "C++"
@@ -23,14 +25,16 @@ FUSED = frozenset({Implementation.TRITON, Implementation.CPP})
 
 @dataclass(frozen=True, slots=True)
 class Choice:
+    """The implementation for a parameter, and why it was chosen."""
+
     implementation: Implementation
-    reason: str
-    is_fallback: bool = False  # of a parameter that what its group asks for cannot take
-    is_explicit: bool = False  # asked for by name
+    reason: str  # in words, for `explain()`
+    is_fallback: bool = False  # whether what the group asks for cannot take the parameter
+    is_explicit: bool = False  # whether an option asks for it by name
 
 
 def launcher_of(implementation: Implementation) -> MakeLauncher:
-    """Return what launches the kernels of a fused implementation."""
+    """Return the launcher class of a fused implementation."""
     match implementation:
         case Implementation.TRITON:
             return TritonLauncher

@@ -9,7 +9,7 @@ In: assignments of the members of all groups. Out: steps. The life of a plan, in
                        -> Invalidated  it is not, and why: a new plan has to be made
     ReusablePlan.refresh -> Step       what was observed has been taken over, scalars have been read
 
-So nothing runs that was not prepared, no plan serves again that must not, and a check writes to nothing but what
+So nothing runs that was not prepared, no plan is used again that must not be, and a check writes to nothing but what
 watches have observed. Where no `refresh` follows a check, the plan must be dropped: new addresses are reported once.
 
 A plan keeps no tensor of a user's: every call gets the tensors of the step (`step_tensors.py`). Must not know what the
@@ -82,7 +82,7 @@ class Plan:
     def refresh_executors(
         self, groups: Sequence[Group], readings: Sequence[GroupReading], tensors: StepTensors
     ) -> None:
-        """Read host scalars, counters and scalar states. The last place where anything can be wrong with them."""
+        """Read host scalars, counters and scalar states. Nothing after this can raise because of them."""
         host_scalars = {index: readings[index].read_host_scalars(groups[index]) for index in self.read_by_host}
         groups = [reading.replace_tensors(group) for reading, group in zip(readings, groups, strict=True)]
         for executor in self.executors:
@@ -100,11 +100,11 @@ class Step:
         """Make the step of a plan.
 
         Args:
-            plan: what it does
-            tensors: what it does it to
-            after: what becomes of the plan
-            is_first: whether the plan has not run yet
-            creates: whether a rule asks which states are new, and some are
+            plan: The plan, whose executors are refreshed.
+            tensors: The local tensors of the members.
+            after: What `run` returns: the plan for later steps, or why there is none.
+            is_first: Whether the plan has not run yet
+            creates: Whether a rule asks which states are new, and some are.
         """
         self.plan = plan
         self.tensors = tensors
@@ -128,7 +128,11 @@ class Step:
         return not self._creates and all(one.can_skip_on_device(self.tensors) for one in self.plan.executors)
 
     def run(self, scaling: Scaling) -> ReusablePlan | SingleUse:
-        """Update all parameters and states; return what later steps have of the plan."""
+        """Update all parameters and states, and return the plan for later steps, or why there is none.
+
+        Args:
+            scaling: How gradients are unscaled and clipped.
+        """
         tensors, executors = self.tensors, self.plan.executors
         run_all(executors, tensors, scaling)
         if tensors.written_dtensors:
@@ -139,7 +143,7 @@ class Step:
         return self._after
 
     def _sums_of_squares(self) -> list[Tensor]:
-        """Return those of disjoint sets of gradients, over all processes that have a part of them."""
+        """Return the sums of squares of disjoint sets of gradients, over all processes that have shards of them."""
         if not self.plan.processes:
             return [executor.sum_of_squares(self.tensors) for executor in self.plan.executors]
         return [
@@ -165,14 +169,16 @@ class ReusablePlan:
         *,
         may_be_skipped: bool,
     ) -> Observed | Invalidated:
-        """Look at everything that the plan assumes.
+        """Check everything that the plan assumes.
 
         Args:
-            groups: the parameter groups, as many as when the plan was made
-            tensors: those of the step
-            placed: the gradients of the step that have been brought to their parameters' placements; None where
-                there are no DTensors
-            may_be_skipped: whether the step comes with `found_inf`
+            groups: The parameter groups, as many as when the plan was made.
+            tensors: The tensors of the step, DTensors as they are.
+            placed: The gradients of the step that have been redistributed so far; None where there are no DTensors.
+            may_be_skipped: Whether the step comes with `found_inf`.
+
+        Returns:
+            What `refresh` has to take over, or why the plan is not valid.
         """
         readings: list[GroupReading] = []
         for guard, group in zip(self._groups, groups, strict=True):
@@ -274,7 +280,7 @@ def _read_by_host(assignments: Sequence[Assignment]) -> tuple[int, ...]:
 
 
 def _why_single_use(assignments: Sequence[Assignment]) -> str:
-    """Return why a plan cannot serve again; empty if it can."""
+    """Return why a plan cannot be used again, in words; empty if it can."""
     if any(one.choice.implementation is Implementation.ON_TENSORS for one in assignments):
         return "capturable and differentiable steps are re-planned every time"
     if any(one.member.grad.is_sparse for one in assignments):

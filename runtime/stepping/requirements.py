@@ -41,7 +41,7 @@ class Kernels:
         self._errors: dict[tuple[bool, tuple[torch.dtype, ...], tuple[bool, ...]], BuildError | None] = {}
 
     def error(self, member: Member) -> BuildError | None:
-        """Return why there is none for a member; None if there is."""
+        """Build the kernel of a member if needed, and return the error if that fails; None if there is a kernel."""
         dtypes = _stream_dtypes(self._schema, member)
         is_clipped = option(self._groups[member.group], "clip_grad_norm") is not None
         kernel = (is_clipped, dtypes, self._conditions(member.group))
@@ -56,6 +56,7 @@ class Kernels:
         return self._errors[kernel]
 
     def _conditions(self, group: int) -> tuple[bool, ...]:
+        """Return the specialisations that the kernels of a group are compiled for; none if one object has all."""
         if not self._schema.separate_kernels:
             return ()
         if group not in self._specialisations:

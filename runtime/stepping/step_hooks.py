@@ -25,6 +25,7 @@ def hooked(func: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]
 
     @wraps(func)
     def wrapper(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        """Run the step between its hooks, as one entry in profiles; leave it to torch where it is compiled."""
         if torch.compiler.is_compiling():
             return as_torch(*args, **kwargs)
         optimizer: Any = args[0]

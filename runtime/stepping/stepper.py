@@ -2,7 +2,7 @@
 
 In: an optimizer's groups and state. Out: updated parameters and state, or an error before anything was written. Where
 the plan of the last step is valid, a step is its check, its refresh and its run; otherwise all members are gathered and
-checked anew, and a new plan is made. Between steps nothing here keeps a parameter, gradient or state alive.
+checked again, and a new plan is made. Between steps nothing here keeps a parameter, gradient or state alive.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _active_modes = torch._C._len_torch_dispatch_stack
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a parameter got in the last step that was re-planned."""
+    """The implementation of a parameter in the last step that was re-planned."""
 
-    group: int
-    position: int  # in its group
+    group: int  # index of the parameter's group
+    position: int  # of the parameter in its group
     choice: Choice
 
 
@@ -66,7 +66,7 @@ class _Seen:
 
 
 class Stepper:
-    """Takes the steps of one optimizer, and remembers between them what makes them fast."""
+    """Takes the steps of one optimizer, and keeps the plan of the last step for the next one."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
@@ -106,7 +106,7 @@ class Stepper:
         lists = [params if isinstance(params := group["params"], list) else list(params) for group in groups]
         is_observed = _active_modes() > 0
 
-        # What is looked at, and refreshed: the plan of the last step. It is given away until this one is over, because
+        # What is checked, and refreshed: the plan of the last step. It is given away until this one is over, because
         # neither half a step nor a check without a refresh can be gone on from.
         kept, why = self._kept, self._why_replan
         self._kept, self._why_replan = None, "a step that was not finished"
@@ -118,7 +118,7 @@ class Stepper:
             else:
                 step = kept.reusable.refresh(groups, observed)
 
-        # Or everything is gathered and checked, and planned anew.
+        # Or everything is gathered and checked, and a new plan is made.
         new: _New | None = None
         if step is None:
             cause = "operations are observed" if is_observed else why
@@ -175,7 +175,7 @@ class Stepper:
         may_be_skipped: bool,
         is_observed: bool,
     ) -> _New:
-        """Gather and check everything, and make a new plan; `cause` is why there was none that could serve."""
+        """Gather and check everything, and make a new plan; `cause` says why no old one could be used."""
         schema = self.schema
         gathered = gather(schema, groups, lists, state, placed)
         members = gathered.members
@@ -195,7 +195,7 @@ class Stepper:
         return _New(step, gathered, Listing(schema, lists, members, entries))
 
     def _check_dtype(self, member: Member) -> None:
-        """Raise for state that was left behind when its parameter got another dtype.
+        """Raise RuntimeError for state that was left behind when its parameter got another dtype.
 
         Kernels could go on with it, but torch's optimizers cannot, and what a step takes must not depend on which
         implementation is the fastest.
@@ -220,7 +220,7 @@ def _check(
     *,
     may_be_skipped: bool,
 ) -> Observed | Invalidated:
-    """List the tensors of this step, and look whether the plan of the last one is valid for them."""
+    """List the tensors of this step, and check whether the plan of the last step is valid for them."""
     tensors = kept.listing.tensors(lists, state)
     if isinstance(tensors, str):
         return Invalidated(tensors)
@@ -228,7 +228,7 @@ def _check(
 
 
 def _seen(lists: Sequence[list[Tensor]], members: Sequence[Member], before: Sequence[_Seen]) -> list[_Seen]:
-    """Return what is known after a step of these members; a parameter is known by its place and id."""
+    """Return what is known after a step of these members; a parameter is known by its position and id."""
     found = [
         _Seen(array("q", map(id, params)), [_seen_dtype(before, index, at, param) for at, param in enumerate(params)])
         for index, params in enumerate(lists)
@@ -239,6 +239,7 @@ def _seen(lists: Sequence[list[Tensor]], members: Sequence[Member], before: Sequ
 
 
 def _seen_dtype(seen: Sequence[_Seen], group: int, position: int, param: Tensor) -> torch.dtype | None:
+    """Return the dtype that a parameter had when it was last updated; None if it was never seen at this position."""
     if group >= len(seen) or position >= len(seen[group].ids) or seen[group].ids[position] != id(param):
         return None
     return seen[group].dtypes[position]

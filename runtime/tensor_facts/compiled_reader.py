@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from thetac.runtime.building.compiled_objects import Interface, load_object
-from thetac.runtime.tensor_facts.memory import MemoryRanges, all_have_memory, integers
+from thetac.runtime.tensor_facts.memory import MemoryRanges, all_have_memory, pack_integers
 from thetac.runtime.tensor_facts.python_reader import PythonReader
 from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensor_facts.tensor_reader import CAUSES, D, ScalarTensors, TensorReader, TensorWatch, V
@@ -43,7 +43,7 @@ _TYPES = (ctypes.c_void_p * 2)(id(Tensor), id(Parameter))  # the exact types tha
 
 
 class Kind(ctypes.Structure):
-    """`Kind` of compiled_reader.cpp: what tensors that agree in it are, in torch's numbers, which are compared only."""
+    """`Kind` of compiled_reader.cpp: layout, dtype and device in torch's codes, which are only compared."""
 
     _fields_ = (
         ("layout", ctypes.c_int32),
@@ -54,7 +54,7 @@ class Kind(ctypes.Structure):
 
 
 class _Expected(ctypes.Structure):
-    """`Expected` of compiled_reader.cpp."""
+    """`Expected` of compiled_reader.cpp: which tensors a watch observes, and what it assumes of them."""
 
     _fields_ = (
         ("torch", ctypes.c_void_p),
@@ -75,13 +75,13 @@ class _Expected(ctypes.Structure):
 
 
 def load_compiled_reader() -> CompiledReader | None:
-    """Load the compiled reader, which builds it if it was never built on this machine.
+    """Load the compiled reader, and build it first if it was never built on this machine.
 
     Returns:
         The reader; None if this torch lacks what it needs.
 
     Raises:
-        BuildError: It cannot be built.
+        BuildError: The reader cannot be built.
     """
     interface = find_torch_interface()
     if interface is None:
@@ -105,27 +105,37 @@ class CompiledReader(TensorReader):
         self._in_python = PythonReader()
 
     def read_gradients(self, params: list[Tensor]) -> list[Any]:
+        """Return the gradient of each parameter, read without a Python call per parameter."""
         found: list[Any] = self._read_attributes(params, "grad", self._torch)
         return found
 
     def read_entries(self, keys: list[Tensor], values: list[V], params: list[Tensor], at: Tensor) -> list[V] | None:
+        """Return the value of each parameter; None if a key has moved or is another object."""
         found: list[V] = self._read_entries(keys, values, params, at.data_ptr(), self._torch)
         return found if len(found) == len(params) else None
 
     def read_items(self, dictionaries: list[D], names: list[str]) -> list[list[Any]]:
+        """Return a list for each name, with the item of each dictionary or None."""
         found: list[list[Any]] = self._read_items(dictionaries, names, None, self._torch)
         return found
 
     def mark_written(self, lists: list[list[Tensor]], selection: Selection) -> None:
+        """Bump the version counters of the selected tensors of each list."""
         self._bump_versions(lists, selection.address, selection.count, self._torch)
 
     def watch_tensors(self, tensors: list[Tensor], selection: Selection, *, any_strides: bool = False) -> TensorWatch:
+        """Return a compiled watch; one in Python if torch does not describe the first tensor."""
         kind = self.describe(selection.select(tensors)[0])
         if kind is None:
             return self._in_python.watch_tensors(tensors, selection, any_strides=any_strides)
         return _CompiledWatch(self._library, self._torch, tensors, selection, kind, any_strides=any_strides)
 
     def access_scalars(self, tensors: list[Tensor], selection: Selection) -> ScalarTensors:
+        """Return access to the scalars.
+
+        Scalars on the host, in float32 or float64 and with memory of their own, are accessed at their addresses. The
+        reader in Python accesses all others.
+        """
         scalars = selection.select(tensors)
         dtype = scalars[0].dtype
         are_on_host = all(scalar.device.type == "cpu" for scalar in scalars)
@@ -136,12 +146,14 @@ class CompiledReader(TensorReader):
         return self._in_python.access_scalars(tensors, selection)
 
     def describe(self, tensor: Tensor) -> Kind | None:
-        """Return what a tensor is; None if torch does not say."""
+        """Return the layout, dtype and device of a tensor in torch's codes; None if torch does not say."""
         kind = Kind()
         return None if self._library.thetac_describe(tensor, self._torch, ctypes.addressof(kind)) else kind
 
 
 class _CompiledWatch(TensorWatch):
+    """Holds what is assumed of the tensors as the structure that compiled code compares them with."""
+
     def __init__(
         self,
         library: ctypes.PyDLL,
@@ -178,6 +190,7 @@ class _CompiledWatch(TensorWatch):
         self.differs_already = self.poll(tensors)
 
     def poll(self, tensors: list[Tensor], apart_from: MemoryRanges | None = None) -> str:
+        """Compare the tensors with what is assumed of them, and return the cause of a difference, empty if none."""
         expected = self._expected
         if apart_from is None:
             expected.range_count = 0
@@ -189,14 +202,14 @@ class _CompiledWatch(TensorWatch):
 
 
 def _layouts_of(tensors: Sequence[Tensor]) -> Tensor:
-    """Return of each tensor the number of its dimensions, its shape and its strides, one after the other."""
-    numbers: list[int] = []
+    """Return an int64 tensor on the host: for each tensor its dimension count, its shape and its strides."""
+    layouts: list[int] = []
     for tensor in tensors:
         shape = tensor.shape
-        numbers.append(len(shape))
-        numbers += shape
-        numbers += tensor.stride()
-    return integers(numbers)
+        layouts.append(len(shape))
+        layouts += shape
+        layouts += tensor.stride()
+    return pack_integers(layouts)
 
 
 class _CompiledScalars(ScalarTensors):
@@ -209,16 +222,20 @@ class _CompiledScalars(ScalarTensors):
         self._read_scalars, self._write_scalars = library.thetac_read_scalars, library.thetac_write_scalars
 
     def refresh(self, tensors: list[Tensor]) -> bool:
+        """Read the addresses again, and return whether the tensors still are what was assumed of them."""
         return not self._watch.poll(tensors)
 
     def read(self, tensors: list[Tensor]) -> list[float]:
+        """Return the value of each scalar."""
         self._are_equal_when_read()
         return self._values.tolist()
 
     def read_common(self, tensors: list[Tensor]) -> float | None:
+        """Return the value that all scalars have; None if they differ or one is NaN."""
         return self._values[0] if self._are_equal_when_read() else None
 
     def write(self, tensors: list[Tensor], rows: Tensor, values: Sequence[float]) -> None:
+        """Write to each scalar the value of its row, at the addresses that the last refresh observed."""
         new = array("d", values)
         begin, _ = new.buffer_info()
         addresses = self._watch.addresses

@@ -28,7 +28,7 @@ class GlobalTensors:
     """A parameter and its states as `optimizer.state` has them, where implementations run on local tensors."""
 
     param: DTensor
-    states: tuple[Tensor | None, ...]
+    states: tuple[Tensor | None, ...]  # in the schema's order; None for one that does not exist
 
 
 class RedistributedGradients:
@@ -41,7 +41,7 @@ class RedistributedGradients:
     def __init__(self) -> None:
         self._found: dict[Tensor, DTensor] = {}
 
-    def like(self, param: DTensor, grad: DTensor, where: str) -> DTensor:
+    def redistribute(self, param: DTensor, grad: DTensor, where: str) -> DTensor:
         """Redistribute a gradient to the placements of its parameter.
 
         Args:
@@ -53,7 +53,7 @@ class RedistributedGradients:
             The gradient itself if it has these placements already; else a redistributed one, with a contiguous shard.
 
         Raises:
-            RuntimeError: They are on different meshes, or sharded in different orders.
+            RuntimeError: The gradient and its parameter are on different meshes, or sharded in different orders.
         """
         if _have_same_placements(param, grad):
             return grad
@@ -91,8 +91,8 @@ def are_dtensors(tensors: Iterable[object]) -> TypeIs[Iterable[DTensor]]:
     return module is not None and all(issubclass(kind, module.DTensor) for kind in set(map(type, tensors)))
 
 
-def local_of(tensor: Tensor) -> Tensor:
-    """Return the tensor that this process works on: a DTensor's local shard, once it has arrived, or the tensor."""
+def get_local(tensor: Tensor) -> Tensor:
+    """Return the local shard of a DTensor, and wait until it has arrived; return any other tensor as it is."""
     if not is_dtensor(tensor):
         return tensor
     shard = tensor._local_tensor
@@ -101,7 +101,19 @@ def local_of(tensor: Tensor) -> Tensor:
 
 
 def check_gradient(param: DTensor, grad: Tensor, where: str) -> DTensor:
-    """Return a DTensor's gradient; raise RuntimeError if it is not a DTensor, or the parameter is partial."""
+    """Check the gradient of a DTensor.
+
+    Args:
+        param: The parameter.
+        grad: Its gradient.
+        where: How messages call the parameter.
+
+    Returns:
+        The gradient, as a DTensor.
+
+    Raises:
+        RuntimeError: The gradient is not a DTensor, or the parameter is partial.
+    """
     if any(placement.is_partial() for placement in param.placements):
         raise RuntimeError(
             f"{where} has the placements {param.placements}: "
@@ -182,7 +194,14 @@ def group_by_processes(
 
 
 def sum_over_processes(number: Tensor, split: Split | None) -> Tensor:
-    """Sum a number, in place, over the processes that have different shards; each of them has to call this."""
+    """Sum a tensor, in place, over the processes that have different shards, and return it.
+
+    It communicates: each of these processes has to call it.
+
+    Args:
+        number: A tensor with this process's term.
+        split: How the parameters are sharded; None: nothing is summed.
+    """
     if split is not None:
         for dimension in split.dimensions:
             torch.distributed.all_reduce(number, group=split.mesh.get_group(dimension))
@@ -190,7 +209,7 @@ def sum_over_processes(number: Tensor, split: Split | None) -> Tensor:
 
 
 def to_global(tensor: Tensor) -> Tensor:
-    """Return the global tensor of a DTensor, which takes communication; another tensor is returned as it is."""
+    """Return the global tensor of a DTensor, which takes communication; return any other tensor as it is."""
     return tensor.full_tensor() if is_dtensor(tensor) else tensor
 
 

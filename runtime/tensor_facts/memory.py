@@ -58,8 +58,8 @@ def is_dense(tensor: Tensor) -> bool:
     return True
 
 
-def extent(tensor: Tensor) -> tuple[int, int]:
-    """Return the address of the first byte and the one after the last; there may be gaps in between."""
+def compute_extent(tensor: Tensor) -> tuple[int, int]:
+    """Return the address of the first byte of a tensor and that after its last; there may be gaps in between."""
     start = tensor.data_ptr()
     if tensor.is_contiguous():
         return start, start + tensor.numel() * tensor.element_size()
@@ -85,13 +85,13 @@ def find_overlapping_owners(written: Sequence[tuple[int, Tensor]], read: Sequenc
         read: Tensors that are only read, likewise.
 
     Returns:
-        The indices of owners; also of one whose own tensors overlap.
+        The indices of the owners of overlapping tensors, including an owner with two tensors that overlap.
     """
     tensors = [tensor for _, tensor in (*written, *read)]
     if not _have_overlaps(_extents(tensors)):
         return set()
     extents = sorted(
-        (*extent(tensor), is_written, owner)
+        (*compute_extent(tensor), is_written, owner)
         for is_written, owned in ((True, written), (False, read))
         for owner, tensor in owned
         if tensor.numel()
@@ -120,15 +120,15 @@ class MemoryRanges:
             else:
                 starts.append(start)
                 ends.append(end)
-        self._starts, self._ends = integers(starts), integers(ends)
+        self._starts, self._ends = pack_integers(starts), pack_integers(ends)
         # The addresses of two int64 arrays, the begins and the ends of the ranges, and their length.
         self.addresses = self._starts.data_ptr(), self._ends.data_ptr(), len(starts)
 
     def overlap(self, tensors: Sequence[Tensor]) -> bool:
         """Return whether the extent of any of these tensors overlaps the ranges."""
         extents = _extents(tensors)
-        starts = integers([start for start, _ in extents])
-        ends = integers([end for _, end in extents])
+        starts = pack_integers([start for start, _ in extents])
+        ends = pack_integers([end for _, end in extents])
         # The first range that ends behind a tensor's begin must not begin before that tensor's end.
         behind = torch.searchsorted(self._ends, starts, right=True)
         exists = behind < len(self._ends)
@@ -138,13 +138,13 @@ class MemoryRanges:
 def _extents(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
     """Return the extents of the tensors that have elements."""
     if not all(map(Tensor.is_contiguous, tensors)):
-        return [extent(tensor) for tensor in tensors if tensor.numel()]
+        return [compute_extent(tensor) for tensor in tensors if tensor.numel()]
     starts = list(map(Tensor.data_ptr, tensors))
     return [pair for pair in zip(starts, map(add, starts, map(_bytes, tensors)), strict=True) if pair[0] < pair[1]]
 
 
-def integers(numbers: Sequence[int]) -> Tensor:
-    """Return an int64 tensor of shape [numbers] on the host; several times faster than `torch.tensor`."""
+def pack_integers(numbers: Sequence[int]) -> Tensor:
+    """Return an int64 tensor of shape [len(numbers)] on the host; several times faster than `torch.tensor`."""
     return (
         torch.frombuffer(array("q", numbers), dtype=torch.int64)
         if numbers

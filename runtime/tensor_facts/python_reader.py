@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensor_facts.memory import MemoryRanges, all_have_memory, integers, significant_strides
+from thetac.runtime.tensor_facts.memory import MemoryRanges, all_have_memory, pack_integers, significant_strides
 from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensor_facts.tensor_reader import (
     DEVICE,
@@ -36,18 +36,22 @@ class PythonReader(TensorReader):
     """Reads tensors by the attributes that torch gives to Python."""
 
     def read_gradients(self, params: list[Tensor]) -> list[Any]:
+        """Return the `grad` attribute of each parameter."""
         return list(map(_grad, params))
 
     def read_entries(self, keys: list[Tensor], values: list[V], params: list[Tensor], at: Tensor) -> list[V] | None:
+        """Return the value of each parameter; None if a key is missing or is another object."""
         positions = at.tolist()
         if max(positions) >= len(keys) or not all(map(is_, [keys[position] for position in positions], params)):
             return None
         return [values[position] for position in positions]
 
     def read_items(self, dictionaries: list[D], names: list[str]) -> list[list[Any]]:
+        """Return a list for each name, with the item of each dictionary or None."""
         return [[dictionary.get(name) for dictionary in dictionaries] for name in names]
 
     def mark_written(self, lists: list[list[Tensor]], selection: Selection) -> None:
+        """Bump the version counters of the selected tensors that have one."""
         written = [tensor for tensors in lists for tensor in selection.select(tensors)]
         try:
             torch.autograd.graph.increment_version(written)
@@ -55,13 +59,17 @@ class PythonReader(TensorReader):
             torch.autograd.graph.increment_version([tensor for tensor in written if not tensor.is_inference()])
 
     def watch_tensors(self, tensors: list[Tensor], selection: Selection, *, any_strides: bool = False) -> TensorWatch:
+        """Return a watch that compares Python attributes of the tensors."""
         return _PythonWatch(tensors, selection, any_strides=any_strides)
 
     def access_scalars(self, tensors: list[Tensor], selection: Selection) -> ScalarTensors:
+        """Return access to the scalars by torch's operations, on any device and in any dtype."""
         return _PythonScalars(tensors, selection)
 
 
 class _PythonWatch(TensorWatch):
+    """Compares dtypes, shapes, strides and addresses, each as a list over all watched tensors."""
+
     def __init__(self, tensors: list[Tensor], selection: Selection, *, any_strides: bool) -> None:
         watched = selection.select(tensors)
         self._selection = selection
@@ -76,6 +84,7 @@ class _PythonWatch(TensorWatch):
         self.differs_already = self.poll(tensors)
 
     def poll(self, tensors: list[Tensor], apart_from: MemoryRanges | None = None) -> str:
+        """Compare the tensors with what is assumed of them, and return the cause of a difference, empty if none."""
         self.moved = False
         if len(tensors) != self._selection.size:
             return TYPE
@@ -93,10 +102,11 @@ class _PythonWatch(TensorWatch):
         if apart_from is not None and apart_from.overlap(watched):
             return MEMORY
         self._known = addresses
-        self.addresses.copy_(integers(addresses))
+        self.addresses.copy_(pack_integers(addresses))
         return ""
 
     def _differs(self, tensors: list[Tensor]) -> str:
+        """Return in what the tensors differ from what is assumed of them, addresses aside; empty if in nothing."""
         if not all_have_memory(tensors):
             return TYPE
         if list(map(_dtype, tensors)) != self._dtypes:
@@ -112,6 +122,8 @@ class _PythonWatch(TensorWatch):
 
 
 class _PythonScalars(ScalarTensors):
+    """Scalars on any device, read and written by torch's operations."""
+
     def __init__(self, tensors: list[Tensor], selection: Selection) -> None:
         scalars = selection.select(tensors)
         self._selection = selection
@@ -119,6 +131,7 @@ class _PythonScalars(ScalarTensors):
         self._are_on_host = all(scalar.device.type == "cpu" for scalar in scalars)
 
     def refresh(self, tensors: list[Tensor]) -> bool:
+        """Return whether the scalars still have the dtypes, devices and sizes that they had at the beginning."""
         scalars = self._selection.select(tensors)
         return (
             all(issubclass(kind, Tensor) for kind in set(map(type, scalars)))
@@ -127,6 +140,7 @@ class _PythonScalars(ScalarTensors):
         )
 
     def read(self, tensors: list[Tensor]) -> list[float]:
+        """Return the value of each scalar; wait once if some are on an accelerator."""
         scalars = self._selection.select(tensors)
         if self._are_on_host:
             return [scalar.item() for scalar in scalars]
@@ -136,10 +150,12 @@ class _PythonScalars(ScalarTensors):
         return cast("list[float]", together.tolist())
 
     def read_common(self, tensors: list[Tensor]) -> float | None:
+        """Return the value that all scalars have; None if they differ or one is NaN."""
         values = self.read(tensors)
         return values[0] if values.count(values[0]) == len(values) else None
 
     def write(self, tensors: list[Tensor], rows: Tensor, values: Sequence[float]) -> None:
+        """Write to each scalar the value of its row, with one list operation per row."""
         scalars, row_of_each = self._selection.select(tensors), rows.tolist()
         for row, value in enumerate(values):
             of_row = (
@@ -153,4 +169,5 @@ class _PythonScalars(ScalarTensors):
 
 
 def _kinds_of(scalars: list[Tensor]) -> list[tuple[torch.dtype, torch.device]]:
+    """Return the dtype and device of each scalar."""
     return list(zip(map(_dtype, scalars), map(_device, scalars), strict=True))

@@ -17,10 +17,10 @@ _PYTHON_READER = PythonReader()
 
 
 def load_reader() -> TensorReader:
-    """Load the tensor reader of this process, which builds the compiled one if it was never built on this machine.
+    """Load the tensor reader of this process, and build the compiled one first if it was never built on this machine.
 
-    `THETAC_COMPILED_READER=0` asks for the one in Python. It is looked at in every call, and calls are cheap, but not
-    cheap enough for every step: keep what is returned.
+    `THETAC_COMPILED_READER=0` asks for the one in Python. Every call reads the variable. Calls are too slow for
+    every step: keep what is returned.
 
     Returns:
         The compiled reader, or the one in Python where the compiled one cannot be built or does not fit this torch.
@@ -38,6 +38,7 @@ def load_reader() -> TensorReader:
 
 @cache
 def _load_best() -> TensorReader:
+    """Load the compiled reader, or return the one in Python where the compiled one cannot be built or used."""
     try:
         return load_compiled_reader() or _PYTHON_READER
     except BuildError:

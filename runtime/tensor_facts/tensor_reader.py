@@ -1,7 +1,7 @@
 """What a step reads of thousands of tensors at once, and writes to them: one interface for two implementations.
 
 `python_reader.py` has the implementation that always works; `compiled_reader.py` has one that makes no Python call per
-tensor. `reader_choice.py` says which of them is used, and nothing else asks. Both find the same. Must not know of
+tensor. Only `reader_choice.py` decides which of them is used. Both find the same. Must not know of
 optimizers.
 """
 
@@ -25,7 +25,7 @@ TYPE, DTYPE, SHAPE, STRIDES, DEVICE, LAZY, MEMORY = CAUSES[1:]
 
 
 class TensorWatch(ABC):
-    """What is assumed of tensors that agree in dtype and device, and the addresses at which they were last observed.
+    """What is assumed of tensors that agree in dtype and device, and their addresses at the last poll.
 
     No tensor is kept. Tensors change in place, too: `.data` is swapped, dimensions are transposed, gradients come back
     at the same address with other strides. So everything is read at every poll.
@@ -56,7 +56,7 @@ class ScalarTensors(ABC):
 
     @abstractmethod
     def refresh(self, tensors: list[Tensor]) -> bool:
-        """Take in where the tensors are now.
+        """Read the addresses of the tensors again, and check that they still are what they were.
 
         Args:
             tensors: The list in which the scalars have the positions given at the beginning; here and below.
@@ -68,11 +68,19 @@ class ScalarTensors(ABC):
 
     @abstractmethod
     def read(self, tensors: list[Tensor]) -> list[float]:
-        """Return the value of each, as it is now."""
+        """Return the current value of each scalar, in the order of the selection.
+
+        Args:
+            tensors: As above.
+        """
 
     @abstractmethod
     def read_common(self, tensors: list[Tensor]) -> float | None:
-        """Return the value of all, or None if they are not equal; NaN equals nothing."""
+        """Return the value that all scalars have; None if they differ or one is NaN.
+
+        Args:
+            tensors: As above.
+        """
 
     @abstractmethod
     def write(self, tensors: list[Tensor], rows: Tensor, values: Sequence[float]) -> None:
@@ -88,7 +96,7 @@ class ScalarTensors(ABC):
 
 
 class TensorReader(ABC):
-    """How many tensors are read at once."""
+    """Reads and marks many tensors at once."""
 
     @abstractmethod
     def read_gradients(self, params: list[Tensor]) -> list[Any]:
@@ -125,14 +133,22 @@ class TensorReader(ABC):
 
     @abstractmethod
     def watch_tensors(self, tensors: list[Tensor], selection: Selection, *, any_strides: bool = False) -> TensorWatch:
-        """Return a watch that assumes of tensors what is true of them now.
+        """Make a watch that assumes of tensors what is true of them now.
 
         Args:
             tensors: A list in which they are.
             selection: Their positions in it, at least one.
-            any_strides: Whether later ones may have other strides.
+            any_strides: Whether later tensors at these positions may have other strides.
+
+        Returns:
+            The watch. Its `differs_already` says what a watch cannot assume of these tensors, empty if nothing.
         """
 
     @abstractmethod
     def access_scalars(self, tensors: list[Tensor], selection: Selection) -> ScalarTensors:
-        """Return access to the scalars at some positions of a list, at least one, which all have one dtype."""
+        """Make access to scalars, such as step counters, that are read and written together.
+
+        Args:
+            tensors: A list in which they are.
+            selection: Their positions in it, at least one. All have one element and one dtype.
+        """

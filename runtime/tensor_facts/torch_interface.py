@@ -1,10 +1,10 @@
-"""Where torch's handle on a tensor lies within its Python object, and the functions of torch that take one.
+"""The offset of torch's handle within the Python object of a tensor, and the functions of torch that take a handle.
 
 In: the installed torch. Out: addresses and offsets for `compiled_reader.cpp`, or None if this torch lacks something.
 
 The functions are those of torch's stable C interface and three C++ functions under their mangled names. All take the
 address of torch's own handle on a tensor. A Python object holds such a handle at an offset that is no part of any
-interface: it is found here, by comparing objects with handles that torch gives out for them, and then everything is
+interface. It is found here by comparing objects with handles that torch gives out for them, and then everything is
 tried. Handles given out by torch would not do: gradients are new objects at every step, and `torch.utils.swap_tensors`
 refuses tensors of which there is another handle. Must not know what is read.
 """
@@ -43,7 +43,7 @@ FUNCTIONS = {
 
 
 class TorchInterface(ctypes.Structure):
-    """`TorchInterface` of torch_handles.h."""
+    """`TorchInterface` of torch_handles.h: offsets within Python objects, and the addresses of torch's functions."""
 
     _fields_ = (
         ("handle_offset", ctypes.c_int64),
@@ -72,47 +72,51 @@ def find_torch_interface() -> TorchInterface | None:
 
 
 def _offset_of_handle(delete: ctypes._NamedFuncPointer) -> int | None:
-    """Where a tensor's object holds what torch's handle on the same tensor holds; None if that is not one place."""
+    """Return the offset at which tensor objects hold what torch's handles on them hold; None if it is not unique.
+
+    Args:
+        delete: The function of torch that deletes a handle.
+    """
     empty = [torch.empty(size, dtype=torch.float32, device="cpu") for size in (0, 1, 2, 0, 1, 2)]
     tensors = [*empty[:3], *map(torch.nn.Parameter, empty[3:])]
     pointer_in = ctypes.pythonapi.PyCapsule_GetPointer
     pointer_in.restype, pointer_in.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
     handles = [pointer_in(capsule, None) for capsule in torch._C._aoti.unsafe_alloc_void_ptrs_from_tensors(tensors)]
     held = list(map(_word_at, handles))
-    places = range(object.__basicsize__, torch._C.TensorBase.__basicsize__, _WORD)
-    found = [place for place in places if [_word_at(id(tensor) + place) for tensor in tensors] == held]
+    offsets = range(object.__basicsize__, torch._C.TensorBase.__basicsize__, _WORD)
+    found = [offset for offset in offsets if [_word_at(id(tensor) + offset) for tensor in tensors] == held]
     for handle in handles:
         delete(ctypes.c_void_p(handle))
     return found[0] if len(found) == 1 else None
 
 
 def _offset_of_type() -> int:
-    """Where an object holds its type; 0 if that is not one place."""
+    """Return the offset at which an object holds its type; 0 if it is not unique."""
     objects: tuple[object, ...] = (object(), torch.empty(0, dtype=torch.float32, device="cpu"), {}, [], 1.5, None)
-    places = range(_WORD, object.__basicsize__, _WORD)
-    found = [at for at in places if [_word_at(id(one) + at) for one in objects] == [id(type(one)) for one in objects]]
+    offsets = range(_WORD, object.__basicsize__, _WORD)
+    found = [at for at in offsets if [_word_at(id(one) + at) for one in objects] == [id(type(one)) for one in objects]]
     return found[0] if len(found) == 1 else 0
 
 
 def _offset_of_items() -> int:
-    """Where a list holds the address of its items; 0 if that is not one place."""
+    """Return the offset at which a list holds the address of its items; 0 if it is not unique."""
     lists: list[list[object]] = [[None], [None, 1.5], [{}, None, 2.5]]
-    places = range(object.__basicsize__, list.__basicsize__, _WORD)
+    offsets = range(object.__basicsize__, list.__basicsize__, _WORD)
     found = [
-        at for at in places if all(_items_at(_word_at(id(one) + at), len(one)) == list(map(id, one)) for one in lists)
+        at for at in offsets if all(_items_at(_word_at(id(one) + at), len(one)) == list(map(id, one)) for one in lists)
     ]
     return found[0] if len(found) == 1 else 0
 
 
 def _items_at(address: int | None, count: int) -> list[int | None]:
-    """The words at an address; none for what cannot be one, such as a length."""
+    """Return the words at an address; an empty list for what cannot be an address, such as a length."""
     if address is None or address < 1 << 16 or address % _WORD:
         return []
     return [_word_at(address + _WORD * index) for index in range(count)]
 
 
 def _as_expected(offset: int, functions: Mapping[str, ctypes._NamedFuncPointer]) -> bool:
-    """Whether the functions say of tensors what is known of them."""
+    """Return whether the functions report of tensors what is known of them."""
     tensor = torch.zeros(3, 4, dtype=torch.float64, device="cpu").t()[:, 1:]
     conjugated = torch.zeros(2, dtype=torch.complex64, device="cpu").conj()
     lazy = {"is_neg": conjugated.imag, "is_conj": conjugated}
@@ -137,8 +141,10 @@ def _as_expected(offset: int, functions: Mapping[str, ctypes._NamedFuncPointer])
 
 
 def _handle(tensor: Tensor, offset: int) -> ctypes.c_void_p:
+    """Return the address of the handle within the tensor's object."""
     return ctypes.c_void_p(id(tensor) + offset)
 
 
 def _word_at(address: int) -> int | None:
+    """Return the pointer-sized word at an address; None for 0."""
     return ctypes.c_void_p.from_address(address).value

@@ -1,9 +1,9 @@
 """`thetac::fused_step`: a fused step as one operation, for graphs and for modes that see operations.
 
-In: the number of a kernel, which stands for what numbers and tensors cannot say, and the tensors of one group. Out:
-parameters and state, written in place. A kernel keeps a plan from call to call, which every call's tensors are looked
-at by: those of the last call, or copies that a graph hands over because it must not write to its inputs. Must not know
-who calls.
+In: the number of a kernel, under which all that is neither number nor tensor is registered, and the tensors of one
+group. Out: parameters and state, written in place. A kernel keeps a plan from call to call, and every call checks its
+tensors by it: those of the last call, or copies that a graph passes because it must not write to its inputs. Must not
+know the caller.
 """
 
 from __future__ import annotations
@@ -36,7 +36,17 @@ def fused_step(
     tensors: list[Tensor],
     given_as_tensors: list[int],
 ) -> None:
-    """Do one step of parameters of one group. `states` are those that exist, one state after the other."""
+    """Do one step of parameters of one group, in place.
+
+    Args:
+        kernel: The number under which the kernel is registered.
+        params: The parameters.
+        grads: Their gradients.
+        states: For each state that exists, in the schema's order, one tensor per parameter.
+        numbers: The elements of the hyperparameters, in the schema's order; any number for one given as a tensor.
+        tensors: The elements that are tensors, each 0-d.
+        given_as_tensors: The indices of these elements.
+    """
     known = kernels[kernel]
     elements: list[Value] = list(numbers)
     for index, tensor in zip(given_as_tensors, tensors, strict=True):

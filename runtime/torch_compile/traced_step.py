@@ -1,8 +1,8 @@
-"""A step that `torch.compile` traces: that of an unwrapped `step`, with no break in the graph.
+"""The step that `torch.compile` traces: an unwrapped `step` becomes part of the graph, without a break.
 
 In: an optimizer, while dynamo traces. Out: its step as operations of the graph. Dynamo runs `_init_group` itself, as it
 does for torch's optimizers: state is made, everything is checked, and parameters, gradients and state become inputs of
-the graph. Counters stay tensors, and so do hyperparameters that are tensors: new values of those compile nothing anew.
+the graph. Counters stay tensors, and so do hyperparameters that are tensors: new values of them compile nothing again.
 An explicit `fused=True` becomes one call of a custom operator per group, anything else the for-loop on tensors, out of
 which the compiler makes kernels of its own. Must not know the plans that steps outside of graphs keep.
 """
@@ -43,13 +43,14 @@ class Traceable(Protocol):
 
 
 def breaks_graphs(step: _Step) -> _Step:
-    """Return the step of a class as users call it: the graph of a caller that is compiled breaks there.
+    """Return the step of a class as users call it, at which the graph of a compiled caller breaks.
 
-    Under it lies the one that can be traced, as in torch's optimizers.
+    `__wrapped__` is the step that can be traced, as in torch's optimizers.
     """
 
     @wraps(step)
     def outer(self: Traceable, closure: Callable[[], float] | None = None) -> float | None:
+        """Step, outside of the graph if torch compiles the caller."""
         return self._step_outside_of_graphs(closure) if torch.compiler.is_compiling() else step(self, closure)
 
     return cast(_Step, outer)
@@ -62,12 +63,12 @@ class Traced:
         self.step = forloop_of(schema.package).step_on_tensors
         self.takes = keywords_of(self.step)
         self.step_on_copies = one_by_one(schema, widened(schema, self.step))
-        self.times_created = 0  # a graph in which a rule does what it does once assigns it, and so serves once
+        self.times_created = 0  # assigned by a graph that creates state: its guard then fails, and the graph runs once
         self.kept = KeptPlans()
 
 
 def why_not(optimizer: Traceable) -> str:
-    """Return what a graph cannot hold of a step; empty if nothing."""
+    """Return why a step cannot be part of a graph, in words; empty if it can."""
     if not optimizer._state_is_declared:
         return "a rule written by hand"
     if getattr(optimizer, "grad_scale", None) is not None or getattr(optimizer, "found_inf", None) is not None:
@@ -81,7 +82,15 @@ def why_not(optimizer: Traceable) -> str:
 
 
 def step_in_graph(optimizer: Traceable, closure: Callable[[], float] | None) -> float | None:
-    """Do a step in the operations that dynamo traces."""
+    """Do a step in operations that dynamo traces.
+
+    Args:
+        optimizer: The optimizer, of which `why_not` finds nothing.
+        closure: Computes the loss and its gradients.
+
+    Returns:
+        The loss; None without a closure.
+    """
     loss: float | None = None
     if closure is not None:
         with torch.enable_grad():
@@ -128,11 +137,24 @@ def init_group(
     kernels: list[int],
     *states: list[Tensor | None],
 ) -> None:
-    """Fill the lists; dynamo does not trace this. `created` is empty where no rule asks for it."""
+    """Fill lists with the tensors of one group; dynamo does not trace this.
+
+    Args:
+        optimizer: The optimizer.
+        group: One of its groups.
+        params: Gets the parameters with gradients.
+        grads: Gets their gradients.
+        created: Gets whether each parameter's state is new; stays empty if the rule does not ask for it.
+        kernels: Gets the number of the kernel if the group is fused.
+        states: One list per state of the schema; each gets one item per parameter.
+
+    Raises:
+        RuntimeError: A parameter, gradient or state cannot take part, or `fused=True` cannot be met.
+    """
     schema = optimizer.schema
     if optimizer._traced is None:
         optimizer._traced = Traced(schema)
-    # In its place among the others, for messages.
+    # The others without parameters, so that messages name the group by its index.
     groups = [one if one is group else {**one, "params": []} for one in optimizer.param_groups]
     gathered = gather(schema, groups, [one["params"] for one in groups], optimizer.state)
     members = gathered.members

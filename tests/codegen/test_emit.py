@@ -14,7 +14,7 @@ import pytest
 from tests.support.paths import ROOT
 from thetac.codegen import folder as folder_module
 from thetac.codegen.emit import compare, header, write_package
-from thetac.codegen.folder import FolderError, prepared
+from thetac.codegen.folder import FolderError, locked_folder
 
 OLD = {
     "__init__.py": f"# {header('specs')}\n",
@@ -128,7 +128,7 @@ def test_a_folder_above_or_beside_an_output_is_not_taken_for_one(out: Path) -> N
     for folder in (out.parent, out / "a"):
         with pytest.raises(FolderError, match="is neither empty nor output of thetac"):
             write_package(folder, {"index.md": f"<!-- {header('specs')} -->"})
-    with pytest.raises(FolderError, match="/ is no folder"), prepared(Path("/")):
+    with pytest.raises(FolderError, match="/ is no folder"), locked_folder(Path("/")):
         pytest.fail("the root has nothing beside it")
     assert held(out.parent) == before
 

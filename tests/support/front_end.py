@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.paths import FRONTEND
-from thetac.codegen.errors import Mistakes
+from thetac.codegen.errors import Diagnostics
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
@@ -14,8 +14,8 @@ INVALID = sorted(path for path in (FRONTEND / "invalid").iterdir() if path.suffi
 
 def front_end(sources: dict[str, str]) -> tuple[Rule, ...]:
     """Texts by path to checked rules, as the compiler does it."""
-    mistakes = Mistakes()
-    rules = lower_specs([load_spec(text, path, mistakes) for path, text in sources.items()], mistakes)
-    check_all(rules, mistakes)
-    mistakes.raise_any()
+    diagnostics = Diagnostics()
+    rules = lower_specs([load_spec(text, path, diagnostics) for path, text in sources.items()], diagnostics)
+    check_all(rules, diagnostics)
+    diagnostics.raise_any()
     return rules

@@ -39,7 +39,7 @@ def algorithm(rule: Rule) -> str:
     """Return the box of a rule.
 
     Args:
-        rule: as the spec says it, before features.
+        rule: The rule as the spec has it, before features are expanded.
 
     Returns:
         The `aligned` environment, without the dollar signs or brackets around it.
@@ -57,10 +57,13 @@ _RULE = r"&\rule{110mm}{0.4pt}"
 
 
 def _indent(depth: int) -> str:
+    """Return the beginning of a line at a depth of indentation."""
     return rf"&\hspace{{{5 * depth}mm}}"
 
 
 class _Box:
+    """Prints the statements of one rule, and tracks which names already have the values of this step."""
+
     def __init__(self, rule: Rule, starts: dict[str, Expr]) -> None:
         self.rule = rule
         self.starts = starts  # what each state starts from, before features moved that into the body
@@ -68,9 +71,10 @@ class _Box:
         self.kept = {"param", *(s.name for s in rule.states if s.kind is not StateKind.COUNTER)}
         self.assigned: set[str] = {"grad"}  # states and the parameter: already those of this step
 
-    # What stands before the loop.
+    # What precedes the loop.
 
     def inputs(self) -> list[str]:
+        """Return the lines of the inputs: hyperparameters, parameters, objective, flags and options."""
         entries = [self._hyperparameter(h) for h in self.rule.hyperparameters if not h.fixed]
         entries += [rf"{self.symbols.at('param', '0')} \text{{ (params)}}", r"f(\theta) \text{ (objective)}"]
         entries += [self.symbols.bare(flag.name) for flag in self.rule.flags if not flag.fixed]
@@ -81,6 +85,7 @@ class _Box:
         return rf"{', '.join(self.symbols.bare(name) for name in h.value_names)} \text{{ ({words(h.name)})}}"
 
     def initial_values(self) -> list[str]:
+        """Return the lines of the states' initial values; none if there are only counters."""
         states = [state for state in self.rule.states if state.kind is not StateKind.COUNTER]
         return _rows(r"\textbf{initialize}", [self._initial_value(state) for state in states]) if states else []
 
@@ -98,14 +103,17 @@ class _Box:
     # The loop.
 
     def steps(self) -> list[str]:
+        """Return the lines of one step: the gradient, then the body of the rule."""
         gradient = rf"\nabla_{{\theta}} f_t \left( {self.symbols.at('param', 't-1')} \right)"
         first = rf"{_indent(1)} {self.symbols.at('grad', 't')} \leftarrow {gradient}"
         return [first, *self.block(_mathematical(self.rule.body), 1)]
 
     def block(self, statements: Iterable[Stmt], depth: int) -> list[str]:
+        """Return the lines of statements at a depth of indentation."""
         return [line for statement in statements for line in self.statement(statement, depth)]
 
     def statement(self, statement: Stmt, depth: int) -> list[str]:
+        """Return the lines of a statement at a depth of indentation, and note what it assigns."""
         match statement:
             case Assign(target=target, value=value):
                 text = self.text(value)  # before the target becomes the one of this step
@@ -144,6 +152,7 @@ class _Box:
         return self.symbols.in_step(name)
 
     def text(self, expression: Expr) -> str:
+        """Return an expression as a formula at this point of the step."""
         return formula(expression, self.read)
 
 
@@ -155,7 +164,7 @@ def _rows(title: str, entries: Sequence[str]) -> list[str]:
 
 
 def _mathematical(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-    """Return the statements without rounding guards, and without starting values, which stand before the loop."""
+    """Return the statements without rounding guards, and without starting values, which precede the loop."""
     statements: list[Stmt] = []
     for statement in body:
         match statement:

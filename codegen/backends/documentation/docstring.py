@@ -1,6 +1,6 @@
 """The facts that documentation states about an optimizer, and the docstring of its class.
 
-In: a Rule as the spec writes it. Out: plain text, which the caller escapes for the file it stands in (escaping.py).
+In: a Rule as the spec writes it. Out: plain text, which the caller escapes for the file it is put into (escaping.py).
 """
 
 from __future__ import annotations

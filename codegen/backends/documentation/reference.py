@@ -1,7 +1,7 @@
 """The tables of the language reference that follow from tables of the compiler.
 
 In: the text of docs/language.md. Out: the same text in which the tables of operations and options are those of
-`ir/ops.py` and `thetac/options.py`. Each table stands between two comments that name it; everything else is written by
+`ir/ops.py` and `thetac/options.py`. Each table is between two comments that name it; everything else is written by
 hand.
 """
 
@@ -17,7 +17,7 @@ def with_tables(page: str) -> str:
     """Return the page with every table as the compiler has it.
 
     Raises:
-        ValueError: the page lacks the comments between which a table stands.
+        ValueError: the page lacks the comments around a table.
     """
     for name, rows in (("operations", _operations()), ("options", _options())):
         begin, end = f"<!-- {name}: written by make generate -->", f"<!-- end of {name} -->"
@@ -30,7 +30,7 @@ def with_tables(page: str) -> str:
 
 
 def without_marks(page: str) -> str:
-    """Return the page without the comments between which tables stand, for readers of the text itself."""
+    """Return the page without the comments around tables, for readers of the text itself."""
     return re.sub(r"<!-- .*? -->\n\n?", "", page)
 
 

@@ -1,4 +1,4 @@
-"""foreach: one list operation for many tensors, with the bits of the for-loop.
+"""Write foreach: one list operation for many tensors, with the bits of the for-loop.
 
 In: a Rule after features. Out: the text of `foreach.py`, and how many parameter-sized lists of its own it holds at
 once. It runs on one bucket: same device and dtypes, same counters and scalar states. Gradients are never written.
@@ -14,15 +14,15 @@ import jinja2
 from thetac.codegen.backends.eager.forloop import tree_text
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
 from thetac.codegen.backends.eager.lines import (
-    commented,
-    indented,
-    numbers_read,
-    other_side,
+    comment_lines,
+    declare_types,
+    else_lines,
+    indent,
+    number_lines,
     view_lines,
-    with_declared_types,
 )
-from thetac.codegen.backends.eager.number_reads import number_reads
-from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaves, trees_in
+from thetac.codegen.backends.eager.number_reads import find_number_reads
+from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names, trees_in
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
@@ -37,12 +37,12 @@ from thetac.codegen.backends.printing.arguments import (
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, python
 from thetac.codegen.emit import header
-from thetac.codegen.errors import listed
+from thetac.codegen.errors import join_names
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.ops import OPS
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 
-# What a temporary list holds, by the operation of torch's that made it, where the registry has none of that name.
+# Names of temporary lists by the torch operation that made them, where the registry has no operation of that name.
 _NOUNS = {
     "add_scaled": "sums",
     "addcmul": "sums",
@@ -53,13 +53,13 @@ _NOUNS = {
 }
 
 
-# Numbers of a whole bucket.
+# Host scalars of a whole bucket.
 LISTS: Table = {**PYTHON, "fitting": Row("fitting({0}, params[0].dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,))}
 FUNCTIONS = ("as_lists_of_pairs", "fitting", "increment", "scale_", "store")
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
-    """The text of `foreach.py`."""
+    """Return the text of `foreach.py`."""
     lowered = _Foreach(rule)
     body = lowered.render()
     return environment.get_template("foreach.py.jinja").render(
@@ -74,8 +74,11 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
     )
 
 
-def temporaries(rule: Rule) -> int:
-    """How many lists as large as the parameters one call holds at most, counting each as alive to its end."""
+def count_temporaries(rule: Rule) -> int:
+    """Return an upper bound of the parameter-sized lists that one call holds at once.
+
+    Each list is counted as alive until the end of the call.
+    """
     lowered = _Foreach(rule)
     lowered.render()
     return len(lowered.made)
@@ -91,14 +94,15 @@ class _Foreach:
         self.lines: list[str] = []
 
     def render(self) -> list[str]:
+        """Return the lines of the function's body."""
         arguments = {"params", "grads", *state_arguments(self.rule)}
         lines = [*self._counters(), *self._block(lower(self.rule))]
-        return with_declared_types(lines, dict.fromkeys(self.made - arguments, "TensorList"))
+        return declare_types(lines, dict.fromkeys(self.made - arguments, "TensorList"))
 
     def _counters(self) -> list[str]:
-        return numbers_read(
+        return number_lines(
             self.rule,
-            number_reads(self.rule).at_start,
+            find_number_reads(self.rule).at_start,
             count=lambda name: f"increment({self.lists[name]})",
             read=lambda name: f"{name} = {self.lists[name]}[0].item()",
         )
@@ -117,7 +121,7 @@ class _Foreach:
                 self.lines.append(f"{statement.target} = {python(statement.value)}")
             case SetScalarState(statement=statement, self_update=self_update, operand=operand, read_again=read_again):
                 tensors, one = self.lists[statement.target], self.tensors[statement.target]
-                self.lines += commented(statement)
+                self.lines += comment_lines(statement)
                 if self_update:
                     self.lines.append(f"torch._foreach_{self_update}_({tensors}, {python(operand)})")
                 else:
@@ -132,15 +136,15 @@ class _Foreach:
             case SetTensor(statement=statement, tree=tree, how=how):
                 start = len(self.lines)
                 self._set_tensor(statement.target, tree, how)
-                self.lines[start:start] = commented(statement, self.lines[start:])
+                self.lines[start:start] = comment_lines(statement, self.lines[start:])
             case Branch(statement=statement, then=then, orelse=orelse):
                 self.lines += [
-                    *commented(statement),
+                    *comment_lines(statement),
                     f"if {python(statement.condition)}:",
-                    *indented(self._block(then)),
+                    *indent(self._block(then)),
                 ]
                 if orelse:
-                    self.lines += other_side(self._block(orelse))
+                    self.lines += else_lines(self._block(orelse))
             case View(names=names, as_complex=as_complex):
                 self._view(names, as_complex)
             case _:
@@ -154,7 +158,7 @@ class _Foreach:
             ]
         else:
             views = view_lines(lists, "as_lists_of_pairs")
-        self.lines += ["if torch.is_complex(params[0]):", *indented(views)]
+        self.lines += ["if torch.is_complex(params[0]):", *indent(views)]
 
     def _set_tensor(self, target: str, tree: Tree, how: str) -> None:
         tensors = self.lists[target]
@@ -163,12 +167,12 @@ class _Foreach:
         elif how == "bind" and isinstance(tree, Leaf):
             self.lines.append(f"{tensors} = {self.lists[tree.name]}")
         elif missing := _without_list_form(tree):
-            self.lines.append(f"# tensor by tensor: torch has no list operation for {listed(missing)}")
+            self.lines.append(f"# tensor by tensor: torch has no list operation for {join_names(missing)}")
             self._tensor_by_tensor(target, tree, how)
         elif how == "write":
             assert self._emit(tree, tensors) == tensors
         elif how == "bind":
-            # A list may not get its new value while the operations behind still read the old one.
+            # A list must not get its new value while later operations still read the old one.
             made = tensors if target not in _read_late(tree) else self._noun(tree)
             self._emit(tree, made)
             if made != tensors:
@@ -178,8 +182,8 @@ class _Foreach:
             self.lines.append(f"torch._foreach_copy_({tensors}, {value})")
 
     def _tensor_by_tensor(self, target: str, tree: Tree, how: str) -> None:
-        """What torch has no list operation for, with the for-loop's own text, in which the numbers are the bucket's."""
-        names = list(leaves(tree))
+        """Append a loop with the for-loop's text where torch has no list operation; numbers are the bucket's."""
+        names = list(leaf_names(tree))
         text = tree_text(tree, numbers=LISTS)
         if how != "bind" and target not in names:
             names.insert(0, target)
@@ -198,7 +202,10 @@ class _Foreach:
                 self.lines += [f"for {variables} in {over}:", f"    {target}.copy_({text})"]
 
     def _emit(self, tree: Tree, wanted: str) -> str:
-        """Statements that compute the tree; the list that then holds it: `wanted` if a new one had to be made."""
+        """Append statements that compute the tree, and return the list or number that holds its value.
+
+        A new list is called `wanted`.
+        """
         match tree:
             case Number(value=value):
                 return expression_text(value, LISTS)
@@ -218,11 +225,11 @@ class _Foreach:
                 assert_never(tree)
 
     def _argument(self, tree: Tree) -> str:
-        """An argument: a name, a number, or one operation on names written where it is used."""
+        """Return an argument as text: a name, a number, or one operation on names; append statements for more."""
         if isinstance(tree, Apply):
             if not all(isinstance(argument, Leaf | Number) for argument in tree.args):
                 return self._emit(tree, self._noun(tree))
-            self.made.add(f"{tree.op} of {leaves(tree)}")
+            self.made.add(f"{tree.op} of {leaf_names(tree)}")
             return TORCH_OPS[tree.op].foreach.format(*(self._emit(argument, "") for argument in tree.args))
         return self._emit(tree, "")
 
@@ -237,7 +244,7 @@ class _Foreach:
 
 
 def _noun_of(op: str) -> str:
-    """Return what a list made by an operation of torch's is called."""
+    """Return the name of a list that a torch operation makes."""
     if op in _NOUNS:
         return _NOUNS[op]
     row = OPS[op.removesuffix("_number")]
@@ -256,9 +263,9 @@ def _without_list_form(tree: Tree) -> list[str]:
 
 
 def _read_late(tree: Tree) -> set[str]:
-    """Tensors that are read after the first operation of the spine has made its list."""
+    """Return the tensors that are read after the first operation of the spine has made its list."""
     late: set[str] = set()
     while isinstance(tree, Apply) and isinstance(tree.receiver, Apply):
-        late.update(name for argument in tree.args[1:] for name in leaves(argument))
+        late.update(name for argument in tree.args[1:] for name in leaf_names(argument))
         tree = tree.receiver
     return late

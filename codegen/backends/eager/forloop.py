@@ -1,4 +1,4 @@
-"""The for-loop: plain torch operations on one parameter after the other, the readable reference.
+"""Write the for-loop: plain torch operations on one parameter after the other, the readable reference.
 
 In: a Rule after features. Out: the text of `forloop.py`. `step` is torch.optim's for-loop bit for bit;
 `step_on_tensors` (functional.py) is the same rule without overwriting, for capturable and differentiable.
@@ -13,9 +13,9 @@ import jinja2
 
 from thetac.codegen.backends.eager import functional
 from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
-from thetac.codegen.backends.eager.lines import commented, indented, loop_lines, numbers_read, other_side, pair_lines
-from thetac.codegen.backends.eager.number_reads import number_reads
-from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaves
+from thetac.codegen.backends.eager.lines import comment_lines, else_lines, indent, loop_lines, number_lines, pair_lines
+from thetac.codegen.backends.eager.number_reads import find_number_reads
+from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
     asks_first,
@@ -31,7 +31,7 @@ from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Expr, Rule
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 
-# The argument `first_x` is a list, one truth value per parameter; `is_first_x` runs through it.
+# The argument `first_x` is a list, one truth value per parameter; `is_first_x` is the loop variable.
 FOR_LOOP: Table = {
     **PYTHON,
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
@@ -41,7 +41,7 @@ FUNCTIONS = tuple(sorted((*functional.FUNCTIONS, "fitting")))
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
-    """The text of `forloop.py`."""
+    """Return the text of `forloop.py`."""
     body = _ForLoop(rule).render()
     tensors_body = functional.body(rule)
     return environment.get_template("forloop.py.jinja").render(
@@ -61,7 +61,10 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
 
 
 def loop_header(rule: Rule) -> tuple[list[str], list[str]]:
-    """The loop's variables and the lists they run over, counters and scalar states as the tensors behind them."""
+    """Return the loop's variables and the lists that it iterates over.
+
+    The variables of counters and scalar states are named as tensors.
+    """
     tensors, firsts = tensor_names(rule), asks_first(rule)
     variables = ["param", "grad", *(tensors.get(state.name, state.name) for state in rule.states)]
     variables += [f"is_first_{name}" for name in firsts]
@@ -74,13 +77,14 @@ class _ForLoop:
         self.steps = lower(rule)
         self.tensors = tensor_names(rule)
         self.optional = optional_states(rule)
-        self.present: frozenset[str] = frozenset()  # those of them that are known to exist, where a step stands
+        self.present: frozenset[str] = frozenset()  # those of them that are known to exist at the current step
 
     def render(self) -> list[str]:
+        """Return the lines of the loop."""
         variables, over = loop_header(self.rule)
-        numbers = numbers_read(
+        numbers = number_lines(
             self.rule,
-            number_reads(self.rule).at_start,
+            find_number_reads(self.rule).at_start,
             count=lambda name: f"{self.tensors[name]} += 1",
             read=lambda name: f"{name} = {self.tensors[name]}.item()",
             assertion=lambda name: f"assert {self.tensors[name]} is not None",
@@ -88,16 +92,17 @@ class _ForLoop:
         return loop_lines(variables, over, [*numbers, *self.block(self.steps)])
 
     def block(self, steps: Sequence[Step]) -> list[str]:
+        """Return the lines of steps."""
         lines: list[str] = []
         for step in steps:
             lines += [*self.assertions(step), *self.step(step)]
         return lines or ["pass"]
 
     def assertions(self, step: Step) -> list[str]:
-        """Return what tells a reader of types that the states exist which a statement uses."""
+        """Return assertions for a type checker that the states exist which a step uses."""
         match step:
             case SetTensor(statement=statement, tree=tree):
-                used = (statement.target, *leaves(tree))
+                used = (statement.target, *leaf_names(tree))
             case SetScalarState(statement=statement):
                 used = (statement.target,)
             case View(names=names):
@@ -112,6 +117,7 @@ class _ForLoop:
         return [f"assert {self.tensors.get(name, name)} is not None" for name in missing]
 
     def step(self, step: Step) -> list[str]:
+        """Return the lines of one step, below the spec's line."""
         match step:
             case SetNumber(statement=statement):
                 remark = [f"# {comment(statement.comment)}"] if statement.comment else []
@@ -121,16 +127,20 @@ class _ForLoop:
                 value = number_text(operand)
                 update = f"{tensor}.{self_update}_({value})" if self_update else f"store({tensor}, {value})"
                 again = [f"{statement.target} = {tensor}.item()"] if read_again else []
-                return [*commented(statement), update, *again]
+                return [*comment_lines(statement), update, *again]
             case SetTensor(statement=statement, tree=tree, how=how):
                 code = self.set_tensor(statement.target, tree, how)
-                return [*commented(statement, [code]), code]
+                return [*comment_lines(statement, [code]), code]
             case Branch(statement=statement, then=then, orelse=orelse):
                 before = self.present
-                lines = [*commented(statement), f"if {number_text(statement.condition)}:", *indented(self.block(then))]
+                lines = [
+                    *comment_lines(statement),
+                    f"if {number_text(statement.condition)}:",
+                    *indent(self.block(then)),
+                ]
                 after_then, self.present = self.present, before
                 if orelse:
-                    lines += other_side(self.block(orelse))
+                    lines += else_lines(self.block(orelse))
                 self.present &= after_then
                 return lines
             case View(names=names, as_complex=as_complex):
@@ -139,13 +149,15 @@ class _ForLoop:
                 assert_never(step)
 
     def view(self, names: tuple[str, ...], as_complex: bool) -> list[str]:
+        """Return the lines that view complex tensors as pairs of reals, or as complex again."""
         if as_complex:
             views = [f"{name} = torch.view_as_complex({name})" for name in names]
         else:
             views = pair_lines(*_by_presence(names, self.optional))
-        return ["if torch.is_complex(param):", *indented(views)]
+        return ["if torch.is_complex(param):", *indent(views)]
 
     def set_tensor(self, target: str, tree: Tree, how: str) -> str:
+        """Return the line that gives a tensor its value."""
         match how:
             case "bind":
                 return f"{target} = {tree_text(tree)}"
@@ -159,17 +171,23 @@ class _ForLoop:
 
 
 def _by_presence(names: Sequence[str], optional: frozenset[str]) -> tuple[list[str], list[str]]:
-    """Return the names of what always exists, and of what may not."""
+    """Return two lists: the names that always exist, and the others."""
     return [name for name in names if name not in optional], [name for name in names if name in optional]
 
 
 def number_text(expression: Expr) -> str:
-    """A number of the host, inside the loop."""
+    """Return a host scalar as text inside the loop."""
     return expression_text(expression, FOR_LOOP)
 
 
 def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL, numbers: Table = FOR_LOOP) -> str:
-    """A tree of torch operations as one expression of method calls on single tensors."""
+    """Return a tree of torch operations as one expression of method calls on single tensors.
+
+    Args:
+        tree: The tree.
+        at_least: The precedence that the text needs where it is used; parentheses are added if it is lower.
+        numbers: How host scalars are written.
+    """
     match tree:
         case Number(value=value):
             return expression_text(value, numbers, at_least=at_least)
@@ -177,12 +195,12 @@ def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL, numbers
             return name
         case Apply(op=op, args=args, in_place=in_place):
             row = TORCH_OPS[op]
-            storage = _overwritten(tree)
+            storage = _storage_of(tree)
             # A new tensor in the middle of a chain has no name that `out=` could take.
             template = row.in_place if in_place and (storage or "{out}" not in row.in_place) else row.new
             texts = []
             for position, argument in enumerate(args):
-                # Behind a dot stands an atom, between operators a product, between commas anything.
+                # Before a dot an atom is needed, between operators a product, between commas anything.
                 need = Precedence.CONDITIONAL
                 if row.precedence is not Precedence.ATOM:
                     need = Precedence.SIGN
@@ -195,8 +213,8 @@ def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL, numbers
             assert_never(tree)
 
 
-def _overwritten(tree: Tree) -> str:
-    """The name whose storage a chain of in-place operations overwrites; empty if it starts with a new tensor."""
+def _storage_of(tree: Tree) -> str:
+    """Return the name whose storage a chain of in-place operations overwrites; empty if there is none."""
     while isinstance(tree, Apply):
         if not tree.in_place:
             return ""

@@ -1,4 +1,4 @@
-"""The rule on tensors throughout: nothing is overwritten before the end, and numbers may be 0-d tensors.
+"""Write the rule as operations that overwrite nothing before the end and take numbers as 0-d tensors.
 
 In: a Rule after features. Out: the body of `step_on_tensors`, for capturable (no synchronisation with the host:
 a branch on a counter becomes a selection) and differentiable (autograd keeps what was read).
@@ -12,13 +12,13 @@ from typing import assert_never
 
 from thetac.codegen.backends.eager.lines import (
     INDENT,
-    commented,
-    indented,
+    comment_lines,
+    declare_types,
+    else_lines,
+    indent,
     loop_lines,
-    numbers_read,
-    other_side,
+    number_lines,
     pair_lines,
-    with_declared_types,
 )
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
@@ -48,7 +48,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 from thetac.codegen.ir.value_kinds import HOST_NUMBER
-from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_static, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host, is_static
 from thetac.codegen.passes.select import SELECTION, select
 
 # torch.lerp does not take a weight of another dtype, nor torch.clamp bounds of which one is a tensor.
@@ -62,7 +62,7 @@ FUNCTIONS = tuple(sorted({"as_pairs", "copied", "store", *TENSOR_FUNCTIONS.value
 
 
 def body(rule: Rule) -> list[str]:
-    """The loop over parameters."""
+    """Return the lines of the loop over parameters."""
     return _OnTensors(rule).render()
 
 
@@ -71,7 +71,7 @@ class _OnTensors:
         self.rule = rule
         self.kinds: Kinds = infer(rule)
         self.known = known_numbers(rule)
-        self.sides: dict[str, str] = {}  # names of sides of selections -> the names that they stand for
+        self.sides: dict[str, str] = {}  # names of sides of selections -> the names whose values they hold
         taken = {*names_in(rule), *list_names(rule).values(), *RESERVED}
         stored = ["param", *(state.name for state in rule.states if state.kind is not StateKind.COUNTER)]
         self.targets = {name: underscored(f"{name}_out", taken) for name in stored}  # what is stored into at the end
@@ -79,10 +79,11 @@ class _OnTensors:
         self.scalars = set(rule.names_of(StateKind.SCALAR))
         self.tensors = [name for name in stored if name not in self.scalars]
         self.optional = optional_states(rule)
-        self.present: frozenset[str] = frozenset()  # those of them that are known to exist, where a statement stands
+        self.present: frozenset[str] = frozenset()  # those of them that are known to exist at the current statement
         self.taken = taken | set(self.targets.values()) | set(self.counters.values())
 
     def render(self) -> list[str]:
+        """Return the lines of the loop."""
         firsts = asks_first(self.rule)
         variables = [self.targets["param"], "grad"]
         variables += [self.targets.get(state.name) or self.counters[state.name] for state in self.rule.states]
@@ -102,7 +103,7 @@ class _OnTensors:
         lines += [
             f"{state.name} = None" for state in self.rule.states if state.when is not None and state.name in small
         ]
-        lines += numbers_read(
+        lines += number_lines(
             self.rule,
             names_read_in(self.rule),
             count=lambda name: f"{small[name]} += 1",
@@ -112,7 +113,7 @@ class _OnTensors:
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
         lines += self._block(self.rule.body, defined, either_way=True)
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]
-        return loop_lines(variables, over, with_declared_types(lines, self._types()))
+        return loop_lines(variables, over, declare_types(lines, self._types()))
 
     def _types(self) -> dict[str, str]:
         """Return the types of host scalars, which may be numbers first and tensors later."""
@@ -122,7 +123,10 @@ class _OnTensors:
         return {**types, **optional}
 
     def _number_read(self, name: str, tensor: str) -> str:
-        """No gradients flow through a counter, so it may be a number; a scalar state stays a tensor."""
+        """Return the line that reads a counter or a scalar state.
+
+        No gradients flow through a counter, so it may become a number; a scalar state stays a tensor.
+        """
         if name in self.scalars:
             return f"{name} = {tensor}.clone() if differentiable else {tensor}"
         return f"{name} = {tensor} if capturable else {tensor}.item()"
@@ -168,21 +172,21 @@ class _OnTensors:
         if shares and self.sides.get(target, target) in self.tensors:
             text = f"copied({text})"  # the tensor behind it may be stored into before this one is
         line = f"{target} = {text}"
-        # A side of a selection repeats statements that stand commented in the plain branch.
-        return [*assertions, *([] if target in self.sides else commented(statement, [line])), line]
+        # A side of a selection repeats statements whose comments are in the plain branch.
+        return [*assertions, *([] if target in self.sides else comment_lines(statement, [line])), line]
 
     def _branch(self, condition: str, statement: If, defined: frozenset[str], *, either_way: bool) -> list[str]:
         """Return the lines of a branch that Python takes."""
         before = self.present
-        lines = [f"if {condition}:", *indented(self._block(statement.then, defined, either_way=either_way))]
+        lines = [f"if {condition}:", *indent(self._block(statement.then, defined, either_way=either_way))]
         after_then, self.present = self.present, before
         if statement.orelse:
-            lines += other_side(self._block(statement.orelse, defined, either_way=either_way))
+            lines += else_lines(self._block(statement.orelse, defined, either_way=either_way))
         self.present &= after_then
         return lines
 
     def _dynamic(self, statement: If, defined: frozenset[str], *, either_way: bool) -> list[str]:
-        """Return the lines of a branch on a number that is a tensor if capturable: then a selection takes its place."""
+        """Return the lines of a branch on a number, and of the selection that replaces it if capturable."""
         opening = [f"# {comment(statement.comment)}"] if comment(statement.comment) else []
         opening += self._assertions(statement.condition)
         before = self.present
@@ -199,7 +203,7 @@ class _OnTensors:
         )
         self.kinds = selected.kinds
         self.sides |= selected.names
-        # A name of a side has at most one value more than the name that it stands for.
+        # A name of a side has at most one value more than the name whose value it holds.
         self.known |= {name: self.known[of] for name, of in selected.names.items() if of in self.known}
         after_plain, self.present = self.present, before
         chosen = self._block(selected.body, defined, either_way=False)
@@ -208,26 +212,26 @@ class _OnTensors:
         return [*opening, "if capturable:", *(INDENT + line for line in chosen), *plain]
 
     def _is_taken(self, condition: Expr) -> bool:
-        """Tell whether Python decides a branch, capturable or not."""
+        """Return whether Python decides a branch, capturable or not."""
         return is_static(condition, self.rule) or is_static(_without_first(condition), self.rule)
 
     def _assertions(self, expression: Expr) -> list[str]:
-        """Return what tells a reader of types that the states exist which an expression reads."""
+        """Return assertions for a type checker that the states exist which an expression reads."""
         missing = [name for name in names_read(expression) if name in self.optional - self.present]
         self.present |= set(missing)
         return [f"assert {name} is not None" for name in missing]
 
     def _condition(self, condition: Expr) -> str:
-        """A condition of the host: a plain truth value."""
+        """Return a host condition as text: a plain truth value."""
         return expression_text(guarded(condition, self.known), {**PYTHON, "first": ON_TENSORS["first"]})
 
     def _text(self, expression: Expr) -> str:
-        return expression_text(self._guarded(expression), ON_TENSORS)
+        return expression_text(self._guard(expression), ON_TENSORS)
 
-    def _guarded(self, expression: Expr) -> Expr:
-        """Numbers of the host may not fail where they are floats; elements cannot."""
-        if isinstance(expression, Call) and not on_host(expression, self.kinds):
-            return replace(expression, args=tuple(self._guarded(argument) for argument in expression.args))
+    def _guard(self, expression: Expr) -> Expr:
+        """Return the expression with guards where a host scalar that is a float could raise an error."""
+        if isinstance(expression, Call) and not is_on_host(expression, self.kinds):
+            return replace(expression, args=tuple(self._guard(argument) for argument in expression.args))
         return guarded(expression, self.known)
 
 

@@ -1,8 +1,8 @@
-"""Lowering for the two backends that call torch: what becomes of each statement, and where its value is stored.
+"""Lower statements for the two backends that call torch, and choose where each value is stored.
 
-In: a Rule after features. Out: `Step`s: the same statements, element expressions turned into trees of torch
-operations (op_trees.py) with destinations chosen, complex views put where torch.optim has them. States and `param` are
-written into their own storage at once. The text is made elsewhere.
+In: a Rule after features. Out: `Step`s: the same statements, with element expressions as trees of torch operations
+(op_trees.py), destinations chosen, and complex views where torch.optim has them. States and `param` are written into
+their own storage at once. Must not know how the text is written.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from thetac.codegen.backends.eager.magnitudes import Magnitudes
-from thetac.codegen.backends.eager.number_reads import number_reads, self_update
+from thetac.codegen.backends.eager.number_reads import find_number_reads, match_self_update
 from thetac.codegen.backends.eager.op_trees import (
     Apply,
     Leaf,
     Number,
     Tree,
     TreeBuilder,
-    guarded_numbers,
-    leaves,
+    guard_numbers,
+    leaf_names,
 )
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.host_python import guarded, known_numbers
@@ -35,12 +35,12 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
-from thetac.codegen.passes.analysis.kinds import Kinds, infer, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
 
 
 @dataclass(frozen=True, slots=True)
 class SetNumber:
-    """A number of the host gets a value."""
+    """A host scalar gets a value."""
 
     statement: Assign
 
@@ -66,6 +66,8 @@ class SetTensor:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
+    """A branch of the host."""
+
     statement: If
     then: tuple[Step, ...]
     orelse: tuple[Step, ...]
@@ -83,12 +85,12 @@ Step = SetNumber | SetScalarState | SetTensor | Branch | View
 
 
 def lower(rule: Rule) -> tuple[Step, ...]:
-    """The body as steps, in order."""
+    """Return the body as steps, in order."""
     return _Lowering(rule).run()
 
 
-def refusable(rule: Rule) -> tuple[str, ...]:
-    """The hyperparameter values, in order, of which numbers are made that torch's operations may refuse."""
+def find_refusable(rule: Rule) -> tuple[str, ...]:
+    """Return the hyperparameter values that reach numbers which torch's operations may refuse, in order."""
     lowering = _Lowering(rule)
     lowering.run()
     reached = set(lowering.magnitudes.refusable)
@@ -105,13 +107,14 @@ class _Lowering:
         self.known = known_numbers(rule)
         self.magnitudes = Magnitudes(rule, self.kinds, self.known)
         self.trees = TreeBuilder(self.kinds)
-        self.reads = number_reads(rule)
+        self.reads = find_number_reads(rule)
         self.storage = {"param", *rule.names_of(StateKind.TENSOR)}  # names with memory of their own
         self.scalars = set(rule.names_of(StateKind.SCALAR))
         self.statements = list(walk_statements(rule.body))
-        self.owned: set[str] = set()  # locals whose tensor is nobody else's: they may be overwritten
+        self.owned: set[str] = set()  # locals whose tensor has no other name: they may be overwritten
 
     def run(self) -> tuple[Step, ...]:
+        """Return the steps, with the complex views where torch.optim has them."""
         early, late = self._split_at_own_update()
         if self.rule.complex_mode is ComplexMode.PAIRS_BEFORE_DECAY:
             # torch negates before it views: the sign of the whole complex number.
@@ -122,7 +125,7 @@ class _Lowering:
         return (*self._block(early), self._view(), *self._block(late))
 
     def _split_at_own_update(self) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...]]:
-        """Maximize and weight decay, and what follows them."""
+        """Return the statements of maximize and weight decay, and those that follow them."""
         early = tuple(s for s in self.rule.body if s.origin in ("maximize", "weight decay"))
         assert self.rule.body[: len(early)] == early
         return early, self.rule.body[len(early) :]
@@ -161,8 +164,8 @@ class _Lowering:
         elif self.kinds[target].is_on_host:
             self.magnitudes.assign(target, value)
             yield SetNumber(replace(statement, value=guarded(value, self.known)))
-        elif on_host(value, self.kinds):
-            yield SetTensor(statement, Number(guarded(self.magnitudes.fitted(value), self.known)), "fill")
+        elif is_on_host(value, self.kinds):
+            yield SetTensor(statement, Number(guarded(self.magnitudes.fit(value), self.known)), "fill")
         else:
             if target == "param" and self.rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM:
                 yield from self._set_complex_param(statement)
@@ -170,11 +173,11 @@ class _Lowering:
                 yield self._set_tensor(statement, self._tree(value))
 
     def _tree(self, value: Expr) -> Tree:
-        """The operations, with numbers that neither Python nor torch refuses."""
-        return guarded_numbers(self.magnitudes.fitted_tree(self.trees.tree(value)), self.known)
+        """Return the operations, with numbers that neither Python nor torch refuses."""
+        return guard_numbers(self.magnitudes.fit_tree(self.trees.tree(value)), self.known)
 
     def _set_complex_param(self, statement: Assign) -> Iterator[Step]:
-        """What the parameter is computed from becomes complex for this statement."""
+        """Yield an update of a complex `param`: the tensors that it reads become complex for this statement."""
         pairs = tuple(n for n in names_read(statement.value) if self.kinds[n].is_element and n != "param")
         if pairs:
             yield View(pairs, as_complex=True)
@@ -185,9 +188,9 @@ class _Lowering:
             yield View(again)
 
     def _set_scalar_state(self, statement: Assign) -> SetScalarState:
-        """`s = s op h` is an in-place operation of the 0-d tensor, any other value is stored."""
+        """Return the step that gives a scalar state its value: `s = s op h` in place, else stored."""
         read_again = self.reads.is_needed_after(statement)
-        update = self_update(statement)
+        update = match_self_update(statement)
         if update is None:
             return SetScalarState(statement, "", guarded(statement.value, self.known), read_again)
         return SetScalarState(statement, update.op, guarded(update.operand, self.known), read_again)
@@ -195,7 +198,7 @@ class _Lowering:
     def _set_tensor(self, statement: Assign, tree: Tree) -> SetTensor:
         target = statement.target
         if target in self.storage:
-            written = _overwriting(tree, target)
+            written = _overwrite(tree, target)
             if written is not None:
                 return SetTensor(statement, written, "write")
             return SetTensor(statement, _fresh(tree), "copy")
@@ -205,12 +208,12 @@ class _Lowering:
                 self.owned.add(target)
                 tree = Apply("clone", (tree,))
             return SetTensor(statement, tree, "bind")
-        written = _overwriting(tree, target) if target in self.owned else None
+        written = _overwrite(tree, target) if target in self.owned else None
         self.owned.add(target)
         return SetTensor(statement, written or _fresh(tree), "write" if written else "bind")
 
     def _overwritten_before_last_read(self, alias: Assign, storage: str) -> bool:
-        """Whether the tensor behind an alias may be written while the alias is still to be read, on any path."""
+        """Return whether, on some path, the tensor of an alias is written before a read of it."""
         later = self.statements[self._position(alias) + 1 :]
         writes = [
             i for i, s in enumerate(later) if isinstance(s, Assign) and s.target == storage and storage in self.storage
@@ -245,7 +248,7 @@ def _root(tree: Tree) -> Tree:
     return tree
 
 
-def _overwriting(tree: Tree, target: str) -> Tree | None:
+def _overwrite(tree: Tree, target: str) -> Tree | None:
     """Return the tree with every operation on its spine in place, or None if that would not compute the value.
 
     It does where the spine begins at `target`, whose storage then holds the value. The arguments of the first operation
@@ -254,7 +257,7 @@ def _overwriting(tree: Tree, target: str) -> Tree | None:
     spine = _spine(tree)
     if not spine or _root(tree) != Leaf(target) or not all(TORCH_OPS[step.op].in_place for step in spine):
         return None
-    if any(target in leaves(argument) for step in spine[1:] for argument in step.args[1:]):
+    if any(target in leaf_names(argument) for step in spine[1:] for argument in step.args[1:]):
         return None
     return _rebuild(spine, Leaf(target), from_first=True)
 
@@ -271,7 +274,7 @@ def _rebuild(spine: list[Apply], root: Tree, *, from_first: bool) -> Tree:
     for step in spine:
         may = ours and bool(TORCH_OPS[step.op].in_place)
         tree = replace(step, args=(tree, *(_argument(argument) for argument in step.args[1:])), in_place=may)
-        # A comparison or `choose` may hand on a tensor of another dtype or owner.
+        # A comparison or `choose` may return a tensor of another dtype or another name's tensor.
         ours = may or step.op not in ("choose", "gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not")
     return tree
 

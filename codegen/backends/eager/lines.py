@@ -1,4 +1,4 @@
-"""Lines of generated Python: indentation, wrapping, and the spec's lines as comments above the code."""
+"""Make lines of generated Python: indentation, wrapping, and the spec's lines as comments above the code."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from thetac.codegen.ir.printer import assignment_text
 INDENT = "    "
 
 
-def indented(lines: Sequence[str]) -> list[str]:
+def indent(lines: Sequence[str]) -> list[str]:
+    """Return the lines, indented by one level."""
     return [INDENT + line if line else line for line in lines]
 
 
-def other_side(lines: Sequence[str]) -> list[str]:
-    """`else:` and the lines under it, or `elif` where they are one branch and nothing else."""
+def else_lines(lines: Sequence[str]) -> list[str]:
+    """Return `else:` and the lines under it, or `elif` where they are one branch and nothing else."""
     outermost = [line for line in lines if not line.startswith(" ")]
     if outermost[0].startswith("if ") and all(line.startswith(("elif ", "else:")) for line in outermost[1:]):
         return [f"el{lines[0]}", *lines[1:]]
-    return ["else:", *indented(lines)]
+    return ["else:", *indent(lines)]
 
 
-def commented(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
-    """Return the spec's line as a comment, after the author's remark; no comment that only repeats the code."""
+def comment_lines(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
+    """Return the spec's line as a comment, after the author's remark; none if it would only repeat the code."""
     remark = comment(statement.comment) or statement.origin
     if isinstance(statement, If):
         return [f"# {remark}"] if comment(statement.comment) or statement.origin == "first value" else []
@@ -36,7 +37,7 @@ def commented(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
 
 
 def call_lines(targets: Sequence[str], function: str, arguments: Sequence[str]) -> list[str]:
-    """`targets = function(arguments)`, over as many lines as it takes."""
+    """Return `targets = function(arguments)`, over as many lines as it needs."""
     left, right = ", ".join(targets), ", ".join(arguments)
     line = f"{left} = {function}({right})"
     if len(line) <= 96:
@@ -48,26 +49,31 @@ def call_lines(targets: Sequence[str], function: str, arguments: Sequence[str]) 
 
 
 def view_lines(names: Sequence[str], function: str) -> list[str]:
-    """Each name becomes what the function makes of it; the function returns a tuple, of one as of many."""
+    """Return the lines that replace each name by its view; `function` always returns a tuple."""
     return call_lines(names if len(names) > 1 else [f"({names[0]},)"], function, names)
 
 
 def loop_lines(variables: Sequence[str], over: Sequence[str], body: Sequence[str]) -> list[str]:
-    """The loop over parallel lists."""
+    """Return the loop over parallel lists."""
     line = f"for {', '.join(variables)} in zip({', '.join(over)}, strict=True):"
     if len(line) <= 110:
-        return [line, *indented(body)]
-    return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indented(body)]
+        return [line, *indent(body)]
+    return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indent(body)]
 
 
 def pair_lines(required: Sequence[str], optional: Sequence[str]) -> list[str]:
-    """Return the lines that view tensors as pairs of reals; those that may be None have a type of their own."""
+    """Return the lines that view tensors as pairs of reals; those that may be None need a call of their own."""
     lines = view_lines(required, "as_pairs")
     return [*lines, *view_lines(optional, "as_pairs")] if optional else lines
 
 
-def with_declared_types(lines: Sequence[str], types: Mapping[str, str]) -> list[str]:
-    """Return the lines with the type of a name that is assigned more than once, where it is first assigned."""
+def declare_types(lines: Sequence[str], types: Mapping[str, str]) -> list[str]:
+    """Return the lines with a type at the first of several assignments to a name.
+
+    Args:
+        lines: The lines.
+        types: The types by name.
+    """
     declared = list(lines)
     for name, kind in types.items():
         assigned = [index for index, line in enumerate(lines) if line.lstrip().startswith(f"{name} = ")]
@@ -76,16 +82,21 @@ def with_declared_types(lines: Sequence[str], types: Mapping[str, str]) -> list[
     return declared
 
 
-def numbers_read(
+def number_lines(
     rule: Rule,
     needed: Container[str],
     count: Callable[[str], str],
     read: Callable[[str], str],
     assertion: Callable[[str], str] | None = None,
 ) -> list[str]:
-    """Return the lines that increment counters and take the needed numbers out of their tensors, where those exist.
+    """Return the lines that increment counters and read the needed numbers from their tensors.
 
-    `count`, `read` and `assertion` write the statement for one counter or scalar state; the last says that it exists.
+    Args:
+        rule: The rule.
+        needed: Counters and scalar states whose numbers are read.
+        count: Returns the statement that increments a counter.
+        read: Returns the statement that reads a counter or scalar state.
+        assertion: Returns the statement that asserts that a counter or scalar state exists; None for no assertion.
     """
     lines: list[str] = []
     for state in rule.states:
@@ -95,6 +106,6 @@ def numbers_read(
         own += [read(state.name)] if state.name in needed else []
         if own and state.when is not None:
             own = [*([assertion(state.name)] if assertion else []), *own]
-            own = [f"if {python(state.when)}:", *indented(own)]
+            own = [f"if {python(state.when)}:", *indent(own)]
         lines += own
     return lines

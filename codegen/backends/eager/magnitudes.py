@@ -1,10 +1,10 @@
-"""Which numbers torch's operations might refuse, because the dtype of a tensor cannot hold them.
+"""Find numbers that torch's operations might refuse, because the dtype of a tensor cannot hold them.
 
 In: the host's part of a Rule, statement by statement. Out: bounds for the magnitude of its numbers, at any step count
-and for any scalar state, as long as hyperparameters are of ordinary magnitude; and trees in which what has no such
-bound is fitted into the dtype. Zeros, infinities and NaN are refused nowhere, so only the magnitude of what is neither
-matters: no signs are followed, and dividing by something that may be 0 is no obstacle. What hyperparameters beyond the
-ordinary do is the runtime's business (`runtime/implementations/rehearsal.py`).
+and for any scalar state, as long as hyperparameters have ordinary magnitudes; and trees in which a number without such
+a bound is fitted into the dtype. torch never refuses zeros, infinities and NaN. Only other magnitudes matter, so signs
+are not followed, and dividing by something that may be 0 is allowed. The runtime handles hyperparameters beyond the
+ordinary (`runtime/implementations/rehearsal.py`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from thetac.codegen.passes.analysis.kinds import Kinds, kind_of
 
 _TINY = 5e-324
 _LAST_BIT = 2.0**-54  # half of it, relative to the number
-_FLOAT16, _FLOAT32 = 65504.0 * 0.99, 3.38e38 * 0.99  # less than their largest numbers, and bfloat16's, by all roundings
+_FLOAT16, _FLOAT32 = 65504.0 * 0.99, 3.38e38 * 0.99  # their largest numbers, and bfloat16's, less all roundings
 
 
 @dataclass(frozen=True, slots=True)
 class Magnitude:
-    """Where the magnitude of a number lies, unless it is 0, infinite or NaN."""
+    """Bounds of the magnitude of a number, unless it is 0, infinite or NaN."""
 
     low: float
     high: float
@@ -38,34 +38,39 @@ class Magnitude:
         return Magnitude(min(self.low, other.low), max(self.high, other.high), never)
 
 
-ORDINARY = Magnitude(1e-30, 1e4)  # of hyperparameters, as runtime/implementations/rehearsal.py has it
+ORDINARY = Magnitude(1e-30, 1e4)  # of hyperparameters, the same as in runtime/implementations/rehearsal.py
 _ANY = Magnitude(_TINY, math.inf)
 
 
 class Magnitudes:
-    """What is known of the numbers of a rule, while its statements are gone through in order."""
+    """The magnitudes of a rule's numbers, updated statement by statement in order."""
 
     def __init__(self, rule: Rule, kinds: Kinds, known: Mapping[str, Range]) -> None:
         self.kinds = kinds
         self.known = known
         self.narrowest = _FLOAT16 if rule.half_precision is HalfPrecision.NATIVE else _FLOAT32
-        self.refusable: set[str] = set()  # what numbers read that are within their bounds, and refused beyond
+        self.refusable: set[str] = set()  # names read by numbers that torch accepts within their bounds only
         self.names = dict.fromkeys(rule.names_of(StateKind.COUNTER), Magnitude(1.0, 2.0**53, True))
         for hyperparameter in rule.hyperparameters:
             self.names |= {name: _of_range(known.get(name)) for name in hyperparameter.value_names}
 
     def assign(self, target: str, value: Expr) -> None:
-        """A number of the host has got another value."""
+        """Record that a host scalar has another value."""
         found = self.of(value)
         # What is stored in a scalar state has been rounded.
         self.names[target] = Magnitude(max(found.low * 0.999, _TINY), found.high * 1.001)
 
     def join(self, other: Mapping[str, Magnitude]) -> None:
-        """One of two sides of a branch was taken: this one, or the one that ends with the `other` knowledge."""
+        """Merge the knowledge at the end of this side of a branch with `other`, that of the other side."""
         self.names = {name: other[name] | self.names[name] for name in other.keys() & self.names.keys()}
 
-    def fitted(self, number: Expr, *, late: bool = False) -> Expr:
-        """The number, fitted into the dtype where it may be too large; `late`: only beyond float32."""
+    def fit(self, number: Expr, *, late: bool = False) -> Expr:
+        """Return a host scalar, fitted into the dtype if it may be too large.
+
+        Args:
+            number: The host scalar; any other expression is returned unchanged.
+            late: Whether torch refuses only numbers beyond float32.
+        """
         limit = _FLOAT32 if late else self.narrowest
         if not kind_of(number, self.kinds).is_host_number:
             return number
@@ -74,8 +79,8 @@ class Magnitudes:
             return number
         return Call("fitting", (number,))
 
-    def fitted_tree(self, tree: Tree) -> Tree:
-        """The tree with such numbers where torch would refuse others."""
+    def fit_tree(self, tree: Tree) -> Tree:
+        """Return the tree with fitted numbers where torch would refuse others."""
         match tree:
             case Number() | Leaf():
                 return tree
@@ -84,15 +89,15 @@ class Magnitudes:
                 fitted: list[Tree] = []
                 for position, argument in enumerate(args):
                     if isinstance(argument, Number) and position in row.refuses:
-                        fitted.append(Number(self.fitted(argument.value, late=row.refuses_late)))
+                        fitted.append(Number(self.fit(argument.value, late=row.refuses_late)))
                     else:
-                        fitted.append(self.fitted_tree(argument))
+                        fitted.append(self.fit_tree(argument))
                 return replace(tree, args=tuple(fitted))
             case _:
                 assert_never(tree)
 
     def of(self, expression: Expr) -> Magnitude:
-        """Where the magnitude of a number of the host lies."""
+        """Return the magnitude of a host scalar."""
         match expression:
             case Const(value=value):
                 return Magnitude(abs(value), abs(value), True) if value else Magnitude(1.0, 1.0)
@@ -143,13 +148,16 @@ class Magnitudes:
 
 
 def _of_range(known: Range | None) -> Magnitude:
-    """Of a hyperparameter: what its range leaves of ordinary magnitudes."""
+    """Return the magnitude of a hyperparameter: the ordinary one, bounded by its range."""
     reach = math.inf if known is None else max(abs(known.low), abs(known.high))
     return Magnitude(ORDINARY.low, min(ORDINARY.high, reach))
 
 
 def _sum(a: Magnitude, b: Magnitude) -> Magnitude:
-    """Nearly equal numbers cancel, but what is left is not smaller than the last bit of the larger lower end."""
+    """Return the magnitude of a sum.
+
+    Nearly equal numbers cancel, but the rest is not smaller than the last bit of the larger lower bound.
+    """
     low = max(a.low, b.low) * _LAST_BIT
     low = low if a.is_never_zero else min(low, b.low)
     low = low if b.is_never_zero else min(low, a.low)

@@ -1,4 +1,4 @@
-"""Where the numbers of counters and scalar states are taken out of their tensors.
+"""Find where the numbers of counters and scalar states are read from their tensors.
 
 In: the body of a Rule after features. Out: the states whose number a step needs at its start, and the assignments
 after which the number has to be read again. An update `s = s op h` works on the tensor itself and needs no number.
@@ -37,14 +37,14 @@ class NumberReads:
     """The reads that a body needs."""
 
     at_start: frozenset[str]  # counters and scalar states
-    assignments: tuple[Assign, ...]  # of scalar states that are read afterwards, the very statements of the body
+    assignments: tuple[Assign, ...]  # of scalar states that are read afterwards: statements of the body, by identity
 
     def is_needed_after(self, assignment: Assign) -> bool:
         """Return whether a later statement, on some path, reads the number that was assigned."""
         return any(one is assignment for one in self.assignments)
 
 
-def number_reads(rule: Rule) -> NumberReads:
+def find_number_reads(rule: Rule) -> NumberReads:
     """Return the reads that the body of a rule needs."""
     states = frozenset(state.name for state in rule.states if state.kind is not StateKind.TENSOR)
     assignments: list[Assign] = []
@@ -52,8 +52,8 @@ def number_reads(rule: Rule) -> NumberReads:
     return NumberReads(at_start, tuple(assignments))
 
 
-def self_update(statement: Assign) -> SelfUpdate | None:
-    """Return the in-place operation that a statement `s = s op h` is, or None if it has another form."""
+def match_self_update(statement: Assign) -> SelfUpdate | None:
+    """Return a statement `s = s op h` as an in-place operation, or None if it has another form."""
     match statement.value:
         case Call(op="add" | "sub" | "mul" | "div" as op, args=(Ref(name=name), operand)) if (
             name == statement.target and name not in names_read(operand)
@@ -78,7 +78,7 @@ def _needed_before(
                     continue
                 if target in needed:
                     assignments.append(statement)
-                update = self_update(statement)
+                update = match_self_update(statement)
                 needed = needed - {target} | states & _numbers_in(value if update is None else update.operand)
             case If(condition=condition, then=then, orelse=orelse):
                 sides = (_needed_before(side, states, needed, assignments) for side in (then, orelse))

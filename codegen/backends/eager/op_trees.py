@@ -1,8 +1,9 @@
-"""Element expressions as trees of torch operations.
+"""Lower element expressions to trees of torch operations.
 
 In: an expression and the kinds of its names. Out: a tree whose operations are torch's. They are those that give
 torch.optim's bits, found by syntax alone: the right operand of a sum, with its number leftmost, is contracted
-(`x + s * a * b` is `x.addcmul(a, b, value=s)`); nothing commutes, no names are looked through, no numbers are folded.
+(`x + s * a * b` is `x.addcmul(a, b, value=s)`); no operation commutes, no name is replaced by its value, no numbers
+are folded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import assert_never
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.host_python import guarded, negated
 from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref
-from thetac.codegen.passes.analysis.kinds import Kinds, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, is_on_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """The tensor that a name stands for."""
+    """A tensor, by its name."""
 
     name: str
 
@@ -48,7 +49,7 @@ Tree = Number | Leaf | Apply
 
 
 def trees_in(tree: Tree) -> Iterator[Tree]:
-    """The tree and everything in it, outermost first."""
+    """Yield the tree and everything in it, outermost first."""
     trees = [tree]
     while trees:
         one = trees.pop()
@@ -57,33 +58,33 @@ def trees_in(tree: Tree) -> Iterator[Tree]:
             trees.extend(reversed(one.args))
 
 
-def leaves(tree: Tree) -> tuple[str, ...]:
-    """Names of the tensors a tree reads, each once, in order."""
+def leaf_names(tree: Tree) -> tuple[str, ...]:
+    """Return the names of the tensors that a tree reads, each once, in order."""
     return tuple(dict.fromkeys(t.name for t in trees_in(tree) if isinstance(t, Leaf)))
 
 
-def guarded_numbers(tree: Tree, known: Mapping[str, Range]) -> Tree:
-    """The tree with numbers that nothing can go wrong in."""
+def guard_numbers(tree: Tree, known: Mapping[str, Range]) -> Tree:
+    """Return the tree with guards where computing a number could raise an error."""
     match tree:
         case Number(value=value):
             return Number(guarded(value, known))
         case Leaf():
             return tree
         case Apply(args=args):
-            return replace(tree, args=tuple(guarded_numbers(argument, known) for argument in args))
+            return replace(tree, args=tuple(guard_numbers(argument, known) for argument in args))
         case _:
             assert_never(tree)
 
 
 class TreeBuilder:
-    """Turns expressions over names of known kinds into trees, all out of place."""
+    """Lowers expressions over names of known kinds to trees, all out of place."""
 
     def __init__(self, kinds: Kinds) -> None:
         self.kinds = kinds
 
     def tree(self, expression: Expr) -> Tree:
-        """The torch operations of an expression over elements, all out of place."""
-        if on_host(expression, self.kinds):
+        """Return the torch operations of an expression over elements, all out of place."""
+        if is_on_host(expression, self.kinds):
             return Number(expression)
         match expression:
             case Ref(name=name):
@@ -93,30 +94,30 @@ class TreeBuilder:
             case Call(op="mul" | "div" as op, args=(left, right)):
                 return self._product(op, left, right)
             case Call(op="lerp", args=(start, end, weight)):
-                if on_host(start, self.kinds) or on_host(end, self.kinds):
+                if is_on_host(start, self.kinds) or is_on_host(end, self.kinds):
                     # torch.lerp takes no numbers there; the definition does.
                     difference = Call("sub", (end, start))
                     return self.tree(Call("add", (start, Call("mul", (weight, difference)))))
                 return Apply("lerp", (self.tree(start), self.tree(end), self.tree(weight)))
             case Call(op="maximum" | "minimum" as op, args=(left, right)):
                 bound = {"maximum": "clamp_min", "minimum": "clamp_max"}[op]
-                if on_host(right, self.kinds):
+                if is_on_host(right, self.kinds):
                     return Apply(bound, (self.tree(left), Number(right)))
-                if on_host(left, self.kinds):
+                if is_on_host(left, self.kinds):
                     return Apply(bound, (self.tree(right), Number(left)))
                 return Apply(op, (self.tree(left), self.tree(right)))
             case Call(op="clamp", args=(value, low, high)):
-                if on_host(low, self.kinds) and on_host(high, self.kinds) and not on_host(value, self.kinds):
+                if is_on_host(low, self.kinds) and is_on_host(high, self.kinds) and not is_on_host(value, self.kinds):
                     return Apply("clamp", (self.tree(value), Number(low), Number(high)))
                 return self.tree(Call("minimum", (Call("maximum", (value, low)), high)))
             case Call(op="where", args=(condition, chosen, other)):
                 return self._where(condition, chosen, other)
-            case Call(op="and" | "or" as op, args=(left, right)) if on_host(left, self.kinds):
+            case Call(op="and" | "or" as op, args=(left, right)) if is_on_host(left, self.kinds):
                 return Apply(op, (self.tree(right), Apply("full", (Number(left),))))
             case Call(op="gt" | "ge" | "lt" | "le" | "eq" | "ne" as op, args=args):
                 return Apply(op, tuple(self.tree(argument) for argument in args))
             case Call(op="and" | "or" as op, args=(left, right)):
-                second = Apply("full", (Number(right),)) if on_host(right, self.kinds) else self.tree(right)
+                second = Apply("full", (Number(right),)) if is_on_host(right, self.kinds) else self.tree(right)
                 return Apply(op, (self.tree(left), second))
             case Call(op=op, args=args):
                 assert op in TORCH_OPS, f"no torch operation for {op}"
@@ -127,7 +128,7 @@ class TreeBuilder:
                 assert_never(expression)
 
     def _where(self, condition: Expr, chosen: Expr, other: Expr) -> Tree:
-        if on_host(condition, self.kinds):
+        if is_on_host(condition, self.kinds):
             either = [Apply("full_like", (t,)) if isinstance(t, Number) else t for t in map(self.tree, (chosen, other))]
             return Apply("clone", (Apply("choose", (Number(condition), *either)),))
         mask, first, second = self.tree(condition), self.tree(chosen), self.tree(other)
@@ -136,40 +137,43 @@ class TreeBuilder:
         return Apply("where", (mask, first, second))
 
     def _product(self, op: str, left: Expr, right: Expr) -> Tree:
-        if on_host(left, self.kinds):
+        if is_on_host(left, self.kinds):
             # Of `s / a` torch computes the reciprocal, then the product: two roundings.
             factor = self.tree(right) if op == "mul" else Apply("reciprocal", (self.tree(right),))
             return Apply("mul_number", (factor, Number(left)))
-        suffix = "_number" if on_host(right, self.kinds) else ""
+        suffix = "_number" if is_on_host(right, self.kinds) else ""
         return Apply(op + suffix, (self.tree(left), self.tree(right)))
 
     def _sum(self, op: str, left: Expr, right: Expr) -> Tree:
-        if on_host(left, self.kinds):
+        if is_on_host(left, self.kinds):
             term = self.tree(right) if op == "add" else Apply("neg", (self.tree(right),))
             return Apply("add_number", (term, Number(left)))
         into = self.tree(left)
-        if on_host(right, self.kinds):
+        if is_on_host(right, self.kinds):
             return Apply(f"{op}_number", (into, Number(right)))
         match self._contraction(right):
             case ("add", number, (factor,)) if number is not None:
-                return Apply("add_scaled", (into, self.tree(factor), self._signed(op, number)))
+                return Apply("add_scaled", (into, self.tree(factor), self._sign(op, number)))
             case ("addcmul" | "addcdiv" as fused, number, (first, second)):
-                return Apply(fused, (into, self.tree(first), self.tree(second), self._signed(op, number or Const(1))))
+                return Apply(fused, (into, self.tree(first), self.tree(second), self._sign(op, number or Const(1))))
             case _:
                 return Apply(op, (into, self.tree(right)))
 
-    def _signed(self, op: str, number: Expr) -> Number:
+    def _sign(self, op: str, number: Expr) -> Number:
         return Number(negated(number) if op == "sub" else number)
 
     def _contraction(self, right: Expr) -> tuple[str, Expr | None, tuple[Expr, ...]]:
-        """How the right operand of a sum contracts: `s * a`, `s * a * b` or `s * a / b`; the number s may be absent."""
+        """Return how the right operand of a sum contracts: operation, number s or None, and tensors.
+
+        The forms are `s * a`, `s * a * b` and `s * a / b`, where s may be absent; the operation is empty for any other.
+        """
         match right:
-            case Call(op="mul" | "div" as op, args=(left, last)) if not on_host(last, self.kinds):
+            case Call(op="mul" | "div" as op, args=(left, last)) if not is_on_host(last, self.kinds):
                 fused = {"mul": "addcmul", "div": "addcdiv"}[op]
-                if on_host(left, self.kinds):
+                if is_on_host(left, self.kinds):
                     return ("add", left, (last,)) if op == "mul" else ("", None, ())
                 match left:
-                    case Call(op="mul", args=(number, first)) if on_host(number, self.kinds):
+                    case Call(op="mul", args=(number, first)) if is_on_host(number, self.kinds):
                         return fused, number, (first, last)
                     case _:
                         return fused, None, (left, last)

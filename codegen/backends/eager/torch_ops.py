@@ -1,4 +1,4 @@
-"""The torch operations that element expressions become, and how the for-loop and foreach write each.
+"""The torch operations that element expressions are lowered to, and how the for-loop and foreach write each.
 
 Functions of one argument have their rows from the registry. `{0}` is the tensor that an operation is a method of, the
 rest its arguments; `{out}` the tensor that an in-place form without a method writes to. An empty in-place form: the
@@ -17,17 +17,19 @@ from thetac.codegen.ir.printer import Precedence
 
 @dataclass(frozen=True, slots=True)
 class TorchOp:
+    """How one torch operation is written."""
+
     new: str  # for-loop, makes a new tensor
     in_place: str = ""  # for-loop, overwrites {0}
     foreach: str = ""  # foreach, makes a new list
     foreach_in_place: str = ""  # foreach, overwrites {0}; statements
     precedence: Precedence = Precedence.ATOM  # of `new`
-    refuses: tuple[int, ...] = ()  # arguments that torch does not take if they are numbers beyond the tensor's dtype
+    refuses: tuple[int, ...] = ()  # arguments that torch refuses if they are numbers beyond the tensor's dtype
     refuses_late: bool = False  # only numbers beyond float32, of float16 too
 
 
 def _method(name: str, arguments: str = "", refuses: tuple[int, ...] = (), *, refuses_late: bool = False) -> TorchOp:
-    """An operation that is a method in the for-loop and `torch._foreach_name` in foreach."""
+    """Return an operation that is a method in the for-loop and `torch._foreach_name` in foreach."""
     separator = ", " if arguments else ""
     return TorchOp(
         f"{{0}}.{name}({arguments})",
@@ -40,7 +42,7 @@ def _method(name: str, arguments: str = "", refuses: tuple[int, ...] = (), *, re
 
 
 TORCH_OPS: Mapping[str, TorchOp] = {
-    # A function of one argument is torch's of that name. One of more has a row: which of them may be numbers differs.
+    # A function of one argument is torch's of that name. Others have rows: which arguments may be numbers differs.
     **{op.name: _method(op.name) for op in ELEMENT_FUNCTIONS if op.arity == 1},
     "add": _method("add", "{1}"),
     "add_number": _method("add", "{1}"),

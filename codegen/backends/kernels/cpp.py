@@ -1,8 +1,8 @@
-"""C++: one kernel per optimizer that does a step of all tensors of a bucket on the CPU.
+"""Write C++: one kernel per optimizer that does a step of all tensors of a bucket on the CPU.
 
 In: a Rule after features and its `Fused` form. Out: the text of `kernels.cpp`, from which the system's compiler makes
-an object for the dtypes at hand; runtime/cpp/kernel.h holds what all of them share. Conditions, those of the scalar row
-included, are constants of a template: no element meets a branch. Where too many of their combinations differ, an object
+an object for the dtypes at hand; runtime/cpp/kernel.h contains what all kernels share. Conditions, those of the scalar
+row included, are template constants: no element meets a branch. Where too many of their combinations differ, an object
 is made for one value of each specialisation, and what the scalar row decides stays a branch. Must not know how the
 scalar row is computed.
 """
@@ -15,14 +15,14 @@ from typing import assert_never
 
 import jinja2
 
-from thetac.codegen.backends.eager.lines import commented
+from thetac.codegen.backends.eager.lines import comment_lines
 from thetac.codegen.backends.kernels.cpp_tables import MaskTable, cpp_text, mask_table, safe
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream
 from thetac.codegen.ir.nodes import Call, Const, Rule, Stmt
 from thetac.codegen.ir.printer import Precedence
 from thetac.codegen.passes.analysis import boolean_algebra
-from thetac.codegen.passes.analysis.combinations import conditions_asked, kernels_are_few
+from thetac.codegen.passes.analysis.combinations import kernels_are_few, relevant_conditions
 from thetac.codegen.passes.analysis.kinds import infer
 
 INDENT = "    "
@@ -60,7 +60,7 @@ class _Update:
 
 
 class _Lowering:
-    """The parts of the text, line by line."""
+    """Writes the parts of the text, line by line."""
 
     def __init__(self, rule: Rule, fused: Fused) -> None:
         self.fused = fused
@@ -68,7 +68,7 @@ class _Lowering:
         self.separate = not kernels_are_few(fused)
         truths = {entry.name: index for index, entry in enumerate(fused.row) if entry.truth}
         self.entries = {} if self.separate else truths
-        # In the order of their bits: what a group decides, as in the schema, then what a row decides.
+        # In the order of their bits: those that a group decides, as in the schema, then those that a row decides.
         self.conditions = (*(one.name for one in fused.specialisations), *self.entries)
 
     def row_conditions(self) -> list[str]:
@@ -88,8 +88,8 @@ class _Lowering:
 
     def relevant_conditions(self) -> MaskTable:
         """Return the constant of the conditions that make a difference, given the others."""
-        asked = {} if self.separate else conditions_asked(self.fused.passes, self.conditions)
-        return mask_table("relevant_conditions", [boolean_algebra.expression(when) for when in asked.values()])
+        relevant = {} if self.separate else relevant_conditions(self.fused.passes, self.conditions)
+        return mask_table("relevant_conditions", [boolean_algebra.expression(when) for when in relevant.values()])
 
     def update(self, index: int, one: Pass) -> _Update:
         """Return the text of the pass of that index."""
@@ -99,16 +99,16 @@ class _Lowering:
             mask_table(f"stored{suffix}", [stream.stored for stream in one.streams]),
         )
         streams = one.streams
-        loads, body, stores = _wrapped(_loads(streams)), _wrapped(self._body(one)), _wrapped(_stores(streams))
+        loads, body, stores = _wrap(_loads(streams)), _wrap(self._body(one)), _wrap(_stores(streams))
         return _Update(f"update{suffix}", tables, _pointers(streams), loads, body, stores)
 
     def _body(self, one: Pass) -> list[str]:
         known = set(self.fused.streams)
         lines: list[str] = []
         for statement in one.body:
-            for name in _assigned(statement):
+            for name in _assigned_names(statement):
                 if name not in known and isinstance(statement, ElementIf):
-                    lines.append(f"{self._type(name)} {safe(name)} = {self._nothing(name)};")
+                    lines.append(f"{self._type(name)} {safe(name)} = {self._zero(name)};")
                     known.add(name)
             lines += self._statement(statement, known)
         return lines
@@ -119,11 +119,11 @@ class _Lowering:
                 text = f"{safe(target)} = {cpp_text(value)}"
                 declaration = "" if target in known else f"{self._type(target)} "
                 known.add(target)
-                return [*_commented(statement.source, text), f"{declaration}{text};"]
+                return [*_comment_lines(statement.source, text), f"{declaration}{text};"]
             case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
                 text = cpp_text(condition if then else Call("not", (condition,)))
                 constant = " constexpr" if static or not self.separate else ""
-                lines = [*_commented(statement.source), f"if{constant} ({text}) {{"]
+                lines = [*_comment_lines(statement.source), f"if{constant} ({text}) {{"]
                 lines += [INDENT + line for inner in then or orelse for line in self._statement(inner, known)]
                 if then and orelse:
                     others = [line for inner in orelse for line in self._statement(inner, known)]
@@ -137,7 +137,7 @@ class _Lowering:
     def _type(self, name: str) -> str:
         return "bool" if self.kinds[name].truth else "Number"
 
-    def _nothing(self, name: str) -> str:
+    def _zero(self, name: str) -> str:
         return "false" if self.kinds[name].truth else "0"
 
 
@@ -181,28 +181,28 @@ def _stores(streams: Sequence[Stream]) -> list[str]:
     return lines
 
 
-def _assigned(statement: ElementStmt) -> list[str]:
+def _assigned_names(statement: ElementStmt) -> list[str]:
     """Return the names that a statement may give a value, in order."""
     match statement:
         case ElementAssign(target=target):
             return [target]
         case ElementIf(then=then, orelse=orelse):
-            return [name for inner in (*then, *orelse) for name in _assigned(inner)]
+            return [name for inner in (*then, *orelse) for name in _assigned_names(inner)]
         case _:
             assert_never(statement)
 
 
-def _commented(source: Stmt, code: str = "") -> list[str]:
+def _comment_lines(source: Stmt, code: str = "") -> list[str]:
     """Return the spec's line as a comment."""
-    return [f"//{line.removeprefix('#')}" for line in commented(source, [code] if code else [])]
+    return [f"//{line.removeprefix('#')}" for line in comment_lines(source, [code] if code else [])]
 
 
-def _wrapped(lines: Sequence[str]) -> list[str]:
-    """Return the lines with those that are too long broken at blanks."""
-    return [part for line in lines for part in _broken(line)]
+def _wrap(lines: Sequence[str]) -> list[str]:
+    """Return the lines; those that are too long are broken at blanks."""
+    return [part for line in lines for part in _break_line(line)]
 
 
-def _broken(line: str) -> list[str]:
+def _break_line(line: str) -> list[str]:
     if len(line) <= _LONGEST:
         return [line]
     indent = line[: len(line) - len(line.lstrip())]

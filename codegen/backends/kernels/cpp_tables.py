@@ -1,4 +1,4 @@
-"""The tables of the C++ backend: how operations are written, which names are taken, conditions as masks.
+"""Tables of the C++ backend: how operations are written, which names are reserved, conditions as masks.
 
 In: expressions of a `Fused`. Out: their text in C++. Must not know statements, nor the layout of a kernel.
 """
@@ -15,7 +15,7 @@ from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
 from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function, functions
 
 # Elements. A function of the language is the one of that name in namespace `ops` of runtime/cpp/elements.h, which says
-# why the plain operation does not do. The exceptions are operators, and two names that C's library takes. Precedences
+# why the plain operation is not enough. The exceptions are operators, and two names that C's library uses. Precedences
 # are Python's; where C++ has others, arguments get parentheses.
 CPP: Table = {
     **{op: OPERATORS[op] for op in ("add", "sub", "mul", "div", "gt", "ge", "lt", "le", "eq", "ne")},
@@ -27,7 +27,7 @@ CPP: Table = {
     "and": Row("{0} && {1}", Precedence.AND, (Precedence.AND, Precedence.AND)),
     "or": Row("{0} || {1}", Precedence.OR, (Precedence.OR, Precedence.OR)),
     "not": Row("!{0}", Precedence.SIGN, (Precedence.ATOM,)),
-    # What `_lowered` makes of constants: they have the dtype of the arithmetic.
+    # Constants, as `_lower` returns them: they have the dtype of the arithmetic.
     "number": Row("Number({0})", Precedence.ATOM, (Precedence.CONDITIONAL,)),
     "infinity": Row("Number(__builtin_inf())", Precedence.ATOM, ()),
     "true": Row("true", Precedence.ATOM, ()),
@@ -55,8 +55,13 @@ def safe(name: str) -> str:
 
 
 def cpp_text(expression: Expr, at_least: Precedence = Precedence.CONDITIONAL) -> str:
-    """Return an expression over elements, entries of the scalar row and conditions as C++."""
-    return expression_text(_lowered(expression), CPP, safe, at_least)
+    """Return an expression over elements, entries of the scalar row and conditions as C++.
+
+    Args:
+        expression: The expression.
+        at_least: The precedence that the text needs where it is used; parentheses are added if it is lower.
+    """
+    return expression_text(_lower(expression), CPP, safe, at_least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def mask_table(name: str, conditions: Sequence[Expr]) -> MaskTable:
     return MaskTable(name, tuple(terms))
 
 
-def _lowered(expression: Expr) -> Expr:
+def _lower(expression: Expr) -> Expr:
     """Return the expression in operations of the table: constants have the dtype of the arithmetic."""
     match expression:
         case Const(value=bool() as value):
@@ -89,6 +94,6 @@ def _lowered(expression: Expr) -> Expr:
         case Ref():
             return expression
         case Call(op=op, args=args):
-            return Call(op, tuple(_lowered(argument) for argument in args))
+            return Call(op, tuple(_lower(argument) for argument in args))
         case _:
             assert_never(expression)

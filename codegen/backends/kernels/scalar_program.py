@@ -1,4 +1,4 @@
-"""The host's part of a fused step: the numbers that kernels read, as plain Python.
+"""Write the host's part of a fused step: the numbers that kernels read, as plain Python.
 
 In: a Rule after features and its `Fused` form. Out: the text of `scalars.py`: `scalars` on Python floats, and
 `scalars_on_tensors`, whose numbers may be tensors on a device and which therefore selects where the other branches.
@@ -14,7 +14,7 @@ from typing import assert_never
 
 import jinja2
 
-from thetac.codegen.backends.eager.lines import call_lines, other_side
+from thetac.codegen.backends.eager.lines import call_lines, else_lines
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, on_tensors
 from thetac.codegen.emit import header
@@ -35,7 +35,7 @@ ON_TENSORS = on_tensors("tensors.")
 
 
 def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
-    """The text of `scalars.py`."""
+    """Return the text of `scalars.py`."""
     body = _Program(rule, fused).lines(fused.host)
     on_tensors = _ProgramOnTensors(rule, fused)
     tensors_body = on_tensors.lines(on_tensors.selected.body)
@@ -76,12 +76,13 @@ class _Program:
     rule: Rule
     fused: Fused
     table: Table = field(default_factory=lambda: PYTHON)
-    known: dict[str, Range] = field(init=False)  # where the values lie that names have here
+    known: dict[str, Range] = field(init=False)  # ranges of the names at the current statement
 
     def __post_init__(self) -> None:
         self.known = value_ranges.of_inputs(self.rule)
 
     def lines(self, body: Sequence[Stmt]) -> list[str]:
+        """Return the lines of statements."""
         lines: list[str] = []
         for statement in body:
             match statement:
@@ -94,38 +95,45 @@ class _Program:
         return lines
 
     def text(self, expression: Expr, at_least: Precedence = _LOOSE) -> str:
+        """Return an expression as text, with guards where it could raise an error."""
         return expression_text(guarded(expression, self.known), self.table, at_least=at_least)
 
     def assigned_text(self, statement: Assign) -> str:
+        """Return the value of an assignment as text, rounded if it is a scalar state's."""
         text = self.text(statement.value)
         return f"round_to({text})" if self.rounds(statement) else text
 
     def rounds(self, statement: Assign) -> bool:
-        """Tell whether the statement stores a value in a scalar state."""
+        """Return whether the statement stores a value in a scalar state."""
         return statement.target in self.fused.scalars
 
     def assignment(self, statement: Assign) -> list[str]:
-        line = f"{self.declared(statement.target)} = {self.assigned_text(statement)}"
+        """Return the lines of an assignment, and record the range of its target."""
+        line = f"{self.declare(statement.target)} = {self.assigned_text(statement)}"
         self.learn(statement)
         return [f"{line}  # {comment(statement.comment)}" if statement.comment else line]
 
-    def declared(self, name: str) -> str:
-        """A name that is given a value, with its type where a reader of types cannot tell."""
+    def declare(self, name: str) -> str:
+        """Return the name as the target of an assignment, with its type where a type checker needs it."""
         return name
 
     def learn(self, statement: Assign) -> None:
-        """What the new value is bounded by; rounding to another dtype may move it anywhere near, so nothing then."""
+        """Record the range of the new value.
+
+        None is recorded for a value that is rounded to another dtype, which may be outside of the range.
+        """
         self.known.pop(statement.target, None)
         if not self.rounds(statement):
             self.known[statement.target] = value_ranges.bounds(statement.value, self.known)
 
     def branch(self, statement: If) -> list[str]:
+        """Return the lines of a branch; the ranges that both sides agree on are kept."""
         lines = [f"if {expression_text(guarded(statement.condition, self.known), PYTHON)}:"]
         before = dict(self.known)
         lines += [INDENT + line for line in self.lines(statement.then)]
         after_then, self.known = self.known, before
         if statement.orelse:
-            lines += other_side(self.lines(statement.orelse))
+            lines += else_lines(self.lines(statement.orelse))
         self.known = {name: r for name, r in self.known.items() if after_then.get(name) == r}
         return lines
 
@@ -150,21 +158,25 @@ class _ProgramOnTensors(_Program):
         self.undeclared = {name for name, number in times.items() if number > 1} - set(fused.inputs)
 
     def assignment(self, statement: Assign) -> list[str]:
+        """Return the lines of an assignment, with the selection of a value as one call."""
         match statement:
             case Assign(target=target, value=Call(op="where", args=args), origin=origin) if origin == SELECTION:
-                lines = call_lines([self.declared(target)], "tensors.where", [self.text(argument) for argument in args])
+                lines = call_lines([self.declare(target)], "tensors.where", [self.text(argument) for argument in args])
                 self.learn(statement)
                 return lines
             case _:
                 return super().assignment(statement)
 
     def rounds(self, statement: Assign) -> bool:
-        """What is only chosen has been rounded; on a side, a state has another name."""
+        """Return whether the statement stores a value in a scalar state and rounds it.
+
+        A statement that only chooses one of two values does not round: both have been rounded.
+        """
         state = self.selected.names.get(statement.target, statement.target)
         return state in self.fused.scalars and statement.origin != SELECTION
 
-    def declared(self, name: str) -> str:
-        """Return the name, with its type where it is first a number of Python and then perhaps a tensor."""
+    def declare(self, name: str) -> str:
+        """Return the name, with its type at the first of several assignments: later values may be tensors."""
         if name not in self.undeclared:
             return name
         self.undeclared.remove(name)

@@ -13,7 +13,7 @@ import jinja2
 from thetac import __contract__
 from thetac.codegen.backends.documentation.docstring import docstring as documentation
 from thetac.codegen.backends.eager import foreach
-from thetac.codegen.backends.eager.inplace import refusable
+from thetac.codegen.backends.eager.inplace import find_refusable
 from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.backends.printing.escaping import docstring, literal, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
@@ -43,7 +43,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
     """Return the text of `optimizer.py`.
 
     Args:
-        rule: As the spec says it: it has the flags that nobody can set, which groups hold all the same.
+        rule: As the spec says it: it has the flags that users cannot set, which groups hold all the same.
         lowered: With the features in its body, and without those flags.
         fused: Of `lowered`.
         environment: Of the templates.
@@ -70,11 +70,11 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         options=_names(option for option in OPTIONS if option not in ours),
         sparse=rule.sparse_mode.value,
         half_precision=rule.half_precision.value,
-        refusable=_names(refusable(lowered)),
+        refusable=_names(find_refusable(lowered)),
         sparse_error=literal(rule.sparse_error),
         decays_gradient=group.text(_decays_gradient(lowered)),
         state_at_construction=rule.state_at_construction,
-        foreach_temporaries=foreach.temporaries(lowered),
+        foreach_temporaries=foreach.count_temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
         separate_kernels=not kernels_are_few(fused),
         uses_scalar_math=uses("scalar_math", group.printed),
@@ -107,6 +107,7 @@ class _GroupAccess:
                 self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
 
     def text(self, expression: Expr) -> str:
+        """Return a condition as Python code that reads `group`, and note the code as printed."""
         text = expression_text(guarded(expression, self.known), PYTHON, lambda name: self.texts[name])
         self.printed.append(text)
         return text

@@ -1,6 +1,6 @@
-"""Text of a spec made safe to stand in generated files.
+"""Text of a spec made safe for generated files.
 
-In: any text. Out: text that cannot end the comment, docstring or literal that it stands in.
+In: any text. Out: text that cannot end the comment, docstring or literal that holds it.
 """
 
 from __future__ import annotations
@@ -61,6 +61,6 @@ def uses(module: str, lines: Iterable[str]) -> bool:
 
 
 def reads(name: str, lines: Iterable[str]) -> bool:
-    """Whether one of the lines of code reads a variable of this name; comments do not count."""
+    """Return whether one of the lines of code reads a variable of this name; comments do not count."""
     variable = re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)")
     return any(variable.search(line.split("#")[0]) for line in lines)

@@ -3,7 +3,7 @@
 In: an Expr over host scalars and truth values. Out: Python text that computes it in float64 in the order written. Must
 not know how elements are computed. `sqrt` is printed as `** 0.5`, which is what torch.optim computes; `math.sqrt`
 rounds differently for about one double in a thousand. Where Python's operator could raise or become complex, `guarded`
-puts a function of runtime/scalar_math.py in its place: a step may not fail midway.
+calls a function of runtime/scalar_math.py instead: a step may not fail midway.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from thetac.codegen.passes.analysis.kinds import infer
 _LOOSE = Precedence.CONDITIONAL
 
 # A function of the language is the one of that name in runtime/scalar_math.py. The exceptions are what Python writes
-# without a call, and `checked_*`, which are not of the language: they stand where Python's operator could raise or give
-# a complex number.
+# without a call, and `checked_*`, which are not of the language: they are used where Python's operator could raise or
+# give a complex number.
 PYTHON: Table = {
     **OPERATORS,
     **functions("scalar_math.", HOST_FUNCTIONS),
@@ -53,7 +53,7 @@ def on_tensors(module: str) -> Table:
     """Return the table for expressions whose numbers and truth values may be tensors.
 
     Args:
-        module: what stands before the functions of runtime/tensors.py: `tensors.`, or nothing where they are imported.
+        module: the prefix of the functions of runtime/tensors.py: `tensors.`, or nothing where they are imported.
     """
     return {
         **PYTHON,

@@ -22,7 +22,9 @@ _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 # What a long expression is broken at, the loosest first; an operator begins a line, a comma ends one.
 _BREAKS = ((",",), ("if", "else"), ("or",), ("and",), ("<", "<=", ">", ">=", "==", "!="), ("+", "-"), ("*", "/"))
 _KEYWORDS = ("for ", "return ", "raise ", "assert ")
-_STATEMENT = re.compile(r"(?P<head>(?:if|elif) |[\w, ]+(?:: [\w |]+)? = |\w+=lambda \w+: )(?P<body>.*?)(?P<tail>[:,]?)")
+_STATEMENT = re.compile(
+    r"(?P<head>(?:if|elif) |from [\w.]+ import |[\w, ]+(?:: [\w |]+)? = |\w+=lambda \w+: )(?P<body>.*?)(?P<tail>[:,]?)"
+)
 
 
 def lay_out(text: str) -> str:
@@ -75,7 +77,7 @@ def _statement(code: str, indent: str) -> list[str]:
 
 
 def _expression(code: str, indent: str, depth: int) -> list[str]:
-    """Return what stands between brackets, broken at its loosest operators, then within its last brackets."""
+    """Return the text between brackets, broken at its loosest operators, then within its last brackets."""
     if len(indent) + len(code) <= WIDTH or not depth:
         return [indent + code]
     if parts := _parts(code):

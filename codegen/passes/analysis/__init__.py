@@ -1,1 +1,1 @@
-"""What is known of a rule: value kinds, value ranges, streams, conditions."""
+"""Facts that follow from a rule: value kinds, value ranges, streams, conditions."""

@@ -1,9 +1,9 @@
-"""When something happens, as a condition on specialisations.
+"""Combine conditions on specialisations.
 
-In: conditions over names of truth values, joined with and, or, not. Out: the same as an expression, the same one for
-the same condition. A condition keeps the form in which it is written, with every `not` at its name, so that it is never
-longer than what it is made of: a normal form may be exponentially longer. What follows from a name alone is put in:
-`a or not a and b` is `a or b`. Must not know what the names mean.
+In: conditions over names of truth values, joined with and, or, not. Out: the same condition, simplified, and an
+expression for it that is always the same for the same condition. A condition keeps the form in which it is written,
+with every `not` at a name, so that it is never longer than its parts together: a normal form may be exponentially
+longer. What follows from a single name is applied: `a or not a and b` is `a or b`. Must not know what the names mean.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NEVER: Condition = AnyOf(frozenset())
 
 
 def condition(expression: Expr) -> Condition:
-    """A condition from an expression over truth values."""
+    """Return an expression over truth values as a condition."""
     match expression:
         case Const(value=value):
             return ALWAYS if value else NEVER
@@ -61,24 +61,24 @@ def condition(expression: Expr) -> Condition:
 
 
 def both(*parts: Condition) -> Condition:
-    """All of the conditions."""
-    return _joined(All, AnyOf, parts)
+    """Return the condition that all of the conditions hold."""
+    return _join(All, AnyOf, parts)
 
 
 def either(*parts: Condition) -> Condition:
-    """Any of the conditions."""
-    return _joined(AnyOf, All, parts)
+    """Return the condition that at least one of the conditions holds."""
+    return _join(AnyOf, All, parts)
 
 
 def choice(holds: Condition, then: Condition, orelse: Condition) -> Condition:
-    """The one condition where `holds` does, the other one elsewhere."""
+    """Return the condition that is `then` where `holds` is true and `orelse` where it is false."""
     if then == orelse:
         return then
     return either(both(holds, then), both(negation(holds), orelse))
 
 
 def negation(of: Condition) -> Condition:
-    """The condition does not hold."""
+    """Return the condition that this one does not hold."""
     match of:
         case Literal(name=name, value=value):
             return Literal(name, value=not value)
@@ -90,8 +90,11 @@ def negation(of: Condition) -> Condition:
             assert_never(of)
 
 
-def _joined(kind: type[All | AnyOf], dual: type[All | AnyOf], parts: tuple[Condition, ...]) -> Condition:
-    """What `kind` says of the parts, without those that say nothing new beside the parts that are names."""
+def _join(kind: type[All | AnyOf], dual: type[All | AnyOf], parts: tuple[Condition, ...]) -> Condition:
+    """Return the parts joined by `kind`, simplified by those of them that are names.
+
+    A part that a name makes superfluous is left out, and a name whose value is known is removed from the other parts.
+    """
     nothing, decided = kind(frozenset()), dual(frozenset())
     terms: set[Condition] = set()
     new = set(parts)
@@ -111,12 +114,12 @@ def _joined(kind: type[All | AnyOf], dual: type[All | AnyOf], parts: tuple[Condi
                 terms.remove(term)
             elif not term.parts.isdisjoint(opposites):
                 terms.remove(term)
-                new.add(_joined(dual, kind, tuple(term.parts - opposites)))
+                new.add(_join(dual, kind, tuple(term.parts - opposites)))
     return next(iter(terms)) if len(terms) == 1 else kind(frozenset(terms)) if terms else nothing
 
 
 def holds(of: Condition, values: Mapping[str, bool]) -> bool:
-    """Whether it holds where the names have these values."""
+    """Return whether the condition holds for these values of the names."""
     match of:
         case Literal(name=name, value=value):
             return values[name] is value
@@ -129,7 +132,7 @@ def holds(of: Condition, values: Mapping[str, bool]) -> bool:
 
 
 def expression(of: Condition) -> Expr:
-    """The condition as an expression, its parts in the order of their names."""
+    """Return the condition as an expression, its parts in the order of their names."""
     match of:
         case Literal(name=name, value=value):
             return Ref(name) if value else Call("not", (Ref(name),))
@@ -143,7 +146,7 @@ def expression(of: Condition) -> Expr:
 
 
 def _names(of: Condition) -> tuple[tuple[str, bool], ...]:
-    """The names in a condition and whether they must be true, in order."""
+    """Return the names in a condition, each with the value that it must have, in order."""
     match of:
         case Literal(name=name, value=value):
             return ((name, value),)

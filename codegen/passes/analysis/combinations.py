@@ -1,7 +1,7 @@
 """Find how many kernels there would be if each were compiled for constant conditions.
 
-In: the statements on elements (ir/fused.py), and the names of their conditions. Out: when each condition makes a
-difference, and whether few enough combinations of them differ for one object to hold them all.
+In: the statements on elements (ir/fused.py), and the names of their conditions. Out: where the value of each
+condition is relevant, and whether few enough combinations of them differ for one object to hold them all.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from thetac.codegen.ir.nodes import Call, Expr, Ref, walk_expression
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.boolean_algebra import ALWAYS, NEVER, Condition
 
-MOST_IN_OBJECT = 8_000  # operations, names and numbers in all kernels together: two seconds for a compiler
-MOST_LOOKED_AT = 64_000  # the same where every combination counts, so that looking takes no time here either
+MOST_IN_OBJECT = 8_000  # operations, names and numbers in all kernels together: a compiler takes two seconds
+MOST_EXAMINED = 64_000  # the same, counting all combinations: above it they are not compared, to save time here
 
-Asked = dict[str, Condition]
+Relevance = dict[str, Condition]
 
 
 def kernels_are_few(fused: Fused) -> bool:
-    """Tell whether one object can hold the kernels for all combinations of conditions that differ."""
+    """Return whether one object can hold the kernels for all combinations of conditions that differ."""
     names = [one.name for one in fused.specialisations] + [entry.name for entry in fused.row if entry.truth]
     size = sum(_size(one.body) for one in fused.passes)
-    if size << len(names) > MOST_LOOKED_AT:
+    if size << len(names) > MOST_EXAMINED:
         return False
-    asked = conditions_asked(fused.passes, names)
+    relevant = relevant_conditions(fused.passes, names)
     different = set()
     for truths in product((False, True), repeat=len(names)):
         values = dict(zip(names, truths, strict=True))
-        different.add(tuple(values[name] and boolean_algebra.holds(asked[name], values) for name in names))
+        different.add(tuple(values[name] and boolean_algebra.holds(relevant[name], values) for name in names))
     return size * len(different) <= MOST_IN_OBJECT
 
 
@@ -48,17 +48,22 @@ def _size(body: Sequence[ElementStmt]) -> int:
     return total
 
 
-def conditions_asked(passes: Sequence[Pass], names: Sequence[str]) -> Mapping[str, Condition]:
-    """Return when each condition makes a difference: what holds on the way to the statements that ask for it."""
-    asked = _any([_of_block(one.body, frozenset(names)) for one in passes])
-    return {name: asked.get(name, NEVER) for name in names}
+def relevant_conditions(passes: Sequence[Pass], names: Sequence[str]) -> Mapping[str, Condition]:
+    """Return for each condition when its value is relevant: when a statement that reads it is reached.
+
+    Args:
+        passes: The statements on elements.
+        names: The names of the conditions.
+    """
+    relevance = _any([_of_block(one.body, frozenset(names)) for one in passes])
+    return {name: relevance.get(name, NEVER) for name in names}
 
 
-def _of_block(body: Sequence[ElementStmt], names: frozenset[str]) -> Asked:
+def _of_block(body: Sequence[ElementStmt], names: frozenset[str]) -> Relevance:
     return _any([_of_statement(statement, names) for statement in body])
 
 
-def _of_statement(statement: ElementStmt, names: frozenset[str]) -> Asked:
+def _of_statement(statement: ElementStmt, names: frozenset[str]) -> Relevance:
     match statement:
         case ElementAssign(value=value):
             return _everywhere(value, names)
@@ -74,8 +79,11 @@ def _of_statement(statement: ElementStmt, names: frozenset[str]) -> Asked:
             assert_never(statement)
 
 
-def _of_condition(condition: Expr, names: frozenset[str]) -> Asked:
-    """The right side of `and` is asked only if the left one holds, that of `or` only if it does not."""
+def _of_condition(condition: Expr, names: frozenset[str]) -> Relevance:
+    """Return when the names in a condition are relevant.
+
+    The right side of `and` is evaluated only if the left one holds, that of `or` only if it does not.
+    """
     match condition:
         case Call(op="and" | "or" as op, args=(left, right)):
             holds = boolean_algebra.condition(left)
@@ -88,13 +96,13 @@ def _of_condition(condition: Expr, names: frozenset[str]) -> Asked:
             return _everywhere(condition, names)
 
 
-def _everywhere(expression: Expr, names: frozenset[str]) -> Asked:
+def _everywhere(expression: Expr, names: frozenset[str]) -> Relevance:
     return {part.name: ALWAYS for part in walk_expression(expression) if isinstance(part, Ref) and part.name in names}
 
 
-def _any(found: Sequence[Asked]) -> Asked:
+def _any(found: Sequence[Relevance]) -> Relevance:
     terms: dict[str, list[Condition]] = {}
-    for asked in found:
-        for name, condition in asked.items():
+    for relevance in found:
+        for name, condition in relevance.items():
             terms.setdefault(name, []).append(condition)
     return {name: boolean_algebra.either(*these) for name, these in terms.items()}

@@ -72,8 +72,8 @@ def infer(rule: Rule) -> dict[str, Kind]:
     return kinds
 
 
-def on_host(expression: Expr, kinds: Kinds) -> bool:
-    """Tell whether an expression is a host scalar: nothing that it reads lives on a device."""
+def is_on_host(expression: Expr, kinds: Kinds) -> bool:
+    """Return whether an expression is a host scalar: nothing that it reads lives on a device."""
     parts = [expression]
     while parts:
         part = parts.pop()
@@ -86,7 +86,7 @@ def on_host(expression: Expr, kinds: Kinds) -> bool:
 
 
 def is_static(condition: Expr, rule: Rule) -> bool:
-    """Tell whether a parameter group fixes a condition, so that implementations can specialise on it.
+    """Return whether a parameter group fixes a condition, so that implementations can specialise on it.
 
     A hyperparameter that may be a tensor is not fixed: it may change on the device, where the host cannot see it. An
     exception is weight_decay: like torch, the host reads it to leave the decay out where it is 0.

@@ -1,7 +1,7 @@
 """Find which tensors a kernel must load and store, and when.
 
 In: the statements on elements (ir/fused.py). Out: for each stream the conditions on specialisations under which its old
-value is needed and a new one is kept. What a branch does not touch is neither loaded nor stored.
+value is needed and a new one is kept. A stream that a branch does not use is neither loaded nor stored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def streams(names: tuple[str, ...], body: tuple[ElementStmt, ...]) -> tuple[Stre
     """Return the use that a body makes of each tensor, in the order of the names."""
     use = _use(body, frozenset(names), frozenset())
     return tuple(
-        # The gradient may be rewritten on the way (maximize, weight decay), but the user's is never stored to.
+        # The gradient may get another value (maximize, weight decay), but the user's tensor is never written.
         Stream(
             name,
             boolean_algebra.expression(use.loaded.get(name, NEVER)),
@@ -34,7 +34,7 @@ def streams(names: tuple[str, ...], body: tuple[ElementStmt, ...]) -> tuple[Stre
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """What some statements do with streams, once they are reached."""
+    """The streams that some statements use, if they are reached."""
 
     loaded: When  # the old value is read
     stored: When  # a new one is written
@@ -55,9 +55,9 @@ def _use(body: tuple[ElementStmt, ...], names: frozenset[str], written: frozense
                 first, second = _use(then, names, written), _use(orelse, names, written)
                 if static:
                     holds = boolean_algebra.condition(condition)
-                    loaded.append(_chosen(holds, first.loaded, second.loaded))
-                    stored.append(_chosen(holds, first.stored, second.stored))
-                else:  # what one branch leaves alone keeps its old value
+                    loaded.append(_choose(holds, first.loaded, second.loaded))
+                    stored.append(_choose(holds, first.stored, second.stored))
+                else:  # a stream that only one side writes keeps its old value on the other
                     kept = names & (first.written ^ second.written)
                     loaded += (first.loaded, second.loaded, dict.fromkeys(kept, ALWAYS))
                     stored += (first.stored, second.stored)
@@ -67,7 +67,7 @@ def _use(body: tuple[ElementStmt, ...], names: frozenset[str], written: frozense
     return _Use(_any(loaded), _any(stored), written)
 
 
-def _chosen(holds: Condition, then: When, orelse: When) -> When:
+def _choose(holds: Condition, then: When, orelse: When) -> When:
     return {
         name: boolean_algebra.choice(holds, then.get(name, NEVER), orelse.get(name, NEVER))
         for name in {**then, **orelse}

@@ -1,8 +1,8 @@
-"""Between which numbers a host expression lies, as far as ranges of hyperparameters tell.
+"""Bound the value of a host expression by the ranges of hyperparameters.
 
-In: an Expr over numbers of the host, and what is known of its names. Out: a Range that holds its value, rounding and
-underflow included, unless it is NaN. It lets the scalar program be plain Python where nothing can go wrong. A
-range that is wider than need be costs a function call, one that is too narrow an exception: when in doubt, wide.
+In: an Expr over host scalars, and ranges of its names. Out: a Range that holds its value, rounding and underflow
+included, unless it is NaN. With it, the scalar program is plain Python where nothing can raise an error. A range that
+is too wide costs a function call, one that is too narrow an exception: when in doubt, return a wide one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Known = Mapping[str, Range]
 
 
 def of_inputs(rule: Rule) -> dict[str, Range]:
-    """What is known before a step: the ranges of hyperparameters, and that counters have counted this step."""
+    """Return what is known before a step: the ranges of hyperparameters, and that counters are at least 1."""
     known = dict.fromkeys(rule.names_of(StateKind.COUNTER), Range(1.0, math.inf, True, True))
     for hyperparameter in rule.hyperparameters:
         ranges = hyperparameter.ranges * (len(hyperparameter.value_names) if len(hyperparameter.ranges) == 1 else 1)
@@ -28,7 +28,7 @@ def of_inputs(rule: Rule) -> dict[str, Range]:
 
 
 def bounds(expression: Expr, known: Known) -> Range:
-    """A range that holds the value of the expression."""
+    """Return a range that holds the value of the expression."""
     match expression:
         case Const(value=value):
             return Range(float(value), float(value), True, True)
@@ -63,12 +63,12 @@ def bounds(expression: Expr, known: Known) -> Range:
 
 
 def is_nonzero(expression: Expr, known: Known) -> bool:
-    """Whether dividing by it cannot fail."""
+    """Return whether the expression is never 0, so that dividing by it raises no error."""
     return 0.0 not in bounds(expression, known)
 
 
 def is_plain_power(base: Expr, exponent: Expr, known: Known) -> bool:
-    """Whether Python's `**` gives a float and raises nothing: a fraction to a power that is not negative."""
+    """Return whether Python's `**` raises no error: a fraction to a power that is not negative."""
     a, b = bounds(base, known), bounds(exponent, known)
     return a.low >= 0 and a.high <= 1 and b.low >= 0
 

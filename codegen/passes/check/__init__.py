@@ -1,1 +1,1 @@
-"""What may be wrong with a rule, said to its author."""
+"""Find what is wrong with a rule, and tell its author."""

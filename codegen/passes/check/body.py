@@ -1,9 +1,9 @@
-"""Whether the statements of an update make sense one after the other.
+"""Check that the statements of an update make sense one after the other.
 
-In: a Rule's body, in which UNREADABLE may stand for what the front end could not read. Out: mistakes, and which names
-were read and written; after an unreadable part, nothing is concluded from what was not seen. Follows every path
-through the branches: a local must have a value wherever it is read, a state with a condition is used only where the
-condition holds.
+In: a Rule's body, in which UNREADABLE may replace what the front end could not read. Out: diagnostics, and which names
+were read and written; after an unreadable part, nothing is concluded from names that were not seen. The check follows
+every path through the branches: a local must have a value wherever it is read, and a state with a condition may be
+used only where the condition holds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from thetac.codegen.errors import Mistakes, did_you_mean, quoted
+from thetac.codegen.errors import Diagnostics, did_you_mean, quote
 from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import (
     UNREADABLE,
@@ -37,27 +37,28 @@ _OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": 
 
 
 class BodyCheck:
-    """Walks through a body once; `read` and `written` tell afterwards what was used."""
+    """Checks a body once; afterwards, `read` and `written` are the names that it used."""
 
-    def __init__(self, rule: Rule, given: Mapping[str, Kind], unsure: frozenset[str], mistakes: Mistakes) -> None:
+    def __init__(self, rule: Rule, given: Mapping[str, Kind], unsure: frozenset[str], diagnostics: Diagnostics) -> None:
         self.read: set[str] = set()
         self.written: set[str] = set()
         self._rule = rule
         self._unsure = unsure  # states whose conditions are wrong
-        self._mistakes = mistakes
-        self._incomplete = names.incomplete(rule)
+        self._diagnostics = diagnostics
+        self._incomplete = names.is_incomplete(rule)
         self._kinds: dict[str, Kind | None] = dict(given)  # hyperparameters, flags, states, param, grad; then locals
         self._given = frozenset(given)
         self._set = set(given)  # has a value on every path to here
-        self._facts: frozenset[Expr] = frozenset()  # hold on the way to here
+        self._facts: frozenset[Expr] = frozenset()  # conditions that hold here
         self._locals = {
             s.target: s for s in walk_statements(rule.body) if isinstance(s, Assign) and s.target not in given
         }
-        self._reported: set[str] = set()  # names without a value, of which enough has been said
+        self._reported: set[str] = set()  # names without a value, which are reported once
         self.complete = not self._incomplete  # nothing was unreadable
-        self._check = ExpressionCheck(self._name, self._predicate, mistakes)
+        self._check = ExpressionCheck(self._name, self._predicate, diagnostics)
 
     def run(self) -> None:
+        """Check the body; note unused locals if all of it could be read."""
         self._block(self._rule.body)
         if not self.complete:
             return
@@ -66,12 +67,12 @@ class BodyCheck:
                 continue
             targets = ["param", *(s.name for s in self._rule.states)]
             remedy = did_you_mean(local, targets, "delete the line, or use the value")
-            if names.given(local) == "param" and "param" not in self.written:
+            if names.match_given(local) == "param" and "param" not in self.written:
                 remedy = "did you mean `param`?"
                 self.written.add("param")  # as far as the author knows
             elif self._kinds.get(local) is None:
                 continue
-            self._mistakes.add(assignment.location, f"`{local}` is never used", remedy)
+            self._diagnostics.add(assignment.location, f"`{local}` is never used", remedy)
 
     def _block(self, body: tuple[Stmt, ...]) -> None:
         for statement in body:
@@ -87,8 +88,8 @@ class BodyCheck:
         facts, before = self._facts, self._set
         for condition in conjuncts(
             branch.condition
-        ):  # `first(s)` behind `flag and` is asked only where the flag is set
-            self._check.condition(condition, "the condition of a branch")
+        ):  # `first(s)` behind `flag and` is evaluated only where the flag is set
+            self._check.check_condition(condition, "the condition of a branch")
             self._facts |= {condition}
         self._set = set(before)
         self._block(branch.then)
@@ -102,43 +103,43 @@ class BodyCheck:
         kind = self._check.kind(assignment.value)
         if assignment.target == UNREADABLE:
             return
-        lost = isinstance(assignment.value, Ref) and assignment.value.name == UNREADABLE  # enough was said of the line
-        if not lost and self._assignable(assignment):
+        lost = isinstance(assignment.value, Ref) and assignment.value.name == UNREADABLE  # the line was reported
+        if not lost and self._check_assignable(assignment):
             self._store(assignment, kind)
         self._set.add(assignment.target)
         self.written.add(assignment.target)
 
-    def _assignable(self, assignment: Assign) -> bool:
-        """Whether the target may be assigned to at all."""
+    def _check_assignable(self, assignment: Assign) -> bool:
+        """Check that the target may be assigned to; note an error and return False if not."""
         target, here = assignment.target, assignment.location
         state = self._rule.state(target)
         if state is not None and state.kind is StateKind.COUNTER:
-            self._mistakes.add(
+            self._diagnostics.add(
                 here, f"`{target}` is a counter and counts by itself", "delete the line; it is 1 in the first step"
             )
         elif state is not None:
-            return self._usable(state, Ref(target, here))
+            return self._check_exists(state, Ref(target, here))
         elif target == "grad":
-            self._mistakes.add(
+            self._diagnostics.add(
                 here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`"
             )
         elif target in self._given and target != "param":
             what = "flag" if (kind := self._kinds[target]) is not None and kind.truth else "hyperparameter"
-            self._mistakes.add(
+            self._diagnostics.add(
                 here, f"`{target}` is a {what} and cannot be assigned to", "call the changed value something else"
             )
         elif any(h.name == target for h in self._rule.hyperparameters):
-            self._mistakes.add(
+            self._diagnostics.add(
                 here, f"`{target}` is a hyperparameter and cannot be assigned to", "call the value something else"
             )
         elif target != "param" and (problem := reserved_names.why_not(target)) is not None:
-            self._mistakes.add(here, *problem)
+            self._diagnostics.add(here, *problem)
         else:
             return True
         return False
 
     def _store(self, assignment: Assign, kind: Kind | None) -> None:
-        """Notes the kind of a target, which never changes."""
+        """Record the kind of a target; note an error if it had another one before."""
         target, here = assignment.target, assignment.value.location
         known = self._kinds.get(target)
         if target not in self._kinds or known is None:
@@ -146,23 +147,23 @@ class BodyCheck:
             return
         if kind is None or kind == known:
             return
-        self._kinds[target] = None  # nothing more is concluded from it
+        self._kinds[target] = None  # one error is enough
         if known.is_element and kind.is_host_number:
             remedy = "there is one per element: start from an expression of elements, such as `0 * grad`"
-            self._mistakes.add(here, f"one number for all of {quoted(target)}", remedy)
+            self._diagnostics.add(here, f"one number for all of {quote(target)}", remedy)
         elif target in self._given:
             remedy = (
                 "a scalar state holds numbers: declare it without `scalar`"
                 if known.is_host_number
                 else "write `where(c, 1, 0)`"
             )
-            self._mistakes.add(here, f"`{target}` holds {known}, not {kind}", remedy)
+            self._diagnostics.add(here, f"`{target}` holds {known}, not {kind}", remedy)
         else:
             cause = f"`{target}` was {known} before and is {kind} here"
-            self._mistakes.add(assignment.location, cause, "give one of them another name")
+            self._diagnostics.add(assignment.location, cause, "give one of them another name")
 
     def _name(self, ref: Ref) -> Kind | None:
-        """What a name is where it is read."""
+        """Return the kind of a name where it is read; None after an error has been noted."""
         name = ref.name
         if name == UNREADABLE:
             self.complete = False
@@ -170,7 +171,7 @@ class BodyCheck:
         self.read.add(name)
         if name in self._given:
             state = self._rule.state(name)
-            if state is not None and not self._usable(state, ref):
+            if state is not None and not self._check_exists(state, ref):
                 return None
             return self._kinds[name]
         if name in self._set:
@@ -179,14 +180,14 @@ class BodyCheck:
             if self.complete and name not in self._reported:
                 self._unset(ref)
         elif name not in self._reported and not self._incomplete:
-            self._mistakes.add(ref.location, *self._unknown(name))
+            self._diagnostics.add(ref.location, *self._unknown(name))
         self._note(name)
         return None
 
     def _note(self, name: str) -> None:
-        """Nothing more is said of a name, nor of what it stands for."""
+        """Report no further errors about a name, nor that the name it probably means is unused."""
         self._reported.add(name)
-        if usual := names.given(name):
+        if usual := names.match_given(name):
             self.read.add(usual)
             self.written.add(usual)
 
@@ -194,10 +195,10 @@ class BodyCheck:
         first = next(s for s in walk_statements(self._rule.body) if isinstance(s, Assign) and s.target == ref.name)
         if ref.name in self.written:
             remedy = f"assign it before the branch of line {first.location.line} too, or in every branch"
-            self._mistakes.add(ref.location, f"`{ref.name}` has no value on some path to here", remedy)
+            self._diagnostics.add(ref.location, f"`{ref.name}` has no value on some path to here", remedy)
         else:
-            remedy = names.unset(self._rule, first, self._kinds)
-            self._mistakes.add(ref.location, f"`{ref.name}` is used before it is set", remedy)
+            remedy = names.suggest_for_unset(self._rule, first, self._kinds)
+            self._diagnostics.add(ref.location, f"`{ref.name}` is used before it is set", remedy)
 
     def _unknown(self, name: str) -> tuple[str, str]:
         if name in OPTIONS:
@@ -206,43 +207,45 @@ class BodyCheck:
                 "every optimizer has it: write the rule as if there were none",
             )
         known = [*self._given, *self._locals]
-        return names.unknown(self._rule, name, known, "declare it, or set it in an earlier line")
+        return names.explain_unknown(self._rule, name, known, "declare it, or set it in an earlier line")
 
-    def _usable(self, state: State, ref: Ref) -> bool:
-        """Whether a state exists wherever this place is reached."""
+    def _check_exists(self, state: State, ref: Ref) -> bool:
+        """Check that a state exists on every path to this location; note an error and return False if not."""
         if state.when is None or state.name in self._unsure or conjuncts(state.when) <= self._facts:
             return True
         if any(isinstance(e, Ref) and e.name == UNREADABLE for fact in self._facts for e in walk_expression(fact)):
-            return True  # there is no telling what holds here
+            return True  # it is unknown what holds here
         if state.name in self._reported:
             return False
         self._reported.add(state.name)
         condition = expression_text(state.when)
-        self._mistakes.add(
+        self._diagnostics.add(
             ref.location,
-            f"`{state.name}` does not exist unless {quoted(condition)}",
+            f"`{state.name}` does not exist unless {quote(condition)}",
             f"use it under `if {condition}:` only",
         )
         return False
 
     def _predicate(self, predicate: str, ref: Ref) -> bool:
         if predicate != "first":
-            self._mistakes.add(ref.location, "an update cannot ask whether a value is a tensor", "only `require` can")
+            self._diagnostics.add(
+                ref.location, "an update cannot ask whether a value is a tensor", "only `require` can"
+            )
             return False
         self.read.add(ref.name)
         state = self._rule.state(ref.name)
         if state is None:
             remedy = did_you_mean(ref.name, [s.name for s in self._rule.states], "`first` is asked of a state")
-            self._mistakes.add(ref.location, f"{quoted(ref.name)} is no state", remedy)
+            self._diagnostics.add(ref.location, f"{quote(ref.name)} is no state", remedy)
             return False
         if state.kind is StateKind.COUNTER:
-            self._mistakes.add(ref.location, "`first` is not asked of a counter", f"write `{ref.name} == 1`")
+            self._diagnostics.add(ref.location, "`first` is not asked of a counter", f"write `{ref.name} == 1`")
             return False
-        return self._usable(state, ref)
+        return self._check_exists(state, ref)
 
 
 def conjuncts(condition: Expr) -> frozenset[Expr]:
-    """What holds if the condition holds, in parts."""
+    """Return the conditions that all hold if this one does."""
     match condition:
         case Call(op="and", args=(left, right)):
             return conjuncts(left) | conjuncts(right)
@@ -253,7 +256,7 @@ def conjuncts(condition: Expr) -> frozenset[Expr]:
 
 
 def negation(condition: Expr) -> Expr:
-    """What holds if the condition does not, without a `not` where there is another way to say it.
+    """Return the negation of a condition, without a `not` where it can be written otherwise.
 
     Hyperparameters are never NaN, so that for them `not a > b` is `a <= b`.
     """

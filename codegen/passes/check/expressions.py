@@ -1,7 +1,7 @@
 """Check that the parts of an expression fit together: numbers, elements and truth values each where they belong.
 
-In: expressions whose ops are known; a function that says what a name is. Out: kinds, and a diagnostic for each misfit.
-Goes on after an error: the kind of what is wrong is None, and nothing more is said about it.
+In: expressions whose ops are known; a function from names to kinds. Out: kinds, and a diagnostic for each misfit.
+The check goes on after an error: the kind of a wrong expression is None, and it is reported only once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from thetac.codegen.errors import Mistakes, quoted
+from thetac.codegen.errors import Diagnostics, quote
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, names_read
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS, Op, Shape
 from thetac.codegen.ir.printer import expression_text
@@ -27,10 +27,10 @@ _OF_ELEMENTS = ", ".join(f"`{op.name}`" for op in ELEMENT_FUNCTIONS if op.arity 
 class ExpressionCheck:
     """Checks expressions of one part of a spec, such as an update or a state's condition."""
 
-    def __init__(self, read: Read, ask: Ask, mistakes: Mistakes) -> None:
+    def __init__(self, read: Read, ask: Ask, diagnostics: Diagnostics) -> None:
         self._read = read
         self._ask = ask
-        self._mistakes = mistakes
+        self._diagnostics = diagnostics
 
     def kind(self, expression: Expr) -> Kind | None:
         """Return the kind of an expression; None if something in it is wrong."""
@@ -46,28 +46,28 @@ class ExpressionCheck:
             case _:
                 assert_never(expression)
 
-    def number(self, expression: Expr, what: str) -> bool:
-        """Tell whether an expression is a host number; note an error if not."""
+    def check_number(self, expression: Expr, what: str) -> bool:
+        """Check that an expression is a host number; note an error and return False if not."""
         kind = self.kind(expression)
         if kind is None or kind.is_host_number:
             return kind is not None
         remedy = "write `where(c, 1, 0)`" if kind.truth else "compute it from hyperparameters"
-        self._mistakes.add(expression.location, f"{what} is a number, not {kind}", remedy)
+        self._diagnostics.add(expression.location, f"{what} is a number, not {kind}", remedy)
         return False
 
-    def condition(self, expression: Expr, what: str) -> bool:
-        """Tell whether an expression is a host truth value that reads something; note an error if not."""
+    def check_condition(self, expression: Expr, what: str) -> bool:
+        """Check that an expression is a host truth value that reads a name; note an error and return False if not."""
         kind = self.kind(expression)
         if kind is None:
             return False
         cause = f"{what} never changes" if kind.truth else f"{what} is a truth value, not {kind}"
-        remedy = "a condition reads at least one name" if kind.truth else _compared(expression, kind)
+        remedy = "a condition reads at least one name" if kind.truth else _comparison_remedy(expression, kind)
         if not kind.is_on_host:
             cause = f"{what} differs between elements" if kind.truth else cause
             remedy = "branch on numbers; choose for each element with `where(c, a, b)`"
         elif kind.truth and names_read(expression):
             return True
-        self._mistakes.add(expression.location, cause, remedy)
+        self._diagnostics.add(expression.location, cause, remedy)
         return False
 
     def _call(self, call: Call, op: Op) -> Kind | None:
@@ -79,20 +79,20 @@ class ExpressionCheck:
             case Shape.COMPARISON:
                 return self._comparison(call, op)
             case Shape.LOGIC:
-                return _joined([self._truth(argument, f"`{op.name}`") for argument in call.args], truth=True)
+                return _join([self._truth(argument, f"`{op.name}`") for argument in call.args], truth=True)
             case Shape.SELECT:
                 choice = self._truth(call.args[0], "the first argument of `where`")
-                return _joined([choice, *(self._number(argument, op) for argument in call.args[1:])], truth=False)
+                return _join([choice, *(self._number(argument, op) for argument in call.args[1:])], truth=False)
             case _:
                 assert_never(op.shape)
 
     def _elementwise(self, call: Call, op: Op) -> Kind | None:
         kinds = [self._number(argument, op) for argument in call.args]
-        kind = _joined(kinds, truth=False)
+        kind = _join(kinds, truth=False)
         if kind is None or kind.is_on_host:
             return kind
         if op.host_only:
-            self._mistakes.add(
+            self._diagnostics.add(
                 call.location,
                 f"`{op.name}` takes numbers, not elements",
                 f"elements have {_OF_ELEMENTS} and powers",
@@ -105,11 +105,13 @@ class ExpressionCheck:
     def _power(self, call: Call, of_exponent: Kind | None) -> bool:
         exponent = call.args[1]
         if of_exponent is None or not of_exponent.is_on_host:
-            self._mistakes.add(exponent.location, "an exponent that differs between elements", "exponents are numbers")
+            self._diagnostics.add(
+                exponent.location, "an exponent that differs between elements", "exponents are numbers"
+            )
         elif not (isinstance(exponent, Const) and exponent.value in EXPONENTS):
             remedy = "of elements there are `** 2`, `** 3` and `** 0.5`"
-            self._mistakes.add(
-                exponent.location, f"the power {quoted(expression_text(exponent))} of an element", remedy
+            self._diagnostics.add(
+                exponent.location, f"the power {quote(expression_text(exponent))} of an element", remedy
             )
         else:
             return True
@@ -117,7 +119,7 @@ class ExpressionCheck:
 
     def _comparison(self, call: Call, op: Op) -> Kind | None:
         kinds = [self.kind(argument) for argument in call.args]
-        joined = _joined(kinds, truth=True)
+        joined = _join(kinds, truth=True)
         if joined is None:
             return None
         if kinds == [HOST_TRUTH, HOST_TRUTH] and op.name in ("eq", "ne"):
@@ -125,7 +127,7 @@ class ExpressionCheck:
         for argument, kind in zip(call.args, kinds, strict=True):
             if kind is not None and kind.truth:
                 sign = op.syntax.split()[1]
-                self._mistakes.add(
+                self._diagnostics.add(
                     argument.location,
                     f"a truth value beside `{sign}`",
                     "use it as it is, or join with `and`, `or`, `not`",
@@ -136,7 +138,7 @@ class ExpressionCheck:
     def _predicate(self, call: Call, op: Op) -> Kind | None:
         argument = call.args[0]
         if not isinstance(argument, Ref):
-            self._mistakes.add(
+            self._diagnostics.add(
                 argument.location, f"`{op.name}` is asked of a name, not of an expression", f"`{op.syntax}`: {op.doc}"
             )
             return None
@@ -146,7 +148,7 @@ class ExpressionCheck:
         kind = self.kind(expression)
         if kind is not None and kind.truth:
             remedy = f"write `where({_short(expression)}, 1, 0)`"
-            self._mistakes.add(expression.location, f"a truth value where `{_sign(op)}` needs a number", remedy)
+            self._diagnostics.add(expression.location, f"a truth value where `{_sign(op)}` needs a number", remedy)
             return None
         return kind
 
@@ -154,12 +156,12 @@ class ExpressionCheck:
         kind = self.kind(expression)
         if kind is not None and not kind.truth:
             cause = f"{what} takes a truth value, not {kind}"
-            self._mistakes.add(expression.location, cause, _compared(expression, kind))
+            self._diagnostics.add(expression.location, cause, _comparison_remedy(expression, kind))
             return None
         return kind
 
 
-def _joined(kinds: list[Kind | None], *, truth: bool) -> Kind | None:
+def _join(kinds: list[Kind | None], *, truth: bool) -> Kind | None:
     """Return the kind of an operation on arguments of such kinds; None if one of them is wrong."""
     known = [kind for kind in kinds if kind is not None]
     return join(known, truth=truth) if len(known) == len(kinds) else None
@@ -179,6 +181,6 @@ def _short(expression: Expr) -> str:
     return text if len(text) <= 20 else "c"
 
 
-def _compared(expression: Expr, kind: Kind) -> str:
+def _comparison_remedy(expression: Expr, kind: Kind) -> str:
     """Return the remedy that makes a truth value of a number."""
     return f"compare it, such as `{_short(expression) if kind.is_on_host else 'a'} != 0`"

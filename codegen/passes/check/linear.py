@@ -1,61 +1,61 @@
-"""Whether what runs on complex numbers as they are may: only what is linear in its elements.
+"""Check that computations on complex numbers are linear in their elements.
 
-That is everything under `complex: native`, and what is done with `param` under `complex: pairs_except_param`.
-In: a checked Rule. Out: a mistake for each product, quotient or function of elements that is not linear, and for each
-place where a complex `param` would meet pairs of numbers.
+That is everything under `complex: native`, and the updates of `param` under `complex: pairs_except_param`.
+In: a checked Rule. Out: a diagnostic for each product, quotient or function of elements that is not linear, and for
+each expression in which a complex `param` would meet pairs of numbers.
 """
 
 from __future__ import annotations
 
-from thetac.codegen.errors import Mistakes
+from thetac.codegen.errors import Diagnostics
 from thetac.codegen.ir.nodes import Assign, Call, Expr, Ref, Rule, walk_expression, walk_statements
 from thetac.codegen.ir.ops import OPS
-from thetac.codegen.passes.analysis.kinds import Kinds, infer, on_host
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
 
 _REMEDY = "`complex: pairs` computes with real and imaginary parts"
 
 
-def check_linear(rule: Rule, mistakes: Mistakes) -> None:
-    """Notes what is not linear in param, grad and states."""
+def check_linear(rule: Rule, diagnostics: Diagnostics) -> None:
+    """Note an error for each expression that is not linear in param, grad and states."""
     kinds = infer(rule)
     for statement in walk_statements(rule.body):
         if isinstance(statement, Assign):
-            _check(statement.value, kinds, "`complex: native` needs a rule", mistakes)
+            _check(statement.value, kinds, "`complex: native` needs a rule", diagnostics)
 
 
-def check_complex_param(rule: Rule, mistakes: Mistakes) -> None:
-    """Notes what an update of `param` as complex, beside pairs of everything else, does not allow."""
+def check_complex_param(rule: Rule, diagnostics: Diagnostics) -> None:
+    """Note an error for each use of a complex `param` that pairs of all other tensors do not allow."""
     kinds = infer(rule)
     for statement in walk_statements(rule.body):
         if isinstance(statement, Assign) and statement.target == "param":
-            _check(statement.value, kinds, "`complex: pairs_except_param` needs an update of `param`", mistakes)
+            _check(statement.value, kinds, "`complex: pairs_except_param` needs an update of `param`", diagnostics)
         elif isinstance(statement, Assign):
-            _check_without_param(statement.value, mistakes)
+            _check_without_param(statement.value, diagnostics)
     for state in rule.states:
-        _check_without_param(state.init, mistakes)
+        _check_without_param(state.init, diagnostics)
 
 
-def _check_without_param(expression: Expr, mistakes: Mistakes) -> None:
+def _check_without_param(expression: Expr, diagnostics: Diagnostics) -> None:
     for part in walk_expression(expression):
         if isinstance(part, Ref) and part.name == "param":
             cause = "`complex: pairs_except_param` has `param` in the assignments to `param` only"
-            mistakes.add(part.location, cause, _REMEDY)
+            diagnostics.add(part.location, cause, _REMEDY)
 
 
-def _check(expression: Expr, kinds: Kinds, what: str, mistakes: Mistakes) -> None:
+def _check(expression: Expr, kinds: Kinds, what: str, diagnostics: Diagnostics) -> None:
     if not isinstance(expression, Call):
         return
-    if not _linear(expression, kinds):
-        mistakes.add(expression.location, f"{what} that is linear in its elements", _REMEDY)
+    if not _is_linear(expression, kinds):
+        diagnostics.add(expression.location, f"{what} that is linear in its elements", _REMEDY)
         return
     for argument in expression.args:
-        _check(argument, kinds, what, mistakes)
+        _check(argument, kinds, what, diagnostics)
 
 
-def _linear(call: Call, kinds: Kinds) -> bool:
-    if call.op in ("first", "is_tensor") or on_host(call, kinds):
+def _is_linear(call: Call, kinds: Kinds) -> bool:
+    if call.op in ("first", "is_tensor") or is_on_host(call, kinds):
         return True
-    elements = [not on_host(argument, kinds) for argument in call.args]
+    elements = [not is_on_host(argument, kinds) for argument in call.args]
     match call.op:
         case "mul":
             return elements.count(True) == 1

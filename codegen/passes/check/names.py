@@ -1,14 +1,14 @@
-"""What a name may stand for that a spec reads and does not declare.
+"""Guess what an author meant by a name that a spec reads and does not declare.
 
 In: a Rule and a name. Out: cause and remedy. Knows the names that the field gives to parameters, gradients, counters,
-hyperparameters and states; each counts only where the spec has declared it as nothing else.
+hyperparameters and states; each counts only where the spec declares nothing else by that name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from thetac.codegen.errors import did_you_mean, listed, quoted
+from thetac.codegen.errors import did_you_mean, join_names, quote
 from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Ref, Rule, StateKind, names_read
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.value_kinds import Kind
@@ -33,22 +33,29 @@ _STATES = (
 )
 
 
-def given(name: str) -> str:
-    """`param` or `grad` where others give it this name; else empty."""
+def match_given(name: str) -> str:
+    """Return `param` or `grad` if the field uses this name for it; else empty."""
     return name.lower() if name.lower() in ("param", "grad") else _GIVEN.get(name, "")
 
 
-def incomplete(rule: Rule) -> bool:
-    """Whether there may be declarations that could not be read, so that nothing is known to be undeclared."""
+def is_incomplete(rule: Rule) -> bool:
+    """Return whether some declaration could not be read, so that no name is known to be undeclared."""
     unnamed = any(isinstance(h.default, tuple) and not h.elements for h in rule.hyperparameters)
     return unnamed or UNREADABLE in (*(h.name for h in rule.hyperparameters), *(s.name for s in rule.states))
 
 
-def unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tuple[str, str]:
-    """What to say about a name that is read and stands for nothing; `otherwise` is the remedy where none is known."""
+def explain_unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tuple[str, str]:
+    """Return cause and remedy for a name that is read and not declared.
+
+    Args:
+        rule: The rule.
+        name: The name.
+        known: The names that may be read.
+        otherwise: The remedy if nothing better is known.
+    """
     for hyperparameter in rule.hyperparameters:
         if hyperparameter.name == name and hyperparameter.elements:
-            return f"`{name}` is a tuple", f"use its elements {listed(hyperparameter.elements, 'and')}"
+            return f"`{name}` is a tuple", f"use its elements {join_names(hyperparameter.elements, 'and')}"
     if name == "ones":
         return f"unknown name `{name}`", "write `1`"
     if name in ("true", "false"):
@@ -58,12 +65,12 @@ def unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tupl
     if name in ("pi", "inf", "nan"):
         remedy = "write a large number, such as `3e38`, or `1 / 0` for infinity and `0 / 0` for NaN"
         return f"unknown name `{name}`", "write `3.141592653589793`" if name == "pi" else remedy
-    return f"unknown name {quoted(name)}", _meant(rule, name, known) or otherwise
+    return f"unknown name {quote(name)}", _meant(rule, name, known) or otherwise
 
 
 def _meant(rule: Rule, name: str, known: Iterable[str]) -> str:
     known = tuple(known)
-    if (usual := given(name)) and usual in known:
+    if (usual := match_given(name)) and usual in known:
         return f"did you mean `{usual}`?"
     if name in _COUNTERS.split():
         counters = rule.names_of(StateKind.COUNTER)
@@ -75,10 +82,10 @@ def _meant(rule: Rule, name: str, known: Iterable[str]) -> str:
     return f"declare it under `state`: `{name}: {{init: zeros}}`" if name in _STATES.split() else ""
 
 
-def unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | None]) -> str:
-    """The remedy for a local that is read before its assignment."""
+def suggest_for_unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | None]) -> str:
+    """Return the remedy for a local that is read before its assignment."""
     name, line = assignment.target, assignment.location.line
-    if usual := given(name):
+    if usual := match_given(name):
         return f"did you mean `{usual}`?"
     match assignment.value:
         case Call(op="add", args=(Ref(name=one), Const(value=1)) | (Const(value=1), Ref(name=one))) if one == name:

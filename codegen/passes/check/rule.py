@@ -1,14 +1,14 @@
-"""Everything that is wrong with what a rule means, all of it at once.
+"""Check what a rule means, and report all errors at once.
 
-In: a Rule as the front end makes it. Out: mistakes. Where there are none, the passes behind may rely on names that are
-bound, kinds that fit and states that are used where they exist.
+In: a Rule as the front end makes it. Out: diagnostics. If there are none, later passes may rely on this: names are
+bound, kinds fit, and states are used only where they exist.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from thetac.codegen.errors import Diagnostic, Location, Mistakes, quoted
+from thetac.codegen.errors import Diagnostic, Diagnostics, Location, quote
 from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import (
     DECAY_READS,
@@ -29,49 +29,54 @@ from thetac.codegen.passes.check.linear import check_complex_param, check_linear
 from thetac.options import OPTIONS
 
 
-def check_all(rules: Sequence[Rule], mistakes: Mistakes) -> None:
-    """Note all errors in the meaning of rules that may inherit from each other, or from rules that are not here.
+def check_all(rules: Sequence[Rule], diagnostics: Diagnostics) -> None:
+    """Note all errors in the meaning of rules, which may inherit from each other or from other rules.
 
-    What is wrong with an inherited part is shown where it is written, once: of the rule that wrote it, or else with the
-    name of the heir, for which alone it is wrong.
+    An error in an inherited part is reported once, where the part is written. If it is an error only for the rule that
+    inherits the part, the message names that rule.
     """
     found: list[tuple[Rule, Diagnostic]] = []
     for rule in rules:
-        own = Mistakes()
+        own = Diagnostics()
         check(rule, own)
-        found += ((rule, mistake) for mistake in own)
-    at_home = {mistake for rule, mistake in found if mistake.location.path == rule.location.path}
-    for rule, mistake in found:
-        if mistake in at_home:
-            mistakes.add(mistake.location, mistake.cause, mistake.remedy)
+        found += ((rule, diagnostic) for diagnostic in own)
+    at_home = {diagnostic for rule, diagnostic in found if diagnostic.location.path == rule.location.path}
+    for rule, diagnostic in found:
+        if diagnostic in at_home:
+            diagnostics.add(diagnostic.location, diagnostic.cause, diagnostic.remedy)
         else:
             heir = f"inherited by `{rule.name}` in {rule.location.path}:{rule.location.line}"
-            mistakes.add(mistake.location, f"{mistake.cause}, {heir}", mistake.remedy)
+            diagnostics.add(diagnostic.location, f"{diagnostic.cause}, {heir}", diagnostic.remedy)
 
 
-def check(rule: Rule, mistakes: Mistakes) -> None:
-    """Note all errors in the meaning of a rule, of which parts may have been unreadable."""
-    before = len(mistakes)
-    _check_names(rule, mistakes)
-    declared = _Declarations(rule, mistakes)
+def check(rule: Rule, diagnostics: Diagnostics) -> None:
+    """Note all errors in the meaning of a rule, some parts of which may have been unreadable.
+
+    Args:
+        rule: The rule.
+        diagnostics: Gets the errors; those in it before are kept.
+    """
+    before = len(diagnostics)
+    _check_names(rule, diagnostics)
+    declared = _Declarations(rule, diagnostics)
     declared.check()
     given = {**declared.values, **_states(rule), "param": ELEMENT, "grad": ELEMENT}
-    body = BodyCheck(rule, given, frozenset(declared.unsure), mistakes)
+    body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
     if body.complete and declared.complete:
-        _check_use(rule, body, declared.read, mistakes)
-    if rule.complex_mode is ComplexMode.NATIVE and body.complete and len(mistakes) == before:
-        check_linear(rule, mistakes)
-    if rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM and body.complete and len(mistakes) == before:
-        check_complex_param(rule, mistakes)
+        _check_use(rule, body, declared.read, diagnostics)
+    if rule.complex_mode is ComplexMode.NATIVE and body.complete and len(diagnostics) == before:
+        check_linear(rule, diagnostics)
+    if rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM and body.complete and len(diagnostics) == before:
+        check_complex_param(rule, diagnostics)
 
 
 def _states(rule: Rule) -> dict[str, Kind]:
     return {s.name: ELEMENT if s.kind is StateKind.TENSOR else HOST_NUMBER for s in rule.states}
 
 
-def _check_names(rule: Rule, mistakes: Mistakes) -> None:
-    """Note where a name stands for two things."""
+def _check_names(rule: Rule, diagnostics: Diagnostics) -> None:
+    """Note an error where a name is declared twice."""
     places: list[tuple[str, Location]] = []
     for hyperparameter in rule.hyperparameters:
         own = (hyperparameter.name,) if hyperparameter.name not in hyperparameter.elements else ()
@@ -81,73 +86,74 @@ def _check_names(rule: Rule, mistakes: Mistakes) -> None:
     first: dict[str, Location] = {}
     for name, location in places:
         if name != UNREADABLE and first.setdefault(name, location) is not location:
-            cause = f"{quoted(name)} is already the name of something in line {first[name].line}"
-            mistakes.add(location, cause, "hyperparameters, their elements, flags and states have different names")
+            cause = f"{quote(name)} is already the name of something in line {first[name].line}"
+            diagnostics.add(location, cause, "hyperparameters, their elements, flags and states have different names")
 
 
 class _Declarations:
     """Checks the expressions outside the update: initial values, conditions, requirements, cases of decay."""
 
-    def __init__(self, rule: Rule, mistakes: Mistakes) -> None:
+    def __init__(self, rule: Rule, diagnostics: Diagnostics) -> None:
         self._rule = rule
-        self._mistakes = mistakes
-        # Of a hyperparameter without a readable default no kind is known.
+        self._diagnostics = diagnostics
+        # The kind of a hyperparameter whose default cannot be read is unknown.
         known = [h for h in rule.hyperparameters if h.default != ()]
         self.values: dict[str, Kind] = {name: HOST_NUMBER for h in known for name in h.value_names}
         self.values |= {flag.name: HOST_TRUTH for flag in rule.flags}
         self.read: set[str] = set()
-        self._incomplete = names.incomplete(rule)
+        self._incomplete = names.is_incomplete(rule)
         self.complete = not self._incomplete  # nothing was unreadable
         self.unsure: set[str] = set()  # states whose conditions are wrong
         self._tensors = {name for h in rule.hyperparameters if h.tensor for name in h.value_names}
-        self._plain = ExpressionCheck(self._value, self._no_predicate, mistakes)
+        self._plain = ExpressionCheck(self._value, self._refuse_predicate, diagnostics)
 
     def check(self) -> None:
+        """Check the expressions; `values`, `read`, `complete` and `unsure` are valid afterwards."""
         for state in self._rule.states:
             if state.name == "step" and state.kind is not StateKind.COUNTER:
                 cause = "torch takes a state `step` for a counter, and loads it from a checkpoint as one"
-                self._mistakes.add(state.location, cause, "make it a `counter`, or choose another name")
-            self._initial(state)
+                self._diagnostics.add(state.location, cause, "make it a `counter`, or choose another name")
+            self._check_initial(state)
             if state.when is not None:
-                self._existence(state, state.when)
+                self._check_existence(state, state.when)
         for condition, style in self._rule.decay:
-            if condition is not None and self._plain.condition(condition, "a case of `weight_decay`"):
-                self._fixed(condition, "the case of `weight_decay`")
+            if condition is not None and self._plain.check_condition(condition, "a case of `weight_decay`"):
+                self._check_fixed(condition, "the case of `weight_decay`")
             self.read.update(DECAY_READS[style])
-        in_requirements = ExpressionCheck(self._value_or_option, self._is_tensor, self._mistakes)
+        in_requirements = ExpressionCheck(self._value_or_option, self._check_is_tensor, self._diagnostics)
         read = set(self.read)
         for requirement in self._rule.requirements:
-            in_requirements.condition(requirement.condition, "a requirement")
-        self.read = read  # what only a requirement reads has no effect on the update
+            in_requirements.check_condition(requirement.condition, "a requirement")
+        self.read = read  # a name that only a requirement reads has no effect on the update
 
-    def _existence(self, state: State, when: Expr) -> None:
-        if not self._plain.condition(when, f"the condition of `{state.name}`"):
+    def _check_existence(self, state: State, when: Expr) -> None:
+        if not self._plain.check_condition(when, f"the condition of `{state.name}`"):
             self.unsure.add(state.name)
-        self._fixed(when, f"whether `{state.name}` exists")
+        self._check_fixed(when, f"whether `{state.name}` exists")
 
-    def _initial(self, state: State) -> None:
+    def _check_initial(self, state: State) -> None:
         match state.init:
             case Ref(name="grad" | "param" as name) as ref if state.kind is StateKind.SCALAR:
-                self._mistakes.add(
+                self._diagnostics.add(
                     ref.location,
                     f"scalar state `{state.name}` starts from `{name}`, which has many elements",
                     "start from a number",
                 )
             case Ref(name="grad") as ref if self._rule.state_at_construction:
                 remedy = "delete `state_created: construction`"
-                self._mistakes.add(
+                self._diagnostics.add(
                     ref.location, "there is no gradient yet when states are made at construction", remedy
                 )
             case Ref(name="grad" | "param"):
                 pass
             case _:
-                self._plain.number(state.init, f"the initial value of `{state.name}`")
+                self._plain.check_number(state.init, f"the initial value of `{state.name}`")
 
-    def _fixed(self, condition: Expr, what: str) -> None:
+    def _check_fixed(self, condition: Expr, what: str) -> None:
         for name in names_read(condition):
             if name in self._tensors:
                 remedy = "conditions read flags and hyperparameters that are never tensors"
-                self._mistakes.add(
+                self._diagnostics.add(
                     condition.location, f"{what} would depend on `{name}`, which may be a tensor", remedy
                 )
 
@@ -159,14 +165,14 @@ class _Declarations:
         if (kind := self.values.get(ref.name)) is not None:
             return kind
         if not self._incomplete:
-            self._mistakes.add(ref.location, *self._unknown(ref.name, self.values))
+            self._diagnostics.add(ref.location, *self._unknown(ref.name, self.values))
         return None
 
     def _value_or_option(self, ref: Ref) -> Kind | None:
         if ref.name in OPTIONS:
             if ref.name in (*self._rule.positional, *self._rule.keyword_only):
                 return HOST_TRUTH
-            self._mistakes.add(
+            self._diagnostics.add(
                 ref.location, f"`{ref.name}` is no argument of this optimizer", "add it to the signature"
             )
             return None
@@ -177,30 +183,30 @@ class _Declarations:
             return f"`{name}` is not known here", "only hyperparameters and flags are"
         if name in OPTIONS:
             return f"`{name}` is an option", "only `require` can ask for it"
-        return names.unknown(self._rule, name, known, "only hyperparameters and flags are known here")
+        return names.explain_unknown(self._rule, name, known, "only hyperparameters and flags are known here")
 
-    def _no_predicate(self, predicate: str, ref: Ref) -> bool:
+    def _refuse_predicate(self, predicate: str, ref: Ref) -> bool:
         remedy = "only the update can ask it" if predicate == "first" else "only `require` can ask it"
-        self._mistakes.add(ref.location, f"`{predicate}` has no answer here", remedy)
+        self._diagnostics.add(ref.location, f"`{predicate}` has no answer here", remedy)
         return False
 
-    def _is_tensor(self, predicate: str, ref: Ref) -> bool:
+    def _check_is_tensor(self, predicate: str, ref: Ref) -> bool:
         if predicate == "first":
-            return self._no_predicate(predicate, ref)
+            return self._refuse_predicate(predicate, ref)
         if ref.name in self._tensors:
             return True
         if ref.name not in self.values:
             if not self._incomplete:
-                self._mistakes.add(ref.location, *self._unknown(ref.name, self.values))
+                self._diagnostics.add(ref.location, *self._unknown(ref.name, self.values))
         else:
-            self._mistakes.add(ref.location, f"`{ref.name}` is never a tensor", "allow it with `tensor: true`")
+            self._diagnostics.add(ref.location, f"`{ref.name}` is never a tensor", "allow it with `tensor: true`")
         return False
 
 
-def _check_use(rule: Rule, body: BodyCheck, read: set[str], mistakes: Mistakes) -> None:
+def _check_use(rule: Rule, body: BodyCheck, read: set[str], diagnostics: Diagnostics) -> None:
     """Note unused declarations, and an update that does not change the parameter."""
     if "param" not in body.written:
-        mistakes.add(
+        diagnostics.add(
             rule.location,
             "the update never assigns `param`",
             "a step ends with something like `param = param - lr * ...`",
@@ -210,9 +216,9 @@ def _check_use(rule: Rule, body: BodyCheck, read: set[str], mistakes: Mistakes) 
             continue  # torch keeps counters that no update reads, and checkpoints hold them
         starts_itself = isinstance(state.init, Ref) and state.init.name in ("grad", "param")
         if state.name not in body.read:
-            mistakes.add(state.location, f"state `{state.name}` is never read", _unused_remedy(state.name, body))
+            diagnostics.add(state.location, f"state `{state.name}` is never read", _unused_remedy(state.name, body))
         elif state.name not in body.written and not starts_itself:
-            mistakes.add(
+            diagnostics.add(
                 state.location, f"state `{state.name}` is never assigned", "a value that never changes is no state"
             )
     for name, location in _arguments(rule):
@@ -221,7 +227,7 @@ def _check_use(rule: Rule, body: BodyCheck, read: set[str], mistakes: Mistakes) 
         remedy = "use it in the update, or delete it"
         if name == "weight_decay":
             remedy = "say how parameters decay, such as `weight_decay: decoupled`, or use it in the update"
-        mistakes.add(location, f"`{name}` is never used", remedy)
+        diagnostics.add(location, f"`{name}` is never used", remedy)
 
 
 def _unused_remedy(name: str, body: BodyCheck) -> str:

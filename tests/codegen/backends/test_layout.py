@@ -52,8 +52,9 @@ def test_a_call_is_broken_in_its_own_brackets() -> None:
         f"x = f({NAMES[0]}, {{'a': {NAMES[1]}}}, 'text, with (brackets', {NAMES[2]}, {NAMES[3]})  # remark",
         f"x = {'f(' * 9}{' * '.join(NAMES)}{')' * 9}",
         f"# {' '.join(NAMES)}",
+        f"from a.package import {', '.join(NAMES)}",
     ],
-    ids=["if", "elif", "for", "conditional", "lambda", "strings", "nested", "comment"],
+    ids=["if", "elif", "for", "conditional", "lambda", "strings", "nested", "comment", "import"],
 )
 def test_a_long_line_is_the_same_program_over_several(code: str) -> None:
     assert ast.dump(ast.parse(laid_out(code))) == ast.dump(ast.parse(code))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.support.front_end import front_end
-from thetac.codegen.errors import MOST_MISTAKES, SpecError
+from thetac.codegen.errors import MOST_DIAGNOSTICS, SpecError
 from thetac.codegen.frontend import foreign
 from thetac.codegen.ir.ops import FUNCTIONS
 
@@ -140,7 +140,7 @@ def test_every_function_has_a_remedy(library: object) -> None:
     """Whether called as a function, as a method, or read as an attribute: one mistake, with something to do."""
     names = [name for name in dir(library) if not name.startswith("_")]
     forms = ("grad.{}(param)", "torch.{}(grad)", "np.{}(grad, param)", "grad.{}")
-    parts = [names[at : at + MOST_MISTAKES] for at in range(0, len(names), MOST_MISTAKES)]
+    parts = [names[at : at + MOST_DIAGNOSTICS] for at in range(0, len(names), MOST_DIAGNOSTICS)]
     for form, some in itertools.product(forms, parts):
         lines = [f"  x = {form.format(name)}" for name in some]
         with pytest.raises(SpecError) as raised:

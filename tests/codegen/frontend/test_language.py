@@ -121,7 +121,7 @@ def test_limits_are_what_is_documented() -> None:
         parse.DEEPEST_BRANCH,
         parse.LONGEST_WAY,
         pipeline.MOST_NUMBERS,
-        errors.MOST_MISTAKES,
+        errors.MOST_DIAGNOSTICS,
     ]
     assert "| 2**53 |" in DOCS
     assert reading.LARGEST_INTEGER == 2**53

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.paths import ROOT
 from tests.support.strategies import NASTY, Hostile, hostile_specs, legal_specs
-from thetac.codegen.errors import Mistakes, SpecError
+from thetac.codegen.errors import Diagnostics, SpecError
 from thetac.codegen.frontend.load import KEYS, load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
@@ -39,12 +39,12 @@ def joined(blocks: list[list[str]]) -> list[str]:
 
 def accepted(text: str) -> Rule | None:
     """The rule of a spec, which then keeps what the next passes rely on; None if it was refused as it should be."""
-    mistakes = Mistakes()
+    diagnostics = Diagnostics()
     try:
-        rules = lower_specs([load_spec(text, "spec.yaml", mistakes)], mistakes)
+        rules = lower_specs([load_spec(text, "spec.yaml", diagnostics)], diagnostics)
         for rule in rules:
-            check(rule, mistakes)
-        mistakes.raise_any()
+            check(rule, diagnostics)
+        diagnostics.raise_any()
     except SpecError as error:
         lines = str(error).split("\n")
         assert all(line.isprintable() for line in lines), "a message must not control a terminal"

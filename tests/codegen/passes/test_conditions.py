@@ -11,7 +11,7 @@ from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Pass
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, names_read, walk_expression
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.analysis import boolean_algebra
-from thetac.codegen.passes.analysis.combinations import conditions_asked
+from thetac.codegen.passes.analysis.combinations import relevant_conditions
 from thetac.codegen.passes.analysis.streams import streams
 
 NAMES = ("a", "b", "c", "d")
@@ -109,7 +109,7 @@ def test_a_condition_makes_a_difference_where_it_is_asked(
     """A kernel is one for all combinations that agree in what is asked: every name counts that decided the path."""
     asked: set[str] = set()
     taken(body, values, asked)
-    found = conditions_asked((Pass((), body),), NAMES)
+    found = relevant_conditions((Pass((), body),), NAMES)
     assert {name for name in NAMES if boolean_algebra.holds(found[name], values)} == asked
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -15,12 +16,13 @@ from hypothesis import strategies as st
 
 from tests.references.rules import SPECS
 from tests.references.settings import settings_of, values_of
+from tests.support.bodies import body_of, rule
 from tests.support.strategies import legal_specs
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Stream
 from thetac.codegen.ir.interpret import FLOATS, Step, exact, interpret, to_float32
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt, walk_statements
 from thetac.codegen.passes.analysis.kinds import infer, is_static
-from thetac.codegen.passes.select import select
+from thetac.codegen.passes.select import SELECTION, select
 from thetac.codegen.pipeline import Source, front_end, lower
 
 GRADS = (0.5, -1.25, 3.0, 0.0, -0.75, 2.0, 1e-3, -40.0)  # long enough for the branches that wait some steps
@@ -133,3 +135,46 @@ def test_any_rule_means_the_same_when_it_is_lowered(text: str, flag: bool) -> No
     rule, fused = lower(written)
     expect_same(rule, as_rule(rule, fused), {"flag": flag})
     expect_same(rule, selected(rule), {"flag": flag}, exact)
+
+
+@settings(deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(2, 5), st.booleans())
+def test_selections_within_each_other_mean_the_same(random: Random, depth: int, flag: bool) -> None:
+    start = rule()
+    made = replace(start, body=(*body_of(random, depth), *start.body))
+    expect_same(made, selected(made), {"lr": 0.1, "flag": flag}, exact)
+
+
+def test_a_name_is_chosen_as_often_as_it_is_assigned() -> None:
+    """Each of the branches within each other assigns a name of its own, as chains do that the host decides."""
+    depth = 20
+    branch: tuple[Stmt, ...] = ()
+    for i in reversed(range(depth)):
+        branch = (
+            Assign(f"x{i}", Const(1)),
+            If(Call("gt", (Ref("step"), Const(i))), (Assign(f"y{i}", Const(2)), *branch)),
+        )
+    before = tuple(Assign(f"{name}{i}", Const(0)) for i in range(depth) for name in "xy")
+    made = replace(rule(), body=(*before, *branch))
+    chosen = [s for s in walk_statements(selected(made).body) if isinstance(s, Assign) and s.origin == SELECTION]
+    choices = [s.target for s in chosen if isinstance(s.value, Call) and s.value.op == "where"]
+    assert len(choices) == len(set(choices)) == 2 * depth - 1, "x0 is assigned in no branch"
+    assert len(chosen) - len(choices) <= 2 * depth, "each branch has a condition, and one for being reached"
+
+
+def test_a_condition_is_what_it_was_before_a_selection_within_changed_what_it_reads() -> None:
+    start = rule()
+    late = If(Call("gt", (Ref("step"), Const(1))), (Assign("weight", Const(-1)),))
+    branch = If(Call("gt", (Ref("weight"), Const(0))), (Assign("buffer", Const(2)), late))
+    made = replace(start, body=(*start.body, branch))
+    expect_same(made, selected(made), {"lr": 0.1, "flag": False}, exact)
+
+
+def test_what_is_chosen_deep_within_a_side_stays_within_it() -> None:
+    start = rule()
+    deep = If(
+        Call("gt", (Ref("step"), Const(0))), (If(Call("gt", (Ref("step"), Const(1))), (Assign("buffer", Const(7)),)),)
+    )
+    after = Assign("buffer", Call("add", (Ref("buffer"), Const(1))))
+    made = replace(start, body=(*start.body, If(Call("gt", (Ref("step"), Const(4))), (deep, after))))
+    expect_same(made, selected(made), {"lr": 0.1, "flag": False}, exact)

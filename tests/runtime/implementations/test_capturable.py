@@ -244,7 +244,7 @@ def test_what_kernels_cannot_take_runs_on_tensors(on_cpu: None) -> None:
     with no_host_reads():
         optimizer.step()
     text = optimizer.explain()
-    assert "for-loop on tensors for 1 parameter of 8 elements (the parameter does not fill one stretch" in text
+    assert "for-loop on tensors for 1 parameter of 8 elements (the parameter is not dense in memory" in text
     assert "for-loop on tensors for 2 parameters of 6 elements (shares memory with another tensor of this step)" in text
     assert "Triton for 1 parameter of 3 elements (fused=True, capturable=True keeps every number on the device)" in text
 

@@ -17,7 +17,7 @@ import thetac as ours
 from tests.support.runtime_helpers import give_gradients
 from thetac.runtime.tensor_facts import torch_interface
 from thetac.runtime.tensor_facts.compiled_reader import CompiledReader, load_compiled_reader
-from thetac.runtime.tensor_facts.memory import integers
+from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.python_reader import PythonReader
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
@@ -183,7 +183,7 @@ def test_scalars_are_read_and_written_together(reader: TensorReader, dtype: torc
     scalars = reader.access_scalars(tensors, Selection([0, 2], 3))
     assert scalars.refresh(tensors)
     assert (scalars.read(tensors), scalars.read_common(tensors)) == ([1, 1], 1)
-    scalars.write(tensors, integers([1, 0]), [7, 8])
+    scalars.write(tensors, pack_integers([1, 0]), [7, 8])
     assert [tensor.item() for tensor in tensors] == [8, 5, 7]
     assert (scalars.read(tensors), scalars.read_common(tensors)) == ([8, 7], None)
     tensors[0] = torch.tensor(3, dtype=dtype)
@@ -196,9 +196,12 @@ def test_entries_are_found_where_their_keys_are(reader: TensorReader) -> None:
     params = [torch.ones(1, requires_grad=True) for _ in range(3)]
     state = {param: {"step": index} for index, param in enumerate(params)}
     keys, values = list(state), list(state.values())
-    assert reader.read_entries(keys, values, [params[2], params[0]], integers([2, 0])) == [{"step": 2}, {"step": 0}]
-    assert reader.read_entries(keys, values, [params[2], params[0]], integers([1, 0])) is None
-    assert reader.read_entries(keys[:2], values[:2], [params[2]], integers([2])) is None
+    assert reader.read_entries(keys, values, [params[2], params[0]], pack_integers([2, 0])) == [
+        {"step": 2},
+        {"step": 0},
+    ]
+    assert reader.read_entries(keys, values, [params[2], params[0]], pack_integers([1, 0])) is None
+    assert reader.read_entries(keys[:2], values[:2], [params[2]], pack_integers([2])) is None
     assert reader.read_items(values, ["step", "other"]) == [[0, 1, 2], [None, None, None]]
     params[1].grad = torch.ones(1)
     assert reader.read_gradients(params) == [None, params[1].grad, None]

@@ -101,7 +101,7 @@ def cpp_program(text: str) -> str:
 def test_generated_programs_do_not_depend_on_texts(hostile: Hostile) -> None:
     one = compiled(hostile)
     written = harmless(one.written)
-    twin = pipeline._rendered(written, *pipeline._lowered(written))
+    twin = pipeline._render(written, *pipeline.lower(written))
     for name, text in one.files.items():
         if name.endswith(".cpp"):
             assert cpp_program(text) == cpp_program(twin.files[name])

@@ -21,7 +21,7 @@ from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.eager.inplace import SetTensor, lower
 from thetac.codegen.backends.printing.arguments import list_names
 from thetac.codegen.emit import environment
-from thetac.codegen.errors import Location, Mistakes
+from thetac.codegen.errors import Diagnostics, Location
 from thetac.codegen.frontend.parse import parse_expression
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.interpret import FLOATS, exact, interpret
@@ -240,9 +240,9 @@ def text_of(expression: Expr, target: str = "param") -> str:
 
 def parsed(text: str) -> Expr:
     """An expression from text, by the front end."""
-    mistakes, place = Mistakes(), Location("<test>", 1, 1, text=text)
-    expression = parse_expression(Scalar(text, "|", place, (place,), exact=True), mistakes)
-    mistakes.raise_any()
+    diagnostics, place = Diagnostics(), Location("<test>", 1, 1, text=text)
+    expression = parse_expression(Scalar(text, "|", place, (place,), exact=True), diagnostics)
+    diagnostics.raise_any()
     return expression
 
 
