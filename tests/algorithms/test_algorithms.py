@@ -20,6 +20,7 @@ from tests.references.elements import ELEMENTS
 from tests.references.rules import rules
 from tests.references.settings import GRID, settings_of, values_of
 from tests.references.torch_inputs import Settings
+from tests.support.every_optimizer import everything
 from tests.support.runtime_helpers import run_kernels_of
 from thetac.codegen.ir.interpret import exact, interpret
 from thetac.runtime.stepping.requirements import triton_interprets
@@ -100,7 +101,7 @@ def test_the_implementation_agrees_with_the_reference(
     if implementation == "Triton" and triton_interprets():
         run_kernels_of(implementation, monkeypatch)
     if implementation == "Triton":  # its interpreter takes its time
-        cases = cases[:1] + random.Random(name).sample(cases[1:], min(5, len(cases) - 1))
+        cases = cases[:1] + random.Random(name).sample(cases[1:], min(5 if everything() else 1, len(cases) - 1))
     device = "cuda" if implementation == "Triton" and not triton_interprets() else "cpu"
     for settings in cases:
         x, gradients = problem()

@@ -193,6 +193,7 @@ def test_a_first_step_is_made_in_a_process_of_its_own(tmp_path: Path) -> None:
         costs.cold_start("Lion", "torch fused", 3, tmp_path)
 
 
+@pytest.mark.thorough("20 s of drawing; the tests of the report read the same page")
 def test_results_become_the_same_page_every_time(results: dict[str, object], tmp_path: Path) -> None:
     page = markdown(results, "results.json")
     assert page == markdown(json.loads(json.dumps(results)), "results.json")

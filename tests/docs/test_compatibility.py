@@ -83,6 +83,7 @@ def test_not_marked():
 """
 
 
+@pytest.mark.thorough("20 s; that the page is as the tests say matters when it is written")
 def test_the_page_says_what_the_tests_show(tmp_path: Path) -> None:
     (tmp_path / "test_some.py").write_text(TESTS, encoding="utf-8")
     command = [

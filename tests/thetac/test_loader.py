@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import thetac
+from tests.support.every_optimizer import one_in
 from tests.support.paths import ROOT
 from thetac.codegen.cli.library import SPECS
 from thetac.codegen.errors import SpecError
@@ -132,7 +133,9 @@ def test_a_damaged_cache_is_put_right(tmp_path: Path) -> None:
     assert name in run(check, XDG_CACHE_HOME=str(tmp_path))
 
 
-@pytest.mark.parametrize("elsewhere", [False, True], ids=["beside the sources", "in a folder for all bytecode"])
+@pytest.mark.parametrize(
+    "elsewhere", one_in(2, [False, True]), ids=lambda one: "in a folder for all bytecode" if one else "beside"
+)
 def test_bytecode_is_neither_read_nor_written(elsewhere: bool, tmp_path: Path) -> None:
     """Half a file, as a full disk may leave it, would be `marshal data too short` in every process."""
     step = (

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import SWALR, AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn, update_bn
 
 from tests.support.comparing import assert_identical, assert_same_training
-from tests.support.every_optimizer import both, every_class, ours, remembering
+from tests.support.every_optimizer import both, every_class, one_in, ours, remembering
 
 AVERAGES: dict[str, Callable[[nn.Module], AveragedModel]] = {
     "mean": AveragedModel,
@@ -63,7 +63,7 @@ def _seeds_are_put_back() -> object:
 
 
 @pytest.mark.feature("averaging", "`AveragedModel`, `SWALR` and `update_bn`, with torch's bits on the for-loop")
-@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("average", one_in(2, AVERAGES))
 @every_class
 def test_averaging(name: str, average: str) -> None:
     runs = [Run(cls, name, average, {"foreach": False}).train(0, len(BATCHES)) for cls in both(name)]
@@ -78,7 +78,7 @@ def test_averaging(name: str, average: str) -> None:
 
 
 @pytest.mark.feature("averaging", "saved and loaded in the middle: as if nothing had happened")
-@pytest.mark.parametrize("options", [{"foreach": False}, {"foreach": True}], ids=["for-loop", "foreach"])
+@pytest.mark.parametrize("options", one_in(2, [{"foreach": True}, {"foreach": False}]), ids=str)
 @every_class
 def test_averaging_that_is_resumed(name: str, options: dict[str, bool]) -> None:
     unbroken = Run(ours(name), name, "mean", options).train(0, len(BATCHES))

@@ -162,7 +162,7 @@ def test_groups_have_their_own_numbers(name: str, implementation: str) -> None:
 
 
 @pytest.mark.feature("torch's own cases", "inputs for GPUs, on the CPU: torch's error for `capturable`, else as its")
-@every_optimizer
+@every_class
 def test_inputs_for_gpus(name: str, record_property: Record) -> None:
     """Tensors of every number of dimensions for lr and betas are among them."""
     on_the_cpu = {str(sorted(arguments.items())) for arguments in inputs_of(name)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import resource
 from collections.abc import Callable, Mapping
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import thetac
+from tests.support.every_optimizer import one_in
 from tests.support.generated_calls import call
 from tests.support.large_specs import branches, flags, made, spec
 from tests.support.runtime_helpers import run_kernels_of
@@ -155,8 +157,7 @@ IMPLEMENTATIONS = {
 RUN = [shape for shape in SHAPES if shape not in ("locals", "numbers")]
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("shape", RUN)
+@pytest.mark.parametrize(("shape", "implementation"), one_in(3, itertools.product(RUN, IMPLEMENTATIONS)))
 def test_every_implementation_runs_it(shape: str, implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run_kernels_of(implementation, monkeypatch)
     text = SHAPES[shape](MANY)

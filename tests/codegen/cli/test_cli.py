@@ -15,6 +15,7 @@ import pytest
 
 import thetac
 from tests.support.command import run, status
+from tests.support.every_optimizer import one_in
 from tests.support.paths import ROOT
 from thetac.codegen.cli.library import GENERATED, SPECS
 from thetac.codegen.cli.show import BACKENDS, STAGES
@@ -221,7 +222,7 @@ SHOWS = {
 }
 
 
-@pytest.mark.parametrize("what", [*BACKENDS, *STAGES])
+@pytest.mark.parametrize("what", one_in(2, [*BACKENDS, *STAGES]))
 def test_show_prints_every_backend_and_stage(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     option = "--backend" if what in BACKENDS else "--stage"
     assert status(["show", "adamw", option, what]) == 0

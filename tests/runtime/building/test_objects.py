@@ -424,6 +424,7 @@ def test_a_command_in_an_unknown_encoding(source: Path, tmp_path: Path, monkeypa
     assert answer(source) == 42
 
 
+@pytest.mark.thorough("10 s; other commands that do not run are tested above")
 def test_the_command_that_cannot_be_split_makes_steps_slower_and_stops_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "foreach for 1 parameter" in steps({"CXX": 'g++ "'}, warnings="ignore")
 
@@ -600,6 +601,7 @@ def test_what_was_built_ahead_needs_no_compiler(tmp_path: Path, calls: Callable[
     assert not cache(tmp_path).exists()
 
 
+@pytest.mark.thorough("14 s of compiling; the levels of processors are tested with kernels")
 def test_building_for_another_kind_of_processor(tmp_path: Path) -> None:
     """Also one that this machine is not; here it is one that it is, and takes what was built for less."""
     out = tmp_path / "out"

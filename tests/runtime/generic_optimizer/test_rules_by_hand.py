@@ -182,6 +182,7 @@ def test_it_is_imported_where_it_is_asked_for() -> None:
 
 
 @pytest.mark.feature("rules written by hand", "the example: a small transformer with a warm-up")
+@pytest.mark.thorough("a minute of training; the rules that it uses are tested above")
 def test_a_transformer_trains_with_a_warm_up_written_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
     sys.path.insert(0, str(ROOT / "examples"))
     try:

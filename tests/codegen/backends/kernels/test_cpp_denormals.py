@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tests.support.accuracy import ELEMENTS_COMPARED, complaints, numbers, parameters
 from tests.support.cpp_support import CppTraining, Launch, Options, compiler
+from tests.support.every_optimizer import of_every_class
 from tests.support.triton_support import Values, combinations, every_spec
 from thetac.codegen.pipeline import Compiled
 
@@ -64,7 +65,7 @@ def fixed_values(compiled: Compiled) -> list[Values]:
     return [v for v in combinations(compiled) if not v["maximize"]]
 
 
-@pytest.mark.parametrize("name", every_spec())
+@pytest.mark.parametrize("name", of_every_class(every_spec()))
 def test_second_moments_that_are_denormal_keep_the_bound(name: str) -> None:
     """From gradients whose squares vanish to ones whose squares are just normal."""
     compiled = every_spec()[name]

@@ -19,6 +19,7 @@ import thetac
 from tests.references.rules import SPECS
 from tests.support.accuracy import DTYPES, complaints, gradients, numbers, parameters, special
 from tests.support.cpp_support import HEADERS, Build, CppTraining, Options, launch_cpp, levels
+from tests.support.every_optimizer import of_every_class
 from tests.support.triton_support import (
     Values,
     combinations,
@@ -60,7 +61,8 @@ def loops(compiled: Compiled, dtype: torch.dtype) -> tuple[Counter[str], list[st
     return done, missed
 
 
-NAMED = [(name, dtype) for name in every_spec() for dtype in (torch.float32, torch.float64)]
+NAMED = [(name, torch.float32) for name in every_spec()]
+NAMED += [(name, torch.float64) for name in of_every_class(every_spec())]
 NAMED += [(name, dtype) for name in ("AdamW", "Everything") for dtype in (torch.bfloat16, torch.float16)]
 
 
@@ -239,7 +241,7 @@ def test_chunks_do_not_change_a_bit(dtype: torch.dtype, tmp_path: Path) -> None:
         assert_same(usual, trained(compiled, values, dtype, Options(headers=headers)), f"chunks of {size}")
 
 
-@pytest.mark.parametrize("name", every_spec())
+@pytest.mark.parametrize("name", of_every_class(every_spec()))
 def test_levels_of_the_processor_do_not_change_a_bit(name: str) -> None:
     """float32 and the lowest level for every rule; conversions, and what is between, are the same code for all."""
     compiled = every_spec()[name]

@@ -8,11 +8,18 @@ from torch import Tensor
 
 from tests.support.accuracy import DTYPES, complaints, unlike_the_for_loop
 from tests.support.cpp_support import CppTraining, Options
+from tests.support.every_optimizer import REPRESENTATIVES, everything
 from tests.support.triton_support import Training, combinations, every_spec
 
+CASES = [
+    (name, dtype)
+    for name in every_spec()
+    for dtype in DTYPES
+    if dtype is torch.float32 or everything() or name in REPRESENTATIVES
+]
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", every_spec())
+
+@pytest.mark.parametrize(("name", "dtype"), CASES, ids=str)
 def test_kernels_are_as_close_to_the_definition_as_the_for_loop(name: str, dtype: torch.dtype) -> None:
     compiled = every_spec()[name]
     options = Options(optimised=dtype.itemsize > 2)  # what is between conversions is optimised for float32
