@@ -23,7 +23,7 @@ class Stop:
 BETA2 = (
     Stop("specs/adam.yaml", "betas", "declared with its default and range"),
     Stop("codegen/frontend/yaml_tree.py", "read_tree", "a YAML node with its location"),
-    Stop("codegen/frontend/entries.py", "hyperparameter", "checked: an element of a Hyperparameter"),
+    Stop("codegen/frontend/entries.py", "read_hyperparameter", "checked: an element of a Hyperparameter"),
     Stop("codegen/frontend/lower.py", "lower_specs", "a name that the body of a Rule reads"),
     Stop("codegen/passes/hoist.py", "hoist", "beta2 and 1 - beta2 are entries of the scalar row"),
     Stop("codegen/backends/kernels/scalar_program.py", "render", "these entries are printed as Python"),

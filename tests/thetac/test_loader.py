@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import thetac
-from tests.support.every_optimizer import one_in
+from tests.support.every_optimizer import everything, one_in
 from tests.support.paths import ROOT
 from thetac.codegen.cli.library import SPECS
 from thetac.codegen.errors import SpecError
@@ -134,7 +134,9 @@ def test_a_damaged_cache_is_put_right(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "elsewhere", one_in(2, [False, True]), ids=lambda one: "in a folder for all bytecode" if one else "beside"
+    "elsewhere",
+    one_in(2, [False, True]),
+    ids=["beside the sources", "in a folder for all bytecode"][: 2 if everything() else 1],
 )
 def test_bytecode_is_neither_read_nor_written(elsewhere: bool, tmp_path: Path) -> None:
     """Half a file, as a full disk may leave it, would be `marshal data too short` in every process."""

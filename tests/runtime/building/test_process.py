@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.every_optimizer import one_in
 from tests.support.paths import ROOT
 from thetac.runtime.building import compiler_process
 from thetac.runtime.building.compiler import compile_object, find_compiler
@@ -208,8 +210,9 @@ def test_a_compiler_ends_with_the_process_that_started_it(number: signal.Signals
     dies(RUN, number, family, {})
 
 
-@pytest.mark.parametrize("code", [STEP, BUILD], ids=["step", "thetac build"])
-@pytest.mark.parametrize("number", SIGNALS[:3], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    ("number", "code"), one_in(2, itertools.product(SIGNALS[:3], [STEP, BUILD])), ids=lambda one: str(one)[:20]
+)
 def test_so_it_does_in_a_step_and_in_a_build(code: str, number: signal.Signals, family: Family, tmp_path: Path) -> None:
     dies(code, number, family, {"XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)})
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import thetac
 from tests.support.comparing import assert_identical, assert_same_training
-from tests.support.every_optimizer import every_class, ours, remembering
+from tests.support.every_optimizer import every_class, one_in, ours, remembering
 from tests.support.runtime_helpers import assert_unchanged, parameters, picture, run_kernels_of
 from tests.support.step_helpers import every_list
 from thetac.runtime.optimizer import Optimizer
@@ -59,7 +59,7 @@ def give(optimizer: torch.optim.Optimizer, dtype: torch.dtype, seed: int, scale:
         param.grad = (torch.randn(param.shape, generator=generator).bfloat16() * scale).to(dtype)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", one_in(2, KERNELS))
 @every_pair
 def test_kernels_read_gradients_as_they_are(
     name: str, pair: tuple[torch.dtype, torch.dtype], options: dict[str, bool]
