@@ -35,6 +35,11 @@ def one_in(number: int, cases: Iterable[Case]) -> list[Case]:
     return list(cases)[:: 1 if everything() else number]
 
 
+def examples(number: int) -> int:
+    """Return how many random cases a test tries: a third of them, or all of them under `pytest --all`."""
+    return number if everything() else number // 3
+
+
 def of_every_class(names: Iterable[str] = NAMES) -> tuple[str, ...]:
     """Return those of the names that are representatives, or all of them under `pytest --all`."""
     return tuple(name for name in names if everything() or name in REPRESENTATIVES)

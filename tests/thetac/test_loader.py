@@ -99,6 +99,7 @@ def test_an_instance_can_be_unpickled_by_another_process(tmp_path: Path) -> None
     assert pickle.loads(pickle.dumps(thetac.load(LION))) is thetac.load(LION)
 
 
+@pytest.mark.thorough("5 s; processes that build at once are tested in test_objects.py")
 def test_four_processes_at_once_load_the_same_spec(tmp_path: Path) -> None:
     text = LION.replace("optimizer: Lion", "optimizer: Liger")
     code = f"import sys, thetac.loader\nsys.stdin.readline()\nprint(thetac.load({text!r}).__module__)\n"

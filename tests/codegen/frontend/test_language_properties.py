@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.every_optimizer import examples
 from tests.support.paths import ROOT
 from tests.support.strategies import NASTY, Hostile, hostile_specs, legal_specs
 from thetac.codegen.errors import Diagnostics, SpecError
@@ -29,7 +30,7 @@ FAMILY = {
 }
 
 fast = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

@@ -225,6 +225,7 @@ def test_a_package_stays_while_a_fork_runs_of_the_process_that_loaded_it(folder:
         assert not package.exists()
 
 
+@pytest.mark.thorough("6 s; that what is missing is built again is tested above")
 def test_objects_in_use_may_go_and_are_built_anew(folder: Path) -> None:
     code = PARAMETER
     with running(code) as process:
@@ -344,6 +345,7 @@ def test_adding_to_a_cache_cleans_it(add: str, folder: Path) -> None:
     assert not old.exists()
 
 
+@pytest.mark.thorough("6 s; when a cache is cleaned is tested above")
 def test_finding_everything_in_a_cache_does_not_clean_it(folder: Path) -> None:
     code = f"{PARAMETER}; thetac.load({LION!r})([p]).step()"
     run(code)

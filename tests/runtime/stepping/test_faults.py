@@ -24,7 +24,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 import thetac.runtime
 from tests.support.checkpoint_helpers import BFLOAT16, FLOAT32, in_groups, parameters_of, rich, train
 from tests.support.comparing import assert_identical, assert_same_bits
-from tests.support.every_optimizer import both, every_class, ours
+from tests.support.every_optimizer import both, every_class, one_in, ours
 from tests.support.runtime_helpers import assert_unchanged, give_gradients, picture
 
 RUNTIME = str(Path(thetac.runtime.__file__).parent)
@@ -262,7 +262,7 @@ def faults(act: Callable[[], object], until: Collection[str] = ()) -> Iterator[F
             return
 
 
-@every_implementation
+@pytest.mark.parametrize("implementation", one_in(2, IMPLEMENTATIONS))
 def test_a_fault_at_any_line_before_the_first_write_leaves_everything_as_it_was(implementation: str) -> None:
     """The first step, which makes a plan, those that check it, and one with a new gradient, which makes another."""
     optimizer, untouched = (

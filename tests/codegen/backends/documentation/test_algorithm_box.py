@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.every_optimizer import examples
 from tests.support.strategies import Hostile, hostile_specs, legal_specs
 from thetac.codegen.backends.documentation.algorithm_box import algorithm
 from thetac.codegen.backends.documentation.formulas import arranged
@@ -19,7 +20,7 @@ from thetac.codegen.frontend.symbol_syntax import COMMANDS
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule, StateKind
 from thetac.codegen.pipeline import Source, front_end
 
-fast = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+fast = settings(deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 
 OURS = COMMANDS | {
     *("hspace", "textbf", "textit", "rule", "leftarrow", "nabla", "ldots", "left", "right", "begin", "end"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.support.every_optimizer import examples
 from tests.support.paths import ROOT
 from tests.support.strategies import NASTY, Hostile, hostile_specs, symbols
 from thetac.codegen import pipeline
@@ -29,7 +30,7 @@ from thetac.codegen.ir.nodes import Assign, If, Rule, Stmt
 from thetac.codegen.pipeline import Compiled, Source
 
 slow = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

@@ -15,6 +15,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.support.every_optimizer import examples
 from tests.support.generated_calls import call
 from tests.support.strategies import functions
 from thetac.codegen.backends.eager import foreach, forloop
@@ -208,7 +209,7 @@ def spec_text(rule: Rule) -> str:
 
 
 @settings(
-    max_examples=80,
+    max_examples=examples(80),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.generate],
