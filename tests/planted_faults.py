@@ -148,7 +148,7 @@ FAULTS = (
         "codegen/backends/documentation/docstring.py",
         "{'>=' if interval.low_closed else '>'}",
         "{'>' if interval.low_closed else '>='}",
-        ("docs/test_docs.py", "codegen/backends/documentation"),
+        ("codegen/backends/documentation/test_docstring.py",),
     ),
     Fault(
         "the same class is made of every text",

@@ -10,7 +10,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import cast
+from operator import is_
+from typing import Any
 
 import torch
 
@@ -44,6 +45,7 @@ class ScalarRows:
         self._absent = [name for name in absent if name in self._takes]
         self._created = [member.created for member in members]
         self._any_created = any(self._created)
+        self._given: list[HostScalars] | None = None  # what `rows` were computed from, where no state is read
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
         self._taken: dict[int, tuple[HostScalars, dict[str, object]]] = {}  # by group, as it was read last
         self._new: list[list[float]] = []  # of each counter or scalar state the new value of each row
@@ -68,8 +70,12 @@ class ScalarRows:
         Returns:
             whether `row_of_member` is another tensor than before
         """
-        before = self.row_of_member
-        found: dict[tuple[object, ...], int]
+        before, given = self.row_of_member, None
+        if not self._states and not self._any_created:  # then rows depend on host scalars alone
+            given = [host_scalars[group] for group in self._distinct]
+            if self._given is not None and all(map(is_, given, self._given)):
+                return False
+        found: dict[tuple[Any, ...], int]
         common = [state.read_common(tensors) for state in self._states]
         if not self._any_created and None not in common:
             found = {(group, False, *common): row for row, group in enumerate(self._distinct)}
@@ -80,7 +86,7 @@ class ScalarRows:
             keys = zip(self._groups, self._created, *columns, strict=True)
             self.row_of_member = pack_integers([found.setdefault(key, len(found)) for key in keys])
         self._new = [[] for _ in self._states]
-        rows = [self._row(host_scalars[cast(int, key[0])], key) for key in found]
+        rows = [self._row(host_scalars[key[0]], key) for key in found]
         if self._module.ROW:
             together = array(self._buffer.typecode, chain.from_iterable(rows))
             if len(together) == len(self._buffer):
@@ -88,6 +94,7 @@ class ScalarRows:
             else:
                 self._buffer = together
                 self.rows = torch.frombuffer(together, dtype=self._dtype).view(len(rows), -1)
+        self._given = given  # after all that may raise
         return self.row_of_member is not before
 
     def store(self, tensors: StepTensors) -> None:
@@ -97,16 +104,17 @@ class ScalarRows:
         if self._any_created:
             self._created, self._any_created = [False] * len(self._created), False
 
-    def _row(self, host_scalars: HostScalars, key: tuple[object, ...]) -> Sequence[float]:
+    def _row(self, host_scalars: HostScalars, key: tuple[Any, ...]) -> Sequence[float]:
         """Return the row of one key: group, whether its states are new, then a value per counter and scalar state."""
-        keywords = self._taken_of(cast(int, key[0]), host_scalars)
-        keywords |= dict.fromkeys(self._firsts, key[1])
-        # Where a group does not have a state, its value is not read.
-        keywords |= dict.fromkeys(self._absent, 0.0)
+        keywords = self._taken_of(key[0], host_scalars)
+        if self._firsts:
+            keywords |= dict.fromkeys(self._firsts, key[1])
+        if self._absent:  # where a group does not have a state, its value is not read
+            keywords |= dict.fromkeys(self._absent, 0.0)
         if "round_to" in self._takes:
             keywords["round_to"] = _keep
         for state, read, new in zip(self._states, key[2:], self._new, strict=True):
-            value = cast(float, read)
+            value: float = read
             if state.is_counter:
                 value = state.count_up(value)
                 new.append(value)

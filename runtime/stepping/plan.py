@@ -213,7 +213,8 @@ class ReusablePlan:
                 bucket.mark_aligned()
             self._tensors.accept(observed.moved)
         for guard, reading in zip(self._groups, observed.readings, strict=True):
-            guard.accept(reading)
+            if reading is not guard.reading:
+                guard.accept(reading)
         self.plan.refresh_executors(groups, observed.readings, observed.tensors)
         return Step(self.plan, observed.tensors, self, is_first=False, creates=False)
 
