@@ -34,7 +34,7 @@ $(TESTABLE): $(READY)
 	@touch $@
 
 test: $(TESTABLE) ## tests, with an optimizer of each class of schemas; ALL=1 for every optimizer and thorough tests
-	@$(if $(ALL),OMP_WAIT_POLICY=passive,OMP_NUM_THREADS=1) $(BIN)/python -m pytest -q -n 2 --dist worksteal $(if $(ALL),--all)
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n 2 --dist worksteal $(if $(ALL),--all)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .
