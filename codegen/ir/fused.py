@@ -5,6 +5,7 @@ Values only. They must not know which target they are printed for.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from thetac.codegen.ir.nodes import Assign, Expr, If, Stmt
@@ -58,6 +59,14 @@ class ElementIf:
 
 
 ElementStmt = ElementAssign | ElementIf
+
+
+def walk_elements(body: Iterable[ElementStmt]) -> Iterator[ElementStmt]:
+    """Yield every statement, branches included, in the order of the text."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ElementIf):
+            yield from walk_elements((*statement.then, *statement.orelse))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, walk_elements
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -150,25 +150,12 @@ def _bound_elements(body: Sequence[ElementStmt], known: frozenset[str], fused: F
 
 
 def _assigned_elements(body: Iterable[ElementStmt]) -> set[str]:
-    names: set[str] = set()
-    for statement in body:
-        match statement:
-            case ElementAssign(target=target):
-                names.add(target)
-            case ElementIf(then=then, orelse=orelse):
-                names |= _assigned_elements((*then, *orelse))
-    return names
+    return {statement.target for statement in walk_elements(body) if isinstance(statement, ElementAssign)}
 
 
 def _read_by_elements(body: Iterable[ElementStmt]) -> set[str]:
-    names: set[str] = set()
-    for statement in body:
-        match statement:
-            case ElementAssign(value=value):
-                names |= set(names_read(value))
-            case ElementIf(condition=condition, then=then, orelse=orelse):
-                names |= {*names_read(condition), *_read_by_elements((*then, *orelse))}
-    return names
+    expressions = (one.value if isinstance(one, ElementAssign) else one.condition for one in walk_elements(body))
+    return {name for expression in expressions for name in names_read(expression)}
 
 
 def _declared(rule: Rule) -> set[str]:

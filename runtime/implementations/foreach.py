@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.generated_modules import foreach_of, keywords_of, taken
+from thetac.runtime.implementations.generated_modules import TakenScalars, foreach_of, keywords_of
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import ScalarStates, scalar_states_of
 from thetac.runtime.implementations.widened import Step, computing_dtype, widened, widens
@@ -37,12 +37,11 @@ class ForeachExecutor:
     def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._schema = schema
         self._step = foreach_of(schema.package).step
-        self._takes = keywords_of(self._step)
+        self._taken = TakenScalars(keywords_of(self._step))
         self._widened = widened(schema, self._step)
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
-        self._host_scalars: HostScalars = {}  # of the group, as they were read last
-        self._values: HostScalars = {}  # those of them that the step takes
+        self._values: HostScalars = {}  # those of the group that the step takes
         positions = {id(member): position for member, position in zip(members, selection.positions, strict=True)}
         self._some_created = len({member.created for member in members}) > 1
         self._outdated = ""  # why a re-plan forms better buckets; empty if it does not
@@ -70,8 +69,7 @@ class ForeachExecutor:
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
         """Take the host scalars of the group; raise torch's error for one that torch would refuse."""
-        if (found := host_scalars[self._group]) is not self._host_scalars:
-            self._host_scalars, self._values = found, taken(self._takes, found)
+        self._values = self._taken.pick(host_scalars[self._group])
         if self._rehearsal.is_needed(self._values):
             for chunk in self._chunks:
                 self._rehearsal.of(self._step_of(chunk), *self._arguments(chunk, tensors))

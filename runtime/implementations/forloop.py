@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
+from thetac.runtime.implementations.generated_modules import TakenScalars, forloop_of, keywords_of, taken
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import scalar_states_of
 from thetac.runtime.implementations.widened import Step, one_by_one, widened, widens
@@ -29,15 +29,14 @@ class ForLoopExecutor:
     def __init__(self, schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors) -> None:
         self._schema = schema
         step = forloop_of(schema.package).step
-        self._takes = keywords_of(step)
+        self._taken = TakenScalars(keywords_of(step))
         self._step = _in_computing_dtype(schema, step, members)
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
         self._selection = selection
         self._scalar_states = scalar_states_of(schema, members, selection, tensors)
         self._created = [member.created for member in members]
-        self._host_scalars: HostScalars = {}  # of the group, as they were read last
-        self._values: HostScalars = {}  # those of them that the step takes
+        self._values: HostScalars = {}  # those of the group that the step takes
 
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""
@@ -48,8 +47,7 @@ class ForLoopExecutor:
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
         """Take the host scalars of the group; raise torch's error for one that torch would refuse."""
-        if (found := host_scalars[self._group]) is not self._host_scalars:
-            self._host_scalars, self._values = found, taken(self._takes, found)
+        self._values = self._taken.pick(host_scalars[self._group])
         if self._rehearsal.is_needed(self._values):
             states = _states(self._schema, self._selection, tensors, self._created)
             params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)

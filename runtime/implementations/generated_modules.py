@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar, cast
 
 from torch import Tensor
 
+from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.tensors import Scalar
 
 Value = TypeVar("Value")
@@ -131,3 +132,18 @@ def keywords_of(function: Callable[..., object]) -> frozenset[str]:
 def taken(keywords: frozenset[str], values: Mapping[str, Value]) -> dict[str, Value]:
     """Return the values that a function with these keywords takes, by name."""
     return {name: value for name, value in values.items() if name in keywords}
+
+
+class TakenScalars:
+    """Picks the host scalars that a function takes, once for every reading of a group."""
+
+    def __init__(self, keywords: frozenset[str]) -> None:
+        self._keywords = keywords
+        self._given: HostScalars | None = None  # as the group was read last
+        self._taken: HostScalars = {}
+
+    def pick(self, host_scalars: HostScalars) -> HostScalars:
+        """Return those that the function takes."""
+        if host_scalars is not self._given:
+            self._given, self._taken = host_scalars, taken(self._keywords, host_scalars)
+        return self._taken

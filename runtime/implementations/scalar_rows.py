@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from thetac.runtime.implementations.generated_modules import keywords_of, scalars_of
+from thetac.runtime.implementations.generated_modules import TakenScalars, keywords_of, scalars_of
 from thetac.runtime.implementations.scalar_states import scalar_states_of
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
@@ -47,7 +47,7 @@ class ScalarRows:
         self._any_created = any(self._created)
         self._given: list[HostScalars] | None = None  # what `rows` were computed from, where no state is read
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
-        self._taken: dict[int, tuple[HostScalars, dict[str, object]]] = {}  # by group, as it was read last
+        self._taken = {group: TakenScalars(self._takes) for group in self._distinct}
         self._new: list[list[float]] = []  # of each counter or scalar state the new value of each row
         self.row_of_member = torch.zeros(len(members), dtype=torch.int64, device="cpu")
         self._buffer = array("d" if self._dtype == torch.float64 else "f")
@@ -106,7 +106,7 @@ class ScalarRows:
 
     def _row(self, host_scalars: HostScalars, key: tuple[Any, ...]) -> Sequence[float]:
         """Return the row of one key: group, whether its states are new, then a value per counter and scalar state."""
-        keywords = self._taken_of(key[0], host_scalars)
+        keywords: dict[str, object] = {**self._taken[key[0]].pick(host_scalars)}
         if self._firsts:
             keywords |= dict.fromkeys(self._firsts, key[1])
         if self._absent:  # where a group does not have a state, its value is not read
@@ -128,14 +128,6 @@ class ScalarRows:
             if not state.is_counter:
                 new.append(news[state.name])
         return row
-
-    def _taken_of(self, group: int, host_scalars: HostScalars) -> dict[str, object]:
-        """Return a copy of the host scalars of a group that the generated function takes."""
-        found = self._taken.get(group)
-        if found is None or found[0] is not host_scalars:
-            taken: dict[str, object] = {name: value for name, value in host_scalars.items() if name in self._takes}
-            found = self._taken[group] = (host_scalars, taken)
-        return found[1].copy()
 
 
 def _keep(value: float) -> float:

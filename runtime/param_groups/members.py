@@ -32,11 +32,6 @@ class Member:
         """The parameter as its group has it."""
         return self.param if self.global_tensors is None else self.global_tensors.param
 
-    @property
-    def known_states(self) -> tuple[Tensor | None, ...]:
-        """The states as `optimizer.state` has them."""
-        return self.states if self.global_tensors is None else self.global_tensors.states
-
     def replace_scalar_states(self, states: tuple[Tensor | None, ...], is_number: Sequence[bool]) -> None:
         """Replace counters and scalar states by copies on another device.
 

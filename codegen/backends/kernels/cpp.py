@@ -18,7 +18,7 @@ import jinja2
 from thetac.codegen.backends.eager.lines import comment_lines
 from thetac.codegen.backends.kernels.cpp_tables import MaskTable, cpp_text, mask_table, safe
 from thetac.codegen.emit import header
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream, walk_elements
 from thetac.codegen.ir.nodes import Call, Const, Rule, Stmt
 from thetac.codegen.ir.printer import Precedence
 from thetac.codegen.passes.analysis import boolean_algebra
@@ -183,13 +183,7 @@ def _stores(streams: Sequence[Stream]) -> list[str]:
 
 def _assigned_names(statement: ElementStmt) -> list[str]:
     """Return the names that a statement may give a value, in order."""
-    match statement:
-        case ElementAssign(target=target):
-            return [target]
-        case ElementIf(then=then, orelse=orelse):
-            return [name for inner in (*then, *orelse) for name in _assigned_names(inner)]
-        case _:
-            assert_never(statement)
+    return [one.target for one in walk_elements([statement]) if isinstance(one, ElementAssign)]
 
 
 def _comment_lines(source: Stmt, code: str = "") -> list[str]:

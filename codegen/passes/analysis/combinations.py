@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, walk_elements
 from thetac.codegen.ir.nodes import Call, Expr, Ref, walk_expression
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.boolean_algebra import ALWAYS, NEVER, Condition
@@ -36,15 +36,17 @@ def kernels_are_few(fused: Fused) -> bool:
 
 
 def _size(body: Sequence[ElementStmt]) -> int:
+    """Return the number of assignments, operations, names and numbers."""
     total = 0
-    for statement in body:
+    for statement in walk_elements(body):
         match statement:
-            case ElementAssign(value=value):
-                total += 1 + sum(1 for _ in walk_expression(value))
-            case ElementIf(condition=condition, then=then, orelse=orelse):
-                total += sum(1 for _ in walk_expression(condition)) + _size(then) + _size(orelse)
+            case ElementAssign(value=expression):
+                total += 1
+            case ElementIf(condition=expression):
+                pass
             case _:
                 assert_never(statement)
+        total += sum(1 for _ in walk_expression(expression))
     return total
 
 
