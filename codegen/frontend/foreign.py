@@ -175,6 +175,7 @@ _REMEDIES = {
     "isinf isfinite isposinf isneginf": "compare with a large number, such as `abs(a) > 3e38`",
     "is_tensor": "only `require` can ask whether a value is a tensor",
     "finfo iinfo": "write the number, such as `1.1754944e-38`",
+    "super": "`super()` is a line of its own: it stands for the statements of the inherited update",
     "sorted zip enumerate map filter range list tuple dict set": "an update has no loops and no lists",
 }
 _WITHOUT = {name: remedy for names, remedy in _REMEDIES.items() for name in names.split() if name not in FUNCTIONS}

@@ -94,7 +94,9 @@ def suggest_for_unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | No
             return f"{instead}; delete line {line}"
     read = names_read(assignment.value)
     if name not in read and name not in _STATES.split():
-        return f"it is set in line {line}; what outlives a step is declared under `state`"
+        here = assignment.location
+        place = f"line {line}" if here.path == rule.location.path else f"{here.path}:{line}, which runs later"
+        return f"it is set in {place}; what outlives a step is declared under `state`"
     others = [kinds.get(other) for other in read if other != name]
     of_host = len(read) > 1 and all(kind is not None and kind.is_host_number for kind in others)
     entry = "{scalar: true, init: 0}" if of_host else "{init: zeros}"
