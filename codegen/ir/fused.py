@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
 
 from thetac.codegen.ir.nodes import Assign, Expr, If, Stmt
+from thetac.codegen.ir.value_kinds import Dims
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,60 @@ def walk_elements(body: Iterable[ElementStmt]) -> Iterator[ElementStmt]:
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """One sweep over the elements of all tensors, which ends before the next one begins.
+class SmallState:
+    """A state with one number per parameter, row or column, in memory of its own; tensor programs alone use it."""
 
-    A pass is a slice of the rule's statements on elements, branches kept. What it hands to a later one are the states
-    that it stores. What a pass may need besides (numbers computed once per tensor before it, reductions that come out
-    of it, what has to happen between it and the next one) belongs here, not into the statements.
+    name: str
+    dims: Dims | None  # None: one number per parameter
+    loaded: Expr  # when its old value is needed: a condition on specialisations
+    stored: Expr  # when it gets a new value
+
+
+@dataclass(frozen=True, slots=True)
+class TensorValue:
+    """A number per parameter, row or column that later tensor programs or sweeps read, in float64."""
+
+    name: str
+    dims: Dims | None  # None: one number per parameter
+    truth: bool  # 1 or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A reduction over the elements of each parameter, complete when the sweep ends."""
+
+    target: str  # a `TensorValue`, which nothing else assigns
+    op: Literal["sum", "max"]
+    value: str  # an element local of the sweep
+    dims: Dims | None  # of the target
+    needed: Expr  # a condition on specialisations; where it does not hold, nothing reads the target
+
+
+class Barrier(Enum):
+    """What has to happen between the folds of a pass and the tensor program of the next one."""
+
+    NONE = "none"
+    TOTAL = "total"  # the host needs numbers of all parameters of the step
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A tensor program, then one sweep over the elements of all tensors, which ends before the next pass begins.
+
+    A sweep is a slice of the rule's statements on elements, branches kept. What it hands to a later one are the states
+    that it stores and its folds. A sweep without streams does nothing.
     """
 
     streams: tuple[Stream, ...]  # one for each name of `Fused.streams`, in that order
-    body: tuple[ElementStmt, ...]
+    body: tuple[ElementStmt, ...]  # of the sweep; elements of different parameters do not meet
+    # The tensor program: statements on numbers per parameter, row and column, once per parameter, in float64. It reads
+    # the row, `TensorValue`s and small states, and assigns the latter two. A reduction of a vector stands alone on a
+    # right side, over a name: `sum(v)` or `max(v)` with the axis as a second argument if there is one. What is not
+    # among `Fused.tensor_values` is a variable of this program.
+    before: tuple[ElementStmt, ...] = ()
+    reads: tuple[str, ...] = ()  # `TensorValue`s that the sweep reads
+    folds: tuple[Fold, ...] = ()
+    barrier: Barrier = Barrier.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +140,6 @@ class Fused:
     specialisations: tuple[Specialisation, ...]
     streams: tuple[str, ...]  # param, grad, then the tensor states in the rule's order: what kernels get addresses of
     passes: tuple[Pass, ...]  # in order; a single one where no element needs a number that is made of others
+    truths: frozenset[str] = frozenset()  # locals of sweeps and tensor programs that hold truth values
+    small: tuple[SmallState, ...] = ()  # in the rule's order; kernels get their addresses after those of the streams
+    tensor_values: tuple[TensorValue, ...] = ()

@@ -49,7 +49,8 @@ def hoist(rule: Rule) -> Fused:
     scalars = rule.names_of(StateKind.SCALAR)
     read = {*scalars, *(entry.variable for entry in row), *_names_read_in(host)}
     inputs = tuple(name for name in hoister.inputs if name in read)
-    return Fused(inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes)
+    truths = frozenset(name for name, kind in hoister.kinds.items() if kind.truth and not kind.is_on_host)
+    return Fused(inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes, truths)
 
 
 def _names_read_in(host: tuple[Stmt, ...]) -> frozenset[str]:

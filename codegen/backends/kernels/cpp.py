@@ -23,7 +23,6 @@ from thetac.codegen.ir.nodes import Call, Const, Rule, Stmt
 from thetac.codegen.ir.printer import Precedence
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.combinations import kernels_are_few, relevant_conditions
-from thetac.codegen.passes.analysis.kinds import infer
 
 INDENT = "    "
 _LONGEST = 120 - len(4 * INDENT)  # of a line in the body of a kernel
@@ -31,7 +30,7 @@ _LONGEST = 120 - len(4 * INDENT)  # of a line in the body of a kernel
 
 def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """Return the text of `kernels.cpp`."""
-    lowering = _Lowering(rule, fused)
+    lowering = _Lowering(fused)
     updates = [lowering.update(index, one) for index, one in enumerate(fused.passes)]
     return environment.get_template("kernels.cpp.jinja").render(
         header=header(rule.source),
@@ -62,9 +61,8 @@ class _Update:
 class _Lowering:
     """Writes the parts of the text, line by line."""
 
-    def __init__(self, rule: Rule, fused: Fused) -> None:
+    def __init__(self, fused: Fused) -> None:
         self.fused = fused
-        self.kinds = infer(rule)
         self.separate = not kernels_are_few(fused)
         truths = {entry.name: index for index, entry in enumerate(fused.row) if entry.truth}
         self.entries = {} if self.separate else truths
@@ -135,10 +133,10 @@ class _Lowering:
                 assert_never(statement)
 
     def _type(self, name: str) -> str:
-        return "bool" if self.kinds[name].truth else "Number"
+        return "bool" if name in self.fused.truths else "Number"
 
     def _zero(self, name: str) -> str:
-        return "false" if self.kinds[name].truth else "0"
+        return "false" if name in self.fused.truths else "0"
 
 
 def _pointers(streams: Sequence[Stream]) -> list[str]:
