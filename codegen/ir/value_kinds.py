@@ -75,10 +75,14 @@ _COUNTED: dict[Dims | None, str] = {
     (Dim.ROWS, Dim.COLUMNS): "element",
 }
 
+EVERY_ELEMENT: Dims = (Dim.ROWS, Dim.COLUMNS)
+ROW_VECTOR: Dims = (Dim.ROWS, Dim.ONE)  # one number per row
+COLUMN_VECTOR: Dims = (Dim.ONE, Dim.COLUMNS)
+
 HOST_NUMBER = Kind(Place.HOST)
 TENSOR_NUMBER = Kind(Place.TENSOR)
 HOST_TRUTH = Kind(Place.HOST, truth=True)
-ELEMENT = Kind(Place.SHAPED, (Dim.ROWS, Dim.COLUMNS))
+ELEMENT = Kind(Place.SHAPED, EVERY_ELEMENT)
 
 
 def join(kinds: Iterable[Kind], *, truth: bool) -> Kind:

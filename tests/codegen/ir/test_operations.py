@@ -35,7 +35,7 @@ def name_of(op: Op) -> str:
     return op.name
 
 
-@pytest.mark.parametrize("op", (*VALUES, *REDUCTIONS), ids=name_of)
+@pytest.mark.parametrize("op", [*VALUES, *REDUCTIONS], ids=name_of)
 def test_an_operation_has_a_meaning_or_a_definition(op: Op) -> None:
     assert (op.meaning is None) == bool(op.defined)
 
