@@ -14,7 +14,7 @@ from thetac.codegen.backends.eager.functional import ON_TENSORS as FUNCTIONAL
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.kernels.cpp_tables import CPP
 from thetac.codegen.backends.kernels.scalar_program import ON_TENSORS
-from thetac.codegen.backends.kernels.triton import TRITON
+from thetac.codegen.backends.kernels.triton_expressions import TRITON
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Call, Const, Ref, names_read, walk_expression
