@@ -224,6 +224,7 @@ def _state(entry: StateEntry, texts: _Texts) -> State | None:
         entry.symbol,
         entry.doc,
         entry.location,
+        entry.dims,
     )
 
 

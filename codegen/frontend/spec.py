@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from thetac.codegen.errors import Location
 from thetac.codegen.frontend.yaml_tree import Entry, Scalar
 from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, HalfPrecision, SparseMode, StateKind
+from thetac.codegen.ir.value_kinds import EVERY_ELEMENT, Dims
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class StateEntry:
     symbol: str
     doc: str
     location: Location
+    dims: Dims = EVERY_ELEMENT  # of a tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from thetac.codegen.ir.nodes import (
     Expr,
     Ref,
     Rule,
-    StateKind,
     walk_expression,
     walk_statements,
 )
 from thetac.codegen.ir.ops import OPS, Shape
-from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join
+from thetac.codegen.ir.reductions import split_axis
+from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join, reduced
 from thetac.options import IN_UPDATE, OPTIONS
 
 Kinds = Mapping[str, Kind]  # of every name that an update text can read
@@ -51,6 +51,9 @@ def kind_of(expression: Expr, kinds: Kinds) -> Kind:
                     return join((kind_of(argument, kinds) for argument in args), truth=False)
                 case Shape.COMPARISON | Shape.LOGIC:
                     return join((kind_of(argument, kinds) for argument in args), truth=True)
+                case Shape.REDUCTION:
+                    operands, axis = split_axis(expression)
+                    return reduced(join((kind_of(operand, kinds) for operand in operands), truth=False), axis)
                 case _:
                     assert_never(shape)
         case _:
@@ -65,7 +68,7 @@ def infer(rule: Rule) -> dict[str, Kind]:
         kinds |= dict.fromkeys(hyperparameter.value_names, HOST_NUMBER)
     kinds |= {flag.name: HOST_TRUTH for flag in rule.flags}
     for state in rule.states:
-        kinds[state.name] = ELEMENT if state.kind is StateKind.TENSOR else HOST_NUMBER
+        kinds[state.name] = state.value_kind
     for statement in walk_statements(rule.body):
         if isinstance(statement, Assign) and statement.target not in kinds:
             kinds[statement.target] = kind_of(statement.value, kinds)

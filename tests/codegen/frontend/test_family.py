@@ -26,11 +26,11 @@ require:
   beta1 < beta2: the betas are in order
 state:
   step:   counter
-  mean:   {init: zeros, symbol: m, doc: "running mean"}
+  average:   {init: zeros, symbol: m, doc: "running mean"}
   second: {init: zeros, symbol: s, when: extra}
 update: |
-  mean = lerp(mean, grad, 1 - beta1) + beta2 * momentum
-  direction = mean
+  average = lerp(average, grad, 1 - beta1) + beta2 * momentum
+  direction = average
   if extra:
     second = second + grad
     direction = direction + second
@@ -74,33 +74,33 @@ def test_a_key_is_dropped() -> None:
 
 def test_a_default_of_another_form_begins_the_entry_anew() -> None:
     rule = heir(
-        "hyperparameters:\n  lr: {default: false}\nupdate: |\n  mean = mean * momentum * beta1 + beta2\n"
-        "  if extra:\n    second = second + mean\n    param = param - second\n"
-        "  if lr:\n    param = param - mean\n"
+        "hyperparameters:\n  lr: {default: false}\nupdate: |\n  average = average * momentum * beta1 + beta2\n"
+        "  if extra:\n    second = second + average\n    param = param - second\n"
+        "  if lr:\n    param = param - average\n"
     )
     (flag,) = (flag for flag in rule.flags if flag.name == "lr")
     assert flag.doc == ""
 
 
 def test_one_key_of_a_state_changes_alone() -> None:
-    rule = heir('state:\n  mean: {init: "lr * 0"}\n  second: {symbol: t}\n')
-    mean, second = rule.state("mean"), rule.state("second")
-    assert mean is not None
+    rule = heir('state:\n  average: {init: "lr * 0"}\n  second: {symbol: t}\n')
+    average, second = rule.state("average"), rule.state("second")
+    assert average is not None
     assert second is not None
-    assert (mean.symbol, mean.doc, mean.kind) == ("m", "running mean", StateKind.TENSOR)
+    assert (average.symbol, average.doc, average.kind) == ("m", "running mean", StateKind.TENSOR)
     assert (second.symbol, second.when) == ("t", parent().states[2].when)
 
 
 def test_a_state_of_another_kind_keeps_the_keys_that_still_mean_something() -> None:
     rule = heir(
-        "state:\n  mean: {scalar: true}\n  step: {device: parameter}\n  second: {counter: true}\nupdate: |\n"
-        "  mean = beta1 * mean + beta2 * momentum\n  param = param - lr * mean * grad\n"
+        "state:\n  average: {scalar: true}\n  step: {device: parameter}\n  second: {counter: true}\nupdate: |\n"
+        "  average = beta1 * average + beta2 * momentum\n  param = param - lr * average * grad\n"
         "  if extra:\n    param = param / second\n"
     )
     found = {state.name: (state.kind, state.symbol, state.on_param_device) for state in rule.states}
     assert found == {
         "step": (StateKind.COUNTER, "", True),
-        "mean": (StateKind.SCALAR, "m", False),
+        "average": (StateKind.SCALAR, "m", False),
         "second": (StateKind.COUNTER, "s", False),
     }
 
@@ -108,7 +108,7 @@ def test_a_state_of_another_kind_keeps_the_keys_that_still_mean_something() -> N
 def test_a_dropped_flag_is_false_wherever_it_was_read() -> None:
     rule = heir("hyperparameters:\n  extra: null\n")
     assert not rule.flags
-    assert [state.name for state in rule.states] == ["step", "mean"]
+    assert [state.name for state in rule.states] == ["step", "average"]
     assert rule.positional == ("lr", "betas", "momentum")
     assert rule.group_keys[:2] == ("maximize", "momentum")
     assert [one.message for one in rule.requirements] == ["the betas are in order"]
@@ -118,8 +118,8 @@ def test_a_dropped_flag_is_false_wherever_it_was_read() -> None:
 
 def test_a_requirement_of_what_is_dropped_is_dropped_too() -> None:
     rule = heir(
-        "hyperparameters:\n  betas: null\nupdate: |\n  mean = mean + grad\n"
-        "  param = param - lr * momentum * mean\n"
+        "hyperparameters:\n  betas: null\nupdate: |\n  average = average + grad\n"
+        "  param = param - lr * momentum * average\n"
         "  if extra:\n    second = second + grad\n    param = param - second\n"
     )
     assert [one.message for one in rule.requirements] == ["extra needs momentum"]
@@ -165,6 +165,6 @@ def test_super_within_a_branch_and_in_a_family_of_three() -> None:
     values = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "momentum": 0.5, "extra": False, "maximize": False}
     first = interpret(rule, values, {}, 1.0, 0.25, arithmetic=FLOATS)
     assert first.param == 0.75
-    mean = 0.1 * 0.25 + 0.99 * 0.5
+    average = 0.1 * 0.25 + 0.99 * 0.5
     second = interpret(rule, values, first.state, first.param, 0.25, arithmetic=FLOATS)
-    assert second.param == pytest.approx((0.75 - 0.1 * mean) * 0.5, rel=1e-15)
+    assert second.param == pytest.approx((0.75 - 0.1 * average) * 0.5, rel=1e-15)
