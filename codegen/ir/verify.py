@@ -58,7 +58,7 @@ STAGES: dict[str, Stage] = {
 
 # Of a Fused: what its host program computes with, its elements, and its static conditions.
 _HOST_OPS = frozenset(op.name for op in OPS.values() if not op.defined and op.shape is not Shape.PREDICATE)
-_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow"} | {op.name for op in ELEMENT_FUNCTIONS})
+_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow", "mod"} | {op.name for op in ELEMENT_FUNCTIONS})
 _LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
 
 
@@ -211,7 +211,7 @@ def _check_expression(expression: Expr, ops: frozenset[str], where: str) -> None
                 assert op in ops, f"{where}: the operation {op}"
                 assert len(args) == OPS[op].arity, f"{where}: {op} with {len(args)} arguments"
             case Const(value=value):
-                assert math.isfinite(value), f"{where}: the constant {value}"
+                assert not math.isnan(value), f"{where}: the constant {value}"
             case Ref():
                 pass
             case _:
