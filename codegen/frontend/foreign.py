@@ -48,8 +48,8 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("addcdiv", "a b c value", "a + value * b / c"),
     ("hypot", "a b", "sqrt(a ** 2 + b ** 2)"),
     ("copysign", "a b", "where(b < 0, -abs(a), abs(a))"),
-    ("max fmax amax", "a b", "maximum(a, b)"),
-    ("min fmin amin", "a b", "minimum(a, b)"),
+    ("max fmax", "a b", "maximum(a, b)"),
+    ("min fmin", "a b", "minimum(a, b)"),
     ("clamp_min clip_min", "a min", "maximum(a, min)"),
     ("clamp_max clip_max", "a max", "minimum(a, max)"),
     ("clip clamp", "a low high", "clamp(a, low, high)"),
@@ -112,6 +112,13 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("floor_divide", "a b", "floor(a / b)"),
     ("remainder mod", "a b", "a % b"),
     ("fmod", "a b", "sign(a) * (abs(a) % abs(b))"),
+    ("vector_norm", "a", "norm(a)"),
+    ("dist", "a b", "norm(a - b)"),
+    ("amax", "a", "max(a)"),
+    ("amin", "a", "min(a)"),
+    ("average", "a", "mean(a)"),
+    ("vdot inner vecdot", "a b", "dot(a, b)"),
+    ("count_nonzero", "a", "sum(where(a == 0, 0, 1))"),
 )
 
 # As methods, whose first argument comes before the dot.
@@ -141,18 +148,17 @@ _KEYWORDS = {  # parameters by the names that libraries give them
 IGNORED_KEYWORDS = frozenset(("out", "dtype", "device", "memory_format", "non_blocking", "requires_grad", "layout"))
 
 _EVERYTHING = f"there are {join_names(FUNCTIONS, 'and')}"
-_ELEMENTS_ALONE = "each element is updated by itself: there is no sum, mean or norm over a tensor"
+_REDUCTIONS = join_names([op.name for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION], "and")
+_OTHER_REDUCTIONS = f"the reductions of a parameter are {_REDUCTIONS}"
 _REMEDIES = {
-    "norm vector_norm matrix_norm dist clip_grad_norm clip_grad_norm_ get_total_norm": (
-        f"{_ELEMENTS_ALONE}; every optimizer has the option `clip_grad_norm`"
+    "matrix_norm clip_grad_norm clip_grad_norm_ get_total_norm": (
+        f"{_OTHER_REDUCTIONS}; every optimizer has the option `clip_grad_norm`"
     ),
-    "sum nansum mean nanmean average median nanmedian mode std var std_mean var_mean max min amax amin aminmax argmax"
-    " argmin prod all any dot vdot inner outer mm mv bmm matmul einsum tensordot addmm addmv baddbmm kron cross"
+    "nansum nanmean median nanmedian mode std var std_mean var_mean aminmax argmax"
+    " argmin prod all any outer mm mv bmm matmul einsum tensordot addmm addmv baddbmm kron cross"
     " cumsum cumprod cummax cummin logsumexp softmax log_softmax normalize trace det inverse pinv svd eig eigh qr"
     " cholesky solve sort argsort topk kthvalue"
-    " quantile nanquantile cov corrcoef diff renorm vecdot unique histc bincount count_nonzero nonzero allclose": (
-        _ELEMENTS_ALONE
-    ),
+    " quantile nanquantile cov corrcoef diff renorm unique histc bincount nonzero allclose": (_OTHER_REDUCTIONS),
     "numel nelement size shape ndim dim len ndimension element_size stride": (
         "each element is updated by itself: the shape of a parameter is not known to it"
     ),

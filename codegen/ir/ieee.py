@@ -8,6 +8,8 @@ without the compiler, and a test compares the two. This module must not know num
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import reduce
 
 
 def divide(a: float, b: float) -> float:
@@ -104,3 +106,33 @@ def both(a: bool, b: bool) -> bool:
 def either(a: bool, b: bool) -> bool:
     """Return whether one of two holds."""
     return a or b
+
+
+def total(values: Sequence[float]) -> float:
+    """Return the sum, rounded once; NaN where infinities of both signs or NaN are in it."""
+    if not all(map(math.isfinite, values)):
+        return sum(values)
+    try:
+        return math.fsum(values)
+    except OverflowError:  # of a partial sum, if not of the whole
+        return math.fsum(value / 2**64 for value in values) * 2.0**64
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the sum divided by the number of values; NaN if there is none."""
+    return divide(total(values), len(values))
+
+
+def norm(values: Sequence[float]) -> float:
+    """Return the root of the sum of squares."""
+    return sqrt(total([value * value for value in values]))
+
+
+def largest(values: Sequence[float]) -> float:
+    """Return the largest value; NaN if one is, -inf if there is none."""
+    return reduce(maximum, values, -math.inf)
+
+
+def smallest(values: Sequence[float]) -> float:
+    """Return the smallest value; NaN if one is, inf if there is none."""
+    return reduce(minimum, values, math.inf)

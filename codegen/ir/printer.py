@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Ref
-from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS, Op
+from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS, OPS, Op, Shape
 
 
 class Precedence(IntEnum):
@@ -32,7 +32,7 @@ class Precedence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one operation is written."""
+    """How one operation is written. A reduction along an axis has a row of its own: see `row_of`."""
 
     template: str  # with {0}, {1}, ... for its arguments
     precedence: Precedence  # of the whole
@@ -57,6 +57,25 @@ def functions(module: str, ops: Iterable[Op]) -> dict[str, Row]:
         ops: the operations.
     """
     return {op.name: function(f"{module}{op.name}", op.arity) for op in ops}
+
+
+def row_along(op: Op) -> str:
+    """Return the key of the row of a reduction along an axis."""
+    return f"{op.name} along"
+
+
+def row_of(call: Call, table: Table) -> Row:
+    """Return how a call is written; raise KeyError if the table has no row for it."""
+    op = OPS.get(call.op)  # tables have rows of their own beside operations of the language
+    has_axis = op is not None and op.shape is Shape.REDUCTION and len(call.args) > op.arity
+    return table[row_along(op) if op is not None and has_axis else call.op]
+
+
+def _with_axis(op: Op) -> Row:
+    arguments = ", ".join(f"{{{i}}}" for i in range(op.arity))
+    return Row(
+        f"{op.name}({arguments}, axis={{{op.arity}}})", Precedence.ATOM, (Precedence.CONDITIONAL,) * (op.arity + 1)
+    )
 
 
 def _binary(operator: str, precedence: Precedence, left: Precedence, right: Precedence) -> Row:
@@ -89,6 +108,7 @@ OPERATORS: Table = {
 SPEC: Table = {
     **OPERATORS,
     **functions("", FUNCTIONS.values()),
+    **{row_along(op): _with_axis(op) for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION},
     **{name: Row(name, Precedence.ATOM, ()) for name in CONSTANTS},
 }
 _CONSTANTS = {value: name for name, value in CONSTANTS.items()}
@@ -120,8 +140,8 @@ def _expression(expression: Expr, table: Table, name: Name) -> tuple[str, Preced
             return number(value), Precedence.SIGN if value < 0 else Precedence.ATOM
         case Ref(name=ref):
             return name(ref), Precedence.ATOM
-        case Call(op=op, args=args):
-            row = table[op]
+        case Call(args=args):
+            row = row_of(expression, table)
             arguments = [expression_text(a, table, name, need) for a, need in zip(args, row.needs, strict=True)]
             return row.template.format(*arguments), row.precedence
         case _:
