@@ -19,7 +19,7 @@ from thetac.codegen.frontend.reading import parse_number
 from thetac.codegen.frontend.translate import Declared, Translation
 from thetac.codegen.ir.definitions import BINARY, COMPARE, expanded
 from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain
-from thetac.codegen.ir.ops import FUNCTIONS, OPS, Shape
+from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS, OPS, Shape
 from thetac.codegen.ir.reductions import AXES, along
 
 DEEPEST_EXPRESSION = 56  # nested operations; `a + b + c` is two sums deep, a chain of `and` only one
@@ -159,6 +159,8 @@ class Convert:
                 return Const(value, here)
             case ast.Constant(value=int() | float()):
                 return self._number(here)
+            case ast.Name(id=name) if name in CONSTANTS:
+                return Const(CONSTANTS[name], here)
             case ast.Name(id=name):
                 return Ref(name, here)
             case ast.BinOp(left=left, op=operator, right=right) if type(operator) in BINARY:

@@ -103,8 +103,15 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("full_like", "a value", "0 * a + value"),
     ("copy", "a b", "b"),
     ("fill", "a value", "value"),
-    ("deg2rad radians", "a", "a * 3.141592653589793 / 180"),
-    ("rad2deg degrees", "a", "a * 180 / 3.141592653589793"),
+    ("deg2rad radians", "a", "a * pi / 180"),
+    ("rad2deg degrees", "a", "a * 180 / pi"),
+    ("sin", "a", "cos(a - pi / 2)"),
+    ("ceil", "a", "-floor(-a)"),
+    ("trunc fix", "a", "sign(a) * floor(abs(a))"),
+    ("frac", "a", "a - sign(a) * floor(abs(a))"),
+    ("floor_divide", "a b", "floor(a / b)"),
+    ("remainder mod", "a b", "a % b"),
+    ("fmod", "a b", "sign(a) * (abs(a) % abs(b))"),
     ("vector_norm", "a", "norm(a)"),
     ("dist", "a b", "norm(a - b)"),
     ("amax", "a", "max(a)"),
@@ -160,13 +167,12 @@ _REMEDIES = {
     " roll tril triu diag diagonal movedim swapaxes unfold pad broadcast_to view_as reshape_as unbind": (
         "each element is updated by itself: the shape of a parameter is not known to it"
     ),
-    "sin cos tan asin acos atan atan2 arcsin arccos arctan arctan2 sinc erf erfc erfinv lgamma digamma polygamma gamma"
+    "tan asin acos atan atan2 arcsin arccos arctan arctan2 sinc erf erfc erfinv lgamma digamma polygamma gamma"
     " i0 cbrt gelu elu selu celu mish logsigmoid logaddexp2": _EVERYTHING,
     "rand randn randint randperm rand_like randn_like normal uniform bernoulli dropout multinomial random seed"
     " manual_seed": "an update has no random numbers",
-    "floor ceil round trunc fix rint frac fmod remainder mod floor_divide divmod": (
-        "there is no rounding and no remainder: count with a scalar state"
-    ),
+    "round rint": "of numbers there is `floor(a + 0.5)`, which rounds halves up",
+    "divmod": "of numbers there are `floor(a / b)` and `a % b`",
     "zeros ones full empty arange linspace eye": "what outlives a step is declared: `state: {name: {init: zeros}}`",
     "zero_grad backward step requires_grad grad_fn is_leaf register_hook autograd no_grad enable_grad": (
         "an update is arithmetic: gradients are there before it, and never recorded during it"
@@ -245,9 +251,10 @@ def remedy_of_one(name: str) -> str:
 
 def suggest(text: str, instead_of: str = "") -> str:
     """Return `write ...`; add for which kinds of values, if they are fewer than those of the code it replaces."""
-    limited = [name for name, op in FUNCTIONS.items() if op.host_only and f"{name}(" in text]
-    if any(f"{name}(" not in instead_of for name in limited):
-        return f"write `{text}` (of numbers: elements have no {join_names(limited, 'and')})"
+    limited = {name: f"{name}(" for name, op in FUNCTIONS.items() if op.host_only} | {"%": "%"}
+    needed = [name for name, written in limited.items() if written in text]
+    if any(limited[name] not in instead_of for name in needed):
+        return f"write `{text}` (of numbers: elements have no {join_names(needed, 'and')})"
     return f"write `{text}`"
 
 

@@ -22,6 +22,7 @@ BINARY: dict[type[ast.operator], str] = {
     ast.Sub: "sub",
     ast.Mult: "mul",
     ast.Div: "div",
+    ast.Mod: "mod",
     ast.Pow: "pow",
 }
 COMPARE: dict[type[ast.cmpop], str] = {

@@ -34,6 +34,11 @@ def power(a: float, b: float) -> float:
         return math.copysign(math.inf, a) if b % 2 == 1 else math.inf
 
 
+def modulo(a: float, b: float) -> float:
+    """Return the remainder of a / b with the sign of b, as Python has it; NaN if b is 0."""
+    return a % b if b != 0 else math.nan
+
+
 def sqrt(a: float) -> float:
     """Return the square root, NaN below 0."""
     return math.nan if a < 0 else math.sqrt(a)
@@ -57,6 +62,16 @@ def log(a: float) -> float:
     if a > 0:
         return math.log(a)
     return -math.inf if a == 0 else math.nan
+
+
+def floor(a: float) -> float:
+    """Return the largest whole number that is not above a; infinities and NaN stay."""
+    return float(math.floor(a)) if math.isfinite(a) and a != 0 else a
+
+
+def cos(a: float) -> float:
+    """Return the cosine, NaN for infinities."""
+    return math.cos(a) if math.isfinite(a) else math.nan
 
 
 def lerp(a: float, b: float, w: float) -> float:

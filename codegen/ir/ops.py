@@ -10,6 +10,7 @@ target has to know it.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,6 +75,10 @@ _ROWS = (
         meaning=ieee.divide, noun="quotients", sample="divide",
     ),
     Op(
+        "mod", 2, Shape.ELEMENTWISE, "a % b", "remainder of a / b for numbers, with the sign of b; NaN if b is 0",
+        meaning=ieee.modulo, host_only=True, noun="remainders", sample="remainder",
+    ),
+    Op(
         "pow", 2, Shape.ELEMENTWISE, "a ** b", "power; of an element only the exponents 2, 3 and 0.5",
         meaning=ieee.power, noun="powers", sample="power",
     ),
@@ -100,6 +105,14 @@ _ROWS = (
     Op(
         "log", 1, Shape.ELEMENTWISE, "log(a)", "natural logarithm of a number",
         meaning=ieee.log, host_only=True, latex=r"\ln\left( #1 \right)",
+    ),
+    Op(
+        "floor", 1, Shape.ELEMENTWISE, "floor(a)", "the largest whole number that is not above a number",
+        meaning=ieee.floor, host_only=True, latex=r"\left\lfloor #1 \right\rfloor",
+    ),
+    Op(
+        "cos", 1, Shape.ELEMENTWISE, "cos(a)", "cosine of a number in radians",
+        meaning=ieee.cos, host_only=True, latex=r"\cos\left( #1 \right)",
     ),
     Op(
         "lerp", 3, Shape.ELEMENTWISE, "lerp(a, b, w)", "a + w * (b - a), as torch computes it",
@@ -169,6 +182,7 @@ _ROWS = (
     ),
 )  # fmt: skip
 
+CONSTANTS: dict[str, float] = {"inf": math.inf, "pi": math.pi}  # names that stand for numbers
 OPS: dict[str, Op] = {op.name: op for op in _ROWS}
 FUNCTIONS: dict[str, Op] = {op.name: op for op in _ROWS if op.syntax.startswith(f"{op.name}(")}  # written as calls
 

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Ref
-from thetac.codegen.ir.ops import FUNCTIONS, OPS, Op, Shape
+from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS, OPS, Op, Shape
 
 
 class Precedence(IntEnum):
@@ -91,6 +91,7 @@ OPERATORS: Table = {
     "sub": _binary("-", Precedence.SUM, Precedence.SUM, Precedence.PRODUCT),
     "mul": _binary("*", Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN),
     "div": _binary("/", Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN),
+    "mod": _binary("%", Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN),
     "pow": _binary("**", Precedence.POWER, Precedence.ATOM, Precedence.SIGN),
     "neg": Row("-{0}", Precedence.SIGN, (Precedence.SIGN,)),
     "gt": _comparison(">"),
@@ -108,7 +109,9 @@ SPEC: Table = {
     **OPERATORS,
     **functions("", FUNCTIONS.values()),
     **{row_along(op): _with_axis(op) for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION},
+    **{name: Row(name, Precedence.ATOM, ()) for name in CONSTANTS},
 }
+_CONSTANTS = {value: name for name, value in CONSTANTS.items()}
 
 
 def expression_text(
@@ -118,7 +121,7 @@ def expression_text(
 
     Args:
         expression: what to print.
-        table: how each operation is written.
+        table: how each operation is written; a constant that it names is written by that name.
         name: gives the text of a name of the spec.
         at_least: the text is put in parentheses if it binds looser.
 
@@ -131,6 +134,8 @@ def expression_text(
 
 def _expression(expression: Expr, table: Table, name: Name) -> tuple[str, Precedence]:
     match expression:
+        case Const(value=value) if _CONSTANTS.get(value) in table:
+            return _CONSTANTS[value], Precedence.ATOM
         case Const(value=value):
             return number(value), Precedence.SIGN if value < 0 else Precedence.ATOM
         case Ref(name=ref):

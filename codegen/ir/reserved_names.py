@@ -11,7 +11,7 @@ import keyword
 import re
 
 from thetac.codegen.errors import quote
-from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS
 from thetac.options import OPTIONS
 
 LONGEST = 40
@@ -46,6 +46,8 @@ def why_not(name: str) -> tuple[str, str] | None:
         return "names that begin with `first_` tell generated code which states are new", "choose another name"
     if name in FUNCTIONS and name not in _ALSO_NAMES:
         return f"`{name}` is a function of the language", "choose another name"
+    if name in CONSTANTS:
+        return f"`{name}` is a constant of the language", "choose another name"
     if name in _GENERATED or name in _BUILTINS:
         return f"`{name}` has a meaning in generated code", "choose another name"
     return None

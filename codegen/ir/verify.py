@@ -61,7 +61,7 @@ STAGES: dict[str, Stage] = {
 _HOST_OPS = frozenset(
     op.name for op in OPS.values() if not op.defined and op.shape not in (Shape.PREDICATE, Shape.REDUCTION)
 )
-_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow"} | {op.name for op in ELEMENT_FUNCTIONS})
+_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow", "mod"} | {op.name for op in ELEMENT_FUNCTIONS})
 _LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
 
 
@@ -215,7 +215,7 @@ def _check_expression(expression: Expr, ops: frozenset[str], where: str) -> None
                 operands = split_axis(part)[0] if is_reduction(part) else args
                 assert len(operands) == OPS[op].arity, f"{where}: {op} with {len(args)} arguments"
             case Const(value=value):
-                assert math.isfinite(value), f"{where}: the constant {value}"
+                assert not math.isnan(value), f"{where}: the constant {value}"
             case Ref():
                 pass
             case _:

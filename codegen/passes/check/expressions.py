@@ -111,7 +111,7 @@ class ExpressionCheck:
         if op.host_only:
             self._diagnostics.add(
                 call.location,
-                f"`{op.name}` takes numbers, not elements",
+                f"`{_sign(op)}` takes numbers, not elements",
                 f"elements have {_OF_ELEMENTS} and powers",
             )
             return None

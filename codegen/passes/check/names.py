@@ -62,9 +62,8 @@ def explain_unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str)
         return f"unknown name `{name}`", f"write `{name.capitalize()}`"
     if name in FUNCTIONS:
         return f"`{name}` is a function", f"`{FUNCTIONS[name].syntax}`: {FUNCTIONS[name].doc}"
-    if name in ("pi", "inf", "nan"):
-        remedy = "write a large number, such as `3e38`, or `1 / 0` for infinity and `0 / 0` for NaN"
-        return f"unknown name `{name}`", "write `3.141592653589793`" if name == "pi" else remedy
+    if name == "nan":
+        return "unknown name `nan`", "write `0 / 0`"
     return f"unknown name {quote(name)}", _meant(rule, name, known) or otherwise
 
 

@@ -58,7 +58,8 @@ def of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[object, ob
 
 
 LANGUAGE = {
-    **{name: getattr(torch, name) for name in ("sqrt", "abs", "sign", "exp", "clamp", "where")},
+    **{name: getattr(torch, name) for name in ("sqrt", "abs", "sign", "exp", "clamp", "where", "floor", "cos")},
+    "pi": torch.pi,
     "log": lambda a: torch.log(tensor(a)),
     "maximum": of_two(torch.maximum),
     "minimum": of_two(torch.minimum),

@@ -18,7 +18,7 @@ from thetac.codegen.backends.kernels.triton_expressions import TRITON
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Call, Const, Ref, names_read, walk_expression
-from thetac.codegen.ir.ops import OPS, Op, Shape
+from thetac.codegen.ir.ops import CONSTANTS, OPS, Op, Shape
 from thetac.codegen.ir.printer import SPEC, Row, row_along
 from thetac.codegen.ir.reductions import along, reductions_in, split_axis
 from thetac.codegen.passes.check.expressions import EXPONENTS
@@ -75,7 +75,7 @@ def test_a_row_for_every_operation() -> None:
     reductions = {op.name for op in REDUCTIONS}
     predicates = everything - {op.name for op in VALUES} - reductions
     elements = {op.name for op in ON_ELEMENTS} - {"pow"}  # powers of elements are expanded
-    assert SPEC.keys() == everything | {row_along(op) for op in REDUCTIONS}
+    assert SPEC.keys() == everything | {row_along(op) for op in REDUCTIONS} | CONSTANTS.keys()
     assert LATEX.keys() == everything
     assert PYTHON.keys() >= numbers | predicates
     assert ON_TENSORS.keys() >= numbers
