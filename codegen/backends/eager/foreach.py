@@ -48,6 +48,8 @@ _NOUNS = {
     "addcmul": "sums",
     "addcdiv": "sums",
     "reciprocal": "inverses",
+    "pow_of_number": "powers",
+    "atan2_of_number": "angles",
     "clamp_min": "maxima",
     "clamp_max": "minima",
 }
@@ -55,7 +57,7 @@ _NOUNS = {
 
 # Host scalars of a whole bucket.
 LISTS: Table = {**PYTHON, "fitting": Row("fitting({0}, params[0].dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,))}
-FUNCTIONS = ("as_lists_of_pairs", "fitting", "increment", "scale_", "store")
+FUNCTIONS = ("as_lists_of_pairs", "cbrt", "cube_roots", "fitting", "increment", "scale_", "store")
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
@@ -257,8 +259,9 @@ def _without_list_form(tree: Tree) -> list[str]:
     for part in trees_in(tree):
         if isinstance(part, Apply):
             row = TORCH_OPS[part.op]
-            if not (row.foreach_in_place if part.in_place else row.foreach) and part.op not in missing:
-                missing.append(part.op)
+            name = part.op.removesuffix("_of_number")
+            if not (row.foreach_in_place if part.in_place else row.foreach) and name not in missing:
+                missing.append(name)
     return [op for op in missing if op not in ("full", "full_like")] or missing  # a constant is an argument of another
 
 

@@ -110,6 +110,16 @@ class TreeBuilder:
                 if is_on_host(low, self.kinds) and is_on_host(high, self.kinds) and not is_on_host(value, self.kinds):
                     return Apply("clamp", (self.tree(value), Number(low), Number(high)))
                 return self.tree(Call("minimum", (Call("maximum", (value, low)), high)))
+            case Call(op="pow", args=(base, exponent)):
+                if is_on_host(base, self.kinds):
+                    return Apply("pow_of_number", (self.tree(exponent), Number(base)))
+                suffix = "_number" if is_on_host(exponent, self.kinds) else ""
+                return Apply(f"pow{suffix}", (self.tree(base), self.tree(exponent)))
+            case Call(op="atan2", args=(height, width)):
+                if is_on_host(height, self.kinds):  # torch takes tensors alone
+                    return Apply("atan2_of_number", (self.tree(width), Apply("full", (Number(height),))))
+                second = Apply("full", (Number(width),)) if is_on_host(width, self.kinds) else self.tree(width)
+                return Apply("atan2", (self.tree(height), second))
             case Call(op="where", args=(condition, chosen, other)):
                 return self._where(condition, chosen, other)
             case Call(op="and" | "or" as op, args=(left, right)) if is_on_host(left, self.kinds):
