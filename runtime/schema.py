@@ -52,23 +52,38 @@ class State:
 
     name: str  # its key in `optimizer.state[param]`
     argument: str  # the keyword under which implementations take the list of it, one per parameter
-    # counter: the number of steps so far, 0-d; scalar: one number, 0-d; tensor: of the parameter's shape
-    kind: Literal["counter", "scalar", "tensor"]
+    # counter: the number of steps so far, 0-d; scalar: one number, 0-d; number: the same, on the parameter's device;
+    # tensor: of the parameter's shape, or of one that follows from it: see `dims`
+    kind: Literal["counter", "scalar", "number", "tensor"]
     init: Callable[[Group], float | Tensor] | None  # its initial value; None: zeros, and the rule itself fills it in
     when: Callable[[Group], bool] | None  # it exists only in groups where this holds; None: always
     on_param_device: bool  # whether a counter or scalar is on the parameter's device even if not capturable
     first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for
     copies_param: bool = False  # whether it starts as a copy of the parameter at the time at which state is made
+    # Of a tensor, its last two axes: the parameter's, or of size 1. The axes before them are always the parameter's.
+    dims: tuple[Literal["rows", "1"], Literal["columns", "1"]] = ("rows", "columns")
 
     @property
     def like_param(self) -> bool:
         """Whether it has one number per element of the parameter, in the parameter's shape."""
-        return self.kind == "tensor"
+        return self.kind == "tensor" and self.dims == ("rows", "columns")
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a single number: a counter or a scalar state."""
-        return self.kind != "tensor"
+        """Whether it is a single number that the host reads: a counter or a scalar state."""
+        return self.kind in ("counter", "scalar")
+
+    def shape_of(self, param: torch.Size) -> torch.Size:
+        """Return the shape that it has for a parameter of that shape."""
+        if self.kind != "tensor":
+            return torch.Size(())
+        rows, columns = self.dims
+        shape = list(param)
+        if rows == "1" and len(shape) > 1:
+            shape[-2] = 1
+        if columns == "1" and shape:
+            shape[-1] = 1
+        return torch.Size(shape)
 
 
 @dataclass(frozen=True, slots=True)

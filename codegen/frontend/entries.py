@@ -25,10 +25,12 @@ from thetac.codegen.frontend.spec import StateEntry
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar
 from thetac.codegen.ir.meanings import has_usual_meaning
 from thetac.codegen.ir.nodes import Flag, Hyperparameter, StateKind
+from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, EVERY_ELEMENT, ROW_VECTOR, Dims
 
 HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "fixed", "error", "doc")
 FLAG_KEYS = ("default", "fixed", "doc")
-STATE_KEYS = ("counter", "scalar", "init", "when", "symbol", "device", "doc")
+STATE_KEYS = ("counter", "scalar", "shape", "init", "when", "symbol", "device", "doc")
+SHAPES: dict[str, Dims] = {"rows": ROW_VECTOR, "columns": COLUMN_VECTOR}
 MOST_ELEMENTS = 8  # of a tuple hyperparameter
 ANY: tuple[float, ...] = ()  # replaces a default that cannot be read: a number, a truth value or a tuple
 
@@ -257,11 +259,12 @@ def read_state(entry: Entry, diagnostics: Diagnostics) -> StateEntry:
     if mapping is None:
         return StateEntry(name, StateKind.TENSOR, None, None, on_param_device=False, symbol="", doc="", location=here)
     fields = Fields(mapping, f"state `{name}`", STATE_KEYS, diagnostics, _STATE_SYNONYMS)
-    kind = _state_kind(name, fields, entry, diagnostics)
+    shape = fields.choice("shape", (*SHAPES, "number"))
+    kind = _state_kind(name, fields, entry, shape)
     init = fields.text("init")
     symbol = fields.text("symbol")
     device = fields.choice("device", ("parameter",))
-    if device is not None and kind is StateKind.TENSOR:
+    if device is not None and kind in (StateKind.TENSOR, StateKind.NUMBER):
         diagnostics.add(here, f"state `{name}` is a tensor and always beside its parameter", "delete `device`")
     return StateEntry(
         name,
@@ -272,12 +275,17 @@ def read_state(entry: Entry, diagnostics: Diagnostics) -> StateEntry:
         symbol="" if symbol is None else read_symbol(symbol, diagnostics),
         doc=fields.line("doc") or "",
         location=here,
+        dims=SHAPES.get(shape or "", EVERY_ELEMENT),
     )
 
 
-def _state_kind(name: str, fields: Fields, entry: Entry, diagnostics: Diagnostics) -> StateKind:
-    counter, scalar = fields.boolean("counter"), fields.boolean("scalar")
+def _state_kind(name: str, fields: Fields, entry: Entry, shape: str | None) -> StateKind:
+    counter, scalar, diagnostics = fields.boolean("counter"), fields.boolean("scalar"), fields.diagnostics
     here = entry.key.location
+    if shape is not None and (counter or scalar):
+        what = "counter" if counter else "scalar"
+        remedy = f"delete `shape`, or `{what}: true` where the state is computed from elements"
+        diagnostics.add(here, f"{what} `{name}` is one number of the host, and has no shape", remedy)
     if counter and scalar:
         diagnostics.add(here, f"state `{name}` is a counter and a scalar", "choose one")
     if counter and "init" in fields:
@@ -290,4 +298,8 @@ def _state_kind(name: str, fields: Fields, entry: Entry, diagnostics: Diagnostic
         diagnostics.add(
             here, f"state `{name}` has no initial value", "`init: zeros`, `grad`, `param` or an expression such as `lr`"
         )
-    return StateKind.COUNTER if counter else StateKind.SCALAR if scalar else StateKind.TENSOR
+    if counter:
+        return StateKind.COUNTER
+    if scalar:
+        return StateKind.SCALAR
+    return StateKind.NUMBER if shape == "number" else StateKind.TENSOR

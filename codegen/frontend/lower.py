@@ -163,6 +163,7 @@ def _state(entry: StateEntry, known: Declared, diagnostics: Diagnostics) -> Stat
         entry.symbol,
         entry.doc,
         entry.location,
+        entry.dims,
     )
 
 

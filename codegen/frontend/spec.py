@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from thetac.codegen.errors import Location
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, Flag, HalfPrecision, Hyperparameter, SparseMode, StateKind
+from thetac.codegen.ir.value_kinds import EVERY_ELEMENT, Dims
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class StateEntry:
     symbol: str
     doc: str
     location: Location
+    dims: Dims = EVERY_ELEMENT  # of a tensor
 
 
 @dataclass(frozen=True, slots=True)

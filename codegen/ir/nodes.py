@@ -13,6 +13,7 @@ from enum import Enum
 from typing import assert_never
 
 from thetac.codegen.errors import NOWHERE, Location
+from thetac.codegen.ir.value_kinds import EVERY_ELEMENT, HOST_NUMBER, TENSOR_NUMBER, Dims, Kind, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,8 @@ class Flag:
 class StateKind(Enum):
     COUNTER = "counter"  # 0-d float32, 0 at first; the runtime adds 1 before each update, so the body sees 1, 2, ...
     SCALAR = "scalar"  # 0-d, dtype torch.get_default_dtype(); reads are float64 numbers, stores round
-    TENSOR = "tensor"  # like the parameter
+    NUMBER = "number"  # 0-d, on the parameter's device: one number per parameter, which a step does not read there
+    TENSOR = "tensor"  # like the parameter, or one number per row or column
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,25 @@ class State:
     symbol: str = ""  # LaTeX
     doc: str = ""
     location: Location = field(default=NOWHERE, compare=False, repr=False)
+    dims: Dims = EVERY_ELEMENT  # of a tensor; the parameter's axes before the last two are its too
+
+    @property
+    def is_like_param(self) -> bool:
+        """Return whether it has one number per element of the parameter."""
+        return self.value_kind.is_element
+
+    @property
+    def value_kind(self) -> Kind:
+        """Return the kind that it has where it is read."""
+        match self.kind:
+            case StateKind.COUNTER | StateKind.SCALAR:
+                return HOST_NUMBER
+            case StateKind.NUMBER:
+                return TENSOR_NUMBER
+            case StateKind.TENSOR:
+                return Kind(Place.SHAPED, self.dims)
+            case _:
+                assert_never(self.kind)
 
 
 class DecayStyle(Enum):
@@ -267,6 +288,17 @@ class Rule:
     def names_of(self, kind: StateKind) -> tuple[str, ...]:
         """Return the names of the states of a kind, in order."""
         return tuple(state.name for state in self.states if state.kind is kind)
+
+    @property
+    def element_states(self) -> tuple[str, ...]:
+        """Return the names of the states with one number per element, in order."""
+        return tuple(state.name for state in self.states if state.is_like_param)
+
+    @property
+    def small_states(self) -> tuple[State, ...]:
+        """Return the states on the parameter's device with fewer numbers: one, or one per row or column, in order."""
+        on_device = (StateKind.NUMBER, StateKind.TENSOR)
+        return tuple(state for state in self.states if state.kind in on_device and not state.is_like_param)
 
 
 def chain(op: str, terms: tuple[Expr, ...], location: Location = NOWHERE) -> Expr:

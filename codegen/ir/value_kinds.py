@@ -70,9 +70,14 @@ _COUNTED: dict[Dims | None, str] = {
     (Dim.ROWS, Dim.COLUMNS): "element",
 }
 
+EVERY_ELEMENT: Dims = (Dim.ROWS, Dim.COLUMNS)
+ROW_VECTOR: Dims = (Dim.ROWS, Dim.ONE)  # one number per row
+COLUMN_VECTOR: Dims = (Dim.ONE, Dim.COLUMNS)
+
 HOST_NUMBER = Kind(Place.HOST)
 HOST_TRUTH = Kind(Place.HOST, truth=True)
-ELEMENT = Kind(Place.SHAPED, (Dim.ROWS, Dim.COLUMNS))
+TENSOR_NUMBER = Kind(Place.TENSOR)
+ELEMENT = Kind(Place.SHAPED, EVERY_ELEMENT)
 
 
 def join(kinds: Iterable[Kind], *, truth: bool) -> Kind:

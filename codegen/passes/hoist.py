@@ -44,7 +44,7 @@ def hoist(rule: Rule) -> Fused:
     host, body = hoister.block(rule.body)
     entries = tuple(hoister.entries.values())
     host, row = finish((*hoister.copies.values(), *host), entries, hoister.find_unchanged(), hoister.inputs)
-    names = ("param", "grad", *rule.names_of(StateKind.TENSOR))
+    names = ("param", "grad", *rule.element_states)
     passes = (Pass(streams(names, body), body),)
     scalars = rule.names_of(StateKind.SCALAR)
     read = {*scalars, *(entry.variable for entry in row), *_names_read_in(host)}

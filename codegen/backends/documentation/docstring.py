@@ -25,6 +25,7 @@ from thetac.codegen.ir.nodes import (
     StateKind,
 )
 from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.ir.value_kinds import ROW_VECTOR
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
 from thetac.options import OPTIONS
@@ -42,13 +43,27 @@ _DECAY = {
 
 
 def state_size(rule: Rule) -> str:
-    """Return the bytes that states take per element of a float32 parameter: `8, 4 more if amsgrad`."""
+    """Return the bytes that tensor states take per element of a float32 parameter: `8, 4 more if amsgrad`."""
     tensors = [state for state in rule.states if state.kind is StateKind.TENSOR]
-    parts = [str(FLOAT32 * sum(state.when is None for state in tensors))]
+    parts = [_sum_of_sizes([state for state in tensors if state.when is None])]
     for condition in dict.fromkeys(state.when for state in tensors if state.when is not None):
-        more = FLOAT32 * sum(state.when == condition for state in tensors)
+        more = _sum_of_sizes([state for state in tensors if state.when == condition])
         parts.append(f"{more} more if {expression_text(condition)}")
     return ", ".join(parts)
+
+
+def _sum_of_sizes(tensors: Sequence[State]) -> str:
+    """Return the bytes per element of several tensor states: `8 + 4/columns`."""
+    vectors = [size_per_element(state) for state in tensors if not state.is_like_param]
+    whole = FLOAT32 * (len(tensors) - len(vectors))
+    return " + ".join([*([str(whole)] if whole or not vectors else []), *vectors])
+
+
+def size_per_element(state: State) -> str:
+    """Return the bytes that a tensor state takes per element of a float32 parameter."""
+    if state.is_like_param:
+        return str(FLOAT32)
+    return f"{FLOAT32}/columns" if state.dims == ROW_VECTOR else f"{FLOAT32}/rows"
 
 
 def arguments(rule: Rule) -> tuple[str, ...]:
@@ -127,8 +142,14 @@ def kind(state: State) -> str:
             return "0-d, the number of steps"
         case StateKind.SCALAR:
             return "0-d, a number"
-        case StateKind.TENSOR:
+        case StateKind.NUMBER:
+            return "0-d, a number on the parameter's device"
+        case StateKind.TENSOR if state.is_like_param:
             return "like the parameter"
+        case StateKind.TENSOR:
+            return str(state.value_kind)
+        case _:
+            assert_never(state.kind)
 
 
 def half_precision(rule: Rule) -> str:

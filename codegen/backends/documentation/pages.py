@@ -16,6 +16,7 @@ from thetac.codegen.backends.documentation.docstring import (
     arguments,
     half_precision,
     kind,
+    size_per_element,
     start,
     state_size,
 )
@@ -89,7 +90,7 @@ def _state_row(symbols: Symbols, state: State) -> list[str]:
         f"`{state.name}`",
         _inline(symbols.bare(state.name)),
         kind(state),
-        f"{FLOAT32} per element" if state.kind is StateKind.TENSOR else str(FLOAT32),
+        f"{size_per_element(state)} per element" if state.kind is StateKind.TENSOR else str(FLOAT32),
         "0" if counter else markdown(start(state)),
         "always" if state.when is None else f"if `{expression_text(state.when)}`",
         markdown(state.doc),

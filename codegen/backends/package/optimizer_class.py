@@ -29,9 +29,9 @@ from thetac.codegen.ir.nodes import (
     Ref,
     Rule,
     State,
-    StateKind,
 )
 from thetac.codegen.ir.printer import expression_text, number
+from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.hoist import Fused
 from thetac.options import OPTIONS
@@ -182,6 +182,7 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
             *_state(state, lists[state.name], group),
             *([f'first="first_{state.name}"'] if state.name in asked else []),
             *(["copies_param=True"] if state.init == Ref("param") else []),
+            *([f"dims={_names(dim.value for dim in state.dims)}"] if state.dims != EVERY_ELEMENT else []),
         ]
         for state in lowered.states
     ]
@@ -190,11 +191,10 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
 def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
     """Return the arguments that every `State` has."""
     zero = state.init == Ref("param") or (isinstance(state.init, Const) and state.init.value == 0)
-    kind = {StateKind.COUNTER: "counter", StateKind.SCALAR: "scalar", StateKind.TENSOR: "tensor"}[state.kind]
     return [
         f'"{state.name}"',
         f'argument="{argument}"',
-        f'kind="{kind}"',
+        f'kind="{state.kind.value}"',
         "init=None" if zero else f"init=lambda group: {group.text(state.init)}",
         "when=None" if state.when is None else f"when=lambda group: {group.text(state.when)}",
         f"on_param_device={state.on_param_device}",

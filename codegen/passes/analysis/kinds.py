@@ -17,7 +17,6 @@ from thetac.codegen.ir.nodes import (
     Expr,
     Ref,
     Rule,
-    StateKind,
     walk_expression,
     walk_statements,
 )
@@ -65,7 +64,7 @@ def infer(rule: Rule) -> dict[str, Kind]:
         kinds |= dict.fromkeys(hyperparameter.value_names, HOST_NUMBER)
     kinds |= {flag.name: HOST_TRUTH for flag in rule.flags}
     for state in rule.states:
-        kinds[state.name] = ELEMENT if state.kind is StateKind.TENSOR else HOST_NUMBER
+        kinds[state.name] = state.value_kind
     for statement in walk_statements(rule.body):
         if isinstance(statement, Assign) and statement.target not in kinds:
             kinds[statement.target] = kind_of(statement.value, kinds)

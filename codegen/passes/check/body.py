@@ -153,9 +153,11 @@ class BodyCheck:
             self._diagnostics.add(here, f"one number for all of {quote(target)}", remedy)
         elif target in self._given:
             remedy = (
-                "a scalar state holds numbers: declare it without `scalar`"
+                "write `where(c, 1, 0)`"
+                if kind.truth
+                else "a scalar state holds numbers: declare it without `scalar`"
                 if known.is_host_number
-                else "write `where(c, 1, 0)`"
+                else "declare it with the `shape` that it has"
             )
             self._diagnostics.add(here, f"`{target}` holds {known}, not {kind}", remedy)
         else:

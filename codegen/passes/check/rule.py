@@ -72,7 +72,7 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
 
 
 def _states(rule: Rule) -> dict[str, Kind]:
-    return {s.name: ELEMENT if s.kind is StateKind.TENSOR else HOST_NUMBER for s in rule.states}
+    return {state.name: state.value_kind for state in rule.states}
 
 
 def _check_names(rule: Rule, diagnostics: Diagnostics) -> None:
@@ -133,10 +133,11 @@ class _Declarations:
 
     def _check_initial(self, state: State) -> None:
         match state.init:
-            case Ref(name="grad" | "param" as name) as ref if state.kind is StateKind.SCALAR:
+            case Ref(name="grad" | "param" as name) as ref if not state.is_like_param:
+                what = "scalar state" if state.kind is StateKind.SCALAR else "state"
                 self._diagnostics.add(
                     ref.location,
-                    f"scalar state `{state.name}` starts from `{name}`, which has many elements",
+                    f"{what} `{state.name}` starts from `{name}`, which has many elements",
                     "start from a number",
                 )
             case Ref(name="grad") as ref if self._rule.state_at_construction:
