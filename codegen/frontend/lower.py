@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from thetac.codegen.errors import Diagnostics, Location, quote
+from thetac.codegen.errors import Diagnostics, Location, did_you_mean, quote
 from thetac.codegen.frontend.family import family_of, merge, nearest
 from thetac.codegen.frontend.parse import NOTHING_READ, parse_expression, parse_statements
 from thetac.codegen.frontend.signature import make_signature, order_group_keys
@@ -18,6 +18,7 @@ from thetac.codegen.frontend.translate import Declared
 from thetac.codegen.ir.nodes import (
     DECAY_READS,
     UNREADABLE,
+    Choice,
     ComplexMode,
     Const,
     DecayStyle,
@@ -30,6 +31,8 @@ from thetac.codegen.ir.nodes import (
     SparseMode,
     State,
     StateKind,
+    Stmt,
+    assigned,
 )
 
 MOST_HYPERPARAMETERS = 300  # and flags; a tuple counts as one
@@ -71,6 +74,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     states = merge(family, lambda s: s.states, lambda entry: entry.name)
     hyperparameters = tuple(entry for entry in declared if isinstance(entry, Hyperparameter))
     flags = tuple(entry for entry in declared if isinstance(entry, Flag))
+    choices = tuple(entry for entry in declared if isinstance(entry, Choice))
     requirements = merge(family, lambda s: s.requirements, lambda entry: entry.condition.text)
     decay = nearest(family, lambda s: s.decay) or ()
     before = len(diagnostics)
@@ -111,6 +115,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         ),
     )
     sparse_mode, sparse_error = _sparse(family)
+    body = parse_statements(update, diagnostics, known) if update is not None else NOTHING_READ
     return Rule(
         name=spec.name,
         summary=spec.summary,
@@ -132,10 +137,31 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         state_at_construction=nearest(family, lambda s: s.state_at_construction) or False,
-        body=parse_statements(update, diagnostics, known) if update is not None else NOTHING_READ,
+        body=body,
         group_keys=order_group_keys(nearest(family, lambda s: s.group_keys) or (), declared, diagnostics),
         location=spec.location,
+        choices=choices,
+        symbols=_symbols(family, body, known.names, diagnostics),
     )
+
+
+def _symbols(
+    family: tuple[Spec, ...], body: tuple[Stmt, ...], declared: frozenset[str], diagnostics: Diagnostics
+) -> tuple[tuple[str, str], ...]:
+    """Return the symbols of the locals of an update; note an error for a symbol of the spec's own that is of no local.
+
+    An inherited symbol of a local that an update of the spec's own does not have is left out.
+    """
+    locals_ = [name for name in assigned(body) if name not in declared and name != "param"]
+    for text, _ in family[0].symbols if UNREADABLE not in locals_ else ():
+        if text.text in declared:
+            remedy = f"write it where {quote(text.text)} is declared: `symbol: ...`"
+            diagnostics.add(text.location, f"`{text.text}` is no local", remedy)
+        elif text.text not in locals_:
+            remedy = did_you_mean(text.text, locals_, "only names that the update assigns have symbols here")
+            diagnostics.add(text.location, f"a symbol of the unknown name {quote(text.text)}", remedy)
+    symbols = {text.text: symbol for spec in reversed(family) for text, symbol in spec.symbols}
+    return tuple((name, symbols[name]) for name in locals_ if name in symbols)
 
 
 def _check_number(locations: Sequence[Location], most: int, what: tuple[str, str], diagnostics: Diagnostics) -> None:
@@ -164,6 +190,8 @@ def _state(entry: StateEntry, known: Declared, diagnostics: Diagnostics) -> Stat
         entry.doc,
         entry.location,
         entry.dims,
+        entry.float64,
+        entry.integer,
     )
 
 

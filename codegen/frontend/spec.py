@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 from thetac.codegen.errors import Location
 from thetac.codegen.frontend.yaml_tree import Scalar
-from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, Flag, HalfPrecision, Hyperparameter, SparseMode, StateKind
+from thetac.codegen.ir.nodes import (
+    Choice,
+    ComplexMode,
+    DecayStyle,
+    Flag,
+    HalfPrecision,
+    Hyperparameter,
+    SparseMode,
+    StateKind,
+)
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT, Dims
 
 
@@ -26,6 +35,8 @@ class StateEntry:
     doc: str
     location: Location
     dims: Dims = EVERY_ELEMENT  # of a tensor
+    float64: bool = False
+    integer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ class Spec:
     notes: tuple[str, ...] | None
     signature: tuple[Scalar, ...] | None
     group_keys: tuple[Scalar, ...] | None
-    hyperparameters: tuple[Hyperparameter | Flag, ...]
+    hyperparameters: tuple[Hyperparameter | Flag | Choice, ...]
     requirements: tuple[RequireEntry, ...]
     states: tuple[StateEntry, ...]
     state_at_construction: bool | None
@@ -67,4 +78,5 @@ class Spec:
     sparse_mode: SparseMode | None
     sparse_error: str | None  # the author's own
     update: Scalar | None
+    symbols: tuple[tuple[Scalar, str], ...]  # LaTeX of locals
     location: Location  # of the name

@@ -7,7 +7,7 @@ knows files, passes or targets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
@@ -106,7 +106,9 @@ class Hyperparameter:
     required: bool = False  # the constructor has no default for it
     integer: bool = False  # groups hold integers; updates read them as numbers like any other
     none: tuple[Expr | None, ...] = ()  # per element what None stands for in a group; None: it must be a number
-    errors: tuple[str, ...] = ()  # the author's wording for a value out of range, for all or per element; {0}, {1}: values
+    errors: tuple[
+        str, ...
+    ] = ()  # the author's wording for a value out of range, for all or per element; {0}, {1}: values
     doc: str = ""  # a sentence for the documentation
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
@@ -144,6 +146,11 @@ def comparison(name: str, text: str) -> str:
     return f'{name} == "{text}"'
 
 
+def compared(name: str) -> str:
+    """Return the choice in the name of a comparison; any other name as it is."""
+    return name.partition(' == "')[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Asks:
     """What a derived flag is true of: a group whose value is this one."""
@@ -160,8 +167,8 @@ class Flag:
     default: bool
     fixed: bool = False
     doc: str = ""
-    asks: Asks | None = None  # of a derived flag, which is no key of a group but follows from one
     location: Location = field(default=NOWHERE, compare=False, repr=False)
+    asks: Asks | None = None  # of a derived flag, which is no key of a group but follows from one
 
 
 class StateKind(Enum):
@@ -179,13 +186,13 @@ class State:
     kind: StateKind
     init: Expr = field(default=Const(0))  # a host expression over hyperparameters, or Ref("grad"), Ref("param")
     when: Expr | None = None  # over flags and hyperparameters; the state exists, and may be used, only if true
-    float64: bool = False  # of a scalar state: kept in float64, where others have torch's default dtype
-    integer: bool = False  # of a counter: a Python int, as torch's SparseAdam has it
     on_param_device: bool = False  # a scalar or counter that torch keeps beside the parameter, not on the CPU
     symbol: str = ""  # LaTeX
     doc: str = ""
     location: Location = field(default=NOWHERE, compare=False, repr=False)
     dims: Dims = EVERY_ELEMENT  # of a tensor; the parameter's axes before the last two are its too
+    float64: bool = False  # of a scalar or number: kept in float64, where others have torch's default dtype
+    integer: bool = False  # of a counter: a Python int, as torch's SparseAdam has it
 
     @property
     def is_like_param(self) -> bool:
@@ -299,6 +306,11 @@ class Rule:
         """Return the states on the parameter's device with fewer numbers: one, or one per row or column, in order."""
         on_device = (StateKind.NUMBER, StateKind.TENSOR)
         return tuple(state for state in self.states if state.kind in on_device and not state.is_like_param)
+
+
+def names_of(*parts: Iterable[Hyperparameter | Flag | Choice | State]) -> tuple[str, ...]:
+    """Return the names of what several parts of a rule declare, in order."""
+    return tuple(one.name for part in parts for one in part)
 
 
 def chain(op: str, terms: tuple[Expr, ...], location: Location = NOWHERE) -> Expr:

@@ -22,11 +22,13 @@ _FALSE, _TRUE = Const(False), Const(True)
 def decide_fixed_flags(rule: Rule) -> Rule:
     """Return the rule with every flag that users cannot set replaced by its value."""
     values = {flag.name: flag.default for flag in rule.flags if flag.fixed}
+    values |= {n: choice.default == text for choice in rule.choices if choice.fixed for n, text in choice.comparisons}
     if not values:
         return rule
     return replace(
         rule,
         flags=tuple(flag for flag in rule.flags if not flag.fixed),
+        choices=tuple(choice for choice in rule.choices if not choice.fixed),
         states=_decide_states(rule.states, values),
         requirements=_decide_requirements(rule.requirements, values),
         decay=_decide_cases(rule.decay, values),
