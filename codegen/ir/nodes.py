@@ -284,6 +284,7 @@ class Rule:
     state_at_construction: bool  # states are made by the constructor instead of the first step
     body: tuple[Stmt, ...]
     group_keys: tuple[str, ...]  # of hyperparameters, flags, choices and options, in the order of a group
+    family: tuple[str, ...] = ()  # the names of the specs that it extends, nearest first
     choices: tuple[Choice, ...] = ()
     symbols: tuple[tuple[str, str], ...] = ()  # LaTeX of locals, by name
     location: Location = field(default=NOWHERE, compare=False, repr=False)
