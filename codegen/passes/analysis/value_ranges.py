@@ -63,6 +63,11 @@ def bounds(expression: Expr, known: Known) -> Range:
             return _NONNEGATIVE if bounds(inner, known).low >= 0 else ANY
         case Call(op="atan2"):
             return Range(-math.pi, math.pi, True, True)
+        case Call(op="where", args=(_, left, right)):
+            a, b = bounds(left, known), bounds(right, known)
+            low, high = min(a.low, b.low), max(a.high, b.high)
+            low_closed = any(r.low_closed for r in (a, b) if r.low == low)
+            return Range(low, high, low_closed, any(r.high_closed for r in (a, b) if r.high == high))
         case Call(op="mod", args=(_, divisor)):
             b = bounds(divisor, known)
             return Range(min(b.low, 0.0), max(b.high, 0.0), True, True)  # rounding may reach the divisor
