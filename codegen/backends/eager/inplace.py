@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import assert_never
 
 from thetac.codegen.backends.eager.magnitudes import Magnitudes
@@ -138,9 +139,8 @@ class _Lowering:
         return (*self._block(early), self._view(), *self._block(late))
 
     def _split_at_own_update(self) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...]]:
-        """Return the statements of maximize and weight decay, and those that follow them."""
-        early = tuple(s for s in self.rule.body if s.origin in ("maximize", "weight decay"))
-        assert self.rule.body[: len(early)] == early
+        """Return the statements of maximize and weight decay before the update, and those that follow them."""
+        early = tuple(takewhile(lambda s: s.origin in ("maximize", "weight decay"), self.rule.body))
         return early, self.rule.body[len(early) :]
 
     def _view(self) -> View:
