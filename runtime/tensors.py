@@ -6,7 +6,7 @@ In and out: tensors of any shape, lists of them, and host scalars. Must not know
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar, overload
 
 import torch
@@ -55,6 +55,44 @@ def increment(counters: TensorList) -> None:
         torch._foreach_add_(counters, torch.tensor(1.0, dtype=torch.float32, device="cpu"), alpha=1.0)
     else:
         torch._foreach_add_(counters, 1)
+
+
+def read_numbers(*lists: Sequence[Tensor]) -> tuple[list[float], ...]:
+    """Read 0-d tensors, all on one device, and wait for that device once.
+
+    Args:
+        lists: Lists of real 0-d tensors, in all at least one.
+
+    Returns:
+        The lists with numbers in place of the tensors.
+    """
+    numbers = iter(torch.stack([tensor for tensors in lists for tensor in tensors]).tolist())
+    return tuple([next(numbers) for _ in tensors] for tensors in lists)
+
+
+def largest(x: Tensor, axis: int | None = None) -> Tensor:
+    """Return the largest number of a tensor or, with that axis of the size 1, along an axis.
+
+    It is NaN if one is, and -inf if there is none.
+    """
+    return _extreme(x, axis, torch.amax, -math.inf)
+
+
+def smallest(x: Tensor, axis: int | None = None) -> Tensor:
+    """Return the smallest number of a tensor or, with that axis of the size 1, along an axis.
+
+    It is NaN if one is, and inf if there is none.
+    """
+    return _extreme(x, axis, torch.amin, math.inf)
+
+
+def _extreme(x: Tensor, axis: int | None, reduce: Callable[..., Tensor], of_nothing: float) -> Tensor:
+    """Return a reduction that torch refuses where there is nothing to reduce."""
+    if axis is None:
+        return reduce(x) if x.numel() else x.new_full((), of_nothing)
+    if x.dim() and not x.shape[axis]:
+        return x.new_full(x.sum(axis, keepdim=True).shape, of_nothing)
+    return reduce(x, axis, keepdim=True)
 
 
 def copied(value: Value) -> Value:

@@ -161,7 +161,7 @@ _ROWS = (
     Op("not", 1, Shape.LOGIC, "not a", "negation of a truth value", meaning=operator.not_, sample="logical_not"),
     Op(
         "sum", 1, Shape.REDUCTION, "sum(x)", "sum over the parameter; of nothing 0",
-        meaning=ieee.total, latex=r"\operatorname{sum}\left( #1 \right)",
+        meaning=ieee.total, latex=r"\sum #1",
     ),
     Op(
         "mean", 1, Shape.REDUCTION, "mean(x)", "arithmetic mean over the parameter; of nothing NaN",

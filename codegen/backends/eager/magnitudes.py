@@ -68,11 +68,12 @@ class Magnitudes:
         """Return a host scalar, fitted into the dtype if it may be too large.
 
         Args:
-            number: The host scalar; any other expression is returned unchanged.
+            number: The number, of the host or per parameter; any other expression is returned unchanged.
             late: Whether torch refuses only numbers beyond float32.
         """
         limit = _FLOAT32 if late else self.narrowest
-        if not kind_of(number, self.kinds).is_host_number:
+        kind = kind_of(number, self.kinds)
+        if kind.dims is not None or kind.truth:
             return number
         if self.of(number).high <= limit:
             self.refusable.update(names_read(number))

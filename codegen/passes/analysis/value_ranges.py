@@ -53,7 +53,7 @@ def bounds(expression: Expr, known: Known) -> Range:
         case Call(op="sqrt", args=(inner,)):
             a = bounds(inner, known)
             return Range(math.sqrt(a.low), math.inf, a.low_closed, True) if a.low >= 0 else _NONNEGATIVE
-        case Call(op="abs" | "exp"):
+        case Call(op="abs" | "exp" | "norm"):
             return _NONNEGATIVE
         case Call(op="rsqrt", args=(inner,)):
             a = bounds(inner, known)
