@@ -142,15 +142,15 @@ class TreeBuilder:
                     return apply("clamp", self.tree(value), Number(low), Number(high))
                 return self.tree(Call("minimum", (Call("maximum", (value, low)), high)))
             case Call(op="pow", args=(base, exponent)):
-                if is_on_host(base, self.kinds):
-                    return Apply("pow_of_number", (self.tree(exponent), Number(base)))
-                suffix = "_number" if is_on_host(exponent, self.kinds) else ""
-                return Apply(f"pow{suffix}", (self.tree(base), self.tree(exponent)))
+                if self._is_number(base):
+                    return apply("pow_of_number", self.tree(exponent), Number(base))
+                suffix = "_number" if self._is_number(exponent) else ""
+                return apply(f"pow{suffix}", self.tree(base), self.tree(exponent))
             case Call(op="atan2", args=(height, width)):
-                if is_on_host(height, self.kinds):  # torch takes tensors alone
-                    return Apply("atan2_of_number", (self.tree(width), Apply("full", (Number(height),))))
-                second = Apply("full", (Number(width),)) if is_on_host(width, self.kinds) else self.tree(width)
-                return Apply("atan2", (self.tree(height), second))
+                if self._is_number(height):  # torch takes tensors alone
+                    return apply("atan2_of_number", self.tree(width), apply("full", Number(height)))
+                second = apply("full", Number(width)) if self._is_number(width) else self.tree(width)
+                return apply("atan2", self.tree(height), second)
             case Call(op="where", args=(condition, chosen, other)):
                 return self._where(condition, chosen, other)
             case Call(op="and" | "or" as op, args=(left, right)) if self._is_number(left):
