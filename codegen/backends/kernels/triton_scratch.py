@@ -44,8 +44,11 @@ def count(dims: Iterable[Dims | None]) -> Counts:
 
 def either(alternatives: Iterable[tuple[Expr, ...]]) -> Expr:
     """Return the condition that holds where all conditions of at least one of the alternatives do."""
-    terms = list(dict.fromkeys(chain("and", one) if one else Const(True) for one in alternatives))
-    return Const(True) if Const(True) in terms else chain("or", tuple(terms)) if terms else Const(False)
+    terms = dict.fromkeys(chain("and", one) if one else Const(True) for one in alternatives)
+    if Const(True) in terms:
+        return Const(True)
+    possible = tuple(term for term in terms if term != Const(False))
+    return chain("or", possible) if possible else Const(False)
 
 
 class Scratch:
@@ -56,7 +59,8 @@ class Scratch:
         self.dims = {value.name: value.dims for value in fused.tensor_values}
         self.numbers = {name: i for i, name in enumerate(n for n, dims in self.dims.items() if dims is None)}
         self._vectors = {name: dims for name, dims in self.dims.items() if dims is not None}
-        self._small_vectors = any(state.dims is not None for state in fused.small)
+        of_vectors = [state for state in fused.small if state.dims is not None]
+        self._of_small_vectors = [condition for state in of_vectors for condition in (state.loaded, state.stored)]
         self._assigned: dict[str, list[tuple[Expr, ...]]] = {name: [] for name in self._vectors}
         for one in fused.passes:
             for fold in one.folds:
@@ -64,29 +68,14 @@ class Scratch:
                     self._assigned[fold.target].append((fold.needed,))
             self._note_assignments(one.before, ())
 
-    def _note_assignments(self, body: Iterable[ElementStmt], static: tuple[Expr, ...]) -> None:
-        """Note under which conditions on specialisations statements assign vectors."""
-        for statement in body:
-            match statement:
-                case ElementAssign(target=target):
-                    if target in self._assigned:
-                        self._assigned[target].append(static)
-                case ElementIf(static=True, condition=condition, then=then, orelse=orelse):
-                    self._note_assignments(then, (*static, condition))
-                    self._note_assignments(orelse, (*static, Call("not", (condition,))))
-                case ElementIf(then=then, orelse=orelse):
-                    self._note_assignments((*then, *orelse), static)
-                case _:
-                    assert_never(statement)
-
     def exists(self, name: str) -> Expr:
         """Return the condition on specialisations under which a vector is ever computed."""
         return either(self._assigned[name])
 
     @property
     def has_vectors(self) -> Expr:
-        """Return the condition on specialisations under which any vector is computed."""
-        return either((self.exists(name),) for name in self._assigned)
+        """Return the condition on specialisations under which any vector is computed or read."""
+        return either((condition,) for condition in (*map(self.exists, self._assigned), *self._of_small_vectors))
 
     @property
     def counts(self) -> Counts:
@@ -96,7 +85,7 @@ class Scratch:
     @property
     def has_axes(self) -> bool:
         """Return whether anything is per row, column or matrix: then sweeps take tiles."""
-        return bool(self._vectors) or self._small_vectors
+        return bool(self._vectors) or bool(self._of_small_vectors)
 
     @property
     def columns(self) -> int:
@@ -130,6 +119,21 @@ class Scratch:
             f"folds.vector_partials(vector_partials, place, {column}, {before.arguments}, "
             "tile_rows * tile_steps, tile_columns)"
         )
+
+    def _note_assignments(self, body: Iterable[ElementStmt], static: tuple[Expr, ...]) -> None:
+        """Note under which conditions on specialisations statements assign vectors."""
+        for statement in body:
+            match statement:
+                case ElementAssign(target=target):
+                    if target in self._assigned:
+                        self._assigned[target].append(static)
+                case ElementIf(static=True, condition=condition, then=then, orelse=orelse):
+                    self._note_assignments(then, (*static, condition))
+                    self._note_assignments(orelse, (*static, Call("not", (condition,))))
+                case ElementIf(then=then, orelse=orelse):
+                    self._note_assignments((*then, *orelse), static)
+                case _:
+                    assert_never(statement)
 
 
 def number_folds(one: Pass) -> list[str]:

@@ -25,6 +25,8 @@ from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.tables import HEADER, chunk_table
 from thetac.runtime.implementations.triton_sequence import Launch, launches_of
 
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+
 Array = NDArray[np.float64]
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 UNITS = {torch.float32: 2.0**-23, torch.float64: 2.0**-51, torch.bfloat16: 2.0**-7}
@@ -159,8 +161,11 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("decays", [False, True])
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "decays"),
+    [(torch.float32, False), (torch.float32, True), (torch.float64, True), (torch.bfloat16, True)],
+    ids=str,
+)
 def test_trust_ratios_of_many_tensors(dtype: torch.dtype, decays: bool) -> None:
     module = kernels("lamb")
     members = [
@@ -229,6 +234,7 @@ VECTORS = ((), (1,), (5,), (512,), (1300,))
 def test_rows_and_columns(dtype: torch.dtype, shapes: Sequence[Sequence[int]]) -> None:
     module = kernels("adafactor")
     is_matrix = shapes is MATRICES
+    shapes = shapes if dtype == torch.float32 else shapes[1::2]
     members = []
     for index, shape in enumerate(shapes):
         param = made(shape, dtype, index)
