@@ -96,16 +96,16 @@ def test_parts_of_a_compound_condition_are_specialisations_of_their_own() -> Non
 
 
 def test_streams_are_loaded_and_stored_only_where_needed() -> None:
-    streams = {
+    uses = {
         (name, s.name): (expression_text(s.loaded), expression_text(s.stored))
         for name, c in every_spec().items()
         for one in c.fused.passes
         for s in one.streams
     }
-    assert streams["Adam", "exp_avg"] == ("True", "True")
-    assert streams["Adam", "grad"] == ("True", "False")
-    assert streams["Adam", "max_exp_avg_sq"] == ("amsgrad", "amsgrad")
-    assert streams["RMSprop", "grad_avg"] == ("centered", "centered")
+    assert uses["Adam", "exp_avg"] == ("True", "True")
+    assert uses["Adam", "grad"] == ("True", "False")
+    assert uses["Adam", "max_exp_avg_sq"] == ("amsgrad", "amsgrad")
+    assert uses["RMSprop", "grad_avg"] == ("centered", "centered")
     made = rule_of("if fancy:\n  seen = grad\nelse:\n  seen = seen + grad\nparam = param - lr * seen")
     (seen,) = (s for one in made.fused.passes for s in one.streams if s.name == "seen")
     assert (expression_text(seen.loaded), seen.stored) == ("not fancy", Const(True))
