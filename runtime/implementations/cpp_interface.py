@@ -16,8 +16,8 @@ import torch
 from thetac.runtime.building.compiled_objects import Interface
 from thetac.runtime.implementations.tables import HEADER
 
-KERNEL = Interface(("thetac_step",), version=1)
-NORM = Interface(("thetac_sum_of_squares",), version=1)
+KERNEL = Interface(("thetac_step",), version=2)
+NORM = Interface(("thetac_sum_of_squares",), version=2)
 
 CPP = Path(__file__).resolve().parents[1] / "cpp"
 HEADERS = tuple(sorted(CPP.glob("*.h")))
@@ -40,6 +40,11 @@ class Launch(ctypes.Structure):
         ("threads", ctypes.c_int64),
         ("parallel", ctypes.c_void_p),
         ("thread_number", ctypes.c_void_p),
+        ("n_tensors", ctypes.c_int64),
+        ("shapes", ctypes.c_void_p),
+        ("scratch", ctypes.c_void_p),
+        ("first_pass", ctypes.c_int64),
+        ("end_pass", ctypes.c_int64),
     )
 
 
