@@ -30,6 +30,11 @@ def power(x: float, y: float) -> float:
         return math.copysign(math.inf, x) if y % 2 == 1 else math.inf
 
 
+def modulo(x: float, y: float) -> float:
+    """Return the remainder of x / y with the sign of y, NaN if y is 0."""
+    return x % y if y != 0 else math.nan
+
+
 def sqrt(x: float) -> float:
     """Return the square root, NaN below 0."""
     power: float = x**0.5 if x >= 0 else math.nan  # torch.optim's bits; math.sqrt rounds otherwise at times
@@ -49,6 +54,16 @@ def log(x: float) -> float:
     if x > 0:
         return math.log(x)
     return -math.inf if x == 0 else math.nan
+
+
+def floor(x: float) -> float:
+    """Return the largest whole number that is not above x; infinities and NaN stay."""
+    return float(math.floor(x)) if math.isfinite(x) and x != 0 else x
+
+
+def cos(x: float) -> float:
+    """Return the cosine, NaN for infinities."""
+    return math.cos(x) if math.isfinite(x) else math.nan
 
 
 def sign(x: float) -> float:

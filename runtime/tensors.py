@@ -113,6 +113,19 @@ def power(x: Scalar, y: Scalar) -> Scalar:
     return x**y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.power(x, y)
 
 
+@overload
+def modulo(x: Tensor, y: Scalar) -> Tensor: ...
+@overload
+def modulo(x: Scalar, y: Tensor) -> Tensor: ...
+@overload
+def modulo(x: float, y: float) -> float: ...
+@overload
+def modulo(x: Scalar, y: Scalar) -> Scalar: ...
+def modulo(x: Scalar, y: Scalar) -> Scalar:
+    """Return the remainder of x / y with the sign of y, NaN where y is 0."""
+    return x % y if isinstance(x, Tensor) or isinstance(y, Tensor) else scalar_math.modulo(x, y)
+
+
 def sqrt(x: Value) -> Value:
     """Return the square root, NaN below 0."""
     return x.sqrt() if isinstance(x, Tensor) else scalar_math.sqrt(x)
@@ -131,6 +144,16 @@ def exp(x: Value) -> Value:
 def log(x: Value) -> Value:
     """Return the natural logarithm: -inf for 0, NaN below."""
     return x.log() if isinstance(x, Tensor) else scalar_math.log(x)
+
+
+def floor(x: Value) -> Value:
+    """Return the largest whole number that is not above each x."""
+    return x.floor() if isinstance(x, Tensor) else scalar_math.floor(x)
+
+
+def cos(x: Value) -> Value:
+    """Return the cosine, NaN for infinities."""
+    return x.cos() if isinstance(x, Tensor) else scalar_math.cos(x)
 
 
 @overload

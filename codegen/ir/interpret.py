@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, assert_never
 
-from thetac.codegen.ir.definitions import composed
+from thetac.codegen.ir.definitions import composed, expanded
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt
 from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.ir.reductions import split_axis
 from thetac.options import IN_UPDATE, OPTIONS
 
 Number = TypeVar("Number")  # what one or all elements of a parameter are
@@ -29,6 +30,8 @@ class Arithmetic(Generic[Number]):
     """How to compute with elements. Arguments may also be host scalars and truth values."""
 
     operations: Mapping[str, Callable[..., Number]]  # by name of the op; a comparison gives a mask that `where` takes
+    # By name of the reduction: of numbers along an axis, which is kept with the extent 1; None: one float of them all.
+    reduce: Callable[[str, Number, int | None], Number | float]
     fill: Callable[[Number, float], Number]  # elements like the first argument, all of this value
 
 
@@ -70,12 +73,19 @@ def defaults(rule: Rule) -> dict[str, float | bool]:
 def _operations() -> dict[str, Callable[..., float]]:
     operations: dict[str, Callable[..., float]] = {}
     for op in OPS.values():
-        if op.shape is not Shape.PREDICATE:
+        if op.shape not in (Shape.PREDICATE, Shape.REDUCTION):
             operations[op.name] = op.meaning or composed(op, operations)
     return operations
 
 
-FLOATS: Arithmetic[float] = Arithmetic(operations=_operations(), fill=lambda like, value: value)
+def _reduce_float(name: str, value: float, axis: int | None) -> float:
+    """Return the reduction of a parameter of one element."""
+    meaning = OPS[name].meaning
+    assert meaning is not None, f"{name} is composed"
+    return meaning([value])
+
+
+FLOATS: Arithmetic[float] = Arithmetic(operations=_operations(), reduce=_reduce_float, fill=lambda like, value: value)
 
 
 def interpret(
@@ -173,6 +183,11 @@ class _Machine(Generic[Number]):
                 return self.names[name]
             case Call(op="first", args=(Ref(name=name),)):
                 return name in self.created
+            case Call(op=op) if OPS[op].shape is Shape.REDUCTION:
+                if OPS[op].defined:
+                    return self.value(expanded(expression))
+                (operand,), axis = split_axis(expression)
+                return self.arithmetic.reduce(op, self.value(operand), axis)  # type: ignore[arg-type]
             case Call(op=op, args=args):
                 operands = [self.value(argument) for argument in args]
                 if all(type(operand) in (float, bool) for operand in operands):

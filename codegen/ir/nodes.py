@@ -233,6 +233,7 @@ class Rule:
     state_at_construction: bool  # states are made by the constructor instead of the first step
     body: tuple[Stmt, ...]
     group_keys: tuple[str, ...]  # of hyperparameters, flags and options, in the order in which a group holds them
+    family: tuple[str, ...] = ()  # the names of the specs that it extends, nearest first
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     def state(self, name: str) -> State | None:

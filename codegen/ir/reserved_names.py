@@ -11,7 +11,7 @@ import keyword
 import re
 
 from thetac.codegen.errors import quote
-from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS
 from thetac.options import OPTIONS
 
 LONGEST = 40
@@ -26,7 +26,8 @@ _ARGUMENTS = (
 )
 _MODULES = "torch math triton tl ops scalar_math annotations Tensor Scalar Sequence Callable ClassVar Schema Optimizer"
 _GENERATED = frozenset(f"{_ARGUMENTS} {_MODULES}".split())
-_BUILTINS = frozenset(dir(builtins)) - {"sum"}  # a state of torch's is called so; generated code never calls it
+_ALSO_NAMES = frozenset({"sum"})  # a state of torch's is called so; generated code never calls it by this name
+_BUILTINS = frozenset(dir(builtins)) - _ALSO_NAMES
 _SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "Specialisation")
 _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
 
@@ -43,8 +44,10 @@ def why_not(name: str) -> tuple[str, str] | None:
         return f"`{name}` is a key that torch keeps in every parameter group", "choose another name"
     if name.startswith("first_"):
         return "names that begin with `first_` tell generated code which states are new", "choose another name"
-    if name in FUNCTIONS:
+    if name in FUNCTIONS and name not in _ALSO_NAMES:
         return f"`{name}` is a function of the language", "choose another name"
+    if name in CONSTANTS:
+        return f"`{name}` is a constant of the language", "choose another name"
     if name in _GENERATED or name in _BUILTINS:
         return f"`{name}` has a meaning in generated code", "choose another name"
     return None

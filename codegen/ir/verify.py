@@ -30,6 +30,7 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, OPS, Shape
+from thetac.codegen.ir.reductions import is_reduction, split_axis
 from thetac.options import IN_UPDATE, OPTIONS
 
 
@@ -57,8 +58,10 @@ STAGES: dict[str, Stage] = {
 }
 
 # Of a Fused: what its host program computes with, its elements, and its static conditions.
-_HOST_OPS = frozenset(op.name for op in OPS.values() if not op.defined and op.shape is not Shape.PREDICATE)
-_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow"} | {op.name for op in ELEMENT_FUNCTIONS})
+_HOST_OPS = frozenset(
+    op.name for op in OPS.values() if not op.defined and op.shape not in (Shape.PREDICATE, Shape.REDUCTION)
+)
+_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow", "mod"} | {op.name for op in ELEMENT_FUNCTIONS})
 _LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
 
 
@@ -209,9 +212,10 @@ def _check_expression(expression: Expr, ops: frozenset[str], where: str) -> None
         match part:
             case Call(op=op, args=args):
                 assert op in ops, f"{where}: the operation {op}"
-                assert len(args) == OPS[op].arity, f"{where}: {op} with {len(args)} arguments"
+                operands = split_axis(part)[0] if is_reduction(part) else args
+                assert len(operands) == OPS[op].arity, f"{where}: {op} with {len(args)} arguments"
             case Const(value=value):
-                assert math.isfinite(value), f"{where}: the constant {value}"
+                assert not math.isnan(value), f"{where}: the constant {value}"
             case Ref():
                 pass
             case _:

@@ -43,7 +43,21 @@ def _operation(op: Op) -> Callable[..., Array]:
 
 _OPERATIONS: dict[str, Callable[..., Array]] = {}
 _OPERATIONS |= {
-    name: _operation(op) for name, op in OPS.items() if op.shape is not Shape.PREDICATE and not op.host_only
+    name: _operation(op)
+    for name, op in OPS.items()
+    if op.shape not in (Shape.PREDICATE, Shape.REDUCTION) and not op.host_only
 }
 
-ELEMENTS: Arithmetic[Array] = Arithmetic(operations=_OPERATIONS, fill=np.full_like)
+
+def reduce(name: str, values: Array, axis: int | None) -> Array | float:
+    """Return a reduction whose sums are rounded once, to float64; along an axis, which is kept with the extent 1."""
+    meaning = OPS[name].meaning
+    assert meaning is not None, f"{name} is composed"
+    if axis is None:
+        return meaning(values.ravel().tolist())
+    along = np.moveaxis(values, axis, -1)
+    found = np.array([meaning(one.tolist()) for one in along.reshape(-1, along.shape[-1])], dtype=values.dtype)
+    return np.expand_dims(found.reshape(along.shape[:-1]), axis)
+
+
+ELEMENTS: Arithmetic[Array] = Arithmetic(operations=_OPERATIONS, reduce=reduce, fill=np.full_like)

@@ -7,6 +7,7 @@ its `latex`, else by its definition, else by its name. This module must not know
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import assert_never
@@ -39,6 +40,7 @@ OPERATORS: Table = {
     "sub": Row("{0} - {1}", _SUM, (_SUM, _PRODUCT)),
     "mul": Row("{0} {1}", _PRODUCT, (_PRODUCT, _PRODUCT)),
     "div": Row(r"\frac{{{0}}}{{{1}}}", Precedence.POWER, (_LOOSE, _LOOSE)),
+    "mod": Row(r"{0} \bmod {1}", _SUM, (_PRODUCT, _PRODUCT)),
     "pow": Row("{0}^{{{1}}}", Precedence.POWER, (_ATOM, _LOOSE)),
     "neg": Row("-{0}", _SIGN, (_PRODUCT,)),
     "gt": _comparison(">"),
@@ -123,6 +125,8 @@ def _number(value: float | int | bool) -> tuple[str, Precedence]:
         return rf"\text{{{str(value).lower()}}}", _ATOM
     text = repr(value).removesuffix(".0")
     sign = _SIGN if value < 0 else _ATOM
+    if abs(value) == math.pi:
+        return text.replace(repr(math.pi), r"\pi"), sign
     if "inf" in text or "nan" in text:
         return text.replace("inf", r"\infty").replace("nan", r"\text{NaN}"), sign
     digits, _, exponent = text.partition("e")

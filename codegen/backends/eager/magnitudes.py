@@ -100,7 +100,8 @@ class Magnitudes:
         """Return the magnitude of a host scalar."""
         match expression:
             case Const(value=value):
-                return Magnitude(abs(value), abs(value), True) if value else Magnitude(1.0, 1.0)
+                ordinary = bool(value) and math.isfinite(value)
+                return Magnitude(abs(value), abs(value), True) if ordinary else Magnitude(1.0, 1.0)
             case Ref(name=name):
                 return self.names.get(name, _ANY)
             case Call(op=op, args=args):
@@ -118,6 +119,12 @@ class Magnitudes:
                 return _product(a, b)
             case "div", [a, b]:
                 return _product(a, Magnitude(1 / b.high, min(1 / max(b.low, _TINY * 2**52), math.inf)))
+            case "mod", [a, b]:
+                return Magnitude(_TINY, max(a.high, b.high))
+            case "floor", [a]:
+                return Magnitude(1.0, a.high + 1)
+            case "cos", [_]:
+                return Magnitude(_TINY, 1.0)
             case "sqrt", [a]:
                 return Magnitude(math.sqrt(a.low), math.sqrt(a.high))
             case "pow", [a, _]:

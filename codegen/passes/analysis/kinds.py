@@ -21,7 +21,8 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.ops import OPS, Shape
-from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join
+from thetac.codegen.ir.reductions import split_axis
+from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join, reduced
 from thetac.options import IN_UPDATE, OPTIONS
 
 Kinds = Mapping[str, Kind]  # of every name that an update text can read
@@ -50,6 +51,9 @@ def kind_of(expression: Expr, kinds: Kinds) -> Kind:
                     return join((kind_of(argument, kinds) for argument in args), truth=False)
                 case Shape.COMPARISON | Shape.LOGIC:
                     return join((kind_of(argument, kinds) for argument in args), truth=True)
+                case Shape.REDUCTION:
+                    operands, axis = split_axis(expression)
+                    return reduced(join((kind_of(operand, kinds) for operand in operands), truth=False), axis)
                 case _:
                     assert_never(shape)
         case _:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from thetac.codegen.ir import ieee
 from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, Rule, StateKind
 
 ANY = Range(-math.inf, math.inf, True, True)
@@ -54,6 +55,14 @@ def bounds(expression: Expr, known: Known) -> Range:
             return Range(math.sqrt(a.low), math.inf, a.low_closed, True) if a.low >= 0 else _NONNEGATIVE
         case Call(op="abs" | "exp"):
             return _NONNEGATIVE
+        case Call(op="mod", args=(_, divisor)):
+            b = bounds(divisor, known)
+            return Range(min(b.low, 0.0), max(b.high, 0.0), True, True)  # rounding may reach the divisor
+        case Call(op="floor", args=(inner,)):
+            a = bounds(inner, known)
+            return Range(ieee.floor(a.low), ieee.floor(a.high), True, True)
+        case Call(op="cos"):
+            return Range(-1.0, 1.0, True, True)
         case Call(op="maximum", args=(left, right)):
             a, b = bounds(left, known), bounds(right, known)
             low_closed = all(r.low_closed for r in (a, b) if r.low == max(a.low, b.low))

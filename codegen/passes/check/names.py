@@ -62,9 +62,8 @@ def explain_unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str)
         return f"unknown name `{name}`", f"write `{name.capitalize()}`"
     if name in FUNCTIONS:
         return f"`{name}` is a function", f"`{FUNCTIONS[name].syntax}`: {FUNCTIONS[name].doc}"
-    if name in ("pi", "inf", "nan"):
-        remedy = "write a large number, such as `3e38`, or `1 / 0` for infinity and `0 / 0` for NaN"
-        return f"unknown name `{name}`", "write `3.141592653589793`" if name == "pi" else remedy
+    if name == "nan":
+        return "unknown name `nan`", "write `0 / 0`"
     return f"unknown name {quote(name)}", _meant(rule, name, known) or otherwise
 
 
@@ -94,7 +93,9 @@ def suggest_for_unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | No
             return f"{instead}; delete line {line}"
     read = names_read(assignment.value)
     if name not in read and name not in _STATES.split():
-        return f"it is set in line {line}; what outlives a step is declared under `state`"
+        here = assignment.location
+        place = f"line {line}" if here.path == rule.location.path else f"{here.path}:{line}, which runs later"
+        return f"it is set in {place}; what outlives a step is declared under `state`"
     others = [kinds.get(other) for other in read if other != name]
     of_host = len(read) > 1 and all(kind is not None and kind.is_host_number for kind in others)
     entry = "{scalar: true, init: 0}" if of_host else "{init: zeros}"

@@ -6,6 +6,7 @@ bound, kinds fit, and states are used only where they exist.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from thetac.codegen.errors import Diagnostic, Diagnostics, Location, quote
@@ -32,21 +33,42 @@ from thetac.options import OPTIONS
 def check_all(rules: Sequence[Rule], diagnostics: Diagnostics) -> None:
     """Note all errors in the meaning of rules, which may inherit from each other or from other rules.
 
-    An error in an inherited part is reported once, where the part is written. If it is an error only for the rule that
-    inherits the part, the message names that rule.
+    An error in an inherited part that is one for the rule further up too is reported there alone. Otherwise the heir
+    made the mistake: the message blames the entry of the heir that the inherited line reads, or the heir's name.
     """
-    found: list[tuple[Rule, Diagnostic]] = []
+    found: list[tuple[Rule, Diagnostics]] = []
     for rule in rules:
-        own = Diagnostics()
+        found.append((rule, own := Diagnostics()))
         check(rule, own)
-        found += ((rule, diagnostic) for diagnostic in own)
-    at_home = {diagnostic for rule, diagnostic in found if diagnostic.location.path == rule.location.path}
-    for rule, diagnostic in found:
-        if diagnostic in at_home:
-            diagnostics.add(diagnostic.location, diagnostic.cause, diagnostic.remedy)
-        else:
-            heir = f"inherited by `{rule.name}` in {rule.location.path}:{rule.location.line}"
-            diagnostics.add(diagnostic.location, f"{diagnostic.cause}, {heir}", diagnostic.remedy)
+    by_name = {rule.name: own for rule, own in found}
+    for rule, own in found:
+        reported = {diagnostic for name in rule.family for diagnostic in by_name.get(name, ())}
+        for diagnostic in own:
+            if diagnostic in reported:
+                continue
+            if diagnostic.location.path == rule.location.path:
+                diagnostics.add(diagnostic.location, diagnostic.cause, diagnostic.remedy)
+            else:
+                place = f"{diagnostic.location.path}:{diagnostic.location.line}"
+                cause = f"{diagnostic.cause}, in what is inherited from {place}"
+                diagnostics.add(_find_to_blame(rule, diagnostic), cause, diagnostic.remedy)
+
+
+def _find_to_blame(rule: Rule, diagnostic: Diagnostic) -> Location:
+    """Return the location of that entry of an heir by which an inherited line became wrong, or that of its name."""
+    entries: list[tuple[str, Location]] = [
+        *((name, one.location) for one in rule.hyperparameters for name in (one.name, *one.elements)),
+        *((flag.name, flag.location) for flag in rule.flags),
+        *((state.name, state.location) for state in rule.states),
+    ]
+    own = {name: location for name, location in entries if location.path == rule.location.path}
+    here = diagnostic.location
+    stretch = here.text[here.column - 1 : here.column - 1 + here.length]
+    for text in (*re.findall(r"`([^`]*)`", diagnostic.cause), stretch, here.text):
+        for name in re.findall(r"[A-Za-z]\w*", text):
+            if name in own:
+                return own[name]
+    return rule.location
 
 
 def check(rule: Rule, diagnostics: Diagnostics) -> None:

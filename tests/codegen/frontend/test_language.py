@@ -12,6 +12,7 @@ from tests.support.front_end import INVALID, front_end
 from tests.support.paths import FRONTEND, ROOT
 from thetac.codegen import errors, pipeline
 from thetac.codegen.backends.documentation.reference import with_tables
+from thetac.codegen.cli.library import our_specs
 from thetac.codegen.frontend import (
     entries,
     expressions,
@@ -74,7 +75,7 @@ def test_tables_of_the_page_are_written_anew(name: str) -> None:
 
 @pytest.mark.parametrize("text", SPECS, ids=lambda text: text.split("\n")[1])
 def test_every_example_is_a_spec(text: str) -> None:
-    assert front_end({"docs/language.md": text})
+    assert pipeline.front_end([pipeline.Source("docs/language.md", text)], our_specs)
 
 
 def test_every_message_is_the_one_that_authors_see() -> None:

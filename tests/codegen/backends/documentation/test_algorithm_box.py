@@ -24,7 +24,7 @@ fast = settings(deadline=None, max_examples=examples(100), suppress_health_check
 
 OURS = COMMANDS | {
     *("hspace", "textbf", "textit", "rule", "leftarrow", "nabla", "ldots", "left", "right", "begin", "end"),
-    *("frac", "exp", "ln", "ge", "le", "ne"),
+    *("frac", "exp", "ln", "ge", "le", "ne", "cos", "tanh", "lfloor", "rfloor", "bmod"),
 }
 TOKEN = re.compile(r"\\(?P<command>[A-Za-z]+|.)|(?P<sign>[{}&])|[^\\{}&]", re.DOTALL)
 
