@@ -73,6 +73,11 @@ class State:
         """Whether it is a single number that the host reads: a counter or a scalar state."""
         return self.kind in ("counter", "scalar")
 
+    @property
+    def is_small(self) -> bool:
+        """Whether kernels compute it once per parameter, row or column, and not once per element."""
+        return not self.like_param and not self.is_number
+
     def shape_of(self, param: torch.Size) -> torch.Size:
         """Return the shape that it has for a parameter of that shape."""
         if self.kind != "tensor":
@@ -128,6 +133,7 @@ class Schema:
     state_at_construction: bool  # whether the constructor makes the state, and not the first step
     foreach_temporaries: int  # the largest number of parameter-sized temporaries that foreach needs at once
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
+    has_axes: bool = False  # kernels compute numbers per row or column, so they take contiguous parameters only
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
     shape_conditions: tuple[Callable[[torch.Size], bool], ...] = ()  # on a parameter's shape, which select its program
 

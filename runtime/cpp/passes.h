@@ -51,10 +51,11 @@ public:
           plan_(*static_cast<const Plan*>(launch.scratch)),
           change_(launch),
           shares_(launch, TileTable{plan_}),
-          tensors_{0, launch.n_tensors} {}
+          tensors_{0, launch.n_tensors, 0},
+          end_(int(least(launch.end_pass, N_PASSES))) {}
 
     void run() {
-        for (pass_ = int(launch_.first_pass); pass_ < launch_.end_pass; ++pass_) {
+        for (pass_ = int(launch_.first_pass); pass_ < end_; ++pass_) {
             if (pass_ == launch_.first_pass && has_programs()) run_on_threads(launch_, shares_.threads(), &start, this);
             if (!Rule::facts[pass_].sweeps) continue;
             run_on_threads(launch_, shares_.threads(), &sweep, this);
@@ -65,6 +66,8 @@ public:
 private:
     using Number = typename Rule::Number;
     using Variant = PassesVariant<Number>;
+
+    static constexpr int N_PASSES = int(sizeof(Rule::facts) / sizeof(PassFacts));
 
     // A tensor of the launch, with the code that its scalar row selects.
     struct Tensor {
@@ -81,15 +84,12 @@ private:
         };
 
         int64 size() const { return plan.n_tiles; }
-        Counted operator[](int64 index) const {
-            const TensorPlan& tensor = plan.tensors[plan.tensor_of_tile[index]];
-            return {tensor.tiling[index - tensor.first_tile].elements()};
-        }
+        Counted operator[](int64 index) const { return {plan.tiles[index].elements}; }
     };
 
     // Whether something has to run before the first sweep of this call.
     bool has_programs() const {
-        for (int pass = pass_; pass < launch_.end_pass; ++pass) {
+        for (int pass = pass_; pass < end_; ++pass) {
             if (Rule::has_program[pass]) return true;
             if (Rule::facts[pass].sweeps) break;
         }
@@ -115,7 +115,7 @@ private:
         Mask known = ~Mask(0);
         Variant variant{};
         for (int64 index = share.take(); index >= 0; index = share.take()) {
-            const Tensor found = tensor(plan_.tensor_of_tile[index], known, variant);
+            const Tensor found = tensor(plan_.tiles[index].tensor, known, variant);
             sweep_tile(found, index - found.plan.first_tile);
             if (__atomic_sub_fetch(&found.plan.unfinished, 1, __ATOMIC_ACQ_REL) != 0) continue;
             found.plan.unfinished = found.plan.tiling.tiles;
@@ -134,7 +134,7 @@ private:
 
     // Runs the programs from a pass to the next sweep.
     void run_programs(const Tensor& tensor, int pass) const {
-        for (; pass < launch_.end_pass; ++pass) {
+        for (; pass < end_; ++pass) {
             const auto program = tensor.variant.passes[pass].program;
             if (program != nullptr) program(ProgramTensor(tensor.entry, tensor.plan), tensor.row);
             if (Rule::facts[pass].sweeps) break;
@@ -182,6 +182,7 @@ private:
     const GradientChange change_;
     Shares shares_;
     Share tensors_;
+    const int end_;
     int pass_ = 0;
 };
 

@@ -67,10 +67,14 @@ struct TensorPlan {
     bool columns_are_in_place() const { return tiling.row_tiles == 1; }
 };
 
+struct TileEntry {
+    int32 tensor, elements;
+};
+
 struct Plan {
     int64 n_tiles;
     TensorPlan* tensors;
-    int32* tensor_of_tile;
+    TileEntry* tiles;
 };
 
 // Hands out memory; without memory, it only counts.
@@ -94,10 +98,10 @@ private:
     int64 used_ = 0;
 };
 
-inline Shape shape_of(const ThetacLaunch& launch, int64 tensor, int64 streams, bool has_axes) {
-    if (!has_axes) return {1, 1, TensorEntry{launch.tensors + (THETAC_HEADER + streams) * tensor}.elements()};
-    const int64* shape = launch.shapes + 3 * tensor;
-    return {shape[0], shape[1], shape[2]};
+// Returns the shape of a tensor; it is one row where a rule has no numbers per row or column.
+inline Shape shape_of(const ThetacLaunch& launch, int64 tensor, bool has_axes) {
+    const int64* const sizes = launch.shapes + 3 * tensor;
+    return has_axes ? Shape{sizes[0], sizes[1], sizes[2]} : Shape{1, 1, sizes[0] * sizes[1] * sizes[2]};
 }
 
 // Returns the bytes that a launch needs; writes the plan to `launch.scratch` if that is given.
@@ -108,7 +112,7 @@ int64 prepare(const ThetacLaunch& launch) {
     TensorPlan* const tensors = arena.take<TensorPlan>(launch.n_tensors);
     int64 n_tiles = 0;
     for (int64 i = 0; i < launch.n_tensors; ++i) {
-        const Tiling tiling(shape_of(launch, i, Rule::COLUMNS, Rule::HAS_AXES));
+        const Tiling tiling(shape_of(launch, i, Rule::HAS_AXES));
         const Shape& shape = tiling.shape;
         TensorPlan tensor{tiling, n_tiles, tiling.tiles, nullptr, nullptr, nullptr, nullptr, nullptr};
         n_tiles += tiling.tiles;
@@ -126,12 +130,12 @@ int64 prepare(const ThetacLaunch& launch) {
         tensor.of_columns = arena.take<double>(of_columns * tiling.row_tiles * shape.all_columns());
         if (tensors != nullptr) tensors[i] = tensor;
     }
-    int32* const tensor_of_tile = arena.take<int32>(n_tiles);
+    TileEntry* const tiles = arena.take<TileEntry>(n_tiles);
     if (launch.scratch != nullptr) {
-        *plan = {n_tiles, tensors, tensor_of_tile};
+        *plan = {n_tiles, tensors, tiles};
         for (int64 i = 0; i < launch.n_tensors; ++i)
             for (int64 tile = 0; tile < tensors[i].tiling.tiles; ++tile)
-                tensor_of_tile[tensors[i].first_tile + tile] = int32(i);
+                tiles[tensors[i].first_tile + tile] = {int32(i), int32(tensors[i].tiling[tile].elements())};
     }
     return arena.used();
 }

@@ -22,6 +22,8 @@ NORM = Interface(("thetac_sum_of_squares",), version=2)
 CPP = Path(__file__).resolve().parents[1] / "cpp"
 HEADERS = tuple(sorted(CPP.glob("*.h")))
 
+ALL_PASSES = 2**31 - 1  # as `end_pass` of a launch: up to the last one
+
 DTYPE_NAMES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 

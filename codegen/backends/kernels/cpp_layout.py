@@ -48,9 +48,7 @@ class Layout:
         self.numbers = [name for name, dims in kept.items() if dims is None]
         self.vectors = [name for name, dims in self.dims.items() if dims is not None]
         self.truths = fused.truths | {value.name for value in fused.tensor_values if value.truth}
-        self.has_axes = any(
-            dims is not None for dims in (*self.dims.values(), *(fold.dims for one in fused.passes for fold in one.folds))
-        )
+        self.has_axes = fused.has_axes
 
     def _add_locals(self, body: Iterable[ElementStmt]) -> None:
         for statement in walk_elements(body):
