@@ -76,6 +76,10 @@ def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None
     assert not targets & read_only, f"{where}: {sorted(targets & read_only)} cannot be assigned to"
     fixed = [flag.name for flag in rule.flags if flag.fixed]
     assert legal.fixed_flags or not fixed, f"{where}: {fixed} are still flags"
+    if legal.invented:
+        optional = [name for h in rule.hyperparameters for name in h.may_be_none]
+        assert not rule.choices, f"{where}: {rule.choices} are no flags"
+        assert not optional, f"{where}: {optional} may be None"
     for statement in walk_statements(rule.body):
         assert legal.invented or not statement.origin, f"{where}: {statement} was invented too early"
     _bound(rule.body, declared | _BOTH | legal.reads, where)
@@ -165,6 +169,7 @@ def _declared(rule: Rule) -> set[str]:
     """Return the names of hyperparameter values, flags and states; assert that each stands for one thing."""
     names = [name for h in rule.hyperparameters for name in h.value_names]
     names += [flag.name for flag in rule.flags]
+    names += [name for choice in rule.choices for name, _ in choice.comparisons]
     names += [state.name for state in rule.states]
     assert len(names) == len(set(names)), f"{rule.name}: a name stands for two things: {sorted(names)}"
     assert not {"param", "grad", *OPTIONS} & set(names), f"{rule.name}: a declared name is reserved: {sorted(names)}"
@@ -176,6 +181,9 @@ def _outside_of_the_body(rule: Rule) -> list[tuple[str, Expr]]:
     expressions = [(f"the start of {state.name}", state.init) for state in rule.states]
     expressions += [(f"the condition of {s.name}", s.when) for s in rule.states if s.when is not None]
     expressions += [("a requirement", requirement.condition) for requirement in rule.requirements]
+    expressions += [
+        (f"what None stands for in {h.name}", n) for h in rule.hyperparameters for n in h.none if n is not None
+    ]
     expressions += [("weight decay", condition) for condition, _ in rule.decay if condition is not None]
     return expressions
 

@@ -21,6 +21,10 @@ def expand(rule: Rule) -> Rule:
     kinds = infer(rule)
     return replace(
         rule,
+        hyperparameters=tuple(
+            replace(one, none=tuple(None if none is None else _expression(none, kinds) for none in one.none))
+            for one in rule.hyperparameters
+        ),
         states=tuple(
             replace(
                 state,

@@ -44,6 +44,7 @@ from thetac.codegen.ir.nodes import (
     StateKind,
     Stmt,
     always_assigned,
+    assigned,
     names_read,
 )
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
@@ -112,7 +113,8 @@ class _OnTensors:
         )
         defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
         lines += self._block(self.rule.body, defined, either_way=True)
-        lines += [f"store({target}, {name})" for name, target in self.targets.items()]
+        written = assigned(self.rule.body)
+        lines += [f"store({target}, {name})" for name, target in self.targets.items() if name in written]
         return loop_lines(variables, over, declare_types(lines, self._types()))
 
     def _types(self) -> dict[str, str]:

@@ -67,6 +67,7 @@ def infer(rule: Rule) -> dict[str, Kind]:
     for hyperparameter in rule.hyperparameters:
         kinds |= dict.fromkeys(hyperparameter.value_names, HOST_NUMBER)
     kinds |= {flag.name: HOST_TRUTH for flag in rule.flags}
+    kinds |= {name: HOST_TRUTH for choice in rule.choices for name, _ in choice.comparisons}
     for state in rule.states:
         kinds[state.name] = state.value_kind
     for statement in walk_statements(rule.body):

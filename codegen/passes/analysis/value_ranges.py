@@ -55,6 +55,11 @@ def bounds(expression: Expr, known: Known) -> Range:
             return Range(math.sqrt(a.low), math.inf, a.low_closed, True) if a.low >= 0 else _NONNEGATIVE
         case Call(op="abs" | "exp"):
             return _NONNEGATIVE
+        case Call(op="where", args=(_, left, right)):
+            a, b = bounds(left, known), bounds(right, known)
+            low, high = min(a.low, b.low), max(a.high, b.high)
+            low_closed = any(r.low_closed for r in (a, b) if r.low == low)
+            return Range(low, high, low_closed, any(r.high_closed for r in (a, b) if r.high == high))
         case Call(op="mod", args=(_, divisor)):
             b = bounds(divisor, known)
             return Range(min(b.low, 0.0), max(b.high, 0.0), True, True)  # rounding may reach the divisor
