@@ -147,6 +147,6 @@ class Fused:
     @property
     def has_axes(self) -> bool:
         """Whether kernels compute numbers per row or column."""
-        dims = [found.dims for found in (*self.small, *self.tensor_values)]
+        dims = [state.dims for state in self.small] + [value.dims for value in self.tensor_values]
         dims += [fold.dims for one in self.passes for fold in one.folds]
         return any(extents is not None for extents in dims)
