@@ -82,11 +82,13 @@ private:
     // Calls `use(fold, index)`; the index counts folds with results of tiles in the same array.
     template <class Use>
     void for_each(const Use& use) const {
-        int64 numbers = 0, columns = 0, rows = 0;
+        int64 numbers = 0, columns = 0, matrices = 0, rows = 0;
+        for (int i = 0; i < facts_.n_folds; ++i) rows += facts_.folds[i].extent == Extent::MATRIX;  // come before them
         for (int i = 0; i < facts_.n_folds; ++i) {
             const Fold& fold = facts_.folds[i];
             const int64 index = fold.extent == Extent::PARAMETER ? numbers++
                                 : fold.extent == Extent::COLUMN  ? columns++
+                                : fold.extent == Extent::MATRIX  ? matrices++
                                                                  : rows++;
             if (needed_ >> i & 1) use(fold, index);
         }
