@@ -61,7 +61,7 @@ STAGES: dict[str, Stage] = {
 _HOST_OPS = frozenset(
     op.name for op in OPS.values() if not op.defined and op.shape not in (Shape.PREDICATE, Shape.REDUCTION)
 )
-_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow", "mod"} | {op.name for op in ELEMENT_FUNCTIONS})
+_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"mod"} | {op.name for op in ELEMENT_FUNCTIONS})
 _LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
 
 

@@ -191,7 +191,8 @@ def test_scalar_math_is_what_the_interpreter_computes(x: float, y: float) -> Non
         "minimum": scalar_math.minimum,
     }.items():
         assert same(function(x, y), FLOATS.operations[op](x, y)), f"{op}({x}, {y})"
-    for op in ("exp", "log", "sign", "floor", "cos"):
+    assert same(scalar_math.atan2(x, y), FLOATS.operations["atan2"](x, y)), f"atan2({x}, {y})"
+    for op in ("exp", "log", "tanh", "cbrt", "rsqrt", "sign", "floor", "cos"):
         assert same(getattr(scalar_math, op)(x), FLOATS.operations[op](x)), f"{op}({x})"
     root = scalar_math.sqrt(x)
     assert same(root, FLOATS.operations["sqrt"](x)) or math.isclose(root, math.sqrt(x), rel_tol=3e-16)
