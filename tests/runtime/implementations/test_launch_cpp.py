@@ -198,9 +198,9 @@ def launcher(grads: Sequence[Tensor]) -> tuple[CppLauncher, Tensor]:
     """A launcher of plain descent for parameters of these gradients, and a table with only their addresses."""
     dtype = grads[0].dtype
     sizes = [grad.numel() for grad in grads]
-    shapes = [grad.shape for grad in grads]
     schema = ours.GradientDescent.schema
-    made = CppLauncher(LaunchedBucket(schema, torch.device("cpu"), {"param": dtype, "grad": dtype}, {}, sizes, shapes))
+    dtypes, shapes = {"param": dtype, "grad": dtype}, [grad.shape for grad in grads]
+    made = CppLauncher(LaunchedBucket(schema, torch.device("cpu"), dtypes, {}, sizes, shapes))
     rows = [[grad.numel(), 0, 0, 0, grad.data_ptr()] for grad in grads]
     return made, torch.tensor(rows, dtype=torch.int64).reshape(len(grads), 5)
 
