@@ -61,7 +61,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         row=[safe(entry.name) for entry in fused.row],
         specialisations=[s.name for s in fused.specialisations],
         scratch=_counts(len(scratch.numbers), scratch.counts.arguments) if several else "",
-        axes=scratch.has_axes,
+        axes=fused.has_axes,
         has_vectors=condition_text(scratch.has_vectors),
         count_of_numbers=len(scratch.numbers),
         geometry_columns=scratch.columns,

@@ -83,11 +83,6 @@ class Scratch:
         return count(self._vectors.values())
 
     @property
-    def has_axes(self) -> bool:
-        """Return whether anything is per row, column or matrix: then sweeps take tiles."""
-        return bool(self._vectors) or bool(self._of_small_vectors)
-
-    @property
     def columns(self) -> int:
         """Return the number of columns of the geometry."""
         return _FIXED + _PER_PASS * self.passes
