@@ -109,7 +109,9 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     heritage = Inheritance(family, merged.dropped, diagnostics)
     signature = _left(nearest(family, lambda s: s.signature), heritage)
     positional, keyword_only = make_signature(spec, signature, declared, diagnostics)
+    complex_mode = nearest(family, lambda s: s.complex_mode) or ComplexMode.PAIRS
     _check_decay(decay, hyperparameters, spec, diagnostics)
+    _check_decay_of_complex(decay, complex_mode, spec, diagnostics)
     known = Declared(
         {entry.name: entry.elements for entry in hyperparameters if entry.elements},
         tuple(entry.name for entry in states if entry.kind is StateKind.COUNTER),
@@ -133,7 +135,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         keyword_only=keyword_only,
         requirements=tuple(texts.requirements(requirements)),
         decay=tuple(texts.cases(decay)),
-        complex_mode=nearest(family, lambda s: s.complex_mode) or ComplexMode.PAIRS,
+        complex_mode=complex_mode,
         half_precision=nearest(family, lambda s: s.half_precision) or HalfPrecision.FLOAT32,
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
@@ -271,6 +273,17 @@ def _check_decay(
                     diagnostics.add(own, cause, "declare it as a number, or say `weight_decay: none` here")
                 else:
                     diagnostics.add(entry.location, cause, "declare it, or choose another style")
+
+
+def _check_decay_of_complex(
+    entries: tuple[DecayEntry, ...], mode: ComplexMode, spec: Spec, diagnostics: Diagnostics
+) -> None:
+    """Note an error where a style of decay compares signs of parameters that stay complex."""
+    for entry in entries:
+        if entry.style is DecayStyle.CAUTIOUS and mode in (ComplexMode.NATIVE, ComplexMode.PAIRS_EXCEPT_PARAM):
+            cause = f"weight decay `cautious` compares signs, which `complex: {mode.value}` leaves to complex numbers"
+            here = entry.location if spec.decay is not None else spec.location
+            diagnostics.add(here, cause, "say `complex: pairs`, or choose another style")
 
 
 def _sparse(family: tuple[Spec, ...]) -> tuple[SparseMode, str]:

@@ -218,7 +218,11 @@ class DecayStyle(Enum):
     L2 = "l2"  # grad = grad + weight_decay * param
     DECOUPLED = "decoupled"  # param = param * (1 - lr * weight_decay)
     FULLY_DECOUPLED = "fully_decoupled"  # param = param * (1 - lr / max_lr * weight_decay)
+    CORRECTED = "corrected"  # param = param * (1 - lr ** 2 / max_lr * weight_decay)
     ABSOLUTE = "absolute"  # param = param * (1 - weight_decay), unless lr is 0
+    CAUTIOUS = "cautious"  # decoupled, where the update does not take the parameter away from 0
+    DECOUPLED_AFTER = "decoupled_after"  # decoupled, of the parameter after the update
+    ABSOLUTE_AFTER = "absolute_after"  # absolute, of the parameter after the update
 
 
 DECAY_READS: dict[DecayStyle, tuple[str, ...]] = {  # the hyperparameters that weight decay reads, beside the parameter
@@ -226,7 +230,11 @@ DECAY_READS: dict[DecayStyle, tuple[str, ...]] = {  # the hyperparameters that w
     DecayStyle.L2: ("weight_decay",),
     DecayStyle.DECOUPLED: ("weight_decay", "lr"),
     DecayStyle.FULLY_DECOUPLED: ("weight_decay", "lr", "max_lr"),
+    DecayStyle.CORRECTED: ("weight_decay", "lr", "max_lr"),
     DecayStyle.ABSOLUTE: ("weight_decay", "lr"),
+    DecayStyle.CAUTIOUS: ("weight_decay", "lr"),
+    DecayStyle.DECOUPLED_AFTER: ("weight_decay", "lr"),
+    DecayStyle.ABSOLUTE_AFTER: ("weight_decay", "lr"),
 }
 
 

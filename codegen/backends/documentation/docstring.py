@@ -38,7 +38,13 @@ _DECAY = {
     DecayStyle.L2: "weight_decay * param is added to the gradient",
     DecayStyle.DECOUPLED: "each step takes away lr * weight_decay of the parameter",
     DecayStyle.FULLY_DECOUPLED: "each step takes away lr / max_lr * weight_decay of the parameter",
+    DecayStyle.CORRECTED: "each step takes away lr ** 2 / max_lr * weight_decay of the parameter",
     DecayStyle.ABSOLUTE: "each step takes away weight_decay of the parameter",
+    DecayStyle.CAUTIOUS: (
+        "each step takes away lr * weight_decay of the parameter where the update moves it towards 0, or not at all"
+    ),
+    DecayStyle.DECOUPLED_AFTER: "each step ends with taking away lr * weight_decay of the new parameter",
+    DecayStyle.ABSOLUTE_AFTER: "each step ends with taking away weight_decay of the new parameter",
 }
 
 
