@@ -18,9 +18,10 @@ from thetac.codegen.frontend.logical_lines import Line
 from thetac.codegen.frontend.reading import parse_number
 from thetac.codegen.frontend.translate import Declared, Translation
 from thetac.codegen.ir.definitions import BINARY, COMPARE, expanded
-from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain
+from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain, comparison
 from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS, OPS, Shape
 from thetac.codegen.ir.reductions import AXES, along
+from thetac.codegen.ir.reserved_names import is_identifier
 
 DEEPEST_EXPRESSION = 56  # nested operations; `a + b + c` is two sums deep, a chain of `and` only one
 AXIS = "`axis=-1` gives one number per row, `axis=-2` one per column; without it, one in all"
@@ -172,6 +173,20 @@ class Convert:
             case ast.BoolOp(op=operator, values=values):
                 terms = tuple(self.expression(value) for value in values)
                 return chain("and" if isinstance(operator, ast.And) else "or", terms, here)
+            case (
+                ast.Compare(
+                    left=ast.Name(id=name),
+                    ops=[ast.Eq() | ast.NotEq() as sign],
+                    comparators=[ast.Constant(value=str(text))],
+                )
+                | ast.Compare(
+                    left=ast.Constant(value=str(text)),
+                    ops=[ast.Eq() | ast.NotEq() as sign],
+                    comparators=[ast.Name(id=name)],
+                )
+            ) if is_identifier(text):
+                chosen = Ref(comparison(name, text), here)
+                return chosen if isinstance(sign, ast.Eq) else Call("not", (chosen,), here)
             case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in COMPARE:
                 return self._call(COMPARE[type(operator)], (left, right), here)
             case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=[]) if name in FUNCTIONS:

@@ -10,6 +10,7 @@ import re
 
 from thetac.codegen.errors import Diagnostics, Location, SpecError, did_you_mean, quote
 from thetac.codegen.frontend import yaml_tree
+from thetac.codegen.frontend.entries import read_symbol
 from thetac.codegen.frontend.reading import Fields, choice_of, lines_of, mapping_of, text_of
 from thetac.codegen.frontend.source import split_source
 from thetac.codegen.frontend.spec import DecayEntry, Spec
@@ -24,7 +25,7 @@ from thetac.codegen.ir.nodes import (
 
 KEYS = (
     *("optimizer", "extends", "summary", "references", "notes", "signature", "group_keys", "hyperparameters"),
-    *("require", "state", "state_created", "weight_decay", "complex", "half_precision", "sparse", "update"),
+    *("require", "state", "state_created", "weight_decay", "complex", "half_precision", "sparse", "symbols", "update"),
 )
 
 _SYNONYMS = {
@@ -109,6 +110,7 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         update=_update(fields, diagnostics),
+        symbols=_symbols(fields, diagnostics),
         unreadable=frozenset(key for key, found in sections.items() if found is None),
         location=location,
     )
@@ -189,6 +191,20 @@ def _sparse(fields: Fields, diagnostics: Diagnostics) -> tuple[SparseMode | None
         remedy = did_you_mean(line, modes, "one of them, or the sentence of the error")
         diagnostics.add(node.location, f"`sparse` is `unsupported`, `native` or `rows`, not {quote(line)}", remedy)
     return SparseMode.UNSUPPORTED, line
+
+
+def _symbols(fields: Fields, diagnostics: Diagnostics) -> tuple[tuple[Scalar, str], ...]:
+    """Return the symbols of locals, each with the name that it is for."""
+    node = fields.get("symbols")
+    if node is None:
+        return ()
+    mapping = mapping_of(node, "`symbols`", '{direction: d, rate: "\\\\alpha"}', diagnostics)
+    found: list[tuple[Scalar, str]] = []
+    for entry in () if mapping is None else mapping.entries:
+        text = text_of(entry.value, f"the symbol of {quote(entry.key.text)}", diagnostics)
+        if text is not None:
+            found.append((entry.key, read_symbol(text, diagnostics)))
+    return tuple(found)
 
 
 def _update(fields: Fields, diagnostics: Diagnostics) -> Scalar | None:

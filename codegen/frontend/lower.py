@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from thetac.codegen.errors import Diagnostics, Location, quote
+from thetac.codegen.errors import Diagnostics, Location, did_you_mean, quote
 from thetac.codegen.frontend.family import family_of, nearest
 from thetac.codegen.frontend.inheritance import Inheritance, ParentUpdate
 from thetac.codegen.frontend.merged_entries import MergedEntries
@@ -21,6 +21,7 @@ from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import (
     DECAY_READS,
     UNREADABLE,
+    Choice,
     ComplexMode,
     Const,
     DecayStyle,
@@ -34,6 +35,7 @@ from thetac.codegen.ir.nodes import (
     State,
     StateKind,
     Stmt,
+    assigned,
 )
 
 MOST_HYPERPARAMETERS = 300  # and flags; a tuple counts as one
@@ -75,6 +77,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     declared, states, requirements = merged.declared, merged.states, merged.requirements
     hyperparameters = tuple(entry for entry in declared if isinstance(entry, Hyperparameter))
     flags = tuple(entry for entry in declared if isinstance(entry, Flag))
+    choices = tuple(entry for entry in declared if isinstance(entry, Choice))
     decay = nearest(family, lambda s: s.decay) or ()
     before = len(diagnostics)
     _check_number(
@@ -106,7 +109,9 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     heritage = Inheritance(family, merged.dropped, diagnostics)
     signature = _left(nearest(family, lambda s: s.signature), heritage)
     positional, keyword_only = make_signature(spec, signature, declared, diagnostics)
+    complex_mode = nearest(family, lambda s: s.complex_mode) or ComplexMode.PAIRS
     _check_decay(decay, hyperparameters, spec, diagnostics)
+    _check_decay_of_complex(decay, complex_mode, spec, diagnostics)
     known = Declared(
         {entry.name: entry.elements for entry in hyperparameters if entry.elements},
         tuple(entry.name for entry in states if entry.kind is StateKind.COUNTER),
@@ -116,6 +121,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     )
     texts = _Texts(known, heritage, diagnostics)
     sparse_mode, sparse_error = _sparse(family)
+    body = texts.body(family)
     return Rule(
         name=spec.name,
         summary=spec.summary,
@@ -129,18 +135,39 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         keyword_only=keyword_only,
         requirements=tuple(texts.requirements(requirements)),
         decay=tuple(texts.cases(decay)),
-        complex_mode=nearest(family, lambda s: s.complex_mode) or ComplexMode.PAIRS,
+        complex_mode=complex_mode,
         half_precision=nearest(family, lambda s: s.half_precision) or HalfPrecision.FLOAT32,
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         state_at_construction=nearest(family, lambda s: s.state_at_construction) or False,
-        body=texts.body(family),
+        body=body,
         group_keys=order_group_keys(
             _left(nearest(family, lambda s: s.group_keys), heritage) or (), declared, diagnostics
         ),
         family=tuple(s.name for s in family[1:]),
         location=spec.location,
+        choices=choices,
+        symbols=_symbols(family, body, known.names, diagnostics),
     )
+
+
+def _symbols(
+    family: tuple[Spec, ...], body: tuple[Stmt, ...], declared: frozenset[str], diagnostics: Diagnostics
+) -> tuple[tuple[str, str], ...]:
+    """Return the symbols of the locals of an update; note an error for a symbol of the spec's own that is of no local.
+
+    An inherited symbol of a local that an update of the spec's own does not have is left out.
+    """
+    locals_ = [name for name in assigned(body) if name not in declared and name != "param"]
+    for text, _ in family[0].symbols if UNREADABLE not in locals_ else ():
+        if text.text in declared:
+            remedy = f"write it where {quote(text.text)} is declared: `symbol: ...`"
+            diagnostics.add(text.location, f"`{text.text}` is no local", remedy)
+        elif text.text not in locals_:
+            remedy = did_you_mean(text.text, locals_, "only names that the update assigns have symbols here")
+            diagnostics.add(text.location, f"a symbol of the unknown name {quote(text.text)}", remedy)
+    symbols = {text.text: symbol for spec in reversed(family) for text, symbol in spec.symbols}
+    return tuple((name, symbols[name]) for name in locals_ if name in symbols)
 
 
 def _left(names: tuple[Scalar, ...] | None, heritage: Inheritance) -> tuple[Scalar, ...] | None:
@@ -225,6 +252,8 @@ def _state(entry: StateEntry, texts: _Texts) -> State | None:
         entry.doc,
         entry.location,
         entry.dims,
+        entry.float64,
+        entry.integer,
     )
 
 
@@ -244,6 +273,17 @@ def _check_decay(
                     diagnostics.add(own, cause, "declare it as a number, or say `weight_decay: none` here")
                 else:
                     diagnostics.add(entry.location, cause, "declare it, or choose another style")
+
+
+def _check_decay_of_complex(
+    entries: tuple[DecayEntry, ...], mode: ComplexMode, spec: Spec, diagnostics: Diagnostics
+) -> None:
+    """Note an error where a style of decay compares signs of parameters that stay complex."""
+    for entry in entries:
+        if entry.style is DecayStyle.CAUTIOUS and mode in (ComplexMode.NATIVE, ComplexMode.PAIRS_EXCEPT_PARAM):
+            cause = f"weight decay `cautious` compares signs, which `complex: {mode.value}` leaves to complex numbers"
+            here = entry.location if spec.decay is not None else spec.location
+            diagnostics.add(here, cause, "say `complex: pairs`, or choose another style")
 
 
 def _sparse(family: tuple[Spec, ...]) -> tuple[SparseMode, str]:

@@ -27,6 +27,8 @@ class StateEntry:
     doc: str
     location: Location
     dims: Dims = EVERY_ELEMENT  # of a tensor
+    float64: bool = False
+    integer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +70,6 @@ class Spec:
     sparse_mode: SparseMode | None
     sparse_error: str | None  # the author's own
     update: Scalar | None
+    symbols: tuple[tuple[Scalar, str], ...]  # LaTeX of locals
     unreadable: frozenset[str]  # sections that are there but cannot be read
     location: Location  # of the name

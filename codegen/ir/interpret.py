@@ -60,14 +60,27 @@ def to_float32(value: float) -> float:
 
 
 def defaults(rule: Rule) -> dict[str, float | bool]:
-    """Return the default of every value that an update can read, by name; required hyperparameters have none."""
+    """Return the default of every value that an update can read, by name; required hyperparameters have none.
+
+    What is None by default is any number: no update reads it.
+    """
     values: dict[str, float | bool] = {name: bool(OPTIONS[name].default) for name in IN_UPDATE}
     for hyperparameter in rule.hyperparameters:
         default = hyperparameter.default
-        if default is not None:
+        if not hyperparameter.required:
             numbers = default if isinstance(default, tuple) else (default,)
-            values |= {name: float(number) for name, number in zip(hyperparameter.value_names, numbers, strict=True)}
+            values |= {
+                name: float(number or 0) for name, number in zip(hyperparameter.value_names, numbers, strict=True)
+            }
     return values | {flag.name: flag.default for flag in rule.flags}
+
+
+def _given(rule: Rule, values: Mapping[str, float | bool | str | None]) -> dict[str, float | bool]:
+    """Return all values by name, the derived flags among them, of which a group tells by a text or by None."""
+    asked = {flag: flag.asks for flag in rule.flags if flag.asks is not None and flag.asks.name in values}
+    derived = {flag.name: values[asks.name] == asks.value for flag, asks in asked.items()}
+    numbers = {name: 0.0 if value is None else value for name, value in values.items() if not isinstance(value, str)}
+    return {**defaults(rule), **derived, **numbers}
 
 
 def _operations() -> dict[str, Callable[..., float]]:
@@ -90,7 +103,7 @@ FLOATS: Arithmetic[float] = Arithmetic(operations=_operations(), reduce=_reduce_
 
 def interpret(
     rule: Rule,
-    values: Mapping[str, float | bool],
+    values: Mapping[str, float | bool | str | None],
     state: Mapping[str, Number | float],
     param: Number,
     grad: Number,
@@ -102,12 +115,12 @@ def interpret(
 
     Args:
         rule: a rule after features; its expressions may be composed.
-        values: hyperparameter values, flags and options by name; those that are not given have their defaults.
+        values: hyperparameter values, flags, choices and options by name; those not given have their defaults.
         state: the states so far by name; those that are not given are created.
         param: the parameter, one element or all of them.
         grad: its gradient.
         arithmetic: how to compute with `param`, `grad` and tensor states.
-        store: what keeping a scalar state does to its value.
+        store: what keeping a scalar state does to its value, unless it is kept in float64.
 
     Returns:
         The parameter and the states after the step.
@@ -115,7 +128,7 @@ def interpret(
     Raises:
         KeyError: a required value is not given.
     """
-    machine = _Machine(rule, {**defaults(rule), **values}, state, param, grad, arithmetic, store)
+    machine = _Machine(rule, _given(rule, values), state, param, grad, arithmetic, store)
     machine.run(rule.body)
     return machine.result()
 
@@ -140,6 +153,7 @@ class _Machine(Generic[Number]):
         }
         self.names |= {"param": param, "grad": grad}
         self.scalars = frozenset(rule.names_of(StateKind.SCALAR))
+        self.exact = frozenset(state.name for state in rule.states if state.float64)
         existing = [s for s in rule.states if s.when is None or self.holds(s.when)]
         self.states = tuple(s.name for s in existing)
         self.created = frozenset(self.states) - state.keys()
@@ -153,7 +167,7 @@ class _Machine(Generic[Number]):
             elif s.kind is StateKind.TENSOR:
                 self.names[s.name] = arithmetic.fill(param, starts[s.name])
             else:
-                self.names[s.name] = store(starts[s.name])
+                self.names[s.name] = self.stored(s.name, starts[s.name])
             if s.kind is StateKind.COUNTER:
                 self.names[s.name] = self.host(Call("add", (Ref(s.name), Const(1))))
 
@@ -167,12 +181,18 @@ class _Machine(Generic[Number]):
         for statement in body:
             match statement:
                 case Assign(target=target, value=expression):
-                    value = self.host(expression) if target in self.scalars else self.value(expression)
-                    self.names[target] = self.store(value) if target in self.scalars else value  # type: ignore[arg-type]
+                    if target in self.scalars:
+                        self.names[target] = self.stored(target, self.host(expression))
+                    else:
+                        self.names[target] = self.value(expression)
                 case If(condition=condition, then=then, orelse=orelse):
                     self.run(then if self.holds(condition) else orelse)
                 case _:
                     assert_never(statement)
+
+    def stored(self, name: str, value: float) -> float:
+        """Return the value that a scalar state has after it was assigned."""
+        return value if name in self.exact else self.store(value)
 
     def value(self, expression: Expr) -> Number | float:
         """Return the value of an expression: a host scalar, or one of the interpreter's arithmetic."""

@@ -96,10 +96,13 @@ def check_found(state: State, value: object, param: Tensor, grad: Tensor, where:
         RuntimeError: Its shape, device, dtype or layout does not fit the parameter, or it cannot be written in place.
     """
     if not isinstance(value, Tensor):
-        raise TypeError(f"`{state.name}` of {where} must be a tensor, not {type(value).__name__}")
+        expected = "an int" if state.integer else "a tensor"
+        raise TypeError(f"`{state.name}` of {where} must be {expected}, not {type(value).__name__}")
     if state.is_number:
         if value.numel() != 1 or value.is_complex():
             raise RuntimeError(f"`{state.name}` of {where} must be one real number, not {describe(value)}")
+        if state.float64 and value.dtype != torch.float64:
+            raise RuntimeError(f"`{state.name}` of {where} is {value.dtype}, not torch.float64")
         return
     if value.shape != param.shape:
         raise RuntimeError(
@@ -136,11 +139,14 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
         value = entry.get(state.name)
         if not state.is_number:
             continue
-        if isinstance(value, int | float):
+        if state.integer and not option(group, "capturable") and isinstance(value, int | float | Tensor):
+            restored[state.name] = int(value.item() if isinstance(value, Tensor) else value)
+        elif isinstance(value, int | float):
             restored[state.name] = _scalar(state, group, param, float(value))
         elif isinstance(value, Tensor):
             # torch's loader rounds scalar states to the parameter's dtype; what is lost is lost, but no more will be.
             dtype = scalar_dtype() if value.dtype in (torch.bfloat16, torch.float16) else value.dtype
+            dtype = torch.float64 if state.float64 else dtype
             restored[state.name] = value.to(_device_of_scalar(state, group, param), dtype)
     return restored
 
@@ -148,7 +154,7 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
 def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
     """Return a new 0-d tensor for a counter or scalar state."""
     # Not `torch.full`, whose value fake tensors forget.
-    dtype = scalar_dtype()
+    dtype = torch.float64 if state.float64 or state.integer else scalar_dtype()
     return torch.tensor(fitting(value, dtype), dtype=dtype, device=_device_of_scalar(state, group, param))
 
 

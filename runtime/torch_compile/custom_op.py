@@ -16,7 +16,7 @@ from thetac.runtime.param_groups.grad_scaling import NONE
 from thetac.runtime.param_groups.groups import Value
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
-from thetac.runtime.schema import Group
+from thetac.runtime.schema import Group, Hyperparameter
 from thetac.runtime.stepping.assignments import assign
 from thetac.runtime.stepping.plan import Observed, ReusablePlan, Step, make_plan
 
@@ -53,11 +53,18 @@ def fused_step(
         elements[index] = tensor
     values: dict[str, object] = {}
     for hyperparameter in known.schema.hyperparameters:
-        mine = [elements.pop(0) for _ in hyperparameter.elements]
+        mine = [_as_in_group(known, hyperparameter, name, elements.pop(0)) for name in hyperparameter.elements]
         values[hyperparameter.name] = tuple(mine) if hyperparameter.is_tuple else mine[0]
     rest = iter(states)
     columns = [[next(rest) for _ in params] if existing else [] for existing in known.exists]
     _step(kernel, {**known.fixed, **values}, StepTensors([params, grads, *columns]))
+
+
+def _as_in_group(kernel: Kernel, hyperparameter: Hyperparameter, name: str, element: Value) -> Value | None:
+    """Return an element of a hyperparameter as its group has it: an integer as such, and None."""
+    if name in kernel.none:
+        return None
+    return int(element) if hyperparameter.integer else element
 
 
 @fused_step.register_fake

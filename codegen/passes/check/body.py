@@ -25,6 +25,8 @@ from thetac.codegen.ir.nodes import (
     State,
     StateKind,
     Stmt,
+    compared,
+    names_of,
     walk_expression,
     walk_statements,
 )
@@ -129,7 +131,7 @@ class BodyCheck:
             self._diagnostics.add(
                 here, f"`{target}` is a {what} and cannot be assigned to", "call the changed value something else"
             )
-        elif any(h.name == target for h in self._rule.hyperparameters):
+        elif target in names_of(self._rule.hyperparameters, self._rule.choices):
             self._diagnostics.add(
                 here, f"`{target}` is a hyperparameter and cannot be assigned to", "call the value something else"
             )
@@ -172,7 +174,7 @@ class BodyCheck:
         if name == UNREADABLE:
             self.complete = False
             return None
-        self.read.add(name)
+        self.read |= {name, compared(name)}
         if name in self._given:
             state = self._rule.state(name)
             if state is not None and not self._check_exists(state, ref):

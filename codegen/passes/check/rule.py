@@ -16,10 +16,12 @@ from thetac.codegen.ir.nodes import (
     UNREADABLE,
     ComplexMode,
     Expr,
+    Hyperparameter,
     Ref,
     Rule,
     State,
     StateKind,
+    compared,
     names_read,
 )
 from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind
@@ -104,6 +106,7 @@ def _check_names(rule: Rule, diagnostics: Diagnostics) -> None:
         own = (hyperparameter.name,) if hyperparameter.name not in hyperparameter.elements else ()
         places += [(name, hyperparameter.location) for name in (*own, *hyperparameter.elements)]
     places += [(flag.name, flag.location) for flag in rule.flags]
+    places += [(choice.name, choice.location) for choice in rule.choices]
     places += [(state.name, state.location) for state in rule.states]
     first: dict[str, Location] = {}
     for name, location in places:
@@ -122,6 +125,7 @@ class _Declarations:
         known = [h for h in rule.hyperparameters if h.default != ()]
         self.values: dict[str, Kind] = {name: HOST_NUMBER for h in known for name in h.value_names}
         self.values |= {flag.name: HOST_TRUTH for flag in rule.flags}
+        self.values |= {name: HOST_TRUTH for choice in rule.choices for name, _ in choice.comparisons}
         self.read: set[str] = set()
         self._incomplete = names.is_incomplete(rule)
         self.complete = not self._incomplete  # nothing was unreadable
@@ -138,6 +142,8 @@ class _Declarations:
             self._check_initial(state)
             if state.when is not None:
                 self._check_existence(state, state.when)
+        for hyperparameter in self._rule.hyperparameters:
+            self._check_none(hyperparameter)
         for condition, style in self._rule.decay:
             if condition is not None and self._plain.check_condition(condition, "a case of `weight_decay`"):
                 self._check_fixed(condition, "the case of `weight_decay`")
@@ -147,6 +153,16 @@ class _Declarations:
         for requirement in self._rule.requirements:
             in_requirements.check_condition(requirement.condition, "a requirement")
         self.read = read  # a name that only a requirement reads has no effect on the update
+
+    def _check_none(self, hyperparameter: Hyperparameter) -> None:
+        """Check what None stands for: a number that needs no value which may be None itself."""
+        optional = {name for h in self._rule.hyperparameters for name in h.may_be_none}
+        for name, none in zip(hyperparameter.value_names, hyperparameter.none, strict=False):
+            if none is None or not self._plain.check_number(none, f"what None stands for in `{name}`"):
+                continue
+            for read in sorted(optional & set(names_read(none))):
+                remedy = "read values that are always numbers"
+                self._diagnostics.add(none.location, f"`{read}` may be None itself", remedy)
 
     def _check_existence(self, state: State, when: Expr) -> None:
         if not self._plain.check_condition(when, f"the condition of `{state.name}`"):
@@ -173,7 +189,10 @@ class _Declarations:
                 self._plain.check_number(state.init, f"the initial value of `{state.name}`")
 
     def _check_fixed(self, condition: Expr, what: str) -> None:
-        for name in names_read(condition):
+        meanings = {n: m for h in self._rule.hyperparameters for n, m in zip(h.value_names, h.none, strict=False)}
+        read = names_read(condition)
+        behind = (other for name in read if (none := meanings.get(name)) is not None for other in names_read(none))
+        for name in dict.fromkeys((*read, *behind)):
             if name in self._tensors:
                 remedy = "conditions read flags and hyperparameters that are never tensors"
                 self._diagnostics.add(
@@ -184,7 +203,7 @@ class _Declarations:
         if ref.name == UNREADABLE:
             self.complete = False
             return None
-        self.read.add(ref.name)
+        self.read |= {ref.name, compared(ref.name)}
         if (kind := self.values.get(ref.name)) is not None:
             return kind
         if not self._incomplete:
@@ -240,10 +259,14 @@ def _check_use(rule: Rule, body: BodyCheck, read: set[str], diagnostics: Diagnos
         starts_itself = isinstance(state.init, Ref) and state.init.name in ("grad", "param")
         if state.name not in body.read:
             diagnostics.add(state.location, f"state `{state.name}` is never read", _unused_remedy(state.name, body))
-        elif state.name not in body.written and not starts_itself:
+        elif state.name not in body.written and not starts_itself and not names_read(state.init):
             diagnostics.add(
                 state.location, f"state `{state.name}` is never assigned", "a value that never changes is no state"
             )
+    for choice in rule.choices:
+        if not choice.fixed and choice.name not in body.read | read:
+            remedy = f"compare it, such as `if {choice.comparisons[0][0]}:`, or delete it"
+            diagnostics.add(choice.location, f"`{choice.name}` is never used", remedy)
     for name, location in _arguments(rule):
         if name in body.read or name in read or reserved_names.why_not(name) is not None:
             continue
