@@ -55,7 +55,7 @@ def step(
     for exp_avg_lr_2_t in exp_avg_lr_2s:
         store(exp_avg_lr_2_t, new_exp_avg_lr_2)
     exp_avg_lr_2 = exp_avg_lr_2s[0].item()
-    bias_correction1 = 1
+    bias_correction1 = 1.0
     if lr != 0:
         bias_correction1 = scalar_math.divide(exp_avg_lr_1, lr)
     # second = exp_avg_sq

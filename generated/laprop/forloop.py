@@ -63,7 +63,7 @@ def step(
         # exp_avg_lr_2 = exp_avg_lr_2 * beta2 + (1 - beta2)
         store(exp_avg_lr_2_t, exp_avg_lr_2 * beta2 + (1 - beta2))
         exp_avg_lr_2 = exp_avg_lr_2_t.item()
-        bias_correction1 = 1
+        bias_correction1 = 1.0
         if lr != 0:
             bias_correction1 = scalar_math.divide(exp_avg_lr_1, lr)
         second = exp_avg_sq
@@ -157,7 +157,7 @@ def step_on_tensors(
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_lr_1 = exp_avg_lr_1 * beta1 + (1 - beta1) * lr
         exp_avg_lr_2 = exp_avg_lr_2 * beta2 + (1 - beta2)
-        bias_correction1: Scalar = 1
+        bias_correction1: Scalar = 1.0
         if capturable:
             bias_correction1_if_so = divide(exp_avg_lr_1, lr)
             bias_correction1 = where(lr != 0, bias_correction1_if_so, bias_correction1)

@@ -22,7 +22,7 @@ class LaProp(Optimizer):
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_lr_1 = exp_avg_lr_1 * beta1 + (1 - beta1) * lr
         exp_avg_lr_2 = exp_avg_lr_2 * beta2 + (1 - beta2)
-        bias_correction1 = 1
+        bias_correction1 = 1.0
         if lr != 0:
           bias_correction1 = exp_avg_lr_1 / lr
         second = exp_avg_sq

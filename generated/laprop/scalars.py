@@ -42,7 +42,7 @@ def scalars(
     one_minus_beta2 = 1 - beta2
     exp_avg_lr_1 = round_to(exp_avg_lr_1 * beta1 + (1 - beta1) * lr)
     exp_avg_lr_2 = round_to(exp_avg_lr_2 * beta2 + (1 - beta2))
-    bias_correction1 = 1
+    bias_correction1 = 1.0
     if lr != 0:
         bias_correction1 = scalar_math.divide(exp_avg_lr_1, lr)
     step_above_ten = False
@@ -85,7 +85,7 @@ def scalars_on_tensors(
     one_minus_beta2 = 1 - beta2
     exp_avg_lr_1 = round_to(exp_avg_lr_1 * beta1 + (1 - beta1) * lr)
     exp_avg_lr_2 = round_to(exp_avg_lr_2 * beta2 + (1 - beta2))
-    bias_correction1: Scalar = 1
+    bias_correction1: Scalar = 1.0
     bias_correction1_if_so = tensors.divide(exp_avg_lr_1, lr)
     bias_correction1 = tensors.where(lr != 0, bias_correction1_if_so, bias_correction1)
     step_above_ten: bool | Tensor = False
