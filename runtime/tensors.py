@@ -169,6 +169,28 @@ def sqrt(x: Value) -> Value:
     return x.sqrt() if isinstance(x, Tensor) else scalar_math.sqrt(x)
 
 
+def rsqrt(x: Value) -> Value:
+    """Return 1 / sqrt(x), NaN below 0."""
+    return x.rsqrt() if isinstance(x, Tensor) else scalar_math.rsqrt(x)
+
+
+def cbrt(x: Value) -> Value:
+    """Return the cube root, which has the sign of x.
+
+    torch has none. As a power it has the bits of `x.pow(1 / 3)`, which optimizers use that have numbers above 0.
+    """
+    return x.abs().pow(1 / 3).copysign(x) if isinstance(x, Tensor) else scalar_math.cbrt(x)
+
+
+def cube_roots(tensors: TensorList) -> TensorList:
+    """Return the cube roots of tensors of one dtype and device, at least one, each with the bits of `cbrt`."""
+    roots = torch._foreach_abs(tensors)
+    torch._foreach_pow_(roots, 1 / 3)
+    for root, tensor in zip(roots, tensors, strict=True):
+        root.copysign_(tensor)
+    return roots
+
+
 def sign(x: Value) -> Value:
     """Return -1, 0 or 1; 0 for NaN."""
     return x.sign() if isinstance(x, Tensor) else scalar_math.sign(x)
@@ -182,6 +204,26 @@ def exp(x: Value) -> Value:
 def log(x: Value) -> Value:
     """Return the natural logarithm: -inf for 0, NaN below."""
     return x.log() if isinstance(x, Tensor) else scalar_math.log(x)
+
+
+def tanh(x: Value) -> Value:
+    """Return the hyperbolic tangent."""
+    return x.tanh() if isinstance(x, Tensor) else scalar_math.tanh(x)
+
+
+@overload
+def atan2(y: Tensor, x: Scalar) -> Tensor: ...
+@overload
+def atan2(y: Scalar, x: Tensor) -> Tensor: ...
+@overload
+def atan2(y: float, x: float) -> float: ...
+@overload
+def atan2(y: Scalar, x: Scalar) -> Scalar: ...
+def atan2(y: Scalar, x: Scalar) -> Scalar:
+    """Return the angle of the point (x, y), between -pi and pi."""
+    if isinstance(y, Tensor):
+        return torch.atan2(y, x if isinstance(x, Tensor) else y.new_full((), fitting(x, y.dtype)))
+    return torch.atan2(x.new_full((), fitting(y, x.dtype)), x) if isinstance(x, Tensor) else scalar_math.atan2(y, x)
 
 
 def floor(x: Value) -> Value:

@@ -25,6 +25,7 @@ def _sign(a: Array) -> Array:
 
 _EXCEPTIONS: Mapping[str, Callable[..., Array]] = {
     "pow": operator.pow,  # of an element, `** 0.5` is a root
+    "rsqrt": lambda a: 1 / np.sqrt(a),  # NumPy has none
     "sign": _sign,  # NumPy's is NaN of NaN
     "lerp": lambda a, b, w: a + w * (b - a),  # NumPy has none
 }

@@ -134,6 +134,8 @@ def arranged(expression: Expr) -> Expr:
             return Call("add", (Call("mul", (kept, a)), Call("mul", (Call("sub", (Const(1), kept)), b))))
         case Call(op="lerp", args=(a, b, weight)):
             return Call("add", (Call("mul", (Call("sub", (Const(1), weight)), a)), Call("mul", (weight, b))))
+        case Call(op="rsqrt", args=(a,)):
+            return Call("div", (Const(1), Call("sqrt", (a,))))
         case Call(op="mul", args=(Call(op="mul", args=(factor, a)), b)) if a == b and isinstance(a, Ref):
             return Call("mul", (factor, Call("pow", (a, Const(2)))))  # c * g * g
         case Call(op="mul", args=(a, b)) if a == b:

@@ -55,6 +55,8 @@ from thetac.codegen.passes.analysis.kinds import infer
 
 FUNCTIONS = (  # of runtime/tensors.py
     "as_lists_of_pairs",
+    "cbrt",
+    "cube_roots",
     "fitting",
     "increment",
     "largest",

@@ -26,6 +26,8 @@ _NOUNS = {
     "addcmul": "sums",
     "addcdiv": "sums",
     "reciprocal": "inverses",
+    "pow_of_number": "powers",
+    "atan2_of_number": "angles",
     "clamp_min": "maxima",
     "clamp_max": "minima",
 }
@@ -193,8 +195,9 @@ def _without_list_form(tree: Tree) -> list[str]:
     for part in trees_in(tree):
         if isinstance(part, Apply):
             row = TORCH_OPS[part.op]
-            if not (row.foreach_in_place if part.in_place else row.foreach) and part.op not in missing:
-                missing.append(part.op)
+            name = part.op.removesuffix("_of_number")
+            if not (row.foreach_in_place if part.in_place else row.foreach) and name not in missing:
+                missing.append(name)
     # A constant is an argument of another operation.
     return [op for op in missing if op not in ("full", "full_like", "truth")] or missing
 

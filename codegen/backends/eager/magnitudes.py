@@ -124,8 +124,14 @@ class Magnitudes:
                 return Magnitude(_TINY, max(a.high, b.high))
             case "floor", [a]:
                 return Magnitude(1.0, a.high + 1)
-            case "cos", [_]:
+            case "cos" | "tanh", [_]:
                 return Magnitude(_TINY, 1.0)
+            case "atan2", [_, _]:
+                return Magnitude(_TINY, math.pi)
+            case "cbrt", [a]:
+                return Magnitude(math.cbrt(a.low), math.cbrt(a.high))
+            case "rsqrt", [a]:
+                return Magnitude(1 / math.sqrt(a.high), 1 / math.sqrt(a.low))
             case "sqrt", [a]:
                 return Magnitude(math.sqrt(a.low), math.sqrt(a.high))
             case "pow", [a, _]:

@@ -141,6 +141,16 @@ class TreeBuilder:
                 if self._is_number(low) and self._is_number(high) and not self._is_number(value):
                     return apply("clamp", self.tree(value), Number(low), Number(high))
                 return self.tree(Call("minimum", (Call("maximum", (value, low)), high)))
+            case Call(op="pow", args=(base, exponent)):
+                if self._is_number(base):
+                    return apply("pow_of_number", self.tree(exponent), Number(base))
+                suffix = "_number" if self._is_number(exponent) else ""
+                return apply(f"pow{suffix}", self.tree(base), self.tree(exponent))
+            case Call(op="atan2", args=(height, width)):
+                if self._is_number(height):  # torch takes tensors alone
+                    return apply("atan2_of_number", self.tree(width), apply("full", Number(height)))
+                second = apply("full", Number(width)) if self._is_number(width) else self.tree(width)
+                return apply("atan2", self.tree(height), second)
             case Call(op="where", args=(condition, chosen, other)):
                 return self._where(condition, chosen, other)
             case Call(op="and" | "or" as op, args=(left, right)) if self._is_number(left):

@@ -78,6 +78,12 @@ TORCH_OPS: Mapping[str, TorchOp] = {
     "lerp": _method("lerp", "{1}, {2}", refuses=(2,), refuses_late=True),
     "neg": _method("neg"),
     "reciprocal": _method("reciprocal"),
+    "pow": _method("pow", "{1}"),
+    "pow_number": _method("pow", "{1}", refuses=(1,)),
+    "pow_of_number": TorchOp("torch.pow({1}, {0})", foreach="torch._foreach_pow({1}, {0})"),
+    "cbrt": TorchOp("cbrt({0})", foreach="cube_roots({0})"),  # of runtime/tensors.py: torch has none
+    "atan2": TorchOp("torch.atan2({0}, {1})", "{0}.atan2_({1})"),
+    "atan2_of_number": TorchOp("torch.atan2({1}, {0})"),
     "maximum": TorchOp(
         "torch.maximum({0}, {1})",
         "torch.maximum({0}, {1}, out={out})",
