@@ -164,6 +164,7 @@ class Schema:
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     has_axes: bool = False  # kernels compute numbers per row or column, so they take contiguous parameters only
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
+    reduces: bool = False  # whether it needs sums over parameters, rows or columns: no shard is updated by itself
     shape_conditions: tuple[Callable[[torch.Size], bool], ...] = ()  # on a parameter's shape, which select its program
 
     def __new__(cls, *_: object, **given: object) -> Self:

@@ -43,21 +43,22 @@ class _CompleteResults(TorchFunctionMode):
         self,
         func: Callable[..., object],
         types: Iterable[type],
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> object:
-        written = args[0] if args else None
+        keywords = kwargs or {}
         if func is Tensor.copy_:
-            args = (written, _placed_like(args[1], written), *args[2:])
-        elif func in _REFUSES_NOTHING and is_dtensor(written):
-            args = (replicate(written), *args[1:])
-        elif is_dtensor(written) and (computed := _out_of_place(func, written)) is not None:
-            return written.copy_(_placed_like(computed(*args, **(kwargs or {})), written))
-        result = func(*args, **(kwargs or {}))
+            return func(args[0], _placed_like(args[1], args[0]), *args[2:], **keywords)
+        if args and is_dtensor(args[0]):
+            if func in _REFUSES_NOTHING:
+                args = (replicate(args[0]), *args[1:])
+            elif (compute := _out_of_place(func, args[0])) is not None:
+                return args[0].copy_(_placed_like(compute(*args, **keywords), args[0]))
+        result = func(*args, **keywords)
         return complete(result) if is_dtensor(result) else result
 
 
-def _placed_like(source: object, target: object) -> object:
+def _placed_like(source: Tensor, target: Tensor) -> Tensor:
     """Return what is copied into a tensor, with its placements; into no DTensor, all of it."""
     if not is_dtensor(source):
         return source

@@ -217,7 +217,7 @@ def complete(tensor: DTensor) -> DTensor:
     """Return a DTensor of which no process has only a term: sums over processes are computed, which communicates."""
     if not any(placement.is_partial() for placement in tensor.placements):
         return tensor
-    from torch.distributed.tensor import Replicate  # noqa: PLC0415  # imported already, as there is a DTensor
+    from torch.distributed.tensor import Replicate  # imported already, as there is a DTensor
 
     return tensor.redistribute(
         placements=[Replicate() if placement.is_partial() else placement for placement in tensor.placements]
@@ -226,7 +226,7 @@ def complete(tensor: DTensor) -> DTensor:
 
 def replicate(tensor: DTensor) -> DTensor:
     """Return a DTensor of which every process has all, which communicates."""
-    from torch.distributed.tensor import Replicate  # noqa: PLC0415  # imported already, as there is a DTensor
+    from torch.distributed.tensor import Replicate  # imported already, as there is a DTensor
 
     return tensor.redistribute(placements=[Replicate()] * len(tensor.placements))
 

@@ -34,6 +34,7 @@ from thetac.codegen.ir.nodes import (
     assigned,
 )
 from thetac.codegen.ir.printer import expression_text, number
+from thetac.codegen.ir.reductions import has_reductions
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.hoist import Fused
@@ -80,6 +81,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
+        reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
         separate_kernels=not kernels_are_few(fused),
         uses_scalar_math=uses("scalar_math", group.printed),

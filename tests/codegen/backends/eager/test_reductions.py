@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -24,14 +24,12 @@ from thetac.codegen.errors import Diagnostics
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.interpret import exact, interpret
-from thetac.codegen.ir.nodes import Assign, Call, Expr, If, Ref, Rule, StateKind, Stmt
-from thetac.codegen.ir.reductions import is_reduction
+from thetac.codegen.ir.nodes import Rule, StateKind
 from thetac.codegen.ir.value_kinds import Dim
 from thetac.codegen.passes import features
-from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.passes.expand import expand
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
-from thetac.codegen.passes.naming import unique
+from thetac.codegen.passes.lift import lift
 
 HEADER = """
 optimizer: Reducing
@@ -115,37 +113,7 @@ def compiled(update: str, mode: str = "") -> Rule:
     diagnostics = Diagnostics()
     (written,) = lower_specs([load_spec(spec(update, mode), "<text>", diagnostics)], diagnostics, [])
     diagnostics.raise_any()
-    return with_named_reductions(features.apply(expand(decide_fixed_flags(written))))
-
-
-def with_named_reductions(rule: Rule) -> Rule:
-    """The rule with each reduction alone on the right side of a statement of its own."""
-    taken = set(infer(rule))
-
-    def part(expression: Expr, before: list[Stmt]) -> Expr:
-        if not isinstance(expression, Call):
-            return expression
-        inner = replace(expression, args=tuple(part(argument, before) for argument in expression.args))
-        if not is_reduction(inner):
-            return inner
-        name = unique(["reduced"], taken)
-        taken.add(name)
-        before.append(Assign(name, inner))
-        return Ref(name)
-
-    def block(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        statements: list[Stmt] = []
-        for one in body:
-            if isinstance(one, If):
-                statements.append(replace(one, then=block(one.then), orelse=block(one.orelse)))
-            elif is_reduction(one.value):
-                statements.append(one)
-            else:
-                value = part(one.value, statements)
-                statements.append(replace(one, value=value))
-        return tuple(statements)
-
-    return replace(rule, body=block(rule.body))
+    return lift(features.apply(expand(decide_fixed_flags(written))))
 
 
 @cache
