@@ -117,7 +117,7 @@ class _OnTensors:
         ]
         lines += number_lines(
             self.rule,
-            names_read_in(self.rule),
+            names_read_in(self.rule) | self.scalars,  # the end stores the latter
             count=lambda name: f"{small[name]} += 1",
             read=lambda name: self._number_read(name, small[name]),
             assertion=lambda name: f"assert {small[name]} is not None",

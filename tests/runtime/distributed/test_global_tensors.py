@@ -1,4 +1,4 @@
-"""Rules with sums over parameters, rows or columns on two processes: what each holds a part of is updated as a whole."""
+"""Rules with sums over parameters, rows or columns on two processes: each has a part, and all update the whole."""
 
 from __future__ import annotations
 
