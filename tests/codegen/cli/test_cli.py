@@ -244,22 +244,22 @@ pass 0
   gives sum_buffer_squared = sum of buffer_squared
   once per element:
     if maximize:
-      grad = -grad                       # maximize
-    param_squared = param * param        # lifted
+      grad = -grad                    # maximize
     buffer = lerp(buffer, grad, 0.1)
-    buffer_squared = buffer * buffer     # lifted
+    param_squared = param * param     # lifted
+    buffer_squared = buffer * buffer  # lifted
 
 pass 1
   waits for sum_param_squared (sum of param_squared), sum_buffer_squared (sum of buffer_squared)
   once per parameter:
-    norm_param = sqrt(sum_param_squared)                # lifted
-    norm_buffer = sqrt(sum_buffer_squared)              # lifted
-    buffer_factor = lr * norm_param / norm_buffer       # lifted
+    norm_param = sqrt(sum_param_squared)                                  # lifted
+    norm_buffer = sqrt(sum_buffer_squared)                                # lifted
+    lr_times_norm_param_over_norm_buffer = lr * norm_param / norm_buffer  # lifted
   loads param for param
   loads buffer for param, as pass 0 stored it
   stores param
   once per element:
-    param = param - buffer_factor * buffer
+    param = param - lr_times_norm_param_over_norm_buffer * buffer
 """
 
 
