@@ -11,8 +11,9 @@ import keyword
 import re
 
 from thetac.codegen.errors import quote
-from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.codegen.ir.ops import FUNCTIONS, Shape
 from thetac.options import OPTIONS
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 LONGEST = 40
 
@@ -25,9 +26,10 @@ _ARGUMENTS = (
     "self super closure group groups params grads defaults state tensors round_to grad_scale clip_factor found_inf"
 )
 _MODULES = "torch math triton tl ops scalar_math annotations Tensor Scalar Sequence Callable ClassVar Schema Optimizer"
-_GENERATED = frozenset(f"{_ARGUMENTS} {_MODULES}".split())
+_OF_PARAM = (name for one in SHAPE_NUMBERS.values() for name in (one.variable, one.listed))
+_GENERATED = frozenset((*_ARGUMENTS.split(), *_MODULES.split(), *_OF_PARAM))
 _BUILTINS = frozenset(dir(builtins)) - {"sum"}  # a state of torch's is called so; generated code never calls it
-_SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "Specialisation")
+_SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "ShapeRequirement", "Specialisation")
 _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
 
 
@@ -43,7 +45,7 @@ def why_not(name: str) -> tuple[str, str] | None:
         return f"`{name}` is a key that torch keeps in every parameter group", "choose another name"
     if name.startswith("first_"):
         return "names that begin with `first_` tell generated code which states are new", "choose another name"
-    if name in FUNCTIONS:
+    if name in FUNCTIONS and FUNCTIONS[name].shape is not Shape.OF_PARAM:  # those are no functions of generated code
         return f"`{name}` is a function of the language", "choose another name"
     if name in _GENERATED or name in _BUILTINS:
         return f"`{name}` has a meaning in generated code", "choose another name"

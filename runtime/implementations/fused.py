@@ -1,6 +1,6 @@
 """The executor of fused kernels: one bucket, one table of addresses, one launch per step.
 
-In: members of any groups that agree in device, dtypes, specialisations and shape class. Out: a launch per step. Must
+In: members of any groups that agree in device, dtypes and specialisations. Out: a launch per step. Must
 not know which fused implementation launches, nor whether the plan is still valid: `stepping/guards.py` checks it, and
 `stepping/plan.py` hands over the addresses that have changed.
 """
@@ -19,7 +19,7 @@ from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
-from thetac.runtime.schema import Group, Schema
+from thetac.runtime.schema import Group, Schema, Shape
 from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
@@ -42,6 +42,7 @@ class Bucket:
         # Views of the table, made once: making a view costs more than writing through it.
         self._addresses = self.table[:, HEADER:]
         self._streams = self._addresses.unbind(dim=1)
+        self._of_elements = self._addresses[:, : 2 + sum(declared.like_param for declared in schema.states)]
         self._aligned = self.table[:, ALIGNED]
         self._written = []
         for index, (number, stream) in enumerate(
@@ -58,14 +59,14 @@ class Bucket:
         """Copy the addresses of one stream into the table; `mark_aligned` has to follow.
 
         Args:
-            stream: 0 is the parameter, 1 the gradient, then the states in the schema's order
+            stream: its index in `streams`
             addresses: int64 of shape [members]
         """
         self._streams[stream].copy_(addresses)
 
     def mark_aligned(self) -> None:
-        """Update the column that tells kernels which members are aligned in all streams."""
-        self._aligned.copy_((self._addresses & (ALIGNMENT - 1) == 0).all(dim=1))
+        """Update the column that tells kernels which members are aligned in all streams of elements."""
+        self._aligned.copy_((self._of_elements & (ALIGNMENT - 1) == 0).all(dim=1))
 
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd which tensors a launch writes."""
@@ -120,22 +121,25 @@ class FusedExecutor(Bucket):
 
 def stream_numbers(schema: Schema) -> list[int]:
     """Return for each stream of the kernels, in their order, the number of its list among those of a step."""
-    of_elements = [index for index, declared in enumerate(schema.states) if declared.like_param]
-    return [PARAM, GRAD, *(FIRST_STATE + index for index in of_elements)]
+    return [PARAM, GRAD, *(FIRST_STATE + index for index in _kernel_states(schema))]
 
 
 def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
-    """Return the tensors of a member that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
+    """Return the tensors of a member whose addresses kernels get, by name, in the order of these."""
     found: dict[str, Tensor | None] = {"param": member.param, "grad": member.grad}
-    for declared, state in zip(schema.states, member.states, strict=True):
-        if declared.like_param:
-            found[declared.name] = state
-    return found
+    return found | {schema.states[index].name: member.states[index] for index in _kernel_states(schema)}
 
 
-def specialisations_of(schema: Schema, group: Group) -> dict[str, bool]:
-    """Return the values of the specialisations for a group, by name."""
-    return {specialisation.name: bool(specialisation.holds(group)) for specialisation in schema.specialisations}
+def _kernel_states(schema: Schema) -> list[int]:
+    """Return the indices of the states whose addresses kernels get: like the parameter, then the small ones."""
+    of_elements = [index for index, declared in enumerate(schema.states) if declared.like_param]
+    small = [index for index, one in enumerate(schema.states) if not one.like_param and not one.is_number]
+    return [*of_elements, *small]
+
+
+def specialisations_of(schema: Schema, group: Group, shape: Shape) -> dict[str, bool]:
+    """Return the values of the specialisations for parameters of a group and shape, by name."""
+    return {specialisation.name: specialisation.value(group, shape) for specialisation in schema.specialisations}
 
 
 def _real(dtype: torch.dtype) -> torch.dtype:

@@ -38,7 +38,7 @@ class Kernel:
 
     schema: Schema
     fixed: Group  # flags, fixed hyperparameters and options; the others are arguments of each call
-    exists: tuple[bool, ...]
+    exists: tuple[tuple[bool, ...], ...]  # for each state of the schema, which members have it
     created: tuple[bool, ...]
     kept: weakref.ref[KeptPlans]
 
@@ -49,7 +49,7 @@ kernels: list[Kernel] = []  # by number
 def register_kernel(schema: Schema, group: Group, members: Sequence[Member], kept: KeptPlans) -> int:
     """Return the number of a kernel for these members of a group; equal ones of an optimizer have the same."""
     fixed = {key: group[key] for key in (*schema.flags, *schema.fixed, *OPTIONS) if key in group}
-    exists = tuple(state is not None for state in members[0].states)
+    exists = tuple(tuple(member.states[index] is not None for member in members) for index in range(len(schema.states)))
     asked = any(state.first for state in schema.states)
     created = tuple(asked and member.created for member in members)
     key = (members[0].group, *fixed.items(), exists, created)
@@ -89,7 +89,6 @@ class OperatorExecutor:
         self._schema = schema
         self._group = members[0].group
         self._selection = selection
-        self._exist = [state is not None for state in members[0].states]
         self._kernel = register_kernel(schema, group, members, kept)
         self._values: Mapping[str, Value] = {}
 
@@ -111,10 +110,7 @@ class OperatorExecutor:
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Call the operator."""
-        states = [
-            self._selection.select(listed) if exists else []
-            for listed, exists in zip(tensors.states, self._exist, strict=True)
-        ]
+        states = [self._selection.select(listed) if listed else [] for listed in tensors.states]
         grads = scaling.apply(self._selection.select(tensors.grads))
         call_operator(self._schema, self._kernel, self._selection.select(tensors.params), grads, states, self._values)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from thetac.codegen.ir.definitions import composed
 from thetac.codegen.ir.interpret import Arithmetic
-from thetac.codegen.ir.ops import OPS, Op, Shape
+from thetac.codegen.ir.ops import OF_NAMES, OPS, Op
 
 Array = NDArray[np.floating]
 
@@ -42,8 +42,6 @@ def _operation(op: Op) -> Callable[..., Array]:
 
 
 _OPERATIONS: dict[str, Callable[..., Array]] = {}
-_OPERATIONS |= {
-    name: _operation(op) for name, op in OPS.items() if op.shape is not Shape.PREDICATE and not op.host_only
-}
+_OPERATIONS |= {name: _operation(op) for name, op in OPS.items() if op.shape not in OF_NAMES and not op.host_only}
 
 ELEMENTS: Arithmetic[Array] = Arithmetic(operations=_OPERATIONS, fill=np.full_like)

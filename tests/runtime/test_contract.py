@@ -130,12 +130,13 @@ CONTRACT = 1
 NAMES = {
     "Schema": "contract name package hyperparameters flags states requirements specialisations options half_precision "
     "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries fixed separate_kernels "
-    "shape_conditions",
+    "shape_requirements shape_numbers shape_conditions complex_error",
     "Hyperparameter": "name elements intervals is_tuple tensor error",
     "Interval": "low high low_closed high_closed",
     "Requirement": "holds message",
-    "Specialisation": "name holds",
-    "State": "name argument kind init when on_param_device first copies_param",
+    "ShapeRequirement": "holds message",
+    "Specialisation": "name holds holds_for",
+    "State": "name argument kind init when on_param_device first copies_param when_shape dims",
 }
 FUNCTIONS = (
     "as_lists_of_pairs as_pairs both copied divide either exp fitting increment log maximum minimum negation power "

@@ -27,6 +27,7 @@ from thetac.codegen.backends.printing.arguments import (
     names_in,
     names_read_in,
     optional_states,
+    shape_arguments,
     state_arguments,
     tensor_names,
     underscored,
@@ -50,6 +51,7 @@ from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
 from thetac.codegen.ir.value_kinds import HOST_NUMBER
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host, is_static
 from thetac.codegen.passes.select import SELECTION, select
+from thetac.shape_numbers import VARIABLES
 
 # torch.lerp does not take a weight of another dtype, nor torch.clamp bounds of which one is a tensor.
 ON_TENSORS: Table = {
@@ -89,6 +91,9 @@ class _OnTensors:
         variables += [self.targets.get(state.name) or self.counters[state.name] for state in self.rule.states]
         variables += [f"is_first_{name}" for name in firsts]
         over = ["params", "grads", *state_arguments(self.rule), *(f"first_{name}" for name in firsts)]
+        numbers = shape_arguments(self.rule)
+        variables += [one.variable for one in numbers]
+        over += [one.listed for one in numbers]
         of_states = self.tensors[1:]
         required = [self.targets[name] for name in of_states if name not in self.optional]
         optional = [self.targets[name] for name in of_states if name in self.optional]
@@ -110,7 +115,7 @@ class _OnTensors:
             read=lambda name: self._number_read(name, small[name]),
             assertion=lambda name: f"assert {small[name]} is not None",
         )
-        defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
+        defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad", *VARIABLES}
         lines += self._block(self.rule.body, defined, either_way=True)
         lines += [f"store({target}, {name})" for name, target in self.targets.items()]
         return loop_lines(variables, over, declare_types(lines, self._types()))

@@ -27,6 +27,7 @@ from thetac.codegen.ir.nodes import (
     walk_expression,
     walk_statements,
 )
+from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.value_kinds import Kind
 from thetac.codegen.passes.check import names
@@ -229,6 +230,9 @@ class BodyCheck:
         return False
 
     def _predicate(self, predicate: str, ref: Ref) -> bool:
+        if OPS[predicate].shape is Shape.OF_PARAM:
+            self.complete &= ref.name != UNREADABLE
+            return True
         if predicate != "first":
             self._diagnostics.add(
                 ref.location, "an update cannot ask whether a value is a tensor", "only `require` can"

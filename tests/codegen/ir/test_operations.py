@@ -18,12 +18,12 @@ from thetac.codegen.backends.kernels.triton import TRITON
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Call, Const, Ref, names_read, walk_expression
-from thetac.codegen.ir.ops import OPS, Op, Shape
+from thetac.codegen.ir.ops import OF_NAMES, OPS, Op, Shape
 from thetac.codegen.ir.printer import SPEC, Row
 from thetac.codegen.passes.check.expressions import EXPONENTS
 from thetac.runtime import scalar_math, tensors, triton_ops
 
-VALUES = [op for op in OPS.values() if op.shape is not Shape.PREDICATE]
+VALUES = [op for op in OPS.values() if op.shape not in OF_NAMES]
 PRIMITIVE = [op for op in VALUES if not op.defined]
 COMPOSED = [op for op in VALUES if op.defined]
 ON_ELEMENTS = [op for op in VALUES if (op.whole_on_elements if op.defined else not op.host_only)]
@@ -57,7 +57,7 @@ def test_a_definition_is_of_operations_and_of_all_its_arguments(op: Op) -> None:
 def test_a_row_for_every_operation() -> None:
     """Operators have a row in each table, functions one by default. Composed operations and powers are expanded."""
     everything, numbers = set(OPS), {op.name for op in PRIMITIVE}
-    predicates = everything - {op.name for op in VALUES}
+    predicates = {op.name for op in OPS.values() if op.shape is Shape.PREDICATE}
     elements = {op.name for op in ON_ELEMENTS} - {"pow"}  # powers of elements are expanded
     assert SPEC.keys() == LATEX.keys() == everything
     assert PYTHON.keys() >= numbers | predicates
