@@ -26,11 +26,11 @@ check: $(READY) ## generated/, docs/optimizers/ and tables of docs/language.md a
 demo: generate ## train on handwritten digits, a generated AdamW beside torch's
 	@$(BIN)/python examples/digits.py
 
-# Only tests need the libraries that train with optimizers.
+# Only tests need the libraries that train with optimizers, and the authors' own optimizers.
 TESTABLE := $(VENV)/.testable
 $(TESTABLE): $(READY)
-	@echo "installing the libraries that optimizers are tested under"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ecosystem]"
+	@echo "installing the libraries that optimizers are tested under and against"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ecosystem,oracles]"
 	@touch $@
 
 test: $(TESTABLE) ## tests, with an optimizer of each class of schemas; ALL=1 for every optimizer and thorough tests

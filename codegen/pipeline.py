@@ -26,6 +26,7 @@ from thetac.codegen.passes.check.advice import advice
 from thetac.codegen.passes.check.rule import check_all
 from thetac.codegen.passes.expand import expand
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+from thetac.codegen.passes.group_values import resolve
 from thetac.codegen.passes.hoist import Fused, hoist
 
 MOST_NUMBERS = 500  # in the scalar row of a kernel: the time to compile it grows with their square
@@ -115,7 +116,7 @@ def lower(written: Rule) -> tuple[Rule, Fused]:
     verify(written, "checked")
     decided = decide_fixed_flags(written)
     verify(decided, "decided")
-    rule = features.apply(expand(decided))
+    rule = resolve(features.apply(expand(decided)))
     verify(rule, "features")
     fused = hoist(rule)
     verify_fused(fused, rule)

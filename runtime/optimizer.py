@@ -18,15 +18,18 @@ from torch import Tensor
 from torch._compile import _disable_dynamo
 from torch.optim.optimizer import ParamsT, StateDict
 
+from thetac.options import OPTIONS
 from thetac.runtime.checkpoints.restore import convert_state_dict
 from thetac.runtime.param_groups.grad_scaling import max_norm_of
 from thetac.runtime.param_groups.groups import (
     check_options,
     check_values,
+    known_keys,
     warn_of_misspelt_keys,
     with_scalar_tuples,
     without_unused_options,
 )
+from thetac.runtime.param_groups.integer_counters import as_tensors, to_integers
 from thetac.runtime.param_groups.shape_classes import ShapeClasses, check_shapes
 from thetac.runtime.param_groups.spelling import describe_unexpected_keyword
 from thetac.runtime.param_groups.state import restored_entry
@@ -199,7 +202,10 @@ class Optimizer(torch.optim.Optimizer):
         """
         if self._stepper is None:
             self._stepper = Stepper(self.schema)
-        return self._stepper.step(self.param_groups, self.state, grad_scale, found_inf)
+        if not self.schema.has_integers:
+            return self._stepper.step(self.param_groups, self.state, grad_scale, found_inf)
+        with as_tensors(self.schema, self.param_groups, self.state):
+            return self._stepper.step(self.param_groups, self.state, grad_scale, found_inf)
 
     @_disable_dynamo
     def _step_outside_of_graphs(self, closure: Callable[[], float] | None) -> float | None:
@@ -212,7 +218,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _complete_defaults(self) -> None:
         """Add defaults that the pickle of an older version lacks, with the values that the constructor gives now."""
-        known = (*(hyperparameter.name for hyperparameter in self.schema.hyperparameters), *self.schema.flags)
+        known = (key for key in known_keys(self.schema) if key not in OPTIONS)
         if all(key in self.defaults for key in (*known, *self.schema.options, *self.schema.fixed)):
             return
         described = next(cls for cls in type(self).__mro__ if "schema" in vars(cls))
@@ -227,3 +233,4 @@ class Optimizer(torch.optim.Optimizer):
             classes = ShapeClasses(self.schema, group)
             for param in group["params"]:
                 self.state[param].update(classes.of(param).new_state.of(param, None))
+        to_integers(self.schema, self.param_groups, self.state)

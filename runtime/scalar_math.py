@@ -30,10 +30,25 @@ def power(x: float, y: float) -> float:
         return math.copysign(math.inf, x) if y % 2 == 1 else math.inf
 
 
+def modulo(x: float, y: float) -> float:
+    """Return the remainder of x / y with the sign of y, NaN if y is 0."""
+    return x % y if y != 0 else math.nan
+
+
 def sqrt(x: float) -> float:
     """Return the square root, NaN below 0."""
     power: float = x**0.5 if x >= 0 else math.nan  # torch.optim's bits; math.sqrt rounds otherwise at times
     return power
+
+
+def rsqrt(x: float) -> float:
+    """Return 1 / sqrt(x), NaN below 0."""
+    return divide(1.0, math.sqrt(x)) if x >= 0 else math.nan
+
+
+def cbrt(x: float) -> float:
+    """Return the cube root, which has the sign of x."""
+    return math.cbrt(x)
 
 
 def exp(x: float) -> float:
@@ -49,6 +64,26 @@ def log(x: float) -> float:
     if x > 0:
         return math.log(x)
     return -math.inf if x == 0 else math.nan
+
+
+def tanh(x: float) -> float:
+    """Return the hyperbolic tangent."""
+    return math.tanh(x)
+
+
+def atan2(y: float, x: float) -> float:
+    """Return the angle of the point (x, y), between -pi and pi."""
+    return math.atan2(y, x)
+
+
+def floor(x: float) -> float:
+    """Return the largest whole number that is not above x; infinities and NaN stay."""
+    return float(math.floor(x)) if math.isfinite(x) and x != 0 else x
+
+
+def cos(x: float) -> float:
+    """Return the cosine, NaN for infinities."""
+    return math.cos(x) if math.isfinite(x) else math.nan
 
 
 def sign(x: float) -> float:

@@ -44,7 +44,31 @@ class Hyperparameter:
     intervals: tuple[Interval | None, ...]  # one per element; None: any number but NaN
     is_tuple: bool  # whether a group has a tuple of the elements, even if it is only one
     tensor: bool  # whether each element may be a 1-element tensor instead of a float
-    error: str  # the ValueError's wording, a str.format template over {0}, {1}, ... (all elements) or {value}, {index}
+    # The ValueError's wording, for all or per element: a template over {0}, {1}, ... (all elements), {value}, {index}.
+    error: str | tuple[str, ...]
+    integer: bool = False  # whether a group holds integers; implementations get floats
+    none: tuple[float | None, ...] = ()  # per element what implementations get for None; None: it must be a number
+
+    def may_be_none(self, index: int) -> bool:
+        """Return whether an element may be None."""
+        return index < len(self.none) and self.none[index] is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A text, or None, in every parameter group under `name`."""
+
+    name: str  # its key in a group
+    choices: tuple[str | None, ...]  # what it may be
+    error: str  # the ValueError's wording for anything else, a str.format template over {0}
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedFlag:
+    """A truth value that implementations read like a flag, and that follows from other values of a group."""
+
+    name: str  # the keyword of implementations
+    holds: Callable[[Group], bool]  # its value for a group
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +86,9 @@ class State:
     first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for
     copies_param: bool = False  # whether it starts as a copy of the parameter at the time at which state is made
     when_shape: Callable[[Group, Shape], bool] | None = None  # in place of `when`, where that depends on the shape
+    constant: bool = False  # whether a scalar keeps its initial value: no step writes it
+    float64: bool = False  # whether a scalar or number is float64 whatever torch's default dtype is
+    integer: bool = False  # whether a counter is a Python int in `optimizer.state`, unless its group is capturable
     # Of a tensor, its last two axes: the parameter's, or of size 1. The axes before them are always the parameter's.
     dims: tuple[Literal["rows", "1"], Literal["columns", "1"]] = ("rows", "columns")
 
@@ -155,6 +182,8 @@ class Schema:
     decays_gradient: Callable[[Group], bool]  # whether weight decay is added to the gradient in such a group
     state_at_construction: bool  # whether the constructor makes the state, and not the first step
     foreach_temporaries: int  # the largest number of parameter-sized temporaries that foreach needs at once
+    choices: tuple[Choice, ...] = ()  # in the spec's order
+    derived: tuple[DerivedFlag, ...] = ()
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
     shape_requirements: tuple[ShapeRequirement, ...] = ()  # checked in this order, after `requirements`
@@ -169,6 +198,11 @@ class Schema:
             check_contract(package, contract=given.get("contract"))
             check_fields(package, sorted(given.keys() - {field.name for field in fields(cls)}))
         return object.__new__(cls)
+
+    @property
+    def has_integers(self) -> bool:
+        """Whether some counter is a Python int in `optimizer.state`."""
+        return any(state.integer for state in self.states)
 
     def shape_class(self, shape: Shape) -> tuple[float, ...]:
         """Return the numbers of a shape that conditions read; those with equal ones have equal states and programs."""

@@ -9,34 +9,28 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from thetac.codegen.errors import Diagnostics, Location, join_names, quote
+from thetac.codegen.errors import Diagnostics, Location, did_you_mean, join_names, quote
 from thetac.codegen.frontend import symbol_syntax, yaml_tree
+from thetac.codegen.frontend.defaults import check_integer, check_none, default_of, is_none, names_of, none_of
 from thetac.codegen.frontend.ranges import each_of, ranges_of
-from thetac.codegen.frontend.reading import (
-    Fields,
-    is_number,
-    mapping_of,
-    name_of,
-    number_of,
-    number_remedy,
-    text_of,
-)
+from thetac.codegen.frontend.reading import Fields, is_number, line_of, mapping_of, name_of, text_of
 from thetac.codegen.frontend.spec import StateEntry
-from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar
+from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar, Sequence
 from thetac.codegen.ir.meanings import has_usual_meaning
-from thetac.codegen.ir.nodes import Flag, Hyperparameter, StateKind
+from thetac.codegen.ir.nodes import Choice, Flag, Hyperparameter, StateKind
+from thetac.codegen.ir.reserved_names import is_identifier
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, EVERY_ELEMENT, ROW_VECTOR, Dims
 
-HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "fixed", "error", "doc")
+HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "integer", "none", "fixed", "error", "doc")
+CHOICE_KEYS = ("default", "choices", "fixed", "error", "doc")
 FLAG_KEYS = ("default", "fixed", "doc")
-STATE_KEYS = ("counter", "scalar", "shape", "init", "when", "symbol", "device", "doc")
+STATE_KEYS = ("counter", "scalar", "shape", "dtype", "integer", "init", "when", "symbol", "device", "doc")
 SHAPES: dict[str, Dims] = {"rows": ROW_VECTOR, "columns": COLUMN_VECTOR}
-MOST_ELEMENTS = 8  # of a tuple hyperparameter
 ANY: tuple[float, ...] = ()  # replaces a default that cannot be read: a number, a truth value or a tuple
 
 
-def read_hyperparameter(entry: Entry, diagnostics: Diagnostics) -> Hyperparameter | Flag:
-    """Return one entry of `hyperparameters`: a flag if its default is a truth value.
+def read_hyperparameter(entry: Entry, diagnostics: Diagnostics) -> Hyperparameter | Flag | Choice:
+    """Return one entry of `hyperparameters`: a flag if its default is a truth value, a choice if it has choices.
 
     Args:
         entry: The entry, whose key is the name.
@@ -57,10 +51,12 @@ def read_hyperparameter(entry: Entry, diagnostics: Diagnostics) -> Hyperparamete
             diagnostics.add(
                 here, f"{what} has no default", "a number, a list of numbers, `true`, `false` or `required`"
             )
-        names = _names(fields, Diagnostics())
+        names = names_of(Fields(mapping, what, HYPERPARAMETER_KEYS, Diagnostics()))
         return Hyperparameter(name, (0,) * len(names), names, location=here)
     if isinstance(default, Scalar) and default.style == "" and default.text.lower() in _TRUTHS:
         return _flag(name, here, mapping, diagnostics)
+    if any(e.key.text == "choices" for e in mapping.entries):
+        return _choice(name, here, mapping, diagnostics)
     return _number(name, here, default, mapping, diagnostics)
 
 
@@ -107,6 +103,39 @@ def _flag(name: str, here: Location, mapping: Mapping, diagnostics: Diagnostics)
     return Flag(name, bool(value), fixed, _doc(name, fields, here, is_argument=not fixed), here)
 
 
+def _choice(name: str, here: Location, mapping: Mapping, diagnostics: Diagnostics) -> Choice:
+    fields = Fields(mapping, f"choice `{name}`", CHOICE_KEYS, diagnostics)
+    fixed = fields.boolean("fixed") or False
+    node = fields.get("choices")
+    items = node.items if isinstance(node, Sequence) else ()
+    texts = [text for item in items if (text := text_of(item, "each of `choices`", diagnostics)) is not None]
+    for text in texts:
+        if not is_none(text) and not is_identifier(text.text):
+            remedy = "letters, digits and `_`, beginning with a letter"
+            diagnostics.add(text.location, f"{quote(text.text)} is no text that can be chosen", remedy)
+    choices = tuple(None if is_none(text) else text.text for text in texts)
+    if node is not None and len(set(choices)) < 2:
+        diagnostics.add(node.location, f"`{name}` has nothing to choose from", "a list of two or more texts")
+    elif node is not None and len(set(choices)) < len(choices):
+        diagnostics.add(node.location, f"`{name}` has a choice twice", "delete one of them")
+    default = fields.text("default")
+    chosen = None if default is None or is_none(default) else default.text
+    if default is not None and choices and chosen not in choices:
+        known = join_names(("none" if choice is None else choice for choice in choices), "and")
+        remedy = did_you_mean(default.text, [c for c in choices if c is not None], f"there are {known}")
+        diagnostics.add(default.location, f"the default {quote(default.text)} is none of the choices", remedy)
+    error = fields.text("error")
+    return Choice(
+        name,
+        chosen,
+        choices,
+        fixed,
+        "" if error is None else error_of(error, 1, diagnostics),
+        _doc(name, fields, here, is_argument=not fixed),
+        here,
+    )
+
+
 def _doc(name: str, fields: Fields, here: Location, *, is_argument: bool) -> str:
     """Return the author's text about a hyperparameter or flag; note an error where an argument has none."""
     if is_argument and fields.lacks("doc") and not has_usual_meaning(name):
@@ -117,17 +146,19 @@ def _doc(name: str, fields: Fields, here: Location, *, is_argument: bool) -> str
 
 def _number(name: str, here: Location, default: Node, mapping: Mapping, diagnostics: Diagnostics) -> Hyperparameter:
     fields = Fields(mapping, f"hyperparameter `{name}`", HYPERPARAMETER_KEYS, diagnostics, _HYPERPARAMETER_SYNONYMS)
-    names = _names(fields, diagnostics)
-    value, places = _default(name, default, names, fields)
+    names = names_of(fields)
+    value, places = default_of(name, default, names, fields)
     width = max(len(names), 1)
     ranges = ranges_of(fields, width, diagnostics)
     required = isinstance(default, Scalar) and default.text == "required"
     fixed = fields.boolean("fixed") or False
     if required and fixed and isinstance(default, Scalar):
         diagnostics.add(default.location, f"`{name}` is fixed, but has no value", "give it a default")
-    values = value if isinstance(value, tuple) else () if value is None else (value,)
+    values = value if isinstance(value, tuple) else (value,)
+    none = none_of(name, fields, width)
+    check_none(name, values, places, none, fields)
     for number, place, allowed in zip(values, places, ranges, strict=False):
-        if allowed is not None and number not in allowed:
+        if allowed is not None and number is not None and number not in allowed:
             diagnostics.add(
                 place.location, f"the default {quote(place.text)} is outside the range {allowed}", "change one of them"
             )
@@ -140,70 +171,12 @@ def _number(name: str, here: Location, default: Node, mapping: Mapping, diagnost
         tensor=fields.boolean("tensor") or False,
         fixed=fixed,
         required=required,
-        error=_error(fields, width, diagnostics),
+        integer=check_integer(name, values, places, fields),
+        none=none,
+        errors=_errors(fields, width, diagnostics),
         doc=_doc(name, fields, here, is_argument=not fixed),
         location=here,
     )
-
-
-def _default(
-    name: str, node: Node, names: tuple[str, ...], fields: Fields
-) -> tuple[float | int | tuple[float | int, ...] | None, tuple[Scalar, ...]]:
-    """Return the default and the scalars that hold its numbers.
-
-    The default is None for `required`. Where it cannot be read, return a stand-in and no scalars.
-    """
-    what, diagnostics = f"the default of `{name}`", fields.diagnostics
-    if isinstance(node, yaml_tree.Sequence):
-        places = tuple(
-            text for item in node.items if (text := text_of(item, f"each number of {what}", diagnostics)) is not None
-        )
-        numbers = tuple(n for place in places if (n := number_of(place, what, diagnostics)) is not None)
-        if not node.items:
-            diagnostics.add(node.location, f"`{name}` has no numbers", "such as `[0.9, 0.999]`")
-        elif not names and "names" not in fields:
-            diagnostics.add(
-                node.location, f"`{name}` is a tuple without names", "name its elements: `names: [..., ...]`"
-            )
-        elif names and len(names) != len(node.items):
-            diagnostics.add(
-                node.location, f"`{name}` has {len(node.items)} numbers and {len(names)} names", "one name per number"
-            )
-        return numbers, places
-    if isinstance(node, Scalar) and node.text.startswith("("):
-        values = node.text.strip("() ")
-        remedy = number_remedy(node.text) or f"write `[{values}]`"
-        diagnostics.add(node.location, f"{what} is a list in brackets, not {quote(node.text)}", remedy)
-        return (0,) * len(names), ()
-    text = text_of(node, what, diagnostics)
-    if text is None:
-        return (0,) * len(names) if names else 0, ()
-    if text.text == "required":
-        return None, ()
-    if names:
-        diagnostics.add(
-            text.location, f"`{name}` has names for elements, but one number", "a list of numbers, or no `names`"
-        )
-    if not is_number(text) and text.style == "":
-        diagnostics.add(
-            text.location,
-            f"{what} is a number, a list of numbers, `true`, `false` or `required`, not {quote(text.text)}",
-            number_remedy(text.text),
-        )
-        return 0, ()
-    number = number_of(text, what, diagnostics)
-    return (0, ()) if number is None else (number, (text,))
-
-
-def _names(fields: Fields, diagnostics: Diagnostics) -> tuple[str, ...]:
-    node = fields.get("names")
-    if node is None:
-        return ()
-    if not isinstance(node, yaml_tree.Sequence) or not 1 <= len(node.items) <= MOST_ELEMENTS:
-        diagnostics.add(node.location, f"`names` is a list of 1 to {MOST_ELEMENTS} names", "such as `[beta1, beta2]`")
-        return ()
-    texts = [text_of(item, "an element's name", diagnostics) for item in node.items]
-    return tuple(name_of(text, diagnostics) for text in texts if text is not None)
 
 
 def _symbols(fields: Fields, width: int, diagnostics: Diagnostics) -> tuple[str, ...]:
@@ -222,17 +195,22 @@ def read_symbol(text: Scalar, diagnostics: Diagnostics) -> str:
     return symbol
 
 
-def _error(fields: Fields, width: int, diagnostics: Diagnostics) -> str:
-    """Return the author's error text; note an error if its braces are anything but the elements' indices."""
-    wording = fields.line("error") or ""
+def _errors(fields: Fields, width: int, diagnostics: Diagnostics) -> tuple[str, ...]:
+    """Return the author's error texts; note an error if their braces are anything but the elements' indices."""
+    texts = each_of(fields, "error", width, diagnostics)
+    return tuple(error_of(text, width, diagnostics) for text in texts)
+
+
+def error_of(text: Scalar, width: int, diagnostics: Diagnostics) -> str:
+    """Return an author's error text on one line; note an error if its braces stand for none of the values."""
+    wording = line_of(text, "`error`", diagnostics) or ""
     rest = wording
     for i in range(width):
         rest = rest.replace(f"{{{i}}}", "")
-    node = fields.get("error")
-    if node is not None and ("{" in rest or "}" in rest):
+    if "{" in rest or "}" in rest:
         known = join_names((f"{{{i}}}" for i in range(width)), "and")
         remedy = f"{known} stand for the numbers" if width > 1 else f"{known} stands for the number"
-        diagnostics.add(node.location, "braces in `error` that stand for no value", remedy)
+        diagnostics.add(text.location, "braces in `error` that stand for no value", remedy)
     return wording
 
 
@@ -263,7 +241,15 @@ def read_state(entry: Entry, diagnostics: Diagnostics) -> StateEntry:
     kind = _state_kind(name, fields, entry, shape)
     init = fields.text("init")
     symbol = fields.text("symbol")
-    device = fields.choice("device", ("parameter",))
+    device, dtype = fields.choice("device", ("parameter",)), fields.choice("dtype", ("float64",))
+    integer = fields.boolean("integer") or False
+    if dtype is not None and kind not in (StateKind.SCALAR, StateKind.NUMBER):
+        remedy = "delete `dtype`" if kind is StateKind.COUNTER else "its elements have the dtype of the parameter"
+        diagnostics.add(here, f"state `{name}` is no single number that is computed", remedy)
+    if integer and kind is not StateKind.COUNTER:
+        diagnostics.add(here, f"state `{name}` is no counter, and no integer", "delete `integer`, or make it a counter")
+    if integer and device is not None:
+        diagnostics.add(here, f"the integer `{name}` is on no device", "delete `device` or `integer`")
     if device is not None and kind in (StateKind.TENSOR, StateKind.NUMBER):
         diagnostics.add(here, f"state `{name}` is a tensor and always beside its parameter", "delete `device`")
     return StateEntry(
@@ -276,6 +262,8 @@ def read_state(entry: Entry, diagnostics: Diagnostics) -> StateEntry:
         doc=fields.line("doc") or "",
         location=here,
         dims=SHAPES.get(shape or "", EVERY_ELEMENT),
+        float64=dtype is not None,
+        integer=integer,
     )
 
 

@@ -18,10 +18,13 @@ from thetac.codegen.frontend.logical_lines import Line
 from thetac.codegen.frontend.reading import parse_number
 from thetac.codegen.frontend.translate import Declared, Translation
 from thetac.codegen.ir.definitions import BINARY, COMPARE, expanded
-from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain
-from thetac.codegen.ir.ops import FUNCTIONS, OPS
+from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, chain, comparison
+from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS, OPS, Shape
+from thetac.codegen.ir.reductions import AXES, along
+from thetac.codegen.ir.reserved_names import is_identifier
 
 DEEPEST_EXPRESSION = 56  # nested operations; `a + b + c` is two sums deep, a chain of `and` only one
+AXIS = "`axis=-1` gives one number per row, `axis=-2` one per column; without it, one in all"
 LONGEST_WRITTEN_OUT = 2_000  # names, numbers and operators after powers and `lerp` are written out
 
 
@@ -157,6 +160,8 @@ class Convert:
                 return Const(value, here)
             case ast.Constant(value=int() | float()):
                 return self._number(here)
+            case ast.Name(id=name) if name in CONSTANTS:
+                return Const(CONSTANTS[name], here)
             case ast.Name(id=name):
                 return Ref(name, here)
             case ast.BinOp(left=left, op=operator, right=right) if type(operator) in BINARY:
@@ -168,10 +173,32 @@ class Convert:
             case ast.BoolOp(op=operator, values=values):
                 terms = tuple(self.expression(value) for value in values)
                 return chain("and" if isinstance(operator, ast.And) else "or", terms, here)
+            case (
+                ast.Compare(
+                    left=ast.Name(id=name),
+                    ops=[ast.Eq() | ast.NotEq() as sign],
+                    comparators=[ast.Constant(value=str(text))],
+                )
+                | ast.Compare(
+                    left=ast.Constant(value=str(text)),
+                    ops=[ast.Eq() | ast.NotEq() as sign],
+                    comparators=[ast.Name(id=name)],
+                )
+            ) if is_identifier(text):
+                chosen = Ref(comparison(name, text), here)
+                return chosen if isinstance(sign, ast.Eq) else Call("not", (chosen,), here)
             case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in COMPARE:
                 return self._call(COMPARE[type(operator)], (left, right), here)
             case ast.Call(func=ast.Name(id=name) as function, args=args, keywords=[]) if name in FUNCTIONS:
                 return self._function(name, args, here, self.locations.of(function))
+            case ast.Call(
+                func=ast.Name(id=name) as function, args=args, keywords=[ast.keyword(arg="axis") as axis]
+            ) if name in FUNCTIONS and OPS[name].shape is Shape.REDUCTION:
+                reduction = self._function(name, args, here, self.locations.of(function))
+                along_axis = self._axis(axis)
+                if not isinstance(reduction, Call) or along_axis is None:
+                    return Ref(UNREADABLE)
+                return along(reduction, along_axis)
             case _:
                 self._refuse(node)
                 return Ref(UNREADABLE)
@@ -191,6 +218,15 @@ class Convert:
             return Ref(UNREADABLE)
         return self._call(name, nodes, here)
 
+    def _axis(self, given: ast.keyword) -> int | None:
+        """Return the axis of a reduction; note an error and return None if there is no such axis."""
+        match given.value:
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)) if -value in AXES:
+                return -value
+            case _:
+                self.diagnostics.add(self.locations.of(given.value), "an axis that is neither -1 nor -2", AXIS)
+                return None
+
     def _number(self, here: Location) -> Expr:
         written = here.text[here.column - 1 : here.column - 1 + here.length]
         if re.fullmatch(r"[0-9.]+([eE][-+]?[0-9]+)?", written) is None:
@@ -208,7 +244,9 @@ class Convert:
                     remedy = unsupported.suggest_function(node, name, self.translation)
                     self.diagnostics.add(self.locations.of(function), f"unknown function {quote(name)}", remedy)
                 elif keywords:
-                    remedy = self.translation.remedy(node) or "functions take their arguments in order"
+                    in_order = "functions take their arguments in order"
+                    plain = AXIS if OPS[name].shape is Shape.REDUCTION else in_order
+                    remedy = self.translation.remedy(node) or plain
                     self.diagnostics.add(self.locations.of(keywords[0]), "an argument by keyword", remedy)
                 if self.translation.text(node):
                     return  # the remedy covers the arguments too

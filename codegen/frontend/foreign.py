@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thetac.codegen.errors import join_names
-from thetac.codegen.ir.ops import FUNCTIONS, OF_NAMES
+from thetac.codegen.ir.ops import FUNCTIONS, OF_NAMES, Shape
 
 LIBRARIES = ("torch", "math", "np", "numpy", "jnp", "jax", "tl", "F", "nn", "tf", "cp", "scipy")
 
@@ -32,7 +32,6 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("neg negative", "a", "-a"),
     ("positive pos", "a", "a"),
     ("square", "a", "a ** 2"),
-    ("rsqrt", "a", "1 / sqrt(a)"),
     ("reciprocal", "a", "1 / a"),
     ("pow power float_power", "a b", "a ** b"),
     ("add", "a b", "a + b"),
@@ -48,8 +47,8 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("addcdiv", "a b c value", "a + value * b / c"),
     ("hypot", "a b", "sqrt(a ** 2 + b ** 2)"),
     ("copysign", "a b", "where(b < 0, -abs(a), abs(a))"),
-    ("max fmax amax", "a b", "maximum(a, b)"),
-    ("min fmin amin", "a b", "minimum(a, b)"),
+    ("max fmax", "a b", "maximum(a, b)"),
+    ("min fmin", "a b", "minimum(a, b)"),
     ("clamp_min clip_min", "a min", "maximum(a, min)"),
     ("clamp_max clip_max", "a max", "minimum(a, max)"),
     ("clip clamp", "a low high", "clamp(a, low, high)"),
@@ -95,7 +94,8 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("expm1", "a", "exp(a) - 1"),
     ("exp2", "a", "exp(a * log(2))"),
     ("sigmoid expit", "a", "1 / (1 + exp(-a))"),
-    ("tanh", "a", "1 - 2 / (exp(2 * a) + 1)"),
+    ("atan arctan", "a", "atan2(a, 1)"),
+    ("arctan2", "a b", "atan2(a, b)"),
     ("sinh", "a", "(exp(a) - exp(-a)) / 2"),
     ("cosh", "a", "(exp(a) + exp(-a)) / 2"),
     ("zeros_like empty_like new_zeros new_empty zero", "a", "0 * a"),
@@ -103,8 +103,22 @@ _ROWS = (  # names, parameters in their order, meaning; the first form of a name
     ("full_like", "a value", "0 * a + value"),
     ("copy", "a b", "b"),
     ("fill", "a value", "value"),
-    ("deg2rad radians", "a", "a * 3.141592653589793 / 180"),
-    ("rad2deg degrees", "a", "a * 180 / 3.141592653589793"),
+    ("deg2rad radians", "a", "a * pi / 180"),
+    ("rad2deg degrees", "a", "a * 180 / pi"),
+    ("sin", "a", "cos(a - pi / 2)"),
+    ("ceil", "a", "-floor(-a)"),
+    ("trunc fix", "a", "sign(a) * floor(abs(a))"),
+    ("frac", "a", "a - sign(a) * floor(abs(a))"),
+    ("floor_divide", "a b", "floor(a / b)"),
+    ("remainder mod", "a b", "a % b"),
+    ("fmod", "a b", "sign(a) * (abs(a) % abs(b))"),
+    ("vector_norm", "a", "norm(a)"),
+    ("dist", "a b", "norm(a - b)"),
+    ("amax", "a", "max(a)"),
+    ("amin", "a", "min(a)"),
+    ("average", "a", "mean(a)"),
+    ("vdot inner vecdot", "a b", "dot(a, b)"),
+    ("count_nonzero", "a", "sum(where(a == 0, 0, 1))"),
 )
 
 # As methods, whose first argument comes before the dot.
@@ -134,18 +148,17 @@ _KEYWORDS = {  # parameters by the names that libraries give them
 IGNORED_KEYWORDS = frozenset(("out", "dtype", "device", "memory_format", "non_blocking", "requires_grad", "layout"))
 
 _EVERYTHING = f"there are {join_names(FUNCTIONS, 'and')}"
-_ELEMENTS_ALONE = "each element is updated by itself: there is no sum, mean or norm over a tensor"
+_REDUCTIONS = join_names([op.name for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION], "and")
+_OTHER_REDUCTIONS = f"the reductions of a parameter are {_REDUCTIONS}"
 _REMEDIES = {
-    "norm vector_norm matrix_norm dist clip_grad_norm clip_grad_norm_ get_total_norm": (
-        f"{_ELEMENTS_ALONE}; every optimizer has the option `clip_grad_norm`"
+    "matrix_norm clip_grad_norm clip_grad_norm_ get_total_norm": (
+        f"{_OTHER_REDUCTIONS}; every optimizer has the option `clip_grad_norm`"
     ),
-    "sum nansum mean nanmean average median nanmedian mode std var std_mean var_mean max min amax amin aminmax argmax"
-    " argmin prod all any dot vdot inner outer mm mv bmm matmul einsum tensordot addmm addmv baddbmm kron cross"
+    "nansum nanmean median nanmedian mode std var std_mean var_mean aminmax argmax"
+    " argmin prod all any outer mm mv bmm matmul einsum tensordot addmm addmv baddbmm kron cross"
     " cumsum cumprod cummax cummin logsumexp softmax log_softmax normalize trace det inverse pinv svd eig eigh qr"
     " cholesky solve sort argsort topk kthvalue"
-    " quantile nanquantile cov corrcoef diff renorm vecdot unique histc bincount count_nonzero nonzero allclose": (
-        _ELEMENTS_ALONE
-    ),
+    " quantile nanquantile cov corrcoef diff renorm unique histc bincount nonzero allclose": (_OTHER_REDUCTIONS),
     "numel nelement size shape ndim dim len ndimension element_size stride": (
         "each element is updated by itself: the shape of a parameter is not known to it"
     ),
@@ -154,13 +167,12 @@ _REMEDIES = {
     " roll tril triu diag diagonal movedim swapaxes unfold pad broadcast_to view_as reshape_as unbind": (
         "each element is updated by itself: the shape of a parameter is not known to it"
     ),
-    "sin cos tan asin acos atan atan2 arcsin arccos arctan arctan2 sinc erf erfc erfinv lgamma digamma polygamma gamma"
-    " i0 cbrt gelu elu selu celu mish logsigmoid logaddexp2": _EVERYTHING,
+    "tan asin acos arcsin arccos sinc erf erfc erfinv lgamma digamma polygamma gamma"
+    " i0 gelu elu selu celu mish logsigmoid logaddexp2": _EVERYTHING,
     "rand randn randint randperm rand_like randn_like normal uniform bernoulli dropout multinomial random seed"
     " manual_seed": "an update has no random numbers",
-    "floor ceil round trunc fix rint frac fmod remainder mod floor_divide divmod": (
-        "there is no rounding and no remainder: count with a scalar state"
-    ),
+    "round rint": "of numbers there is `floor(a + 0.5)`, which rounds halves up",
+    "divmod": "of numbers there are `floor(a / b)` and `a % b`",
     "zeros ones full empty arange linspace eye": "what outlives a step is declared: `state: {name: {init: zeros}}`",
     "zero_grad backward step requires_grad grad_fn is_leaf register_hook autograd no_grad enable_grad": (
         "an update is arithmetic: gradients are there before it, and never recorded during it"
@@ -175,6 +187,7 @@ _REMEDIES = {
     "isinf isfinite isposinf isneginf": "compare with a large number, such as `abs(a) > 3e38`",
     "is_tensor": "only `require` can ask whether a value is a tensor",
     "finfo iinfo": "write the number, such as `1.1754944e-38`",
+    "super": "`super()` is a line of its own: it stands for the statements of the inherited update",
     "sorted zip enumerate map filter range list tuple dict set": "an update has no loops and no lists",
 }
 _WITHOUT = {name: remedy for names, remedy in _REMEDIES.items() for name in names.split() if name not in FUNCTIONS}
@@ -238,9 +251,10 @@ def remedy_of_one(name: str) -> str:
 
 def suggest(text: str, instead_of: str = "") -> str:
     """Return `write ...`; add for which kinds of values, if they are fewer than those of the code it replaces."""
-    limited = [name for name, op in FUNCTIONS.items() if op.host_only and f"{name}(" in text]
-    if any(f"{name}(" not in instead_of for name in limited):
-        return f"write `{text}` (of numbers: elements have no {join_names(limited, 'and')})"
+    limited = {name: f"{name}(" for name, op in FUNCTIONS.items() if op.host_only} | {"%": "%"}
+    needed = [name for name, written in limited.items() if written in text]
+    if any(limited[name] not in instead_of for name in needed):
+        return f"write `{text}` (of numbers: elements have no {join_names(needed, 'and')})"
     return f"write `{text}`"
 
 

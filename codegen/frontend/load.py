@@ -7,29 +7,25 @@ expressions mean.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TypeVar
 
-from thetac.codegen.errors import NOWHERE, Diagnostics, Location, SpecError, did_you_mean, quote
-from thetac.codegen.frontend import entries, yaml_tree
-from thetac.codegen.frontend.reading import Fields, choice_of, line_of, lines_of, mapping_of, text_of
+from thetac.codegen.errors import Diagnostics, Location, SpecError, did_you_mean, quote
+from thetac.codegen.frontend import yaml_tree
+from thetac.codegen.frontend.entries import read_symbol
+from thetac.codegen.frontend.reading import Fields, choice_of, lines_of, mapping_of, text_of
 from thetac.codegen.frontend.source import split_source
-from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec, StateEntry
+from thetac.codegen.frontend.spec import DecayEntry, Spec
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar, read_tree
 from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import (
-    UNREADABLE,
     ComplexMode,
     DecayStyle,
     HalfPrecision,
-    Hyperparameter,
     SparseMode,
-    StateKind,
 )
 
 KEYS = (
     *("optimizer", "extends", "summary", "references", "notes", "signature", "group_keys", "hyperparameters"),
-    *("require", "state", "state_created", "weight_decay", "complex", "half_precision", "sparse", "update"),
+    *("require", "state", "state_created", "weight_decay", "complex", "half_precision", "sparse", "symbols", "update"),
 )
 
 _SYNONYMS = {
@@ -43,13 +39,12 @@ _SYNONYMS = {
     **dict.fromkeys(("paper", "papers", "source", "sources", "citation"), "references"),
     **dict.fromkeys(("decay", "wd"), "weight_decay"),
 }
-# These replace a section that cannot be read: no name is reported as undeclared then.
-_ANY_HYPERPARAMETER = Hyperparameter(UNREADABLE, 0)
-_ANY_STATE = StateEntry(
-    UNREADABLE, StateKind.TENSOR, None, None, on_param_device=False, symbol="", doc="", location=NOWHERE
-)
-
-T = TypeVar("T")
+# Their entries are read where it is known what they inherit.
+_SECTIONS = {
+    "hyperparameters": "{lr: {default: 1e-3}}",
+    "require": "{beta1 < beta2: beta1 must be below beta2}",
+    "state": "{exp_avg: {init: zeros}}",
+}
 
 
 def load_spec(text: str, path: str, diagnostics: Diagnostics) -> Spec | None:
@@ -95,6 +90,7 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
     complex_mode = fields.choice("complex", [mode.value for mode in ComplexMode])
     half_precision = fields.choice("half_precision", [precision.value for precision in HalfPrecision])
     created = fields.choice("state_created", ("construction", "first_step"))
+    sections = {key: _entries(fields, key, example) for key, example in _SECTIONS.items()}
     return Spec(
         path=path,
         name=name,
@@ -104,11 +100,9 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         notes=_lines(fields, "notes", diagnostics),
         signature=_names(fields, "signature", '[lr, betas, "*", maximize]', diagnostics),
         group_keys=_names(fields, "group_keys", "[lr, betas, maximize]", diagnostics),
-        hyperparameters=_entries(
-            fields, "hyperparameters", "{lr: {default: 1e-3}}", entries.read_hyperparameter, (_ANY_HYPERPARAMETER,)
-        ),
-        requirements=_entries(fields, "require", "{beta1 < beta2: beta1 must be below beta2}", _requirement, ()),
-        states=_entries(fields, "state", "{exp_avg: {init: zeros}}", entries.read_state, (_ANY_STATE,)),
+        hyperparameters=sections["hyperparameters"] or (),
+        requirements=sections["require"] or (),
+        states=sections["state"] or (),
         state_at_construction=None if created is None else created == "construction",
         decay=_decay(fields, diagnostics),
         complex_mode=None if complex_mode is None else ComplexMode(complex_mode),
@@ -116,6 +110,8 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         update=_update(fields, diagnostics),
+        symbols=_symbols(fields, diagnostics),
+        unreadable=frozenset(key for key, found in sections.items() if found is None),
         location=location,
     )
 
@@ -136,18 +132,13 @@ def _lines(fields: Fields, key: str, diagnostics: Diagnostics) -> tuple[str, ...
     return None if node is None else lines_of(node, f"`{key}`", diagnostics)
 
 
-def _entries(
-    fields: Fields, key: str, example: str, read: Callable[[Entry, Diagnostics], T | None], unreadable: tuple[T, ...]
-) -> tuple[T, ...]:
-    """Return the entries of a section, or `unreadable` if there is a section but it cannot be read."""
+def _entries(fields: Fields, key: str, example: str) -> tuple[Entry, ...] | None:
+    """Return the entries of a section, which may be missing; None if there is a section but it cannot be read."""
     node = fields.get(key)
     if node is None:
-        return unreadable if fields.is_broken(key) else ()
-    if not isinstance(node, Mapping):
-        mapping_of(node, f"`{key}`", example, fields.diagnostics)
-        return unreadable
-    found = [read(entry, fields.diagnostics) for entry in node.entries]
-    return tuple(item for item in found if item is not None)
+        return None if fields.is_broken(key) else ()
+    mapping = mapping_of(node, f"`{key}`", example, fields.diagnostics)
+    return None if mapping is None else mapping.entries
 
 
 def _names(fields: Fields, key: str, example: str, diagnostics: Diagnostics) -> tuple[Scalar, ...] | None:
@@ -159,11 +150,6 @@ def _names(fields: Fields, key: str, example: str, diagnostics: Diagnostics) -> 
         return None
     texts = [text_of(item, f"an entry of `{key}`", diagnostics) for item in node.items]
     return tuple(text for text in texts if text is not None)
-
-
-def _requirement(entry: Entry, diagnostics: Diagnostics) -> RequireEntry | None:
-    message = line_of(entry.value, "the message of a requirement", diagnostics)
-    return None if message is None else RequireEntry(entry.key, message)
 
 
 def _decay(fields: Fields, diagnostics: Diagnostics) -> tuple[DecayEntry, ...] | None:
@@ -205,6 +191,20 @@ def _sparse(fields: Fields, diagnostics: Diagnostics) -> tuple[SparseMode | None
         remedy = did_you_mean(line, modes, "one of them, or the sentence of the error")
         diagnostics.add(node.location, f"`sparse` is `unsupported`, `native` or `rows`, not {quote(line)}", remedy)
     return SparseMode.UNSUPPORTED, line
+
+
+def _symbols(fields: Fields, diagnostics: Diagnostics) -> tuple[tuple[Scalar, str], ...]:
+    """Return the symbols of locals, each with the name that it is for."""
+    node = fields.get("symbols")
+    if node is None:
+        return ()
+    mapping = mapping_of(node, "`symbols`", '{direction: d, rate: "\\\\alpha"}', diagnostics)
+    found: list[tuple[Scalar, str]] = []
+    for entry in () if mapping is None else mapping.entries:
+        text = text_of(entry.value, f"the symbol of {quote(entry.key.text)}", diagnostics)
+        if text is not None:
+            found.append((entry.key, read_symbol(text, diagnostics)))
+    return tuple(found)
 
 
 def _update(fields: Fields, diagnostics: Diagnostics) -> Scalar | None:

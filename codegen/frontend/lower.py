@@ -6,18 +6,22 @@ part of a spec says about another part or another spec; passes/check/rule.py che
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from thetac.codegen.errors import Diagnostics, Location, quote
-from thetac.codegen.frontend.family import family_of, merge, nearest
+from thetac.codegen.errors import Diagnostics, Location, did_you_mean, quote
+from thetac.codegen.frontend.family import family_of, nearest
+from thetac.codegen.frontend.inheritance import Inheritance, ParentUpdate
+from thetac.codegen.frontend.merged_entries import MergedEntries
 from thetac.codegen.frontend.parse import NOTHING_READ, parse_expression, parse_statements
 from thetac.codegen.frontend.signature import make_signature, order_group_keys
-from thetac.codegen.frontend.spec import DecayEntry, Spec, StateEntry
+from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec, StateEntry
 from thetac.codegen.frontend.translate import Declared
+from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import (
     DECAY_READS,
     UNREADABLE,
+    Choice,
     ComplexMode,
     Const,
     DecayStyle,
@@ -30,6 +34,8 @@ from thetac.codegen.ir.nodes import (
     SparseMode,
     State,
     StateKind,
+    Stmt,
+    assigned,
 )
 
 MOST_HYPERPARAMETERS = 300  # and flags; a tuple counts as one
@@ -67,11 +73,11 @@ def lower_specs(
 def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     """Return the rule of a spec; None if it has more entries of some kind than are checked."""
     spec = family[0]
-    declared = merge(family, lambda s: s.hyperparameters, lambda entry: entry.name)
-    states = merge(family, lambda s: s.states, lambda entry: entry.name)
+    merged = MergedEntries(family, diagnostics)
+    declared, states, requirements = merged.declared, merged.states, merged.requirements
     hyperparameters = tuple(entry for entry in declared if isinstance(entry, Hyperparameter))
     flags = tuple(entry for entry in declared if isinstance(entry, Flag))
-    requirements = merge(family, lambda s: s.requirements, lambda entry: entry.condition.text)
+    choices = tuple(entry for entry in declared if isinstance(entry, Choice))
     decay = nearest(family, lambda s: s.decay) or ()
     before = len(diagnostics)
     _check_number(
@@ -100,9 +106,12 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     )
     if len(diagnostics) > before:
         return None
-    positional, keyword_only = make_signature(spec, nearest(family, lambda s: s.signature), declared, diagnostics)
-    update = nearest(family, lambda s: s.update)
+    heritage = Inheritance(family, merged.dropped, diagnostics)
+    signature = _left(nearest(family, lambda s: s.signature), heritage)
+    positional, keyword_only = make_signature(spec, signature, declared, diagnostics)
+    complex_mode = nearest(family, lambda s: s.complex_mode) or ComplexMode.PAIRS
     _check_decay(decay, hyperparameters, spec, diagnostics)
+    _check_decay_of_complex(decay, complex_mode, spec, diagnostics)
     known = Declared(
         {entry.name: entry.elements for entry in hyperparameters if entry.elements},
         tuple(entry.name for entry in states if entry.kind is StateKind.COUNTER),
@@ -110,7 +119,9 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
             (*(e.name for e in declared), *(n for e in hyperparameters for n in e.elements), *(s.name for s in states))
         ),
     )
+    texts = _Texts(known, heritage, diagnostics)
     sparse_mode, sparse_error = _sparse(family)
+    body = texts.body(family)
     return Rule(
         name=spec.name,
         summary=spec.summary,
@@ -119,23 +130,98 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         source=PurePath(spec.path).name,
         hyperparameters=hyperparameters,
         flags=flags,
-        states=tuple(_state(entry, known, diagnostics) for entry in states),
+        states=tuple(state for entry in states if (state := _state(entry, texts)) is not None),
         positional=positional,
         keyword_only=keyword_only,
-        requirements=tuple(
-            Requirement(parse_expression(entry.condition, diagnostics, known), entry.message, entry.condition.location)
-            for entry in requirements
-        ),
-        decay=_decay(decay, known, diagnostics),
-        complex_mode=nearest(family, lambda s: s.complex_mode) or ComplexMode.PAIRS,
+        requirements=tuple(texts.requirements(requirements)),
+        decay=tuple(texts.cases(decay)),
+        complex_mode=complex_mode,
         half_precision=nearest(family, lambda s: s.half_precision) or HalfPrecision.FLOAT32,
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         state_at_construction=nearest(family, lambda s: s.state_at_construction) or False,
-        body=parse_statements(update, diagnostics, known) if update is not None else NOTHING_READ,
-        group_keys=order_group_keys(nearest(family, lambda s: s.group_keys) or (), declared, diagnostics),
+        body=body,
+        group_keys=order_group_keys(
+            _left(nearest(family, lambda s: s.group_keys), heritage) or (), declared, diagnostics
+        ),
+        family=tuple(s.name for s in family[1:]),
         location=spec.location,
+        choices=choices,
+        symbols=_symbols(family, body, known.names, diagnostics),
     )
+
+
+def _symbols(
+    family: tuple[Spec, ...], body: tuple[Stmt, ...], declared: frozenset[str], diagnostics: Diagnostics
+) -> tuple[tuple[str, str], ...]:
+    """Return the symbols of the locals of an update; note an error for a symbol of the spec's own that is of no local.
+
+    An inherited symbol of a local that an update of the spec's own does not have is left out.
+    """
+    locals_ = [name for name in assigned(body) if name not in declared and name != "param"]
+    for text, _ in family[0].symbols if UNREADABLE not in locals_ else ():
+        if text.text in declared:
+            remedy = f"write it where {quote(text.text)} is declared: `symbol: ...`"
+            diagnostics.add(text.location, f"`{text.text}` is no local", remedy)
+        elif text.text not in locals_:
+            remedy = did_you_mean(text.text, locals_, "only names that the update assigns have symbols here")
+            diagnostics.add(text.location, f"a symbol of the unknown name {quote(text.text)}", remedy)
+    symbols = {text.text: symbol for spec in reversed(family) for text, symbol in spec.symbols}
+    return tuple((name, symbols[name]) for name in locals_ if name in symbols)
+
+
+def _left(names: tuple[Scalar, ...] | None, heritage: Inheritance) -> tuple[Scalar, ...] | None:
+    """Return those names of an inherited list that no nearer spec drops."""
+    if names is None:
+        return None
+    return tuple(name for name in names if not heritage.is_dropped(name.text, name.location))
+
+
+class _Texts:
+    """Parses the texts of a family, which read the names that are known and not dropped."""
+
+    def __init__(self, known: Declared, heritage: Inheritance, diagnostics: Diagnostics) -> None:
+        self._known = known
+        self._heritage = heritage
+        self._diagnostics = diagnostics
+
+    def expression(self, text: Scalar) -> Expr:
+        """Return the expression in a text."""
+        parsed = parse_expression(text, self._diagnostics, self._known)
+        return self._heritage.settle_expression(parsed, text.location)
+
+    def requirements(self, entries: tuple[RequireEntry, ...]) -> Iterator[Requirement]:
+        """Yield the requirements that are not about something dropped."""
+        for entry in entries:
+            parsed = parse_expression(entry.condition, self._diagnostics, self._known)
+            here = entry.condition.location
+            if self._heritage.lacks(parsed, here):
+                continue
+            condition = self._heritage.settle_expression(parsed, here)
+            if condition != Const(True):
+                yield Requirement(condition, entry.message, here)
+
+    def cases(self, entries: tuple[DecayEntry, ...]) -> Iterator[tuple[Expr | None, DecayStyle]]:
+        """Yield the cases of weight decay, up to the first one that always holds."""
+        for entry in entries:
+            condition = None if entry.condition is None else self.expression(entry.condition)
+            if condition == Const(True):
+                condition = None
+            if condition != Const(False):
+                yield condition, entry.style
+            if condition is None:
+                return
+
+    def body(self, family: tuple[Spec, ...]) -> tuple[Stmt, ...]:
+        """Return the statements of the nearest update of a family; `super()` in it is the next one."""
+        depth = next((depth for depth, spec in enumerate(family) if spec.update is not None), None)
+        if depth is None:
+            return NOTHING_READ
+        update, further = family[depth].update, family[depth + 1 :]
+        assert update is not None
+        parent = ParentUpdate((lambda: self.body(further)) if further else None)
+        body = parse_statements(update, self._diagnostics, self._known, parent)
+        return self._heritage.settle_body(body, update.location)
 
 
 def _check_number(locations: Sequence[Location], most: int, what: tuple[str, str], diagnostics: Diagnostics) -> None:
@@ -151,19 +237,23 @@ def _check_number(locations: Sequence[Location], most: int, what: tuple[str, str
         diagnostics.add(locations[most], f"more than {most} {what[0]}", what[1])
 
 
-def _state(entry: StateEntry, known: Declared, diagnostics: Diagnostics) -> State:
-    init = Const(0) if entry.init is None else parse_expression(entry.init, diagnostics, known)
-    when = None if entry.when is None else parse_expression(entry.when, diagnostics, known)
+def _state(entry: StateEntry, texts: _Texts) -> State | None:
+    """Return a state; None if it exists only where a flag is set that is dropped."""
+    when = None if entry.when is None else texts.expression(entry.when)
+    if when == Const(False):
+        return None
     return State(
         entry.name,
         entry.kind,
-        init,
-        when,
+        Const(0) if entry.init is None else texts.expression(entry.init),
+        None if when == Const(True) else when,
         entry.on_param_device,
         entry.symbol,
         entry.doc,
         entry.location,
         entry.dims,
+        entry.float64,
+        entry.integer,
     )
 
 
@@ -177,18 +267,23 @@ def _check_decay(
             if name not in single and UNREADABLE not in single:
                 cause = f"weight decay `{entry.style.value}` needs a hyperparameter `{name}`"
                 if spec.decay is None:
-                    diagnostics.add(spec.location, cause, "declare it as a number, or say `weight_decay: none` here")
+                    own = next(
+                        (one.key.location for one in spec.hyperparameters if one.key.text == name), spec.location
+                    )
+                    diagnostics.add(own, cause, "declare it as a number, or say `weight_decay: none` here")
                 else:
                     diagnostics.add(entry.location, cause, "declare it, or choose another style")
 
 
-def _decay(
-    entries: tuple[DecayEntry, ...], known: Declared, diagnostics: Diagnostics
-) -> tuple[tuple[Expr | None, DecayStyle], ...]:
-    return tuple(
-        (None if entry.condition is None else parse_expression(entry.condition, diagnostics, known), entry.style)
-        for entry in entries
-    )
+def _check_decay_of_complex(
+    entries: tuple[DecayEntry, ...], mode: ComplexMode, spec: Spec, diagnostics: Diagnostics
+) -> None:
+    """Note an error where a style of decay compares signs of parameters that stay complex."""
+    for entry in entries:
+        if entry.style is DecayStyle.CAUTIOUS and mode in (ComplexMode.NATIVE, ComplexMode.PAIRS_EXCEPT_PARAM):
+            cause = f"weight decay `cautious` compares signs, which `complex: {mode.value}` leaves to complex numbers"
+            here = entry.location if spec.decay is not None else spec.location
+            diagnostics.add(here, cause, "say `complex: pairs`, or choose another style")
 
 
 def _sparse(family: tuple[Spec, ...]) -> tuple[SparseMode, str]:

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from thetac.codegen.errors import Diagnostics
 from thetac.codegen.frontend import unsupported
 from thetac.codegen.frontend.expressions import Locations, convert, parse_python, read_expression
+from thetac.codegen.frontend.inheritance import ParentUpdate
 from thetac.codegen.frontend.logical_lines import Line, split_lines
 from thetac.codegen.frontend.translate import NOTHING_DECLARED, Declared, Translation
 from thetac.codegen.frontend.yaml_tree import Scalar
-from thetac.codegen.ir.nodes import UNREADABLE, Assign, Expr, If, Ref, Stmt
+from thetac.codegen.ir.nodes import UNREADABLE, Assign, Expr, If, Ref, Stmt, walk_statements
 
 _UNREADABLE = Assign(UNREADABLE, Ref(UNREADABLE))
 NOTHING_READ = (_UNREADABLE,)  # the body of a spec without an update
@@ -29,6 +30,7 @@ MOST_STATEMENTS = 1_000  # `else:` counts as one
 
 _HEADER = re.compile(r"(if|elif|else)\b(.*)", re.DOTALL)
 _KEYWORD = re.compile(r"[a-z]+\b")
+_SUPER = re.compile(r"super\s*\(\s*\)|super\b\s*[(.]")
 _TARGET = re.compile(r"([A-Za-z]\w*)\s*[-+*/]?=(?!=)")
 
 
@@ -49,13 +51,16 @@ def parse_expression(text: Scalar, diagnostics: Diagnostics, declared: Declared 
     return read_expression(lines[0], lines[0].code, 0, declared, diagnostics) if len(lines) == 1 else Ref(UNREADABLE)
 
 
-def parse_statements(text: Scalar, diagnostics: Diagnostics, declared: Declared = NOTHING_DECLARED) -> tuple[Stmt, ...]:
+def parse_statements(
+    text: Scalar, diagnostics: Diagnostics, declared: Declared, parent: ParentUpdate
+) -> tuple[Stmt, ...]:
     """Return the statements of an update text.
 
     Args:
         text: The text.
         diagnostics: Gets a diagnostic for each error.
         declared: The spec's names, for remedies.
+        parent: What `super()` stands for.
     """
     before = len(diagnostics)
     lines = split_lines(text, diagnostics)
@@ -68,7 +73,9 @@ def parse_statements(text: Scalar, diagnostics: Diagnostics, declared: Declared 
         body.append(_UNREADABLE)  # a line was left out
     position = 0
     while position < len(lines):  # a block ends early only where a line is indented less than the first
-        block, position = _Block(lines, declared, diagnostics).read(position, lines[position].indent, _Depth(0, 0))
+        block, position = _Block(lines, declared, parent, diagnostics).read(
+            position, lines[position].indent, _Depth(0, 0)
+        )
         body += block
     return tuple(body)
 
@@ -84,9 +91,12 @@ class _Depth:
 class _Block:
     """Reads statements that begin in one column, and the branches within them."""
 
-    def __init__(self, lines: Sequence[Line], declared: Declared, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self, lines: Sequence[Line], declared: Declared, parent: ParentUpdate, diagnostics: Diagnostics
+    ) -> None:
         self.lines = lines
         self.declared = declared
+        self.parent = parent
         self.diagnostics = diagnostics
 
     def read(self, position: int, indent: int, depth: _Depth) -> tuple[list[Stmt], int]:
@@ -110,7 +120,10 @@ class _Block:
                 branch, position = self._branch(position, depth)
                 body.append(branch)
                 continue
-            body.append(self._simple(line))
+            if _SUPER.match(line.code):
+                body += self._super(line, depth)
+            else:
+                body.append(self._simple(line))
             position += 1
             word = _KEYWORD.match(line.code)
             if (
@@ -198,6 +211,24 @@ class _Block:
             return read_expression(line, condition, len(word), self.declared, self.diagnostics)
         return Ref(UNREADABLE)
 
+    def _super(self, line: Line, depth: _Depth) -> tuple[Stmt, ...]:
+        """Return the inherited statements that `super()` stands for."""
+        if _SUPER.fullmatch(line.code) is None:
+            remedy = "write `super()` on a line of its own: it stands for the whole inherited update"
+            self.diagnostics.add(line.location, "`super()` takes no arguments and has no methods", remedy)
+            return (_UNREADABLE,)
+        inherited = self.parent.take(line.location, self.diagnostics)
+        deepest = _deepest(inherited)
+        if (
+            depth.branches + deepest.branches > DEEPEST_BRANCH
+            or depth.conditions + deepest.conditions > LONGEST_WAY
+            or sum(1 for _ in walk_statements(inherited)) + len(self.lines) > MOST_STATEMENTS
+        ):
+            cause = "an inherited update that is too large to stand here"
+            self.diagnostics.add(line.location, cause, "write the update out, and simplify it")
+            return (_UNREADABLE,)
+        return inherited
+
     def _simple(self, line: Line) -> Stmt:
         """Return an assignment; note an error for any other statement."""
         keyword = _KEYWORD.match(line.code)
@@ -222,6 +253,20 @@ class _Block:
                 where, sentence = unsupported.explain_statement(statement, translation)
                 self.diagnostics.add(locations.of(where), *sentence)
                 return _lost(line)
+
+
+def _deepest(body: tuple[Stmt, ...]) -> _Depth:
+    """Return how deep the statements are nested; a lone `if` behind `else` is an `elif`."""
+    found = _Depth(0, 0)
+    for statement in body:
+        if isinstance(statement, If):
+            then, orelse = _deepest(statement.then), _deepest(statement.orelse)
+            is_elif = len(statement.orelse) == 1 and isinstance(statement.orelse[0], If)
+            found = _Depth(
+                max(found.branches, then.branches + 1, orelse.branches + (not is_elif)),
+                max(found.conditions, then.conditions + 1, orelse.conditions + 1),
+            )
+    return found
 
 
 def _lost(line: Line) -> Stmt:

@@ -25,7 +25,7 @@ def each_of(fields: Fields, key: str, width: int, diagnostics: Diagnostics) -> t
         if len(node.items) != width:
             diagnostics.add(
                 node.location,
-                f"`{key}` is a list of {len(node.items)}, for {width} numbers",
+                f"`{key}` is a list of {len(node.items)}, for {width} number{'' if width == 1 else 's'}",
                 "one for each, or one for all",
             )
             return ()

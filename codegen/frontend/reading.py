@@ -198,8 +198,10 @@ def number_remedy(text: str) -> str:
         return ""
     if (operation := _OPERATION.fullmatch(text)) is not None:
         return f"write `{value!r}`" if (value := _compute(*operation.group("a", "sign", "b"))) is not None else ""
-    if text.lower() in ("inf", "+inf", "-inf", ".inf", "-.inf", "nan", ".nan", "infinity"):
-        return "a default is finite; a range may end in `inf`"
+    if text.lower() in ("+inf", "+.inf", "infinity", "-infinity"):
+        return f"write `{'-' if text.startswith('-') else ''}inf`"
+    if text.lower() in ("nan", ".nan"):
+        return "NaN is no value of a hyperparameter"
     if text.lower() in ("none", "null", "~"):
         return "`required` where there is no default"
     if _TUPLE.fullmatch(text):

@@ -9,14 +9,14 @@ from __future__ import annotations
 from thetac.codegen.errors import Diagnostics, Location, did_you_mean, quote
 from thetac.codegen.frontend.spec import Spec
 from thetac.codegen.frontend.yaml_tree import Scalar
-from thetac.codegen.ir.nodes import UNREADABLE, Flag, Hyperparameter
+from thetac.codegen.ir.nodes import UNREADABLE, Choice, Flag, Hyperparameter
 from thetac.options import OPTIONS
 
 
 def make_signature(
     spec: Spec,
     written: tuple[Scalar, ...] | None,
-    declared: tuple[Hyperparameter | Flag, ...],
+    declared: tuple[Hyperparameter | Flag | Choice, ...],
     diagnostics: Diagnostics,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the constructor's arguments: those that may be positional, and those by keyword only.
@@ -67,7 +67,7 @@ def make_signature(
 
 
 def order_group_keys(
-    written: tuple[Scalar, ...], declared: tuple[Hyperparameter | Flag, ...], diagnostics: Diagnostics
+    written: tuple[Scalar, ...], declared: tuple[Hyperparameter | Flag | Choice, ...], diagnostics: Diagnostics
 ) -> tuple[str, ...]:
     """Return the keys of a parameter group in order: those that are written, then the others in the usual order."""
     usual = (*(entry.name for entry in declared), *OPTIONS)
@@ -85,7 +85,7 @@ def order_group_keys(
 
 
 def _check_order(
-    seen: dict[str, Location], declared: tuple[Hyperparameter | Flag, ...], diagnostics: Diagnostics
+    seen: dict[str, Location], declared: tuple[Hyperparameter | Flag | Choice, ...], diagnostics: Diagnostics
 ) -> None:
     """Note where an argument without a default follows one that has one, unless it is passed by keyword."""
     required = {entry.name for entry in declared if isinstance(entry, Hyperparameter) and entry.required}

@@ -1,6 +1,7 @@
 """The content of one spec file, each part of the right form but not yet parsed.
 
-Made by load.py; expressions and updates are still texts. A part that the file leaves out is None or empty.
+Made by load.py; expressions and updates are still texts, and the entries of the sections that heirs may change key by
+key are still YAML. A part that the file leaves out is None or empty.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thetac.codegen.errors import Location
-from thetac.codegen.frontend.yaml_tree import Scalar
-from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, Flag, HalfPrecision, Hyperparameter, SparseMode, StateKind
+from thetac.codegen.frontend.yaml_tree import Entry, Scalar
+from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, HalfPrecision, SparseMode, StateKind
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT, Dims
 
 
@@ -26,6 +27,8 @@ class StateEntry:
     doc: str
     location: Location
     dims: Dims = EVERY_ELEMENT  # of a tensor
+    float64: bool = False
+    integer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,9 @@ class Spec:
     notes: tuple[str, ...] | None
     signature: tuple[Scalar, ...] | None
     group_keys: tuple[Scalar, ...] | None
-    hyperparameters: tuple[Hyperparameter | Flag, ...]
-    requirements: tuple[RequireEntry, ...]
-    states: tuple[StateEntry, ...]
+    hyperparameters: tuple[Entry, ...]
+    requirements: tuple[Entry, ...]
+    states: tuple[Entry, ...]
     state_at_construction: bool | None
     decay: tuple[DecayEntry, ...] | None
     complex_mode: ComplexMode | None
@@ -67,4 +70,6 @@ class Spec:
     sparse_mode: SparseMode | None
     sparse_error: str | None  # the author's own
     update: Scalar | None
+    symbols: tuple[tuple[Scalar, str], ...]  # LaTeX of locals
+    unreadable: frozenset[str]  # sections that are there but cannot be read
     location: Location  # of the name

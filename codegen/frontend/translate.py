@@ -16,8 +16,13 @@ from thetac.codegen.ir.reserved_names import is_identifier
 
 LONGEST = 90  # characters of a remedy; what is longer does not help
 
-CONSTANTS = {"pi": "3.141592653589793", "e": "2.718281828459045", "tau": "6.283185307179586"}
-INFINITE = frozenset(("inf", "infty", "Inf", "Infinity", "infinity", "nan", "NaN"))
+CONSTANTS = {
+    **dict.fromkeys(("inf", "infty", "Inf", "Infinity", "infinity"), "inf"),
+    **dict.fromkeys(("nan", "NaN"), "(0 / 0)"),
+    "pi": "pi",
+    "e": "2.718281828459045",
+    "tau": "6.283185307179586",
+}
 OWNERS = ("self", "group", "state", "args", "cfg", "config", "defaults", "hparams", "param_group", "opt")
 GIVEN = {"param": "param", "p": "param", "grad": "grad"}
 
@@ -93,7 +98,7 @@ class Translation:
                 return ast.Name(ast.get_source_segment(self._code, node) or repr(node.value))
             case ast.Name(id=name):
                 return ast.Name("param") if name == "p" and name not in self._declared.names else node
-            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow() as operator):
+            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Mod() | ast.Pow() as operator):
                 sides = self._each((node.left, node.right))
                 return None if sides is None else _tidy(ast.BinOp(sides[0], operator, sides[1]))
             case ast.BinOp(op=ast.BitAnd() | ast.BitOr() as operator):
@@ -118,6 +123,8 @@ class Translation:
             case ast.Subscript(value=owner, slice=index):
                 element = self.element(owner, index)
                 return ast.Name(element) if element else None
+            case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))]) if text in CONSTANTS:
+                return ast.Name(CONSTANTS[text])
             case ast.Call():
                 return self._function(node)
             case _:

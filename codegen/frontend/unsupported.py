@@ -9,7 +9,7 @@ import ast
 
 from thetac.codegen.errors import REFERENCE, did_you_mean, join_names, quote
 from thetac.codegen.frontend import foreign
-from thetac.codegen.frontend.translate import INFINITE, Translation, library_of
+from thetac.codegen.frontend.translate import Translation, library_of
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.reserved_names import is_identifier
 
@@ -65,8 +65,7 @@ _EXPRESSIONS: dict[type[ast.expr], Sentence] = {
 }
 
 _OPERATORS: dict[type[ast.operator | ast.unaryop], Sentence] = {
-    ast.FloorDiv: ("`//` is no part of the language", "numbers are real: use `/`"),
-    ast.Mod: ("`%` is no part of the language", "there is no remainder: count with a scalar state"),
+    ast.FloorDiv: ("`//` is no part of the language", "of numbers there is `floor(a / b)`"),
     ast.MatMult: ("`@` is no part of the language", "rules work element by element: use `*`"),
     ast.BitAnd: ("`&` is no part of the language", "write `and`"),
     ast.BitOr: ("`|` is no part of the language", "write `or`"),
@@ -79,7 +78,6 @@ _OPERATORS: dict[type[ast.operator | ast.unaryop], Sentence] = {
 
 SIGNS: dict[type[ast.operator | ast.unaryop | ast.cmpop], str] = {
     ast.FloorDiv: "//",
-    ast.Mod: "%",
     ast.MatMult: "@",
     ast.BitAnd: "&",
     ast.BitOr: "|",
@@ -89,7 +87,7 @@ SIGNS: dict[type[ast.operator | ast.unaryop | ast.cmpop], str] = {
     ast.Invert: "~",
     ast.UAdd: "+",
 }
-_AUGMENTED = {**SIGNS, ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
+_AUGMENTED = {**SIGNS, ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.Pow: "**"}
 
 
 def explain_keyword(word: str) -> Sentence | None:
@@ -171,7 +169,7 @@ def explain_expression(node: ast.expr, translation: Translation) -> tuple[ast.ex
         case ast.Compare():
             return node, ("`in` is no part of the language", "compare with `==` and join with `or`")
         case ast.Call(func=ast.Name(id="float")):
-            return node, ("a number in quotes", _INFINITE)
+            return node, ("a number in quotes", write or "write the number without quotes, or `inf`")
         case ast.Call(func=ast.Name(id=name)):
             return node.func, (f"a text as an argument of {quote(name)}", "an update computes with numbers only")
         case ast.Call(func=ast.Attribute(value=owner, attr=name) as function):
@@ -217,8 +215,6 @@ def _explain_call(node: ast.Call, name: str, owner: str, write: str) -> Sentence
 
 def _explain_attribute(name: str, owner: str, write: str) -> Sentence:
     """Return cause and remedy for an attribute of a library, or of a value if `owner` is empty."""
-    if owner and name in INFINITE:
-        return f"`{owner}.{name}` is no number of the language", _INFINITE
     if owner:
         remedy = write or foreign.remedy(name) or did_you_mean(name, FUNCTIONS, foreign.suggest_any_function())
         return f"`{owner}.{name}` belongs to another library", remedy
@@ -226,6 +222,3 @@ def _explain_attribute(name: str, owner: str, write: str) -> Sentence:
         return "a transpose", "each element is updated by itself"
     remedy = write or foreign.remedy(name, method=True)
     return "an attribute of a value", remedy or "values have no attributes or methods: use operators and functions"
-
-
-_INFINITE = "write a large number, such as `3e38`, or `1 / 0` for infinity and `0 / 0` for NaN"

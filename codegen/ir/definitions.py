@@ -12,7 +12,8 @@ from functools import cache
 from typing import TypeVar, assert_never
 
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
-from thetac.codegen.ir.ops import FUNCTIONS, OPS, Op
+from thetac.codegen.ir.ops import FUNCTIONS, OPS, Op, Shape
+from thetac.codegen.ir.reductions import along, is_reduction, split_axis
 
 Value = TypeVar("Value")
 
@@ -21,6 +22,7 @@ BINARY: dict[type[ast.operator], str] = {
     ast.Sub: "sub",
     ast.Mult: "mul",
     ast.Div: "div",
+    ast.Mod: "mod",
     ast.Pow: "pow",
 }
 COMPARE: dict[type[ast.cmpop], str] = {
@@ -36,7 +38,8 @@ COMPARE: dict[type[ast.cmpop], str] = {
 def expanded(call: Call) -> Expr:
     """Return the definition of a composed operation with the arguments of the call in it."""
     op = OPS[call.op]
-    return _filled(_definition(op.name), dict(zip(op.parameters, call.args, strict=True)), call)
+    operands, axis = split_axis(call) if op.shape is Shape.REDUCTION else (call.args, None)
+    return _filled(_definition(op.name), dict(zip(op.parameters, operands, strict=True)), call, axis)
 
 
 def composed(op: Op, operations: Mapping[str, Callable[..., Value]]) -> Callable[..., Value]:
@@ -82,14 +85,16 @@ def _read(node: ast.expr) -> Expr:
             raise AssertionError(f"a definition has {ast.unparse(node)}, which is no part of the language")
 
 
-def _filled(definition: Expr, arguments: Mapping[str, Expr], call: Call) -> Expr:
+def _filled(definition: Expr, arguments: Mapping[str, Expr], call: Call, axis: int | None) -> Expr:
+    """Return a definition with the arguments of a call in it; its reductions are along the axis of the call."""
     match definition:
         case Ref(name=name):
             return arguments[name]
         case Const(value=value):
             return Const(value, call.location)
         case Call(op=op, args=args):
-            return Call(op, tuple(_filled(argument, arguments, call) for argument in args), call.location)
+            filled = Call(op, tuple(_filled(argument, arguments, call, axis) for argument in args), call.location)
+            return along(filled, axis) if is_reduction(filled) else filled
         case _:
             assert_never(definition)
 

@@ -134,7 +134,7 @@ class Fused:
     """A Rule, ready for kernels that do a whole step at once."""
 
     inputs: tuple[str, ...]  # what the scalar program and the row read: counters, scalar states, firsts, values, flags
-    scalars: tuple[str, ...]  # names of the scalar states: assigning one rounds
+    scalars: tuple[str, ...]  # names of the scalar states that are assigned, which rounds unless they are float64
     host: tuple[Stmt, ...]  # the scalar program; `first(s)` is the name `first_s` there
     row: tuple[Entry, ...]
     specialisations: tuple[Specialisation, ...]

@@ -8,6 +8,8 @@ without the compiler, and a test compares the two. This module must not know num
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import reduce
 
 
 def divide(a: float, b: float) -> float:
@@ -32,9 +34,24 @@ def power(a: float, b: float) -> float:
         return math.copysign(math.inf, a) if b % 2 == 1 else math.inf
 
 
+def modulo(a: float, b: float) -> float:
+    """Return the remainder of a / b with the sign of b, as Python has it; NaN if b is 0."""
+    return a % b if b != 0 else math.nan
+
+
 def sqrt(a: float) -> float:
     """Return the square root, NaN below 0."""
     return math.nan if a < 0 else math.sqrt(a)
+
+
+def rsqrt(a: float) -> float:
+    """Return 1 / sqrt(a), NaN below 0."""
+    return divide(1.0, sqrt(a))
+
+
+def cbrt(a: float) -> float:
+    """Return the cube root, which has the sign of a."""
+    return math.cbrt(a)
 
 
 def sign(a: float) -> float:
@@ -55,6 +72,26 @@ def log(a: float) -> float:
     if a > 0:
         return math.log(a)
     return -math.inf if a == 0 else math.nan
+
+
+def tanh(a: float) -> float:
+    """Return the hyperbolic tangent."""
+    return math.tanh(a)
+
+
+def atan2(a: float, b: float) -> float:
+    """Return the angle of the point with the height a and the width b, between -pi and pi."""
+    return math.atan2(a, b)
+
+
+def floor(a: float) -> float:
+    """Return the largest whole number that is not above a; infinities and NaN stay."""
+    return float(math.floor(a)) if math.isfinite(a) and a != 0 else a
+
+
+def cos(a: float) -> float:
+    """Return the cosine, NaN for infinities."""
+    return math.cos(a) if math.isfinite(a) else math.nan
 
 
 def lerp(a: float, b: float, w: float) -> float:
@@ -89,3 +126,33 @@ def both(a: bool, b: bool) -> bool:
 def either(a: bool, b: bool) -> bool:
     """Return whether one of two holds."""
     return a or b
+
+
+def total(values: Sequence[float]) -> float:
+    """Return the sum, rounded once; NaN where infinities of both signs or NaN are in it."""
+    if not all(map(math.isfinite, values)):
+        return sum(values)
+    try:
+        return math.fsum(values)
+    except OverflowError:  # of a partial sum, if not of the whole
+        return math.fsum(value / 2**64 for value in values) * 2.0**64
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the sum divided by the number of values; NaN if there is none."""
+    return divide(total(values), len(values))
+
+
+def norm(values: Sequence[float]) -> float:
+    """Return the root of the sum of squares."""
+    return sqrt(total([value * value for value in values]))
+
+
+def largest(values: Sequence[float]) -> float:
+    """Return the largest value; NaN if one is, -inf if there is none."""
+    return reduce(maximum, values, -math.inf)
+
+
+def smallest(values: Sequence[float]) -> float:
+    """Return the smallest value; NaN if one is, inf if there is none."""
+    return reduce(minimum, values, math.inf)

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, assert_never
 
-from thetac.codegen.ir.definitions import composed
+from thetac.codegen.ir.definitions import composed, expanded
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt
-from thetac.codegen.ir.ops import OF_NAMES, OPS
+from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, Shape
+from thetac.codegen.ir.reductions import split_axis
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.shape_numbers import SHAPE_NUMBERS, shape_numbers
 
@@ -30,6 +31,8 @@ class Arithmetic(Generic[Number]):
     """How to compute with elements. Arguments may also be host scalars and truth values."""
 
     operations: Mapping[str, Callable[..., Number]]  # by name of the op; a comparison gives a mask that `where` takes
+    # By name of the reduction: of numbers along an axis, which is kept with the extent 1; None: one float of them all.
+    reduce: Callable[[str, Number, int | None], Number | float]
     fill: Callable[[Number, float], Number]  # elements like the first argument, all of this value
 
 
@@ -58,30 +61,50 @@ def to_float32(value: float) -> float:
 
 
 def defaults(rule: Rule) -> dict[str, float | bool]:
-    """Return the default of every value that an update can read, by name; required hyperparameters have none."""
+    """Return the default of every value that an update can read, by name; required hyperparameters have none.
+
+    What is None by default is any number: no update reads it.
+    """
     values: dict[str, float | bool] = {name: bool(OPTIONS[name].default) for name in IN_UPDATE}
     for hyperparameter in rule.hyperparameters:
         default = hyperparameter.default
-        if default is not None:
+        if not hyperparameter.required:
             numbers = default if isinstance(default, tuple) else (default,)
-            values |= {name: float(number) for name, number in zip(hyperparameter.value_names, numbers, strict=True)}
+            values |= {
+                name: float(number or 0) for name, number in zip(hyperparameter.value_names, numbers, strict=True)
+            }
     return values | {flag.name: flag.default for flag in rule.flags}
+
+
+def _given(rule: Rule, values: Mapping[str, float | bool | str | None]) -> dict[str, float | bool]:
+    """Return all values by name, the derived flags among them, of which a group tells by a text or by None."""
+    asked = {flag: flag.asks for flag in rule.flags if flag.asks is not None and flag.asks.name in values}
+    derived = {flag.name: values[asks.name] == asks.value for flag, asks in asked.items()}
+    numbers = {name: 0.0 if value is None else value for name, value in values.items() if not isinstance(value, str)}
+    return {**defaults(rule), **derived, **numbers}
 
 
 def _operations() -> dict[str, Callable[..., float]]:
     operations: dict[str, Callable[..., float]] = {}
     for op in OPS.values():
-        if op.shape not in OF_NAMES:
+        if op.shape in NUMBER_BY_NUMBER:
             operations[op.name] = op.meaning or composed(op, operations)
     return operations
 
 
-FLOATS: Arithmetic[float] = Arithmetic(operations=_operations(), fill=lambda like, value: value)
+def _reduce_float(name: str, value: float, axis: int | None) -> float:
+    """Return the reduction of a parameter of one element."""
+    meaning = OPS[name].meaning
+    assert meaning is not None, f"{name} is composed"
+    return meaning([value])
+
+
+FLOATS: Arithmetic[float] = Arithmetic(operations=_operations(), reduce=_reduce_float, fill=lambda like, value: value)
 
 
 def interpret(
     rule: Rule,
-    values: Mapping[str, float | bool],
+    values: Mapping[str, float | bool | str | None],
     state: Mapping[str, Number | float],
     param: Number,
     grad: Number,
@@ -95,12 +118,12 @@ def interpret(
 
     Args:
         rule: a rule after features; its expressions may be composed.
-        values: hyperparameter values, flags and options by name; those that are not given have their defaults.
+        values: hyperparameter values, flags, choices and options by name; those not given have their defaults.
         state: the states so far by name; those that are not given are created.
         param: the parameter, one element or all of them.
         grad: its gradient.
         arithmetic: how to compute with `param`, `grad` and tensor states.
-        store: what keeping a scalar state does to its value.
+        store: what keeping a scalar state does to its value, unless it is kept in float64.
         shape: that of the parameter to which `param` belongs.
         epsilon: the machine epsilon of the parameter's dtype; float32's, if it is not given.
 
@@ -110,8 +133,8 @@ def interpret(
     Raises:
         KeyError: a required value is not given.
     """
-    values = {**defaults(rule), **values}
-    machine = _Machine(rule, values, state, param, grad, arithmetic, store, shape_numbers(shape, epsilon))
+    of_param = shape_numbers(shape, epsilon)
+    machine = _Machine(rule, _given(rule, values), state, param, grad, arithmetic, store, of_param)
     machine.run(rule.body)
     return machine.result()
 
@@ -139,6 +162,7 @@ class _Machine(Generic[Number]):
         self.names |= {"param": param, "grad": grad}
         self.names |= {SHAPE_NUMBERS[name].variable: number for name, number in of_param.items()}
         self.scalars = frozenset(rule.names_of(StateKind.SCALAR))
+        self.exact = frozenset(state.name for state in rule.states if state.float64)
         existing = [s for s in rule.states if s.when is None or self.holds(s.when)]
         self.states = tuple(s.name for s in existing)
         self.created = frozenset(self.states) - state.keys()
@@ -152,7 +176,7 @@ class _Machine(Generic[Number]):
             elif s.kind is StateKind.TENSOR:
                 self.names[s.name] = arithmetic.fill(param, starts[s.name])
             else:
-                self.names[s.name] = store(starts[s.name])
+                self.names[s.name] = self.stored(s.name, starts[s.name])
             if s.kind is StateKind.COUNTER:
                 self.names[s.name] = self.host(Call("add", (Ref(s.name), Const(1))))
 
@@ -166,12 +190,18 @@ class _Machine(Generic[Number]):
         for statement in body:
             match statement:
                 case Assign(target=target, value=expression):
-                    value = self.host(expression) if target in self.scalars else self.value(expression)
-                    self.names[target] = self.store(value) if target in self.scalars else value  # type: ignore[arg-type]
+                    if target in self.scalars:
+                        self.names[target] = self.stored(target, self.host(expression))
+                    else:
+                        self.names[target] = self.value(expression)
                 case If(condition=condition, then=then, orelse=orelse):
                     self.run(then if self.holds(condition) else orelse)
                 case _:
                     assert_never(statement)
+
+    def stored(self, name: str, value: float) -> float:
+        """Return the value that a scalar state has after it was assigned."""
+        return value if name in self.exact else self.store(value)
 
     def value(self, expression: Expr) -> Number | float:
         """Return the value of an expression: a host scalar, or one of the interpreter's arithmetic."""
@@ -184,6 +214,11 @@ class _Machine(Generic[Number]):
                 return name in self.created
             case Call(op=op) if op in self.of_param:
                 return self.of_param[op]
+            case Call(op=op) if OPS[op].shape is Shape.REDUCTION:
+                if OPS[op].defined:
+                    return self.value(expanded(expression))
+                (operand,), axis = split_axis(expression)
+                return self.arithmetic.reduce(op, self.value(operand), axis)  # type: ignore[arg-type]
             case Call(op=op, args=args):
                 operands = [self.value(argument) for argument in args]
                 if all(type(operand) in (float, bool) for operand in operands):

@@ -47,8 +47,14 @@ def rule_listing(rule: Rule) -> list[str]:
     for h in rule.hyperparameters:
         ranges = ", ".join("any" if interval is None else str(interval) for interval in h.ranges)
         names = f" = ({', '.join(h.elements)})" if h.elements else ""
-        lines.append(f"  {h.name}{names}: default {h.default}, range {ranges}")
+        none = [f"{n} None: {expression_text(m)}" for n, m in zip(h.value_names, h.none, strict=False) if m is not None]
+        whole = ["integer"] if h.integer else []
+        facts = ", ".join([f"default {h.default}", f"range {ranges}", *whole, *none])
+        lines.append(f"  {h.name}{names}: {facts}")
     lines += [f"  {flag.name}: {'fixed' if flag.fixed else 'default'} {flag.default}" for flag in rule.flags]
+    for choice in rule.choices:
+        texts = " or ".join("none" if text is None else text for text in choice.choices)
+        lines.append(f"  {choice.name}: {texts}, default {'none' if choice.default is None else choice.default}")
     if rule.states:
         lines.append("state:")
     for state in rule.states:

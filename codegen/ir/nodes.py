@@ -7,7 +7,7 @@ knows files, passes or targets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
@@ -89,19 +89,26 @@ class Range:
         return f"{'[' if self.low_closed else '('}{ends[0]}, {ends[1]}{']' if self.high_closed else ')'}"
 
 
+Default = float | int | None  # of a number, as written; None of one that may be left open, see `Hyperparameter.none`
+
+
 @dataclass(frozen=True, slots=True)
 class Hyperparameter:
     """A number (or tuple of numbers) that every parameter group carries."""
 
     name: str  # the key in `param_groups`
-    default: float | int | tuple[float | int, ...] | None  # None means required unless `optional`
+    default: Default | tuple[Default, ...]  # None if it is `required`
     elements: tuple[str, ...] = ()  # names of a tuple's elements in the update text, e.g. ("beta1", "beta2")
     ranges: tuple[Range | None, ...] = (None,)  # one per element (one in all if not a tuple)
     symbols: tuple[str, ...] = ("",)  # LaTeX, one per element; empty: made from the name
     tensor: bool = False  # may be given as a 1-element tensor
     fixed: bool = False  # lives in the groups but is no argument of the constructor
     required: bool = False  # the constructor has no default for it
-    error: str = ""  # the author's own wording for a value out of range; {0}, {1} are the elements
+    integer: bool = False  # groups hold integers; updates read them as numbers like any other
+    none: tuple[Expr | None, ...] = ()  # per element what None stands for in a group; None: it must be a number
+    errors: tuple[
+        str, ...
+    ] = ()  # the author's wording for a value out of range, for all or per element; {0}, {1}: values
     doc: str = ""  # a sentence for the documentation
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
@@ -109,6 +116,47 @@ class Hyperparameter:
     def value_names(self) -> tuple[str, ...]:
         """Return the names by which the update reads its values."""
         return self.elements or (self.name,)
+
+    @property
+    def may_be_none(self) -> tuple[str, ...]:
+        """Return the names of those of its values that may be None in a group."""
+        return tuple(name for name, none in zip(self.value_names, self.none, strict=False) if none is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A hyperparameter that is one of several texts. Updates compare it with them and read nothing else of it."""
+
+    name: str  # the key in `param_groups`
+    default: str | None
+    choices: tuple[str | None, ...]
+    fixed: bool = False
+    error: str = ""  # the author's wording for anything else; {0} is the value
+    doc: str = ""
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def comparisons(self) -> tuple[tuple[str, str], ...]:
+        """Return the names by which a rule as written reads comparisons with its texts, each with the text."""
+        return tuple((comparison(self.name, text), text) for text in self.choices if text is not None)
+
+
+def comparison(name: str, text: str) -> str:
+    """Return the name, in a rule as written, of the truth value whether a choice is a text."""
+    return f'{name} == "{text}"'
+
+
+def compared(name: str) -> str:
+    """Return the choice in the name of a comparison; any other name as it is."""
+    return name.partition(' == "')[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What a derived flag is true of: a group whose value is this one."""
+
+    name: str  # a choice, or a value of a hyperparameter
+    value: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +168,7 @@ class Flag:
     fixed: bool = False
     doc: str = ""
     location: Location = field(default=NOWHERE, compare=False, repr=False)
+    asks: Asks | None = None  # of a derived flag, which is no key of a group but follows from one
 
 
 class StateKind(Enum):
@@ -142,6 +191,8 @@ class State:
     doc: str = ""
     location: Location = field(default=NOWHERE, compare=False, repr=False)
     dims: Dims = EVERY_ELEMENT  # of a tensor; the parameter's axes before the last two are its too
+    float64: bool = False  # of a scalar or number: kept in float64, where others have torch's default dtype
+    integer: bool = False  # of a counter: a Python int, as torch's SparseAdam has it
 
     @property
     def is_like_param(self) -> bool:
@@ -167,7 +218,11 @@ class DecayStyle(Enum):
     L2 = "l2"  # grad = grad + weight_decay * param
     DECOUPLED = "decoupled"  # param = param * (1 - lr * weight_decay)
     FULLY_DECOUPLED = "fully_decoupled"  # param = param * (1 - lr / max_lr * weight_decay)
+    CORRECTED = "corrected"  # param = param * (1 - lr ** 2 / max_lr * weight_decay)
     ABSOLUTE = "absolute"  # param = param * (1 - weight_decay), unless lr is 0
+    CAUTIOUS = "cautious"  # decoupled, where the update does not take the parameter away from 0
+    DECOUPLED_AFTER = "decoupled_after"  # decoupled, of the parameter after the update
+    ABSOLUTE_AFTER = "absolute_after"  # absolute, of the parameter after the update
 
 
 DECAY_READS: dict[DecayStyle, tuple[str, ...]] = {  # the hyperparameters that weight decay reads, beside the parameter
@@ -175,7 +230,11 @@ DECAY_READS: dict[DecayStyle, tuple[str, ...]] = {  # the hyperparameters that w
     DecayStyle.L2: ("weight_decay",),
     DecayStyle.DECOUPLED: ("weight_decay", "lr"),
     DecayStyle.FULLY_DECOUPLED: ("weight_decay", "lr", "max_lr"),
+    DecayStyle.CORRECTED: ("weight_decay", "lr", "max_lr"),
     DecayStyle.ABSOLUTE: ("weight_decay", "lr"),
+    DecayStyle.CAUTIOUS: ("weight_decay", "lr"),
+    DecayStyle.DECOUPLED_AFTER: ("weight_decay", "lr"),
+    DecayStyle.ABSOLUTE_AFTER: ("weight_decay", "lr"),
 }
 
 
@@ -233,7 +292,10 @@ class Rule:
     sparse_error: str  # the RuntimeError's text where sparse gradients are unsupported, or where decay forbids them
     state_at_construction: bool  # states are made by the constructor instead of the first step
     body: tuple[Stmt, ...]
-    group_keys: tuple[str, ...]  # of hyperparameters, flags and options, in the order in which a group holds them
+    group_keys: tuple[str, ...]  # of hyperparameters, flags, choices and options, in the order of a group
+    family: tuple[str, ...] = ()  # the names of the specs that it extends, nearest first
+    choices: tuple[Choice, ...] = ()
+    symbols: tuple[tuple[str, str], ...] = ()  # LaTeX of locals, by name
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     def state(self, name: str) -> State | None:
@@ -254,6 +316,11 @@ class Rule:
         """Return the states on the parameter's device with fewer numbers: one, or one per row or column, in order."""
         on_device = (StateKind.NUMBER, StateKind.TENSOR)
         return tuple(state for state in self.states if state.kind in on_device and not state.is_like_param)
+
+
+def names_of(*parts: Iterable[Hyperparameter | Flag | Choice | State]) -> tuple[str, ...]:
+    """Return the names of what several parts of a rule declare, in order."""
+    return tuple(one.name for part in parts for one in part)
 
 
 def chain(op: str, terms: tuple[Expr, ...], location: Location = NOWHERE) -> Expr:

@@ -10,6 +10,7 @@ target has to know it.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,18 +29,22 @@ class Shape(Enum):
     SELECT = "select"  # where(c, a, b): a truth value and two numbers give a number
     PREDICATE = "predicate"  # a name gives a truth value of the host: first(state), is_tensor(hyperparameter)
     OF_PARAM = "of param"  # `param` itself gives a number of the host: rank(param); passes/expand.py makes names of it
+    REDUCTION = "reduction"  # many numbers give one: of the whole parameter, or of each row or column
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """An operation. What asks about a name, as predicates do, has neither meaning nor definition here."""
+    """An operation. What asks about a name, as predicates do, has neither meaning nor definition here.
+
+    A call of a reduction has its axis as a further argument: a constant, -1 or -2. Without it, it is over everything.
+    """
 
     name: str  # in Call.op
-    arity: int
+    arity: int  # without the axis of a reduction
     shape: Shape
     syntax: str  # as an author writes it; a function with its arguments' names
     doc: str  # for the reference of the language
-    meaning: Callable[..., float] | None = None  # on floats and truth values; raises nothing
+    meaning: Callable[..., float] | None = None  # on floats and truth values, of a reduction on a list; raises nothing
     defined: str = ""  # a composed operation: an expression of other operations, over the names in `syntax`
     whole_on_elements: bool = False  # composed, but on elements the targets have a function for all of it
     linear: bool = False  # over elements with host factors: allowed in complex arithmetic
@@ -72,7 +77,11 @@ _ROWS = (
         meaning=ieee.divide, noun="quotients", sample="divide",
     ),
     Op(
-        "pow", 2, Shape.ELEMENTWISE, "a ** b", "power; of an element only the exponents 2, 3 and 0.5",
+        "mod", 2, Shape.ELEMENTWISE, "a % b", "remainder of a / b for numbers, with the sign of b; NaN if b is 0",
+        meaning=ieee.modulo, host_only=True, noun="remainders", sample="remainder",
+    ),
+    Op(
+        "pow", 2, Shape.ELEMENTWISE, "a ** b", "power, NaN for a negative a unless b is whole",
         meaning=ieee.power, noun="powers", sample="power",
     ),
     Op(
@@ -92,12 +101,36 @@ _ROWS = (
         meaning=ieee.sign,
     ),
     Op(
-        "exp", 1, Shape.ELEMENTWISE, "exp(a)", "exponential of a number",
-        meaning=ieee.exp, host_only=True, latex=r"\exp\left( #1 \right)",
+        "rsqrt", 1, Shape.ELEMENTWISE, "rsqrt(a)", "1 / sqrt(a), as torch computes it",
+        meaning=ieee.rsqrt,
     ),
     Op(
-        "log", 1, Shape.ELEMENTWISE, "log(a)", "natural logarithm of a number",
-        meaning=ieee.log, host_only=True, latex=r"\ln\left( #1 \right)",
+        "cbrt", 1, Shape.ELEMENTWISE, "cbrt(a)", "cube root, with the sign of a",
+        meaning=ieee.cbrt, latex=r"\sqrt[3]{#1}",
+    ),
+    Op(
+        "exp", 1, Shape.ELEMENTWISE, "exp(a)", "exponential",
+        meaning=ieee.exp, latex=r"\exp\left( #1 \right)",
+    ),
+    Op(
+        "log", 1, Shape.ELEMENTWISE, "log(a)", "natural logarithm, NaN below 0",
+        meaning=ieee.log, latex=r"\ln\left( #1 \right)",
+    ),
+    Op(
+        "tanh", 1, Shape.ELEMENTWISE, "tanh(a)", "hyperbolic tangent",
+        meaning=ieee.tanh, latex=r"\tanh\left( #1 \right)",
+    ),
+    Op(
+        "atan2", 2, Shape.ELEMENTWISE, "atan2(a, b)", "angle of the point with the height a and the width b",
+        meaning=ieee.atan2, sample="arctan2",
+    ),
+    Op(
+        "floor", 1, Shape.ELEMENTWISE, "floor(a)", "the largest whole number that is not above a number",
+        meaning=ieee.floor, host_only=True, latex=r"\left\lfloor #1 \right\rfloor",
+    ),
+    Op(
+        "cos", 1, Shape.ELEMENTWISE, "cos(a)", "cosine of a number in radians",
+        meaning=ieee.cos, host_only=True, latex=r"\cos\left( #1 \right)",
     ),
     Op(
         "lerp", 3, Shape.ELEMENTWISE, "lerp(a, b, w)", "a + w * (b - a), as torch computes it",
@@ -129,6 +162,34 @@ _ROWS = (
     Op("or", 2, Shape.LOGIC, "a or b", "either", meaning=ieee.either, sample="logical_or"),
     Op("not", 1, Shape.LOGIC, "not a", "negation of a truth value", meaning=operator.not_, sample="logical_not"),
     Op(
+        "sum", 1, Shape.REDUCTION, "sum(x)", "sum over the parameter; of nothing 0",
+        meaning=ieee.total, latex=r"\sum #1",
+    ),
+    Op(
+        "mean", 1, Shape.REDUCTION, "mean(x)", "arithmetic mean over the parameter; of nothing NaN",
+        meaning=ieee.mean, latex=r"\operatorname{mean}\left( #1 \right)", noun="averages",
+    ),
+    Op(
+        "norm", 1, Shape.REDUCTION, "norm(x)", "Euclidean norm: the root of the sum of squares",
+        meaning=ieee.norm, latex=r"\left\lVert #1 \right\rVert_2",
+    ),
+    Op(
+        "max", 1, Shape.REDUCTION, "max(x)", "the largest of the parameter; NaN if one is; of nothing -inf",
+        meaning=ieee.largest, latex=r"\max\left( #1 \right)", noun="largest",
+    ),
+    Op(
+        "min", 1, Shape.REDUCTION, "min(x)", "the smallest of the parameter; NaN if one is; of nothing inf",
+        meaning=ieee.smallest, latex=r"\min\left( #1 \right)", noun="smallest",
+    ),
+    Op(
+        "rms", 1, Shape.REDUCTION, "rms(x)", "root of the mean of squares",
+        defined="sqrt(mean(x * x))", latex=r"\operatorname{rms}\left( #1 \right)", noun="roots",
+    ),
+    Op(
+        "dot", 2, Shape.REDUCTION, "dot(x, y)", "sum of products",
+        defined="sum(x * y)", latex=r"\left\langle #1, #2 \right\rangle",
+    ),
+    Op(
         "first", 1, Shape.PREDICATE, "first(s)", "true in the step that creates the state s of this parameter",
         latex=r"\text{this is the first step}",
     ),
@@ -143,12 +204,15 @@ _ROWS = (
     ),
 )  # fmt: skip
 
+CONSTANTS: dict[str, float] = {"inf": math.inf, "pi": math.pi}  # names that stand for numbers
 OPS: dict[str, Op] = {op.name: op for op in _ROWS}
 FUNCTIONS: dict[str, Op] = {op.name: op for op in _ROWS if op.syntax.startswith(f"{op.name}(")}  # written as calls
 
 OF_NAMES = (Shape.PREDICATE, Shape.OF_PARAM)  # asked of a name, not of its value
+NUMBER_BY_NUMBER = (Shape.ELEMENTWISE, Shape.COMPARISON, Shape.LOGIC, Shape.SELECT)
 
 # What targets need a function for, once composed operations are expanded: of numbers, and of elements.
-_OF_VALUES = tuple(op for op in FUNCTIONS.values() if op.shape not in OF_NAMES)
+_OF_VALUES = tuple(op for op in FUNCTIONS.values() if op.shape in NUMBER_BY_NUMBER)
 HOST_FUNCTIONS = tuple(op for op in _OF_VALUES if not op.defined)
+REDUCTIONS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION and not op.defined)
 ELEMENT_FUNCTIONS = tuple(op for op in _OF_VALUES if (op.whole_on_elements if op.defined else not op.host_only))

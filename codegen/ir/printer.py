@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Ref
-from thetac.codegen.ir.ops import FUNCTIONS, Op
+from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS, OPS, Op, Shape
 
 
 class Precedence(IntEnum):
@@ -32,7 +32,7 @@ class Precedence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one operation is written."""
+    """How one operation is written. A reduction along an axis has a row of its own: see `row_of`."""
 
     template: str  # with {0}, {1}, ... for its arguments
     precedence: Precedence  # of the whole
@@ -59,6 +59,25 @@ def functions(module: str, ops: Iterable[Op]) -> dict[str, Row]:
     return {op.name: function(f"{module}{op.name}", op.arity) for op in ops}
 
 
+def row_along(op: Op) -> str:
+    """Return the key of the row of a reduction along an axis."""
+    return f"{op.name} along"
+
+
+def row_of(call: Call, table: Table) -> Row:
+    """Return how a call is written; raise KeyError if the table has no row for it."""
+    op = OPS.get(call.op)  # tables have rows of their own beside operations of the language
+    has_axis = op is not None and op.shape is Shape.REDUCTION and len(call.args) > op.arity
+    return table[row_along(op) if op is not None and has_axis else call.op]
+
+
+def _with_axis(op: Op) -> Row:
+    arguments = ", ".join(f"{{{i}}}" for i in range(op.arity))
+    return Row(
+        f"{op.name}({arguments}, axis={{{op.arity}}})", Precedence.ATOM, (Precedence.CONDITIONAL,) * (op.arity + 1)
+    )
+
+
 def _binary(operator: str, precedence: Precedence, left: Precedence, right: Precedence) -> Row:
     return Row(f"{{0}} {operator} {{1}}", precedence, (left, right))
 
@@ -72,6 +91,7 @@ OPERATORS: Table = {
     "sub": _binary("-", Precedence.SUM, Precedence.SUM, Precedence.PRODUCT),
     "mul": _binary("*", Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN),
     "div": _binary("/", Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN),
+    "mod": _binary("%", Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN),
     "pow": _binary("**", Precedence.POWER, Precedence.ATOM, Precedence.SIGN),
     "neg": Row("-{0}", Precedence.SIGN, (Precedence.SIGN,)),
     "gt": _comparison(">"),
@@ -85,7 +105,13 @@ OPERATORS: Table = {
     "not": Row("not {0}", Precedence.NOT, (Precedence.NOT,)),
 }
 
-SPEC: Table = {**OPERATORS, **functions("", FUNCTIONS.values())}
+SPEC: Table = {
+    **OPERATORS,
+    **functions("", FUNCTIONS.values()),
+    **{row_along(op): _with_axis(op) for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION},
+    **{name: Row(name, Precedence.ATOM, ()) for name in CONSTANTS},
+}
+_CONSTANTS = {value: name for name, value in CONSTANTS.items()}
 
 
 def expression_text(
@@ -95,7 +121,7 @@ def expression_text(
 
     Args:
         expression: what to print.
-        table: how each operation is written.
+        table: how each operation is written; a constant that it names is written by that name.
         name: gives the text of a name of the spec.
         at_least: the text is put in parentheses if it binds looser.
 
@@ -108,12 +134,14 @@ def expression_text(
 
 def _expression(expression: Expr, table: Table, name: Name) -> tuple[str, Precedence]:
     match expression:
+        case Const(value=value) if _CONSTANTS.get(value) in table:
+            return _CONSTANTS[value], Precedence.ATOM
         case Const(value=value):
             return number(value), Precedence.SIGN if value < 0 else Precedence.ATOM
         case Ref(name=ref):
             return name(ref), Precedence.ATOM
-        case Call(op=op, args=args):
-            row = table[op]
+        case Call(args=args):
+            row = row_of(expression, table)
             arguments = [expression_text(a, table, name, need) for a, need in zip(args, row.needs, strict=True)]
             return row.template.format(*arguments), row.precedence
         case _:

@@ -11,7 +11,7 @@ import keyword
 import re
 
 from thetac.codegen.errors import quote
-from thetac.codegen.ir.ops import FUNCTIONS, Shape
+from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS
 from thetac.options import OPTIONS
 from thetac.shape_numbers import SHAPE_NUMBERS
 
@@ -28,7 +28,9 @@ _ARGUMENTS = (
 _MODULES = "torch math triton tl ops scalar_math annotations Tensor Scalar Sequence Callable ClassVar Schema Optimizer"
 _OF_PARAM = (name for one in SHAPE_NUMBERS.values() for name in (one.variable, one.listed))
 _GENERATED = frozenset((*_ARGUMENTS.split(), *_MODULES.split(), *_OF_PARAM))
-_BUILTINS = frozenset(dir(builtins)) - {"sum"}  # a state of torch's is called so; generated code never calls it
+# A state of torch's is called `sum`, and generated code never calls it by this name; nor does it what `param` decides.
+_ALSO_NAMES = frozenset({"sum", *SHAPE_NUMBERS})
+_BUILTINS = frozenset(dir(builtins)) - _ALSO_NAMES
 _SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "ShapeRequirement", "Specialisation")
 _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
 
@@ -45,8 +47,10 @@ def why_not(name: str) -> tuple[str, str] | None:
         return f"`{name}` is a key that torch keeps in every parameter group", "choose another name"
     if name.startswith("first_"):
         return "names that begin with `first_` tell generated code which states are new", "choose another name"
-    if name in FUNCTIONS and FUNCTIONS[name].shape is not Shape.OF_PARAM:  # those are no functions of generated code
+    if name in FUNCTIONS and name not in _ALSO_NAMES:
         return f"`{name}` is a function of the language", "choose another name"
+    if name in CONSTANTS:
+        return f"`{name}` is a constant of the language", "choose another name"
     if name in _GENERATED or name in _BUILTINS:
         return f"`{name}` has a meaning in generated code", "choose another name"
     return None

@@ -52,9 +52,14 @@ class Kind:
         return self.is_on_host and not self.truth
 
     @property
+    def is_sweep(self) -> bool:
+        """Whether there is one value for each element of the parameter, number or truth."""
+        return self.dims == (Dim.ROWS, Dim.COLUMNS)
+
+    @property
     def is_element(self) -> bool:
         """Whether there is one number for each element of the parameter."""
-        return self.dims == (Dim.ROWS, Dim.COLUMNS) and not self.truth
+        return self.is_sweep and not self.truth
 
     def __str__(self) -> str:
         """Return the kind as messages to authors name it."""
@@ -75,8 +80,8 @@ ROW_VECTOR: Dims = (Dim.ROWS, Dim.ONE)  # one number per row
 COLUMN_VECTOR: Dims = (Dim.ONE, Dim.COLUMNS)
 
 HOST_NUMBER = Kind(Place.HOST)
-HOST_TRUTH = Kind(Place.HOST, truth=True)
 TENSOR_NUMBER = Kind(Place.TENSOR)
+HOST_TRUTH = Kind(Place.HOST, truth=True)
 ELEMENT = Kind(Place.SHAPED, EVERY_ELEMENT)
 
 
@@ -94,9 +99,34 @@ def join(kinds: Iterable[Kind], *, truth: bool) -> Kind:
     place = max((kind.place for kind in kinds), key=lambda place: place.value)
     if place is not Place.SHAPED:
         return Kind(place, truth=truth)
-    of_shaped = [kind.dims for kind in kinds if kind.dims is not None]
-    rows, columns = (_joined(axis) for axis in zip(*of_shaped, strict=True))
-    return Kind(place, (rows, columns), truth)
+    return Kind(place, join_dims(kind.dims for kind in kinds if kind.dims is not None), truth)
+
+
+def join_dims(dims: Iterable[Dims]) -> Dims:
+    """Return the dimensions of arrays, at least one, that are broadcast together; raise ValueError if they differ."""
+    rows, columns = (_joined(axis) for axis in zip(*dims, strict=True))
+    return rows, columns
+
+
+def reduced(kind: Kind, axis: int | None) -> Kind:
+    """Return the kind of a reduction of numbers.
+
+    Args:
+        kind: Shaped.
+        axis: -1 or -2; None for all of the parameter.
+
+    Raises:
+        ValueError: There is one number along that axis already, or one in all.
+    """
+    if kind.dims is None:
+        raise ValueError(f"{kind}: there is nothing to reduce")
+    if axis is None:
+        return TENSOR_NUMBER
+    dims = list(kind.dims)
+    if dims[axis] is Dim.ONE:
+        raise ValueError(f"{kind}: there is nothing along the axis {axis}")
+    dims[axis] = Dim.ONE
+    return Kind(Place.SHAPED, (dims[0], dims[1]))
 
 
 def _joined(dims: Iterable[Dim]) -> Dim:

@@ -29,7 +29,8 @@ from thetac.codegen.ir.nodes import (
     walk_expression,
     walk_statements,
 )
-from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, OF_NAMES, OPS, Shape
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, NUMBER_BY_NUMBER, OPS, Shape
+from thetac.codegen.ir.reductions import is_reduction, split_axis
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.shape_numbers import VARIABLES
 
@@ -61,8 +62,8 @@ STAGES: dict[str, Stage] = {
 }
 
 # Of a Fused: what its host program computes with, its elements, and its static conditions.
-_HOST_OPS = frozenset(op.name for op in OPS.values() if not op.defined and op.shape not in OF_NAMES)
-_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow"} | {op.name for op in ELEMENT_FUNCTIONS})
+_HOST_OPS = frozenset(op.name for op in OPS.values() if not op.defined and op.shape in NUMBER_BY_NUMBER)
+_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"mod"} | {op.name for op in ELEMENT_FUNCTIONS})
 _LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
 
 
@@ -77,6 +78,10 @@ def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None
     assert not targets & read_only, f"{where}: {sorted(targets & read_only)} cannot be assigned to"
     fixed = [flag.name for flag in rule.flags if flag.fixed]
     assert legal.fixed_flags or not fixed, f"{where}: {fixed} are still flags"
+    if legal.invented:
+        optional = [name for h in rule.hyperparameters for name in h.may_be_none]
+        assert not rule.choices, f"{where}: {rule.choices} are no flags"
+        assert not optional, f"{where}: {optional} may be None"
     for statement in walk_statements(rule.body):
         assert legal.invented or not statement.origin, f"{where}: {statement} was invented too early"
     _bound(rule.body, declared | _BOTH | legal.reads, where)
@@ -167,6 +172,7 @@ def _declared(rule: Rule) -> set[str]:
     """Return the names of hyperparameter values, flags and states; assert that each stands for one thing."""
     names = [name for h in rule.hyperparameters for name in h.value_names]
     names += [flag.name for flag in rule.flags]
+    names += [name for choice in rule.choices for name, _ in choice.comparisons]
     names += [state.name for state in rule.states]
     assert len(names) == len(set(names)), f"{rule.name}: a name stands for two things: {sorted(names)}"
     assert not {"param", "grad", *OPTIONS} & set(names), f"{rule.name}: a declared name is reserved: {sorted(names)}"
@@ -178,6 +184,9 @@ def _outside_of_the_body(rule: Rule) -> list[tuple[str, Expr]]:
     expressions = [(f"the start of {state.name}", state.init) for state in rule.states]
     expressions += [(f"the condition of {s.name}", s.when) for s in rule.states if s.when is not None]
     expressions += [("a requirement", requirement.condition) for requirement in rule.requirements]
+    expressions += [
+        (f"what None stands for in {h.name}", n) for h in rule.hyperparameters for n in h.none if n is not None
+    ]
     expressions += [("weight decay", condition) for condition, _ in rule.decay if condition is not None]
     return expressions
 
@@ -225,9 +234,10 @@ def _check_expression(expression: Expr, ops: frozenset[str], where: str) -> None
         match part:
             case Call(op=op, args=args):
                 assert op in ops, f"{where}: the operation {op}"
-                assert len(args) == OPS[op].arity, f"{where}: {op} with {len(args)} arguments"
+                operands = split_axis(part)[0] if is_reduction(part) else args
+                assert len(operands) == OPS[op].arity, f"{where}: {op} with {len(args)} arguments"
             case Const(value=value):
-                assert math.isfinite(value), f"{where}: the constant {value}"
+                assert not math.isnan(value), f"{where}: the constant {value}"
             case Ref():
                 pass
             case _:

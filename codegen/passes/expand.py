@@ -1,9 +1,9 @@
-"""Write out composed operations and powers of elements, so that no backend needs them.
+"""Write out composed operations and small powers of elements, so that no backend needs them.
 
-In: a checked Rule, in which elements are raised to 2, 3 or 0.5 only. Out: the Rule with definitions in place of
-composed operations; `x ** 2` is `x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. Powers of
-numbers are kept, and so is a composed operation on elements that the targets have a function for. `rank(param)` and
-its like become names of numbers, which are known before a step as hyperparameters are.
+In: a checked Rule. Out: the Rule with definitions in place of composed operations; of an element x, `x ** 2` is
+`x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. All other powers are kept, and so is a composed
+operation on elements that the targets have a function for. `rank(param)` and its like become names of numbers, which
+are known before a step as hyperparameters are.
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ from thetac.shape_numbers import SHAPE_NUMBERS
 
 
 def expand(rule: Rule) -> Rule:
-    """Return the rule without composed operations and without powers of elements."""
+    """Return the rule without composed operations and without squares, cubes and square roots of elements as powers."""
     kinds = infer(rule)
     return replace(
         rule,
+        hyperparameters=tuple(
+            replace(one, none=tuple(None if none is None else _expression(none, kinds) for none in one.none))
+            for one in rule.hyperparameters
+        ),
         states=tuple(
             replace(
                 state,
@@ -83,4 +87,4 @@ def _power(base: Expr, exponent: Expr, whole: Call) -> Expr:
         case Const(value=0.5):
             return Call("sqrt", (base,), here)
         case _:
-            raise AssertionError(f"the check lets no other power of an element pass: {whole}")
+            return Call("pow", (base, exponent), here)

@@ -7,110 +7,28 @@ as written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import assert_never
 
-from thetac.codegen.ir.nodes import Assign, Call, Const, DecayStyle, Expr, If, Ref, Requirement, Rule, State, Stmt
-
-Values = Mapping[str, bool]  # of the fixed flags
-DecayCases = tuple[tuple[Expr | None, DecayStyle], ...]
-
-_FALSE, _TRUE = Const(False), Const(True)
+from thetac.codegen.ir.known_flags import decide, decide_cases, decide_expression, decide_requirements, decide_states
+from thetac.codegen.ir.nodes import Rule
 
 
 def decide_fixed_flags(rule: Rule) -> Rule:
     """Return the rule with every flag that users cannot set replaced by its value."""
     values = {flag.name: flag.default for flag in rule.flags if flag.fixed}
+    values |= {n: choice.default == text for choice in rule.choices if choice.fixed for n, text in choice.comparisons}
     if not values:
         return rule
     return replace(
         rule,
+        hyperparameters=tuple(
+            replace(one, none=tuple(None if none is None else decide_expression(none, values) for none in one.none))
+            for one in rule.hyperparameters
+        ),
         flags=tuple(flag for flag in rule.flags if not flag.fixed),
-        states=_decide_states(rule.states, values),
-        requirements=_decide_requirements(rule.requirements, values),
-        decay=_decide_cases(rule.decay, values),
-        body=_decide(rule.body, values),
+        choices=tuple(choice for choice in rule.choices if not choice.fixed),
+        states=decide_states(rule.states, values),
+        requirements=decide_requirements(rule.requirements, values),
+        decay=decide_cases(rule.decay, values),
+        body=decide(rule.body, values),
     )
-
-
-def _decide_states(states: tuple[State, ...], values: Values) -> tuple[State, ...]:
-    """Return the states that can exist."""
-    left: list[State] = []
-    for state in states:
-        init = _decide_expression(state.init, values)
-        when = _TRUE if state.when is None else _decide_expression(state.when, values)
-        if when != _FALSE:
-            left.append(replace(state, init=init, when=None if when == _TRUE else when))
-    return tuple(left)
-
-
-def _decide_requirements(requirements: tuple[Requirement, ...], values: Values) -> tuple[Requirement, ...]:
-    """Return the requirements that do not always hold."""
-    decided = (replace(one, condition=_decide_expression(one.condition, values)) for one in requirements)
-    return tuple(one for one in decided if one.condition != _TRUE)
-
-
-def _decide_cases(cases: DecayCases, values: Values) -> DecayCases:
-    """Return the cases that are left, up to the first one that always holds."""
-    left: list[tuple[Expr | None, DecayStyle]] = []
-    for condition, style in cases:
-        decided = _TRUE if condition is None else _decide_expression(condition, values)
-        if decided == _TRUE:
-            return (*left, (None, style))
-        if decided != _FALSE:
-            left.append((decided, style))
-    return tuple(left)
-
-
-def _decide(statements: tuple[Stmt, ...], values: Values) -> tuple[Stmt, ...]:
-    """Return the statements that can be reached."""
-    decided: list[Stmt] = []
-    for statement in statements:
-        match statement:
-            case If(condition=condition, then=then, orelse=orelse):
-                condition = _decide_expression(condition, values)
-                then, orelse = _decide(then, values), _decide(orelse, values)
-                if isinstance(condition, Const):
-                    decided += then if condition.value else orelse
-                else:
-                    decided.append(replace(statement, condition=condition, then=then, orelse=orelse))
-            case Assign(value=value):
-                decided.append(replace(statement, value=_decide_expression(value, values)))
-            case _:
-                assert_never(statement)
-    return tuple(decided)
-
-
-def _decide_expression(expression: Expr, values: Values) -> Expr:
-    """Return an expression with the values of known flags, simplified."""
-    match expression:
-        case Ref(name=name, location=here):
-            return Const(values[name], here) if name in values else expression
-        case Call(args=args):
-            return _simplify(replace(expression, args=tuple(_decide_expression(argument, values) for argument in args)))
-        case Const():
-            return expression
-        case _:
-            assert_never(expression)
-
-
-def _simplify(call: Call) -> Expr:
-    """Return a call, simplified by those arguments that are known truth values."""
-    match call:
-        case Call(op="not", args=(Const(value=bool() as inner),), location=here):
-            return Const(not inner, here)
-        case Call(op="and" | "or" as op, args=(left, right), location=here):
-            neutral = Const(op == "and")
-            if Const(op == "or") in (left, right):
-                return Const(op == "or", here)
-            return right if left == neutral else left if right == neutral else call
-        case Call(op="where", args=(Const(value=bool() as holds), chosen, other)):
-            return chosen if holds else other
-        case Call(op="eq" | "ne" as op, args=(left, right), location=here):
-            for one, other in ((left, right), (right, left)):
-                if isinstance(one, Const) and isinstance(one.value, bool):
-                    return other if one.value == (op == "eq") else _simplify(Call("not", (other,), here))
-            return call
-        case _:
-            return call

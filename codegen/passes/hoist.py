@@ -25,6 +25,7 @@ from thetac.codegen.ir.nodes import (
     Rule,
     StateKind,
     Stmt,
+    assigned,
     names_read,
     walk_statements,
 )
@@ -47,7 +48,7 @@ def hoist(rule: Rule) -> Fused:
     host, row = finish((*hoister.copies.values(), *host), entries, hoister.find_unchanged(), hoister.inputs)
     names = ("param", "grad", *rule.element_states)
     passes = (Pass(streams(names, body), body),)
-    scalars = rule.names_of(StateKind.SCALAR)
+    scalars = tuple(name for name in rule.names_of(StateKind.SCALAR) if name in assigned(rule.body))
     read = {*scalars, *(entry.variable for entry in row), *_names_read_in(host)}
     inputs = tuple(name for name in hoister.inputs if name in read)
     truths = frozenset(name for name, kind in hoister.kinds.items() if kind.truth and not kind.is_on_host)

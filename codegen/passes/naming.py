@@ -7,6 +7,7 @@ In: expressions of the spec. Out: identifiers made of the spec's own names, such
 from __future__ import annotations
 
 import keyword
+import math
 from collections.abc import Container
 
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
@@ -42,9 +43,10 @@ RESERVED = frozenset(
     ]
 )
 
-_NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 10: "ten", 0.5: "half"}
+_NUMBERS = {math.inf: "infinity", math.pi: "pi"}
+_NUMBERS |= {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 10: "ten", 0.5: "half"}
 _INFIX = {"add": "plus", "sub": "minus", "mul": "times", "div": "over", "pow": "pow", "and": "and", "or": "or"}
-_INFIX |= {"gt": "above", "ge": "at_least", "lt": "below", "le": "at_most", "eq": "equal_to", "ne": "not"}
+_INFIX |= {"mod": "mod", "gt": "above", "ge": "at_least", "lt": "below", "le": "at_most", "eq": "equal_to", "ne": "not"}
 _PREFIX = {"neg": "minus", "sqrt": "sqrt", "abs": "abs", "sign": "sign_of", "exp": "exp", "log": "log", "not": "not"}
 _PREFIX |= {"maximum": "max_of", "minimum": "min_of", "clamp": "clamped", "lerp": "lerp_of", "where": "choice_of"}
 _AGAINST_ZERO = {

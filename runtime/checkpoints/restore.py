@@ -214,11 +214,15 @@ def _check_value(schema: Schema, declared: State, value: object, location: _Loca
         if isinstance(value, int | float):
             if not is_held_by_float(value):
                 raise ValueError(f"loaded {where} is a number that no float can hold")
+            if declared.integer and not float(value).is_integer():
+                raise ValueError(f"loaded {where} must be an integer, not {value}")
             return
         if not isinstance(value, Tensor):
             raise TypeError(f"loaded {where} must be a number or a tensor of one, not {type(value).__name__}")
         if value.numel() != 1 or value.is_complex():
             raise ValueError(f"loaded {where} must be one real number, not {describe(value)}")
+        if declared.integer and not float(value.item()).is_integer():
+            raise ValueError(f"loaded {where} must be an integer, not {value.item()}")
         return
     if not isinstance(value, Tensor):
         raise TypeError(f"loaded {where} must be a tensor, not {type(value).__name__}")

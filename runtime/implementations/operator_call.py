@@ -17,7 +17,7 @@ from torch import Tensor
 
 from thetac.options import OPTIONS
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
-from thetac.runtime.param_groups.groups import HostScalars, Value, values_of
+from thetac.runtime.param_groups.groups import HostScalars, Value, find_none, values_of
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
@@ -37,7 +37,8 @@ class Kernel:
     """What a call needs besides its tensors and floats."""
 
     schema: Schema
-    fixed: Group  # flags, fixed hyperparameters and options; the others are arguments of each call
+    fixed: Group  # flags, choices, fixed hyperparameters and options; the others are arguments of each call
+    none: frozenset[str]  # elements of hyperparameters that are None, of which arguments say nothing
     exists: tuple[tuple[bool, ...], ...]  # for each state of the schema, which members have it
     created: tuple[bool, ...]
     kept: weakref.ref[KeptPlans]
@@ -48,14 +49,16 @@ kernels: list[Kernel] = []  # by number
 
 def register_kernel(schema: Schema, group: Group, members: Sequence[Member], kept: KeptPlans) -> int:
     """Return the number of a kernel for these members of a group; equal ones of an optimizer have the same."""
-    fixed = {key: group[key] for key in (*schema.flags, *schema.fixed, *OPTIONS) if key in group}
+    choices = (choice.name for choice in schema.choices)
+    fixed = {key: group[key] for key in (*schema.flags, *choices, *schema.fixed, *OPTIONS) if key in group}
+    none = find_none(schema, group)
     exists = tuple(tuple(member.states[index] is not None for member in members) for index in range(len(schema.states)))
     asked = any(state.first for state in schema.states)
     created = tuple(asked and member.created for member in members)
-    key = (members[0].group, *fixed.items(), exists, created)
+    key = (members[0].group, *fixed.items(), none, exists, created)
     if key not in kept.kernel_numbers:
         kept.kernel_numbers[key] = len(kernels)
-        kernels.append(Kernel(schema, fixed, exists, created, weakref.ref(kept)))
+        kernels.append(Kernel(schema, fixed, none, exists, created, weakref.ref(kept)))
     return kept.kernel_numbers[key]
 
 

@@ -49,7 +49,7 @@ class ScalarRows:
         self._row_of_origin = pack_integers(self._origins)
         self._states = scalar_states_of(schema, members, selection, tensors)
         here = {state.name for state in self._states}
-        self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
+        self._scalars = [one.name for one in schema.states if one.kind == "scalar" and not one.constant]
         self._firsts = [declared.first for declared in schema.states if declared.first in self._takes]
         absent = [declared.name for declared in schema.states if declared.is_number and declared.name not in here]
         self._absent = [name for name in absent if name in self._takes]
@@ -110,7 +110,8 @@ class ScalarRows:
     def store(self, tensors: StepTensors) -> None:
         """Write the new counters and scalar states, and record that every state exists."""
         for state, new in zip(self._states, self._new, strict=True):
-            state.write(tensors, self.row_of_member, new)
+            if not state.is_constant:
+                state.write(tensors, self.row_of_member, new)
         if self._any_created:
             self._created, self._any_created = [False] * len(self._created), False
 
@@ -129,14 +130,14 @@ class ScalarRows:
             if state.is_counter:
                 value = state.count_up(value)
                 new.append(value)
-            elif "round_to" in self._takes:
+            elif "round_to" in self._takes and not state.is_exact:
                 keywords["round_to"] = state.round
             if state.name in self._takes:
                 keywords[state.name] = value
         row, new_states = self._module.scalars(**keywords)
         news = dict(zip(self._scalars, new_states, strict=True))
         for state, new in zip(self._states, self._new, strict=True):
-            if not state.is_counter:
+            if not state.is_counter and not state.is_constant:
                 new.append(news[state.name])
         return row
 

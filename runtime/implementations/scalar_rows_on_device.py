@@ -61,7 +61,9 @@ class ScalarRowsOnDevice:
         self._device = members[0].param.device
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
         self._firsts = [declared.first for declared in schema.states if declared.first]
-        self._scalars = [declared.name for declared in schema.states if declared.kind == "scalar"]
+        self._counters = {declared.name for declared in schema.states if declared.kind == "counter"}
+        self._scalars = [one.name for one in schema.states if one.kind == "scalar" and not one.constant]
+        self._rounded = [one.name for one in schema.states if one.name in self._scalars and not one.float64]
         declared_states = [(index, declared) for index, declared in enumerate(schema.states) if declared.is_number]
         self._stored = {
             declared.name: scalar_states_on_device(
@@ -102,7 +104,7 @@ class ScalarRowsOnDevice:
     def advance(self, tensors: StepTensors, skipped: Tensor | None) -> Tensor:
         """Count this step, write scalar states and return the rows; where `skipped` holds, write nothing."""
         read = {
-            name: stored.read(tensors) if name in self._scalars else stored.count_up(tensors, skipped)
+            name: stored.count_up(tensors, skipped) if name in self._counters else stored.read(tensors)
             for name, stored in self._stored.items()
         }
         new = {name: torch.empty_like(read[name]) for name in self._scalars if name in read}
@@ -154,8 +156,8 @@ class ScalarRowsOnDevice:
         keywords |= dict.fromkeys(self._absent, 0.0)
         keywords |= {name: part.of(column) for name, column in (*read.items(), *self._numbers.items())}
         keywords |= part.numbers
-        if self._scalars:
-            dtypes = {self._stored[name].dtype for name in self._scalars if name in self._stored}
+        if self._rounded:
+            dtypes = {self._stored[name].dtype for name in self._rounded if name in self._stored}
             keywords["round_to"] = _Rounding(next(iter(dtypes), torch.float64))
         return taken(self._takes, keywords)
 

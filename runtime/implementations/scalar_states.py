@@ -53,6 +53,8 @@ class ScalarStates:
     def __init__(self, declared: State, number: int, selection: Selection, tensors: StepTensors) -> None:
         self.name = declared.name
         self.is_counter = declared.kind == "counter"
+        self.is_constant = declared.constant
+        self.is_exact = declared.float64  # no value that is stored is rounded
         self._list = number  # of its tensors among those of a step
         self._dtype = selection.select(tensors.lists[number])[0].dtype
         self._scalars = load_reader().access_scalars(tensors.lists[number], selection)

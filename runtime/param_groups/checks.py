@@ -102,7 +102,8 @@ class MemberChecks:
         for declared, value in zip(self._states, values, strict=True):
             if value is None:
                 continue
-            if not _is_usual(declared, value, shape, dtype, device):
+            is_usual = _is_usual(declared, value, shape, dtype, device)
+            if not is_usual or (declared.float64 and getattr(value, "dtype", None) is not torch.float64):
                 check_found(declared, value, param, grad, self._name(position))
             if not declared.is_number:
                 continue

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Collection, Iterable, Mapping
-from typing import SupportsFloat
+from typing import SupportsFloat, SupportsIndex
 
 from torch import Tensor
 
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.runtime.param_groups.spelling import find_typo
-from thetac.runtime.schema import Group, Hyperparameter, Schema
+from thetac.runtime.schema import Choice, Group, Hyperparameter, Schema
 
 Value = float | Tensor  # an element of a hyperparameter, or a flag
 HostScalars = Mapping[str, float]  # such values as Python numbers, by element name
@@ -35,8 +35,9 @@ def option(group: Group, name: str) -> object:
 
 
 def known_keys(schema: Schema) -> tuple[str, ...]:
-    """Return the keys of a group that the optimizer reads: hyperparameters, flags and options."""
-    return (*(hyperparameter.name for hyperparameter in schema.hyperparameters), *schema.flags, *OPTIONS)
+    """Return the keys of a group that the optimizer reads: hyperparameters, choices, flags and options."""
+    numbers = (hyperparameter.name for hyperparameter in schema.hyperparameters)
+    return (*numbers, *(choice.name for choice in schema.choices), *schema.flags, *OPTIONS)
 
 
 def without_unused_options(schema: Schema, defaults: Mapping[str, object]) -> dict[str, object]:
@@ -63,6 +64,9 @@ def check_values(schema: Schema, group: Group, given: Collection[str]) -> None:
     for hyperparameter in schema.hyperparameters:
         if hyperparameter.name in given:
             _check_hyperparameter(hyperparameter, group[hyperparameter.name])
+    for choice in schema.choices:
+        if choice.name in given:
+            _check_choice(choice, group[choice.name])
     for requirement in schema.requirements:
         if not requirement.holds(group):
             raise ValueError(requirement.message)
@@ -83,6 +87,9 @@ def check_kinds(schema: Schema, group: Group, where: str) -> None:
             _readable_elements(hyperparameter, group[hyperparameter.name])
         except (TypeError, ValueError) as error:
             raise type(error)(f"{where}: {error}") from None
+    for choice in schema.choices:
+        if not isinstance(value := group[choice.name], str | None):
+            raise TypeError(f"{where}: {choice.name} must be a text or None, not {type(value).__name__}")
 
 
 def check_options(group: Group) -> None:
@@ -130,7 +137,7 @@ def with_scalar_tuples(schema: Schema, defaults: Mapping[str, object]) -> dict[s
     for hyperparameter in schema.hyperparameters:
         if hyperparameter.is_tuple:
             elements = _elements(hyperparameter, result[hyperparameter.name])
-            result[hyperparameter.name] = tuple(_to_scalar(element) for element in elements)
+            result[hyperparameter.name] = tuple(None if one is None else _to_scalar(one) for one in elements)
     return result
 
 
@@ -138,7 +145,8 @@ def values_of(schema: Schema, group: Group) -> dict[str, Value]:
     """Return what implementations read of a group, by name.
 
     Returns:
-        The elements of hyperparameters (floats or 0-d tensors), the flags, and the options of the update.
+        The elements of hyperparameters (floats or 0-d tensors), the flags, derived ones too, and the options of the
+        update. An element that is None is a number that no implementation reads.
 
     Raises:
         TypeError: A value is no number. An implementation would find out after its first writes.
@@ -146,15 +154,33 @@ def values_of(schema: Schema, group: Group) -> dict[str, Value]:
     """
     values: dict[str, Value] = {}
     for hyperparameter in schema.hyperparameters:
-        for name, element in zip(
-            hyperparameter.elements, _readable_elements(hyperparameter, group[hyperparameter.name]), strict=True
-        ):
-            values[name] = _to_scalar(element) if hyperparameter.tensor else _to_number(element)
+        elements = _readable_elements(hyperparameter, group[hyperparameter.name])
+        for index, (name, element) in enumerate(zip(hyperparameter.elements, elements, strict=True)):
+            if element is None:
+                values[name] = hyperparameter.none[index] or 0.0
+            elif hyperparameter.integer:
+                values[name] = float(element)
+            else:
+                values[name] = _to_scalar(element) if hyperparameter.tensor else _to_number(element)
     for flag in schema.flags:
         values[flag] = bool(group[flag])
+    for derived in schema.derived:
+        values[derived.name] = derived.holds(group)
     for name in IN_UPDATE:
         values[name] = bool(option(group, name))
     return values
+
+
+def find_none(schema: Schema, group: Group) -> frozenset[str]:
+    """Return the names of the elements of hyperparameters that are None in a group."""
+    return frozenset(
+        name
+        for hyperparameter in schema.hyperparameters
+        for name, element in zip(
+            hyperparameter.elements, _elements(hyperparameter, group[hyperparameter.name]), strict=True
+        )
+        if element is None
+    )
 
 
 def host_scalars_of(schema: Schema, group: Group) -> HostScalars:
@@ -169,20 +195,40 @@ def _check_hyperparameter(hyperparameter: Hyperparameter, value: object) -> None
     """Raise ValueError if an element of a hyperparameter is not allowed, TypeError if it has the wrong type."""
     elements = _elements(hyperparameter, value)
     for index, element in enumerate(elements):
+        if hyperparameter.integer and not (element is None and hyperparameter.may_be_none(index)):
+            _check_integer(hyperparameter.name, element)
         if isinstance(element, Tensor) and element.numel() != 1:
             name = f"{hyperparameter.name}[{index}]" if hyperparameter.is_tuple else hyperparameter.name
             raise ValueError(f"Tensor {name} must be 1-element")
         if isinstance(element, Tensor) and element.requires_grad and not hyperparameter.tensor:
             raise ValueError(f"{hyperparameter.name} cannot be a Tensor that requires grad; give it as a float")
     for index, (element, interval) in enumerate(zip(elements, hyperparameter.intervals, strict=True)):
+        if element is None:
+            if hyperparameter.may_be_none(index):
+                continue
+            raise TypeError(f"{hyperparameter.name} must be a number, not None")
         number = _to_number(element)
         allowed = not math.isnan(number) if interval is None else number in interval
         if not allowed:
-            shown = tuple(_to_scalar(element) for element in elements)
-            raise ValueError(hyperparameter.error.format(*shown, value=shown[index], index=index))
+            shown = tuple(None if element is None else _to_scalar(element) for element in elements)
+            error = hyperparameter.error
+            wording = error if isinstance(error, str) else error[index]
+            raise ValueError(wording.format(*shown, value=shown[index], index=index))
 
 
-def _elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value, ...]:
+def _check_choice(choice: Choice, value: object) -> None:
+    """Raise ValueError if a value is none of the choices."""
+    if not isinstance(value, str | None) or value not in choice.choices:
+        raise ValueError(choice.error.format(value))
+
+
+def _check_integer(name: str, element: object) -> None:
+    """Raise TypeError for an element that is no integer; True and False are none."""
+    if isinstance(element, bool) or not isinstance(element, SupportsIndex) or isinstance(element, Tensor):
+        raise TypeError(f"{name} must be an int, not {type(element).__name__}")
+
+
+def _elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value | None, ...]:
     """Return the elements of a hyperparameter, unchecked; raise for a tuple that is none or of another length."""
     if not hyperparameter.is_tuple:
         return (value,)  # type: ignore[return-value]  # what a user gives is checked where it is compared
@@ -194,10 +240,14 @@ def _elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value, ...
     return tuple(value)
 
 
-def _readable_elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value, ...]:
+def _readable_elements(hyperparameter: Hyperparameter, value: object) -> tuple[Value | None, ...]:
     """Return the elements of a hyperparameter; raise TypeError or ValueError if one cannot be read as a number."""
     elements = _elements(hyperparameter, value)
-    for element in elements:
+    for index, element in enumerate(elements):
+        if element is None and hyperparameter.may_be_none(index):
+            continue
+        if hyperparameter.integer:
+            _check_integer(hyperparameter.name, element)
         _check_readable(hyperparameter.name, element)
     return elements
 

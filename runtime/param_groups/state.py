@@ -59,7 +59,7 @@ class NewState:
             return self._like_param(state, value, param, grad)
         if state.is_number:
             return self._number(state, value, param)
-        return _vector(state, value, param) if state.follows_dtype else _number_beside(param, value)
+        return _vector(state, value, param) if state.follows_dtype else _number_beside(state, param, value)
 
     def _number(self, state: State, value: float, param: Tensor) -> Tensor:
         """Return a new counter or scalar state, a copy of the first of its kind."""
@@ -92,15 +92,16 @@ def _vector(state: State, value: float, param: Tensor) -> Tensor:
     return dtensors.place_beside(param, state, local.new_full(state.shape_of(local.shape), value))
 
 
-def _number_beside(param: Tensor, value: float) -> Tensor:
+def _number_beside(state: State, param: Tensor, value: float) -> Tensor:
     """Return a new 0-d state on the parameter's device."""
-    dtype = number_dtype(param)
+    dtype = number_dtype(state, param)
     return torch.tensor(fitting(value, dtype), dtype=dtype, device=param.device)
 
 
-def number_dtype(param: Tensor) -> torch.dtype:
-    """Return the dtype of a number that is kept beside a parameter: as for scalar states, or the parameter's."""
-    return torch.float64 if param.dtype in (torch.float64, torch.complex128) else scalar_dtype()
+def number_dtype(state: State, param: Tensor) -> torch.dtype:
+    """Return the dtype of a new number that is kept beside a parameter: as for scalar states, or the parameter's."""
+    is_wide = state.float64 or param.dtype in (torch.float64, torch.complex128)
+    return torch.float64 if is_wide else scalar_dtype()
 
 
 def check_found(state: State, value: object, param: Tensor, grad: Tensor, where: str) -> None:
@@ -118,12 +119,15 @@ def check_found(state: State, value: object, param: Tensor, grad: Tensor, where:
         RuntimeError: Its shape, device, dtype or layout does not fit the parameter, or it cannot be written in place.
     """
     if not isinstance(value, Tensor):
-        raise TypeError(f"`{state.name}` of {where} must be a tensor, not {type(value).__name__}")
+        expected = "an int" if state.integer else "a tensor"
+        raise TypeError(f"`{state.name}` of {where} must be {expected}, not {type(value).__name__}")
     if state.is_number:
         _check_one_number(state, value, where)
+        if state.float64 and value.dtype != torch.float64:
+            raise RuntimeError(f"`{state.name}` of {where} is {value.dtype}, not torch.float64")
         return
-    if state.follows_dtype and value.shape != (expected := state.shape_of(param.shape)):
-        instead = "" if state.like_param else f", and so it should have {tuple(expected)}"
+    if state.follows_dtype and value.shape != (needed := state.shape_of(param.shape)):
+        instead = "" if state.like_param else f", and so it should have {tuple(needed)}"
         raise RuntimeError(
             f"`{state.name}` of {where} has the shape {tuple(value.shape)}, its parameter {tuple(param.shape)}{instead}"
         )
@@ -166,23 +170,28 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
         value = entry.get(state.name)
         if state.follows_dtype:
             continue
-        if isinstance(value, int | float):
-            number = float(value)
-            restored[state.name] = (
-                _scalar(state, group, param, number) if state.is_number else _number_beside(param, number)
-            )
+        if not state.is_number:
+            if isinstance(value, int | float):
+                restored[state.name] = _number_beside(state, param, float(value))
+            elif isinstance(value, Tensor):
+                dtype = torch.promote_types(value.dtype, number_dtype(state, param))
+                restored[state.name] = value.to(param.device, dtype)
+        elif state.integer and not option(group, "capturable") and isinstance(value, int | float | Tensor):
+            restored[state.name] = int(value.item() if isinstance(value, Tensor) else value)
+        elif isinstance(value, int | float):
+            restored[state.name] = _scalar(state, group, param, float(value))
         elif isinstance(value, Tensor):
             # torch's loader rounds scalar states to the parameter's dtype; what is lost is lost, but no more will be.
             dtype = scalar_dtype() if value.dtype in (torch.bfloat16, torch.float16) else value.dtype
-            device = _device_of_scalar(state, group, param) if state.is_number else param.device
-            restored[state.name] = value.to(device, dtype)
+            dtype = torch.float64 if state.float64 else dtype
+            restored[state.name] = value.to(_device_of_scalar(state, group, param), dtype)
     return restored
 
 
 def _scalar(state: State, group: Group, param: Tensor, value: float) -> Tensor:
     """Return a new 0-d tensor for a counter or scalar state."""
     # Not `torch.full`, whose value fake tensors forget.
-    dtype = scalar_dtype()
+    dtype = torch.float64 if state.float64 or state.integer else scalar_dtype()
     return torch.tensor(fitting(value, dtype), dtype=dtype, device=_device_of_scalar(state, group, param))
 
 

@@ -19,7 +19,7 @@ from thetac.runtime.param_groups.groups import Value
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.shape_classes import shape_of
 from thetac.runtime.param_groups.step_tensors import StepTensors
-from thetac.runtime.schema import Group
+from thetac.runtime.schema import Group, Hyperparameter
 from thetac.runtime.stepping.assignments import assign
 from thetac.runtime.stepping.plan import Observed, ReusablePlan, Step, make_plan
 
@@ -56,13 +56,20 @@ def fused_step(
         elements[index] = tensor
     values: dict[str, object] = {}
     for hyperparameter in known.schema.hyperparameters:
-        mine = [elements.pop(0) for _ in hyperparameter.elements]
+        mine = [_as_in_group(known, hyperparameter, name, elements.pop(0)) for name in hyperparameter.elements]
         values[hyperparameter.name] = tuple(mine) if hyperparameter.is_tuple else mine[0]
     rest = iter(states)
     columns: list[list[Any]] = [
         [next(rest) if existing else None for existing in exist] if any(exist) else [] for exist in known.exists
     ]
     _step(kernel, {**known.fixed, **values}, StepTensors([params, grads, *columns]))
+
+
+def _as_in_group(kernel: Kernel, hyperparameter: Hyperparameter, name: str, element: Value) -> Value | None:
+    """Return an element of a hyperparameter as its group has it: an integer as such, and None."""
+    if name in kernel.none:
+        return None
+    return int(element) if hyperparameter.integer else element
 
 
 @fused_step.register_fake

@@ -36,8 +36,8 @@ state:
   momentum: {init: zeros, symbol: m}
 update: |
   momentum = lerp(momentum, grad, 1 - beta)
-  scale = softsign(step / 3) + floor(step / 2)
-  direction = softsign(momentum) + grid * floor(momentum / grid)
+  scale = softsign(step / 3) + ceil(step / 2)
+  direction = softsign(momentum) + grid * ceil(momentum / grid)
   param = param - lr * scale * direction
 """
 
@@ -161,18 +161,18 @@ def test_what_the_page_adds_trains(followed: Path, implementations: tuple[str, .
 
 def test_documentation_and_messages_know_what_the_page_adds(followed: Path) -> None:
     reference = (followed / "docs" / "language.md").read_text(encoding="utf-8")
-    assert "| `floor(a)` | the largest whole number that is not above a |" in reference
+    assert "| `ceil(a)` | the smallest whole number that is not below a |" in reference
     assert "| `softsign(a)` | a squashed into (-1, 1) |" in reference
     assert "| `signed` | `bool` | `False` | step along the sign of the gradient |" in reference
     page = (followed / "docs" / "optimizers" / "grid.md").read_text(encoding="utf-8")
-    assert r"\left\lfloor \frac{m_t}" in page
+    assert r"\left\lceil \frac{m_t}" in page
     assert r"\frac{m_t}{1 + \left| m_t \right|}" in page
     shown = run(followed, "-m", "thetac.codegen", "show", "Grid", "--stage", "checked").stdout
-    assert "softsign(momentum) + grid * floor(momentum / grid)" in shown
+    assert "softsign(momentum) + grid * ceil(momentum / grid)" in shown
     wrong = followed / "wrong.yaml"
-    wrong.write_text(SPEC.replace("floor(momentum / grid)", "torch.floor(momentum / grid)"), encoding="utf-8")
+    wrong.write_text(SPEC.replace("ceil(momentum / grid)", "torch.ceil(momentum / grid)"), encoding="utf-8")
     message = run(followed, "-m", "thetac.codegen", "show", "wrong.yaml").stderr
-    assert "write `floor(momentum / grid)`" in message
+    assert "write `ceil(momentum / grid)`" in message
 
 
 def test_a_function_that_is_forgotten_is_named(tmp_path: Path) -> None:
@@ -182,4 +182,4 @@ def test_a_function_that_is_forgotten_is_named(tmp_path: Path) -> None:
     (folder / "tests" / "__init__.py").touch()
     done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/codegen/ir/test_operations.py")
     for path in FUNCTIONS:
-        assert f"{path} has no function `floor`" in done.stdout, done.stdout + done.stderr
+        assert f"{path} has no function `ceil`" in done.stdout, done.stdout + done.stderr

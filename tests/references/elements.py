@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from thetac.codegen.ir.definitions import composed
 from thetac.codegen.ir.interpret import Arithmetic
-from thetac.codegen.ir.ops import OF_NAMES, OPS, Op
+from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, Op
 
 Array = NDArray[np.floating]
 
@@ -25,6 +25,7 @@ def _sign(a: Array) -> Array:
 
 _EXCEPTIONS: Mapping[str, Callable[..., Array]] = {
     "pow": operator.pow,  # of an element, `** 0.5` is a root
+    "rsqrt": lambda a: 1 / np.sqrt(a),  # NumPy has none
     "sign": _sign,  # NumPy's is NaN of NaN
     "lerp": lambda a, b, w: a + w * (b - a),  # NumPy has none
 }
@@ -42,6 +43,19 @@ def _operation(op: Op) -> Callable[..., Array]:
 
 
 _OPERATIONS: dict[str, Callable[..., Array]] = {}
-_OPERATIONS |= {name: _operation(op) for name, op in OPS.items() if op.shape not in OF_NAMES and not op.host_only}
+_OPERATIONS |= {name: _operation(op) for name, op in OPS.items() if op.shape in NUMBER_BY_NUMBER and not op.host_only}
 
-ELEMENTS: Arithmetic[Array] = Arithmetic(operations=_OPERATIONS, fill=np.full_like)
+
+def reduce(name: str, values: Array, axis: int | None) -> Array | float:
+    """Return a reduction whose sums are rounded once, to float64; along an axis, which is kept with the extent 1."""
+    meaning = OPS[name].meaning
+    assert meaning is not None, f"{name} is composed"
+    if axis is None:
+        return meaning(values.ravel().tolist())
+    along = np.moveaxis(values, axis, -1)
+    every = np.ndindex(along.shape[:-1])
+    found = np.array([meaning(along[position].tolist()) for position in every], dtype=values.dtype)
+    return np.expand_dims(found.reshape(along.shape[:-1]), axis)
+
+
+ELEMENTS: Arithmetic[Array] = Arithmetic(operations=_OPERATIONS, reduce=reduce, fill=np.full_like)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tests.references.rules import rules
 from tests.references.torch_inputs import ELEVEN, Settings, Value, float_settings
+from thetac.codegen.ir.nodes import Hyperparameter
 
 # For those that torch does not have: every flag, numbers that change the path taken, several at once.
 GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
@@ -50,6 +51,51 @@ def settings_of(name: str) -> Iterator[Settings]:
         grid["weight_decay"] = [0.0, 0.1]
     for combination in itertools.product(*grid.values()):
         yield dict(zip(grid, combination, strict=True))
+
+
+def one_at_a_time(name: str) -> Iterator[Settings]:
+    """The defaults, then each flag and each hyperparameter changed alone, without and with weight decay."""
+    yield {}
+    changes = alternatives(name)
+    decay = {key: value for key, value in changes if key == "weight_decay"}
+    for key, value in changes:
+        yield {key: value}
+        if decay and key != "weight_decay":
+            yield {**decay, key: value}
+
+
+def two_at_a_time(name: str) -> Iterator[Settings]:
+    """Every change of one flag or hyperparameter together with a change of another."""
+    for (key, value), (other, value_of_other) in itertools.combinations(alternatives(name), 2):
+        if key != other:
+            yield {key: value, other: value_of_other}
+
+
+def alternatives(name: str) -> list[tuple[str, Value]]:
+    """What each flag and hyperparameter may be instead of its default: as in the grid, or another of its size."""
+    rule = rules()[name]
+    found: list[tuple[str, Value]] = [(flag.name, not flag.default) for flag in rule.flags if not flag.fixed]
+    for one in rule.hyperparameters:
+        if one.fixed:
+            continue
+        given = [value for value in GRID.get(name, {}).get(one.name, ()) if value != one.default]
+        found += [(one.name, value) for value in given or [_other_than_default(one)]]
+    return found
+
+
+def _other_than_default(one: Hyperparameter) -> Value:
+    """Return another value that a hyperparameter may have: smaller, but for those that nearly vanish."""
+    default = one.default if isinstance(one.default, tuple) else (one.default,)
+    values = tuple(_other_number(float(number or 0)) for number in default)
+    legal = all(interval is None or value in interval for value, interval in zip(values, one.ranges, strict=True))
+    assert legal, f"name values for `{one.name}` in GRID: {values} are out of its range"
+    return values if isinstance(one.default, tuple) else values[0]
+
+
+def _other_number(default: float) -> float:
+    if default == 0:
+        return 0.1
+    return 0.01 if default < 1e-5 else default * 0.75
 
 
 def values_of(name: str, settings: Settings) -> dict[str, float | bool]:

@@ -204,13 +204,13 @@ update: |
 
 def _numbers(depth: int) -> st.SearchStrategy[str]:
     """Expressions of the host."""
-    leaf = st.sampled_from(("lr", "beta", "step", "weight", "h", "0", "1", "0.5", "2", "1e-8"))
+    leaf = st.sampled_from(("lr", "beta", "step", "weight", "h", "0", "1", "0.5", "2", "1e-8", "pi", "inf"))
     if depth == 0:
         return leaf
     inner = _numbers(depth - 1)
     return st.one_of(
         leaf,
-        st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+        st.tuples(inner, st.sampled_from("+-*/%"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
         st.tuples(st.sampled_from((*functions(1), "-")), inner).map(lambda t: f"{t[0]}({t[1]})"),
         st.tuples(st.sampled_from(("beta", "2")), st.sampled_from(("step", "2", "0.5"))).map(
             lambda t: f"{t[0]} ** {t[1]}"

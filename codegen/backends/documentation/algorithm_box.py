@@ -78,6 +78,7 @@ class _Box:
         entries = [self._hyperparameter(h) for h in self.rule.hyperparameters if not h.fixed]
         entries += [rf"{self.symbols.at('param', '0')} \text{{ (params)}}", r"f(\theta) \text{ (objective)}"]
         entries += [self.symbols.bare(flag.name) for flag in self.rule.flags if not flag.fixed]
+        entries += [self.symbols.bare(choice.name) for choice in self.rule.choices if not choice.fixed]
         entries += [self.symbols.bare(option) for option in IN_UPDATE]
         return _rows(r"\textbf{input}", entries)
 

@@ -38,7 +38,13 @@ _DECAY = {
     DecayStyle.L2: "weight_decay * param is added to the gradient",
     DecayStyle.DECOUPLED: "each step takes away lr * weight_decay of the parameter",
     DecayStyle.FULLY_DECOUPLED: "each step takes away lr / max_lr * weight_decay of the parameter",
+    DecayStyle.CORRECTED: "each step takes away lr ** 2 / max_lr * weight_decay of the parameter",
     DecayStyle.ABSOLUTE: "each step takes away weight_decay of the parameter",
+    DecayStyle.CAUTIOUS: (
+        "each step takes away lr * weight_decay of the parameter where the update moves it towards 0, or not at all"
+    ),
+    DecayStyle.DECOUPLED_AFTER: "each step ends with taking away lr * weight_decay of the new parameter",
+    DecayStyle.ABSOLUTE_AFTER: "each step ends with taking away weight_decay of the new parameter",
 }
 
 
@@ -76,21 +82,35 @@ def argument(rule: Rule, name: str) -> tuple[str, str, str, str]:
     """Return type, default, range and meaning of an argument, each as text; no range is an empty text."""
     for h in rule.hyperparameters:
         if h.name == name:
-            return _type(h), _default(h), _range(h), one_line(h.doc) or _meaning(rule, h)
+            return _type(h), _default(h), _range(h), _with_none(h, one_line(h.doc) or _meaning(rule, h))
     for flag in rule.flags:
         if flag.name == name:
             return "bool", str(flag.default), "", one_line(flag.doc) or MEANINGS.get(flag.name, "")
+    for choice in rule.choices:
+        if choice.name == name:
+            texts = " or ".join("None" if text is None else f'"{text}"' for text in choice.choices)
+            default = "None" if choice.default is None else f'"{choice.default}"'
+            return texts, default, "", one_line(choice.doc) or MEANINGS.get(choice.name, "")
     option = OPTIONS[name]
     return option.type.replace(" | ", " or "), str(option.default), "", option.doc
 
 
 def _type(h: Hyperparameter) -> str:
-    one = "float or Tensor" if h.tensor else "float"
+    one = f"{'int' if h.integer else 'float'}{' or Tensor' if h.tensor else ''}{' or None' if h.may_be_none else ''}"
     return f"tuple of {len(h.elements)}, {one}" if h.elements else one
 
 
 def _default(h: Hyperparameter) -> str:
     return "required" if h.required else f"{h.default!r}"
+
+
+def _with_none(h: Hyperparameter, meaning: str) -> str:
+    """Return the meaning of a hyperparameter, and what None stands for."""
+    if not h.may_be_none:
+        return meaning
+    pairs = [(n, m) for n, m in zip(h.value_names, h.none, strict=True) if m is not None]
+    texts = [f"{f'{n} ' if h.elements else ''}None stands for {expression_text(m)}" for n, m in pairs]
+    return "; ".join(filter(None, (meaning, *texts)))
 
 
 def _range(h: Hyperparameter) -> str:

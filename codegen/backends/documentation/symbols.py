@@ -26,9 +26,14 @@ class Symbols:
         given = [pair for h in rule.hyperparameters for pair in zip(h.value_names, h.symbols, strict=True)]
         given += [(state.name, state.symbol) for state in rule.states if state.kind is not StateKind.COUNTER]
         given += [(flag.name, rf"\textit{{{words(flag.name)}}}") for flag in rule.flags]
+        for choice in rule.choices:
+            symbol = rf"\textit{{{words(choice.name)}}}"
+            given += [(choice.name, symbol)]
+            given += [(name, rf"{symbol} = \text{{{words(text)}}}") for name, text in choice.comparisons]
         given += [(option, rf"\textit{{{words(option)}}}") for option in OPTIONS]
         locals_ = [s.target for s in walk_statements(rule.body) if isinstance(s, Assign)]
-        given += [(name, "") for name in dict.fromkeys(locals_)]
+        of_locals = dict(rule.symbols)
+        given += [(name, of_locals.get(name, "")) for name in dict.fromkeys(locals_)]
         for name, symbol in given:
             if name not in self._symbols:
                 self._symbols[name] = self._free(name, symbol)
@@ -119,6 +124,7 @@ def _argument(symbol: str, start: int) -> str:
 def _constant_locals(rule: Rule) -> set[str]:
     """Return the locals and inputs that are the same in every step: they depend on hyperparameters and flags alone."""
     fixed = {name for h in rule.hyperparameters for name in h.value_names} | {flag.name for flag in rule.flags}
+    fixed |= {name for choice in rule.choices for name in (choice.name, *(pair[0] for pair in choice.comparisons))}
     fixed |= set(OPTIONS)
     changing = {"grad", "param", *(state.name for state in rule.states)}
     assignments = [s for s in walk_statements(rule.body) if isinstance(s, Assign)]

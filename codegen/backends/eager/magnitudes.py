@@ -70,11 +70,12 @@ class Magnitudes:
         """Return a host scalar, fitted into the dtype if it may be too large.
 
         Args:
-            number: The host scalar; any other expression is returned unchanged.
+            number: The number, of the host or per parameter; any other expression is returned unchanged.
             late: Whether torch refuses only numbers beyond float32.
         """
         limit = _FLOAT32 if late else self.narrowest
-        if not kind_of(number, self.kinds).is_host_number:
+        kind = kind_of(number, self.kinds)
+        if kind.dims is not None or kind.truth:
             return number
         if self.of(number).high <= limit:
             self.refusable.update(names_read(number))
@@ -102,7 +103,8 @@ class Magnitudes:
         """Return the magnitude of a host scalar."""
         match expression:
             case Const(value=value):
-                return Magnitude(abs(value), abs(value), True) if value else Magnitude(1.0, 1.0)
+                ordinary = bool(value) and math.isfinite(value)
+                return Magnitude(abs(value), abs(value), True) if ordinary else Magnitude(1.0, 1.0)
             case Ref(name=name):
                 return self.names.get(name, _ANY)
             case Call(op=op, args=args):
@@ -120,6 +122,18 @@ class Magnitudes:
                 return _product(a, b)
             case "div", [a, b]:
                 return _product(a, Magnitude(1 / b.high, min(1 / max(b.low, _TINY * 2**52), math.inf)))
+            case "mod", [a, b]:
+                return Magnitude(_TINY, max(a.high, b.high))
+            case "floor", [a]:
+                return Magnitude(1.0, a.high + 1)
+            case "cos" | "tanh", [_]:
+                return Magnitude(_TINY, 1.0)
+            case "atan2", [_, _]:
+                return Magnitude(_TINY, math.pi)
+            case "cbrt", [a]:
+                return Magnitude(math.cbrt(a.low), math.cbrt(a.high))
+            case "rsqrt", [a]:
+                return Magnitude(1 / math.sqrt(a.high), 1 / math.sqrt(a.low))
             case "sqrt", [a]:
                 return Magnitude(math.sqrt(a.low), math.sqrt(a.high))
             case "pow", [a, _]:

@@ -105,7 +105,12 @@ class _Program:
 
     def rounds(self, statement: Assign) -> bool:
         """Return whether the statement stores a value in a scalar state."""
-        return statement.target in self.fused.scalars
+        return statement.target in self.fused.scalars and not self.is_exact(statement.target)
+
+    def is_exact(self, name: str) -> bool:
+        """Return whether a name is a state that is kept in float64."""
+        state = self.rule.state(name)
+        return state is not None and state.float64
 
     def assignment(self, statement: Assign) -> list[str]:
         """Return the lines of an assignment, and record the range of its target."""
@@ -173,7 +178,7 @@ class _ProgramOnTensors(_Program):
         A statement that only chooses one of two values does not round: both have been rounded.
         """
         state = self.selected.names.get(statement.target, statement.target)
-        return state in self.fused.scalars and statement.origin != SELECTION
+        return state in self.fused.scalars and not self.is_exact(state) and statement.origin != SELECTION
 
     def declare(self, name: str) -> str:
         """Return the name, with its type at the first of several assignments: later values may be tensors."""

@@ -5,7 +5,7 @@ In: a Rule as written and the same after features, with its specialisations. Out
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
 import jinja2
@@ -22,6 +22,7 @@ from thetac.codegen.ir.fused import Specialisation
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
+    Choice,
     ComplexMode,
     Const,
     DecayStyle,
@@ -33,6 +34,8 @@ from thetac.codegen.ir.nodes import (
     Ref,
     Rule,
     State,
+    StateKind,
+    assigned,
     names_read,
     walk_statements,
 )
@@ -56,9 +59,8 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         fused: Of `lowered`.
         environment: Of the templates.
     """
-    by_name: dict[str, Hyperparameter | Flag] = {h.name: h for h in rule.hyperparameters} | {
-        f.name: f for f in rule.flags
-    }
+    by_name: dict[str, Hyperparameter | Flag | Choice] = {h.name: h for h in rule.hyperparameters}
+    by_name |= {flag.name: flag for flag in rule.flags} | {choice.name: choice for choice in rule.choices}
     ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
     fixed = [name for name, value in by_name.items() if value.fixed]
     group = _GroupAccess(lowered)
@@ -71,7 +73,9 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         keyword_only=[_argument(name, by_name) for name in (*rule.keyword_only, *ours)],
         group=[(name, _fixed_value(by_name.get(name), name)) for name in rule.group_keys],
         hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
-        flags=_names(flag.name for flag in lowered.flags),
+        flags=_names(flag.name for flag in lowered.flags if flag.asks is None),
+        choices=[_choice(choice) for choice in rule.choices if not choice.fixed],
+        derived=[(flag.name, group.text(Ref(flag.name))) for flag in lowered.flags if flag.asks is not None],
         states=_states(lowered, group),
         requirements=[
             (group.text(r.condition), literal(r.message)) for r in lowered.requirements if not reads_shape(r.condition)
@@ -96,7 +100,20 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         uses_scalar_math=uses("scalar_math", group.printed),
         needs_torch=any("torch." in group.text(r.condition) for r in lowered.requirements),
         needs_tensor=any(h.tensor for h in rule.hyperparameters),
+        classes=", ".join(
+            [
+                *(["Choice"] if rule.choices else []),
+                *(["DerivedFlag"] if any(flag.asks is not None for flag in lowered.flags) else []),
+                *("Hyperparameter", "Interval", "Requirement", "Schema"),
+                *(["ShapeRequirement"] if any(reads_shape(r.condition) for r in lowered.requirements) else []),
+                *("Specialisation", "State"),
+            ]
+        ),
+        needs_literal=any(not choice.fixed for choice in rule.choices),
     )
+
+
+Declared = Mapping[str, Hyperparameter | Flag | Choice]  # by name
 
 
 def _names(names: Iterable[str]) -> str:
@@ -116,12 +133,17 @@ class _GroupAccess:
     def __init__(self, rule: Rule) -> None:
         self.known = known_numbers(rule)
         self.printed: list[str] = []
-        self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags}
+        self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags if flag.asks is None}
         self.texts |= {name: f'group.get("{name}", {option.default})' for name, option in OPTIONS.items()}
         for h in rule.hyperparameters:
             for index, name in enumerate(h.value_names):
                 self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
         self.texts |= {one.variable: f'shape["{one.name}"]' for one in SHAPE_NUMBERS.values()}
+        for flag in rule.flags:
+            if flag.asks is not None:
+                held = self.texts.get(flag.asks.name, f'group["{flag.asks.name}"]')
+                value = "is None" if flag.asks.value is None else f"== {literal(flag.asks.value)}"
+                self.texts[flag.name] = f"({held} {value})"
 
     def text(self, expression: Expr) -> str:
         """Return a condition as Python code that reads `group`, and note the code as printed."""
@@ -130,35 +152,60 @@ class _GroupAccess:
         return text
 
 
-def _argument(name: str, by_name: dict[str, Hyperparameter | Flag]) -> str:
+def _argument(name: str, by_name: Declared) -> str:
     """Return one argument of the constructor, with type and default."""
     match by_name.get(name):
         case None:
             return f"{name}: {OPTIONS[name].type} = {OPTIONS[name].default}"
         case Flag(default=default):
             return f"{name}: bool = {default}"
+        case Choice(choices=choices, default=chosen):
+            texts = ", ".join(literal(text) for text in choices if text is not None)
+            kind = f"Literal[{texts}]{' | None' if None in choices else ''}"
+            return f"{name}: {kind} = {_text(chosen)}"
         case Hyperparameter() as h:
-            one = "float | Tensor" if h.tensor else "float"
-            kind = f"tuple[{', '.join([one] * len(h.elements))}]" if h.elements else one
+            kinds = [_annotation(h, name) for name in h.value_names]
+            kind = f"tuple[{', '.join(kinds)}]" if h.elements else kinds[0]
             return f"{name}: {kind}" if h.required else f"{name}: {kind} = {_default(h)}"
         case unexpected:
             assert_never(unexpected)
 
 
+def _annotation(h: Hyperparameter, name: str) -> str:
+    """Return the type of one value of a hyperparameter."""
+    one = "int" if h.integer else "float"
+    return f"{one}{' | Tensor' if h.tensor else ''}{' | None' if name in h.may_be_none else ''}"
+
+
+def _text(text: str | None) -> str:
+    return "None" if text is None else literal(text)
+
+
 def _default(h: Hyperparameter) -> str:
     if isinstance(h.default, tuple):
-        return f"({', '.join(number(value) for value in h.default)}{',' if len(h.default) == 1 else ''})"
-    assert h.default is not None
-    return number(h.default)
+        return _tuple("None" if value is None else number(value) for value in h.default)
+    return "None" if h.default is None else number(h.default)
 
 
-def _fixed_value(value: Hyperparameter | Flag | None, name: str) -> str:
+def _choice(choice: Choice) -> list[str]:
+    """Return the arguments of a `Choice`, one per line."""
+    error = choice.error or f"Invalid {choice.name} value: {{0}}"
+    return [
+        f'"{choice.name}"',
+        f"choices={_tuple(map(_text, choice.choices))}",
+        f"error={literal(error)}",
+    ]
+
+
+def _fixed_value(value: Hyperparameter | Flag | Choice | None, name: str) -> str:
     """Return what a group holds under the name: the argument, or the value of what is not an argument."""
     match value:
         case Flag(fixed=True, default=default):
             return str(default)
         case Hyperparameter(fixed=True):
             return _default(value)
+        case Choice(fixed=True, default=chosen):
+            return _text(chosen)
         case _:
             return name
 
@@ -171,13 +218,31 @@ def _hyperparameter(h: Hyperparameter) -> list[str]:
         f"intervals={_tuple(_interval(interval) for interval in h.ranges)}",
         f"is_tuple={bool(h.elements)}",
         f"tensor={h.tensor}",
-        f"error={literal(_error(h))}",
+        f"error={_error(h)}",
+        *(["integer=True"] if h.integer else []),
+        *([f"none={_tuple(_in_place_of_none(h))}"] if h.may_be_none else []),
     ]
 
 
+def _in_place_of_none(h: Hyperparameter) -> Iterator[str]:
+    """Yield for each value a number of its range that implementations get where it is None, and None if it never is."""
+    for name, interval in zip(h.value_names, h.ranges, strict=True):
+        if name not in h.may_be_none:
+            yield "None"
+        elif interval is None or 0.0 in interval:
+            yield "0.0"
+        else:
+            yield number(1.0 if 1.0 in interval else (interval.low + interval.high) / 2)
+
+
 def _error(h: Hyperparameter) -> str:
-    if h.error:
-        return h.error
+    """Return the wording of the error, as Python text: one for all values, or a tuple with one for each."""
+    if len(h.errors) > 1:
+        return _names(h.errors)
+    return literal(h.errors[0] if h.errors else _usual_error(h))
+
+
+def _usual_error(h: Hyperparameter) -> str:
     if h.name == "betas":
         return "Invalid beta parameter at index {index}: {value}"
     if h.elements:
@@ -193,7 +258,7 @@ def _interval(interval: Range | None) -> str:
 
 def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
     """Return the arguments of each `State`, one per line."""
-    lists, asked = list_names(lowered), asks_first(lowered)
+    lists, asked, written = list_names(lowered), asks_first(lowered), assigned(lowered.body)
     return [
         [
             *_state(state, lists[state.name], group),
@@ -204,6 +269,9 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
                 if state.when is not None and reads_shape(state.when)
                 else []
             ),
+            *(["float64=True"] if state.float64 else []),
+            *(["integer=True"] if state.integer else []),
+            *(["constant=True"] if state.kind is StateKind.SCALAR and state.name not in written else []),
             *([f"dims={_names(dim.value for dim in state.dims)}"] if state.dims != EVERY_ELEMENT else []),
         ]
         for state in lowered.states

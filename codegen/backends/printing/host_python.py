@@ -33,6 +33,7 @@ PYTHON: Table = {
     "first": Row("first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
     "is_tensor": Row("isinstance({0}, torch.Tensor)", Precedence.ATOM, (_LOOSE,)),
     "checked_div": function("scalar_math.divide", 2),
+    "checked_mod": function("scalar_math.modulo", 2),
     "checked_pow": function("scalar_math.power", 2),
     "checked_sqrt": function("scalar_math.sqrt", 1),
 }
@@ -41,6 +42,7 @@ PYTHON: Table = {
 TENSOR_FUNCTIONS: Mapping[str, str] = {
     **{op.name: op.name for op in HOST_FUNCTIONS if op.name not in ("abs", "lerp")},  # Python's own take tensors
     "checked_div": "divide",
+    "checked_mod": "modulo",
     "checked_pow": "power",
     "checked_sqrt": "sqrt",
     "and": "both",
@@ -90,7 +92,7 @@ def guarded(expression: Expr, known: Mapping[str, Range]) -> Expr:
     match expression:
         case Call(op=op, args=args):
             safe = (
-                (op != "div" or value_ranges.is_nonzero(args[1], known))
+                (op not in ("div", "mod") or value_ranges.is_nonzero(args[1], known))
                 and (op != "pow" or value_ranges.is_plain_power(args[0], args[1], known))
                 and (op != "sqrt" or value_ranges.bounds(args[0], known).low >= 0)
             )
@@ -102,13 +104,13 @@ def guarded(expression: Expr, known: Mapping[str, Range]) -> Expr:
 
 
 def known_numbers(rule: Rule) -> dict[str, Range]:
-    """Return the ranges of the rule's host scalars that hold at all times: of a group, and of locals assigned once."""
+    """Return the ranges of the rule's numbers that hold at all times: of a group, and of locals assigned once."""
     known = value_ranges.of_inputs(rule)
     assigned = [s for s in walk_statements(rule.body) if isinstance(s, Assign)]
     times = Counter(s.target for s in assigned)
     kinds = infer(rule)
     for statement in assigned:
         target = statement.target
-        if times[target] == 1 and rule.state(target) is None and kinds[target].is_host_number:
+        if times[target] == 1 and rule.state(target) is None and kinds[target].dims is None and not kinds[target].truth:
             known[target] = value_ranges.bounds(statement.value, known)
     return known

@@ -20,7 +20,7 @@ DEEPEST = 40  # brackets within each other; Python reads 200
 _INDENT = "    "
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 # What a long expression is broken at, the loosest first; an operator begins a line, a comma ends one.
-_BREAKS = ((",",), ("if", "else"), ("or",), ("and",), ("<", "<=", ">", ">=", "==", "!="), ("+", "-"), ("*", "/"))
+_BREAKS = ((",",), ("if", "else"), ("or",), ("and",), ("<", "<=", ">", ">=", "==", "!="), ("+", "-"), ("*", "/", "%"))
 _KEYWORDS = ("for ", "return ", "raise ", "assert ")
 _STATEMENT = re.compile(
     r"(?P<head>(?:if|elif) |from [\w.]+ import |[\w, ]+(?:: [\w |]+)? = |\w+=lambda \w+: )(?P<body>.*?)(?P<tail>[:,]?)"

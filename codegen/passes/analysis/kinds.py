@@ -7,7 +7,7 @@ Must not store kinds: they follow from the rule, which passes change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import (
@@ -21,7 +21,8 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.ops import OF_NAMES, OPS, Shape
-from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join
+from thetac.codegen.ir.reductions import split_axis
+from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join, reduced
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.shape_numbers import VARIABLES
 
@@ -53,6 +54,9 @@ def kind_of(expression: Expr, kinds: Kinds) -> Kind:
                     return join((kind_of(argument, kinds) for argument in args), truth=False)
                 case Shape.COMPARISON | Shape.LOGIC:
                     return join((kind_of(argument, kinds) for argument in args), truth=True)
+                case Shape.REDUCTION:
+                    operands, axis = split_axis(expression)
+                    return reduced(join((kind_of(operand, kinds) for operand in operands), truth=False), axis)
                 case _:
                     assert_never(shape)
         case _:
@@ -66,6 +70,7 @@ def infer(rule: Rule) -> dict[str, Kind]:
     for hyperparameter in rule.hyperparameters:
         kinds |= dict.fromkeys(hyperparameter.value_names, HOST_NUMBER)
     kinds |= {flag.name: HOST_TRUTH for flag in rule.flags}
+    kinds |= {name: HOST_TRUTH for choice in rule.choices for name, _ in choice.comparisons}
     for state in rule.states:
         kinds[state.name] = state.value_kind
     for statement in walk_statements(rule.body):
@@ -76,15 +81,25 @@ def infer(rule: Rule) -> dict[str, Kind]:
 
 def is_on_host(expression: Expr, kinds: Kinds) -> bool:
     """Return whether an expression is a host scalar: nothing that it reads lives on a device."""
+    return all(kinds[name].is_on_host for name in _arguments(expression))
+
+
+def is_number(expression: Expr, kinds: Kinds) -> bool:
+    """Return whether an expression is one value, of the host or per parameter: it has no dimensions."""
+    if isinstance(expression, Call) and OPS[expression.op].shape is Shape.REDUCTION:
+        return kind_of(expression, kinds).dims is None
+    return all(kinds[name].dims is None for name in _arguments(expression))
+
+
+def _arguments(expression: Expr) -> Iterator[str]:
+    """Yield the names whose values an expression computes with; those of elements tend to come early."""
     parts = [expression]
     while parts:
         part = parts.pop()
         if isinstance(part, Ref):
-            if not kinds[part.name].is_on_host:
-                return False
+            yield part.name
         elif isinstance(part, Call) and OPS[part.op].shape not in OF_NAMES:
             parts.extend(reversed(part.args))  # most chains of operations begin with an element
-    return True
 
 
 def is_static(condition: Expr, rule: Rule) -> bool:

@@ -17,6 +17,7 @@ from thetac.codegen.ir.nodes import (
     UNREADABLE,
     Assign,
     Call,
+    Const,
     Expr,
     If,
     Ref,
@@ -24,12 +25,14 @@ from thetac.codegen.ir.nodes import (
     State,
     StateKind,
     Stmt,
+    compared,
+    names_of,
     walk_expression,
     walk_statements,
 )
 from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.ir.value_kinds import Kind
+from thetac.codegen.ir.value_kinds import Dim, Kind
 from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.options import OPTIONS
@@ -56,7 +59,7 @@ class BodyCheck:
         }
         self._reported: set[str] = set()  # names without a value, which are reported once
         self.complete = not self._incomplete  # nothing was unreadable
-        self._check = ExpressionCheck(self._name, self._predicate, diagnostics)
+        self._check = ExpressionCheck(self._name, self._predicate, diagnostics, self._has_axes)
 
     def run(self) -> None:
         """Check the body; note unused locals if all of it could be read."""
@@ -129,7 +132,7 @@ class BodyCheck:
             self._diagnostics.add(
                 here, f"`{target}` is a {what} and cannot be assigned to", "call the changed value something else"
             )
-        elif any(h.name == target for h in self._rule.hyperparameters):
+        elif target in names_of(self._rule.hyperparameters, self._rule.choices):
             self._diagnostics.add(
                 here, f"`{target}` is a hyperparameter and cannot be assigned to", "call the value something else"
             )
@@ -149,21 +152,22 @@ class BodyCheck:
         if kind is None or kind == known:
             return
         self._kinds[target] = None  # one error is enough
-        if known.is_element and kind.is_host_number:
+        if known.is_element and not kind.is_element and not kind.truth:
             remedy = "there is one per element: start from an expression of elements, such as `0 * grad`"
-            self._diagnostics.add(here, f"one number for all of {quote(target)}", remedy)
+            what = "one number for all of" if kind.dims is None else f"{kind} for"
+            self._diagnostics.add(here, f"{what} {quote(target)}", remedy)
         elif target in self._given:
-            remedy = (
-                "write `where(c, 1, 0)`"
-                if kind.truth
-                else "a scalar state holds numbers: declare it without `scalar`"
-                if known.is_host_number
-                else "declare it with the `shape` that it has"
-            )
+            remedy = "write `where(c, 1, 0)`" if kind.truth else _shape_remedy(known, kind)
             self._diagnostics.add(here, f"`{target}` holds {known}, not {kind}", remedy)
         else:
             cause = f"`{target}` was {known} before and is {kind} here"
             self._diagnostics.add(assignment.location, cause, "give one of them another name")
+
+    def _has_axes(self) -> bool:
+        """Return whether every parameter that gets here has at least two axes, as far as conditions say."""
+        required = (one.condition for one in self._rule.requirements)
+        known = self._facts.union(*map(conjuncts, required))
+        return any(map(_means_two_axes, known)) or not self.complete
 
     def _name(self, ref: Ref) -> Kind | None:
         """Return the kind of a name where it is read; None after an error has been noted."""
@@ -171,7 +175,7 @@ class BodyCheck:
         if name == UNREADABLE:
             self.complete = False
             return None
-        self.read.add(name)
+        self.read |= {name, compared(name)}
         if name in self._given:
             state = self._rule.state(name)
             if state is not None and not self._check_exists(state, ref):
@@ -248,6 +252,26 @@ class BodyCheck:
             self._diagnostics.add(ref.location, "`first` is not asked of a counter", f"write `{ref.name} == 1`")
             return False
         return self._check_exists(state, ref)
+
+
+def _means_two_axes(condition: Expr) -> bool:
+    """Return whether a condition says that the parameter has at least two axes."""
+    match condition:
+        case Call(op="gt" | "ge" | "eq" as op, args=(Call(op="rank"), Const(value=least))):
+            return least >= (1 if op == "gt" else 2)
+        case _:
+            return False
+
+
+def _shape_remedy(known: Kind, kind: Kind) -> str:
+    """Return how a state that holds a kind of numbers is declared if it is to hold another."""
+    if kind.is_element:
+        what = "a scalar state holds numbers: declare it without `scalar`"
+        return what if known.is_on_host else "declare it without `shape`"
+    if kind.dims is None:
+        return "declare it with `shape: number`" if known.is_on_host else "it holds more numbers than that"
+    shape = {(Dim.ROWS, Dim.ONE): "rows", (Dim.ONE, Dim.COLUMNS): "columns"}.get(kind.dims)
+    return f"declare it with `shape: {shape}`" if shape else "reduce it to one number"
 
 
 def conjuncts(condition: Expr) -> frozenset[Expr]:

@@ -13,12 +13,11 @@ from thetac.codegen.errors import Diagnostics, quote
 from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, names_read
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS, Op, Shape
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, Kind, join
+from thetac.codegen.ir.reductions import split_axis
+from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, Dim, Kind, Place, join, reduced
 
 Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after an error has been noted
 Ask = Callable[[str, Ref], bool]  # whether something may be asked of a name, by op; notes an error if not
-
-EXPONENTS = (2, 3, 0.5)  # of an element
 
 
 _OF_ELEMENTS = ", ".join(f"`{op.name}`" for op in ELEMENT_FUNCTIONS if op.arity == 1)
@@ -27,8 +26,19 @@ _OF_ELEMENTS = ", ".join(f"`{op.name}`" for op in ELEMENT_FUNCTIONS if op.arity 
 class ExpressionCheck:
     """Checks expressions of one part of a spec, such as an update or a state's condition."""
 
-    def __init__(self, read: Read, ask: Ask, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self, read: Read, ask: Ask, diagnostics: Diagnostics, has_axes: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Take what names mean.
+
+        Args:
+            read: Returns the kind of a name.
+            ask: Returns whether a predicate may be asked of a name.
+            diagnostics: Gets a diagnostic for each error.
+            has_axes: Returns whether every parameter that gets here has at least two axes.
+        """
         self._read = read
+        self._has_axes = has_axes
         self._ask = ask
         self._diagnostics = diagnostics
 
@@ -62,7 +72,10 @@ class ExpressionCheck:
             return False
         cause = f"{what} never changes" if kind.truth else f"{what} is a truth value, not {kind}"
         remedy = "a condition reads at least one name" if kind.truth else _comparison_remedy(expression, kind)
-        if not kind.is_on_host:
+        if kind.place is Place.TENSOR:
+            cause = f"{what} is {kind}, which only the device knows" if kind.truth else cause
+            remedy = "branch on numbers of the host; choose with `where(c, a, b)`"
+        elif not kind.is_on_host:
             cause = f"{what} differs between elements" if kind.truth else cause
             remedy = "branch on numbers; choose for each element with `where(c, a, b)`"
         elif kind.truth and names_read(expression):
@@ -82,6 +95,8 @@ class ExpressionCheck:
                 return self._comparison(call, op)
             case Shape.LOGIC:
                 return _join([self._truth(argument, f"`{op.name}`") for argument in call.args], truth=True)
+            case Shape.REDUCTION:
+                return self._reduction(call, op)
             case Shape.SELECT:
                 choice = self._truth(call.args[0], "the first argument of `where`")
                 return _join([choice, *(self._number(argument, op) for argument in call.args[1:])], truth=False)
@@ -96,28 +111,33 @@ class ExpressionCheck:
         if op.host_only:
             self._diagnostics.add(
                 call.location,
-                f"`{op.name}` takes numbers, not elements",
+                f"`{_sign(op)}` takes numbers, not elements",
                 f"elements have {_OF_ELEMENTS} and powers",
             )
             return None
-        if op.name == "pow" and not self._power(call, kinds[1]):
-            return None
         return kind
 
-    def _power(self, call: Call, of_exponent: Kind | None) -> bool:
-        exponent = call.args[1]
-        if of_exponent is None or not of_exponent.is_on_host:
-            self._diagnostics.add(
-                exponent.location, "an exponent that differs between elements", "exponents are numbers"
-            )
-        elif not (isinstance(exponent, Const) and exponent.value in EXPONENTS):
-            remedy = "of elements there are `** 2`, `** 3` and `** 0.5`"
-            self._diagnostics.add(
-                exponent.location, f"the power {quote(expression_text(exponent))} of an element", remedy
-            )
-        else:
-            return True
-        return False
+    def _reduction(self, call: Call, op: Op) -> Kind | None:
+        operands, axis = split_axis(call)
+        kinds = [self._number(operand, op) for operand in operands]
+        kind = _join(kinds, truth=False)
+        if kind is None:
+            return None
+        if kind.dims is None:
+            example = Call(op.name, (Ref("grad"),) * op.arity)
+            remedy = f"it takes one number per element, row or column, as in `{expression_text(example)}`"
+            self._diagnostics.add(operands[0].location, f"`{op.name}` of {kind}", remedy)
+            return None
+        if axis is not None and kind.dims[axis] is Dim.ONE:
+            cause = f"{quote(expression_text(operands[0]))} is {kind}: there is nothing along the axis {axis}"
+            remedy = f"`{expression_text(Call(op.name, operands))}` is over all of it"
+            self._diagnostics.add(call.location, cause, remedy)
+            return None
+        if axis is not None and not self._has_axes():
+            cause = "an axis of parameters that may have fewer than two"
+            self._diagnostics.add(call.location, cause, "use it under `if rank(param) > 1:`, or `require` that")
+            return None
+        return reduced(kind, axis)
 
     def _comparison(self, call: Call, op: Op) -> Kind | None:
         kinds = [self.kind(argument) for argument in call.args]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from thetac.codegen.errors import did_you_mean, join_names, quote
-from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Ref, Rule, StateKind, names_read
+from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Ref, Rule, StateKind, compared, names_read
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.value_kinds import Kind
 
@@ -56,16 +56,31 @@ def explain_unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str)
     for hyperparameter in rule.hyperparameters:
         if hyperparameter.name == name and hyperparameter.elements:
             return f"`{name}` is a tuple", f"use its elements {join_names(hyperparameter.elements, 'and')}"
+    if (explained := _explain_choice(rule, name)) is not None:
+        return explained
     if name == "ones":
         return f"unknown name `{name}`", "write `1`"
     if name in ("true", "false"):
         return f"unknown name `{name}`", f"write `{name.capitalize()}`"
     if name in FUNCTIONS:
         return f"`{name}` is a function", f"`{FUNCTIONS[name].syntax}`: {FUNCTIONS[name].doc}"
-    if name in ("pi", "inf", "nan"):
-        remedy = "write a large number, such as `3e38`, or `1 / 0` for infinity and `0 / 0` for NaN"
-        return f"unknown name `{name}`", "write `3.141592653589793`" if name == "pi" else remedy
+    if name == "nan":
+        return "unknown name `nan`", "write `0 / 0`"
     return f"unknown name {quote(name)}", _meant(rule, name, known) or otherwise
+
+
+def _explain_choice(rule: Rule, name: str) -> tuple[str, str] | None:
+    """Return cause and remedy for a choice that is read as a number, and for a comparison that is never true."""
+    chosen, text = compared(name), name.partition(' == "')[2][:-1]
+    choice = next((choice for choice in rule.choices if choice.name == chosen), None)
+    if choice is None:
+        what = "is a number" if any(chosen in h.value_names for h in rule.hyperparameters) else "is no choice"
+        return (f"`{chosen}` {what}, and never a text", "only a hyperparameter with `choices` is one") if text else None
+    known = [known for known in choice.choices if known is not None]
+    if not text:
+        return f"`{name}` is one of several texts", f"compare it, such as `{choice.comparisons[0][0]}`"
+    there = f"there are {join_names(known, 'and')}"
+    return f"`{chosen}` is never {quote(text)}", did_you_mean(text, known, there)
 
 
 def _meant(rule: Rule, name: str, known: Iterable[str]) -> str:
@@ -94,7 +109,9 @@ def suggest_for_unset(rule: Rule, assignment: Assign, kinds: dict[str, Kind | No
             return f"{instead}; delete line {line}"
     read = names_read(assignment.value)
     if name not in read and name not in _STATES.split():
-        return f"it is set in line {line}; what outlives a step is declared under `state`"
+        here = assignment.location
+        place = f"line {line}" if here.path == rule.location.path else f"{here.path}:{line}, which runs later"
+        return f"it is set in {place}; what outlives a step is declared under `state`"
     others = [kinds.get(other) for other in read if other != name]
     of_host = len(read) > 1 and all(kind is not None and kind.is_host_number for kind in others)
     entry = "{scalar: true, init: 0}" if of_host else "{init: zeros}"

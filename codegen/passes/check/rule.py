@@ -6,6 +6,7 @@ bound, kinds fit, and states are used only where they exist.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from thetac.codegen.errors import Diagnostic, Diagnostics, Location, quote
@@ -15,10 +16,12 @@ from thetac.codegen.ir.nodes import (
     UNREADABLE,
     ComplexMode,
     Expr,
+    Hyperparameter,
     Ref,
     Rule,
     State,
     StateKind,
+    compared,
     names_read,
 )
 from thetac.codegen.ir.ops import OPS, Shape
@@ -34,21 +37,42 @@ from thetac.options import OPTIONS
 def check_all(rules: Sequence[Rule], diagnostics: Diagnostics) -> None:
     """Note all errors in the meaning of rules, which may inherit from each other or from other rules.
 
-    An error in an inherited part is reported once, where the part is written. If it is an error only for the rule that
-    inherits the part, the message names that rule.
+    An error in an inherited part that is one for the rule further up too is reported there alone. Otherwise the heir
+    made the mistake: the message blames the entry of the heir that the inherited line reads, or the heir's name.
     """
-    found: list[tuple[Rule, Diagnostic]] = []
+    found: list[tuple[Rule, Diagnostics]] = []
     for rule in rules:
-        own = Diagnostics()
+        found.append((rule, own := Diagnostics()))
         check(rule, own)
-        found += ((rule, diagnostic) for diagnostic in own)
-    at_home = {diagnostic for rule, diagnostic in found if diagnostic.location.path == rule.location.path}
-    for rule, diagnostic in found:
-        if diagnostic in at_home:
-            diagnostics.add(diagnostic.location, diagnostic.cause, diagnostic.remedy)
-        else:
-            heir = f"inherited by `{rule.name}` in {rule.location.path}:{rule.location.line}"
-            diagnostics.add(diagnostic.location, f"{diagnostic.cause}, {heir}", diagnostic.remedy)
+    by_name = {rule.name: own for rule, own in found}
+    for rule, own in found:
+        reported = {diagnostic for name in rule.family for diagnostic in by_name.get(name, ())}
+        for diagnostic in own:
+            if diagnostic in reported:
+                continue
+            if diagnostic.location.path == rule.location.path:
+                diagnostics.add(diagnostic.location, diagnostic.cause, diagnostic.remedy)
+            else:
+                place = f"{diagnostic.location.path}:{diagnostic.location.line}"
+                cause = f"{diagnostic.cause}, in what is inherited from {place}"
+                diagnostics.add(_find_to_blame(rule, diagnostic), cause, diagnostic.remedy)
+
+
+def _find_to_blame(rule: Rule, diagnostic: Diagnostic) -> Location:
+    """Return the location of that entry of an heir by which an inherited line became wrong, or that of its name."""
+    entries: list[tuple[str, Location]] = [
+        *((name, one.location) for one in rule.hyperparameters for name in (one.name, *one.elements)),
+        *((flag.name, flag.location) for flag in rule.flags),
+        *((state.name, state.location) for state in rule.states),
+    ]
+    own = {name: location for name, location in entries if location.path == rule.location.path}
+    here = diagnostic.location
+    stretch = here.text[here.column - 1 : here.column - 1 + here.length]
+    for text in (*re.findall(r"`([^`]*)`", diagnostic.cause), stretch, here.text):
+        for name in re.findall(r"[A-Za-z]\w*", text):
+            if name in own:
+                return own[name]
+    return rule.location
 
 
 def check(rule: Rule, diagnostics: Diagnostics) -> None:
@@ -86,6 +110,7 @@ def _check_names(rule: Rule, diagnostics: Diagnostics) -> None:
         own = (hyperparameter.name,) if hyperparameter.name not in hyperparameter.elements else ()
         places += [(name, hyperparameter.location) for name in (*own, *hyperparameter.elements)]
     places += [(flag.name, flag.location) for flag in rule.flags]
+    places += [(choice.name, choice.location) for choice in rule.choices]
     places += [(state.name, state.location) for state in rule.states]
     first: dict[str, Location] = {}
     for name, location in places:
@@ -104,6 +129,7 @@ class _Declarations:
         known = [h for h in rule.hyperparameters if h.default != ()]
         self.values: dict[str, Kind] = {name: HOST_NUMBER for h in known for name in h.value_names}
         self.values |= {flag.name: HOST_TRUTH for flag in rule.flags}
+        self.values |= {name: HOST_TRUTH for choice in rule.choices for name, _ in choice.comparisons}
         self.read: set[str] = set()
         self._incomplete = names.is_incomplete(rule)
         self.complete = not self._incomplete  # nothing was unreadable
@@ -121,6 +147,8 @@ class _Declarations:
             self._check_initial(state)
             if state.when is not None:
                 self._check_existence(state, state.when)
+        for hyperparameter in self._rule.hyperparameters:
+            self._check_none(hyperparameter)
         for condition, style in self._rule.decay:
             if condition is not None and self._plain.check_condition(condition, "a case of `weight_decay`"):
                 self._check_fixed(condition, "the case of `weight_decay`")
@@ -130,6 +158,16 @@ class _Declarations:
         for requirement in self._rule.requirements:
             in_requirements.check_condition(requirement.condition, "a requirement")
         self.read = read  # a name that only a requirement reads has no effect on the update
+
+    def _check_none(self, hyperparameter: Hyperparameter) -> None:
+        """Check what None stands for: a number that needs no value which may be None itself."""
+        optional = {name for h in self._rule.hyperparameters for name in h.may_be_none}
+        for name, none in zip(hyperparameter.value_names, hyperparameter.none, strict=False):
+            if none is None or not self._plain.check_number(none, f"what None stands for in `{name}`"):
+                continue
+            for read in sorted(optional & set(names_read(none))):
+                remedy = "read values that are always numbers"
+                self._diagnostics.add(none.location, f"`{read}` may be None itself", remedy)
 
     def _check_existence(self, state: State, when: Expr) -> None:
         if not self._with_shapes.check_condition(when, f"the condition of `{state.name}`"):
@@ -156,7 +194,10 @@ class _Declarations:
                 self._plain.check_number(state.init, f"the initial value of `{state.name}`")
 
     def _check_fixed(self, condition: Expr, what: str) -> None:
-        for name in names_read(condition):
+        meanings = {n: m for h in self._rule.hyperparameters for n, m in zip(h.value_names, h.none, strict=False)}
+        read = names_read(condition)
+        behind = (other for name in read if (none := meanings.get(name)) is not None for other in names_read(none))
+        for name in dict.fromkeys((*read, *behind)):
             if name in self._tensors:
                 remedy = "conditions read flags and hyperparameters that are never tensors"
                 self._diagnostics.add(
@@ -167,7 +208,7 @@ class _Declarations:
         if ref.name == UNREADABLE:
             self.complete = False
             return None
-        self.read.add(ref.name)
+        self.read |= {ref.name, compared(ref.name)}
         if (kind := self.values.get(ref.name)) is not None:
             return kind
         if not self._incomplete:
@@ -231,10 +272,14 @@ def _check_use(rule: Rule, body: BodyCheck, read: set[str], diagnostics: Diagnos
         starts_itself = isinstance(state.init, Ref) and state.init.name in ("grad", "param")
         if state.name not in body.read:
             diagnostics.add(state.location, f"state `{state.name}` is never read", _unused_remedy(state.name, body))
-        elif state.name not in body.written and not starts_itself:
+        elif state.name not in body.written and not starts_itself and not names_read(state.init):
             diagnostics.add(
                 state.location, f"state `{state.name}` is never assigned", "a value that never changes is no state"
             )
+    for choice in rule.choices:
+        if not choice.fixed and choice.name not in body.read | read:
+            remedy = f"compare it, such as `if {choice.comparisons[0][0]}:`, or delete it"
+            diagnostics.add(choice.location, f"`{choice.name}` is never used", remedy)
     for name, location in _arguments(rule):
         if name in body.read or name in read or reserved_names.why_not(name) is not None:
             continue

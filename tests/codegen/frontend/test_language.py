@@ -12,7 +12,9 @@ from tests.support.front_end import INVALID, front_end
 from tests.support.paths import FRONTEND, ROOT
 from thetac.codegen import errors, pipeline
 from thetac.codegen.backends.documentation.reference import with_tables
+from thetac.codegen.cli.library import our_specs
 from thetac.codegen.frontend import (
+    defaults,
     entries,
     expressions,
     family,
@@ -37,7 +39,9 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
 SPECS = [text for language, text in BLOCKS if language == "yaml"]
 
 
-@pytest.mark.parametrize("key", [*KEYS, *entries.HYPERPARAMETER_KEYS, *entries.FLAG_KEYS, *entries.STATE_KEYS])
+@pytest.mark.parametrize(
+    "key", [*KEYS, *entries.HYPERPARAMETER_KEYS, *entries.FLAG_KEYS, *entries.CHOICE_KEYS, *entries.STATE_KEYS]
+)
 def test_every_key_is_documented(key: str) -> None:
     assert f"\n| `{key}` | " in DOCS, f"a row of a table in docs/language.md says what `{key}` holds"
 
@@ -74,7 +78,7 @@ def test_tables_of_the_page_are_written_anew(name: str) -> None:
 
 @pytest.mark.parametrize("text", SPECS, ids=lambda text: text.split("\n")[1])
 def test_every_example_is_a_spec(text: str) -> None:
-    assert front_end({"docs/language.md": text})
+    assert pipeline.front_end([pipeline.Source("docs/language.md", text)], our_specs)
 
 
 def test_every_message_is_the_one_that_authors_see() -> None:
@@ -109,7 +113,7 @@ def test_limits_are_what_is_documented() -> None:
         reading.LONGEST_NUMBER,
         family.DEEPEST_FAMILY,
         lower.MOST_HYPERPARAMETERS,
-        entries.MOST_ELEMENTS,
+        defaults.MOST_ELEMENTS,
         lower.MOST_STATES,
         lower.MOST_REQUIREMENTS,
         lower.MOST_CASES,

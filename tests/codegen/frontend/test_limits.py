@@ -245,6 +245,30 @@ def test_specs_that_extend_each_other() -> None:
     )
 
 
+def test_statements_of_an_update_with_those_that_it_inherits() -> None:
+    lines = ["  param = param - lr * grad"] * 500
+    parent = spec().split("update")[0].replace("Large", "Parent") + "update: |\n" + "\n".join(lines)
+    heir = "optimizer: Heir\nextends: Parent\nsummary: One.\nupdate: |\n  super()\n" + "\n".join(lines)
+    assert made(heir.rpartition("\n")[0], parent).files
+    assert refusal(heir, parent) == (
+        "0.yaml:5:3: an inherited update that is too large to stand here\n"
+        "    super()\n"
+        "    ^^^^^^^ write the update out, and simplify it"
+    )
+
+
+def test_branches_of_an_update_within_those_around_it() -> None:
+    def nested(number: int, inner: str) -> str:
+        branches = [f"{'  ' * (i + 1)}if lr > {i}:" for i in range(number)]
+        return "\n".join([*branches, "  " * (number + 1) + inner])
+
+    head = spec().split("update")[0].replace("Large", "Parent")
+    parent = f"{head}update: |\n{nested(5, 'param = param - lr * grad')}"
+    heir = "optimizer: Heir\nextends: Parent\nsummary: One.\nupdate: |\n"
+    assert made(heir + nested(5, "super()"), parent).files
+    assert "too large to stand here" in refusal(heir + nested(6, "super()"), parent)
+
+
 def test_names_numbers_and_operators_of_a_statement() -> None:
     """Of two limits, one counts what is written, the other what powers and `lerp` stand for."""
     chain = f"where({' and '.join(['lr > 1'] * 148)}, grad, 0)"  # with `direction = ` before it, 600 in all

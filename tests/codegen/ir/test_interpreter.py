@@ -16,7 +16,7 @@ from tests.references.settings import settings_of, values_of
 from tests.references.torch_inputs import ELEVEN
 from thetac.codegen.ir.interpret import FLOATS, Step, defaults, exact, interpret, to_float32
 from thetac.codegen.ir.nodes import Rule
-from thetac.codegen.ir.ops import OF_NAMES, OPS, Shape
+from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, REDUCTIONS, Shape
 from thetac.codegen.passes import features
 from thetac.codegen.pipeline import Source, front_end
 
@@ -58,12 +58,40 @@ def run(
 
 
 def test_every_op_has_a_meaning() -> None:
-    expected = {name for name, op in OPS.items() if op.shape not in OF_NAMES}
+    expected = {name for name, op in OPS.items() if op.shape in NUMBER_BY_NUMBER}
     assert FLOATS.operations.keys() == expected
     assert ELEMENTS.operations.keys() == {name for name in expected if not OPS[name].host_only}
 
 
-@pytest.mark.parametrize("op", sorted(ELEMENTS.operations.keys() - {"where"}))
+@pytest.mark.parametrize("name", [op.name for op in REDUCTIONS])
+@pytest.mark.parametrize("axis", [None, -1, -2])
+def test_reductions_are_those_of_numpy(name: str, axis: int | None) -> None:
+    of_numpy = np.linalg.norm if name == "norm" else getattr(np, name)
+    values = np.random.default_rng(0).normal(size=(3, 4, 5))
+    keeps = {} if axis is None else {"keepdims": True}
+    expected = of_numpy(values.ravel() if axis is None else values, axis=axis, **keeps)
+    np.testing.assert_allclose(ELEMENTS.reduce(name, values, axis), expected, rtol=1e-15)
+    with_nan = values.copy()
+    with_nan[1, 2, 3] = np.nan
+    assert np.isnan(ELEMENTS.reduce(name, with_nan, None))
+
+
+def test_reductions_of_nothing_and_of_infinities() -> None:
+    nothing: dict[str, float] = {"sum": 0.0, "norm": 0.0, "mean": math.nan, "max": -math.inf, "min": math.inf}
+    assert {op.name for op in REDUCTIONS} == nothing.keys()
+    for name, expected in nothing.items():
+        np.testing.assert_equal(ELEMENTS.reduce(name, np.zeros((0, 3)), None), expected)
+    assert ELEMENTS.reduce("sum", np.array([1e308, 1e308, -1e308]), None) == 1e308
+    assert ELEMENTS.reduce("sum", np.array([1e308, 1e308]), None) == math.inf
+    assert ELEMENTS.reduce("sum", np.array([-math.inf, 1.0]), None) == -math.inf
+    assert math.isnan(ELEMENTS.reduce("sum", np.array([-math.inf, math.inf]), None))
+    assert ELEMENTS.reduce("sum", np.array([1e16, 1.0, -1e16]), None) == 1.0  # rounded once
+
+
+TRANSCENDENTAL = {"pow", "exp", "log", "tanh", "cbrt", "atan2", "cos"}  # whose last bit libraries disagree on
+
+
+@pytest.mark.parametrize("op", sorted(FLOATS.operations.keys() - {"where"}))
 def test_numbers_of_the_host_are_ieee(op: str) -> None:
     """Against numpy's float64, for every combination of special values; NaNs equal, zeros told apart by their sign."""
     arity = OPS[op].arity
@@ -71,7 +99,8 @@ def test_numbers_of_the_host_are_ieee(op: str) -> None:
         candidates: tuple[float, ...] = (True, False)
     else:
         candidates = NUMBERS
-    numpy_operation = np.float_power if op == "pow" else ELEMENTS.operations[op]  # `**` takes a root for 0.5
+    of_elements = {**ELEMENTS.operations, "pow": np.float_power}  # `**` takes a root for 0.5
+    numpy_operation = of_elements[op] if op in of_elements else getattr(np, OPS[op].sample or op)
     for arguments in itertools.product(candidates, repeat=arity):
         with np.errstate(all="ignore"):
             wanted = float(numpy_operation(*map(np.asarray, arguments)))
@@ -79,7 +108,7 @@ def test_numbers_of_the_host_are_ieee(op: str) -> None:
         if op in ("maximum", "minimum", "clamp"):  # which of two zeros is larger is not defined
             wanted, got = wanted + 0.0, got + 0.0
         same_sign = math.isnan(wanted) or math.copysign(1, wanted) == math.copysign(1, got)
-        same_value = got == pytest.approx(wanted, rel=1e-15 if op == "pow" else 0, abs=0, nan_ok=True)
+        same_value = got == pytest.approx(wanted, rel=1e-15 if op in TRANSCENDENTAL else 0, abs=0, nan_ok=True)
         message = f"{op}{arguments} is {got}, IEEE says {wanted}"
         assert same_value, message
         assert same_sign, message

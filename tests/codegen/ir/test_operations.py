@@ -14,18 +14,19 @@ from thetac.codegen.backends.eager.functional import ON_TENSORS as FUNCTIONAL
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.kernels.cpp_tables import CPP
 from thetac.codegen.backends.kernels.scalar_program import ON_TENSORS
-from thetac.codegen.backends.kernels.triton import TRITON
+from thetac.codegen.backends.kernels.triton_expressions import TRITON
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.ir.definitions import expanded
-from thetac.codegen.ir.nodes import Call, Const, Ref, names_read, walk_expression
-from thetac.codegen.ir.ops import OF_NAMES, OPS, Op, Shape
-from thetac.codegen.ir.printer import SPEC, Row
-from thetac.codegen.passes.check.expressions import EXPONENTS
+from thetac.codegen.ir.nodes import Call, Ref, names_read, walk_expression
+from thetac.codegen.ir.ops import CONSTANTS, NUMBER_BY_NUMBER, OPS, Op, Shape
+from thetac.codegen.ir.printer import SPEC, Row, row_along
+from thetac.codegen.ir.reductions import along, reductions_in, split_axis
 from thetac.runtime import scalar_math, tensors, triton_ops
 
-VALUES = [op for op in OPS.values() if op.shape not in OF_NAMES]
+VALUES = [op for op in OPS.values() if op.shape in NUMBER_BY_NUMBER]
+REDUCTIONS = [op for op in OPS.values() if op.shape is Shape.REDUCTION]
 PRIMITIVE = [op for op in VALUES if not op.defined]
-COMPOSED = [op for op in VALUES if op.defined]
+COMPOSED = [op for op in (*VALUES, *REDUCTIONS) if op.defined]
 ON_ELEMENTS = [op for op in VALUES if (op.whole_on_elements if op.defined else not op.host_only)]
 
 
@@ -33,7 +34,7 @@ def name_of(op: Op) -> str:
     return op.name
 
 
-@pytest.mark.parametrize("op", VALUES, ids=name_of)
+@pytest.mark.parametrize("op", [*VALUES, *REDUCTIONS], ids=name_of)
 def test_an_operation_has_a_meaning_or_a_definition(op: Op) -> None:
     assert (op.meaning is None) == bool(op.defined)
 
@@ -45,13 +46,24 @@ def test_a_definition_is_of_operations_and_of_all_its_arguments(op: Op) -> None:
     assert set(names_read(definition)) == set(op.parameters)
     for part in walk_expression(definition):
         match part:
-            case Call(op="pow", args=(_, exponent)) if not op.host_only:
-                assert exponent in map(Const, EXPONENTS), f"elements have no power {exponent}"
             case Call(op=name):
                 assert name != op.name, f"{name} is defined by itself"
                 assert op.host_only or not OPS[name].host_only, f"{op.name} is `host_only`, because {name} is"
     assert isinstance(definition, Call)
-    assert OPS[definition.op].shape is op.shape
+    if op.shape is Shape.REDUCTION:
+        assert any(reductions_in(definition))
+    else:
+        assert OPS[definition.op].shape is op.shape
+
+
+@pytest.mark.parametrize("op", [op for op in REDUCTIONS if op.defined], ids=name_of)
+@pytest.mark.parametrize("axis", [None, -1, -2])
+def test_the_definition_of_a_reduction_is_along_its_axis(op: Op, axis: int | None) -> None:
+    call = along(Call(op.name, tuple(Ref(name) for name in op.parameters)), axis)
+    assert split_axis(call) == (call.args[: op.arity], axis)
+    inner = list(reductions_in(expanded(call)))
+    assert inner
+    assert all(split_axis(one)[1] == axis for one in inner)
 
 
 def test_a_row_for_every_operation() -> None:
@@ -59,7 +71,8 @@ def test_a_row_for_every_operation() -> None:
     everything, numbers = set(OPS), {op.name for op in PRIMITIVE}
     predicates = {op.name for op in OPS.values() if op.shape is Shape.PREDICATE}
     elements = {op.name for op in ON_ELEMENTS} - {"pow"}  # powers of elements are expanded
-    assert SPEC.keys() == LATEX.keys() == everything
+    assert SPEC.keys() == everything | {row_along(op) for op in REDUCTIONS} | CONSTANTS.keys()
+    assert LATEX.keys() == everything
     assert PYTHON.keys() >= numbers | predicates
     assert ON_TENSORS.keys() >= numbers
     assert FUNCTIONAL.keys() >= numbers | elements

@@ -28,15 +28,15 @@ require:
 weight_decay: {{settled and free: decoupled, settled: l2, else: absolute}}
 state:
   size: {{scalar: true, init: "where(settled, 2, 3)"}}
-  mean: {{init: zeros, when: settled}}
+  average: {{init: zeros, when: settled}}
   sum:  {{init: zeros, when: not settled}}
   last: {{init: zeros, when: settled and free}}
 update: |
   direction = where(settled, grad, -grad)
   size = size + where(settled == free, 1, lr)
   if settled:
-    mean = lerp(mean, grad, 0.5)
-    direction = direction + mean
+    average = lerp(average, grad, 0.5)
+    direction = direction + average
   if not settled:
     sum = sum + grad
     direction = direction + sum
@@ -76,8 +76,8 @@ def test_what_is_left_is_what_the_value_reaches() -> None:
     assert listing(one.rule.body[2:]) == [
         "direction = grad",
         "size = size + where(free, 1, lr)",
-        "mean = lerp(mean, grad, 0.5)",
-        "direction = direction + mean",
+        "average = lerp(average, grad, 0.5)",
+        "direction = direction + average",
         "if free:",
         "  last = grad + last",
         "  direction = direction - last",
@@ -87,7 +87,7 @@ def test_what_is_left_is_what_the_value_reaches() -> None:
     ]
     assert [(state.name, state.when) for state in one.rule.states] == [
         ("size", None),
-        ("mean", None),
+        ("average", None),
         ("last", Ref("free")),
     ]
 

@@ -185,13 +185,15 @@ finite_and_not = st.floats(width=64)
 def test_scalar_math_is_what_the_interpreter_computes(x: float, y: float) -> None:
     for op, function in {
         "div": scalar_math.divide,
+        "mod": scalar_math.modulo,
         "pow": scalar_math.power,
         "maximum": scalar_math.maximum,
         "minimum": scalar_math.minimum,
     }.items():
         assert same(function(x, y), FLOATS.operations[op](x, y)), f"{op}({x}, {y})"
-    for op, unary in {"exp": scalar_math.exp, "log": scalar_math.log, "sign": scalar_math.sign}.items():
-        assert same(unary(x), FLOATS.operations[op](x)), f"{op}({x})"
+    assert same(scalar_math.atan2(x, y), FLOATS.operations["atan2"](x, y)), f"atan2({x}, {y})"
+    for op in ("exp", "log", "tanh", "cbrt", "rsqrt", "sign", "floor", "cos"):
+        assert same(getattr(scalar_math, op)(x), FLOATS.operations[op](x)), f"{op}({x})"
     root = scalar_math.sqrt(x)
     assert same(root, FLOATS.operations["sqrt"](x)) or math.isclose(root, math.sqrt(x), rel_tol=3e-16)
 
@@ -205,7 +207,7 @@ hosts = st.recursive(
     lambda inner: (
         st.builds(
             lambda op, left, right: Call(op, (left, right)),
-            st.sampled_from(["add", "sub", "mul", "div", "pow", *functions(2)]),
+            st.sampled_from(["add", "sub", "mul", "div", "mod", "pow", *functions(2)]),
             inner,
             inner,
         )

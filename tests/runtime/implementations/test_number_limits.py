@@ -212,7 +212,7 @@ leaves = st.one_of(
 
 def _larger(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
     one = st.tuples(st.sampled_from(["neg", *functions(1)]), st.tuples(inner))
-    two = st.tuples(st.sampled_from(["add", "sub", "mul", "div", "pow", *functions(2)]), st.tuples(inner, inner))
+    two = st.tuples(st.sampled_from(["add", "sub", "mul", "div", "mod", "pow", *functions(2)]), st.tuples(inner, inner))
     three = st.tuples(st.sampled_from(functions(3)), st.tuples(inner, inner, inner))
     return st.one_of(one, two, two, three).map(lambda call: Call(*call))
 

@@ -1,0 +1,40 @@
+"""Reductions in the IR: a call has the axis as a constant behind its operands, or is over all of the parameter.
+
+In: a Call of a reduction. Out: its parts, or the Call of parts. Must not know what reductions mean (`ir/ops.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from thetac.codegen.ir.nodes import Call, Const, Expr, walk_expression
+from thetac.codegen.ir.ops import OPS, Shape
+
+AXES = (-1, -2)
+
+
+def is_reduction(expression: Expr) -> bool:
+    """Return whether an expression is a reduction: its operands are many numbers where it is one."""
+    return isinstance(expression, Call) and OPS[expression.op].shape is Shape.REDUCTION
+
+
+def split_axis(call: Call) -> tuple[tuple[Expr, ...], int | None]:
+    """Return the operands of a reduction and its axis; None if it is over all of the parameter."""
+    arity = OPS[call.op].arity
+    match call.args[arity:]:
+        case ():
+            return call.args, None
+        case (Const(value=int() as axis),) if axis in AXES:
+            return call.args[:arity], int(axis)
+        case _:
+            raise AssertionError(f"{call.op} along {call.args[arity:]}")
+
+
+def along(call: Call, axis: int | None) -> Call:
+    """Return a reduction over all of the parameter as one along an axis; the same one if the axis is None."""
+    return call if axis is None else Call(call.op, (*call.args, Const(axis, call.location)), call.location)
+
+
+def reductions_in(expression: Expr) -> Iterator[Call]:
+    """Yield the reductions in an expression, outermost first, left to right."""
+    return (part for part in walk_expression(expression) if isinstance(part, Call) and is_reduction(part))

@@ -1,0 +1,131 @@
+"""What an oracle is: an implementation of an optimizer that owes nothing to its spec.
+
+It comes from the authors' package, or is written from their source by hand (`tests/references/algorithms/`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tests.references.algorithms.forms import Array, Memory, Reference, Result
+from tests.references.torch_inputs import Settings
+
+
+class Steps(Protocol):
+    """What an oracle does with parameters: like a torch.optim.Optimizer, a step changes them in place."""
+
+    def step(self) -> object:
+        """Read the gradients of the parameters and update them."""
+        ...
+
+
+class Oracle(Protocol):
+    """An independent implementation of one optimizer."""
+
+    @property
+    def label(self) -> str:
+        """Return what the documentation calls it."""
+        ...
+
+    @property
+    def late(self) -> str:
+        """Return why a parameter whose first gradient comes late differs; empty if it must not."""
+        ...
+
+    def start(self, parameters: Sequence[Tensor], settings: Settings) -> Steps:
+        """Return the optimizer of these parameters with settings under the spec's names."""
+        ...
+
+    def reference(self, x: Array, gradients: Sequence[Array], **settings: object) -> Result:
+        """Return the last point and the states, under the spec's names, after steps with these gradients."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An optimizer that a package ships."""
+
+    distribution: str  # as pip knows it
+    path: str  # "module:Class"
+    arguments: Callable[[Settings], dict[str, object]] = lambda settings: dict(settings)  # theirs, from the spec's
+    states: Mapping[str, str] = field(default_factory=dict)  # their name of each state, by the spec's
+    late: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return the distribution with its version."""
+        return f"{self.distribution} {importlib.metadata.version(self.distribution).partition('+')[0]}"
+
+    def start(self, parameters: Sequence[Tensor], settings: Settings) -> torch.optim.Optimizer:
+        """Return their optimizer; raise ImportError with the remedy if the package is missing."""
+        module, _, name = self.path.partition(":")
+        try:
+            cls = getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            error.add_note(f'`make test` installs {self.distribution}: it belongs to the extra "oracles"')
+            raise
+        made = cls(parameters, **self.arguments(settings))
+        assert isinstance(made, torch.optim.Optimizer)
+        return made
+
+    def reference(self, x: Array, gradients: Sequence[Array], **settings: object) -> Result:
+        """Return the last point and the states that both have, of a single parameter."""
+        parameter = torch.tensor(x)
+        optimizer = self.start([parameter], dict(settings))
+        for gradient in gradients:
+            parameter.grad = torch.tensor(gradient)
+            optimizer.step()
+        theirs = optimizer.state[parameter]
+        memory: Memory = {ours: _number(theirs[name]) for ours, name in self.states.items() if name in theirs}
+        return parameter.numpy(), memory
+
+
+def _number(value: object) -> Array | float:
+    """Return a state of theirs as a float64 array, a single number as a float."""
+    array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+    return array.astype(np.float64) if array.ndim else float(array)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """A reference in NumPy: it takes the gradients of all steps and knows one parameter."""
+
+    function: Reference
+    late: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return that it is one."""
+        return "NumPy transcription"
+
+    def start(self, parameters: Sequence[Tensor], settings: Settings) -> Steps:
+        """Return an optimizer that runs the reference on the parameters one by one."""
+        return _Rerun(self.function, parameters, settings)
+
+    def reference(self, x: Array, gradients: Sequence[Array], **settings: object) -> Result:
+        """Return what the reference gives."""
+        return self.function(x, gradients, **settings)
+
+
+class _Rerun:
+    """Steps with a reference: each computes all steps so far once more, from the starting point."""
+
+    def __init__(self, function: Reference, parameters: Sequence[Tensor], settings: Settings) -> None:
+        self._function = function
+        self._settings = settings
+        self._parameters = [(parameter, parameter.numpy().copy(), list[Array]()) for parameter in parameters]
+
+    def step(self) -> None:
+        for parameter, start, gradients in self._parameters:
+            if parameter.grad is not None:
+                gradients.append(parameter.grad.numpy().copy())
+                given = [gradient.copy() for gradient in gradients]
+                parameter.copy_(torch.as_tensor(self._function(start.copy(), given, **self._settings)[0]))

@@ -1,0 +1,36 @@
+"""The oracles of every optimizer. To add one: a row here, or a reference in tests/references/algorithms/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tests.oracles.oracle import Oracle, Package, Transcription
+from tests.references.algorithms import REFERENCES
+from tests.references.torch_inputs import ELEVEN, Settings
+
+
+def _for_loop(settings: Settings) -> dict[str, object]:
+    return {**settings, "foreach": False}
+
+
+def _quietly(settings: Settings) -> dict[str, object]:
+    """AdaBelief's code prints tables about its versions and choices, unless it is told not to."""
+    return {**settings, "print_change_log": False}
+
+
+# The authors' own code, as far as PyPI has it.
+PACKAGES: Mapping[str, Package] = {
+    **{name: Package("torch", f"torch.optim:{name}", _for_loop) for name in ELEVEN},
+    "AdaBelief": Package("adabelief-pytorch", "adabelief_pytorch:AdaBelief", _quietly),
+    "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
+    "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
+}
+
+# Where there are several, the first is the one that the documentation names.
+ORACLES: Mapping[str, Sequence[Oracle]] = {
+    name: (
+        *([PACKAGES[name]] if name in PACKAGES else []),
+        *([Transcription(REFERENCES[name])] if name in REFERENCES else []),
+    )
+    for name in {**PACKAGES, **REFERENCES}
+}

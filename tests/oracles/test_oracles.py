@@ -1,0 +1,38 @@
+"""In float64 every optimizer stays beside an independent implementation, step for step, whatever its flags say.
+
+Both choose their gradients by their own parameters, so that a difference grows from step to step.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.oracles.closed_loop import LIMIT
+from tests.oracles.compare import IMPLEMENTATIONS, deviations, double_precision, pairs_of_changes, single_changes
+from tests.oracles.oracles import ORACLES
+from tests.references.rules import rules
+from tests.support.every_optimizer import every_optimizer, everything
+
+
+def test_every_optimizer_has_an_oracle() -> None:
+    without = rules().keys() - ORACLES.keys()
+    assert not without, f"add a row to tests/oracles/oracles.py, or a reference, for {sorted(without)}"
+
+
+@every_optimizer
+def test_the_for_loop_computes_what_the_oracle_computes(name: str) -> None:
+    settings = single_changes(name) + (pairs_of_changes(name) if everything() else [])
+    with double_precision():
+        for oracle in ORACLES[name]:
+            found = dict(pair for case in settings for pair in deviations(name, oracle, "for-loop", case))
+            apart = {what: value for what, value in found.items() if not value <= LIMIT}
+            assert not apart, "\n".join(f"{what}: {value:.1e} of the distance moved" for what, value in apart.items())
+
+
+@every_optimizer
+@pytest.mark.parametrize("implementation", [one for one in IMPLEMENTATIONS if one != "for-loop"])
+def test_implementations_compute_what_the_oracle_computes(name: str, implementation: str) -> None:
+    with double_precision():
+        for case in single_changes(name)[:: 1 if everything() else 5]:
+            for what, value in deviations(name, ORACLES[name][0], implementation, case):
+                assert value <= LIMIT, f"{what}: {value:.1e} of the distance moved"
