@@ -103,6 +103,11 @@ class State:
         return self.kind in ("counter", "scalar")
 
     @property
+    def is_small(self) -> bool:
+        """Whether kernels compute it once per parameter, row or column, and not once per element."""
+        return not self.like_param and not self.is_number
+
+    @property
     def follows_dtype(self) -> bool:
         """Whether it has its parameter's dtype: one number per element, row or column."""
         return self.kind == "tensor"
@@ -185,6 +190,7 @@ class Schema:
     choices: tuple[Choice, ...] = ()  # in the spec's order
     derived: tuple[DerivedFlag, ...] = ()
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
+    has_axes: bool = False  # kernels compute numbers per row or column, so they take contiguous parameters only
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
     shape_requirements: tuple[ShapeRequirement, ...] = ()  # checked in this order, after `requirements`
     shape_numbers: tuple[str, ...] = ()  # those of thetac/shape_numbers.py that a step reads

@@ -18,6 +18,7 @@ from thetac.runtime.implementations.tables import ALIGNED, ALIGNMENT, ELEMENTS, 
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.state import number_dtype
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema, Shape
 from thetac.runtime.tensor_facts.memory import pack_integers
@@ -37,6 +38,7 @@ class Bucket:
             for name, stream in streams(schema, first).items()
         }
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
+        self.shapes = [member.param.shape for member in members]
         self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
         self.table[:, ELEMENTS] = pack_integers(self.sizes)
         # Views of the table, made once: making a view costs more than writing through it.
@@ -59,7 +61,7 @@ class Bucket:
         """Copy the addresses of one stream into the table; `mark_aligned` has to follow.
 
         Args:
-            stream: its index in `streams`
+            stream: 0 is the parameter, 1 the gradient, then the states in the order of `stream_numbers`
             addresses: int64 of shape [members]
         """
         self._streams[stream].copy_(addresses)
@@ -89,7 +91,7 @@ class FusedExecutor(Bucket):
         super().__init__(schema, members, selection, tensors)
         self._rows = ScalarRows(schema, members, self.dtypes["param"], selection, tensors)
         device = members[0].param.device
-        self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
+        self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes, self.shapes))
 
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""
@@ -121,20 +123,26 @@ class FusedExecutor(Bucket):
 
 def stream_numbers(schema: Schema) -> list[int]:
     """Return for each stream of the kernels, in their order, the number of its list among those of a step."""
-    return [PARAM, GRAD, *(FIRST_STATE + index for index in _kernel_states(schema))]
+    return [PARAM, GRAD, *(FIRST_STATE + index for index in _states_of_kernels(schema))]
 
 
 def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
     """Return the tensors of a member whose addresses kernels get, by name, in the order of these."""
     found: dict[str, Tensor | None] = {"param": member.param, "grad": member.grad}
-    return found | {schema.states[index].name: member.states[index] for index in _kernel_states(schema)}
+    return found | {schema.states[index].name: member.states[index] for index in _states_of_kernels(schema)}
 
 
-def _kernel_states(schema: Schema) -> list[int]:
-    """Return the indices of the states whose addresses kernels get: like the parameter, then the small ones."""
-    of_elements = [index for index, declared in enumerate(schema.states) if declared.like_param]
-    small = [index for index, one in enumerate(schema.states) if not one.like_param and not one.is_number]
-    return [*of_elements, *small]
+def _states_of_kernels(schema: Schema) -> list[int]:
+    """Return the indices of states that kernels have addresses of: those of elements, then the small ones."""
+    states = list(enumerate(schema.states))
+    of_elements = [index for index, declared in states if declared.like_param]
+    return of_elements + [index for index, declared in states if declared.is_small]
+
+
+def usual_dtypes(schema: Schema, dtype: torch.dtype) -> list[torch.dtype]:
+    """Return the dtype of each stream where parameters have this one, and states the ones that the runtime makes."""
+    states = [schema.states[index] for index in _states_of_kernels(schema)]
+    return [dtype, dtype, *(dtype if state.follows_dtype else number_dtype(state, dtype) for state in states)]
 
 
 def specialisations_of(schema: Schema, group: Group, shape: Shape) -> dict[str, bool]:

@@ -62,5 +62,5 @@ def small_states(schema: Schema, member: Member) -> list[Tensor]:
     return [
         state
         for declared, state in zip(schema.states, member.states, strict=True)
-        if state is not None and not declared.like_param and not declared.is_number
+        if state is not None and declared.is_small
     ]

@@ -94,13 +94,13 @@ def _vector(state: State, value: float, param: Tensor) -> Tensor:
 
 def _number_beside(state: State, param: Tensor, value: float) -> Tensor:
     """Return a new 0-d state on the parameter's device."""
-    dtype = number_dtype(state, param)
+    dtype = number_dtype(state, param.dtype)
     return torch.tensor(fitting(value, dtype), dtype=dtype, device=param.device)
 
 
-def number_dtype(state: State, param: Tensor) -> torch.dtype:
-    """Return the dtype of a new number that is kept beside a parameter: as for scalar states, or the parameter's."""
-    is_wide = state.float64 or param.dtype in (torch.float64, torch.complex128)
+def number_dtype(state: State, dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype of a new number that is kept beside a parameter of a dtype: at least as wide, and real."""
+    is_wide = state.float64 or dtype in (torch.float64, torch.complex128)
     return torch.float64 if is_wide else scalar_dtype()
 
 
@@ -174,7 +174,7 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
             if isinstance(value, int | float):
                 restored[state.name] = _number_beside(state, param, float(value))
             elif isinstance(value, Tensor):
-                dtype = torch.promote_types(value.dtype, number_dtype(state, param))
+                dtype = torch.promote_types(value.dtype, number_dtype(state, param.dtype))
                 restored[state.name] = value.to(param.device, dtype)
         elif state.integer and not option(group, "capturable") and isinstance(value, int | float | Tensor):
             restored[state.name] = int(value.item() if isinstance(value, Tensor) else value)

@@ -123,10 +123,12 @@ def _fused_obstacle(schema: Schema, member: Member) -> str:
     if any(significant_strides(tensor) != strides for tensor in of_elements):
         return "parameter, gradient and state lie in memory in different orders"
     if not all(map(Tensor.is_contiguous, small_states(schema, member))):
-        return "a state with one number per row or column is not contiguous"
+        return "a state of numbers per parameter, row or column is not contiguous"
+    if schema.has_axes and not member.param.is_contiguous():
+        return "the parameter is not contiguous, and the rule computes numbers per row or column"
     if not all(tensor.dtype in FUSED_DTYPES for tensor in tensors):
         return "a state has a dtype that kernels do not take"
-    if member.param.numel() and not all(tensor.data_ptr() for tensor in tensors):
+    if not all(tensor.data_ptr() for tensor in tensors if tensor.numel()):
         return "a tensor has no memory"
     return ""
 

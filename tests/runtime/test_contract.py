@@ -130,7 +130,7 @@ CONTRACT = 1
 NAMES = {
     "Schema": "contract name package hyperparameters flags states requirements specialisations options half_precision "
     "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries choices derived fixed "
-    "separate_kernels shape_requirements shape_numbers shape_conditions complex_error",
+    "has_axes separate_kernels shape_requirements shape_numbers shape_conditions complex_error",
     "Hyperparameter": "name elements intervals is_tuple tensor error integer none",
     "Interval": "low high low_closed high_closed",
     "Requirement": "holds message",
@@ -139,8 +139,8 @@ NAMES = {
     "State": "name argument kind init when on_param_device first copies_param when_shape constant float64 integer dims",
 }
 FUNCTIONS = (
-    "as_lists_of_pairs as_pairs atan2 both cbrt copied cos cube_roots divide either exp fitting floor increment largest "
-    "log maximum minimum modulo negation power read_numbers rsqrt scale_ sign smallest sqrt store tanh where"
+    "as_lists_of_pairs as_pairs atan2 both cbrt copied cos cube_roots divide either exp fitting floor increment "
+    "largest log maximum minimum modulo negation power read_numbers rsqrt scale_ sign smallest sqrt store tanh where"
 )
 
 

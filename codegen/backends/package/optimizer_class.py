@@ -93,6 +93,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
+        has_axes=fused.has_axes,
         separate_kernels=not kernels_are_few(fused),
         shape_numbers=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=False)) else "",
         shape_conditions=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=True)) else "",
