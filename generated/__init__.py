@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from .adadelta import Adadelta as Adadelta
     from .adagrad import Adagrad as Adagrad
     from .adam import Adam as Adam
+    from .adamatan2 import AdamAtan2 as AdamAtan2
     from .adamnobiascorrection import AdamNoBiasCorrection as AdamNoBiasCorrection
     from .adamw import AdamW as AdamW
     from .adamax import Adamax as Adamax
     from .adan import Adan as Adan
+    from .diffgrad import DiffGrad as DiffGrad
     from .gradientdescent import GradientDescent as GradientDescent
     from .lion import Lion as Lion
+    from .madgrad import MADGRAD as MADGRAD
     from .momentumsgd import MomentumSGD as MomentumSGD
     from .nadam import NAdam as NAdam
     from .nesterovsgd import NesterovSGD as NesterovSGD
+    from .padam import PAdam as PAdam
     from .qhadam import QHAdam as QHAdam
     from .radam import RAdam as RAdam
     from .rmsprop import RMSprop as RMSprop
@@ -41,15 +45,19 @@ __all__ = [
     "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamAtan2",
     "AdamNoBiasCorrection",
     "AdamW",
     "Adamax",
     "Adan",
+    "DiffGrad",
     "GradientDescent",
     "Lion",
+    "MADGRAD",
     "MomentumSGD",
     "NAdam",
     "NesterovSGD",
+    "PAdam",
     "QHAdam",
     "RAdam",
     "RMSprop",
@@ -70,15 +78,19 @@ _MODULES = {
     "Adadelta": "adadelta",
     "Adagrad": "adagrad",
     "Adam": "adam",
+    "AdamAtan2": "adamatan2",
     "AdamNoBiasCorrection": "adamnobiascorrection",
     "AdamW": "adamw",
     "Adamax": "adamax",
     "Adan": "adan",
+    "DiffGrad": "diffgrad",
     "GradientDescent": "gradientdescent",
     "Lion": "lion",
+    "MADGRAD": "madgrad",
     "MomentumSGD": "momentumsgd",
     "NAdam": "nadam",
     "NesterovSGD": "nesterovsgd",
+    "PAdam": "padam",
     "QHAdam": "qhadam",
     "RAdam": "radam",
     "RMSprop": "rmsprop",

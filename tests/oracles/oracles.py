@@ -23,6 +23,7 @@ PACKAGES: Mapping[str, Package] = {
     **{name: Package("torch", f"torch.optim:{name}", _for_loop) for name in ELEVEN},
     "AdaBelief": Package("adabelief-pytorch", "adabelief_pytorch:AdaBelief", _quietly),
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
+    "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
 }
 

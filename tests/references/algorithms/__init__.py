@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.references.algorithms import published, textbook
+from tests.references.algorithms import elementary, published, textbook
 from tests.references.algorithms.forms import Reference
 
-REFERENCES: dict[str, Reference] = {**published.REFERENCES, **textbook.REFERENCES}
+REFERENCES: dict[str, Reference] = {
+    **published.REFERENCES,
+    **elementary.REFERENCES,
+    **textbook.REFERENCES,
+}
