@@ -40,6 +40,43 @@ RESERVED = frozenset(
         "aligned",
         "chunk_size",
         "threads",
+        # Those of kernels with scratch.
+        "folds",
+        "passes",
+        "tensor_program",
+        "geometry",
+        "numbers",
+        "vectors",
+        "partials",
+        "vector_partials",
+        "place",
+        "own_numbers",
+        "matrices",
+        "height",
+        "width",
+        "tile",
+        "tile_matrices",
+        "tile_rows",
+        "tile_columns",
+        "tile_steps",
+        "row_alignment",
+        "group_matrices",
+        "first_matrix",
+        "first_row",
+        "first_column",
+        "last_matrix",
+        "from_matrix",
+        "at",
+        "at_matrix",
+        "at_row",
+        "at_column",
+        "inside",
+        "across",
+        "along",
+        "down",
+        "below",
+        "apart",
+        "whole",
     ]
 )
 
@@ -70,6 +107,8 @@ def spell(expression: Expr) -> str:
             return first_argument(name)
         case Call(op="pow", args=(base, Const(value=2))):
             return f"{spell(base)}_squared"
+        case Call(op="mul", args=(left, right)) if left == right:
+            return f"{spell(left)}_squared"
         case Call(op=op, args=(left, Const(value=0))) if op in _AGAINST_ZERO:
             return f"{spell(left)}_{_AGAINST_ZERO[op]}"
         case Call(op=op, args=(left, right)) if op in _INFIX:
