@@ -97,7 +97,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
         separate_kernels=not kernels_are_few(fused),
-        shape_numbers=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=False)) else "",
+        shape_numbers=_names(numbers) if (numbers := _all_shape_numbers(lowered, fused)) else "",
         shape_conditions=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=True)) else "",
         complex_unsupported=rule.complex_mode is ComplexMode.UNSUPPORTED,
         uses_scalar_math=uses("scalar_math", group.printed),
@@ -299,6 +299,12 @@ def _shape_numbers(rule: Rule, *, only_conditions: bool) -> list[str]:
             case Assign(value=value) if not only_conditions:
                 read.update(names_read(value))
     return [one.name for one in SHAPE_NUMBERS.values() if one.variable in read]
+
+
+def _all_shape_numbers(rule: Rule, fused: Fused) -> list[str]:
+    """Return the numbers of the parameter that a step reads, in kernels too, where a mean is divided by a size."""
+    read = _shape_numbers(rule, only_conditions=False)
+    return [one.name for one in SHAPE_NUMBERS.values() if one.name in read or one.variable in fused.inputs]
 
 
 def _specialisation(one: Specialisation, group: _GroupAccess) -> str:
