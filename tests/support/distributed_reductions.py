@@ -110,20 +110,20 @@ def assert_equal_in_all_processes(optimizer: torch.optim.Optimizer) -> None:
 
 def assert_placed(optimizer: torch.optim.Optimizer) -> None:
     """A state is cut along the axes that it has, as its parameter is; a number is plain."""
+    lacking = {"row": -1, "column": -2}  # axes by the names of states
+    numbers = ("step", "second")
     for param, entry in zip(params_of(optimizer), states(optimizer), strict=True):
         assert isinstance(param, DTensor)
         for name, value in entry.items():
-            assert isinstance(value, Tensor)
-            if value.dim() == 0 and param.dim() > 0:
+            if name in numbers:
                 assert type(value) is Tensor, name
+                assert value.dim() == 0, name
                 continue
             assert isinstance(value, DTensor), name
-            expected = [_placement(value, param, placement) for placement in param.placements]
+            axis = lacking[name] % param.dim() if name in lacking else None
+            cut = [placement != Shard(axis) if axis is not None else True for placement in param.placements]
+            expected = [old if is_cut else Replicate() for old, is_cut in zip(param.placements, cut, strict=True)]
             assert list(value.placements) == expected, name
-            assert full(value).shape == value.shape  # type: ignore[attr-defined]
-
-
-def _placement(value: DTensor, param: DTensor, placement: Placement) -> Placement:
-    assert value.dim() == param.dim()
-    is_cut = isinstance(placement, Shard) and value.shape[placement.dim] == param.shape[placement.dim]
-    return placement if is_cut else Replicate()
+            whole = full(value)
+            assert isinstance(whole, Tensor)
+            assert list(whole.shape) == [1 if at == axis else size for at, size in enumerate(param.shape)], name
