@@ -21,7 +21,9 @@ from thetac.codegen.ir.nodes import (
     Rule,
     State,
     StateKind,
+    assigned,
     compared,
+    names_in_body,
     names_read,
 )
 from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind
@@ -87,6 +89,9 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     given = {**declared.values, **_states(rule), "param": ELEMENT, "grad": ELEMENT}
     body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
+    for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
+        body.read |= names_in_body(feature.body)
+        body.written |= set(assigned(feature.body)) - {"param"}
     if body.complete and declared.complete:
         _check_use(rule, body, declared.read, diagnostics)
     if rule.complex_mode is ComplexMode.NATIVE and body.complete and len(diagnostics) == before:
