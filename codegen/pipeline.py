@@ -22,12 +22,16 @@ from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.verify import verify, verify_fused
 from thetac.codegen.passes import features
+from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.passes.check.advice import advice
 from thetac.codegen.passes.check.rule import check_all
 from thetac.codegen.passes.expand import expand
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
 from thetac.codegen.passes.group_values import resolve
 from thetac.codegen.passes.hoist import Fused, hoist
+from thetac.codegen.passes.kernel_form import kernel_form
+from thetac.codegen.passes.lift import lift
+from thetac.codegen.passes.phases import phases
 
 MOST_NUMBERS = 500  # in the scalar row of a kernel: the time to compile it grows with their square
 
@@ -116,9 +120,11 @@ def lower(written: Rule) -> tuple[Rule, Fused]:
     verify(written, "checked")
     decided = decide_fixed_flags(written)
     verify(decided, "decided")
-    rule = resolve(features.apply(expand(decided)))
+    rule = lift(resolve(features.apply(expand(decided))))
     verify(rule, "features")
-    fused = hoist(rule)
+    in_kernels = kernel_form(rule)
+    small = {state.name: state.value_kind.dims for state in rule.small_states}
+    fused = phases(hoist(in_kernels), infer(in_kernels), small)
     verify_fused(fused, rule)
     return rule, fused
 

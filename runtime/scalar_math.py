@@ -41,6 +41,16 @@ def sqrt(x: float) -> float:
     return power
 
 
+def rsqrt(x: float) -> float:
+    """Return 1 / sqrt(x), NaN below 0."""
+    return divide(1.0, math.sqrt(x)) if x >= 0 else math.nan
+
+
+def cbrt(x: float) -> float:
+    """Return the cube root, which has the sign of x."""
+    return math.cbrt(x)
+
+
 def exp(x: float) -> float:
     """Return e ** x, infinite where it is too large for a float."""
     try:
@@ -54,6 +64,16 @@ def log(x: float) -> float:
     if x > 0:
         return math.log(x)
     return -math.inf if x == 0 else math.nan
+
+
+def tanh(x: float) -> float:
+    """Return the hyperbolic tangent."""
+    return math.tanh(x)
+
+
+def atan2(y: float, x: float) -> float:
+    """Return the angle of the point (x, y), between -pi and pi."""
+    return math.atan2(y, x)
 
 
 def floor(x: float) -> float:

@@ -6,7 +6,7 @@ In and out: tensors of any shape, lists of them, and host scalars. Must not know
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar, overload
 
 import torch
@@ -55,6 +55,44 @@ def increment(counters: TensorList) -> None:
         torch._foreach_add_(counters, torch.tensor(1.0, dtype=torch.float32, device="cpu"), alpha=1.0)
     else:
         torch._foreach_add_(counters, 1)
+
+
+def read_numbers(*lists: Sequence[Tensor]) -> tuple[list[float], ...]:
+    """Read 0-d tensors, all on one device, and wait for that device once.
+
+    Args:
+        lists: Lists of real 0-d tensors, in all at least one.
+
+    Returns:
+        The lists with numbers in place of the tensors.
+    """
+    numbers = iter(torch.stack([tensor for tensors in lists for tensor in tensors]).tolist())
+    return tuple([next(numbers) for _ in tensors] for tensors in lists)
+
+
+def largest(x: Tensor, axis: int | None = None) -> Tensor:
+    """Return the largest number of a tensor or, with that axis of the size 1, along an axis.
+
+    It is NaN if one is, and -inf if there is none.
+    """
+    return _extreme(x, axis, torch.amax, -math.inf)
+
+
+def smallest(x: Tensor, axis: int | None = None) -> Tensor:
+    """Return the smallest number of a tensor or, with that axis of the size 1, along an axis.
+
+    It is NaN if one is, and inf if there is none.
+    """
+    return _extreme(x, axis, torch.amin, math.inf)
+
+
+def _extreme(x: Tensor, axis: int | None, reduce: Callable[..., Tensor], of_nothing: float) -> Tensor:
+    """Return a reduction that torch refuses where there is nothing to reduce."""
+    if axis is None:
+        return reduce(x) if x.numel() else x.new_full((), of_nothing)
+    if x.dim() and not x.shape[axis]:
+        return x.new_full(x.sum(axis, keepdim=True).shape, of_nothing)
+    return reduce(x, axis, keepdim=True)
 
 
 def copied(value: Value) -> Value:
@@ -131,6 +169,28 @@ def sqrt(x: Value) -> Value:
     return x.sqrt() if isinstance(x, Tensor) else scalar_math.sqrt(x)
 
 
+def rsqrt(x: Value) -> Value:
+    """Return 1 / sqrt(x), NaN below 0."""
+    return x.rsqrt() if isinstance(x, Tensor) else scalar_math.rsqrt(x)
+
+
+def cbrt(x: Value) -> Value:
+    """Return the cube root, which has the sign of x.
+
+    torch has none. As a power it has the bits of `x.pow(1 / 3)`, which optimizers use that have numbers above 0.
+    """
+    return x.abs().pow(1 / 3).copysign(x) if isinstance(x, Tensor) else scalar_math.cbrt(x)
+
+
+def cube_roots(tensors: TensorList) -> TensorList:
+    """Return the cube roots of tensors of one dtype and device, at least one, each with the bits of `cbrt`."""
+    roots = torch._foreach_abs(tensors)
+    torch._foreach_pow_(roots, 1 / 3)
+    for root, tensor in zip(roots, tensors, strict=True):
+        root.copysign_(tensor)
+    return roots
+
+
 def sign(x: Value) -> Value:
     """Return -1, 0 or 1; 0 for NaN."""
     return x.sign() if isinstance(x, Tensor) else scalar_math.sign(x)
@@ -144,6 +204,26 @@ def exp(x: Value) -> Value:
 def log(x: Value) -> Value:
     """Return the natural logarithm: -inf for 0, NaN below."""
     return x.log() if isinstance(x, Tensor) else scalar_math.log(x)
+
+
+def tanh(x: Value) -> Value:
+    """Return the hyperbolic tangent."""
+    return x.tanh() if isinstance(x, Tensor) else scalar_math.tanh(x)
+
+
+@overload
+def atan2(y: Tensor, x: Scalar) -> Tensor: ...
+@overload
+def atan2(y: Scalar, x: Tensor) -> Tensor: ...
+@overload
+def atan2(y: float, x: float) -> float: ...
+@overload
+def atan2(y: Scalar, x: Scalar) -> Scalar: ...
+def atan2(y: Scalar, x: Scalar) -> Scalar:
+    """Return the angle of the point (x, y), between -pi and pi."""
+    if isinstance(y, Tensor):
+        return torch.atan2(y, x if isinstance(x, Tensor) else y.new_full((), fitting(x, y.dtype)))
+    return torch.atan2(x.new_full((), fitting(y, x.dtype)), x) if isinstance(x, Tensor) else scalar_math.atan2(y, x)
 
 
 def floor(x: Value) -> Value:

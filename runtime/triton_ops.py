@@ -11,6 +11,8 @@ algorithm.
 import triton
 import triton.language as tl
 
+from thetac.runtime import triton_elementary as elementary
+
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)  # kernels run in Triton's interpreter, without a GPU
 
 
@@ -68,11 +70,7 @@ def _bfloat16(x):
 @triton.jit
 def divide(x, y):
     """Return x / y, rounded to nearest: the plain operator may be approximate in float32."""
-    if y.dtype == tl.float64:
-        quotient = x / y
-    else:
-        quotient = tl.div_rn(x, y)
-    return quotient
+    return elementary.divide(x, y)
 
 
 @triton.jit
@@ -119,3 +117,45 @@ def clamp(x, low, high):
 def lerp(start, end, weight):
     """Return start + weight * (end - start), by torch's two formulas: each is exact at its own end."""
     return tl.where(tl.abs(weight) < 0.5, start + weight * (end - start), end - (end - start) * (1 - weight))
+
+
+@triton.jit
+def rsqrt(x):
+    """Return 1 / sqrt(x), each rounded to nearest: the plain function may be approximate."""
+    return divide(tl.full((), 1.0, x.dtype), sqrt(x))
+
+
+@triton.jit
+def cbrt(x):
+    """Return the cube root, which has the sign of x."""
+    return elementary.cube_root(x)
+
+
+@triton.jit
+def exp(x):
+    """Return e ** x."""
+    return elementary.exponential(x)
+
+
+@triton.jit
+def log(x):
+    """Return the natural logarithm: -inf for 0, NaN below."""
+    return elementary.logarithm(x)
+
+
+@triton.jit
+def tanh(x):
+    """Return the hyperbolic tangent."""
+    return elementary.hyperbolic_tangent(x)
+
+
+@triton.jit
+def atan2(y, x):
+    """Return the angle of the point (x, y), between -pi and pi."""
+    return elementary.angle(y, x)
+
+
+@triton.jit
+def power(x, y):
+    """Return x ** y, which is NaN for a negative number to a power that is no integer."""
+    return elementary.power(x, y)

@@ -39,7 +39,7 @@ ROOMS = (
     ("param_groups",),
     ("tensor_facts",),
     ("schema", "tensors", "triton_ops", "building"),
-    ("contract", "scalar_math"),
+    ("contract", "scalar_math", "triton_elementary"),
 )
 FLOORS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 

@@ -44,6 +44,16 @@ def sqrt(a: float) -> float:
     return math.nan if a < 0 else math.sqrt(a)
 
 
+def rsqrt(a: float) -> float:
+    """Return 1 / sqrt(a), NaN below 0."""
+    return divide(1.0, sqrt(a))
+
+
+def cbrt(a: float) -> float:
+    """Return the cube root, which has the sign of a."""
+    return math.cbrt(a)
+
+
 def sign(a: float) -> float:
     """Return -1, 0 or 1; 0 for NaN."""
     return float(a > 0) - float(a < 0)
@@ -62,6 +72,16 @@ def log(a: float) -> float:
     if a > 0:
         return math.log(a)
     return -math.inf if a == 0 else math.nan
+
+
+def tanh(a: float) -> float:
+    """Return the hyperbolic tangent."""
+    return math.tanh(a)
+
+
+def atan2(a: float, b: float) -> float:
+    """Return the angle of the point with the height a and the width b, between -pi and pi."""
+    return math.atan2(a, b)
 
 
 def floor(a: float) -> float:

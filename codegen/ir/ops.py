@@ -79,7 +79,7 @@ _ROWS = (
         meaning=ieee.modulo, host_only=True, noun="remainders", sample="remainder",
     ),
     Op(
-        "pow", 2, Shape.ELEMENTWISE, "a ** b", "power; of an element only the exponents 2, 3 and 0.5",
+        "pow", 2, Shape.ELEMENTWISE, "a ** b", "power, NaN for a negative a unless b is whole",
         meaning=ieee.power, noun="powers", sample="power",
     ),
     Op(
@@ -99,12 +99,28 @@ _ROWS = (
         meaning=ieee.sign,
     ),
     Op(
-        "exp", 1, Shape.ELEMENTWISE, "exp(a)", "exponential of a number",
-        meaning=ieee.exp, host_only=True, latex=r"\exp\left( #1 \right)",
+        "rsqrt", 1, Shape.ELEMENTWISE, "rsqrt(a)", "1 / sqrt(a), as torch computes it",
+        meaning=ieee.rsqrt,
     ),
     Op(
-        "log", 1, Shape.ELEMENTWISE, "log(a)", "natural logarithm of a number",
-        meaning=ieee.log, host_only=True, latex=r"\ln\left( #1 \right)",
+        "cbrt", 1, Shape.ELEMENTWISE, "cbrt(a)", "cube root, with the sign of a",
+        meaning=ieee.cbrt, latex=r"\sqrt[3]{#1}",
+    ),
+    Op(
+        "exp", 1, Shape.ELEMENTWISE, "exp(a)", "exponential",
+        meaning=ieee.exp, latex=r"\exp\left( #1 \right)",
+    ),
+    Op(
+        "log", 1, Shape.ELEMENTWISE, "log(a)", "natural logarithm, NaN below 0",
+        meaning=ieee.log, latex=r"\ln\left( #1 \right)",
+    ),
+    Op(
+        "tanh", 1, Shape.ELEMENTWISE, "tanh(a)", "hyperbolic tangent",
+        meaning=ieee.tanh, latex=r"\tanh\left( #1 \right)",
+    ),
+    Op(
+        "atan2", 2, Shape.ELEMENTWISE, "atan2(a, b)", "angle of the point with the height a and the width b",
+        meaning=ieee.atan2, sample="arctan2",
     ),
     Op(
         "floor", 1, Shape.ELEMENTWISE, "floor(a)", "the largest whole number that is not above a number",
@@ -145,7 +161,7 @@ _ROWS = (
     Op("not", 1, Shape.LOGIC, "not a", "negation of a truth value", meaning=operator.not_, sample="logical_not"),
     Op(
         "sum", 1, Shape.REDUCTION, "sum(x)", "sum over the parameter; of nothing 0",
-        meaning=ieee.total, latex=r"\operatorname{sum}\left( #1 \right)",
+        meaning=ieee.total, latex=r"\sum #1",
     ),
     Op(
         "mean", 1, Shape.REDUCTION, "mean(x)", "arithmetic mean over the parameter; of nothing NaN",

@@ -99,9 +99,13 @@ def join(kinds: Iterable[Kind], *, truth: bool) -> Kind:
     place = max((kind.place for kind in kinds), key=lambda place: place.value)
     if place is not Place.SHAPED:
         return Kind(place, truth=truth)
-    of_shaped = [kind.dims for kind in kinds if kind.dims is not None]
-    rows, columns = (_joined(axis) for axis in zip(*of_shaped, strict=True))
-    return Kind(place, (rows, columns), truth)
+    return Kind(place, join_dims(kind.dims for kind in kinds if kind.dims is not None), truth)
+
+
+def join_dims(dims: Iterable[Dims]) -> Dims:
+    """Return the dimensions of arrays, at least one, that are broadcast together; raise ValueError if they differ."""
+    rows, columns = (_joined(axis) for axis in zip(*dims, strict=True))
+    return rows, columns
 
 
 def reduced(kind: Kind, axis: int | None) -> Kind:

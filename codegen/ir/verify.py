@@ -30,7 +30,7 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, OPS, Shape
-from thetac.codegen.ir.reductions import is_reduction, split_axis
+from thetac.codegen.ir.reductions import is_reduction, reductions_in, split_axis
 from thetac.options import IN_UPDATE, OPTIONS
 
 
@@ -61,7 +61,8 @@ STAGES: dict[str, Stage] = {
 _HOST_OPS = frozenset(
     op.name for op in OPS.values() if not op.defined and op.shape not in (Shape.PREDICATE, Shape.REDUCTION)
 )
-_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"pow", "mod"} | {op.name for op in ELEMENT_FUNCTIONS})
+_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"mod"} | {op.name for op in ELEMENT_FUNCTIONS})
+_PROGRAM_OPS = _HOST_OPS | {"sum", "max"}
 _LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
 
 
@@ -107,6 +108,10 @@ def verify_fused(fused: Fused, rule: Rule) -> None:
         unknown = set(names_read(one.condition)) - by_group
         assert not unknown, f"{where}: the specialisation {one.name} reads {sorted(unknown)}"
     read: set[str] = set()
+    kept: set[str] = set()  # streams that have been stored
+    known: set[str] = set()  # numbers and vectors that have a value
+    values, small = {value.name for value in fused.tensor_values}, {state.name for state in fused.small}
+    assert not (values | small) & set(names), f"{where}: a name of kernels stands for two things: {sorted(values)}"
     for index, one_pass in enumerate(fused.passes):
         here = f"{where}, pass {index}"
         streams = tuple(stream.name for stream in one_pass.streams)
@@ -116,11 +121,29 @@ def verify_fused(fused: Fused, rule: Rule) -> None:
                 _check_static(condition, specialisations, here)
         stored = {stream.name for stream in one_pass.streams if stream.stored != Const(False)}
         assert "grad" not in stored, f"{here}: the gradient is stored"
-        left = set(fused.streams) & _assigned_elements(one_pass.body) - stored - {"grad"}
-        assert not left, f"{here}: {sorted(left)} are assigned and not stored"
         assert stored <= _assigned_elements(one_pass.body), f"{here}: a stream is stored that nothing assigns"
-        _bound_elements(one_pass.body, frozenset((*entries, *fused.streams)), fused, here)
-        read |= _read_by_elements(one_pass.body)
+        assert not stored & kept, f"{here}: {sorted(stored & kept)} are stored twice"
+        kept |= stored
+        programs = known | small | set(entries)
+        _bound_elements(one_pass.before, frozenset(programs), fused, f"{here}, before", _PROGRAM_OPS)
+        strangers = _assigned_elements(one_pass.before) & (set(entries) | set(fused.streams))
+        assert not strangers, f"{here}: the tensor program assigns {sorted(strangers)}"
+        known |= _assigned_elements(one_pass.before) & values
+        unset = set(one_pass.reads) - known
+        assert not unset, f"{here}: {sorted(unset)} are read and have no value"
+        swept = frozenset((*entries, *fused.streams, *one_pass.reads))
+        _bound_elements(one_pass.body, swept, fused, here, _ELEMENT_OPS)
+        for fold in one_pass.folds:
+            assert fold.value in _assigned_elements(one_pass.body), f"{here}: nothing assigns {fold.value}"
+            assert fold.target in values, f"{here}: {fold.target} is not kept"
+            assert fold.target not in known, f"{here}: {fold.target} has a value already"
+            _check_static(fold.needed, specialisations, here)
+        known |= {fold.target for fold in one_pass.folds}
+        read |= _read_by_elements(one_pass.body) | _read_by_elements(one_pass.before)
+    left = set(fused.streams) & {name for one in fused.passes for name in _assigned_elements(one.body)} - kept - {
+        "grad"
+    }
+    assert not left, f"{where}: {sorted(left)} are assigned and not stored"
     assert set(entries) <= read, f"{where}: no element reads {sorted(set(entries) - read)} of the row"
 
 
@@ -136,14 +159,21 @@ def _verify_host(fused: Fused, where: str) -> None:
         _check_expression(expression, _HOST_OPS, f"{where}, host")
 
 
-def _bound_elements(body: Sequence[ElementStmt], known: frozenset[str], fused: Fused, where: str) -> frozenset[str]:
-    """Assert that elements read what has a value, by operations that elements have; return what has one afterwards."""
+def _bound_elements(
+    body: Sequence[ElementStmt], known: frozenset[str], fused: Fused, where: str, ops: frozenset[str]
+) -> frozenset[str]:
+    """Assert that statements read what has a value, by operations that they have; return what has one afterwards."""
     truths = {entry.name for entry in fused.row if entry.truth}
     for statement in body:
         match statement:
             case ElementAssign(target=target, value=value):
-                _check_expression(value, _ELEMENT_OPS, where)
+                _check_expression(value, ops, where)
                 _check_known(value, known, where)
+                for part in value.args if isinstance(value, Call) else ():
+                    assert not any(reductions_in(part)), f"{where}: a reduction within an expression: {value}"
+                if is_reduction(value):
+                    assert isinstance(value, Call)
+                    assert isinstance(value.args[0], Ref), f"{where}: {value} is not of a name"
                 known |= {target}
             case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
                 if static:
@@ -151,7 +181,7 @@ def _bound_elements(body: Sequence[ElementStmt], known: frozenset[str], fused: F
                 else:
                     dynamic = isinstance(condition, Ref) and condition.name in truths
                     assert dynamic, f"{where}: a branch on {condition}, which is no truth value of the row"
-                sides = [_bound_elements(side, known, fused, where) for side in (then, orelse)]
+                sides = [_bound_elements(side, known, fused, where, ops) for side in (then, orelse)]
                 known = sides[0] & sides[1]
     return known
 

@@ -1,8 +1,8 @@
-"""Write out composed operations and powers of elements, so that no backend needs them.
+"""Write out composed operations and small powers of elements, so that no backend needs them.
 
-In: a checked Rule, in which elements are raised to 2, 3 or 0.5 only. Out: the Rule with definitions in place of
-composed operations; `x ** 2` is `x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. Powers of
-numbers are kept, and so is a composed operation on elements that the targets have a function for.
+In: a checked Rule. Out: the Rule with definitions in place of composed operations; of an element x, `x ** 2` is
+`x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. All other powers are kept, and so is a composed
+operation on elements that the targets have a function for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
 
 
 def expand(rule: Rule) -> Rule:
-    """Return the rule without composed operations and without powers of elements."""
+    """Return the rule without composed operations and without squares, cubes and square roots of elements as powers."""
     kinds = infer(rule)
     return replace(
         rule,
@@ -88,4 +88,4 @@ def _power(base: Expr, exponent: Expr, whole: Call) -> Expr:
         case Const(value=0.5):
             return Call("sqrt", (base,), here)
         case _:
-            raise AssertionError(f"the check lets no other power of an element pass: {whole}")
+            return Call("pow", (base, exponent), here)

@@ -70,6 +70,8 @@ def spell(expression: Expr) -> str:
             return first_argument(name)
         case Call(op="pow", args=(base, Const(value=2))):
             return f"{spell(base)}_squared"
+        case Call(op="mul", args=(left, right)) if left == right:
+            return f"{spell(left)}_squared"
         case Call(op=op, args=(left, Const(value=0))) if op in _AGAINST_ZERO:
             return f"{spell(left)}_{_AGAINST_ZERO[op]}"
         case Call(op=op, args=(left, right)) if op in _INFIX:

@@ -1,6 +1,8 @@
 // Operations of the language on elements whose rounding or treatment of NaN needs care. Must not know any algorithm.
 #pragma once
 
+#include "elementary.h"
+
 // Precedes a loop over elements, and declares its iterations independent: arrays of different streams never overlap,
 // but the array of one stream is both read and written. GCC and Clang have different pragmas for it, and each warns
 // of the other's.
@@ -19,15 +21,6 @@ using uint16 = __UINT16_TYPE__;
 using uint32 = __UINT32_TYPE__;
 using uint64 = __UINT64_TYPE__;
 using Mask = uint64;
-
-// Returns the same bits as another type.
-template <class To, class From>
-inline To bits(From value) {
-    static_assert(sizeof(To) == sizeof(From));
-    To result;
-    __builtin_memcpy(&result, &value, sizeof result);
-    return result;
-}
 
 namespace ops {
 
@@ -75,6 +68,35 @@ inline Number lerp(Number start, Number end, Number weight) {
     const bool near = absolute(weight) < Number(0.5);
     const Number factor = near ? weight : -(1 - weight);
     return (near ? start : end) + factor * (end - start);
+}
+
+template <class Number>
+inline Number rsqrt(Number x) {
+    return 1 / square_root(x);
+}
+template <class Number>
+inline Number cbrt(Number x) {
+    return elementary::cube_root(x);
+}
+template <class Number>
+inline Number exp(Number x) {
+    return elementary::exponential(x);
+}
+template <class Number>
+inline Number log(Number x) {
+    return elementary::logarithm(x);
+}
+template <class Number>
+inline Number tanh(Number x) {
+    return elementary::hyperbolic_tangent(x);
+}
+template <class Number>
+inline Number atan2(Number height, Number width) {
+    return elementary::angle(height, width);
+}
+template <class Number>
+inline Number power(Number base, Number exponent) {
+    return elementary::power(base, exponent);
 }
 
 }  // namespace ops

@@ -25,6 +25,7 @@ def _sign(a: Array) -> Array:
 
 _EXCEPTIONS: Mapping[str, Callable[..., Array]] = {
     "pow": operator.pow,  # of an element, `** 0.5` is a root
+    "rsqrt": lambda a: 1 / np.sqrt(a),  # NumPy has none
     "sign": _sign,  # NumPy's is NaN of NaN
     "lerp": lambda a, b, w: a + w * (b - a),  # NumPy has none
 }
@@ -56,7 +57,8 @@ def reduce(name: str, values: Array, axis: int | None) -> Array | float:
     if axis is None:
         return meaning(values.ravel().tolist())
     along = np.moveaxis(values, axis, -1)
-    found = np.array([meaning(one.tolist()) for one in along.reshape(-1, along.shape[-1])], dtype=values.dtype)
+    every = np.ndindex(along.shape[:-1])
+    found = np.array([meaning(along[position].tolist()) for position in every], dtype=values.dtype)
     return np.expand_dims(found.reshape(along.shape[:-1]), axis)
 
 

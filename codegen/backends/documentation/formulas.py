@@ -2,21 +2,23 @@ r"""Expressions as LaTeX.
 
 In: an Expr, and how each name reads at that point of a step. Out: LaTeX for MathJax, KaTeX or LaTeX itself. Terms are
 arranged as one writes them by hand, equal over the real numbers. A function is set as its row of the registry says: by
-its `latex`, else by its definition, else by its name. This module must not know of statements and steps.
+its `latex`, else by its definition, else by its name; a reduction of each row or column has that as a subscript. This
+module must not know of statements and steps.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
-from thetac.codegen.backends.documentation.symbols import words
+from thetac.codegen.backends.documentation.symbols import with_subscript, words
 from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
-from thetac.codegen.ir.ops import FUNCTIONS, OPS, Op
+from thetac.codegen.ir.ops import FUNCTIONS, OPS, Op, Shape
 from thetac.codegen.ir.printer import Precedence, Row, Table
+from thetac.codegen.ir.reductions import is_reduction, split_axis
 
 _LOOSE = Precedence.CONDITIONAL
 _SUM, _PRODUCT, _SIGN, _ATOM = Precedence.SUM, Precedence.PRODUCT, Precedence.SIGN, Precedence.ATOM
@@ -26,12 +28,23 @@ def _comparison(sign: str) -> Row:
     return Row(f"{{0}} {sign} {{1}}", Precedence.COMPARISON, (_SUM, _SUM))
 
 
-def _function(op: Op) -> Row:
+def _function(op: Op, subscript: str = "") -> Row:
     r"""Return the row of a function: `\mathrm{name}\left( a \right)` unless the registry says more."""
     arguments = [f"#{number}" for number in range(1, op.arity + 1)]
     named = rf"\mathrm{{{words(op.name, chr(92) + ',')}}}\left( {', '.join(arguments)} \right)"
-    template = (op.latex or named).replace("{", "{{").replace("}", "}}")
-    return Row(re.sub(r"#(\d)", lambda found: f"{{{int(found[1]) - 1}}}", template), _ATOM, (_LOOSE,) * op.arity)
+    latex = _with_subscript(op.latex or named, subscript) if subscript else op.latex or named
+    template = re.sub(r"#(\d)", lambda found: f"{{{int(found[1]) - 1}}}", latex.replace("{", "{{").replace("}", "}}"))
+    if re.search(r"#\d$", latex):  # nothing closes the last argument: `\sum a`
+        return Row(template, Precedence.COMPARISON, (*(_LOOSE,) * (op.arity - 1), _PRODUCT))
+    return Row(template, _ATOM, (_LOOSE,) * op.arity)
+
+
+def _with_subscript(latex: str, subscript: str) -> str:
+    """Return the LaTeX of a function with a subscript: of its name, or of what closes its arguments."""
+    name = re.match(r"\\(?!left\b)[a-z]+(\{\w+\})?", latex)
+    if name is None:
+        return with_subscript(latex, subscript)
+    return f"{name[0]}_{{{subscript}}}{latex[name.end() :]}"
 
 
 # `{{` and `}}` are the braces of LaTeX.
@@ -55,6 +68,12 @@ OPERATORS: Table = {
 }
 
 LATEX: Table = {**OPERATORS, **{name: _function(op) for name, op in FUNCTIONS.items()}}
+
+# By axis.
+REDUCTIONS: Mapping[int, Table] = {
+    axis: {op.name: _function(op, subscript) for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION}
+    for axis, subscript in ((-1, r"\text{row}"), (-2, r"\text{column}"))
+}
 
 
 def formula(expression: Expr, read: Callable[[str], str], at_least: Precedence = _LOOSE) -> str:
@@ -81,6 +100,11 @@ def _set(expression: Expr, read: Callable[[str], str]) -> tuple[str, Precedence]
             return _set(Call("sqrt", (base,)), read)
         case Call(op=op) if OPS[op].defined and not OPS[op].latex:
             return _set(arranged(expanded(expression)), read)
+        case Call(op=op) if is_reduction(expression):
+            operands, axis = split_axis(expression)
+            row = LATEX[op] if axis is None else REDUCTIONS[axis][op]
+            texts = [formula(operand, read, need) for operand, need in zip(operands, row.needs, strict=True)]
+            return row.template.format(*texts), row.precedence
         case Call(op=op, args=args):
             row = LATEX[op]
             texts = [formula(argument, read, need) for argument, need in zip(args, row.needs, strict=True)]
@@ -110,6 +134,8 @@ def arranged(expression: Expr) -> Expr:
             return Call("add", (Call("mul", (kept, a)), Call("mul", (Call("sub", (Const(1), kept)), b))))
         case Call(op="lerp", args=(a, b, weight)):
             return Call("add", (Call("mul", (Call("sub", (Const(1), weight)), a)), Call("mul", (weight, b))))
+        case Call(op="rsqrt", args=(a,)):
+            return Call("div", (Const(1), Call("sqrt", (a,))))
         case Call(op="mul", args=(Call(op="mul", args=(factor, a)), b)) if a == b and isinstance(a, Ref):
             return Call("mul", (factor, Call("pow", (a, Const(2)))))  # c * g * g
         case Call(op="mul", args=(a, b)) if a == b:

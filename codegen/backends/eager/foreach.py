@@ -2,6 +2,9 @@
 
 In: a Rule after features. Out: the text of `foreach.py`, and how many parameter-sized lists of its own it holds at
 once. It runs on one bucket: same device and dtypes, same counters and scalar states. Gradients are never written.
+
+Numbers per parameter are lists of Python numbers. Reductions stay tensors until the first of them is needed; then all
+are read together, so that the host waits for the device once and not for each.
 """
 
 from __future__ import annotations
@@ -11,9 +14,18 @@ from typing import assert_never
 
 import jinja2
 
-from thetac.codegen.backends.eager.forloop import tree_text
-from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
+from thetac.codegen.backends.eager.inplace import (
+    Branch,
+    Reduce,
+    SetNumber,
+    SetScalarState,
+    SetTensor,
+    Step,
+    View,
+    lower,
+)
 from thetac.codegen.backends.eager.lines import (
+    call_lines,
     comment_lines,
     declare_types,
     else_lines,
@@ -21,9 +33,9 @@ from thetac.codegen.backends.eager.lines import (
     number_lines,
     view_lines,
 )
+from thetac.codegen.backends.eager.list_operations import ListOperations, loop_text
 from thetac.codegen.backends.eager.number_reads import find_number_reads
-from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names, trees_in
-from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
+from thetac.codegen.backends.eager.op_trees import numbers_read
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
     asks_first,
@@ -35,27 +47,24 @@ from thetac.codegen.backends.printing.arguments import (
     underscored,
 )
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
-from thetac.codegen.backends.printing.host_python import PYTHON, python
+from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.emit import header
-from thetac.codegen.errors import join_names
-from thetac.codegen.ir.nodes import Rule
-from thetac.codegen.ir.ops import OPS
-from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
+from thetac.codegen.ir.nodes import Assign, Expr, Rule, names_read
+from thetac.codegen.ir.value_kinds import Place
+from thetac.codegen.passes.analysis.kinds import infer
 
-# Names of temporary lists by the torch operation that made them, where the registry has no operation of that name.
-_NOUNS = {
-    "add_scaled": "sums",
-    "addcmul": "sums",
-    "addcdiv": "sums",
-    "reciprocal": "inverses",
-    "clamp_min": "maxima",
-    "clamp_max": "minima",
-}
-
-
-# Host scalars of a whole bucket.
-LISTS: Table = {**PYTHON, "fitting": Row("fitting({0}, params[0].dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,))}
-FUNCTIONS = ("as_lists_of_pairs", "fitting", "increment", "scale_", "store")
+FUNCTIONS = (  # of runtime/tensors.py
+    "as_lists_of_pairs",
+    "cbrt",
+    "cube_roots",
+    "fitting",
+    "increment",
+    "largest",
+    "read_numbers",
+    "scale_",
+    "smallest",
+    "store",
+)
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
@@ -81,62 +90,104 @@ def count_temporaries(rule: Rule) -> int:
     """
     lowered = _Foreach(rule)
     lowered.render()
-    return len(lowered.made)
+    return sum(lowered.write.made.values())
 
 
 class _Foreach:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.lists = list_names(rule)
+        self.kinds = infer(rule)
+        self.lists = list_names(rule)  # of tensors and, for a number per parameter that is no state, of numbers
         self.tensors = tensor_names(rule)
-        self.taken = {*names_in(rule), *self.lists.values(), *self.tensors.values(), *RESERVED}
-        self.made: set[str] = set()  # lists of tensors that this function allocates
+        taken = {*names_in(rule), *self.lists.values(), *self.tensors.values(), *RESERVED}
+        of_numbers = [name for name, kind in self.kinds.items() if kind.place is Place.TENSOR]
+        self.numbers = {name: self.lists[name] for name in of_numbers}  # the lists of the numbers per parameter
+        self.write = ListOperations(self.lists, self.numbers, taken)
+        self.numbers |= {n: self.write.named(f"{n}_numbers") for n in of_numbers if rule.state(n) is not None}
+        self.unread: dict[str, str] = {}  # reductions whose numbers have not been read; the lists of their tensors
         self.lines: list[str] = []
 
     def render(self) -> list[str]:
         """Return the lines of the function's body."""
         arguments = {"params", "grads", *state_arguments(self.rule)}
         lines = [*self._counters(), *self._block(lower(self.rule))]
-        return declare_types(lines, dict.fromkeys(self.made - arguments, "TensorList"))
+        types = dict.fromkeys((name for name in self.write.made if name not in arguments), "TensorList")
+        for name, numbers in self.numbers.items():
+            types[numbers] = "list[bool]" if self.kinds[name].truth else "list[float]"
+        return declare_types(lines, types)
 
     def _counters(self) -> list[str]:
         return number_lines(
             self.rule,
             find_number_reads(self.rule).at_start,
             count=lambda name: f"increment({self.lists[name]})",
-            read=lambda name: f"{name} = {self.lists[name]}[0].item()",
+            read=self._number_read,
         )
+
+    def _number_read(self, state: str) -> str:
+        """Return the line that reads the number, or numbers, of a state."""
+        if state in self.numbers:
+            return f"({self.numbers[state]},) = read_numbers({self.lists[state]})"
+        return f"{state} = {self.lists[state]}[0].item()"
 
     def _block(self, steps: Sequence[Step]) -> list[str]:
         outer, self.lines = self.lines, []
         for step in steps:
             self._step(step)
+        self._read_numbers()
         inner, self.lines = self.lines, outer
         return inner or ["pass"]
 
-    def _step(self, step: Step) -> None:
+    def _read_numbers(self) -> None:
+        """Append the statement that reads all reductions which have not been read."""
+        if self.unread:
+            names = [self.numbers[name] for name in self.unread]
+            self.lines += call_lines(_targets(names), "read_numbers", tuple(self.unread.values()))
+            self.unread.clear()
+
+    def _before(self, step: Step) -> None:
+        """Read reductions if a step needs one of them, or if it is a branch."""
         match step:
-            case SetNumber(statement=statement):
-                self.lines += [f"# {comment(statement.comment)}"] if comment(statement.comment) else []
-                self.lines.append(f"{statement.target} = {python(statement.value)}")
+            case Branch():
+                self._read_numbers()
+            case SetNumber(statement=statement) | SetScalarState(statement=statement):
+                if not self.unread.keys().isdisjoint((statement.target, *names_read(statement.value))):
+                    self._read_numbers()
+            case SetTensor(tree=tree) | Reduce(tree=tree):
+                if not self.unread.keys().isdisjoint(numbers_read(tree)):
+                    self._read_numbers()
+            case View():
+                pass
+            case _:
+                assert_never(step)
+
+    def _step(self, step: Step) -> None:
+        self._before(step)
+        match step:
+            case SetNumber(statement=statement, value=number):
+                self._set_number(statement, number)
+            case Reduce(statement=statement, tree=tree):
+                self.unread[statement.target], lines = self.write.reduce(statement.target, tree)
+                self.lines += [*comment_lines(statement), *lines]
             case SetScalarState(statement=statement, self_update=self_update, operand=operand, read_again=read_again):
                 tensors, one = self.lists[statement.target], self.tensors[statement.target]
                 self.lines += comment_lines(statement)
                 if self_update:
                     self.lines.append(f"torch._foreach_{self_update}_({tensors}, {python(operand)})")
+                elif statement.target in self.numbers:
+                    self._store_numbers(statement.target, operand)
                 else:
-                    value = underscored(f"new_{statement.target}", self.taken)
+                    value = underscored(f"new_{statement.target}", self.write.taken)
                     self.lines += [
                         f"{value} = {python(operand)}",
                         f"for {one} in {tensors}:",
                         f"    store({one}, {value})",
                     ]
                 if read_again:
-                    self.lines.append(f"{statement.target} = {tensors}[0].item()")
+                    self.lines.append(self._number_read(statement.target))
             case SetTensor(statement=statement, tree=tree, how=how):
-                start = len(self.lines)
-                self._set_tensor(statement.target, tree, how)
-                self.lines[start:start] = comment_lines(statement, self.lines[start:])
+                lines = self.write.set_tensor(statement.target, tree, how)
+                self.lines += [*comment_lines(statement, lines), *lines]
             case Branch(statement=statement, then=then, orelse=orelse):
                 self.lines += [
                     *comment_lines(statement),
@@ -160,112 +211,29 @@ class _Foreach:
             views = view_lines(lists, "as_lists_of_pairs")
         self.lines += ["if torch.is_complex(params[0]):", *indent(views)]
 
-    def _set_tensor(self, target: str, tree: Tree, how: str) -> None:
-        tensors = self.lists[target]
-        if how == "fill":
-            self.lines += [f"for {target} in {tensors}:", f"    {target}.fill_({tree_text(tree, numbers=LISTS)})"]
-        elif how == "bind" and isinstance(tree, Leaf):
-            self.lines.append(f"{tensors} = {self.lists[tree.name]}")
-        elif missing := _without_list_form(tree):
-            self.lines.append(f"# tensor by tensor: torch has no list operation for {join_names(missing)}")
-            self._tensor_by_tensor(target, tree, how)
-        elif how == "write":
-            assert self._emit(tree, tensors) == tensors
-        elif how == "bind":
-            # A list must not get its new value while later operations still read the old one.
-            made = tensors if target not in _read_late(tree) else self._noun(tree)
-            self._emit(tree, made)
-            if made != tensors:
-                self.lines.append(f"{tensors} = {made}")
-        else:
-            value = self._emit(tree, self._noun(tree) if isinstance(tree, Apply) else "")
-            self.lines.append(f"torch._foreach_copy_({tensors}, {value})")
+    def _per_parameter(self, expression: Expr) -> list[str]:
+        """Return the numbers per parameter that an expression reads."""
+        return [name for name in names_read(expression) if name in self.numbers]
 
-    def _tensor_by_tensor(self, target: str, tree: Tree, how: str) -> None:
-        """Append a loop with the for-loop's text where torch has no list operation; numbers are the bucket's."""
-        names = list(leaf_names(tree))
-        text = tree_text(tree, numbers=LISTS)
-        if how != "bind" and target not in names:
-            names.insert(0, target)
-        if ("param." in text and "param" not in names) or ("(param," in text and "param" not in names):
-            names.append("param")
-        variables = ", ".join(names)
-        over = ", ".join(self.lists[name] for name in names)
-        over = over if len(names) == 1 else f"zip({over}, strict=True)"
-        match how:
-            case "bind":
-                self.made.add(self.lists[target])
-                self.lines += [f"{self.lists[target]} = [", f"    {text}", f"    for {variables} in {over}", "]"]
-            case "write":
-                self.lines += [f"for {variables} in {over}:", f"    {text}"]
-            case "copy":
-                self.lines += [f"for {variables} in {over}:", f"    {target}.copy_({text})"]
+    def _set_number(self, statement: Assign, value: Expr) -> None:
+        """Append the statement that gives a number its value, or a list of numbers their values."""
+        target = statement.target
+        if target not in self.numbers:
+            self.lines += [f"# {comment(statement.comment)}"] if comment(statement.comment) else []
+            self.lines.append(f"{target} = {python(value)}")
+            return
+        self.lines += comment_lines(statement)
+        names = self._per_parameter(value)
+        loop = loop_text(names, [self.numbers[name] for name in names]) if names else "for _ in params"
+        self.lines += [f"{self.numbers[target]} = [", f"    {python(value)}", f"    {loop}", "]"]
 
-    def _emit(self, tree: Tree, wanted: str) -> str:
-        """Append statements that compute the tree, and return the list or number that holds its value.
-
-        A new list is called `wanted`.
-        """
-        match tree:
-            case Number(value=value):
-                return expression_text(value, LISTS)
-            case Leaf(name=name):
-                return self.lists[name]
-            case Apply(op=op, args=args, in_place=in_place):
-                row = TORCH_OPS[op]
-                receiver = self._emit(args[0], wanted)
-                others = [self._argument(argument) for argument in args[1:]]
-                if in_place:
-                    self.lines += row.foreach_in_place.format(receiver, *others).split("\n")
-                    return receiver
-                self.made.add(wanted)
-                self.lines.append(f"{wanted} = {row.foreach.format(receiver, *others)}")
-                return wanted
-            case _:
-                assert_never(tree)
-
-    def _argument(self, tree: Tree) -> str:
-        """Return an argument as text: a name, a number, or one operation on names; append statements for more."""
-        if isinstance(tree, Apply):
-            if not all(isinstance(argument, Leaf | Number) for argument in tree.args):
-                return self._emit(tree, self._noun(tree))
-            self.made.add(f"{tree.op} of {leaf_names(tree)}")
-            return TORCH_OPS[tree.op].foreach.format(*(self._emit(argument, "") for argument in tree.args))
-        return self._emit(tree, "")
-
-    def _noun(self, tree: Tree) -> str:
-        assert isinstance(tree, Apply)
-        innermost = tree
-        while isinstance(innermost.receiver, Apply):
-            innermost = innermost.receiver
-        name = underscored(_noun_of(innermost.op), self.taken | self.made)
-        self.made.add(name)
-        return name
+    def _store_numbers(self, state: str, value: Expr) -> None:
+        """Append a loop that stores one number in each tensor of a state."""
+        names, one = self._per_parameter(value), self.tensors[state]
+        over = [self.lists[state], *(self.numbers[name] for name in names)]
+        self.lines += [f"{loop_text([one, *names], over)}:", f"    store({one}, {python(value)})"]
 
 
-def _noun_of(op: str) -> str:
-    """Return the name of a list that a torch operation makes."""
-    if op in _NOUNS:
-        return _NOUNS[op]
-    row = OPS[op.removesuffix("_number")]
-    return row.noun or f"{row.name}s"
-
-
-def _without_list_form(tree: Tree) -> list[str]:
-    """Return the operations of a tree for which torch has no list operation, each once."""
-    missing: list[str] = []
-    for part in trees_in(tree):
-        if isinstance(part, Apply):
-            row = TORCH_OPS[part.op]
-            if not (row.foreach_in_place if part.in_place else row.foreach) and part.op not in missing:
-                missing.append(part.op)
-    return [op for op in missing if op not in ("full", "full_like")] or missing  # a constant is an argument of another
-
-
-def _read_late(tree: Tree) -> set[str]:
-    """Return the tensors that are read after the first operation of the spine has made its list."""
-    late: set[str] = set()
-    while isinstance(tree, Apply) and isinstance(tree.receiver, Apply):
-        late.update(name for argument in tree.args[1:] for name in leaf_names(argument))
-        tree = tree.receiver
-    return late
+def _targets(names: Sequence[str]) -> Sequence[str]:
+    """Return the targets of an assignment from a tuple."""
+    return names if len(names) > 1 else [f"({names[0]},)"]

@@ -12,7 +12,16 @@ from typing import assert_never
 import jinja2
 
 from thetac.codegen.backends.eager import functional
-from thetac.codegen.backends.eager.inplace import Branch, SetNumber, SetScalarState, SetTensor, Step, View, lower
+from thetac.codegen.backends.eager.inplace import (
+    Branch,
+    Reduce,
+    SetNumber,
+    SetScalarState,
+    SetTensor,
+    Step,
+    View,
+    lower,
+)
 from thetac.codegen.backends.eager.lines import comment_lines, else_lines, indent, loop_lines, number_lines, pair_lines
 from thetac.codegen.backends.eager.number_reads import find_number_reads
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names
@@ -37,7 +46,7 @@ FOR_LOOP: Table = {
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
     "fitting": Row("fitting({0}, param.dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,)),
 }
-FUNCTIONS = tuple(sorted((*functional.FUNCTIONS, "fitting")))
+FUNCTIONS = tuple(sorted((*functional.FUNCTIONS, "fitting")))  # of runtime/tensors.py
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
@@ -103,6 +112,8 @@ class _ForLoop:
         match step:
             case SetTensor(statement=statement, tree=tree):
                 used = (statement.target, *leaf_names(tree))
+            case Reduce(tree=tree):
+                used = leaf_names(tree)
             case SetScalarState(statement=statement):
                 used = (statement.target,)
             case View(names=names):
@@ -119,9 +130,11 @@ class _ForLoop:
     def step(self, step: Step) -> list[str]:
         """Return the lines of one step, below the spec's line."""
         match step:
-            case SetNumber(statement=statement):
+            case SetNumber(statement=statement, value=number):
                 remark = [f"# {comment(statement.comment)}"] if statement.comment else []
-                return [*remark, f"{statement.target} = {number_text(statement.value)}"]
+                return [*remark, f"{statement.target} = {number_text(number)}"]
+            case Reduce(statement=statement, tree=tree):
+                return [*comment_lines(statement), f"{statement.target} = {tree_text(tree, Precedence.ATOM)}.item()"]
             case SetScalarState(statement=statement, self_update=self_update, operand=operand, read_again=read_again):
                 tensor = self.tensors[statement.target]
                 value = number_text(operand)
@@ -176,7 +189,7 @@ def _by_presence(names: Sequence[str], optional: frozenset[str]) -> tuple[list[s
 
 
 def number_text(expression: Expr) -> str:
-    """Return a host scalar as text inside the loop."""
+    """Return a number as text inside the loop."""
     return expression_text(expression, FOR_LOOP)
 
 
@@ -186,7 +199,7 @@ def tree_text(tree: Tree, at_least: Precedence = Precedence.CONDITIONAL, numbers
     Args:
         tree: The tree.
         at_least: The precedence that the text needs where it is used; parentheses are added if it is lower.
-        numbers: How host scalars are written.
+        numbers: How numbers are written.
     """
     match tree:
         case Number(value=value):

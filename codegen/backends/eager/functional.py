@@ -20,6 +20,7 @@ from thetac.codegen.backends.eager.lines import (
     number_lines,
     pair_lines,
 )
+from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
     asks_first,
@@ -47,19 +48,29 @@ from thetac.codegen.ir.nodes import (
     assigned,
     names_read,
 )
-from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
-from thetac.codegen.ir.value_kinds import HOST_NUMBER
+from thetac.codegen.ir.ops import REDUCTIONS
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, row_along
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host, is_static
 from thetac.codegen.passes.select import SELECTION, select
+
+
+def _reductions() -> dict[str, Row]:
+    """Return how reductions are written: as in the for-loop."""
+    whole = {op.name: Row(TORCH_OPS[op.name].new, Precedence.ATOM, (Precedence.ATOM,)) for op in REDUCTIONS}
+    keys = map(row_along, REDUCTIONS)
+    return whole | {key: Row(TORCH_OPS[key].new, Precedence.ATOM, (Precedence.ATOM, Precedence.SIGN)) for key in keys}
+
 
 # torch.lerp does not take a weight of another dtype, nor torch.clamp bounds of which one is a tensor.
 ON_TENSORS: Table = {
     **on_tensors(""),
+    **_reductions(),
     "clamp": Row("minimum(maximum({0}, {1}), {2})", Precedence.ATOM, (Precedence.CONDITIONAL,) * 3),
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
 }
 
-FUNCTIONS = tuple(sorted({"as_pairs", "copied", "store", *TENSOR_FUNCTIONS.values()}))  # of runtime/tensors.py
+# Of runtime/tensors.py.
+FUNCTIONS = tuple(sorted({"as_pairs", "copied", "largest", "smallest", "store", *TENSOR_FUNCTIONS.values()}))
 
 
 def body(rule: Rule) -> list[str]:
@@ -77,7 +88,7 @@ class _OnTensors:
         stored = ["param", *(state.name for state in rule.states if state.kind is not StateKind.COUNTER)]
         self.targets = {name: underscored(f"{name}_out", taken) for name in stored}  # what is stored into at the end
         self.counters = {n: t for n, t in tensor_names(rule).items() if n in rule.names_of(StateKind.COUNTER)}
-        self.scalars = set(rule.names_of(StateKind.SCALAR))
+        self.scalars = {*rule.names_of(StateKind.SCALAR), *rule.names_of(StateKind.NUMBER)}  # states that are a number
         self.tensors = [name for name in stored if name not in self.scalars]
         self.optional = optional_states(rule)
         self.present: frozenset[str] = frozenset()  # those of them that are known to exist at the current statement
@@ -100,7 +111,7 @@ class _OnTensors:
             "if differentiable:  # autograd may keep these; what is stored at the end must not change them",
             *(f"{INDENT}{name} = {self._clone(name)}" for name in self.tensors),
         ]
-        small = {**self.counters, **{name: self.targets[name] for name in self.rule.names_of(StateKind.SCALAR)}}
+        small = {**self.counters, **{name: target for name, target in self.targets.items() if name in self.scalars}}
         lines += [
             f"{state.name} = None" for state in self.rule.states if state.when is not None and state.name in small
         ]
@@ -118,9 +129,9 @@ class _OnTensors:
         return loop_lines(variables, over, declare_types(lines, self._types()))
 
     def _types(self) -> dict[str, str]:
-        """Return the types of host scalars, which may be numbers first and tensors later."""
-        on_host = {name: kind for name, kind in self.kinds.items() if kind.is_on_host}
-        types = {name: "Scalar" if kind == HOST_NUMBER else "bool | Tensor" for name, kind in on_host.items()}
+        """Return the types of numbers, which may be Python's first and tensors later."""
+        numbers = {name: kind for name, kind in self.kinds.items() if kind.dims is None}
+        types = {name: "bool | Tensor" if kind.truth else "Scalar" for name, kind in numbers.items()}
         optional = {name: f"{kind} | None" for name, kind in types.items() if name in self.optional}
         return {**types, **optional}
 

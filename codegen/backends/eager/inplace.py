@@ -2,7 +2,8 @@
 
 In: a Rule after features. Out: `Step`s: the same statements, with element expressions as trees of torch operations
 (op_trees.py), destinations chosen, and complex views where torch.optim has them. States and `param` are written into
-their own storage at once. Must not know how the text is written.
+their own storage at once. A number per parameter is a number of Python, too: reductions are read as soon as they are
+computed, as torch.optim does. Must not know how the text is written.
 """
 
 from __future__ import annotations
@@ -27,28 +28,40 @@ from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.host_python import guarded, known_numbers
 from thetac.codegen.ir.nodes import (
     Assign,
+    Call,
     ComplexMode,
     Expr,
     If,
+    Ref,
     Rule,
     StateKind,
     Stmt,
     names_read,
     walk_statements,
 )
-from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
+from thetac.codegen.ir.reductions import is_reduction
+from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_number
 
 
 @dataclass(frozen=True, slots=True)
 class SetNumber:
-    """A host scalar gets a value."""
+    """A host scalar, or a number per parameter, gets a value."""
 
     statement: Assign
+    value: Expr  # with guards
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """A number per parameter gets the value of a reduction."""
+
+    statement: Assign
+    tree: Tree  # a 0-d tensor
 
 
 @dataclass(frozen=True, slots=True)
 class SetScalarState:
-    """A scalar state gets a value, rounded by its dtype; `s = s op h` runs in that dtype."""
+    """A state that is one number gets a value, rounded by its dtype; `s = s op h` of a scalar runs in that dtype."""
 
     statement: Assign
     self_update: str  # the torch operation of a self-update, else empty
@@ -82,7 +95,7 @@ class View:
     as_complex: bool = False
 
 
-Step = SetNumber | SetScalarState | SetTensor | Branch | View
+Step = SetNumber | Reduce | SetScalarState | SetTensor | Branch | View
 
 
 def lower(rule: Rule) -> tuple[Step, ...]:
@@ -110,7 +123,7 @@ class _Lowering:
         self.trees = TreeBuilder(self.kinds)
         self.reads = find_number_reads(rule)
         self.storage = {"param", *rule.names_of(StateKind.TENSOR)}  # names with memory of their own
-        self.scalars = set(rule.names_of(StateKind.SCALAR))
+        self.numbers = {state.name for state in rule.states if state.kind in (StateKind.SCALAR, StateKind.NUMBER)}
         self.statements = list(walk_statements(rule.body))
         self.owned: set[str] = set()  # locals whose tensor has no other name: they may be overwritten
 
@@ -158,13 +171,21 @@ class _Lowering:
 
     def _assign(self, statement: Assign) -> Iterator[Step]:
         target, value = statement.target, statement.value
-        if target in self.scalars:
+        if is_reduction(value) and is_number(value, self.kinds):
+            assert isinstance(value, Call), "a reduction is a call"
+            assert self.kinds[target].dims is None, "one number for many"
+            yield Reduce(statement, self.trees.reduction(value))
+            if target in self.numbers:
+                stored = replace(statement, value=Ref(target), comment="")
+                yield SetScalarState(stored, "", Ref(target), self.reads.is_needed_after(statement))
+            self.magnitudes.assign(target, value)
+        elif target in self.numbers:
             yield self._set_scalar_state(statement)
             self.magnitudes.assign(target, value)
-        elif self.kinds[target].is_on_host:
+        elif self.kinds[target].dims is None:
             self.magnitudes.assign(target, value)
-            yield SetNumber(replace(statement, value=guarded(value, self.known)))
-        elif is_on_host(value, self.kinds):
+            yield SetNumber(statement, guarded(value, self.known))
+        elif is_number(value, self.kinds):
             yield SetTensor(statement, Number(guarded(self.magnitudes.fit(value), self.known)), "fill")
         else:
             if target == "param" and self.rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM:
@@ -190,7 +211,7 @@ class _Lowering:
     def _set_scalar_state(self, statement: Assign) -> SetScalarState:
         """Return the step that gives a scalar state its value: `s = s op h` in place, else stored."""
         read_again = self.reads.is_needed_after(statement)
-        update = match_self_update(statement)
+        update = match_self_update(statement, self.rule)
         if update is None:
             return SetScalarState(statement, "", guarded(statement.value, self.known), read_again)
         return SetScalarState(statement, update.op, guarded(update.operand, self.known), read_again)
@@ -206,7 +227,7 @@ class _Lowering:
             self.owned -= {target, tree.name}
             if self._overwritten_before_last_read(statement, tree.name):
                 self.owned.add(target)
-                tree = Apply("clone", (tree,))
+                tree = Apply("clone", (tree,), tree.dims)
             return SetTensor(statement, tree, "bind")
         written = _overwrite(tree, target) if target in self.owned else None
         self.owned.add(target)
@@ -251,15 +272,17 @@ def _root(tree: Tree) -> Tree:
 def _overwrite(tree: Tree, target: str) -> Tree | None:
     """Return the tree with every operation on its spine in place, or None if that would not compute the value.
 
-    It does where the spine begins at `target`, whose storage then holds the value. The arguments of the first operation
-    are computed before it writes; those of later ones must not read the target.
+    It does where the spine begins at `target`, whose storage then holds the value, and no operation broadcasts it. The
+    arguments of the first operation are computed before it writes; those of later ones must not read the target.
     """
-    spine = _spine(tree)
-    if not spine or _root(tree) != Leaf(target) or not all(TORCH_OPS[step.op].in_place for step in spine):
+    spine, root = _spine(tree), _root(tree)
+    if not spine or not isinstance(root, Leaf) or root.name != target:
+        return None
+    if not all(TORCH_OPS[step.op].in_place and step.dims == root.dims for step in spine):
         return None
     if any(target in leaf_names(argument) for step in spine[1:] for argument in step.args[1:]):
         return None
-    return _rebuild(spine, Leaf(target), from_first=True)
+    return _rebuild(spine, root, from_first=True)
 
 
 def _fresh(tree: Tree) -> Tree:
@@ -272,7 +295,7 @@ def _rebuild(spine: list[Apply], root: Tree, *, from_first: bool) -> Tree:
     """Return the spine on a new root, in place from its first operation on, or else from the second."""
     tree, ours = _argument(root), from_first
     for step in spine:
-        may = ours and bool(TORCH_OPS[step.op].in_place)
+        may = ours and bool(TORCH_OPS[step.op].in_place) and step.dims == step.receiver.dims
         tree = replace(step, args=(tree, *(_argument(argument) for argument in step.args[1:])), in_place=may)
         # A comparison or `choose` may return a tensor of another dtype or another name's tensor.
         ours = may or step.op not in ("choose", "gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not")

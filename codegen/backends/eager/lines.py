@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 
 from thetac.codegen.backends.printing.escaping import comment
 from thetac.codegen.backends.printing.host_python import python
-from thetac.codegen.ir.nodes import If, Rule, StateKind, Stmt
+from thetac.codegen.ir.nodes import If, Ref, Rule, StateKind, Stmt
 from thetac.codegen.ir.printer import assignment_text
 
 INDENT = "    "
@@ -30,6 +30,8 @@ def comment_lines(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
     remark = comment(statement.comment) or statement.origin
     if isinstance(statement, If):
         return [f"# {remark}"] if comment(statement.comment) or statement.origin == "first value" else []
+    if statement.value == Ref(statement.target):  # a value that the line above computes is stored
+        return []
     line = assignment_text(statement)
     if list(code) == [line]:
         return [f"# {remark}"] if remark else []
@@ -93,10 +95,10 @@ def number_lines(
 
     Args:
         rule: The rule.
-        needed: Counters and scalar states whose numbers are read.
+        needed: States that are one number, and whose numbers are read.
         count: Returns the statement that increments a counter.
-        read: Returns the statement that reads a counter or scalar state.
-        assertion: Returns the statement that asserts that a counter or scalar state exists; None for no assertion.
+        read: Returns the statement that reads such a state.
+        assertion: Returns the statement that asserts that such a state exists; None for no assertion.
     """
     lines: list[str] = []
     for state in rule.states:

@@ -68,11 +68,12 @@ class Magnitudes:
         """Return a host scalar, fitted into the dtype if it may be too large.
 
         Args:
-            number: The host scalar; any other expression is returned unchanged.
+            number: The number, of the host or per parameter; any other expression is returned unchanged.
             late: Whether torch refuses only numbers beyond float32.
         """
         limit = _FLOAT32 if late else self.narrowest
-        if not kind_of(number, self.kinds).is_host_number:
+        kind = kind_of(number, self.kinds)
+        if kind.dims is not None or kind.truth:
             return number
         if self.of(number).high <= limit:
             self.refusable.update(names_read(number))
@@ -123,8 +124,14 @@ class Magnitudes:
                 return Magnitude(_TINY, max(a.high, b.high))
             case "floor", [a]:
                 return Magnitude(1.0, a.high + 1)
-            case "cos", [_]:
+            case "cos" | "tanh", [_]:
                 return Magnitude(_TINY, 1.0)
+            case "atan2", [_, _]:
+                return Magnitude(_TINY, math.pi)
+            case "cbrt", [a]:
+                return Magnitude(math.cbrt(a.low), math.cbrt(a.high))
+            case "rsqrt", [a]:
+                return Magnitude(1 / math.sqrt(a.high), 1 / math.sqrt(a.low))
             case "sqrt", [a]:
                 return Magnitude(math.sqrt(a.low), math.sqrt(a.high))
             case "pow", [a, _]:

@@ -1,8 +1,8 @@
-"""Find where the numbers of counters and scalar states are read from their tensors.
+"""Find where the numbers of counters, scalar states and states with one number per parameter are read from tensors.
 
 In: the body of a Rule after features. Out: the states whose number a step needs at its start, and the assignments
-after which the number has to be read again. An update `s = s op h` works on the tensor itself and needs no number.
-Must not know how a read is written.
+after which the number has to be read again. An update `s = s op h` of a scalar state works on the tensor itself and
+needs no number. Must not know how a read is written.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class SelfUpdate:
 class NumberReads:
     """The reads that a body needs."""
 
-    at_start: frozenset[str]  # counters and scalar states
-    assignments: tuple[Assign, ...]  # of scalar states that are read afterwards: statements of the body, by identity
+    at_start: frozenset[str]  # states that are one number
+    assignments: tuple[Assign, ...]  # of such states that are read afterwards: statements of the body, by identity
 
     def is_needed_after(self, assignment: Assign) -> bool:
         """Return whether a later statement, on some path, reads the number that was assigned."""
@@ -48,15 +48,15 @@ def find_number_reads(rule: Rule) -> NumberReads:
     """Return the reads that the body of a rule needs."""
     states = frozenset(state.name for state in rule.states if state.kind is not StateKind.TENSOR)
     assignments: list[Assign] = []
-    at_start = _needed_before(rule.body, states, frozenset(), assignments)
+    at_start = _needed_before(rule.body, rule, states, frozenset(), assignments)
     return NumberReads(at_start, tuple(assignments))
 
 
-def match_self_update(statement: Assign) -> SelfUpdate | None:
-    """Return a statement `s = s op h` as an in-place operation, or None if it has another form."""
+def match_self_update(statement: Assign, rule: Rule) -> SelfUpdate | None:
+    """Return a statement `s = s op h` of a scalar state as an in-place operation, or None if it is none."""
     match statement.value:
         case Call(op="add" | "sub" | "mul" | "div" as op, args=(Ref(name=name), operand)) if (
-            name == statement.target and name not in names_read(operand)
+            name == statement.target and name not in names_read(operand) and name in rule.names_of(StateKind.SCALAR)
         ):
             return SelfUpdate(op, operand)
         case _:
@@ -64,7 +64,7 @@ def match_self_update(statement: Assign) -> SelfUpdate | None:
 
 
 def _needed_before(
-    body: tuple[Stmt, ...], states: frozenset[str], needed: frozenset[str], assignments: list[Assign]
+    body: tuple[Stmt, ...], rule: Rule, states: frozenset[str], needed: frozenset[str], assignments: list[Assign]
 ) -> frozenset[str]:
     """Return the states whose number is needed before a body, given those whose number is needed after it.
 
@@ -78,10 +78,10 @@ def _needed_before(
                     continue
                 if target in needed:
                     assignments.append(statement)
-                update = match_self_update(statement)
+                update = match_self_update(statement, rule)
                 needed = needed - {target} | states & _numbers_in(value if update is None else update.operand)
             case If(condition=condition, then=then, orelse=orelse):
-                sides = (_needed_before(side, states, needed, assignments) for side in (then, orelse))
+                sides = (_needed_before(side, rule, states, needed, assignments) for side in (then, orelse))
                 needed = frozenset().union(*sides) | states & _numbers_in(condition)
             case _:
                 assert_never(statement)

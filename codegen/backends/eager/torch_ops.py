@@ -3,7 +3,8 @@
 Functions of one argument have their rows from the registry. `{0}` is the tensor that an operation is a method of, the
 rest its arguments; `{out}` the tensor that an in-place form without a method writes to. An empty in-place form: the
 operation always makes a new tensor. An empty foreach form: torch has no list operation with the same bits, and foreach
-loops over the tensors instead.
+loops over the tensors instead. A reduction has two rows: of everything, which gives a 0-d tensor, and along an axis
+(`row_along`), which keeps that axis with the size 1.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
-from thetac.codegen.ir.printer import Precedence
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS
+from thetac.codegen.ir.printer import Precedence, row_along
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,25 @@ def _method(name: str, arguments: str = "", refuses: tuple[int, ...] = (), *, re
     )
 
 
+_OF_EVERYTHING: Mapping[str, TorchOp] = {
+    "sum": TorchOp("{0}.sum()"),
+    "mean": TorchOp("{0}.mean()"),
+    "norm": TorchOp("{0}.norm()", foreach="torch._foreach_norm({0})"),
+    # torch's own raise for a tensor without elements.
+    "max": TorchOp("largest({0})"),
+    "min": TorchOp("smallest({0})"),
+}
+_ALONG_AXIS: Mapping[str, TorchOp] = {
+    "sum": TorchOp("{0}.sum({1}, keepdim=True)"),
+    "mean": TorchOp("{0}.mean({1}, keepdim=True)"),
+    "norm": TorchOp("{0}.norm(dim={1}, keepdim=True)"),
+    "max": TorchOp("largest({0}, {1})"),
+    "min": TorchOp("smallest({0}, {1})"),
+}
+
 TORCH_OPS: Mapping[str, TorchOp] = {
+    **_OF_EVERYTHING,
+    **{row_along(OPS[name]): op for name, op in _ALONG_AXIS.items()},
     # A function of one argument is torch's of that name. Others have rows: which arguments may be numbers differs.
     **{op.name: _method(op.name) for op in ELEMENT_FUNCTIONS if op.arity == 1},
     "add": _method("add", "{1}"),
@@ -59,6 +78,12 @@ TORCH_OPS: Mapping[str, TorchOp] = {
     "lerp": _method("lerp", "{1}, {2}", refuses=(2,), refuses_late=True),
     "neg": _method("neg"),
     "reciprocal": _method("reciprocal"),
+    "pow": _method("pow", "{1}"),
+    "pow_number": _method("pow", "{1}", refuses=(1,)),
+    "pow_of_number": TorchOp("torch.pow({1}, {0})", foreach="torch._foreach_pow({1}, {0})"),
+    "cbrt": TorchOp("cbrt({0})", foreach="cube_roots({0})"),  # of runtime/tensors.py: torch has none
+    "atan2": TorchOp("torch.atan2({0}, {1})", "{0}.atan2_({1})"),
+    "atan2_of_number": TorchOp("torch.atan2({1}, {0})"),
     "maximum": TorchOp(
         "torch.maximum({0}, {1})",
         "torch.maximum({0}, {1}, out={out})",
@@ -97,6 +122,7 @@ TORCH_OPS: Mapping[str, TorchOp] = {
     "full_like": TorchOp("torch.full_like(param, {0})", refuses=(0,)),
     # A number in the parameter's dtype, where torch would take float32.
     "full": TorchOp("param.new_full((), {0})", refuses=(0,)),
+    "truth": TorchOp("torch.tensor({0}, device=param.device)"),
     "gt": TorchOp("{0} > {1}", precedence=Precedence.COMPARISON),
     "ge": TorchOp("{0} >= {1}", precedence=Precedence.COMPARISON),
     "lt": TorchOp("{0} < {1}", precedence=Precedence.COMPARISON),

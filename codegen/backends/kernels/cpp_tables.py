@@ -21,6 +21,7 @@ CPP: Table = {
     **{op: OPERATORS[op] for op in ("add", "sub", "mul", "div", "gt", "ge", "lt", "le", "eq", "ne")},
     **functions("ops::", ELEMENT_FUNCTIONS),
     "neg": Row("-{0}", Precedence.SIGN, (Precedence.ATOM,)),  # two signs would be a decrement
+    "pow": function("ops::power", 2),
     "sqrt": function("ops::square_root", 1),
     "abs": function("ops::absolute", 1),
     "where": Row("{0} ? {1} : {2}", Precedence.CONDITIONAL, (Precedence.OR, Precedence.OR, Precedence.OR)),

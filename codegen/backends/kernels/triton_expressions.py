@@ -25,6 +25,7 @@ TRITON: Table = {
     **{op: OPERATORS[op] for op in ("add", "sub", "mul", "gt", "ge", "lt", "le", "eq", "ne")},
     **functions("ops.", ELEMENT_FUNCTIONS),
     "div": function("ops.divide", 2),
+    "pow": function("ops.power", 2),
     "neg": function("ops.negative", 1),
     "abs": function("tl.abs", 1),
     "where": function("tl.where", 3),
@@ -99,7 +100,9 @@ def _lower(expression: Expr, truths: frozenset[str]) -> Expr:
             return Call("ne", (expression, Const(0))) if name in truths else expression
         case Call(op=op, args=args):
             lowered = tuple(_lower(argument, truths) for argument in args)
-            return Call(op, lowered if op in OPERATORS and op not in ("div", "neg") else _type_constants(op, lowered))
+            return Call(
+                op, lowered if op in OPERATORS and op not in ("div", "neg", "pow") else _type_constants(op, lowered)
+            )
         case _:
             assert_never(expression)
 

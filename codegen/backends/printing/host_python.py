@@ -104,13 +104,13 @@ def guarded(expression: Expr, known: Mapping[str, Range]) -> Expr:
 
 
 def known_numbers(rule: Rule) -> dict[str, Range]:
-    """Return the ranges of the rule's host scalars that hold at all times: of a group, and of locals assigned once."""
+    """Return the ranges of the rule's numbers that hold at all times: of a group, and of locals assigned once."""
     known = value_ranges.of_inputs(rule)
     assigned = [s for s in walk_statements(rule.body) if isinstance(s, Assign)]
     times = Counter(s.target for s in assigned)
     kinds = infer(rule)
     for statement in assigned:
         target = statement.target
-        if times[target] == 1 and rule.state(target) is None and kinds[target].is_host_number:
+        if times[target] == 1 and rule.state(target) is None and kinds[target].dims is None and not kinds[target].truth:
             known[target] = value_ranges.bounds(statement.value, known)
     return known

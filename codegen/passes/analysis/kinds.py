@@ -7,7 +7,7 @@ Must not store kinds: they follow from the rule, which passes change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import (
@@ -81,15 +81,25 @@ def infer(rule: Rule) -> dict[str, Kind]:
 
 def is_on_host(expression: Expr, kinds: Kinds) -> bool:
     """Return whether an expression is a host scalar: nothing that it reads lives on a device."""
+    return all(kinds[name].is_on_host for name in _arguments(expression))
+
+
+def is_number(expression: Expr, kinds: Kinds) -> bool:
+    """Return whether an expression is one value, of the host or per parameter: it has no dimensions."""
+    if isinstance(expression, Call) and OPS[expression.op].shape is Shape.REDUCTION:
+        return kind_of(expression, kinds).dims is None
+    return all(kinds[name].dims is None for name in _arguments(expression))
+
+
+def _arguments(expression: Expr) -> Iterator[str]:
+    """Yield the names whose values an expression computes with; those of elements tend to come early."""
     parts = [expression]
     while parts:
         part = parts.pop()
         if isinstance(part, Ref):
-            if not kinds[part.name].is_on_host:
-                return False
+            yield part.name
         elif isinstance(part, Call) and OPS[part.op].shape is not Shape.PREDICATE:
             parts.extend(reversed(part.args))  # most chains of operations begin with an element
-    return True
 
 
 def is_static(condition: Expr, rule: Rule) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Stream
-from thetac.codegen.ir.nodes import Const, names_read
+from thetac.codegen.ir.nodes import names_read
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.boolean_algebra import ALWAYS, NEVER, Condition
 
@@ -21,15 +21,15 @@ When = Mapping[str, Condition]  # of names; never for those that are not in it
 def streams(names: tuple[str, ...], body: tuple[ElementStmt, ...]) -> tuple[Stream, ...]:
     """Return the use that a body makes of each tensor, in the order of the names."""
     use = _use(body, frozenset(names), frozenset())
-    return tuple(
+    found = []
+    for name in names:
         # The gradient may get another value (maximize, weight decay), but the user's tensor is never written.
-        Stream(
-            name,
-            boolean_algebra.expression(use.loaded.get(name, NEVER)),
-            boolean_algebra.expression(use.stored.get(name, NEVER)) if name != "grad" else Const(False),
-        )
-        for name in names
-    )
+        stored = use.stored.get(name, NEVER) if name != "grad" else NEVER
+        # What only one side of a branch writes keeps its old value on the other.
+        kept = boolean_algebra.both(stored, boolean_algebra.negation(use.certain.get(name, NEVER)))
+        loaded = boolean_algebra.either(use.loaded.get(name, NEVER), kept)
+        found.append(Stream(name, boolean_algebra.expression(loaded), boolean_algebra.expression(stored)))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,21 @@ class _Use:
 
     loaded: When  # the old value is read
     stored: When  # a new one is written
-    written: frozenset[str]  # certainly have a new value afterwards
+    certain: When  # a new one is written on every path
+    written: frozenset[str]  # certainly have a new value afterwards, whatever a group decides
 
 
 def _use(body: tuple[ElementStmt, ...], names: frozenset[str], written: frozenset[str]) -> _Use:
     """Return the use that statements make of streams, of which some certainly have a new value already."""
     loaded: list[When] = []
     stored: list[When] = []
+    certain: list[When] = []
     for statement in body:
         match statement:
             case ElementAssign(target=target, value=value):
                 loaded.append(dict.fromkeys(names.intersection(names_read(value)) - written, ALWAYS))
                 stored.append(dict.fromkeys(names & {target}, ALWAYS))
+                certain.append(dict.fromkeys(names & {target}, ALWAYS))
                 written |= {target}
             case ElementIf(condition=condition, static=static, then=then, orelse=orelse):
                 first, second = _use(then, names, written), _use(orelse, names, written)
@@ -57,14 +60,15 @@ def _use(body: tuple[ElementStmt, ...], names: frozenset[str], written: frozense
                     holds = boolean_algebra.condition(condition)
                     loaded.append(_choose(holds, first.loaded, second.loaded))
                     stored.append(_choose(holds, first.stored, second.stored))
-                else:  # a stream that only one side writes keeps its old value on the other
-                    kept = names & (first.written ^ second.written)
-                    loaded += (first.loaded, second.loaded, dict.fromkeys(kept, ALWAYS))
+                    certain.append(_choose(holds, first.certain, second.certain))
+                else:
+                    loaded += (first.loaded, second.loaded)
                     stored += (first.stored, second.stored)
+                    certain.append(_both(first.certain, second.certain))
                 written = first.written & second.written
             case _:
                 assert_never(statement)
-    return _Use(_any(loaded), _any(stored), written)
+    return _Use(_any(loaded), _any(stored), _any(certain), written)
 
 
 def _choose(holds: Condition, then: When, orelse: When) -> When:
@@ -72,6 +76,10 @@ def _choose(holds: Condition, then: When, orelse: When) -> When:
         name: boolean_algebra.choice(holds, then.get(name, NEVER), orelse.get(name, NEVER))
         for name in {**then, **orelse}
     }
+
+
+def _both(first: When, second: When) -> When:
+    return {name: boolean_algebra.both(when, second[name]) for name, when in first.items() if name in second}
 
 
 def _any(found: list[When]) -> When:

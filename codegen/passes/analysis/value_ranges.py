@@ -53,8 +53,16 @@ def bounds(expression: Expr, known: Known) -> Range:
         case Call(op="sqrt", args=(inner,)):
             a = bounds(inner, known)
             return Range(math.sqrt(a.low), math.inf, a.low_closed, True) if a.low >= 0 else _NONNEGATIVE
-        case Call(op="abs" | "exp"):
+        case Call(op="abs" | "exp" | "norm"):
             return _NONNEGATIVE
+        case Call(op="rsqrt", args=(inner,)):
+            a = bounds(inner, known)
+            above_zero = a.low > 0 or (a.low == 0 and not a.low_closed)  # of -0.0 it is -inf
+            return _NONNEGATIVE if above_zero else ANY
+        case Call(op="cbrt", args=(inner,)):
+            return _NONNEGATIVE if bounds(inner, known).low >= 0 else ANY
+        case Call(op="atan2"):
+            return Range(-math.pi, math.pi, True, True)
         case Call(op="where", args=(_, left, right)):
             a, b = bounds(left, known), bounds(right, known)
             low, high = min(a.low, b.low), max(a.high, b.high)
@@ -66,7 +74,7 @@ def bounds(expression: Expr, known: Known) -> Range:
         case Call(op="floor", args=(inner,)):
             a = bounds(inner, known)
             return Range(ieee.floor(a.low), ieee.floor(a.high), True, True)
-        case Call(op="cos"):
+        case Call(op="cos" | "tanh"):
             return Range(-1.0, 1.0, True, True)
         case Call(op="maximum", args=(left, right)):
             a, b = bounds(left, known), bounds(right, known)

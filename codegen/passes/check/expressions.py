@@ -19,8 +19,6 @@ from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, Dim, Kind, Pl
 Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after an error has been noted
 Ask = Callable[[str, Ref], bool]  # whether a predicate may be asked of a name; notes an error if not
 
-EXPONENTS = (2, 3, 0.5)  # of an element
-
 
 _OF_ELEMENTS = ", ".join(f"`{op.name}`" for op in ELEMENT_FUNCTIONS if op.arity == 1)
 
@@ -115,8 +113,6 @@ class ExpressionCheck:
                 f"elements have {_OF_ELEMENTS} and powers",
             )
             return None
-        if op.name == "pow" and not self._power(call, kinds[1]):
-            return None
         return kind
 
     def _reduction(self, call: Call, op: Op) -> Kind | None:
@@ -140,21 +136,6 @@ class ExpressionCheck:
             self._diagnostics.add(call.location, cause, "use it under `if rank(param) > 1:`, or `require` that")
             return None
         return reduced(kind, axis)
-
-    def _power(self, call: Call, of_exponent: Kind | None) -> bool:
-        exponent = call.args[1]
-        if of_exponent is None or not of_exponent.is_on_host:
-            self._diagnostics.add(
-                exponent.location, "an exponent that differs between elements", "exponents are numbers"
-            )
-        elif not (isinstance(exponent, Const) and exponent.value in EXPONENTS):
-            remedy = "of elements there are `** 2`, `** 3` and `** 0.5`"
-            self._diagnostics.add(
-                exponent.location, f"the power {quote(expression_text(exponent))} of an element", remedy
-            )
-        else:
-            return True
-        return False
 
     def _comparison(self, call: Call, op: Op) -> Kind | None:
         kinds = [self.kind(argument) for argument in call.args]

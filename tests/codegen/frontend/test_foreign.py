@@ -58,7 +58,8 @@ def of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[object, ob
 
 
 LANGUAGE = {
-    **{name: getattr(torch, name) for name in ("sqrt", "abs", "sign", "exp", "clamp", "where", "floor", "cos")},
+    **{name: getattr(torch, name) for name in ("sqrt", "abs", "sign", "exp", "clamp", "where", "floor", "cos", "tanh")},
+    "atan2": of_two(torch.atan2),
     "pi": torch.pi,
     "log": lambda a: torch.log(tensor(a)),
     "maximum": of_two(torch.maximum),

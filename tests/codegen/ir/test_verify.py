@@ -93,8 +93,8 @@ ILLEGAL_RULES: dict[str, tuple[str, Callable[[Rule], Rule], str]] = {
     ),
     "a composed operation late": (
         "features",
-        set_param(Call("rsqrt", (Ref("lr"),))),
-        "Made, stage features: the operation rsqrt",
+        set_param(Call("rms", (Ref("grad"),))),
+        "Made, stage features: the operation rms",
     ),
     "too many arguments": (
         "checked",
@@ -228,12 +228,12 @@ ILLEGAL_FUSED: dict[str, tuple[Callable[[Fused], Fused], str]] = {
         "Made, fused, pass 0: ['step'] read before it is set",
     ),
     "an operation that elements do not have": (
-        set_element(Call("exp", (Ref("param"),))),
-        "Made, fused, pass 0: the operation exp",
+        set_element(Call("cos", (Ref("param"),))),
+        "Made, fused, pass 0: the operation cos",
     ),
-    "a power of elements": (
-        set_element(Call("pow", (Ref("param"), Const(2)))),
-        "Made, fused, pass 0: the operation pow",
+    "a remainder of elements": (
+        set_element(Call("mod", (Ref("param"), Const(2)))),
+        "Made, fused, pass 0: the operation mod",
     ),
     "a static branch on a number": (
         branch(Ref("lr"), static=True),

@@ -19,7 +19,7 @@ from thetac.codegen.backends.kernels import cpp, triton
 from thetac.codegen.emit import environment
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
 from thetac.codegen.ir.interpret import FLOATS, interpret
-from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, StateKind, names_read
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Range, Ref, StateKind, names_read
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.analysis.value_ranges import bounds, is_nonzero
@@ -96,16 +96,16 @@ def test_parts_of_a_compound_condition_are_specialisations_of_their_own() -> Non
 
 
 def test_streams_are_loaded_and_stored_only_where_needed() -> None:
-    streams = {
+    uses = {
         (name, s.name): (expression_text(s.loaded), expression_text(s.stored))
         for name, c in every_spec().items()
         for one in c.fused.passes
         for s in one.streams
     }
-    assert streams["Adam", "exp_avg"] == ("True", "True")
-    assert streams["Adam", "grad"] == ("True", "False")
-    assert streams["Adam", "max_exp_avg_sq"] == ("amsgrad", "amsgrad")
-    assert streams["RMSprop", "grad_avg"] == ("centered", "centered")
+    assert uses["Adam", "exp_avg"] == ("True", "True")
+    assert uses["Adam", "grad"] == ("True", "False")
+    assert uses["Adam", "max_exp_avg_sq"] == ("amsgrad", "amsgrad")
+    assert uses["RMSprop", "grad_avg"] == ("centered", "centered")
     made = rule_of("if fancy:\n  seen = grad\nelse:\n  seen = seen + grad\nparam = param - lr * seen")
     (seen,) = (s for one in made.fused.passes for s in one.streams if s.name == "seen")
     assert (expression_text(seen.loaded), seen.stored) == ("not fancy", Const(True))
@@ -113,6 +113,11 @@ def test_streams_are_loaded_and_stored_only_where_needed() -> None:
     made = rule_of("if step > 3:\n  seen = grad\nparam = param - lr * seen")
     (seen,) = (s for one in made.fused.passes for s in one.streams if s.name == "seen")
     assert seen.loaded == Const(True)
+    # Also if only one value of a flag gets there.
+    assigned = Assign("seen", Ref("grad"))
+    inner = ElementIf(Ref("fancy"), True, (ElementAssign("seen", Ref("grad"), assigned),), (), If(Ref("fancy"), ()))
+    (seen,) = streams(("seen",), (ElementIf(Ref("late"), False, (inner,), (), If(Ref("late"), ())),))
+    assert (seen.loaded, seen.stored) == (Ref("fancy"), Ref("fancy"))
 
 
 def test_every_pass_has_functions_of_its_own() -> None:
@@ -191,7 +196,8 @@ def test_scalar_math_is_what_the_interpreter_computes(x: float, y: float) -> Non
         "minimum": scalar_math.minimum,
     }.items():
         assert same(function(x, y), FLOATS.operations[op](x, y)), f"{op}({x}, {y})"
-    for op in ("exp", "log", "sign", "floor", "cos"):
+    assert same(scalar_math.atan2(x, y), FLOATS.operations["atan2"](x, y)), f"atan2({x}, {y})"
+    for op in ("exp", "log", "tanh", "cbrt", "rsqrt", "sign", "floor", "cos"):
         assert same(getattr(scalar_math, op)(x), FLOATS.operations[op](x)), f"{op}({x})"
     root = scalar_math.sqrt(x)
     assert same(root, FLOATS.operations["sqrt"](x)) or math.isclose(root, math.sqrt(x), rel_tol=3e-16)

@@ -5,8 +5,7 @@ In float64, with the order of evaluation kept, both are equal to the last bit.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
@@ -17,10 +16,10 @@ from hypothesis import strategies as st
 from tests.references.rules import SPECS
 from tests.references.settings import settings_of, values_of
 from tests.support.bodies import body_of, rule
+from tests.support.kernel_rule import as_rule
 from tests.support.strategies import legal_specs
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Stream
 from thetac.codegen.ir.interpret import FLOATS, Step, exact, interpret, to_float32
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt, walk_statements
+from thetac.codegen.ir.nodes import Assign, Call, Const, If, Ref, Rule, Stmt, walk_statements
 from thetac.codegen.passes.analysis.kinds import infer, is_static
 from thetac.codegen.passes.select import SELECTION, select
 from thetac.codegen.pipeline import Source, front_end, lower
@@ -40,61 +39,6 @@ def expect_same(
         ]
         expected, got = ({"param": step.param, **step.state} for step in steps)
         assert repr(got) == repr(expected), f"{rule.name}, {values}, step {number}"
-
-
-# The fused program as statements that the interpreter knows.
-
-
-def as_rule(rule: Rule, fused: Fused) -> Rule:
-    """Return a rule that does what kernels do: the host's program, then each pass on what is in memory."""
-    firsts = [s.name for s in rule.states if f"first_{s.name}" in fused.inputs]
-    body: list[Stmt] = [Assign(f"first_{name}", Call("first", (Ref(name),))) for name in firsts]
-    body += fused.host
-    body += [Assign(f"{entry.name} of the row", Ref(entry.variable)) for entry in fused.row]
-    body += [Assign(f"{one.name} of the group", one.condition) for one in fused.specialisations]
-    in_kernels = {entry.name: f"{entry.name} of the row" for entry in fused.row}
-    in_kernels |= {one.name: f"{one.name} of the group" for one in fused.specialisations}
-    body += [s for name in fused.streams for s in _where_it_exists(rule, name, Assign(f"{name} in memory", Ref(name)))]
-    for one in fused.passes:
-        body += [s for stream in one.streams for s in _loads(stream, in_kernels)]
-        body += [_statement(statement, in_kernels) for statement in one.body]
-        body += [s for stream in one.streams for s in _stores(stream, in_kernels)]
-    body += [s for name in fused.streams for s in _where_it_exists(rule, name, Assign(name, Ref(f"{name} in memory")))]
-    return replace(rule, body=tuple(body))
-
-
-def _where_it_exists(rule: Rule, name: str, statement: Stmt) -> Iterator[Stmt]:
-    state = rule.state(name)
-    yield statement if state is None or state.when is None else If(state.when, (statement,))
-
-
-def _loads(stream: Stream, names: dict[str, str]) -> Iterator[Stmt]:
-    """What is not loaded is NaN, so that nothing can read it unseen."""
-    load = Assign(stream.name, Ref(f"{stream.name} in memory"))
-    yield If(_renamed(stream.loaded, names), (load,), (Assign(stream.name, Const(math.nan)),))
-
-
-def _stores(stream: Stream, names: dict[str, str]) -> Iterator[Stmt]:
-    yield If(_renamed(stream.stored, names), (Assign(f"{stream.name} in memory", Ref(stream.name)),))
-
-
-def _statement(statement: ElementStmt, names: dict[str, str]) -> Stmt:
-    match statement:
-        case ElementAssign(target=target, value=value):
-            return Assign(target, _renamed(value, names))
-        case ElementIf(condition=condition, then=then, orelse=orelse):
-            sides = [tuple(_statement(inner, names) for inner in side) for side in (then, orelse)]
-            return If(_renamed(condition, names), sides[0], sides[1])
-
-
-def _renamed(expression: Expr, names: dict[str, str]) -> Expr:
-    match expression:
-        case Ref(name=name):
-            return Ref(names.get(name, name))
-        case Call(op=op, args=args):
-            return Call(op, tuple(_renamed(argument, names) for argument in args))
-        case Const():
-            return expression
 
 
 def selected(rule: Rule) -> Rule:

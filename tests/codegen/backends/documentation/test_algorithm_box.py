@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from tests.support.every_optimizer import examples
 from tests.support.strategies import Hostile, hostile_specs, legal_specs
 from thetac.codegen.backends.documentation.algorithm_box import algorithm
-from thetac.codegen.backends.documentation.formulas import arranged
+from thetac.codegen.backends.documentation.formulas import arranged, formula
 from thetac.codegen.backends.documentation.symbols import Symbols
 from thetac.codegen.cli.library import our_specs
+from thetac.codegen.errors import Diagnostics, Location
+from thetac.codegen.frontend.parse import parse_expression
 from thetac.codegen.frontend.symbol_syntax import COMMANDS
+from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule, StateKind
 from thetac.codegen.pipeline import Source, front_end
 
@@ -24,7 +27,25 @@ fast = settings(deadline=None, max_examples=examples(100), suppress_health_check
 
 OURS = COMMANDS | {
     *("hspace", "textbf", "textit", "rule", "leftarrow", "nabla", "ldots", "left", "right", "begin", "end"),
-    *("frac", "exp", "ln", "ge", "le", "ne", "cos", "tanh", "lfloor", "rfloor", "bmod"),
+    *(
+        "frac",
+        "exp",
+        "ln",
+        "ge",
+        "le",
+        "ne",
+        "cos",
+        "tanh",
+        "lfloor",
+        "rfloor",
+        "bmod",
+        "sum",
+        "operatorname",
+        "lVert",
+        "rVert",
+        "langle",
+        "rangle",
+    ),
 }
 TOKEN = re.compile(r"\\(?P<command>[A-Za-z]+|.)|(?P<sign>[{}&])|[^\\{}&]", re.DOTALL)
 
@@ -162,13 +183,13 @@ hyperparameters:
   kept:         {default: true, fixed: true}
 state:
   step:  counter
-  mean:  {init: zeros, symbol: "m_1"}
+  average: {init: zeros, symbol: "m_1"}
   start: {init: param, symbol: "x"}
   top:   {init: lr, when: centered}
 weight_decay: l2
 update: |
-  mean = lerp(mean, grad, 1 - beta1)
-  slow = lerp(mean, grad, beta2)
+  average = lerp(average, grad, 1 - beta1)
+  slow = lerp(average, grad, beta2)
   if step == 1 and kept:
     start = param
   if centered:
@@ -211,6 +232,31 @@ def test_lines_that_a_reader_of_the_paper_expects(name: str) -> None:
     box = [re.sub(r"^&(\\hspace\{\d+mm\} )?", "", line) for line in lines_of(algorithm(rules()[name]))]
     for line in LINES[name]:
         assert line in box, f"{line}\nis not in\n" + "\n".join(box)
+
+
+REDUCTIONS = {
+    "norm(x)": r"\left\lVert x \right\rVert_2",
+    "norm(x, axis=-1)": r"\left\lVert x \right\rVert_{2,\text{row}}",
+    "norm(x) ** 2": r"\left\lVert x \right\rVert_2^{2}",
+    "mean(x * x)": r"\operatorname{mean}\left( x^{2} \right)",
+    "mean(x, axis=-2)": r"\operatorname{mean}_{\text{column}}\left( x \right)",
+    "max(x + y, axis=-1)": r"\max_{\text{row}}\left( x + y \right)",
+    "rms(x)": r"\operatorname{rms}\left( x \right)",
+    "dot(x, y)": r"\left\langle x, y \right\rangle",
+    "dot(x, y, axis=-1)": r"\left\langle x, y \right\rangle_{\text{row}}",
+    "sum(x * y) / sum(x)": r"\frac{\sum x y}{\sum x}",
+    "sum(x + y, axis=-2)": r"\sum_{\text{column}} \left( x + y \right)",
+    "2 * sum(x) + y": r"2 \left( \sum x \right) + y",
+    "sqrt(sum(x))": r"\sqrt{\sum x}",
+}
+
+
+@pytest.mark.parametrize("text", REDUCTIONS)
+def test_reductions_are_set_as_papers_do(text: str) -> None:
+    diagnostics, place = Diagnostics(), Location("<test>", 1, 1, text=text)
+    expression = parse_expression(Scalar(text, "|", place, (place,), exact=True), diagnostics)
+    diagnostics.raise_any()
+    assert formula(expression, str) == REDUCTIONS[text]
 
 
 _REFS = st.sampled_from((Ref("a"), Ref("b"), Ref("c"), Const(1), Const(2)))

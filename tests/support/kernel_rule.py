@@ -1,0 +1,75 @@
+"""The program of kernels as a rule: what they do with memory, as statements that the interpreter knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fold, Fused, Stream
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt
+from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, ROW_VECTOR
+
+
+def as_rule(rule: Rule, fused: Fused) -> Rule:
+    """Return a rule that does what kernels do: the host's program, then each pass on what is in memory."""
+    firsts = [s.name for s in rule.states if f"first_{s.name}" in fused.inputs]
+    body: list[Stmt] = [Assign(f"first_{name}", Call("first", (Ref(name),))) for name in firsts]
+    body += fused.host
+    body += [Assign(f"{entry.name} of the row", Ref(entry.variable)) for entry in fused.row]
+    body += [Assign(f"{one.name} of the group", one.condition) for one in fused.specialisations]
+    in_kernels = {entry.name: f"{entry.name} of the row" for entry in fused.row}
+    in_kernels |= {one.name: f"{one.name} of the group" for one in fused.specialisations}
+    body += [s for name in fused.streams for s in _where_it_exists(rule, name, Assign(f"{name} in memory", Ref(name)))]
+    for one in fused.passes:
+        body += [_statement(statement, in_kernels) for statement in one.before]
+        body += [s for stream in one.streams for s in _loads(stream, in_kernels)]
+        # What a branch that is not taken leaves unset is NaN, so that nothing can read what is made of it unseen.
+        nan = Call("mul", (Const(math.nan), Ref("grad in memory")))
+        body += [Assign(fold.value, nan) for fold in one.folds]
+        body += [_statement(statement, in_kernels) for statement in one.body]
+        body += [s for stream in one.streams for s in _stores(stream, in_kernels)]
+        body += [s for fold in one.folds for s in _complete(fold, in_kernels)]
+    body += [s for name in fused.streams for s in _where_it_exists(rule, name, Assign(name, Ref(f"{name} in memory")))]
+    return replace(rule, body=tuple(body))
+
+
+def _where_it_exists(rule: Rule, name: str, statement: Stmt) -> Iterator[Stmt]:
+    state = rule.state(name)
+    yield statement if state is None or state.when is None else If(state.when, (statement,))
+
+
+def _loads(stream: Stream, names: dict[str, str]) -> Iterator[Stmt]:
+    """What is not loaded is NaN, so that nothing can read it unseen."""
+    load = Assign(stream.name, Ref(f"{stream.name} in memory"))
+    yield If(_renamed(stream.loaded, names), (load,), (Assign(stream.name, Const(math.nan)),))
+
+
+def _stores(stream: Stream, names: dict[str, str]) -> Iterator[Stmt]:
+    yield If(_renamed(stream.stored, names), (Assign(f"{stream.name} in memory", Ref(stream.name)),))
+
+
+def _complete(fold: Fold, names: dict[str, str]) -> Iterator[Stmt]:
+    """What is not needed is NaN, so that nothing can read it unseen."""
+    axis = () if fold.dims is None else (Const({ROW_VECTOR: -1, COLUMN_VECTOR: -2}[fold.dims]),)
+    reduction = Assign(fold.target, Call(fold.op, (Ref(fold.value), *axis)))
+    yield If(_renamed(fold.needed, names), (reduction,), (Assign(fold.target, Const(math.nan)),))
+
+
+def _statement(statement: ElementStmt, names: dict[str, str]) -> Stmt:
+    match statement:
+        case ElementAssign(target=target, value=value):
+            return Assign(target, _renamed(value, names))
+        case ElementIf(condition=condition, then=then, orelse=orelse):
+            sides = [tuple(_statement(inner, names) for inner in side) for side in (then, orelse)]
+            return If(_renamed(condition, names), sides[0], sides[1])
+
+
+def _renamed(expression: Expr, names: dict[str, str]) -> Expr:
+    match expression:
+        case Ref(name=name):
+            return Ref(names.get(name, name))
+        case Call(op=op, args=args):
+            return Call(op, tuple(_renamed(argument, names) for argument in args))
+        case Const():
+            return expression
