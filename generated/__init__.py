@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from .asgd import ASGD as ASGD
     from .ademamix import AdEMAMix as AdEMAMix
     from .adabelief import AdaBelief as AdaBelief
+    from .adamod import AdaMod as AdaMod
+    from .adapnm import AdaPNM as AdaPNM
     from .adadelta import Adadelta as Adadelta
     from .adagrad import Adagrad as Adagrad
     from .adam import Adam as Adam
@@ -18,16 +20,25 @@ if TYPE_CHECKING:
     from .adamw import AdamW as AdamW
     from .adamax import Adamax as Adamax
     from .adan import Adan as Adan
+    from .aggmo import AggMo as AggMo
+    from .amos import Amos as Amos
     from .gradientdescent import GradientDescent as GradientDescent
+    from .grams import Grams as Grams
+    from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
     from .momentumsgd import MomentumSGD as MomentumSGD
     from .nadam import NAdam as NAdam
     from .nesterovsgd import NesterovSGD as NesterovSGD
+    from .pid import PID as PID
+    from .pnm import PNM as PNM
     from .qhadam import QHAdam as QHAdam
     from .radam import RAdam as RAdam
     from .rmsprop import RMSprop as RMSprop
+    from .rmsproptf import RMSpropTF as RMSpropTF
     from .rprop import Rprop as Rprop
     from .sgd import SGD as SGD
+    from .sgdw import SGDW as SGDW
+    from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
@@ -38,6 +49,8 @@ __all__ = [
     "ASGD",
     "AdEMAMix",
     "AdaBelief",
+    "AdaMod",
+    "AdaPNM",
     "Adadelta",
     "Adagrad",
     "Adam",
@@ -45,16 +58,25 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Adan",
+    "AggMo",
+    "Amos",
     "GradientDescent",
+    "Grams",
+    "LaProp",
     "Lion",
     "MomentumSGD",
     "NAdam",
     "NesterovSGD",
+    "PID",
+    "PNM",
     "QHAdam",
     "RAdam",
     "RMSprop",
+    "RMSpropTF",
     "Rprop",
     "SGD",
+    "SGDW",
+    "SignSGD",
     "Signum",
     "TextbookAdagrad",
     "TextbookRMSprop",
@@ -67,6 +89,8 @@ _MODULES = {
     "ASGD": "asgd",
     "AdEMAMix": "ademamix",
     "AdaBelief": "adabelief",
+    "AdaMod": "adamod",
+    "AdaPNM": "adapnm",
     "Adadelta": "adadelta",
     "Adagrad": "adagrad",
     "Adam": "adam",
@@ -74,16 +98,25 @@ _MODULES = {
     "AdamW": "adamw",
     "Adamax": "adamax",
     "Adan": "adan",
+    "AggMo": "aggmo",
+    "Amos": "amos",
     "GradientDescent": "gradientdescent",
+    "Grams": "grams",
+    "LaProp": "laprop",
     "Lion": "lion",
     "MomentumSGD": "momentumsgd",
     "NAdam": "nadam",
     "NesterovSGD": "nesterovsgd",
+    "PID": "pid",
+    "PNM": "pnm",
     "QHAdam": "qhadam",
     "RAdam": "radam",
     "RMSprop": "rmsprop",
+    "RMSpropTF": "rmsproptf",
     "Rprop": "rprop",
     "SGD": "sgd",
+    "SGDW": "sgdw",
+    "SignSGD": "signsgd",
     "Signum": "signum",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",

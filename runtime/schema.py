@@ -100,6 +100,11 @@ class State:
         """Whether it is a single number that the host reads: a counter or a scalar state."""
         return self.kind in ("counter", "scalar")
 
+    @property
+    def is_small(self) -> bool:
+        """Whether kernels compute it once per parameter, row or column, and not once per element."""
+        return not self.like_param and not self.is_number
+
     def shape_of(self, param: torch.Size) -> torch.Size:
         """Return the shape that it has for a parameter of that shape."""
         if self.kind != "tensor":
@@ -157,6 +162,7 @@ class Schema:
     choices: tuple[Choice, ...] = ()  # in the spec's order
     derived: tuple[DerivedFlag, ...] = ()
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
+    has_axes: bool = False  # kernels compute numbers per row or column, so they take contiguous parameters only
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
     shape_conditions: tuple[Callable[[torch.Size], bool], ...] = ()  # on a parameter's shape, which select its program
 

@@ -84,15 +84,15 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     import torch
 
     from thetac.runtime.implementations import launch_cpp
+    from thetac.runtime.implementations.fused import usual_dtypes
     from thetac.runtime.tensor_facts import compiled_reader
 
     yield make_recipe(*compiled_reader.RECIPE)
     kinds = [getattr(torch, name) for name in dtypes]
     yield from (make_recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
     for schema in (optimizer.schema for optimizer in _optimizers(names)):
-        streams = 2 + sum(state.like_param for state in schema.states)
         if not schema.separate_kernels:
-            yield from (make_recipe(*launch_cpp.recipe_of(schema, [kind] * streams, ())) for kind in kinds)
+            yield from (make_recipe(*launch_cpp.recipe_of(schema, usual_dtypes(schema, kind), ())) for kind in kinds)
 
 
 def _optimizers(names: Sequence[str]) -> list[type[Optimizer]]:

@@ -143,3 +143,10 @@ class Fused:
     truths: frozenset[str] = frozenset()  # locals of sweeps and tensor programs that hold truth values
     small: tuple[SmallState, ...] = ()  # in the rule's order; kernels get their addresses after those of the streams
     tensor_values: tuple[TensorValue, ...] = ()
+
+    @property
+    def has_axes(self) -> bool:
+        """Whether kernels compute numbers per row or column."""
+        dims = [state.dims for state in self.small] + [value.dims for value in self.tensor_values]
+        dims += [fold.dims for one in self.passes for fold in one.folds]
+        return any(extents is not None for extents in dims)

@@ -37,6 +37,14 @@ struct GradientChange {
 
     bool is_none() const { return divisor == 1 && factor == 1; }
 
+    // Returns what is left to do where an earlier pass has loaded the gradient and done this.
+    GradientChange left_for_later_passes() const {
+        GradientChange left = *this;
+        if (write_back) left.divisor = 1;
+        left.write_back = false;
+        return left;
+    }
+
     template <class Number>
     void apply(const Access<Number>& access, void* storage, int64 first, int64 count, Number* grad) const {
         if (divisor != 1) {
@@ -49,16 +57,17 @@ struct GradientChange {
 };
 
 // The streams of one block. A stream stored in the dtype of the arithmetic is used in place, any other in a buffer.
-template <class Rule>
+// After the streams there is place for `FURTHER` pointers.
+template <class Rule, int FURTHER = 0>
 class Block {
     using Number = typename Rule::Number;
 
 public:
-    Number* streams[Rule::STREAMS];
+    Number* streams[Rule::STREAMS + FURTHER];
 
     // Points the streams to elements of a tensor; reads those in the mask `loaded` into their buffers.
     void load(const TensorEntry& tensor, Mask loaded, const GradientChange& change, int64 first, int64 count) {
-        const bool changes = !change.is_none();
+        const bool changes = !change.is_none() && (loaded >> GRAD & 1);
         for (int s = 0; s < Rule::STREAMS; ++s) {
             const bool direct = Rule::access[s].direct && !(s == GRAD && changes);
             streams[s] = direct ? static_cast<Number*>(tensor.storage(s)) + first : buffers_[s];

@@ -22,18 +22,24 @@ template <class Number>
 struct KernelVariant {
     void (*update)(Number* const* streams, int64 count, const Number* row);
     Mask loaded, stored;  // streams
+
+    template <class Kernel>
+    static KernelVariant of() {
+        return {&Kernel::update, Kernel::loaded, Kernel::stored};
+    }
 };
 
 // Returns the variant for conditions that are known at run time. Those that make no difference, given the others, are
 // set to false, so that no variant is compiled twice.
-template <class Rule, int condition = 0, Mask mask = 0>
-KernelVariant<typename Rule::Number> variant_for(Mask conditions) {
+template <class Rule, class Variant, int condition = 0, Mask mask = 0>
+Variant variant_for(Mask conditions) {
     if constexpr (condition < Rule::CONDITIONS) {
-        return conditions >> condition & 1 ? variant_for<Rule, condition + 1, mask | Mask(1) << condition>(conditions)
-                                           : variant_for<Rule, condition + 1, mask>(conditions);
+        constexpr Mask with = mask | Mask(1) << condition;
+        return conditions >> condition & 1 ? variant_for<Rule, Variant, condition + 1, with>(conditions)
+                                           : variant_for<Rule, Variant, condition + 1, mask>(conditions);
     } else {
         using Kernel = typename Rule::template Kernel<mask & Rule::template Kernel<mask>::relevant_conditions>;
-        return {&Kernel::update, Kernel::loaded, Kernel::stored};
+        return Variant::template of<Kernel>();
     }
 }
 
@@ -62,7 +68,7 @@ private:
             const Chunk chunk = chunks_[index];
             const Number* row = static_cast<const Number*>(launch_.rows) + Rule::ENTRIES * chunk.tensor.row();
             const Mask conditions = launch_.specialisations | Rule::row_conditions(row);
-            if (conditions != known) variant = variant_for<Rule>(known = conditions);
+            if (conditions != known) variant = variant_for<Rule, KernelVariant<Number>>(known = conditions);
             update(chunk, variant, row);
         }
     }

@@ -19,6 +19,12 @@ struct ThetacLaunch {
     __INT64_TYPE__ threads;           // upper bound on the number of threads
     void* parallel;                   // GOMP_parallel of the process's OpenMP runtime; null: use the caller's thread only
     void* thread_number;              // omp_get_thread_num of the same runtime
+    // What follows is read by kernels of several passes only.
+    __INT64_TYPE__ n_tensors;
+    const __INT64_TYPE__* shapes;     // [n][3]: matrices, rows of each, columns
+    void* scratch;                    // memory that `thetac_prepare` has asked for and filled; aligned to 64 bytes
+    __INT64_TYPE__ first_pass;        // the passes of this call
+    __INT64_TYPE__ end_pass;          // the one after the last of them
 };
 
 namespace thetac {
@@ -66,6 +72,6 @@ private:
 
 // What every object exports besides its function.
 extern "C" {
-extern const __INT64_TYPE__ thetac_abi = 1;  // the version of this interface
+extern const __INT64_TYPE__ thetac_abi = 2;  // the version of this interface
 extern const __INT64_TYPE__ thetac_chunk = thetac::CHUNK;
 }

@@ -23,7 +23,7 @@ inline void run_on_threads(const ThetacLaunch& launch, int64 threads, void (*fun
 
 // Successive chunks. Threads take them one by one; no two get the same.
 struct alignas(64) Share {
-    int64 next, end;
+    int64 next, end, first;
 
     // Returns the index of a chunk that no other thread has taken, or -1 if none is left.
     int64 take() {
@@ -36,9 +36,16 @@ struct alignas(64) Share {
 // many as the others have. A thread that is done with its own share helps with the others.
 class Shares {
 public:
-    Shares(const ThetacLaunch& launch, const ChunkTable& chunks) : launch_(launch), threads_(share_out(chunks)) {}
+    // `chunks` has a size, and for each index something that has a `count` of elements.
+    template <class Chunks>
+    Shares(const ThetacLaunch& launch, const Chunks& chunks) : launch_(launch), threads_(share_out(chunks)) {}
 
     int64 threads() const { return threads_; }
+
+    // Hands out all chunks once more.
+    void restart() {
+        for (int64 i = 0; i < threads_; ++i) shares_[i].next = shares_[i].first;
+    }
 
     // Calls `work(share)` for every share, first for that of the calling thread.
     template <class Work>
@@ -48,7 +55,8 @@ public:
     }
 
 private:
-    int64 share_out(const ChunkTable& chunks) {
+    template <class Chunks>
+    int64 share_out(const Chunks& chunks) {
         int64 elements = 0;
         for (int64 chunk = 0; chunk < chunks.size(); ++chunk) elements += chunks[chunk].count;
         int64 threads = launch_.parallel == nullptr ? 1 : (elements + PER_THREAD - 1) / PER_THREAD;
@@ -57,7 +65,7 @@ private:
         if (threads < 1) threads = 1;
         int64 chunk = 0, before = 0;
         for (int64 thread = 0; thread < threads; ++thread) {
-            shares_[thread].next = chunk;
+            shares_[thread].next = shares_[thread].first = chunk;
             for (; chunk < chunks.size() && before * threads < (thread + 1) * elements; ++chunk)
                 before += chunks[chunk].count;
             shares_[thread].end = chunk;

@@ -16,11 +16,13 @@ import torch
 from thetac.runtime.building.compiled_objects import Interface
 from thetac.runtime.implementations.tables import HEADER
 
-KERNEL = Interface(("thetac_step",), version=1)
-NORM = Interface(("thetac_sum_of_squares",), version=1)
+KERNEL = Interface(("thetac_step",), version=2)
+NORM = Interface(("thetac_sum_of_squares",), version=2)
 
 CPP = Path(__file__).resolve().parents[1] / "cpp"
 HEADERS = tuple(sorted(CPP.glob("*.h")))
+
+ALL_PASSES = 2**31 - 1  # as `end_pass` of a launch: up to the last one
 
 DTYPE_NAMES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16"}
 
@@ -40,6 +42,11 @@ class Launch(ctypes.Structure):
         ("threads", ctypes.c_int64),
         ("parallel", ctypes.c_void_p),
         ("thread_number", ctypes.c_void_p),
+        ("n_tensors", ctypes.c_int64),
+        ("shapes", ctypes.c_void_p),
+        ("scratch", ctypes.c_void_p),
+        ("first_pass", ctypes.c_int64),
+        ("end_pass", ctypes.c_int64),
     )
 
 

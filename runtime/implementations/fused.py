@@ -18,6 +18,7 @@ from thetac.runtime.implementations.tables import ALIGNED, ALIGNMENT, ELEMENTS, 
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.state import scalar_dtype
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.memory import pack_integers
@@ -37,6 +38,7 @@ class Bucket:
             for name, stream in streams(schema, first).items()
         }
         self.sizes = [member.param.numel() * (2 if first.param.is_complex() else 1) for member in members]
+        self.shapes = [member.param.shape for member in members]
         self.table = torch.zeros((len(members), HEADER + len(self.dtypes)), dtype=torch.int64, device="cpu")
         self.table[:, ELEMENTS] = pack_integers(self.sizes)
         # Views of the table, made once: making a view costs more than writing through it.
@@ -58,7 +60,7 @@ class Bucket:
         """Copy the addresses of one stream into the table; `mark_aligned` has to follow.
 
         Args:
-            stream: 0 is the parameter, 1 the gradient, then the states in the schema's order
+            stream: 0 is the parameter, 1 the gradient, then the states in the order of `stream_numbers`
             addresses: int64 of shape [members]
         """
         self._streams[stream].copy_(addresses)
@@ -88,7 +90,7 @@ class FusedExecutor(Bucket):
         super().__init__(schema, members, selection, tensors)
         self._rows = ScalarRows(schema, members, self.dtypes["param"], selection, tensors)
         device = members[0].param.device
-        self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
+        self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes, self.shapes))
 
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""
@@ -120,17 +122,27 @@ class FusedExecutor(Bucket):
 
 def stream_numbers(schema: Schema) -> list[int]:
     """Return for each stream of the kernels, in their order, the number of its list among those of a step."""
-    of_elements = [index for index, declared in enumerate(schema.states) if declared.like_param]
-    return [PARAM, GRAD, *(FIRST_STATE + index for index in of_elements)]
+    return [PARAM, GRAD, *(FIRST_STATE + index for index in _states_of_kernels(schema))]
 
 
 def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
     """Return the tensors of a member that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
     found: dict[str, Tensor | None] = {"param": member.param, "grad": member.grad}
-    for declared, state in zip(schema.states, member.states, strict=True):
-        if declared.like_param:
-            found[declared.name] = state
-    return found
+    return found | {schema.states[index].name: member.states[index] for index in _states_of_kernels(schema)}
+
+
+def _states_of_kernels(schema: Schema) -> list[int]:
+    """Return the indices of states that kernels have addresses of: those of elements, then the small ones."""
+    states = list(enumerate(schema.states))
+    of_elements = [index for index, declared in states if declared.like_param]
+    return of_elements + [index for index, declared in states if declared.is_small]
+
+
+def usual_dtypes(schema: Schema, dtype: torch.dtype) -> list[torch.dtype]:
+    """Return the dtype of each stream where parameters have this one, and states the ones that the runtime makes."""
+    states = [schema.states[index] for index in _states_of_kernels(schema)]
+    number = torch.promote_types(scalar_dtype(), dtype)
+    return [dtype, dtype, *(number if state.kind == "number" else dtype for state in states)]
 
 
 def specialisations_of(schema: Schema, group: Group) -> dict[str, bool]:

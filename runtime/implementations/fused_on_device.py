@@ -56,7 +56,9 @@ class FusedOnDeviceExecutor(Bucket):
         self.table[:, ROW] = torch.arange(len(members), dtype=torch.int64, device="cpu")
         self._on_device = DeviceTable(device)
         self._rows = ScalarRowsOnDevice(schema, members, self.dtypes["param"], selection)
-        self._launcher = TritonLauncher(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes))
+        self._launcher = TritonLauncher(
+            LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes, self.shapes)
+        )
 
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""

@@ -14,11 +14,20 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.building.compiled_objects import BuildError, load_object
-from thetac.runtime.implementations.cpp_interface import CPP, DTYPE_NAMES, HEADERS, KERNEL, NORM, Launch, macros
+from thetac.runtime.implementations.cpp_interface import (
+    ALL_PASSES,
+    CPP,
+    DTYPE_NAMES,
+    HEADERS,
+    KERNEL,
+    NORM,
+    Launch,
+    macros,
+)
 from thetac.runtime.implementations.generated_modules import kernel_source
 from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.openmp import openmp
-from thetac.runtime.implementations.tables import chunk_table
+from thetac.runtime.implementations.tables import chunk_table, shape_table
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
 from thetac.runtime.schema import Schema
 
@@ -92,6 +101,21 @@ class CppLauncher:
             specialisations=0 if separate else sum(holds << bit for bit, holds in enumerate(values)),
         )
         self._address = ctypes.byref(self._launch)
+        if hasattr(library, "thetac_prepare"):
+            self._prepare(library.thetac_prepare, bucket)
+
+    def _prepare(self, prepare: ctypes._NamedFuncPointer, bucket: LaunchedBucket) -> None:
+        """Make the memory in which a kernel of several passes keeps what it computes per parameter, row and column."""
+        prepare.restype = ctypes.c_int64
+        self._shapes = shape_table(bucket.shapes, bucket.sizes)
+        launch = self._launch
+        launch.n_tensors = len(self._shapes)
+        launch.shapes = self._shapes.data_ptr()
+        launch.end_pass = ALL_PASSES
+        # torch aligns it to 64 bytes.
+        self._scratch = torch.empty(prepare(self._address), dtype=torch.uint8, device="cpu")
+        launch.scratch = self._scratch.data_ptr()
+        prepare(self._address)
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket; see `Launcher`."""

@@ -26,6 +26,7 @@ class LaunchedBucket:
     dtypes: Mapping[str, torch.dtype]  # of the streams, in their order
     specialisations: Mapping[str, bool]  # their values, in the schema's order
     sizes: Sequence[int]  # numbers of elements of the tensors, in the order of the address table
+    shapes: Sequence[torch.Size]  # of the tensors; the sizes of complex ones are twice as large
 
 
 class Launcher(Protocol):

@@ -23,6 +23,24 @@ HEADER = 3
 ALIGNMENT = 16  # bytes, for 128-bit loads and stores
 
 
+def shape_table(shapes: Sequence[torch.Size], sizes: Sequence[int]) -> Tensor:
+    """Return the shapes of tensors as matrices of their last two axes.
+
+    Args:
+        shapes: of the tensors of a bucket
+        sizes: numbers of elements; where these are twice what the shape says, so are the columns
+
+    Returns:
+        int64 [tensors, 3]: the number of matrices, the rows of each, the columns
+    """
+    rows = []
+    for shape, size in zip(shapes, sizes, strict=True):
+        columns = shape[-1] if shape else 1
+        parts = size // shape.numel() if size else 1
+        rows.append((shape[:-2].numel(), shape[-2] if len(shape) > 1 else 1, columns * parts))
+    return torch.tensor(rows, dtype=torch.int64, device="cpu").view(-1, 3)
+
+
 def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
     """Return the pieces that kernels update, each by one program or one thread.
 

@@ -118,9 +118,15 @@ def _fused_obstacle(schema: Schema, member: Member) -> str:
     strides = significant_strides(member.param)
     if any(significant_strides(tensor) != strides for tensor in tensors):
         return "parameter, gradient and state lie in memory in different orders"
+    small = [state for declared, state in zip(schema.states, member.states, strict=True) if declared.is_small]
+    if not all(state is None or (is_plain(state) and state.is_contiguous()) for state in small):
+        return "a state of numbers per parameter, row or column is not contiguous, or of another type than Tensor"
+    tensors = (*tensors, *(state for state in small if state is not None))
+    if schema.has_axes and not member.param.is_contiguous():
+        return "the parameter is not contiguous, and the rule computes numbers per row or column"
     if not all(tensor.dtype in FUSED_DTYPES for tensor in tensors):
         return "a state has a dtype that kernels do not take"
-    if member.param.numel() and not all(tensor.data_ptr() for tensor in tensors):
+    if not all(tensor.data_ptr() for tensor in tensors if tensor.numel()):
         return "a tensor has no memory"
     return ""
 

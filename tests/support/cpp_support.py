@@ -24,7 +24,8 @@ from torch import Tensor
 from tests.support.paths import ROOT
 from tests.support.triton_support import Training, Values, specialised
 from thetac.codegen.pipeline import Compiled
-from thetac.runtime.implementations.cpp_interface import KERNEL, Launch, macros
+from thetac.runtime.implementations.cpp_interface import ALL_PASSES, KERNEL, Launch, macros
+from thetac.runtime.implementations.tables import shape_table
 
 HEADERS = ROOT / "runtime" / "cpp"
 FLAGS = ("-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
@@ -142,7 +143,7 @@ def launch_cpp(
     options: Options = Options(),
 ) -> None:
     """One launch over parameters of one dtype, each with its own row."""
-    names = compiled.fused.streams
+    names = (*compiled.fused.streams, *(state.name for state in compiled.fused.small))
     first = {"param": members[0][0], "grad": members[0][1], **members[0][2]}
     dtypes = tuple(first.get(name, first["param"]).dtype for name in names)
     loaded = library(Build(compiled.files["kernels.cpp"], dtypes, options.level, options.headers, options.optimised))
@@ -171,7 +172,21 @@ def launch_cpp(
         options.threads,
         *(openmp() if options.threads > 1 else (None, None)),
     )
+    if len(compiled.fused.passes) > 1:
+        prepared = _prepare(loaded, launch, [param for param, _, _ in members])
+        assert len(prepared) == 2
     options.call(loaded.thetac_step, launch)
+
+
+def _prepare(loaded: ctypes.CDLL, launch: Launch, params: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Give a launch of several passes its shapes and its memory, which live as long as what is returned."""
+    loaded.thetac_prepare.restype = ctypes.c_int64
+    shapes = shape_table([param.shape for param in params], [param.numel() for param in params])
+    launch.n_tensors, launch.shapes, launch.end_pass = len(params), shapes.data_ptr(), ALL_PASSES
+    memory = torch.full((loaded.thetac_prepare(ctypes.byref(launch)),), 0xFF, dtype=torch.uint8)
+    launch.scratch = memory.data_ptr()
+    loaded.thetac_prepare(ctypes.byref(launch))
+    return shapes, memory
 
 
 class CppTraining(Training):

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS
-from thetac.codegen.ir.printer import OPERATORS, Precedence, Row, Table, expression_text, function, functions
+from thetac.codegen.ir.printer import OPERATORS, Name, Precedence, Row, Table, expression_text, function, functions
 
 # Elements. A function of the language is the one of that name in namespace `ops` of runtime/cpp/elements.h, which says
 # why the plain operation is not enough. The exceptions are operators, and two names that C's library uses. Precedences
@@ -55,14 +55,15 @@ def safe(name: str) -> str:
     return f"{name}_" if name in RESERVED or name.endswith("_ptr") or name.startswith("THETAC_") else name
 
 
-def cpp_text(expression: Expr, at_least: Precedence = Precedence.CONDITIONAL) -> str:
+def cpp_text(expression: Expr, at_least: Precedence = Precedence.CONDITIONAL, name: Name = safe) -> str:
     """Return an expression over elements, entries of the scalar row and conditions as C++.
 
     Args:
         expression: The expression.
         at_least: The precedence that the text needs where it is used; parentheses are added if it is lower.
+        name: Gives the text of a name of the spec.
     """
-    return expression_text(_lower(expression), CPP, safe, at_least)
+    return expression_text(_lower(expression), CPP, name, at_least)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
+        has_axes=fused.has_axes,
         separate_kernels=not kernels_are_few(fused),
         uses_scalar_math=uses("scalar_math", group.printed),
         needs_torch=any("torch." in group.text(r.condition) for r in lowered.requirements),

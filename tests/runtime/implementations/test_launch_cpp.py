@@ -199,7 +199,8 @@ def launcher(grads: Sequence[Tensor]) -> tuple[CppLauncher, Tensor]:
     dtype = grads[0].dtype
     sizes = [grad.numel() for grad in grads]
     schema = ours.GradientDescent.schema
-    made = CppLauncher(LaunchedBucket(schema, torch.device("cpu"), {"param": dtype, "grad": dtype}, {}, sizes))
+    dtypes, shapes = {"param": dtype, "grad": dtype}, [grad.shape for grad in grads]
+    made = CppLauncher(LaunchedBucket(schema, torch.device("cpu"), dtypes, {}, sizes, shapes))
     rows = [[grad.numel(), 0, 0, 0, grad.data_ptr()] for grad in grads]
     return made, torch.tensor(rows, dtype=torch.int64).reshape(len(grads), 5)
 
