@@ -15,7 +15,7 @@ from thetac.codegen.errors import Diagnostics, SpecError, did_you_mean, join_nam
 from thetac.codegen.frontend.features import FeatureFile, feature_files
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.source import read_source
-from thetac.codegen.pipeline import Source
+from thetac.codegen.pipeline import Source, front_end
 from thetac.loader import load_source
 from thetac.runtime.optimizer import Optimizer
 
@@ -51,14 +51,12 @@ def compose(
         raise ValueError(f"compose takes at least one feature: there are {join_names(feature_files(), 'and')}")
     ordered = {file: wanted[feature] for feature, file in feature_files().items() if feature in wanted}
     own = _spec(optimizer)
-    base = _name_of(own) if own is not None else _known_name(optimizer)
+    base = front_end([own], our_specs)[0].name if own is not None else _known_name(optimizer)
     text = _text(name or "".join(file.title for file in ordered) + base, base, ordered)
     try:
         return load_source(Source(PATH, text, name="a composition"), lambda: (*our_specs(), *([own] if own else ())))
-    except SpecError as error:
-        if any(diagnostic.location.path != PATH for diagnostic in error.diagnostics):
-            raise
-        raise ValueError("; ".join(f"{one.cause}: {one.remedy}" for one in error.diagnostics)) from error
+    except SpecError as error:  # the optimizer is right, so it is a value or the name
+        raise ValueError("; ".join(f"{one.location.text.strip()}: {one.cause}" for one in error.diagnostics)) from error
 
 
 def _values(feature: str, given: bool | Mapping[str, Value]) -> Mapping[str, Value]:
@@ -88,15 +86,6 @@ def _spec(optimizer: str | os.PathLike[str]) -> Source | None:
     if path.endswith(SUFFIXES) or os.sep in path:
         return Source(path, read_source(Path(path), path))
     return None
-
-
-def _name_of(source: Source) -> str:
-    """Return the name of the optimizer in a spec, which may be wrong: that is found when it is compiled."""
-    diagnostics = Diagnostics()
-    spec = load_spec(source.text, source.path, diagnostics)
-    diagnostics.raise_any()
-    assert spec is not None, "a spec that cannot be read has a diagnostic"
-    return spec.name
 
 
 def _known_name(optimizer: str | os.PathLike[str]) -> str:
