@@ -38,7 +38,8 @@ ROOMS = (
     ("implementations",),
     ("param_groups",),
     ("tensor_facts",),
-    ("schema", "tensors", "triton_ops", "building"),
+    ("schema", "tensors", "triton_folds", "triton_passes", "building"),
+    ("triton_ops",),
     ("contract", "scalar_math", "triton_elementary"),
 )
 FLOORS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
