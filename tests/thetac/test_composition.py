@@ -79,7 +79,7 @@ def test_wrong_features(features: Mapping[str, bool], error: type[Exception], me
 def test_wrong_optimizers() -> None:
     with pytest.raises(ValueError, match=r"^no optimizer is named `AdmW`: did you mean `AdamW`\?$"):
         thetac.compose("AdmW", ema=True)
-    with pytest.raises(SpecError, match="<text>:5:22: unknown name `gradd`"):
+    with pytest.raises(SpecError, match="<text>:5:24: unknown name `gradd`"):
         thetac.compose(SPEC.replace("grad\n", "gradd\n"), ema=True)
 
 
