@@ -269,6 +269,7 @@ class ComplexMode(Enum):
     PAIRS_BEFORE_DECAY = "pairs_before_decay"
     PAIRS_EXCEPT_PARAM = "pairs_except_param"  # everything but `param` itself, after weight decay
     NATIVE = "native"  # never: complex arithmetic; only for rules that are linear in their elements
+    UNSUPPORTED = "unsupported"  # there are no complex parameters: an error at step
 
 
 class SparseMode(Enum):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt, assigned
+from thetac.codegen.ir.ops import OF_NAMES, OPS
 
 PARAM = Ref("param")
 
@@ -98,6 +99,8 @@ def _read(expression: Expr, update: Ref, *, is_set: bool) -> Expr:
     match expression:
         case Ref(name="param", location=here):
             return Call("sub", (PARAM, update), here)
+        case Call(op=op) if OPS[op].shape in OF_NAMES:
+            return expression  # the shape is that of the old one
         case Call(args=args):
             return replace(expression, args=tuple(_read(argument, update, is_set=is_set) for argument in args))
         case Ref() | Const():
