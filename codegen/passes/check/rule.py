@@ -21,7 +21,9 @@ from thetac.codegen.ir.nodes import (
     Rule,
     State,
     StateKind,
+    assigned,
     compared,
+    names_in_body,
     names_read,
 )
 from thetac.codegen.ir.ops import OPS, Shape
@@ -89,6 +91,9 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     given = {**declared.values, **_states(rule), "param": ELEMENT, "grad": ELEMENT}
     body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
+    for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
+        body.read |= names_in_body(feature.body)
+        body.written |= set(assigned(feature.body)) - {"param"}
     if declared.complete:
         check_shapes(rule, diagnostics)
     if body.complete and declared.complete:
