@@ -22,11 +22,11 @@ from thetac.runtime.building.compiled_objects import BuildError, warn_once
 from thetac.runtime.implementations.graph_capture import is_captured
 from thetac.runtime.implementations.widened import HALF, computing_dtype
 from thetac.runtime.param_groups.groups import check_options, option
-from thetac.runtime.param_groups.members import Member, tensor_states
+from thetac.runtime.param_groups.members import Member, small_states, tensor_states
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.implementation import FUSED, Choice, Implementation
 from thetac.runtime.stepping.requirements import FUSED_DTYPES, Kernels, fused_implementation, missing_for, obstacle_of
-from thetac.runtime.tensor_facts.dtensors import get_local
+from thetac.runtime.tensor_facts.dtensors import get_local, is_dtensor
 from thetac.runtime.tensor_facts.memory import (
     all_have_memory,
     are_apart,
@@ -34,6 +34,8 @@ from thetac.runtime.tensor_facts.memory import (
     has_memory,
     is_plain,
 )
+
+_OVER_PROCESSES = "the parameter is distributed, and its rule has sums over all of it"
 
 
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
@@ -55,7 +57,7 @@ def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member
     """
     kernels = Kernels(schema, groups)
     chosen: dict[int, Choice] = {}
-    for positions in _alike(members):
+    for positions in _alike(schema, members):
         first = members[positions[0]]
         candidates = _candidates(schema, groups[first.group], first.param)
         _check_dtypes(schema, first, FUSED_DTYPES if candidates[0].implementation in FUSED else ())
@@ -82,23 +84,29 @@ def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
 
     The choice of a step may be another one, as it also depends on the memory of gradient and state.
     """
-    return _candidates(schema, group, param if option(group, "differentiable") else get_local(param))[0]
+    is_whole = schema.reduces or option(group, "differentiable")
+    return _candidates(schema, group, param if is_whole else get_local(param))[0]
 
 
-def _alike(members: Sequence[Member]) -> Iterable[list[int]]:
-    """Return positions of members that agree in group, device and dtypes, in order of their first ones."""
+def _alike(schema: Schema, members: Sequence[Member]) -> Iterable[list[int]]:
+    """Return positions of members that agree in group, device, dtypes and shape class, in order of the first ones."""
     found: dict[tuple[object, ...], list[int]] = {}
     for position, member in enumerate(members):
         param, grad = member.param, member.grad
         dtypes = [None if state is None else state.dtype for state in member.states]
-        key = (member.group, param.device, param.dtype, type(param), grad.dtype, grad.layout, *dtypes)
+        shape_class = schema.shape_class(member.shape)
+        key = (member.group, param.device, param.dtype, type(param), grad.dtype, grad.layout, shape_class, *dtypes)
         found.setdefault(key, []).append(position)
     return found.values()
 
 
 def _are_usual(schema: Schema, members: Sequence[Member]) -> bool:
     """Return whether all tensors are contiguous with memory of their own: then what one member can run in, all can."""
-    tensors = [tensor for member in members for tensor in (member.param, member.grad, *tensor_states(schema, member))]
+    tensors = [
+        tensor
+        for member in members
+        for tensor in (member.param, member.grad, *tensor_states(schema, member), *small_states(schema, member))
+    ]
     return (
         all_have_memory(tensors)
         and all(map(Tensor.is_contiguous, tensors))
@@ -137,7 +145,7 @@ def _check_dtypes(schema: Schema, member: Member, others: Collection[torch.dtype
     whatever replaces them.
     """
     for declared, state in zip(schema.states, member.states, strict=True):
-        if declared.like_param and state is not None and state.dtype not in (member.param.dtype, *others):
+        if declared.follows_dtype and state is not None and state.dtype not in (member.param.dtype, *others):
             raise RuntimeError(
                 f"`{declared.name}` of a parameter of group {member.group} is {state.dtype}, its parameter "
                 f"{member.param.dtype}; only fused implementations take both"
@@ -155,6 +163,8 @@ def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
     if option(group, "capturable"):
         return _capturable(schema, group, param)
     for_loop = Choice(Implementation.FOR_LOOP, "takes every tensor")
+    if schema.reduces and is_dtensor(param):
+        return [replace(for_loop, reason=_OVER_PROCESSES, is_fallback=True)]
     if fused:
         implementation = fused_implementation(param.device)
         if missing := missing_for(schema, implementation, param):
