@@ -170,7 +170,7 @@ def narrow_accesses(job: Job) -> list[str]:
 
 
 def spills(job: Job) -> list[str]:
-    """No register is spilled, and their number keeps to the bound. A division called as a function may use the stack."""
+    """No register is spilled, and their number keeps to the bound. A division that is called may use the stack."""
     wrong = []
     dtype = job["dtypes"]["param"]  # type: ignore[index]
     is_program = str(job["kernel"]).startswith("tensor_program")  # in float64
