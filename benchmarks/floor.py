@@ -22,6 +22,7 @@ from thetac.runtime.implementations.fused import specialisations_of
 from thetac.runtime.implementations.openmp import openmp
 from thetac.runtime.implementations.tables import ELEMENTS, HEADER, chunk_table
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.param_groups.shape_classes import shape_of
 
 CHUNK = 32_768  # elements, as in the kernels
 PER_THREAD = 16_384  # elements for which they start another thread
@@ -67,7 +68,7 @@ def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[C
 
 def streams_moved(one: Pass, optimizer: Optimizer, param: Tensor) -> Moved:
     """Return the streams that a pass moves of a parameter, for the values of the first group."""
-    known = specialisations_of(optimizer.schema, optimizer.param_groups[0], param.shape)
+    known = specialisations_of(optimizer.schema, optimizer.param_groups[0], shape_of(optimizer.schema, param))
     loaded = [use.name for use in one.streams if holds(condition(use.loaded), known)]
     stored = [use.name for use in one.streams if holds(condition(use.stored), known)]
     return Moved(tuple(stored), tuple(name for name in loaded if name not in stored))
