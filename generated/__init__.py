@@ -11,23 +11,38 @@ if TYPE_CHECKING:
     from .asgd import ASGD as ASGD
     from .ademamix import AdEMAMix as AdEMAMix
     from .adabelief import AdaBelief as AdaBelief
+    from .adamod import AdaMod as AdaMod
+    from .adapnm import AdaPNM as AdaPNM
     from .adadelta import Adadelta as Adadelta
     from .adagrad import Adagrad as Adagrad
     from .adam import Adam as Adam
+    from .adamatan2 import AdamAtan2 as AdamAtan2
     from .adamnobiascorrection import AdamNoBiasCorrection as AdamNoBiasCorrection
     from .adamw import AdamW as AdamW
     from .adamax import Adamax as Adamax
     from .adan import Adan as Adan
+    from .aggmo import AggMo as AggMo
+    from .amos import Amos as Amos
+    from .diffgrad import DiffGrad as DiffGrad
     from .gradientdescent import GradientDescent as GradientDescent
+    from .grams import Grams as Grams
+    from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
+    from .madgrad import MADGRAD as MADGRAD
     from .momentumsgd import MomentumSGD as MomentumSGD
     from .nadam import NAdam as NAdam
     from .nesterovsgd import NesterovSGD as NesterovSGD
+    from .padam import PAdam as PAdam
+    from .pid import PID as PID
+    from .pnm import PNM as PNM
     from .qhadam import QHAdam as QHAdam
     from .radam import RAdam as RAdam
     from .rmsprop import RMSprop as RMSprop
+    from .rmsproptf import RMSpropTF as RMSpropTF
     from .rprop import Rprop as Rprop
     from .sgd import SGD as SGD
+    from .sgdw import SGDW as SGDW
+    from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
@@ -38,23 +53,38 @@ __all__ = [
     "ASGD",
     "AdEMAMix",
     "AdaBelief",
+    "AdaMod",
+    "AdaPNM",
     "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamAtan2",
     "AdamNoBiasCorrection",
     "AdamW",
     "Adamax",
     "Adan",
+    "AggMo",
+    "Amos",
+    "DiffGrad",
     "GradientDescent",
+    "Grams",
+    "LaProp",
     "Lion",
+    "MADGRAD",
     "MomentumSGD",
     "NAdam",
     "NesterovSGD",
+    "PAdam",
+    "PID",
+    "PNM",
     "QHAdam",
     "RAdam",
     "RMSprop",
+    "RMSpropTF",
     "Rprop",
     "SGD",
+    "SGDW",
+    "SignSGD",
     "Signum",
     "TextbookAdagrad",
     "TextbookRMSprop",
@@ -67,23 +97,38 @@ _MODULES = {
     "ASGD": "asgd",
     "AdEMAMix": "ademamix",
     "AdaBelief": "adabelief",
+    "AdaMod": "adamod",
+    "AdaPNM": "adapnm",
     "Adadelta": "adadelta",
     "Adagrad": "adagrad",
     "Adam": "adam",
+    "AdamAtan2": "adamatan2",
     "AdamNoBiasCorrection": "adamnobiascorrection",
     "AdamW": "adamw",
     "Adamax": "adamax",
     "Adan": "adan",
+    "AggMo": "aggmo",
+    "Amos": "amos",
+    "DiffGrad": "diffgrad",
     "GradientDescent": "gradientdescent",
+    "Grams": "grams",
+    "LaProp": "laprop",
     "Lion": "lion",
+    "MADGRAD": "madgrad",
     "MomentumSGD": "momentumsgd",
     "NAdam": "nadam",
     "NesterovSGD": "nesterovsgd",
+    "PAdam": "padam",
+    "PID": "pid",
+    "PNM": "pnm",
     "QHAdam": "qhadam",
     "RAdam": "radam",
     "RMSprop": "rmsprop",
+    "RMSpropTF": "rmsproptf",
     "Rprop": "rprop",
     "SGD": "sgd",
+    "SGDW": "sgdw",
+    "SignSGD": "signsgd",
     "Signum": "signum",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",

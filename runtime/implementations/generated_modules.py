@@ -19,6 +19,7 @@ from torch import Tensor
 
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.tensors import Scalar
+from thetac.runtime.triton_passes import Counts, PassKernels
 
 Value = TypeVar("Value")
 
@@ -76,11 +77,22 @@ class Kernel(Protocol):
 
 
 class TritonKernels(Protocol):
-    """`triton_kernels.py`: the rule as a Triton kernel."""
+    """`triton_kernels.py`: the rule as a Triton kernel, or as several if a rule has tensor programs."""
 
-    kernel: Kernel
+    kernel: Kernel  # of the first sweep
+    STREAMS: tuple[str, ...]  # what sweeps read and write, in the order of the address table
     CHUNK: int  # elements per program
     LAUNCH_OPTIONS: Mapping[str, object]
+
+    # What follows exists only where there are tensor programs.
+    SMALL: tuple[str, ...]  # states that tensor programs use; their addresses follow those of the streams
+    PASSES: tuple[PassKernels, ...]
+    SCRATCH: Counts  # what kernels keep of each tensor
+    AXES: bool  # whether anything is per row, column or matrix
+
+    def has_vectors(self, **specialisations: bool) -> bool:
+        """Return whether kernels of these specialisations compute anything per row, column or matrix."""
+        ...
 
 
 @cache

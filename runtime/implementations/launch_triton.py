@@ -1,4 +1,4 @@
-"""Launches the generated Triton kernel of one bucket: moves tables to the device and starts one grid.
+"""Launches the generated Triton kernels of one bucket: moves tables to the device and starts one grid, or several.
 
 In: the address table and scalar rows of a bucket, on the host. Out: a launch on the current stream. Must not know
 what the rows mean. On the CPU, where Triton's interpreter runs the kernel, tables are passed as they are.
@@ -17,6 +17,7 @@ from torch import Tensor
 from thetac.runtime.implementations.generated_modules import Kernel, triton_kernels_of
 from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.tables import ALIGNMENT, HEADER, chunk_table
+from thetac.runtime.implementations.triton_sequence import launches_of, triton_dtype
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
 
 
@@ -28,45 +29,44 @@ def norm_kernel() -> Kernel:
 
 
 class TritonLauncher:
-    """Launches a kernel; keeps everything that is the same in every step."""
+    """Launches kernels; keeps everything that is the same in every step."""
 
     def __init__(self, bucket: LaunchedBucket) -> None:
         module = triton_kernels_of(bucket.schema.package)
         self.device = bucket.device
-        self._kernel = module.kernel
         self._grad_dtype = bucket.dtypes["grad"]
         self._chunk = module.CHUNK
-        self._chunks = chunk_table(bucket.sizes, module.CHUNK)
-        self._grid = (len(self._chunks),)
-        self._constants: dict[str, object] = {
-            "header": HEADER,
-            **{f"{stream}_dtype": triton_dtype(dtype) for stream, dtype in bucket.dtypes.items()},
-            **bucket.specialisations,
-            **module.LAUNCH_OPTIONS,
-        }
+        self._chunks = chunk_table(bucket.sizes, module.CHUNK).to(self.device)
+        self._launches = launches_of(module, bucket, self._chunks)
+        self._kept = {id(one): one for launch in self._launches for one in (launch.programs, *launch.scratch)}
         self._staging: _Staging | None = None
         if self.device.type != "cpu":
-            self._chunks = self._chunks.to(self.device)
             self._staging = _Staging(self.device)
             self._compile(len(bucket.sizes), HEADER + len(bucket.dtypes), bucket.dtypes["param"])
 
+    @property
+    def launches(self) -> int:
+        """Return how many launches a step takes."""
+        return len(self._launches)
+
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket, with tables on the host; see `Launcher`."""
-        if self._grid == (0,):
-            return  # every tensor is empty
+        if not self._launches:
+            return
         if self._staging is None:
             self._update(tensors, rows, scaling)
             return
         with torch.cuda.device(self.device):
             stream = torch.cuda.current_stream()
             tensors, rows = self._staging.move(stream, tensors, rows)
-            self._chunks.record_stream(stream)
+            for kept in self._kept.values():
+                kept.record_stream(stream)
             self._update(tensors, rows, scaling)
             self._staging.mark_read(stream)
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
         """Return the sum of squares of all gradients: 0-d float64 on their device, without waiting for it."""
-        if self._staging is None or self._grid == (0,):
+        if self._staging is None or not len(self._chunks):
             return self._add_up(tensors)
         with torch.cuda.device(self.device):
             stream = torch.cuda.current_stream()
@@ -78,7 +78,7 @@ class TritonLauncher:
 
     def launch_on_device(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket, with tables on the device: no copy, so that a graph can capture it."""
-        if self._grid == (0,):
+        if not self._launches:
             return
         with self._as_current():
             self._update(tensors, rows, scaling)
@@ -89,23 +89,22 @@ class TritonLauncher:
             return self._add_up(tensors)
 
     def _update(self, tensors: Tensor, rows: Tensor, scaling: Scaling) -> None:
-        """Start the grid, with tables where the kernel runs."""
-        self._kernel[self._grid](
-            tensors,
-            self._chunks,
-            rows,
-            **self._constants,
-            grad_scale=self._here(scaling.grad_scale),
-            clip_factor=self._here(scaling.clip_coefficient),
-            found_inf=self._here(scaling.found_inf),
-        )
+        """Start the kernels, with tables where they run."""
+        on_device = {
+            "grad_scale": self._here(scaling.grad_scale),
+            "clip_factor": self._here(scaling.clip_coefficient),
+            "found_inf": self._here(scaling.found_inf),
+        }
+        for launch in self._launches:
+            launch.start(tensors, rows, on_device)
 
     def _add_up(self, tensors: Tensor) -> Tensor:
         """Return the sum of squares, from a table where the kernel runs; 0 if every tensor is empty."""
         wide = self._grad_dtype == torch.float64
-        sums = torch.zeros(self._grid[0], dtype=torch.float64 if wide else torch.float32, device=self.device)
-        if self._grid != (0,):
-            norm_kernel()[self._grid](
+        programs = len(self._chunks)
+        sums = torch.zeros(programs, dtype=torch.float64 if wide else torch.float32, device=self.device)
+        if programs:
+            norm_kernel()[(programs,)](
                 tensors,
                 self._chunks,
                 sums,
@@ -125,13 +124,14 @@ class TritonLauncher:
         return nullcontext() if self._staging is None else torch.cuda.device(self.device)
 
     def _compile(self, tensors: int, columns: int, dtype: torch.dtype) -> None:
-        """Compile the kernel, so that an error in it is raised before anything is written."""
+        """Compile the kernels, so that an error in one is raised before anything is written."""
         with torch.cuda.device(self.device):
             table = torch.empty((tensors, columns), dtype=torch.int64, device=self.device)
             rows = torch.empty(
                 (1, 1), dtype=torch.float64 if dtype == torch.float64 else torch.float32, device=self.device
             )
-            self._kernel.warmup(table, self._chunks, rows, grid=self._grid, **self._constants)
+            for launch in self._launches:
+                launch.compile(table, rows)
 
 
 class _Staging:
@@ -189,10 +189,3 @@ class _Staging:
 
 def _event() -> torch.cuda.Event:
     return torch.cuda.Event()  # type: ignore[no-untyped-call]
-
-
-@cache
-def triton_dtype(dtype: torch.dtype) -> object:
-    """Return the dtype of the same name. Imported here: triton costs half a second, and need not be installed."""
-    dtypes: object = getattr(importlib.import_module("triton.language"), str(dtype).removeprefix("torch."))
-    return dtypes

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.device_table import DeviceTable
-from thetac.runtime.implementations.launch_triton import triton_dtype
+from thetac.runtime.implementations.triton_sequence import triton_dtype
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.tensor_facts.memory import all_have_memory
 from thetac.runtime.tensor_facts.reader_choice import load_reader

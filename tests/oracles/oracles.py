@@ -18,11 +18,16 @@ def _quietly(settings: Settings) -> dict[str, object]:
     return {**settings, "print_change_log": False}
 
 
+ADAM = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
+
 # The authors' own code, as far as PyPI has it.
 PACKAGES: Mapping[str, Package] = {
     **{name: Package("torch", f"torch.optim:{name}", _for_loop) for name in ELEVEN},
     "AdaBelief": Package("adabelief-pytorch", "adabelief_pytorch:AdaBelief", _quietly),
+    "AdaMod": Package("adamod", "adamod:AdaMod", states={**ADAM, "exp_avg_lr": "exp_avg_lr"}),
+    "Grams": Package("grams-pytorch", "grams:Grams", states=ADAM),
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
+    "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
 }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import assert_never
 
 from tests.references.rules import rules
 from tests.references.torch_inputs import ELEVEN, Settings, Value, float_settings
-from thetac.codegen.ir.nodes import Hyperparameter
+from thetac.codegen.ir.interpret import FLOATS, defaults
+from thetac.codegen.ir.nodes import Call, Const, Expr, Hyperparameter, Ref
 
 # For those that torch does not have: every flag, numbers that change the path taken, several at once.
 GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
@@ -31,12 +33,47 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
     },
     "ADOPT": {"decouple": [False, True], "clip": [False, True], "clip_exponent": [0.25, 0.0], "eps": [1e-6, 0.5]},
     "QHAdam": {"decouple_weight_decay": [False, True], "nus": [(1.0, 1.0), (0.7, 1.0), (0.8, 0.6)]},
+    "LaProp": {"amsgrad": [False, True], "centered": [False, True], "eps": [1e-15, 1e-3]},
+    "AggMo": {"betas": [(0.0, 0.9, 0.99), (0.5, 0.5, 0.8)]},
+    "AdaMod": {"beta3": [0.999, 0.0]},
+    "Grams": {"correct_bias": [True, False]},
+    "RMSpropTF": {
+        "momentum": [0.0, 0.9],
+        "lr_in_momentum": [True, False],
+        "centered": [False, True],
+        "decoupled_decay": [False, True],
+    },
+    "SGDW": {"momentum": [0.9, 0.0], "dampening": [0.0, 0.3]},
+    "SignSGD": {},
+    "PID": {"momentum": [0.0, 0.9], "dampening": [0.0, 0.3]},
+    "PNM": {"decoupled": [True, False], "betas": [(0.9, 1.0), (0.0, 0.5)]},
+    "AdaPNM": {"amsgrad": [True, False], "decoupled": [True, False], "betas": [(0.9, 0.999, 1.0), (0.5, 0.9, 0.0)]},
+    "Amos": {"momentum": [0.0, 0.9], "clip_value": [0.0, 0.5], "extra_l2": [0.0, 0.1], "eta": [1.0, 0.04]},
+    "AdamAtan2": {
+        "decoupled_wd": [False, True],
+        "cautious_wd": [False, True],
+        "a": [1.27, 1.0],
+        "b": [1.0, 2.0],
+    },
+    "MADGRAD": {"momentum": [0.9, 0.0], "eps": [1e-6, 0.0], "decouple_decay": [False, True]},
+    "DiffGrad": {"eps": [1e-8, 1e-3]},
+    "PAdam": {"amsgrad": [True, False], "partial": [0.25, 0.1, 0.5, 0.0]},
     "GradientDescent": {},
     "MomentumSGD": {"mu": [0.9, 0.0]},
     "NesterovSGD": {"mu": [0.9, 0.0]},
     "TextbookAdagrad": {"eps": [1e-8, 0.1]},
     "TextbookRMSprop": {"decay_rate": [0.99, 0.0]},
     "AdamNoBiasCorrection": {"beta1": [0.9, 0.0], "beta2": [0.999, 0.5]},
+}
+
+# What a change needs to be allowed, or to have an effect.
+NEEDS: Mapping[tuple[str, str], Settings] = {
+    ("SGDW", "nesterov"): {"momentum": 0.9},
+    ("SGDW", "dampening"): {"momentum": 0.9},
+    ("PID", "dampening"): {"momentum": 0.9},
+    ("PID", "I"): {"momentum": 0.9},
+    ("PID", "D"): {"momentum": 0.9},
+    ("RMSpropTF", "lr_in_momentum"): {"momentum": 0.9},
 }
 
 
@@ -57,21 +94,43 @@ def one_at_a_time(name: str) -> Iterator[Settings]:
     """The defaults, then each flag and each hyperparameter changed alone, without and with weight decay."""
     yield {}
     changes = alternatives(name)
-    decay = {key: value for key, value in changes if key == "weight_decay"}
-    for key, value in changes:
-        yield {key: value}
-        if decay and key != "weight_decay":
-            yield {**decay, key: value}
+    decay = next((change for change in changes if "weight_decay" in change), {})
+    for change in changes:
+        yield change
+        if decay and "weight_decay" not in change and _is_legal(name, {**decay, **change}):
+            yield {**decay, **change}
 
 
 def two_at_a_time(name: str) -> Iterator[Settings]:
-    """Every change of one flag or hyperparameter together with a change of another."""
-    for (key, value), (other, value_of_other) in itertools.combinations(alternatives(name), 2):
-        if key != other:
-            yield {key: value, other: value_of_other}
+    """Every change of one flag or hyperparameter together with a change of another; some may be refused."""
+    for change, other in itertools.combinations(alternatives(name), 2):
+        if not change.keys() & other.keys():
+            yield {**change, **other}
 
 
-def alternatives(name: str) -> list[tuple[str, Value]]:
+def _is_legal(name: str, settings: Settings) -> bool:
+    """Return whether the requirements of a rule hold."""
+    rule = rules()[name]
+    values = {**defaults(rule), **values_of(name, settings)}
+    return all(_holds(requirement.condition, values) for requirement in rule.requirements)
+
+
+def _holds(expression: Expr, values: Mapping[str, float | bool]) -> float | bool:
+    """Return what a condition on hyperparameters and flags is, none of which is a tensor."""
+    match expression:
+        case Const(value=value):
+            return value
+        case Ref(name=name):
+            return values.get(name, False)  # options, such as `foreach`
+        case Call(op="is_tensor"):
+            return False
+        case Call(op=op, args=args):
+            return FLOATS.operations[op](*(_holds(argument, values) for argument in args))
+        case _:
+            assert_never(expression)
+
+
+def alternatives(name: str) -> list[Settings]:
     """What each flag and hyperparameter may be instead of its default: as in the grid, or another of its size."""
     rule = rules()[name]
     found: list[tuple[str, Value]] = [(flag.name, not flag.default) for flag in rule.flags if not flag.fixed]
@@ -80,7 +139,7 @@ def alternatives(name: str) -> list[tuple[str, Value]]:
             continue
         given = [value for value in GRID.get(name, {}).get(one.name, ()) if value != one.default]
         found += [(one.name, value) for value in given or [_other_than_default(one)]]
-    return found
+    return [{**NEEDS.get((name, key), {}), key: value} for key, value in found]
 
 
 def _other_than_default(one: Hyperparameter) -> Value:

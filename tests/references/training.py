@@ -103,7 +103,9 @@ def run(
                 parameter.grad = None if gradient is None else like(gradient)
             if preload and step in preload:
                 for state in optimizer.state.values():
-                    if "step" in state:
+                    if isinstance(state.get("step"), int):
+                        state["step"] = preload[step]
+                    elif "step" in state:
                         state["step"].fill_(preload[step])
             optimizer.step()
         for index, optimizer in enumerate(optimizers[1:], 1):

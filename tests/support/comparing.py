@@ -86,8 +86,9 @@ def entries(optimizer: Optimizer) -> Iterator[tuple[str, Tensor, Mapping[str, ob
 
 
 def values_of(param: Tensor, state: Mapping[str, object]) -> list[tuple[str, object]]:
-    """A parameter and the entries of its state, with what they are in words."""
-    return [("its value", param), *((f"state `{key}`", value) for key, value in state.items())]
+    """A parameter and the entries of its state, with what they are in words; ints as tensors of ints."""
+    values = {key: torch.tensor(value) if type(value) is int else value for key, value in state.items()}
+    return [("its value", param), *((f"state `{key}`", value) for key, value in values.items())]
 
 
 def first_difference(found: Optimizer, expected: Optimizer, unequal: Unequal) -> str | None:

@@ -18,7 +18,7 @@ import yaml
 
 from tests.support.paths import FRONTEND, ROOT
 from tests.support.strategies import NASTY
-from thetac.codegen.frontend.entries import FLAG_KEYS, HYPERPARAMETER_KEYS, STATE_KEYS
+from thetac.codegen.frontend.entries import CHOICE_KEYS, FLAG_KEYS, HYPERPARAMETER_KEYS, STATE_KEYS
 from thetac.codegen.frontend.foreign import known_names
 from thetac.codegen.frontend.load import KEYS
 from thetac.codegen.ir.ops import FUNCTIONS
@@ -115,11 +115,27 @@ _VALUES: tuple[Tree, ...] = (
         {"scalar": True, "init": 1},
         {"default": False, "doc": "a flag"},
         {"default": [1, 2], "names": ["u", "v"], "doc": "two"},
+        {"default": ["none", 2], "names": ["u", "v"], "none": ["lr", ""], "doc": "two"},
+        {"default": "a", "choices": ["a", "none"], "doc": "a choice"},
+        {"counter": True, "integer": True},
+        *("none", "float64", ["none", "a"], 'x == "a"'),
         "*",
         "betas[0]",
     ),
 )
-_TREE_KEYS = (*KEYS, *HYPERPARAMETER_KEYS, *FLAG_KEYS, *STATE_KEYS, "else", "x", "max_lr", "step", "momentum", "lambda")
+_TREE_KEYS = (
+    *KEYS,
+    *HYPERPARAMETER_KEYS,
+    *FLAG_KEYS,
+    *CHOICE_KEYS,
+    *STATE_KEYS,
+    "else",
+    "x",
+    "max_lr",
+    "step",
+    "momentum",
+    "lambda",
+)
 
 
 def _tree(text: str, draw: random.Random) -> str:

@@ -204,7 +204,9 @@ update: |
 
 def _numbers(depth: int) -> st.SearchStrategy[str]:
     """Expressions of the host."""
-    leaf = st.sampled_from(("lr", "beta", "step", "weight", "h", "0", "1", "0.5", "2", "1e-8", "pi", "inf"))
+    leaf = st.sampled_from(
+        ("lr", "beta", "step", "weight", "h", "gain", "origin", "many", "0", "1", "0.5", "2", "1e-8", "pi", "inf")
+    )
     if depth == 0:
         return leaf
     inner = _numbers(depth - 1)
@@ -253,6 +255,7 @@ def _masks() -> st.SearchStrategy[str]:
 def _conditions(depth: int) -> st.SearchStrategy[str]:
     number = st.sampled_from(("beta", "step", "weight", "h", "lr"))
     leaf = st.one_of(
+        st.sampled_from(('mode == "fast"', 'mode != "slow"', "gain > 0.3", "many == 2")),
         st.sampled_from(("flag", "not flag", "beta > 0", "step == 1", "first(buffer)", "beta != 0 and flag")),
         st.tuples(number, st.sampled_from((">", "<=", "==")), st.sampled_from(("0", "1", "3", "beta"))).map(" ".join),
     )
@@ -294,6 +297,9 @@ def legal_specs(draw: st.DrawFn) -> str:
     """A legal optimizer, called Arbitrary, whose update is any program over numbers, elements, states and branches."""
     extra = draw(st.sampled_from(("zeros", "grad", "param", "beta")))
     decay = draw(st.sampled_from(("none", "l2", "decoupled", "absolute", "{flag: decoupled, else: l2}")))
+    mode, gain = draw(st.sampled_from(("none", "slow", "fast"))), draw(st.sampled_from(("none", "0.5", "2")))
+    dtype = draw(st.sampled_from(("", ", dtype: float64")))
+    step = draw(st.sampled_from(("counter", "{counter: true, integer: true}")))
     lines = ["e = grad + weight_decay * param", "h = lr + beta", *draw(_lines(2))]
     return f"""\
 optimizer: Arbitrary
@@ -303,15 +309,21 @@ hyperparameters:
   beta: {{default: 0.9, range: "[0, 1)", doc: decay}}
   weight_decay: {{default: 0.1}}
   flag: {{default: false, doc: a flag}}
+  mode: {{default: {mode}, choices: [none, slow, fast], doc: a choice}}
+  gain: {{default: {gain}, none: lr + beta / 4, range: "[0, inf)", doc: a number or None}}
+  many: {{default: 2, integer: true, doc: an integer}}
 state:
-  step: counter
+  step: {step}
   buffer: {{init: zeros}}
-  weight: {{scalar: true, init: 1}}
+  weight: {{scalar: true, init: 1{dtype}}}
+  origin: {{scalar: true, init: lr * gain, dtype: float64}}
   extra: {{init: {extra}, when: flag}}
 weight_decay: {decay}
 update: |
 {"".join(f"  {line}" + chr(10) for line in lines)}\
-  weight = weight * beta + h
+  weight = weight * beta + h * origin * many
+  if mode == "slow":
+    buffer = buffer / (1 + gain)
   buffer = beta * buffer + e
   if flag:
     extra = extra + buffer

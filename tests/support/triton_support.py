@@ -238,7 +238,7 @@ class Training:
             if state.kind is StateKind.TENSOR:
                 states[state.name] = torch.full_like(param, value)
             else:
-                states[state.name] = torch.tensor(value, dtype=torch.float32)
+                states[state.name] = torch.tensor(value, dtype=torch.float64 if state.float64 else torch.float32)
         return cls(compiled, values, param.clone(), states)
 
     def step_for_loop(self, grad: Tensor) -> None:

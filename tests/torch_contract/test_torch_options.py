@@ -20,6 +20,7 @@ from tests.references.torch_inputs import ELEVEN, Settings, float_settings, opti
 from tests.references.training import Construct, run, values
 from tests.support.comparing import Within, assert_same
 from tests.support.generated_calls import call
+from thetac.runtime.param_groups.groups import values_of
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64], ids=str)
@@ -142,10 +143,7 @@ def test_the_capturable_form_equals_the_for_loop(name: str) -> None:
 
 def _keywords(cls: type, group: dict[str, object], starts: list[Tensor]) -> dict[str, object]:
     schema = cls.schema
-    keywords: dict[str, object] = {"maximize": group["maximize"]} | {flag: group[flag] for flag in schema.flags}
-    for hyperparameter in schema.hyperparameters:
-        value = group[hyperparameter.name]
-        keywords |= zip(hyperparameter.elements, value if hyperparameter.is_tuple else (value,), strict=True)
+    keywords: dict[str, object] = {**values_of(schema, group)}
     for state in schema.states:
         initial = 0.0 if state.init is None else state.init(group)
         exists = state.when is None or state.when(group)

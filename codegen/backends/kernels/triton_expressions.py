@@ -74,6 +74,13 @@ def text(expression: Expr, truths: frozenset[str]) -> str:
     return expression_text(_lower(expression, truths), TRITON, safe)
 
 
+def typed_text(expression: Expr, truths: frozenset[str]) -> str:
+    """Return an expression as text; a constant has the dtype of the arithmetic, where `text` leaves it bare."""
+    if isinstance(expression, Const) and not isinstance(expression.value, bool):
+        return expression_text(_number(expression, bare=False), TRITON, safe)
+    return text(expression, truths)
+
+
 def conditional_lines(lines: Sequence[tuple[str, Expr]]) -> list[str]:
     """Return lines, each where its condition on specialisations holds, those under one condition together."""
     found: list[str] = []

@@ -18,26 +18,34 @@ from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.backends.printing.escaping import docstring, literal, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
 from thetac.codegen.emit import header
+from thetac.codegen.ir.fused import Specialisation
 from thetac.codegen.ir.nodes import (
+    Assign,
     Call,
     Choice,
+    ComplexMode,
     Const,
     DecayStyle,
     Expr,
     Flag,
     Hyperparameter,
+    If,
     Range,
     Ref,
     Rule,
     State,
     StateKind,
     assigned,
+    names_read,
+    walk_statements,
 )
 from thetac.codegen.ir.printer import expression_text, number
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
+from thetac.codegen.passes.analysis.kinds import is_static
 from thetac.codegen.passes.hoist import Fused
 from thetac.options import OPTIONS
+from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES
 
 _LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
 
@@ -69,8 +77,13 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         choices=[_choice(choice) for choice in rule.choices if not choice.fixed],
         derived=[(flag.name, group.text(Ref(flag.name))) for flag in lowered.flags if flag.asks is not None],
         states=_states(lowered, group),
-        requirements=[(group.text(r.condition), literal(r.message)) for r in lowered.requirements],
-        specialisations=[(s.name, group.text(s.condition)) for s in fused.specialisations],
+        requirements=[
+            (group.text(r.condition), literal(r.message)) for r in lowered.requirements if not reads_shape(r.condition)
+        ],
+        shape_requirements=[
+            (group.text(r.condition), literal(r.message)) for r in lowered.requirements if reads_shape(r.condition)
+        ],
+        specialisations=[_specialisation(s, group) for s in fused.specialisations],
         options=_names(option for option in OPTIONS if option not in ours),
         sparse=rule.sparse_mode.value,
         half_precision=rule.half_precision.value,
@@ -82,6 +95,9 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         fixed=_names(fixed) if fixed else "",
         has_axes=fused.has_axes,
         separate_kernels=not kernels_are_few(fused),
+        shape_numbers=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=False)) else "",
+        shape_conditions=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=True)) else "",
+        complex_unsupported=rule.complex_mode is ComplexMode.UNSUPPORTED,
         uses_scalar_math=uses("scalar_math", group.printed),
         needs_torch=any("torch." in group.text(r.condition) for r in lowered.requirements),
         needs_tensor=any(h.tensor for h in rule.hyperparameters),
@@ -89,7 +105,9 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
             [
                 *(["Choice"] if rule.choices else []),
                 *(["DerivedFlag"] if any(flag.asks is not None for flag in lowered.flags) else []),
-                *("Hyperparameter", "Interval", "Requirement", "Schema", "Specialisation", "State"),
+                *("Hyperparameter", "Interval", "Requirement", "Schema"),
+                *(["ShapeRequirement"] if any(reads_shape(r.condition) for r in lowered.requirements) else []),
+                *("Specialisation", "State"),
             ]
         ),
         needs_literal=any(not choice.fixed for choice in rule.choices),
@@ -121,6 +139,7 @@ class _GroupAccess:
         for h in rule.hyperparameters:
             for index, name in enumerate(h.value_names):
                 self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
+        self.texts |= {one.variable: f'shape["{one.name}"]' for one in SHAPE_NUMBERS.values()}
         for flag in rule.flags:
             if flag.asks is not None:
                 held = self.texts.get(flag.asks.name, f'group["{flag.asks.name}"]')
@@ -246,6 +265,11 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
             *_state(state, lists[state.name], group),
             *([f'first="first_{state.name}"'] if state.name in asked else []),
             *(["copies_param=True"] if state.init == Ref("param") else []),
+            *(
+                [f"when_shape=lambda group, shape: {group.text(state.when)}"]
+                if state.when is not None and reads_shape(state.when)
+                else []
+            ),
             *(["float64=True"] if state.float64 else []),
             *(["integer=True"] if state.integer else []),
             *(["constant=True"] if state.kind is StateKind.SCALAR and state.name not in written else []),
@@ -255,15 +279,43 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
     ]
 
 
+def reads_shape(condition: Expr | None) -> bool:
+    """Return whether a condition, if there is one, reads numbers of the parameter."""
+    return condition is not None and not set(names_read(condition)).isdisjoint(VARIABLES)
+
+
+def _shape_numbers(rule: Rule, *, only_conditions: bool) -> list[str]:
+    """Return the numbers of the parameter that a step reads, or those that decide which statements and states it has.
+
+    A branch on a number that is computed from them is no such condition: it is taken where the number is known.
+    """
+    read: set[str] = {name for state in rule.states if state.when is not None for name in names_read(state.when)}
+    for statement in walk_statements(rule.body):
+        match statement:
+            case If(condition=condition) if is_static(condition, rule) or not only_conditions:
+                read.update(names_read(condition))
+            case Assign(value=value) if not only_conditions:
+                read.update(names_read(value))
+    return [one.name for one in SHAPE_NUMBERS.values() if one.variable in read]
+
+
+def _specialisation(one: Specialisation, group: _GroupAccess) -> str:
+    """Return the arguments of a `Specialisation`."""
+    takes = "group, shape" if reads_shape(one.condition) else "group"
+    keyword = "holds_for" if reads_shape(one.condition) else "holds"
+    return f'"{one.name}", {keyword}=lambda {takes}: {group.text(one.condition)}'
+
+
 def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
     """Return the arguments that every `State` has."""
+    by_shape = reads_shape(state.when)
     zero = state.init == Ref("param") or (isinstance(state.init, Const) and state.init.value == 0)
     return [
         f'"{state.name}"',
         f'argument="{argument}"',
         f'kind="{state.kind.value}"',
         "init=None" if zero else f"init=lambda group: {group.text(state.init)}",
-        "when=None" if state.when is None else f"when=lambda group: {group.text(state.when)}",
+        "when=None" if state.when is None or by_shape else f"when=lambda group: {group.text(state.when)}",
         f"on_param_device={state.on_param_device}",
     ]
 

@@ -6,6 +6,7 @@ changed and a checkpoint is loaded.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import math
@@ -14,9 +15,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 
 import thetac
-from tests.support.runtime_helpers import run_kernels_of
+from tests.support.comparing import assert_same_bits
+from tests.support.runtime_helpers import Watching, run_kernels_of, train
 from thetac.codegen.backends.documentation.algorithm_box import algorithm
 from thetac.codegen.ir.interpret import FLOATS, interpret
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
@@ -58,7 +65,7 @@ update: |
     direction = direction / power
   if gain > 0.5:
     direction = direction + 1
-  param = param - lr * clamp(direction, low, high) * minimum(limit, scale * step) / start
+  param = param - lr * clamp(direction, low, high) * minimum(limit, scale * step) * (1 + start)
 """
 
 IMPLEMENTATIONS = {
@@ -152,6 +159,60 @@ def test_every_implementation_agrees_with_the_interpreter(
         assert entry["scale"].item() == pytest.approx(of_elements[0]["scale"], rel=1e-14)
         assert entry["start"].item() == 0.1, "exactly, and never written"
         assert entry["rough"].dtype == torch.float32
+
+
+def test_the_operator_that_modes_see_gets_the_same_values() -> None:
+    """Its arguments are numbers and tensors: texts, None and ints come with the kernel."""
+    results = []
+    for mode in (contextlib.nullcontext(), Watching()):
+        generator = torch.Generator().manual_seed(0)
+        params = [torch.nn.Parameter(torch.randn(5, generator=generator)) for _ in GROUPS]
+        optimizer = new(params, {"fused": True})
+        for _ in range(3):
+            for param in params:
+                param.grad = torch.randn(5, generator=generator)
+            with mode:
+                optimizer.step()
+            optimizer.param_groups[0]["gain"] = 0.4
+        if isinstance(mode, Watching):
+            assert "thetac.fused_step.default" in mode.operations
+        results.append(optimizer)
+    assert_same_bits(results[0], results[1], "observed")
+
+
+def test_a_compiled_step_is_the_same() -> None:
+    text = TEXT.replace("integer: true}\n  start", "device: parameter}\n  start").replace("Forms", "FormsInGraphs")
+    results = []
+    for compiles in (False, True):
+        generator = torch.Generator().manual_seed(0)
+        params = [torch.nn.Parameter(torch.randn(5, generator=generator)) for _ in GROUPS]
+        groups = [{"params": [param], **values} for param, values in zip(params, GROUPS, strict=True)]
+        optimizer = thetac.load(text)(groups, fused=True)  # type: ignore[arg-type,call-arg]
+        step = torch.compile(optimizer.step, backend="eager") if compiles else optimizer.step
+        for _ in range(3):
+            for param in params:
+                param.grad = torch.randn(5, generator=generator)
+            step()
+        results.append(optimizer)
+    assert_same_bits(results[0], results[1], "compiled")
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+def test_distributed_checkpoints_hold_ints_and_exact_scalars(sides: int) -> None:
+    """torch.distributed.checkpoint's functions of one process, flattened and not."""
+    options = StateDictOptions(flatten_optimizer_state_dict=sides == 2)
+    model = torch.nn.Linear(3, 2)
+    optimizer = thetac.load(TEXT)(model.parameters(), mode="scaled")
+    train(optimizer, 2)
+    saved = copy.deepcopy(get_optimizer_state_dict(model, optimizer, options=options))
+    other_model = torch.nn.Linear(3, 2)
+    other_model.load_state_dict(model.state_dict())
+    other = thetac.load(TEXT)(other_model.parameters(), mode="scaled")
+    set_optimizer_state_dict(other_model, other, saved, options=options)
+    for one in (optimizer, other):
+        train(one, 1)
+    assert_same_bits(optimizer, other, "loaded")
+    assert all(type(entry["step"]) is int for entry in other.state.values())
 
 
 @pytest.mark.parametrize("capturable", [False, True])

@@ -218,8 +218,49 @@ SHOWS = {
     "latex": r"m_t \leftarrow \beta_1 m_{t-1} + \left( 1 - \beta_1 \right) g_t",
     "checked": "  exp_avg = lerp(exp_avg, grad, 1 - beta1)",
     "features": "  if weight_decay != 0:",
-    "hoisted": "  exp_avg = lerp(exp_avg, grad, one_minus_beta1)",
+    "hoisted": "    exp_avg = lerp(exp_avg, grad, one_minus_beta1)",
+    "passes": "1 pass over the elements, 9 streams moved",
 }
+
+
+TRUST = """\
+optimizer: Trust
+summary: Steps as long as the parameter is.
+hyperparameters: {lr: {default: 0.1}}
+state: {buffer: {init: zeros}}
+update: |
+  buffer = lerp(buffer, grad, 0.1)
+  param = param - lr * norm(param) / norm(buffer) * buffer
+"""
+TRUST_PASSES = """\
+2 passes over the elements, 7 streams moved
+
+pass 0
+  loads param for param_squared
+  loads grad for grad and buffer
+  loads buffer for buffer and buffer_squared
+  stores buffer
+  gives sum_param_squared = sum of param_squared
+  gives sum_buffer_squared = sum of buffer_squared
+  once per element:
+    if maximize:
+      grad = -grad                    # maximize
+    buffer = lerp(buffer, grad, 0.1)
+    param_squared = param * param     # lifted
+    buffer_squared = buffer * buffer  # lifted
+
+pass 1
+  waits for sum_param_squared (sum of param_squared), sum_buffer_squared (sum of buffer_squared)
+  once per parameter:
+    norm_param = sqrt(sum_param_squared)                                  # lifted
+    norm_buffer = sqrt(sum_buffer_squared)                                # lifted
+    lr_times_norm_param_over_norm_buffer = lr * norm_param / norm_buffer  # lifted
+  loads param for param
+  loads buffer for param, as pass 0 stored it
+  stores param
+  once per element:
+    param = param - lr_times_norm_param_over_norm_buffer * buffer
+"""
 
 
 @pytest.mark.parametrize("what", one_in(2, [*BACKENDS, *STAGES]))
@@ -229,6 +270,12 @@ def test_show_prints_every_backend_and_stage(what: str, capsys: pytest.CaptureFi
     text = capsys.readouterr().out
     assert SHOWS[what] in text
     assert "\x1b" not in text, "plain where it is no terminal"
+
+
+def test_show_says_what_each_pass_moves_and_why(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (specs / "trust.yaml").write_text(TRUST, encoding="utf-8")
+    assert status(["show", str(specs / "trust.yaml"), "--stage", "passes"]) == 0
+    assert capsys.readouterr().out == TRUST_PASSES
 
 
 def test_show_takes_the_path_of_a_spec(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:

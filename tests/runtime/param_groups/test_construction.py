@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -213,7 +214,9 @@ def test_values_out_of_range(name: str, key: str) -> None:
     for index, interval in enumerate(hyperparameter.intervals):
         assert interval is not None
         for outside in (interval.low - 0.5, interval.high + 0.5):
-            if outside in interval:
+            if hyperparameter.integer and math.isfinite(outside):
+                outside = math.floor(outside) if outside < interval.low else math.ceil(outside)
+            if outside in interval or (hyperparameter.integer and not math.isfinite(outside)):
                 continue
             value = (
                 tuple(outside if i == index else x for i, x in enumerate(plain))

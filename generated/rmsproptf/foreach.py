@@ -1,0 +1,73 @@
+# Generated from specs/rmsprop_tf.yaml by thetac 0.1.0; do not edit.
+"""RMSpropTF for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, scale_
+
+
+def step(
+    params: TensorList,
+    grads: TensorList,
+    *,
+    square_avgs: TensorList,
+    momentum_buffers: TensorList,
+    grad_avgs: TensorList,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    centered: bool,
+    decoupled_decay: bool,
+    lr_in_momentum: bool,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    if maximize:
+        # maximize: grad = -grad
+        grads = torch._foreach_neg(grads)
+    if weight_decay != 0:
+        if decoupled_decay:
+            # weight decay: param = param * (1 - lr * weight_decay)
+            scale_(params, 1 - lr * weight_decay)
+        else:
+            # weight decay: grad = grad + weight_decay * param
+            grads = torch._foreach_add(grads, params, alpha=weight_decay)
+    if torch.is_complex(params[0]):
+        params, grads, square_avgs, momentum_buffers, grad_avgs = as_lists_of_pairs(
+            params, grads, square_avgs, momentum_buffers, grad_avgs
+        )
+    # square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
+    products = torch._foreach_mul(grads, grads)
+    torch._foreach_sub_(products, square_avgs)
+    torch._foreach_add_(square_avgs, products, alpha=1 - alpha)
+    # variance = square_avg
+    variances: TensorList = square_avgs
+    if centered:
+        # grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
+        torch._foreach_add_(grad_avgs, torch._foreach_sub(grads, grad_avgs), alpha=1 - alpha)
+        # variance = square_avg - grad_avg * grad_avg
+        variances = torch._foreach_addcmul(square_avgs, grad_avgs, grad_avgs, value=-1)
+    # avg = sqrt(variance + eps)
+    avgs = torch._foreach_add(variances, eps)
+    torch._foreach_sqrt_(avgs)
+    if momentum > 0:
+        if lr_in_momentum:
+            # momentum_buffer = momentum * momentum_buffer + lr * grad / avg
+            scale_(momentum_buffers, momentum)
+            torch._foreach_addcdiv_(momentum_buffers, grads, avgs, value=lr)
+            # param = param - momentum_buffer
+            torch._foreach_sub_(params, momentum_buffers)
+        else:
+            # momentum_buffer = momentum * momentum_buffer + grad / avg
+            scale_(momentum_buffers, momentum)
+            torch._foreach_addcdiv_(momentum_buffers, grads, avgs, value=1)
+            # param = param - lr * momentum_buffer
+            torch._foreach_add_(params, momentum_buffers, alpha=-lr)
+    else:
+        # param = param - lr * grad / avg
+        torch._foreach_addcdiv_(params, grads, avgs, value=-lr)

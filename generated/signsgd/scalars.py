@@ -1,0 +1,43 @@
+# Generated from specs/sign_sgd.yaml by thetac 0.1.0; do not edit.
+"""SignSGD: the scalars that its fused kernels read, once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
+    "lr",
+)
+
+
+def scalars(
+    *,
+    lr: float,
+    weight_decay: float,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_lr_times_weight_decay = 0.0
+    if weight_decay != 0:
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    return (
+        one_minus_lr_times_weight_decay,
+        lr,
+    ), ()
+
+
+def scalars_on_tensors(
+    *,
+    lr: Scalar,
+    weight_decay: Scalar,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_lr_times_weight_decay: Scalar = 0.0
+    if weight_decay != 0:
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    return (
+        one_minus_lr_times_weight_decay,
+        lr,
+    ), ()
