@@ -161,7 +161,9 @@ def test_features_that_reduce_take_no_complex_parameters() -> None:
 @pytest.mark.parametrize("feature", ["agc", "centralization"])
 def test_units_of_convolutions_are_refused(feature: str) -> None:
     made = thetac.compose("SGD", **{feature: True})
-    with pytest.raises(ValueError, match=r"at most three axes; parameter 1 has the shape torch.Size\(\[4, 3, 2, 2\]\)$"):
+    with pytest.raises(
+        ValueError, match=r"at most three axes; parameter 1 has the shape torch.Size\(\[4, 3, 2, 2\]\)$"
+    ):
         made([torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(4, 3, 2, 2))])
 
 
