@@ -70,7 +70,7 @@ def _requirement(entry: Entry, diagnostics: Diagnostics) -> RequireEntry | None:
 
 
 def _names_dropped(dropped: Dropped) -> Iterator[DroppedName]:
-    """Yield the names of an argument that is dropped, those of its elements, and comparisons of a choice, which are false."""
+    """Yield the names of an argument that is dropped, of its elements, and of the comparisons of a choice."""
     inherited, here = read_hyperparameter(dropped.entry, Diagnostics()), dropped.key.location
     yield DroppedName(inherited.name, is_flag=isinstance(inherited, Flag), location=here)
     if isinstance(inherited, Hyperparameter):
