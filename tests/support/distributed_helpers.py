@@ -86,6 +86,15 @@ def assert_equals_whole(parts: torch.optim.Optimizer, whole: torch.optim.Optimiz
         assert_identical({key: full(value) for key, value in part_of.items()}, entry)
 
 
+def assert_close_to_whole(parts: torch.optim.Optimizer, whole: torch.optim.Optimizer, *, rtol: float) -> None:
+    """The same up to the rounding of sums, which are over parts first."""
+    for part, param in zip(params_of(parts), params_of(whole), strict=True):
+        torch.testing.assert_close(full(part.detach()), param.detach(), rtol=rtol, atol=rtol)
+    for part_of, entry in zip(states(parts), states(whole), strict=True):
+        found = {key: full(value) for key, value in part_of.items()}
+        torch.testing.assert_close(found, dict(entry), rtol=rtol, atol=rtol)
+
+
 def assert_placed_like_parameters(optimizer: torch.optim.Optimizer) -> None:
     """State with a number per element is a DTensor that lies as its parameter does; counters are plain."""
     for param, entry in zip(params_of(optimizer), states(optimizer), strict=True):
