@@ -195,6 +195,7 @@ class Schema:
     shape_requirements: tuple[ShapeRequirement, ...] = ()  # checked in this order, after `requirements`
     shape_numbers: tuple[str, ...] = ()  # those of thetac/shape_numbers.py that a step reads
     shape_conditions: tuple[str, ...] = ()  # those of them that decide which states and statements a step has
+    reduces: bool = False  # whether elements of one parameter meet: a step of a shard needs the others
     complex_error: str = ""  # the text of the RuntimeError for a complex parameter; empty: it is supported
 
     def __new__(cls, *_: object, **given: object) -> Self:

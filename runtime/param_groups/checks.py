@@ -146,7 +146,7 @@ class MemberChecks:
             dtensors.check_plain(member.grad, states, where)
             return member
         dtensors.check_placements(member.param, states, where)
-        if self._placed is None:
+        if self._placed is None or self._schema.reduces:
             return member
         local = Member(
             member.group,

@@ -26,7 +26,7 @@ from thetac.runtime.param_groups.members import Member, small_states, tensor_sta
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.implementation import FUSED, Choice, Implementation
 from thetac.runtime.stepping.requirements import FUSED_DTYPES, Kernels, fused_implementation, missing_for, obstacle_of
-from thetac.runtime.tensor_facts.dtensors import get_local
+from thetac.runtime.tensor_facts.dtensors import get_local, is_dtensor
 from thetac.runtime.tensor_facts.memory import (
     all_have_memory,
     are_apart,
@@ -82,7 +82,8 @@ def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
 
     The choice of a step may be another one, as it also depends on the memory of gradient and state.
     """
-    return _candidates(schema, group, param if option(group, "differentiable") else get_local(param))[0]
+    is_whole = option(group, "differentiable") or schema.reduces
+    return _candidates(schema, group, param if is_whole else get_local(param))[0]
 
 
 def _alike(schema: Schema, members: Sequence[Member]) -> Iterable[list[int]]:
@@ -160,6 +161,8 @@ def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
     if option(group, "capturable"):
         return _capturable(schema, group, param)
     for_loop = Choice(Implementation.FOR_LOOP, "takes every tensor")
+    if schema.reduces and is_dtensor(param):
+        return [replace(for_loop, reason="the rule adds up over all shards of a DTensor", is_fallback=True)]
     if fused:
         implementation = fused_implementation(param.device)
         if missing := missing_for(schema, implementation, param):

@@ -241,6 +241,19 @@ def to_global(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if is_dtensor(tensor) else tensor
 
 
+def store_global(target: Tensor, value: Tensor) -> None:
+    """Write this process's part of a global tensor into a DTensor; do nothing for any other tensor."""
+    if not is_dtensor(target):
+        return
+    from torch.distributed.tensor import DTensor, Replicate  # imported already: there is a DTensor
+
+    everywhere = [Replicate()] * target.device_mesh.ndim
+    whole = DTensor.from_local(value, target.device_mesh, everywhere, run_check=False)
+    part = whole.redistribute(placements=target.placements)._local_tensor
+    if part is not target._local_tensor:
+        target._local_tensor.copy_(part)
+
+
 def _split_dimensions(known: GlobalTensors) -> tuple[int, ...]:
     """Return the dimensions of the mesh along which processes have different shards."""
     return tuple(index for index, placement in enumerate(known.param.placements) if not placement.is_replicate())

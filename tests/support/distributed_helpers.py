@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, init_device_mesh
+from torch.distributed.tensor import DTensor, Replicate, init_device_mesh
 
 from tests.support.comparing import assert_identical
 from tests.support.every_optimizer import class_of
@@ -91,7 +91,13 @@ def assert_placed_like_parameters(optimizer: torch.optim.Optimizer) -> None:
     for param, entry in zip(params_of(optimizer), states(optimizer), strict=True):
         assert isinstance(param, DTensor)
         for name, value in entry.items():
-            if isinstance(value, Tensor) and value.shape == param.shape:
+            if isinstance(value, DTensor) and name in (
+                "row_var",
+                "col_var",
+            ):  # without the axis that is cut, or with it
+                placements = tuple(Replicate() for _ in param.placements) if name == "col_var" else param.placements
+                assert (value.placements, value.device_mesh) == (placements, param.device_mesh), name
+            elif isinstance(value, Tensor) and value.shape == param.shape:
                 assert isinstance(value, DTensor), name
                 assert (value.placements, value.device_mesh) == (param.placements, param.device_mesh), name
                 assert value._local_tensor.shape == param._local_tensor.shape, name
