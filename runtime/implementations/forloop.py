@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.gathered import on_global_tensors
 from thetac.runtime.implementations.generated_modules import TakenScalars, forloop_of, keywords_of, taken
+from thetac.runtime.implementations.global_tensors import on_global_tensors
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import scalar_states_of
 from thetac.runtime.implementations.widened import Step, one_by_one, widened, widens
@@ -33,7 +33,7 @@ class ForLoopExecutor:
         self._schema = schema
         step = forloop_of(schema.package).step
         self._taken = TakenScalars(keywords_of(step))
-        self._step = _for_members(schema, step, members)
+        self._step = _in_computing_dtype(schema, step, members)
         self._numbers = numbers_of_params(schema, members, keywords_of(step))
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
@@ -90,7 +90,7 @@ class OnTensorsExecutor:
         self._schema = schema
         step = forloop_of(schema.package).step_on_tensors
         self._takes = keywords_of(step)
-        self._step = _for_members(schema, step, members)
+        self._step = _in_computing_dtype(schema, step, members)
         self._numbers = numbers_of_params(schema, members, self._takes)
         self._group = members[0].group
         self._created = [member.created for member in members]
@@ -150,11 +150,11 @@ class OnTensorsExecutor:
         """Do nothing: the executor is used for one step only."""
 
 
-def _for_members(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
-    """Return the step for some members: widened where some need that, on global tensors where there are DTensors."""
-    if any(widens(schema, member) for member in members):
-        step = one_by_one(schema, widened(schema, step))
-    return on_global_tensors(step) if any(is_dtensor(member.param) for member in members) else step
+def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
+    """Return the step for some members: widened where some member is not computed in its own dtype."""
+    if schema.reduces and any(is_dtensor(member.param) for member in members):
+        step = on_global_tensors(step)
+    return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
 
 
 def _by_rows(schema: Schema, grads: Sequence[Tensor]) -> bool:

@@ -35,6 +35,8 @@ from thetac.runtime.tensor_facts.memory import (
     is_plain,
 )
 
+_OVER_PROCESSES = "the parameter is distributed, and its rule has sums over all of it"
+
 
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
     """Choose the implementation of each member.
@@ -82,7 +84,7 @@ def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
 
     The choice of a step may be another one, as it also depends on the memory of gradient and state.
     """
-    is_whole = option(group, "differentiable") or schema.reduces
+    is_whole = schema.reduces or option(group, "differentiable")
     return _candidates(schema, group, param if is_whole else get_local(param))[0]
 
 
@@ -162,7 +164,7 @@ def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
         return _capturable(schema, group, param)
     for_loop = Choice(Implementation.FOR_LOOP, "takes every tensor")
     if schema.reduces and is_dtensor(param):
-        return [replace(for_loop, reason="the rule adds up over all shards of a DTensor", is_fallback=True)]
+        return [replace(for_loop, reason=_OVER_PROCESSES, is_fallback=True)]
     if fused:
         implementation = fused_implementation(param.device)
         if missing := missing_for(schema, implementation, param):

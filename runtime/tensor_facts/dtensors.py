@@ -241,17 +241,32 @@ def to_global(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if is_dtensor(tensor) else tensor
 
 
-def store_global(target: Tensor, value: Tensor) -> None:
-    """Write this process's part of a global tensor into a DTensor; do nothing for any other tensor."""
-    if not is_dtensor(target):
-        return
-    from torch.distributed.tensor import DTensor, Replicate  # imported already: there is a DTensor
+def complete(tensor: DTensor) -> DTensor:
+    """Return a DTensor of which no process has only a term: sums over processes are computed, which communicates."""
+    if not any(placement.is_partial() for placement in tensor.placements):
+        return tensor
+    from torch.distributed.tensor import Replicate  # imported already, as there is a DTensor
 
-    everywhere = [Replicate()] * target.device_mesh.ndim
-    whole = DTensor.from_local(value, target.device_mesh, everywhere, run_check=False)
-    part = whole.redistribute(placements=target.placements)._local_tensor
-    if part is not target._local_tensor:
-        target._local_tensor.copy_(part)
+    return tensor.redistribute(
+        placements=[Replicate() if placement.is_partial() else placement for placement in tensor.placements]
+    )
+
+
+def replicate(tensor: DTensor) -> DTensor:
+    """Return a DTensor of which every process has all, which communicates."""
+    from torch.distributed.tensor import Replicate  # imported already, as there is a DTensor
+
+    return tensor.redistribute(placements=[Replicate()] * len(tensor.placements))
+
+
+def has_empty_shards(tensor: DTensor) -> bool:
+    """Return whether some process has no element because an axis is shorter than there are shards of it."""
+    shards: dict[int, int] = {}
+    for dimension, placement in enumerate(tensor.placements):
+        axis: int | None = getattr(placement, "dim", None)  # of all kinds of shards
+        if axis is not None:
+            shards[axis] = shards.get(axis, 1) * tensor.device_mesh.size(dimension)
+    return any(tensor.shape[axis] < number for axis, number in shards.items())
 
 
 def _split_dimensions(known: GlobalTensors) -> tuple[int, ...]:

@@ -11,7 +11,6 @@ from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_
 from thetac.codegen.ir.fused import Fused, Specialisation
 from thetac.codegen.ir.nodes import Assign, Call, Const, DecayStyle, Expr, If, Ref, Rule, names_read, walk_statements
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.ir.reductions import reductions_in
 from thetac.codegen.passes.analysis.kinds import is_static
 from thetac.options import OPTIONS
 from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES
@@ -61,12 +60,6 @@ def shape_numbers_read(rule: Rule, fused: Fused) -> list[str]:
             case If(condition=expression) | Assign(value=expression):
                 read.update(names_read(expression))
     return [one.name for one in SHAPE_NUMBERS.values() if one.variable in read or one.name in deciding]
-
-
-def reduces(rule: Rule) -> bool:
-    """Return whether the update has a reduction."""
-    assignments = (s.value for s in walk_statements(rule.body) if isinstance(s, Assign))
-    return any(any(reductions_in(value)) for value in assignments)
 
 
 def shape_numbers_that_decide(rule: Rule) -> list[str]:

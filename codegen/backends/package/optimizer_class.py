@@ -18,7 +18,6 @@ from thetac.codegen.backends.package.conditions import (
     GroupAccess,
     decays_gradient,
     reads_shape,
-    reduces,
     shape_numbers_read,
     shape_numbers_that_decide,
     specialisation,
@@ -40,6 +39,7 @@ from thetac.codegen.ir.nodes import (
     assigned,
 )
 from thetac.codegen.ir.printer import number
+from thetac.codegen.ir.reductions import has_reductions
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.hoist import Fused
@@ -91,11 +91,11 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
+        reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
         separate_kernels=not kernels_are_few(fused),
         shape_numbers=_names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",
         shape_conditions=_names(numbers) if (numbers := shape_numbers_that_decide(lowered)) else "",
-        reduces=reduces(lowered),
         complex_unsupported=rule.complex_mode is ComplexMode.UNSUPPORTED,
         uses_scalar_math=uses("scalar_math", group.printed),
         needs_torch=any("torch." in group.text(r.condition) for r in lowered.requirements),

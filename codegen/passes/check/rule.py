@@ -32,7 +32,7 @@ from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.body import BodyCheck
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.codegen.passes.check.linear import check_complex_param, check_linear
-from thetac.codegen.passes.check.shapes import check_shapes, reads_shape
+from thetac.codegen.passes.check.shapes import check_shapes
 from thetac.options import OPTIONS
 
 
@@ -156,7 +156,6 @@ class _Declarations:
             self._check_none(hyperparameter)
         for condition, style in self._rule.decay:
             if condition is not None and self._plain.check_condition(condition, "a case of `weight_decay`"):
-                self._check_of_group(condition, "a case of `weight_decay`")
                 self._check_fixed(condition, "the case of `weight_decay`")
             self.read.update(DECAY_READS[style])
         in_requirements = ExpressionCheck(self._value_or_option, self._check_is_tensor, self._diagnostics)
@@ -166,7 +165,7 @@ class _Declarations:
         self.read = read  # a name that only a requirement reads has no effect on the update
 
     def _check_none(self, hyperparameter: Hyperparameter) -> None:
-        """Check what None stands for: a number that needs no value which may be None itself."""
+        """Check what None stands for: a number, of a parameter too, that needs no value which may be None itself."""
         optional = {name for h in self._rule.hyperparameters for name in h.may_be_none}
         for name, none in zip(hyperparameter.value_names, hyperparameter.none, strict=False):
             if none is None or not self._with_shapes.check_number(none, f"what None stands for in `{name}`"):
@@ -198,15 +197,6 @@ class _Declarations:
                 pass
             case _:
                 self._plain.check_number(state.init, f"the initial value of `{state.name}`")
-                self._check_of_group(state.init, f"the initial value of `{state.name}`")
-
-    def _check_of_group(self, expression: Expr, what: str) -> None:
-        """Check that no hyperparameter is read for which None stands for a number of the parameter."""
-        meanings = {n: m for h in self._rule.hyperparameters for n, m in zip(h.value_names, h.none, strict=False)}
-        for name in names_read(expression):
-            if (none := meanings.get(name)) is not None and reads_shape(none):
-                cause = f"{what} would depend on the parameter: `{name}` does where it is None"
-                self._diagnostics.add(expression.location, cause, "the update, `when` and `require` can read it")
 
     def _check_fixed(self, condition: Expr, what: str) -> None:
         meanings = {n: m for h in self._rule.hyperparameters for n, m in zip(h.value_names, h.none, strict=False)}

@@ -190,7 +190,7 @@ def test_a_checkpoint_of_one_process_loads_on_two(workers: Workers, tmp_path: Pa
 
 @pytest.mark.parametrize("options", [FOR_LOOP, {"foreach": True}], ids=["for-loop", "foreach"])
 def test_a_rule_with_states_of_rows_and_columns(workers: Workers, tmp_path: Path, options: Options) -> None:
-    """It adds up over all shards: the bits are those of one process, and checkpoints are resharded."""
+    """It adds up over all shards; checkpoints of its vectors are resharded."""
     workers.run(checks.trains_fully_sharded, "Factored", options)
     workers.run(checks.loads_a_state_dict_of_shards, "Factored", options)
     assert_loads_on_two_and_on_one(workers, tmp_path / "of two", "Factored", options)
