@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .diffgrad import DiffGrad as DiffGrad
     from .gradientdescent import GradientDescent as GradientDescent
     from .grams import Grams as Grams
+    from .lamb import LAMB as LAMB
+    from .lars import LARS as LARS
     from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
     from .madgrad import MADGRAD as MADGRAD
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from .sgdw import SGDW as SGDW
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
+    from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
     from .yogi import Yogi as Yogi
@@ -68,6 +71,8 @@ __all__ = [
     "DiffGrad",
     "GradientDescent",
     "Grams",
+    "LAMB",
+    "LARS",
     "LaProp",
     "Lion",
     "MADGRAD",
@@ -86,6 +91,7 @@ __all__ = [
     "SGDW",
     "SignSGD",
     "Signum",
+    "StableAdamW",
     "TextbookAdagrad",
     "TextbookRMSprop",
     "Yogi",
@@ -112,6 +118,8 @@ _MODULES = {
     "DiffGrad": "diffgrad",
     "GradientDescent": "gradientdescent",
     "Grams": "grams",
+    "LAMB": "lamb",
+    "LARS": "lars",
     "LaProp": "laprop",
     "Lion": "lion",
     "MADGRAD": "madgrad",
@@ -130,6 +138,7 @@ _MODULES = {
     "SGDW": "sgdw",
     "SignSGD": "signsgd",
     "Signum": "signum",
+    "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",
     "Yogi": "yogi",

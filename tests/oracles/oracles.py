@@ -18,6 +18,11 @@ def _quietly(settings: Settings) -> dict[str, object]:
     return {**settings, "print_change_log": False}
 
 
+def _optimi(settings: Settings) -> dict[str, object]:
+    """optimi takes no 0 for the largest lr of a schedule that it does not know."""
+    return {**settings, "max_lr": settings.get("max_lr") or None, "foreach": False, "triton": False}
+
+
 ADAM = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
 
 # The authors' own code, as far as PyPI has it.
@@ -29,6 +34,9 @@ PACKAGES: Mapping[str, Package] = {
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
     "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
+    "StableAdamW": Package(
+        "torch-optimi", "optimi:StableAdamW", lambda s: {"lr": 1e-3, **_optimi(s)}, late="its steps are those of a group"
+    ),
 }
 
 # Where there are several, the first is the one that the documentation names.
