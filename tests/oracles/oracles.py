@@ -35,7 +35,10 @@ PACKAGES: Mapping[str, Package] = {
     "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
     "StableAdamW": Package(
-        "torch-optimi", "optimi:StableAdamW", lambda s: {"lr": 1e-3, **_optimi(s)}, late="its steps are those of a group"
+        "torch-optimi",
+        "optimi:StableAdamW",
+        lambda s: {"lr": 1e-3, **_optimi(s)},
+        late="its steps are those of a group",
     ),
 }
 
