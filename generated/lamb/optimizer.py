@@ -188,8 +188,8 @@ class LAMB(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
-        reduces=True,
         separate_kernels=True,
+        reduces=True,
     )
 
     def __init__(

@@ -195,8 +195,8 @@ class StableAdamW(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=1,
-        reduces=True,
         shape_numbers=("size",),
+        reduces=True,
     )
 
     def __init__(
