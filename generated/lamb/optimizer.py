@@ -13,7 +13,7 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 
 class LAMB(Optimizer):
-    """Adam whose step has, for each parameter, the norm of the parameter, so that large batches can be trained with large rates.
+    """Adam whose step has the norm of each parameter, for training with large batches.
 
     Each step (`step` is 1 in the first) does this to every parameter::
 

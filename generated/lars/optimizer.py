@@ -13,7 +13,7 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 
 class LARS(Optimizer):
-    """SGD with momentum whose rate is, for each parameter, the ratio of the parameter's norm and its gradient's.
+    """SGD with momentum whose rate is the ratio of the norms of each parameter and its gradient.
 
     Each step does this to every parameter::
 

@@ -13,7 +13,7 @@ from thetac.runtime.schema import DerivedFlag, Hyperparameter, Interval, Require
 
 
 class StableAdamW(Optimizer):
-    """AdamW whose rate falls, for each parameter, where gradients are larger than the second moment expects.
+    """AdamW whose rate falls, for each parameter, where gradients are larger than expected.
 
     Each step (`step` is 1 in the first) does this to every parameter::
 
