@@ -13,7 +13,7 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 
 class Amos(Optimizer):
-    """Adaptive weight decay towards a scale that the model prescribes, with Adam-like steps that shrink as it works.
+    """Adaptive decay towards a scale that the model prescribes, with Adam-like steps that shrink.
 
     Each step (`step` is 1 in the first) does this to every parameter::
 

@@ -35,8 +35,7 @@ class LaProp(Optimizer):
             max_exp_avg_sq = maximum(max_exp_avg_sq, second)
             second = max_exp_avg_sq
         denom = sqrt(second / exp_avg_lr_2) + eps
-        exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)  # a mean of steps, not of
-            gradients
+        exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)  # the mean of the steps
         param = param - 1 / bias_correction1 * exp_avg
         if weight_decay != 0:
           param = param - weight_decay * param

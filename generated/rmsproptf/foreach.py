@@ -41,15 +41,15 @@ def step(
         params, grads, square_avgs, momentum_buffers, grad_avgs = as_lists_of_pairs(
             params, grads, square_avgs, momentum_buffers, grad_avgs
         )
-    # square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
-    products = torch._foreach_mul(grads, grads)
-    torch._foreach_sub_(products, square_avgs)
-    torch._foreach_add_(square_avgs, products, alpha=1 - alpha)
+    # square_avg = alpha * square_avg + (1 - alpha) * grad * grad
+    scale_(square_avgs, alpha)
+    torch._foreach_addcmul_(square_avgs, grads, grads, value=1 - alpha)
     # variance = square_avg
     variances: TensorList = square_avgs
     if centered:
-        # grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
-        torch._foreach_add_(grad_avgs, torch._foreach_sub(grads, grad_avgs), alpha=1 - alpha)
+        # grad_avg = alpha * grad_avg + (1 - alpha) * grad
+        scale_(grad_avgs, alpha)
+        torch._foreach_add_(grad_avgs, grads, alpha=1 - alpha)
         # variance = square_avg - grad_avg * grad_avg
         variances = torch._foreach_addcmul(square_avgs, grad_avgs, grad_avgs, value=-1)
     # avg = sqrt(variance + eps)

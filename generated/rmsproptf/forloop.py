@@ -45,13 +45,13 @@ def step(
         if torch.is_complex(param):
             param, grad, square_avg = as_pairs(param, grad, square_avg)
             momentum_buffer, grad_avg = as_pairs(momentum_buffer, grad_avg)
-        # square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
-        square_avg.add_(grad.mul(grad).sub_(square_avg), alpha=1 - alpha)
+        # square_avg = alpha * square_avg + (1 - alpha) * grad * grad
+        square_avg.mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
         variance = square_avg
         if centered:
             assert grad_avg is not None
-            # grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
-            grad_avg.add_(grad.sub(grad_avg), alpha=1 - alpha)
+            # grad_avg = alpha * grad_avg + (1 - alpha) * grad
+            grad_avg.mul_(alpha).add_(grad, alpha=1 - alpha)
             # variance = square_avg - grad_avg * grad_avg
             variance = square_avg.addcmul(grad_avg, grad_avg, value=-1)
         # avg = sqrt(variance + eps)
@@ -121,11 +121,11 @@ def step_on_tensors(
             else:
                 # weight decay
                 grad = grad + weight_decay * param
-        square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
+        square_avg = alpha * square_avg + (1 - alpha) * grad * grad
         variance = square_avg
         if centered:
             assert grad_avg is not None
-            grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
+            grad_avg = alpha * grad_avg + (1 - alpha) * grad
             variance = square_avg - grad_avg * grad_avg
         avg = sqrt(variance + eps)
         if momentum > 0:

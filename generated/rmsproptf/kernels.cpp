@@ -17,7 +17,7 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 5;
-    static constexpr int ENTRIES = 6;  // of a row
+    static constexpr int ENTRIES = 7;  // of a row
     static constexpr int CONDITIONS = 6;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
@@ -65,10 +65,11 @@ struct Rule {
         static void update(Number* const* streams, int64 count, const Number* row) {
             const Number one_minus_lr_times_weight_decay = row[0];
             const Number weight_decay = row[1];
-            const Number one_minus_alpha = row[2];
-            const Number eps = row[3];
-            const Number momentum = row[4];
-            const Number lr = row[5];
+            const Number alpha = row[2];
+            const Number one_minus_alpha = row[3];
+            const Number eps = row[4];
+            const Number momentum = row[5];
+            const Number lr = row[6];
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict square_avg_ptr = streams[2];
@@ -96,12 +97,12 @@ struct Rule {
                         grad = grad + weight_decay * param;
                     }
                 }
-                // square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
-                square_avg = square_avg + one_minus_alpha * (grad * grad - square_avg);
+                // square_avg = alpha * square_avg + (1 - alpha) * grad * grad
+                square_avg = alpha * square_avg + one_minus_alpha * grad * grad;
                 Number variance = square_avg;
                 if constexpr (centered) {
-                    // grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
-                    grad_avg = grad_avg + one_minus_alpha * (grad - grad_avg);
+                    // grad_avg = alpha * grad_avg + (1 - alpha) * grad
+                    grad_avg = alpha * grad_avg + one_minus_alpha * grad;
                     variance = square_avg - grad_avg * grad_avg;
                 }
                 // avg = sqrt(variance + eps)

@@ -24,10 +24,10 @@ class RMSpropTF(Optimizer):
             param = param * (1 - lr * weight_decay)  # weight decay
           else:
             grad = grad + weight_decay * param       # weight decay
-        square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
+        square_avg = alpha * square_avg + (1 - alpha) * grad * grad
         variance = square_avg
         if centered:
-          grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
+          grad_avg = alpha * grad_avg + (1 - alpha) * grad
           variance = square_avg - grad_avg * grad_avg
         avg = sqrt(variance + eps)
         if momentum > 0:
@@ -80,6 +80,8 @@ class RMSpropTF(Optimizer):
 
     Notes:
         - The mean square starts from 1, as in TensorFlow and timm.
+        - Means are written as in torch's RMSprop: timm's square_avg + (1 - alpha) * (grad ** 2 -
+          square_avg) is the same, but becomes NaN where float16 overflows.
         - timm's caution and corrected_weight_decay are left out.
         - The variance of centered is a difference: rounding may make it negative, and its root NaN, as
           in timm.
@@ -186,7 +188,7 @@ class RMSpropTF(Optimizer):
         sparse_error="RMSpropTF does not support sparse gradients",
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_decay"],
         state_at_construction=False,
-        foreach_temporaries=5,
+        foreach_temporaries=3,
     )
 
     def __init__(

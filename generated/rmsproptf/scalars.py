@@ -10,6 +10,7 @@ from thetac.runtime.tensors import Scalar
 ROW = (
     "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
     "weight_decay",
+    "alpha",
     "one_minus_alpha",  # 1 - alpha
     "eps",
     "momentum",
@@ -35,6 +36,7 @@ def scalars(
     return (
         one_minus_lr_times_weight_decay,
         weight_decay,
+        alpha,
         one_minus_alpha,
         eps,
         momentum,
@@ -60,6 +62,7 @@ def scalars_on_tensors(
     return (
         one_minus_lr_times_weight_decay,
         weight_decay,
+        alpha,
         one_minus_alpha,
         eps,
         momentum,

@@ -25,6 +25,7 @@ def update_elements(
     mask,
     one_minus_lr_times_weight_decay,
     weight_decay,
+    alpha,
     one_minus_alpha,
     eps,
     momentum,
@@ -59,12 +60,12 @@ def update_elements(
         else:
             # weight decay
             grad = grad + weight_decay * param
-    # square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
-    square_avg = square_avg + one_minus_alpha * (grad * grad - square_avg)
+    # square_avg = alpha * square_avg + (1 - alpha) * grad * grad
+    square_avg = alpha * square_avg + one_minus_alpha * grad * grad
     variance = square_avg
     if centered:
-        # grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
-        grad_avg = grad_avg + one_minus_alpha * (grad - grad_avg)
+        # grad_avg = alpha * grad_avg + (1 - alpha) * grad
+        grad_avg = alpha * grad_avg + one_minus_alpha * grad
         variance = square_avg - grad_avg * grad_avg
     # avg = sqrt(variance + eps)
     avg = ops.sqrt(variance + eps)
@@ -124,13 +125,14 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 6 * tl.load(tensor + 1)
+    row = rows + 7 * tl.load(tensor + 1)
     one_minus_lr_times_weight_decay = tl.load(row + 0)
     weight_decay = tl.load(row + 1)
-    one_minus_alpha = tl.load(row + 2)
-    eps = tl.load(row + 3)
-    momentum = tl.load(row + 4)
-    lr = tl.load(row + 5)
+    alpha = tl.load(row + 2)
+    one_minus_alpha = tl.load(row + 3)
+    eps = tl.load(row + 4)
+    momentum = tl.load(row + 5)
+    lr = tl.load(row + 6)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     square_avg_address = tl.load(tensor + header + 2)
@@ -154,6 +156,7 @@ def kernel(
                 None,
                 one_minus_lr_times_weight_decay,
                 weight_decay,
+                alpha,
                 one_minus_alpha,
                 eps,
                 momentum,
@@ -186,6 +189,7 @@ def kernel(
                 offsets < elements,
                 one_minus_lr_times_weight_decay,
                 weight_decay,
+                alpha,
                 one_minus_alpha,
                 eps,
                 momentum,
