@@ -30,8 +30,9 @@ from thetac.runtime.param_groups.groups import (
     without_unused_options,
 )
 from thetac.runtime.param_groups.integer_counters import as_tensors, to_integers
+from thetac.runtime.param_groups.shape_classes import ShapeClasses, check_shapes
 from thetac.runtime.param_groups.spelling import describe_unexpected_keyword
-from thetac.runtime.param_groups.state import NewState, restored_entry, states_of
+from thetac.runtime.param_groups.state import restored_entry
 from thetac.runtime.schema import Schema
 from thetac.runtime.stepping.explain import explanation
 from thetac.runtime.stepping.step_hooks import hooked
@@ -125,15 +126,18 @@ class Optimizer(torch.optim.Optimizer):
             param_group: The parameters under "params", and the hyperparameters and options that override the defaults.
 
         Raises:
-            ValueError: A value is out of range, or `clip_grad_norm` differs from that of the other groups.
+            ValueError: A value is out of range, a parameter has a shape that the rule does not take, or
+                `clip_grad_norm` differs from that of the other groups.
             TypeError: A value has the wrong type.
             RuntimeError: Two options exclude each other.
         """
         if isinstance(param_group, dict):
             warn_of_misspelt_keys(self.schema, param_group, self.defaults)
-            check_values(self.schema, {**self.defaults, **param_group}, tuple(param_group))
+            added = {**self.defaults, **param_group}
+            check_values(self.schema, added, tuple(param_group))
+            if self.schema.shape_requirements:
+                check_shapes(self.schema, added, param_group)
             if len(self.param_groups):
-                added = {**self.defaults, **param_group}
                 check_options(added)
                 max_norm_of([*self.param_groups, added])
         super().add_param_group(param_group)
@@ -226,7 +230,7 @@ class Optimizer(torch.optim.Optimizer):
     def _make_state(self) -> None:
         """Make the state of all parameters, as optimizers do that have it from construction on."""
         for group in self.param_groups:
-            new_state = NewState(self.schema, group, states_of(self.schema, group))
+            classes = ShapeClasses(self.schema, group)
             for param in group["params"]:
-                self.state[param].update(new_state.of(param, None))
+                self.state[param].update(classes.of(param).new_state.of(param, None))
         to_integers(self.schema, self.param_groups, self.state)

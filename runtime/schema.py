@@ -16,6 +16,7 @@ from torch import Tensor
 from thetac.runtime.contract import check_contract, check_fields
 
 Group = Mapping[str, Any]  # a parameter group, as in `optimizer.param_groups`: torch types it so
+Shape = Mapping[str, float]  # numbers of a parameter's shape and dtype by name; empty where nothing reads them
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class State:
     on_param_device: bool  # whether a counter or scalar is on the parameter's device even if not capturable
     first: str = ""  # keyword that tells implementations whether this step created it; empty: not asked for
     copies_param: bool = False  # whether it starts as a copy of the parameter at the time at which state is made
+    when_shape: Callable[[Group, Shape], bool] | None = None  # in place of `when`, where that depends on the shape
     constant: bool = False  # whether a scalar keeps its initial value: no step writes it
     float64: bool = False  # whether a scalar or number is float64 whatever torch's default dtype is
     integer: bool = False  # whether a counter is a Python int in `optimizer.state`, unless its group is capturable
@@ -105,17 +107,28 @@ class State:
         """Whether kernels compute it once per parameter, row or column, and not once per element."""
         return not self.like_param and not self.is_number
 
+    @property
+    def follows_dtype(self) -> bool:
+        """Whether it has its parameter's dtype: one number per element, row or column."""
+        return self.kind == "tensor"
+
+    def exists(self, group: Group, shape: Shape) -> bool:
+        """Return whether it exists for a parameter of a group and shape."""
+        if self.when_shape is not None:
+            return bool(self.when_shape(group, shape))
+        return self.when is None or bool(self.when(group))
+
     def shape_of(self, param: torch.Size) -> torch.Size:
         """Return the shape that it has for a parameter of that shape."""
         if self.kind != "tensor":
             return torch.Size(())
-        rows, columns = self.dims
-        shape = list(param)
-        if rows == "1" and len(shape) > 1:
-            shape[-2] = 1
-        if columns == "1" and shape:
-            shape[-1] = 1
-        return torch.Size(shape)
+        rank = len(param)
+        return torch.Size([extent if self.has_axis(axis, rank) else 1 for axis, extent in enumerate(param)])
+
+    def has_axis(self, axis: int, rank: int) -> bool:
+        """Return whether a tensor has an axis of its parameter, which has `rank` of them; else its size is 1 there."""
+        from_end = axis - rank
+        return from_end < -2 or self.dims[from_end] != "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +140,26 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class ShapeRequirement:
+    """What must hold of every parameter of a group."""
+
+    holds: Callable[[Group, Shape], bool]  # whether a parameter meets it
+    message: str  # the text of the ValueError, in which {shape}, {index} and {indices} stand for the parameters
+
+
+@dataclass(frozen=True, slots=True)
 class Specialisation:
-    """A condition on a group's values, fixed while a kernel runs: kernels are compiled for each of its values."""
+    """A condition that is fixed while a kernel runs: kernels are compiled for each of its values."""
 
     name: str  # the keyword of the kernels, e.g. "weight_decay_nonzero" or a flag's own name
-    holds: Callable[[Group], bool]  # its value for a group
+    holds: Callable[[Group], bool] | None = None  # its value for a group
+    holds_for: Callable[[Group, Shape], bool] | None = None  # in place of `holds`, where that depends on the shape
+
+    def value(self, group: Group, shape: Shape) -> bool:
+        """Return its value for a parameter of a group and shape."""
+        if self.holds_for is not None:
+            return bool(self.holds_for(group, shape))
+        return self.holds is not None and bool(self.holds(group))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +192,10 @@ class Schema:
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     has_axes: bool = False  # kernels compute numbers per row or column, so they take contiguous parameters only
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
-    shape_conditions: tuple[Callable[[torch.Size], bool], ...] = ()  # on a parameter's shape, which select its program
+    shape_requirements: tuple[ShapeRequirement, ...] = ()  # checked in this order, after `requirements`
+    shape_numbers: tuple[str, ...] = ()  # those of thetac/shape_numbers.py that a step reads
+    shape_conditions: tuple[str, ...] = ()  # those of them that decide which states and statements a step has
+    complex_error: str = ""  # the text of the RuntimeError for a complex parameter; empty: it is supported
 
     def __new__(cls, *_: object, **given: object) -> Self:
         """Check the contract before the fields are, since those of another contract differ."""
@@ -179,6 +210,6 @@ class Schema:
         """Whether some counter is a Python int in `optimizer.state`."""
         return any(state.integer for state in self.states)
 
-    def shape_class(self, shape: torch.Size) -> tuple[bool, ...]:
-        """Return the truth values of the shape conditions; parameters with equal ones are updated by one program."""
-        return tuple(holds(shape) for holds in self.shape_conditions)
+    def shape_class(self, shape: Shape) -> tuple[float, ...]:
+        """Return the numbers of a shape that conditions read; those with equal ones have equal states and programs."""
+        return tuple(shape[name] for name in self.shape_conditions)

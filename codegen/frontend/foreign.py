@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thetac.codegen.errors import join_names
-from thetac.codegen.ir.ops import FUNCTIONS, Shape
+from thetac.codegen.ir.ops import FUNCTIONS, OF_NAMES, Shape
 
 LIBRARIES = ("torch", "math", "np", "numpy", "jnp", "jax", "tl", "F", "nn", "tf", "cp", "scipy")
 
@@ -194,7 +194,7 @@ _WITHOUT = {name: remedy for names, remedy in _REMEDIES.items() for name in name
 
 
 _OWN = {  # functions of the language itself, which others call by the same name
-    name: (Form(op.parameters, op.syntax),) for name, op in FUNCTIONS.items() if op.shape is not Shape.PREDICATE
+    name: (Form(op.parameters, op.syntax),) for name, op in FUNCTIONS.items() if op.shape not in OF_NAMES
 }
 
 

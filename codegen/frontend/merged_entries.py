@@ -43,6 +43,7 @@ class MergedEntries:
         merged, _ = merge_entries(family, lambda s: s.requirements, diagnostics)
         found = [_read(entry, _requirement, diagnostics) for entry in merged]
         self.requirements = tuple(requirement for requirement in found if requirement is not None)
+        self.features, _ = merge_entries(family, lambda s: s.features, diagnostics)
         self.dropped = (
             *(one for entry in without for one in _names_dropped(entry)),
             *(DroppedName(entry.key.text, is_flag=False, location=entry.key.location) for entry in forgotten),

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, assert_never
 
 from thetac.codegen.ir.definitions import composed, expanded
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt
-from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, Shape
 from thetac.codegen.ir.reductions import split_axis
 from thetac.options import IN_UPDATE, OPTIONS
+from thetac.shape_numbers import SHAPE_NUMBERS, shape_numbers
 
 Number = TypeVar("Number")  # what one or all elements of a parameter are
 
@@ -86,7 +87,7 @@ def _given(rule: Rule, values: Mapping[str, float | bool | str | None]) -> dict[
 def _operations() -> dict[str, Callable[..., float]]:
     operations: dict[str, Callable[..., float]] = {}
     for op in OPS.values():
-        if op.shape not in (Shape.PREDICATE, Shape.REDUCTION):
+        if op.shape in NUMBER_BY_NUMBER:
             operations[op.name] = op.meaning or composed(op, operations)
     return operations
 
@@ -110,6 +111,8 @@ def interpret(
     *,
     arithmetic: Arithmetic[Number],
     store: Callable[[float], float] = to_float32,
+    shape: Sequence[int] = (),
+    epsilon: float = 2.0**-23,
 ) -> Step[Number]:
     """Compute one step of one parameter.
 
@@ -121,6 +124,8 @@ def interpret(
         grad: its gradient.
         arithmetic: how to compute with `param`, `grad` and tensor states.
         store: what keeping a scalar state does to its value, unless it is kept in float64.
+        shape: that of the parameter to which `param` belongs.
+        epsilon: the machine epsilon of the parameter's dtype; float32's, if it is not given.
 
     Returns:
         The parameter and the states after the step.
@@ -128,7 +133,8 @@ def interpret(
     Raises:
         KeyError: a required value is not given.
     """
-    machine = _Machine(rule, _given(rule, values), state, param, grad, arithmetic, store)
+    of_param = shape_numbers(shape, epsilon)
+    machine = _Machine(rule, _given(rule, values), state, param, grad, arithmetic, store, of_param)
     machine.run(rule.body)
     return machine.result()
 
@@ -145,13 +151,16 @@ class _Machine(Generic[Number]):
         grad: Number,
         arithmetic: Arithmetic[Number],
         store: Callable[[float], float],
+        of_param: Mapping[str, float],
     ) -> None:
         self.arithmetic = arithmetic
+        self.of_param = of_param  # the numbers of its shape and dtype
         self.store = store
         self.names: dict[str, Number | float] = {
             name: value if isinstance(value, bool) else float(value) for name, value in values.items()
         }
         self.names |= {"param": param, "grad": grad}
+        self.names |= {SHAPE_NUMBERS[name].variable: number for name, number in of_param.items()}
         self.scalars = frozenset(rule.names_of(StateKind.SCALAR))
         self.exact = frozenset(state.name for state in rule.states if state.float64)
         existing = [s for s in rule.states if s.when is None or self.holds(s.when)]
@@ -203,6 +212,8 @@ class _Machine(Generic[Number]):
                 return self.names[name]
             case Call(op="first", args=(Ref(name=name),)):
                 return name in self.created
+            case Call(op=op) if op in self.of_param:
+                return self.of_param[op]
             case Call(op=op) if OPS[op].shape is Shape.REDUCTION:
                 if OPS[op].defined:
                     return self.value(expanded(expression))

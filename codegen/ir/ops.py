@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from thetac.codegen.ir import ieee
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 
 class Shape(Enum):
@@ -27,12 +28,13 @@ class Shape(Enum):
     LOGIC = "logic"  # truth values give a truth value
     SELECT = "select"  # where(c, a, b): a truth value and two numbers give a number
     PREDICATE = "predicate"  # a name gives a truth value of the host: first(state), is_tensor(hyperparameter)
+    OF_PARAM = "of param"  # `param` itself gives a number of the host: rank(param); passes/expand.py makes names of it
     REDUCTION = "reduction"  # many numbers give one: of the whole parameter, or of each row or column
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """An operation. Predicates are answered by the interpreter and have neither meaning nor definition.
+    """An operation. What asks about a name, as predicates do, has neither meaning nor definition here.
 
     A call of a reduction has its axis as a further argument: a constant, -1 or -2. Without it, it is over everything.
     """
@@ -196,14 +198,21 @@ _ROWS = (
         "whether a hyperparameter was given as a tensor (in `require`)",
         latex=r"#1 \text{ is a tensor}",
     ),
+    *(
+        Op(one.name, 1, Shape.OF_PARAM, f"{one.name}(param)", one.doc, latex=rf"\mathrm{{{one.name}}}(\theta)")
+        for one in SHAPE_NUMBERS.values()
+    ),
 )  # fmt: skip
 
 CONSTANTS: dict[str, float] = {"inf": math.inf, "pi": math.pi}  # names that stand for numbers
 OPS: dict[str, Op] = {op.name: op for op in _ROWS}
 FUNCTIONS: dict[str, Op] = {op.name: op for op in _ROWS if op.syntax.startswith(f"{op.name}(")}  # written as calls
 
+OF_NAMES = (Shape.PREDICATE, Shape.OF_PARAM)  # asked of a name, not of its value
+NUMBER_BY_NUMBER = (Shape.ELEMENTWISE, Shape.COMPARISON, Shape.LOGIC, Shape.SELECT)
+
 # What targets need a function for, once composed operations are expanded: of numbers, and of elements.
-_OF_VALUES = tuple(op for op in FUNCTIONS.values() if op.shape not in (Shape.PREDICATE, Shape.REDUCTION))
+_OF_VALUES = tuple(op for op in FUNCTIONS.values() if op.shape in NUMBER_BY_NUMBER)
 HOST_FUNCTIONS = tuple(op for op in _OF_VALUES if not op.defined)
 REDUCTIONS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION and not op.defined)
 ELEMENT_FUNCTIONS = tuple(op for op in _OF_VALUES if (op.whole_on_elements if op.defined else not op.host_only))

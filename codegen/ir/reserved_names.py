@@ -13,6 +13,7 @@ import re
 from thetac.codegen.errors import quote
 from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS
 from thetac.options import OPTIONS
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 LONGEST = 40
 
@@ -25,10 +26,12 @@ _ARGUMENTS = (
     "self super closure group groups params grads defaults state tensors round_to grad_scale clip_factor found_inf"
 )
 _MODULES = "torch math triton tl ops scalar_math annotations Tensor Scalar Sequence Callable ClassVar Schema Optimizer"
-_GENERATED = frozenset(f"{_ARGUMENTS} {_MODULES}".split())
-_ALSO_NAMES = frozenset({"sum"})  # a state of torch's is called so; generated code never calls it by this name
+_OF_PARAM = (name for one in SHAPE_NUMBERS.values() for name in (one.variable, one.listed))
+_GENERATED = frozenset((*_ARGUMENTS.split(), *_MODULES.split(), *_OF_PARAM))
+# A state of torch's is called `sum`, and generated code never calls it by this name; nor does it what `param` decides.
+_ALSO_NAMES = frozenset({"sum", *SHAPE_NUMBERS})
 _BUILTINS = frozenset(dir(builtins)) - _ALSO_NAMES
-_SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "Specialisation")
+_SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "ShapeRequirement", "Specialisation")
 _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
 
 

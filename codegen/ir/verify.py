@@ -29,9 +29,10 @@ from thetac.codegen.ir.nodes import (
     walk_expression,
     walk_statements,
 )
-from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, OPS, Shape
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, NUMBER_BY_NUMBER, OPS, Shape
 from thetac.codegen.ir.reductions import is_reduction, reductions_in, split_axis
 from thetac.options import IN_UPDATE, OPTIONS
+from thetac.shape_numbers import VARIABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +44,25 @@ class Stage:
     reads: frozenset[str]  # names that the body reads beside the parameter, the gradient and what the rule declares
     assigns: frozenset[str]  # names that the body assigns beside states and locals
     starts: frozenset[str]  # names that states start from beside hyperparameters and flags
+    conditions: frozenset[str]  # names that other conditions read beside those
     invented: bool  # there may be statements that no author wrote
 
 
-_EXPANDED = frozenset(op.name for op in OPS.values() if not op.defined or op.whole_on_elements)
+_EXPANDED = frozenset(
+    op.name for op in OPS.values() if (not op.defined or op.whole_on_elements) and op.shape is not Shape.OF_PARAM
+)
 _BOTH = frozenset({"param", "grad"})
 _PARAM = frozenset({"param"})
 
 STAGES: dict[str, Stage] = {
     # As the front end and the checks leave it; then with fixed flags decided; then with all that optimizers share.
-    "checked": Stage(frozenset(OPS), True, frozenset(), _PARAM, _BOTH, False),
-    "decided": Stage(frozenset(OPS), False, frozenset(), _PARAM, _BOTH, False),
-    "features": Stage(_EXPANDED, False, frozenset(IN_UPDATE), _BOTH, _PARAM, True),
+    "checked": Stage(frozenset(OPS), True, frozenset(), _PARAM, _BOTH, frozenset(), False),
+    "decided": Stage(frozenset(OPS), False, frozenset(), _PARAM, _BOTH, frozenset(), False),
+    "features": Stage(_EXPANDED, False, frozenset({*IN_UPDATE, *VARIABLES}), _BOTH, _PARAM, frozenset(VARIABLES), True),
 }
 
 # Of a Fused: what its host program computes with, its elements, and its static conditions.
-_HOST_OPS = frozenset(
-    op.name for op in OPS.values() if not op.defined and op.shape not in (Shape.PREDICATE, Shape.REDUCTION)
-)
+_HOST_OPS = frozenset(op.name for op in OPS.values() if not op.defined and op.shape in NUMBER_BY_NUMBER)
 _ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"mod"} | {op.name for op in ELEMENT_FUNCTIONS})
 _PROGRAM_OPS = _HOST_OPS | {"sum", "max"}
 _LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
@@ -85,8 +87,9 @@ def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None
         assert legal.invented or not statement.origin, f"{where}: {statement} was invented too early"
     _bound(rule.body, declared | _BOTH | legal.reads, where)
     for what, expression in _outside_of_the_body(rule):
-        besides = legal.starts if what.startswith("the start of") else OPTIONS if what == "a requirement" else ()
-        unknown = set(names_read(expression)) - declared - set(besides)
+        besides = legal.starts if what.startswith("the start of") else legal.conditions
+        besides |= frozenset(OPTIONS) if what == "a requirement" else frozenset()
+        unknown = _values_read(expression) - declared - besides
         assert not unknown, f"{where}: {what} reads {sorted(unknown)}"
         _check_expression(expression, legal.ops, where)
     for statement in walk_statements(rule.body):
@@ -102,10 +105,10 @@ def verify_fused(fused: Fused, rule: Rule) -> None:
     names = [*entries, *specialisations, *fused.streams]
     assert len(names) == len(set(names)), f"{where}: a name of kernels stands for two things: {sorted(names)}"
     assert fused.streams[:2] == ("param", "grad"), f"{where}: the streams begin with {fused.streams[:2]}"
-    by_group = (_declared(rule) - {state.name for state in rule.states}) | set(IN_UPDATE)
+    fixed = (_declared(rule) - {state.name for state in rule.states}) | {*IN_UPDATE, *VARIABLES}
     for one in fused.specialisations:
         _check_expression(one.condition, _HOST_OPS, where)
-        unknown = set(names_read(one.condition)) - by_group
+        unknown = set(names_read(one.condition)) - fixed
         assert not unknown, f"{where}: the specialisation {one.name} reads {sorted(unknown)}"
     read: set[str] = set()
     kept: set[str] = set()  # streams that have been stored
@@ -216,6 +219,17 @@ def _outside_of_the_body(rule: Rule) -> list[tuple[str, Expr]]:
     ]
     expressions += [("weight decay", condition) for condition, _ in rule.decay if condition is not None]
     return expressions
+
+
+def _values_read(expression: Expr) -> set[str]:
+    """Return the names whose values an expression reads: not `param` where it is asked for its shape alone."""
+    match expression:
+        case Ref(name=name):
+            return {name}
+        case Call(op=op, args=args) if op not in OPS or OPS[op].shape is not Shape.OF_PARAM:
+            return set().union(*map(_values_read, args))
+        case _:
+            return set()
 
 
 def _bound(body: tuple[Stmt, ...], known: set[str], where: str) -> set[str]:

@@ -2,7 +2,8 @@
 
 In: a checked Rule. Out: the Rule with definitions in place of composed operations; of an element x, `x ** 2` is
 `x * x`, `x ** 3` is `x * x * x` from the left, `x ** 0.5` is `sqrt(x)`. All other powers are kept, and so is a composed
-operation on elements that the targets have a function for.
+operation on elements that the targets have a function for. `rank(param)` and its like become names of numbers, which
+are known before a step as hyperparameters are.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.ir.definitions import expanded
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Rule, Stmt
-from thetac.codegen.ir.ops import OPS
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt
+from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 
 def expand(rule: Rule) -> Rule:
@@ -40,8 +42,13 @@ def expand(rule: Rule) -> Rule:
         decay=tuple(
             (None if condition is None else _expression(condition, kinds), style) for condition, style in rule.decay
         ),
-        body=tuple(_statement(statement, kinds) for statement in rule.body),
+        body=_block(rule.body, kinds),
+        features=tuple(feature.changed(lambda body: _block(body, kinds)) for feature in rule.features),
     )
+
+
+def _block(body: tuple[Stmt, ...], kinds: Kinds) -> tuple[Stmt, ...]:
+    return tuple(_statement(statement, kinds) for statement in body)
 
 
 def _statement(statement: Stmt, kinds: Kinds) -> Stmt:
@@ -52,8 +59,8 @@ def _statement(statement: Stmt, kinds: Kinds) -> Stmt:
             return replace(
                 statement,
                 condition=_expression(condition, kinds),
-                then=tuple(_statement(inner, kinds) for inner in then),
-                orelse=tuple(_statement(inner, kinds) for inner in orelse),
+                then=_block(then, kinds),
+                orelse=_block(orelse, kinds),
             )
         case _:
             assert_never(statement)
@@ -63,6 +70,8 @@ def _expression(expression: Expr, kinds: Kinds) -> Expr:
     match expression:
         case Call(op=op, args=args, location=here):
             row = OPS[op]
+            if row.shape is Shape.OF_PARAM:
+                return Ref(SHAPE_NUMBERS[op].variable, here)
             if row.defined and not (row.whole_on_elements and not is_on_host(expression, kinds)):
                 return _expression(expanded(expression), kinds)
             args = tuple(_expression(argument, kinds) for argument in args)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import takewhile
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import (
@@ -28,7 +29,7 @@ from thetac.codegen.ir.nodes import (
     walk_expression,
     walk_statements,
 )
-from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.ir.ops import OF_NAMES, OPS
 from thetac.codegen.passes.naming import unique
 
 Meanings = Mapping[str, Expr]  # by name, what is read in its place
@@ -54,7 +55,7 @@ def resolve(rule: Rule) -> Rule:
         return Ref(found)
 
     read = _read_in(rule)
-    early = tuple(statement for statement in rule.body if statement.origin in EARLY)
+    early = tuple(takewhile(lambda statement: statement.origin in EARLY, rule.body))
     late = rule.body[len(early) :]
     meanings: dict[str, Expr] = {}
     for choice in rule.choices:
@@ -145,7 +146,7 @@ def _replaced(expression: Expr, meanings: Meanings) -> Expr:
     match expression:
         case Ref(name=name):
             return meanings.get(name, expression)
-        case Call(op=op, args=args) if OPS[op].shape is not Shape.PREDICATE:
+        case Call(op=op, args=args) if OPS[op].shape not in OF_NAMES:
             return replace(expression, args=tuple(_replaced(argument, meanings) for argument in args))
         case _:
             return expression

@@ -35,6 +35,7 @@ from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.host_program import finish
 from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
 from thetac.options import IN_UPDATE
+from thetac.shape_numbers import VARIABLES
 
 __all__ = ["Fused", "hoist"]
 
@@ -73,6 +74,7 @@ def _inputs(rule: Rule) -> tuple[str, ...]:
         *(name for hyperparameter in rule.hyperparameters for name in hyperparameter.value_names),
         *(flag.name for flag in rule.flags),
         *IN_UPDATE,
+        *VARIABLES,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Stmt, always_assigned, assigned, names_read
-from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.ir.ops import OF_NAMES, OPS
 from thetac.codegen.passes.analysis.kinds import Kinds, kind_of
 from thetac.codegen.passes.naming import entry_name, unique
 
@@ -81,7 +81,7 @@ class _Scope:
         match expression:
             case Ref(name=name, location=here):
                 return Ref(self.name(name), here)
-            case Call(op=op) if OPS[op].shape is Shape.PREDICATE:
+            case Call(op=op) if OPS[op].shape in OF_NAMES:
                 return expression
             case Call(args=args):
                 return replace(expression, args=tuple(self.rename(argument) for argument in args))

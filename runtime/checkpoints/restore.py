@@ -19,6 +19,7 @@ from torch import Tensor
 from thetac.runtime.checkpoints.matching import match_groups
 from thetac.runtime.param_groups.grad_scaling import max_norm_of
 from thetac.runtime.param_groups.groups import check_kinds, check_options, is_held_by_float, known_keys, option
+from thetac.runtime.param_groups.shape_classes import shape_of
 from thetac.runtime.param_groups.state import Entry, describe, listed, restored_entry, states_of
 from thetac.runtime.schema import Group, Schema, State
 from thetac.runtime.stepping.choice import choose
@@ -184,7 +185,7 @@ def _convert_entry(schema: Schema, groups: Sequence[Group], location: _Location,
     kept = _find_kept_dtypes(schema, group, location.param)
     for declared in schema.states:
         tensor = found.get(declared.name)
-        if declared.like_param and isinstance(tensor, Tensor):
+        if declared.follows_dtype and isinstance(tensor, Tensor):
             dtype = tensor.dtype if tensor.dtype in kept else location.param.dtype
             found[declared.name] = tensor.to(location.param.device, dtype)
     return found
@@ -194,7 +195,8 @@ def _check_names(schema: Schema, group: Group, location: _Location, entry: Mappi
     """Raise ValueError if an entry has unknown state, or only a part of the state that the group needs."""
     known = [declared.name for declared in schema.states]
     present = [name for name, value in entry.items() if value is not None]
-    needed = [name for name, exists in zip(known, states_of(schema, group), strict=True) if exists]
+    exists = states_of(schema, group, shape_of(schema, location.param))
+    needed = [name for name, existing in zip(known, exists, strict=True) if existing]
     missing = [name for name in needed if name not in present]
     unknown = [name for name in entry if name not in known]
     if not unknown and (not missing or len(missing) == len(needed)):
@@ -208,7 +210,7 @@ def _check_names(schema: Schema, group: Group, location: _Location, entry: Mappi
 def _check_value(schema: Schema, declared: State, value: object, location: _Location) -> None:
     """Raise TypeError or ValueError if a value cannot be this state of this parameter."""
     where, param = f"`{declared.name}` of {location}", location.param
-    if declared.is_number:
+    if not declared.follows_dtype:
         if isinstance(value, int | float):
             if not is_held_by_float(value):
                 raise ValueError(f"loaded {where} is a number that no float can hold")
@@ -224,8 +226,11 @@ def _check_value(schema: Schema, declared: State, value: object, location: _Loca
         return
     if not isinstance(value, Tensor):
         raise TypeError(f"loaded {where} must be a tensor, not {type(value).__name__}")
-    if value.shape != param.shape:
-        raise ValueError(f"loaded {where} has the shape {tuple(value.shape)}, its parameter {tuple(param.shape)}")
+    if value.shape != (expected := declared.shape_of(param.shape)):
+        instead = "" if declared.like_param else f", and so it should have {tuple(expected)}"
+        raise ValueError(
+            f"loaded {where} has the shape {tuple(value.shape)}, its parameter {tuple(param.shape)}{instead}"
+        )
     if value.is_complex() != param.is_complex() or not (value.is_floating_point() or value.is_complex()):
         raise ValueError(f"loaded {where} is {value.dtype}, its parameter {param.dtype}")
     if value.layout is not torch.strided and not (value.is_sparse and schema.sparse == "native"):

@@ -2,7 +2,8 @@
 
 In: members of one group that were gathered and checked, none of them sharing memory. Out: nothing; parameters and state
 are updated in place. A bucket holds tensors of one device and equal dtypes whose counters, scalar states and
-firsts are equal, since list operations take one host scalar for the whole list; and of one shape class.
+firsts are equal, since list operations take one host scalar for the whole list, and so are the numbers of parameters
+that the rule reads.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from thetac.runtime.implementations.generated_modules import TakenScalars, foreach_of, keywords_of
 from thetac.runtime.implementations.rehearsal import Rehearsal
+from thetac.runtime.implementations.scalar_rows import numbers_of_param
 from thetac.runtime.implementations.scalar_states import ScalarStates, scalar_states_of
 from thetac.runtime.implementations.widened import Step, computing_dtype, widened, widens
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
@@ -47,13 +49,14 @@ class ForeachExecutor:
         self._outdated = ""  # why a re-plan forms better buckets; empty if it does not
         self._chunks: list[_Chunk] = []
         self._scalar_states: list[list[ScalarStates]] = []  # per bucket: states that have one value in all members
-        for bucket in buckets(schema, members):
+        for bucket in buckets(schema, members, keywords_of(self._step)):
             mine = Selection([positions[id(member)] for member in bucket], selection.size)
             self._scalar_states.append(scalar_states_of(schema, bucket, mine, tensors))
             for chunk in chunks(schema, bucket):
                 firsts = {state.first: chunk[0].created for state in schema.states if state.first}
                 of_chunk = Selection([positions[id(member)] for member in chunk], selection.size)
-                self._chunks.append(_Chunk(of_chunk, firsts, widens(schema, chunk[0])))
+                numbers = numbers_of_param(schema, chunk[0].shape, keywords_of(self._step))
+                self._chunks.append(_Chunk(of_chunk, firsts, numbers, widens(schema, chunk[0])))
 
     def check(self, tensors: StepTensors) -> str:
         """Check as `Executor` says, and that counters and scalar states are still equal within every bucket."""
@@ -99,8 +102,8 @@ class ForeachExecutor:
         return self._widened if chunk.is_widened else self._step
 
     def _arguments(self, chunk: _Chunk, tensors: StepTensors) -> tuple[list[Tensor], list[Tensor], dict[str, object]]:
-        """Return parameters, gradients, and the keywords for states and firsts."""
-        keywords = {**states_at(self._schema, chunk.selection, tensors), **chunk.firsts}
+        """Return parameters, gradients, and the keywords for states, firsts and numbers of the parameters."""
+        keywords = {**states_at(self._schema, chunk.selection, tensors), **chunk.firsts, **chunk.numbers}
         return chunk.selection.select(tensors.params), chunk.selection.select(tensors.grads), keywords
 
 
@@ -110,14 +113,15 @@ class _Chunk:
 
     selection: Selection  # of its tensors among those of the step
     firsts: dict[str, bool]
+    numbers: dict[str, float]  # of its parameters, which agree in them
     is_widened: bool  # computed in a wider dtype
 
 
-def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:
-    """Return the members that one call may take, in the order of their first ones."""
+def buckets(schema: Schema, members: Sequence[Member], takes: frozenset[str]) -> list[list[Member]]:
+    """Return the members that one call may take, in the order of their first ones; `takes` are its keywords."""
     found: dict[tuple[object, ...], list[Member]] = {}
     for member in members:
-        found.setdefault(_key(schema, member), []).append(member)
+        found.setdefault(_key(schema, member, takes), []).append(member)
     return list(found.values())
 
 
@@ -138,18 +142,24 @@ def chunks(schema: Schema, bucket: Sequence[Member]) -> Iterator[Sequence[Member
     yield bucket[begin:]
 
 
-def _key(schema: Schema, member: Member) -> tuple[object, ...]:
+def _key(schema: Schema, member: Member, takes: frozenset[str]) -> tuple[object, ...]:
     """Return what has to be equal for members to share a bucket."""
     scalars: list[object] = []
     dtypes: list[torch.dtype | None] = [member.param.dtype, member.grad.dtype]
     for declared, state in zip(schema.states, member.states, strict=True):
         if state is None:
             scalars.append(None)
-        elif declared.like_param:
-            dtypes.append(state.dtype)
-        else:
+        elif declared.is_number:
             scalars.append((state.item(), state.dtype, state.device))
-    return (member.param.device, *dtypes, schema.shape_class(member.param.shape), *scalars, member.created)
+        else:
+            dtypes.append(state.dtype)
+    return (
+        member.param.device,
+        *dtypes,
+        *numbers_of_param(schema, member.shape, takes).values(),
+        *scalars,
+        member.created,
+    )
 
 
 def states_at(schema: Schema, selection: Selection, tensors: StepTensors) -> dict[str, list[Tensor]]:

@@ -21,6 +21,7 @@ from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.selection import Selection
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 
 class ForLoopExecutor:
@@ -31,6 +32,7 @@ class ForLoopExecutor:
         step = forloop_of(schema.package).step
         self._taken = TakenScalars(keywords_of(step))
         self._step = _in_computing_dtype(schema, step, members)
+        self._numbers = numbers_of_params(schema, members, keywords_of(step))
         self._rehearsal = Rehearsal(schema)
         self._group = members[0].group
         self._selection = selection
@@ -49,7 +51,7 @@ class ForLoopExecutor:
         """Take the host scalars of the group; raise torch's error for one that torch would refuse."""
         self._values = self._taken.pick(host_scalars[self._group])
         if self._rehearsal.is_needed(self._values):
-            states = _states(self._schema, self._selection, tensors, self._created)
+            states = _per_param(self._schema, self._selection, tensors, self._created, self._numbers)
             params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)
             self._rehearsal.of(self._step, params, grads, states)
 
@@ -64,7 +66,7 @@ class ForLoopExecutor:
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """See `Executor`."""
         params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)
-        states = _states(self._schema, self._selection, tensors, self._created)
+        states = _per_param(self._schema, self._selection, tensors, self._created, self._numbers)
         if _by_rows(self._schema, grads):
             _step_each(self._schema, params, grads, states, self._step, self._values, scaling)
         elif scaling:
@@ -87,6 +89,7 @@ class OnTensorsExecutor:
         step = forloop_of(schema.package).step_on_tensors
         self._takes = keywords_of(step)
         self._step = _in_computing_dtype(schema, step, members)
+        self._numbers = numbers_of_params(schema, members, self._takes)
         self._group = members[0].group
         self._created = [member.created for member in members]
         self._selection = selection
@@ -119,7 +122,7 @@ class OnTensorsExecutor:
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """See `Executor`."""
         params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)
-        states = _states(self._schema, self._selection, tensors, self._created)
+        states = _per_param(self._schema, self._selection, tensors, self._created, self._numbers)
         with torch.set_grad_enabled(self._differentiable):
             if scaling.found_inf is not None:
                 self._run_or_undo(params, grads, states, scaling)
@@ -173,9 +176,29 @@ def _step_each(
             step([param], [grad], **_at(states, index), **values)
 
 
-def _states(schema: Schema, selection: Selection, tensors: StepTensors, created: list[bool]) -> dict[str, list[Any]]:
-    """Return the keywords for states and firsts: lists with one item per parameter, None for a missing state."""
-    keywords: dict[str, list[Any]] = {}
+def numbers_of_params(schema: Schema, members: Sequence[Member], takes: frozenset[str]) -> dict[str, list[float]]:
+    """Return the keywords for the numbers of parameters that a function takes: lists with one item per member."""
+    wanted = [SHAPE_NUMBERS[name] for name in schema.shape_numbers]
+    return {one.listed: [member.shape[one.name] for member in members] for one in wanted if one.listed in takes}
+
+
+def _per_param(
+    schema: Schema,
+    selection: Selection,
+    tensors: StepTensors,
+    created: list[bool],
+    numbers: Mapping[str, list[float]],
+) -> dict[str, list[Any]]:
+    """Return all keywords that are lists with one item per parameter: states, None for a missing one, firsts, numbers.
+
+    Args:
+        schema: The schema of the optimizer.
+        selection: The parameters among those of the step.
+        tensors: The tensors of the step.
+        created: Whether the step made the state of each parameter.
+        numbers: What `numbers_of_params` has returned.
+    """
+    keywords: dict[str, list[Any]] = {**numbers}
     for state, listed in zip(schema.states, tensors.states, strict=True):
         keywords[state.argument] = selection.select(listed) if listed else [None] * selection.count
         if state.first:

@@ -1,6 +1,6 @@
 """The executor of fused kernels: one bucket, one table of addresses, one launch per step.
 
-In: members of any groups that agree in device, dtypes, specialisations and shape class. Out: a launch per step. Must
+In: members of any groups that agree in device, dtypes and specialisations. Out: a launch per step. Must
 not know which fused implementation launches, nor whether the plan is still valid: `stepping/guards.py` checks it, and
 `stepping/plan.py` hands over the addresses that have changed.
 """
@@ -18,9 +18,9 @@ from thetac.runtime.implementations.tables import ALIGNED, ALIGNMENT, ELEMENTS, 
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
-from thetac.runtime.param_groups.state import scalar_dtype
+from thetac.runtime.param_groups.state import number_dtype
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
-from thetac.runtime.schema import Group, Schema
+from thetac.runtime.schema import Group, Schema, Shape
 from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
@@ -44,6 +44,7 @@ class Bucket:
         # Views of the table, made once: making a view costs more than writing through it.
         self._addresses = self.table[:, HEADER:]
         self._streams = self._addresses.unbind(dim=1)
+        self._of_elements = self._addresses[:, : 2 + sum(declared.like_param for declared in schema.states)]
         self._aligned = self.table[:, ALIGNED]
         self._written = []
         for index, (number, stream) in enumerate(
@@ -66,8 +67,8 @@ class Bucket:
         self._streams[stream].copy_(addresses)
 
     def mark_aligned(self) -> None:
-        """Update the column that tells kernels which members are aligned in all streams."""
-        self._aligned.copy_((self._addresses & (ALIGNMENT - 1) == 0).all(dim=1))
+        """Update the column that tells kernels which members are aligned in all streams of elements."""
+        self._aligned.copy_((self._of_elements & (ALIGNMENT - 1) == 0).all(dim=1))
 
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd which tensors a launch writes."""
@@ -126,7 +127,7 @@ def stream_numbers(schema: Schema) -> list[int]:
 
 
 def streams(schema: Schema, member: Member) -> dict[str, Tensor | None]:
-    """Return the tensors of a member that a kernel reads, by name, in the order of the kernels' `STREAMS`."""
+    """Return the tensors of a member whose addresses kernels get, by name, in the order of these."""
     found: dict[str, Tensor | None] = {"param": member.param, "grad": member.grad}
     return found | {schema.states[index].name: member.states[index] for index in _states_of_kernels(schema)}
 
@@ -141,13 +142,12 @@ def _states_of_kernels(schema: Schema) -> list[int]:
 def usual_dtypes(schema: Schema, dtype: torch.dtype) -> list[torch.dtype]:
     """Return the dtype of each stream where parameters have this one, and states the ones that the runtime makes."""
     states = [schema.states[index] for index in _states_of_kernels(schema)]
-    number = torch.promote_types(scalar_dtype(), dtype)
-    return [dtype, dtype, *(number if state.kind == "number" else dtype for state in states)]
+    return [dtype, dtype, *(dtype if state.follows_dtype else number_dtype(state, dtype) for state in states)]
 
 
-def specialisations_of(schema: Schema, group: Group) -> dict[str, bool]:
-    """Return the values of the specialisations for a group, by name."""
-    return {specialisation.name: bool(specialisation.holds(group)) for specialisation in schema.specialisations}
+def specialisations_of(schema: Schema, group: Group, shape: Shape) -> dict[str, bool]:
+    """Return the values of the specialisations for parameters of a group and shape, by name."""
+    return {specialisation.name: specialisation.value(group, shape) for specialisation in schema.specialisations}
 
 
 def _real(dtype: torch.dtype) -> torch.dtype:

@@ -39,7 +39,7 @@ class Kernel:
     schema: Schema
     fixed: Group  # flags, choices, fixed hyperparameters and options; the others are arguments of each call
     none: frozenset[str]  # elements of hyperparameters that are None, of which arguments say nothing
-    exists: tuple[bool, ...]
+    exists: tuple[tuple[bool, ...], ...]  # for each state of the schema, which members have it
     created: tuple[bool, ...]
     kept: weakref.ref[KeptPlans]
 
@@ -52,7 +52,7 @@ def register_kernel(schema: Schema, group: Group, members: Sequence[Member], kep
     choices = (choice.name for choice in schema.choices)
     fixed = {key: group[key] for key in (*schema.flags, *choices, *schema.fixed, *OPTIONS) if key in group}
     none = find_none(schema, group)
-    exists = tuple(state is not None for state in members[0].states)
+    exists = tuple(tuple(member.states[index] is not None for member in members) for index in range(len(schema.states)))
     asked = any(state.first for state in schema.states)
     created = tuple(asked and member.created for member in members)
     key = (members[0].group, *fixed.items(), none, exists, created)
@@ -92,7 +92,6 @@ class OperatorExecutor:
         self._schema = schema
         self._group = members[0].group
         self._selection = selection
-        self._exist = [state is not None for state in members[0].states]
         self._kernel = register_kernel(schema, group, members, kept)
         self._values: Mapping[str, Value] = {}
 
@@ -114,10 +113,7 @@ class OperatorExecutor:
 
     def run(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Call the operator."""
-        states = [
-            self._selection.select(listed) if exists else []
-            for listed, exists in zip(tensors.states, self._exist, strict=True)
-        ]
+        states = [self._selection.select(listed) if listed else [] for listed in tensors.states]
         grads = scaling.apply(self._selection.select(tensors.grads))
         call_operator(self._schema, self._kernel, self._selection.select(tensors.params), grads, states, self._values)
 

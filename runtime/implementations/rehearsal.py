@@ -26,7 +26,7 @@ class Rehearsal:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._of_elements = {state.argument for state in schema.states if state.like_param}
+        self._of_elements = {state.argument for state in schema.states if state.follows_dtype}
         self._values: Mapping[str, float] = {}
         self._is_ordinary = True
 
@@ -61,7 +61,7 @@ class Rehearsal:
 
 
 def _one_element(tensor: Tensor) -> Tensor:
-    return torch.zeros(1, dtype=tensor.dtype, device=tensor.device)
+    return torch.zeros((1,) * max(tensor.dim(), 1), dtype=tensor.dtype, device=tensor.device)
 
 
 def _is_ordinary(number: float) -> bool:

@@ -1,5 +1,7 @@
 """The scalar rows that fused kernels read: one for each distinct group, step count and scalar state of a bucket.
 
+Where a rule reads numbers of the parameter's shape, also one for each of these.
+
 In: members of one bucket, and the host scalars of their groups. Out: the rows, which member reads which, and, once the
 kernel has been launched, the new values of counters and scalar states. Rows are computed in float64; new values
 are rounded to the dtype of their state, and later steps read the rounded values.
@@ -20,9 +22,10 @@ from thetac.runtime.implementations.scalar_states import scalar_states_of
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
-from thetac.runtime.schema import Schema
+from thetac.runtime.schema import Schema, Shape
 from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.selection import Selection
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 
 class ScalarRows:
@@ -33,10 +36,17 @@ class ScalarRows:
     ) -> None:
         self._module = scalars_of(schema.package)
         self._takes = keywords_of(self._module.scalars)
-        self._groups = [member.group for member in members]
-        self._distinct = list(dict.fromkeys(self._groups))
-        rows = {group: row for row, group in enumerate(self._distinct)}
-        self._row_of_group = pack_integers([rows[group] for group in self._groups])  # where counts are equal
+        # What members have in common where their counts are equal: the group, and numbers of the parameter.
+        origins: dict[tuple[object, ...], int] = {}
+        self._origins: list[int] = []  # of each member
+        self._distinct: list[tuple[int, dict[str, float]]] = []  # group and numbers of each origin
+        for member in members:
+            numbers = numbers_of_param(schema, member.shape, self._takes)
+            origin = origins.setdefault((member.group, *numbers.values()), len(origins))
+            if origin == len(self._distinct):
+                self._distinct.append((member.group, numbers))
+            self._origins.append(origin)
+        self._row_of_origin = pack_integers(self._origins)
         self._states = scalar_states_of(schema, members, selection, tensors)
         here = {state.name for state in self._states}
         self._scalars = [one.name for one in schema.states if one.kind == "scalar" and not one.constant]
@@ -47,7 +57,7 @@ class ScalarRows:
         self._any_created = any(self._created)
         self._given: list[HostScalars] | None = None  # what `rows` were computed from, where no state is read
         self._dtype = torch.float64 if dtype == torch.float64 else torch.float32
-        self._taken = {group: TakenScalars(self._takes) for group in self._distinct}
+        self._taken = {group: TakenScalars(self._takes) for group, _ in self._distinct}
         self._new: list[list[float]] = []  # of each counter or scalar state the new value of each row
         self.row_of_member = torch.zeros(len(members), dtype=torch.int64, device="cpu")
         self._buffer = array("d" if self._dtype == torch.float64 else "f")
@@ -72,21 +82,21 @@ class ScalarRows:
         """
         before, given = self.row_of_member, None
         if not self._states and not self._any_created:  # then rows depend on host scalars alone
-            given = [host_scalars[group] for group in self._distinct]
+            given = [host_scalars[group] for group, _ in self._distinct]
             if self._given is not None and all(map(is_, given, self._given)):
                 return False
         found: dict[tuple[Any, ...], int]
         common = [state.read_common(tensors) for state in self._states]
         if not self._any_created and None not in common:
-            found = {(group, False, *common): row for row, group in enumerate(self._distinct)}
-            self.row_of_member = self._row_of_group
+            found = {(origin, False, *common): origin for origin in range(len(self._distinct))}
+            self.row_of_member = self._row_of_origin
         else:
             found = {}
             columns = [state.read(tensors) for state in self._states]
-            keys = zip(self._groups, self._created, *columns, strict=True)
+            keys = zip(self._origins, self._created, *columns, strict=True)
             self.row_of_member = pack_integers([found.setdefault(key, len(found)) for key in keys])
         self._new = [[] for _ in self._states]
-        rows = [self._row(host_scalars[key[0]], key) for key in found]
+        rows = [self._row(host_scalars, key) for key in found]
         if self._module.ROW:
             together = array(self._buffer.typecode, chain.from_iterable(rows))
             if len(together) == len(self._buffer):
@@ -105,9 +115,10 @@ class ScalarRows:
         if self._any_created:
             self._created, self._any_created = [False] * len(self._created), False
 
-    def _row(self, host_scalars: HostScalars, key: tuple[Any, ...]) -> Sequence[float]:
-        """Return the row of one key: group, whether its states are new, then a value per counter and scalar state."""
-        keywords: dict[str, object] = {**self._taken[key[0]].pick(host_scalars)}
+    def _row(self, host_scalars: Mapping[int, HostScalars], key: tuple[Any, ...]) -> Sequence[float]:
+        """Return the row of one key: origin, whether its states are new, then a value per counter and scalar state."""
+        group, numbers = self._distinct[key[0]]
+        keywords: dict[str, object] = {**self._taken[group].pick(host_scalars[group]), **numbers}
         if self._firsts:
             keywords |= dict.fromkeys(self._firsts, key[1])
         if self._absent:  # where a group does not have a state, its value is not read
@@ -129,6 +140,12 @@ class ScalarRows:
             if not state.is_counter and not state.is_constant:
                 new.append(news[state.name])
         return row
+
+
+def numbers_of_param(schema: Schema, shape: Shape, takes: frozenset[str]) -> dict[str, float]:
+    """Return the numbers of a parameter that a function takes, by keyword."""
+    wanted = [SHAPE_NUMBERS[name] for name in schema.shape_numbers]
+    return {one.variable: shape[one.name] for one in wanted if one.variable in takes}
 
 
 def _keep(value: float) -> float:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.generated_modules import keywords_of, scalars_of, taken
+from thetac.runtime.implementations.scalar_rows import numbers_of_param
 from thetac.runtime.implementations.scalar_states_on_device import scalar_states_on_device
 from thetac.runtime.param_groups.groups import Value
 from thetac.runtime.param_groups.members import Member
@@ -22,14 +23,19 @@ from thetac.runtime.param_groups.step_tensors import FIRST_STATE, StepTensors
 from thetac.runtime.schema import Schema
 from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensors import Scalar
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Members whose rows are computed together: those of one group, all before their first step or all after it."""
+    """Members whose rows are computed together: those of one group, all before their first step or all after it.
+
+    They agree in the numbers of their shapes that conditions read, too: the host branches on these.
+    """
 
     group: int
     created: bool
+    numbers: Mapping[str, float]  # of the parameters, by keyword
     positions: Tensor | None  # int64, on the device; None: all
 
     def of(self, column: Tensor) -> Tensor:
@@ -69,7 +75,17 @@ class ScalarRowsOnDevice:
             if members[0].states[index] is not None
         }
         self._absent = [declared.name for _, declared in declared_states if declared.name not in self._stored]
-        self._groups = [member.group for member in members]
+        taken_numbers = [numbers_of_param(schema, member.shape, self._takes) for member in members]
+        deciding = {SHAPE_NUMBERS[name].variable for name in schema.shape_conditions}
+        self._origins = [
+            (member.group, tuple((name, number) for name, number in numbers.items() if name in deciding))
+            for member, numbers in zip(members, taken_numbers, strict=True)
+        ]
+        # The other numbers, as columns: parts that differ in them alone would be as many as shapes.
+        self._numbers = {
+            name: torch.tensor([one[name] for one in taken_numbers], dtype=torch.float64, device=self._device)
+            for name in taken_numbers[0].keys() - deciding
+        }
         self._parts = self._parted([member.created for member in members])
         self._values: dict[int, dict[str, Value]] = {}
 
@@ -92,7 +108,7 @@ class ScalarRowsOnDevice:
             for name, stored in self._stored.items()
         }
         new = {name: torch.empty_like(read[name]) for name in self._scalars if name in read}
-        rows = torch.empty((len(self._groups), max(len(self._module.ROW), 1)), dtype=self._dtype, device=self._device)
+        rows = torch.empty((len(self._origins), max(len(self._module.ROW), 1)), dtype=self._dtype, device=self._device)
         for part in self._parts:
             row, scalars = self._module.scalars_on_tensors(**self._keywords(part, read))
             for index, value in enumerate(row):
@@ -107,18 +123,18 @@ class ScalarRowsOnDevice:
     def finish(self) -> None:
         """Record that every state exists."""
         if any(part.created for part in self._parts):
-            self._parts = self._parted([False] * len(self._groups))
+            self._parts = self._parted([False] * len(self._origins))
 
     def _parted(self, created: Sequence[bool]) -> list[_Part]:
-        """Return the members in parts, by group and by whether their states are new."""
-        found: dict[tuple[int, bool], list[int]] = {}
-        for position, key in enumerate(zip(self._groups, created, strict=True)):
+        """Return the members in parts, by group, deciding numbers, and by whether their states are new."""
+        found: dict[tuple[tuple[int, tuple[tuple[str, float], ...]], bool], list[int]] = {}
+        for position, key in enumerate(zip(self._origins, created, strict=True)):
             found.setdefault(key, []).append(position)
         if len(found) == 1:
-            return [_Part(group, is_new, None) for group, is_new in found]
+            return [_Part(group, is_new, dict(numbers), None) for (group, numbers), is_new in found]
         return [
-            _Part(group, is_new, torch.tensor(positions, dtype=torch.int64, device=self._device))
-            for (group, is_new), positions in found.items()
+            _Part(group, is_new, dict(numbers), torch.tensor(positions, dtype=torch.int64, device=self._device))
+            for ((group, numbers), is_new), positions in found.items()
         ]
 
     def _usable(self, value: Value) -> Value:
@@ -138,7 +154,8 @@ class ScalarRowsOnDevice:
         keywords |= dict.fromkeys(self._firsts, part.created)
         # Where a group does not have a state, its value is not read.
         keywords |= dict.fromkeys(self._absent, 0.0)
-        keywords |= {name: part.of(column) for name, column in read.items()}
+        keywords |= {name: part.of(column) for name, column in (*read.items(), *self._numbers.items())}
+        keywords |= part.numbers
         if self._rounded:
             dtypes = {self._stored[name].dtype for name in self._rounded if name in self._stored}
             keywords["round_to"] = _Rounding(next(iter(dtypes), torch.float64))

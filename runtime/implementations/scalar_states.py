@@ -24,7 +24,7 @@ _EXACT_INTEGERS = 2**24  # float32 counts exactly up to here
 def scalar_states_of(
     schema: Schema, members: Sequence[Member], selection: Selection, tensors: StepTensors
 ) -> list[ScalarStates]:
-    """Return access to the counters and scalar states that members have, whose groups have the same ones.
+    """Return access to each counter and scalar state that some members have.
 
     Args:
         schema: that of the optimizer
@@ -32,15 +32,23 @@ def scalar_states_of(
         selection: where the members are in the lists of a step
         tensors: those of this step
     """
-    return [
-        ScalarStates(declared, FIRST_STATE + index, selection, tensors)
-        for index, declared in enumerate(schema.states)
-        if declared.is_number and members[0].states[index] is not None
-    ]
+    found: list[ScalarStates] = []
+    for index, declared in enumerate(schema.states):
+        if not declared.is_number:
+            continue
+        having = [
+            position
+            for position, member in zip(selection.positions, members, strict=True)
+            if member.states[index] is not None
+        ]
+        if having:
+            mine = selection if len(having) == selection.count else Selection(having, selection.size)
+            found.append(ScalarStates(declared, FIRST_STATE + index, mine, tensors))
+    return found
 
 
 class ScalarStates:
-    """Reads and writes one counter or scalar state of every member."""
+    """Reads and writes one counter or scalar state of every member that has it."""
 
     def __init__(self, declared: State, number: int, selection: Selection, tensors: StepTensors) -> None:
         self.name = declared.name

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.schema import Schema
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -50,7 +51,7 @@ def _computed_with(schema: Schema, member: Member) -> tuple[Tensor, ...]:
 
 def widened(schema: Schema, step: Step) -> Step:
     """Return the same step for lists of tensors of any dtypes, where each list has one dtype."""
-    of_elements = [state.argument for state in schema.states if state.like_param]
+    of_elements = [state.argument for state in schema.states if state.follows_dtype]
 
     def on_copies(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
         """Run the step on widened copies, and copy the results back."""
@@ -73,11 +74,13 @@ def widened(schema: Schema, step: Step) -> Step:
 def one_by_one(schema: Schema, step: Step) -> Step:
     """Return the same step of a for-loop, called for one parameter at a time, so that only its copies exist."""
     per_param = [*(state.argument for state in schema.states), *(state.first for state in schema.states if state.first)]
+    numbers = [SHAPE_NUMBERS[name].listed for name in schema.shape_numbers]
 
     def each(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
         """Run the step for one parameter after the other."""
+        listed = [*per_param, *(name for name in numbers if name in keywords)]
         for index in range(len(params)):
-            own = {name: keywords[name][index : index + 1] for name in per_param}
+            own = {name: keywords[name][index : index + 1] for name in listed}
             step(params[index : index + 1], grads[index : index + 1], **{**keywords, **own})
 
     return each

@@ -15,7 +15,7 @@ from torch.optim.optimizer import _get_capturable_supported_devices
 from thetac.runtime.param_groups.groups import option
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.state import Entry, check_found, check_writable, listed
-from thetac.runtime.schema import Group, Schema
+from thetac.runtime.schema import Group, Schema, State
 from thetac.runtime.tensor_facts import dtensors
 
 
@@ -26,7 +26,8 @@ class MemberChecks:
         self, schema: Schema, group: Group, index: int, placed: dtensors.RedistributedGradients | None
     ) -> None:
         self._schema = schema
-        self._states = [(declared, declared.like_param) for declared in schema.states]
+        self._states = schema.states
+        self._complex_error = schema.complex_error
         self._group = group
         self._index = index
         self._capturable = bool(option(group, "capturable"))
@@ -45,9 +46,11 @@ class MemberChecks:
 
         Raises:
             RuntimeError: The gradient does not fit the parameter in shape, dtype or device, or no implementation takes
-                it; or the parameter cannot be written in place.
+                it; the parameter is complex, and the rule is not; or it cannot be written in place.
             AssertionError: The group is capturable, and the parameter's device is not.
         """
+        if self._complex_error and param.is_complex():
+            raise RuntimeError(self._complex_error)
         if not (
             grad.shape == param.shape
             and grad.dtype is param.dtype
@@ -96,13 +99,13 @@ class MemberChecks:
             AssertionError: The group is capturable, and the device of a counter or scalar state is not.
         """
         shape, dtype, device = param.shape, param.dtype, param.device
-        for (declared, like_param), value in zip(self._states, values, strict=True):
+        for declared, value in zip(self._states, values, strict=True):
             if value is None:
                 continue
-            is_usual = _is_usual(like_param, value, shape, dtype, device)
+            is_usual = _is_usual(declared, value, shape, dtype, device)
             if not is_usual or (declared.float64 and getattr(value, "dtype", None) is not torch.float64):
                 check_found(declared, value, param, grad, self._name(position))
-            if like_param:
+            if not declared.is_number:
                 continue
             assert isinstance(value, Tensor)
             if self._capturable:
@@ -135,7 +138,7 @@ class MemberChecks:
             return member
         where = self._name(position)
         states = [
-            (declared.name, declared.like_param, state)
+            (declared, state)
             for declared, state in zip(self._schema.states, member.states, strict=True)
             if state is not None
         ]
@@ -152,10 +155,11 @@ class MemberChecks:
             resolve_lazy(dtensors.get_local(member.grad)),
             tuple(None if state is None else dtensors.get_local(state) for state in member.states),
             member.created,
+            member.shape,
             dtensors.GlobalTensors(member.param, member.states),
         )
         dtensors.check_shapes(
-            local.param, local.grad, [(name, like, dtensors.get_local(state)) for name, like, state in states], where
+            local.param, local.grad, [(declared, dtensors.get_local(state)) for declared, state in states], where
         )
         check_writable(local.param, where)
         return local
@@ -199,13 +203,15 @@ def _may_have(param: Tensor, dtype: torch.dtype) -> bool:
     return param.is_leaf and getattr(param, "grad_dtype", param.dtype) in (None, dtype)
 
 
-def _is_usual(like_param: bool, value: object, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> bool:
+def _is_usual(declared: State, value: object, shape: torch.Size, dtype: torch.dtype, device: torch.device) -> bool:
     """Return whether a state is what the runtime itself would have made; if not, it may still be right."""
     if not isinstance(value, Tensor) or value.layout is not torch.strided:
         return False
-    if not like_param:
+    if declared.is_number:
         return value.dim() == 0 and value.is_floating_point()
-    return value.dtype is dtype and value.shape == shape and value.device == device and value.is_contiguous()
+    if declared.like_param:
+        return value.dtype is dtype and value.shape == shape and value.device == device and value.is_contiguous()
+    return False
 
 
 def _check_capturable(param: Tensor, other: Tensor) -> None:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from thetac.runtime.param_groups.checks import MemberChecks, resolve_lazy
 from thetac.runtime.param_groups.members import Member
-from thetac.runtime.param_groups.state import Entry, NewState, states_of
+from thetac.runtime.param_groups.shape_classes import ShapeClasses
+from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts import dtensors
 
@@ -87,11 +88,8 @@ def gather(
     created: dict[Tensor, Entry] = {}
     lazy: list[tuple[Tensor, Tensor]] = []
     for index, group in enumerate(groups):
-        exists = states_of(schema, group)
-        declared = [state if existing else None for state, existing in zip(schema.states, exists, strict=True)]
-        names = [state.name for state in declared if state is not None]
+        classes = ShapeClasses(schema, group)
         checks = MemberChecks(schema, group, index, placed)
-        new_state: NewState | None = None
         for position, param in enumerate(lists[index]):
             found = param.grad
             if found is None:
@@ -101,8 +99,10 @@ def gather(
                 lazy.append((found, grad))
             checks.check_param(param, grad, position)
             grad = checks.place_gradient(param, grad, position)
+            known = classes.of(param)
+            names = known.names
             if not names:
-                member = Member(index, position, param, grad, tuple([None] * len(declared)), False)
+                member = Member(index, position, param, grad, tuple([None] * len(known.declared)), False, known.shape)
                 members.append(checks.localize(member, position))
                 continue
             entry: Entry = state.get(param, {})
@@ -110,12 +110,12 @@ def gather(
             if new:
                 checks.check_absent(names, entry, position)
                 if param not in created:
-                    new_state = new_state or NewState(schema, group, exists)
-                    created[param] = new_state.of(param, grad)
+                    created[param] = known.new_state.of(param, grad)
                 entry = created[param]
-            values = [None if state is None else entry[state.name] for state in declared]
+            values = [None if state is None else entry[state.name] for state in known.declared]
             if not new:
                 checks.check_states(values, param, grad, position)
-            member = Member(index, position, param, grad, cast("tuple[Tensor | None, ...]", tuple(values)), new)
+            states = cast("tuple[Tensor | None, ...]", tuple(values))
+            member = Member(index, position, param, grad, states, new, known.shape)
             members.append(checks.localize(member, position))
     return Gathered(members, list(created.items()), lazy)

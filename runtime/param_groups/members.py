@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from thetac.runtime.schema import Schema
+from thetac.runtime.schema import Schema, Shape
 from thetac.runtime.tensor_facts.dtensors import GlobalTensors
 
 
@@ -25,6 +25,7 @@ class Member:
     grad: Tensor  # of the parameter's shape, unless it is sparse
     states: tuple[Tensor | None, ...]  # in the schema's order; None for a state that its group does not have
     created: bool  # whether this step made its state
+    shape: Shape  # of `known_param`: the numbers that the rule reads
     global_tensors: GlobalTensors | None = None  # where the tensors above are local shards
 
     @property
@@ -53,4 +54,13 @@ def tensor_states(schema: Schema, member: Member) -> list[Tensor]:
         state
         for declared, state in zip(schema.states, member.states, strict=True)
         if state is not None and declared.like_param
+    ]
+
+
+def small_states(schema: Schema, member: Member) -> list[Tensor]:
+    """Return the existing states of a member with one number per row, column or parameter, on its device."""
+    return [
+        state
+        for declared, state in zip(schema.states, member.states, strict=True)
+        if state is not None and declared.is_small
     ]

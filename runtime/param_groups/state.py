@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.param_groups.groups import option
-from thetac.runtime.schema import Group, Schema, State
+from thetac.runtime.schema import Group, Schema, Shape, State
+from thetac.runtime.tensor_facts import dtensors
 from thetac.runtime.tensors import fitting
 
 Entry = dict[str, object]  # `optimizer.state[param]`: ours under the schema's names, and whatever a user adds
@@ -23,9 +24,9 @@ def scalar_dtype() -> torch.dtype:
     return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
 
 
-def states_of(schema: Schema, group: Group) -> tuple[bool, ...]:
-    """Return for each state of the schema, in its order, whether it exists in a group with these values."""
-    return tuple(state.when is None or bool(state.when(group)) for state in schema.states)
+def states_of(schema: Schema, group: Group, shape: Shape) -> tuple[bool, ...]:
+    """Return for each state of the schema, in its order, whether it exists for a parameter of a group and shape."""
+    return tuple(state.exists(group, shape) for state in schema.states)
 
 
 class NewState:
@@ -34,7 +35,7 @@ class NewState:
     def __init__(self, schema: Schema, group: Group, exists: tuple[bool, ...]) -> None:
         self._schema = schema
         self._differentiable = bool(option(group, "differentiable"))
-        self._initial: list[tuple[State, bool, float]] = []  # with whether it is a single number
+        self._initial: list[tuple[State, float]] = []
         self._capturable = bool(option(group, "capturable"))
         self._numbers: dict[tuple[str, torch.device | None], Tensor] = {}  # those made so far, to be copied
         self._group = group
@@ -42,7 +43,7 @@ class NewState:
             if existing:
                 initial = 0.0 if state.init is None else state.init(group)
                 number = initial.item() if isinstance(initial, Tensor) else initial
-                self._initial.append((state, state.is_number, number))
+                self._initial.append((state, number))
 
     def of(self, param: Tensor, grad: Tensor | None) -> Entry:
         """Make the state of one parameter, by name in the schema's order.
@@ -51,10 +52,14 @@ class NewState:
             param: The parameter.
             grad: Its gradient, whose layout some states follow; None where state is made at construction.
         """
-        return {
-            state.name: self._number(state, value, param) if is_number else self._like_param(state, value, param, grad)
-            for state, is_number, value in self._initial
-        }
+        return {state.name: self._of(state, value, param, grad) for state, value in self._initial}
+
+    def _of(self, state: State, value: float, param: Tensor, grad: Tensor | None) -> Tensor:
+        if state.like_param:
+            return self._like_param(state, value, param, grad)
+        if state.is_number:
+            return self._number(state, value, param)
+        return _vector(state, value, param) if state.follows_dtype else _number_beside(state, param, value)
 
     def _number(self, state: State, value: float, param: Tensor) -> Tensor:
         """Return a new counter or scalar state, a copy of the first of its kind."""
@@ -81,6 +86,24 @@ class NewState:
         return torch.full_like(param, fill, memory_format=torch.preserve_format)
 
 
+def _vector(state: State, value: float, param: Tensor) -> Tensor:
+    """Return a new state with one number per row or column: contiguous, sharded as these are."""
+    local = dtensors.get_local(param)
+    return dtensors.place_beside(param, state, local.new_full(state.shape_of(local.shape), value))
+
+
+def _number_beside(state: State, param: Tensor, value: float) -> Tensor:
+    """Return a new 0-d state on the parameter's device."""
+    dtype = number_dtype(state, param.dtype)
+    return torch.tensor(fitting(value, dtype), dtype=dtype, device=param.device)
+
+
+def number_dtype(state: State, dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype of a new number that is kept beside a parameter of a dtype: at least as wide, and real."""
+    is_wide = state.float64 or dtype in (torch.float64, torch.complex128)
+    return torch.float64 if is_wide else scalar_dtype()
+
+
 def check_found(state: State, value: object, param: Tensor, grad: Tensor, where: str) -> None:
     """Check a state that was found in `optimizer.state`.
 
@@ -99,22 +122,30 @@ def check_found(state: State, value: object, param: Tensor, grad: Tensor, where:
         expected = "an int" if state.integer else "a tensor"
         raise TypeError(f"`{state.name}` of {where} must be {expected}, not {type(value).__name__}")
     if state.is_number:
-        if value.numel() != 1 or value.is_complex():
-            raise RuntimeError(f"`{state.name}` of {where} must be one real number, not {describe(value)}")
+        _check_one_number(state, value, where)
         if state.float64 and value.dtype != torch.float64:
             raise RuntimeError(f"`{state.name}` of {where} is {value.dtype}, not torch.float64")
         return
-    if value.shape != param.shape:
+    if state.follows_dtype and value.shape != (needed := state.shape_of(param.shape)):
+        instead = "" if state.like_param else f", and so it should have {tuple(needed)}"
         raise RuntimeError(
-            f"`{state.name}` of {where} has the shape {tuple(value.shape)}, its parameter {tuple(param.shape)}"
+            f"`{state.name}` of {where} has the shape {tuple(value.shape)}, its parameter {tuple(param.shape)}{instead}"
         )
     if value.device != param.device:
         raise RuntimeError(f"`{state.name}` of {where} is on {value.device}, its parameter on {param.device}")
+    if not state.follows_dtype:
+        _check_one_number(state, value, where)
+        return
     if value.is_complex() != param.is_complex() or not (value.is_floating_point() or value.is_complex()):
         raise RuntimeError(f"`{state.name}` of {where} is {value.dtype}, its parameter {param.dtype}")
     if value.layout != param.layout and value.layout != grad.layout:
         raise RuntimeError(f"`{state.name}` of {where} is {value.layout}, its parameter {param.layout}")
     check_writable(value, f"`{state.name}` of {where}")
+
+
+def _check_one_number(state: State, value: Tensor, where: str) -> None:
+    if value.numel() != 1 or value.is_complex():
+        raise RuntimeError(f"`{state.name}` of {where} must be one real number, not {describe(value)}")
 
 
 def check_writable(tensor: Tensor, where: str) -> None:
@@ -129,7 +160,7 @@ def check_writable(tensor: Tensor, where: str) -> None:
 
 
 def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[str, object]) -> Entry:
-    """Return counters and scalar states as this runtime makes them, where a pickle or checkpoint has them otherwise.
+    """Return single numbers as this runtime makes them, where a pickle or checkpoint has them otherwise.
 
     Old ones hold plain numbers, and torch loads the counters of a fused optimizer to the parameter's device, where
     reading them would wait for the device at every step. The entry is left as it is.
@@ -137,9 +168,15 @@ def restored_entry(schema: Schema, group: Group, param: Tensor, entry: Mapping[s
     restored: Entry = {}
     for state in schema.states:
         value = entry.get(state.name)
-        if not state.is_number:
+        if state.follows_dtype:
             continue
-        if state.integer and not option(group, "capturable") and isinstance(value, int | float | Tensor):
+        if not state.is_number:
+            if isinstance(value, int | float):
+                restored[state.name] = _number_beside(state, param, float(value))
+            elif isinstance(value, Tensor):
+                dtype = torch.promote_types(value.dtype, number_dtype(state, param.dtype))
+                restored[state.name] = value.to(param.device, dtype)
+        elif state.integer and not option(group, "capturable") and isinstance(value, int | float | Tensor):
             restored[state.name] = int(value.item() if isinstance(value, Tensor) else value)
         elif isinstance(value, int | float):
             restored[state.name] = _scalar(state, group, param, float(value))

@@ -39,21 +39,19 @@ def form_executors(
 ) -> Executors:
     """Return an executor for each group and eager implementation, and one for each launch of a kernel."""
     executors, parts = _form_eager(schema, assignments, tensors)
-    classes = [tuple(reading.specialisations.values()) for reading in readings]
     by_launch = _sort(
         assignments,
         lambda one: (
             one.on_device,
             one.implementation,
             *_kind_of(schema, one.member),
-            schema.shape_class(one.member.param.shape),
-            *classes[one.member.group],
+            *readings[one.member.group].specialisations_of(one.member).values(),
         ),
         fused=True,
     )
     for positions in by_launch:
         first, inside, selection = _members_at(assignments, positions)
-        specialisations = readings[first.member.group].specialisations
+        specialisations = readings[first.member.group].specialisations_of(first.member)
         bucket: FusedExecutor | FusedOnDeviceExecutor
         if first.on_device:
             bucket = FusedOnDeviceExecutor(schema, inside, selection, specialisations, tensors)
@@ -147,7 +145,7 @@ def _members_at(
 def _kind_of(schema: Schema, member: Member) -> Iterable[object]:
     """Return what the members that are watched, or launched, together have in common."""
     dtypes = [
-        (state is not None, None if state is None or not declared.like_param else state.dtype)
+        (state is not None, None if state is None or declared.is_number else state.dtype)
         for declared, state in zip(schema.states, member.states, strict=True)
     ]
     return (member.param.device, member.param.dtype, member.grad.dtype, *dtypes)

@@ -22,7 +22,7 @@ from thetac.runtime.building.compiled_objects import BuildError, warn_once
 from thetac.runtime.implementations.graph_capture import is_captured
 from thetac.runtime.implementations.widened import HALF, computing_dtype
 from thetac.runtime.param_groups.groups import check_options, option
-from thetac.runtime.param_groups.members import Member, tensor_states
+from thetac.runtime.param_groups.members import Member, small_states, tensor_states
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.implementation import FUSED, Choice, Implementation
 from thetac.runtime.stepping.requirements import FUSED_DTYPES, Kernels, fused_implementation, missing_for, obstacle_of
@@ -55,7 +55,7 @@ def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member
     """
     kernels = Kernels(schema, groups)
     chosen: dict[int, Choice] = {}
-    for positions in _alike(members):
+    for positions in _alike(schema, members):
         first = members[positions[0]]
         candidates = _candidates(schema, groups[first.group], first.param)
         _check_dtypes(schema, first, FUSED_DTYPES if candidates[0].implementation in FUSED else ())
@@ -85,20 +85,25 @@ def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
     return _candidates(schema, group, param if option(group, "differentiable") else get_local(param))[0]
 
 
-def _alike(members: Sequence[Member]) -> Iterable[list[int]]:
-    """Return positions of members that agree in group, device and dtypes, in order of their first ones."""
+def _alike(schema: Schema, members: Sequence[Member]) -> Iterable[list[int]]:
+    """Return positions of members that agree in group, device, dtypes and shape class, in order of the first ones."""
     found: dict[tuple[object, ...], list[int]] = {}
     for position, member in enumerate(members):
         param, grad = member.param, member.grad
         dtypes = [None if state is None else state.dtype for state in member.states]
-        key = (member.group, param.device, param.dtype, type(param), grad.dtype, grad.layout, *dtypes)
+        shape_class = schema.shape_class(member.shape)
+        key = (member.group, param.device, param.dtype, type(param), grad.dtype, grad.layout, shape_class, *dtypes)
         found.setdefault(key, []).append(position)
     return found.values()
 
 
 def _are_usual(schema: Schema, members: Sequence[Member]) -> bool:
     """Return whether all tensors are contiguous with memory of their own: then what one member can run in, all can."""
-    tensors = [tensor for member in members for tensor in (member.param, member.grad, *tensor_states(schema, member))]
+    tensors = [
+        tensor
+        for member in members
+        for tensor in (member.param, member.grad, *tensor_states(schema, member), *small_states(schema, member))
+    ]
     return (
         all_have_memory(tensors)
         and all(map(Tensor.is_contiguous, tensors))
@@ -137,7 +142,7 @@ def _check_dtypes(schema: Schema, member: Member, others: Collection[torch.dtype
     whatever replaces them.
     """
     for declared, state in zip(schema.states, member.states, strict=True):
-        if declared.like_param and state is not None and state.dtype not in (member.param.dtype, *others):
+        if declared.follows_dtype and state is not None and state.dtype not in (member.param.dtype, *others):
             raise RuntimeError(
                 f"`{declared.name}` of a parameter of group {member.group} is {state.dtype}, its parameter "
                 f"{member.param.dtype}; only fused implementations take both"

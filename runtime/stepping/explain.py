@@ -55,7 +55,7 @@ def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
     size = get_local(param).numel() * (2 * param.element_size() + grad_size)
     for declared in schema.states:
         value = entry.get(declared.name)
-        if declared.like_param and isinstance(value, Tensor):
+        if not declared.is_number and isinstance(value, Tensor):
             size += 2 * get_local(value).numel() * value.element_size()
     return size
 
@@ -64,7 +64,7 @@ def _computed(schema: Schema, choice: Choice, param: Tensor, entry: Entry) -> st
     """Return what half precision is computed in where it is not by kernels, which compute in float32."""
     if choice.implementation in FUSED or param.dtype not in HALF:
         return ""
-    found = (entry.get(declared.name) for declared in schema.states if declared.like_param)
+    found = (entry.get(declared.name) for declared in schema.states if declared.follows_dtype)
     grads = [] if param.grad is None else [param.grad]
     dtype = dtype_holding(schema, [param, *grads, *(value for value in found if isinstance(value, Tensor))])
     return f", computed in {str(dtype).removeprefix('torch.')}"

@@ -9,7 +9,7 @@ change nothing but the observations that the watches of tensors have made. Must 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import is_
 
@@ -19,13 +19,16 @@ from thetac.options import IN_PLAN
 from thetac.runtime.implementations.fused import Bucket, specialisations_of, stream_numbers
 from thetac.runtime.param_groups.group_conditions import Conditions, is_immutable
 from thetac.runtime.param_groups.groups import HostScalars, host_scalars_of, known_keys, option
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.state import states_of
 from thetac.runtime.param_groups.step_tensors import GRAD, OTHER_GRADIENTS, StepTensors
-from thetac.runtime.schema import Group, Schema
+from thetac.runtime.schema import Group, Schema, Shape
 from thetac.runtime.tensor_facts.memory import MemoryRanges, find_overlapping_owners
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensor_facts.tensor_reader import DEVICE, MEMORY, TYPE, TensorWatch
+
+ShapesByClass = dict[tuple[float, ...], Shape]  # one shape for each different `Schema.shape_class`
 
 MISSING_STATE = "a state is missing"
 
@@ -42,17 +45,22 @@ class Part:
 class GroupReading:
     """What a group said when it was read: what it decides about a plan, and its host scalars."""
 
-    def __init__(self, schema: Schema, group: Group, keys: tuple[str, ...]) -> None:
+    def __init__(self, schema: Schema, group: Group, keys: tuple[str, ...], shapes: ShapesByClass) -> None:
         self._schema = schema
         self._keys = keys  # those that `known_keys` gives
+        self._shapes = shapes  # of the members of the group
         self._values = list(map(group.get, self._keys))
         self._is_immutable = all(map(is_immutable, self._values))
         self._host_scalars: HostScalars | None = None  # kept where they can only change by assignment
         self._conditions = Conditions(group)
-        self.specialisations = specialisations_of(schema, self._conditions)
-        options = tuple(option(group, name) for name in IN_PLAN)
-        exist = states_of(schema, self._conditions)
-        self._decides = (*options, *exist, *self.specialisations.values())
+        self._specialisations = {
+            known: specialisations_of(schema, self._conditions, shape) for known, shape in shapes.items()
+        }
+        self._decides = (
+            [option(group, name) for name in IN_PLAN],
+            [states_of(schema, self._conditions, shape) for shape in shapes.values()],
+            self._specialisations,
+        )
 
     def is_current(self, group: Group) -> bool:
         """Return whether reading the group now would give the same; False where that is unknown."""
@@ -60,7 +68,11 @@ class GroupReading:
 
     def read_again(self, group: Group) -> GroupReading:
         """Return a reading of the group as it is now."""
-        return GroupReading(self._schema, group, self._keys)
+        return GroupReading(self._schema, group, self._keys, self._shapes)
+
+    def specialisations_of(self, member: Member) -> Mapping[str, bool]:
+        """Return the values of the specialisations for a member of the group, by name."""
+        return self._specialisations[self._schema.shape_class(member.shape)]
 
     def decides_as(self, other: GroupReading) -> bool:
         """Return whether options, existing states and specialisations are the same."""
@@ -180,10 +192,19 @@ class TensorGuard:
         ]
 
 
-def read_groups(schema: Schema, groups: Sequence[Group]) -> list[GroupReading]:
-    """Return a reading of each group."""
+def read_groups(schema: Schema, groups: Sequence[Group], members: Iterable[Member]) -> list[GroupReading]:
+    """Return a reading of each group.
+
+    Args:
+        schema: The schema of the optimizer.
+        groups: All of its groups.
+        members: The members of the plan, whose shapes decide about it too.
+    """
     keys = known_keys(schema)
-    return [GroupReading(schema, group, keys) for group in groups]
+    shapes: list[ShapesByClass] = [{} for _ in groups]
+    for member in members:
+        shapes[member.group].setdefault(schema.shape_class(member.shape), member.shape)
+    return [GroupReading(schema, group, keys, mine) for group, mine in zip(groups, shapes, strict=True)]
 
 
 def _of_written(differs: str) -> str:

@@ -234,7 +234,7 @@ def make_plan(
         TypeError, ValueError, RuntimeError: for values of a group that no step can use
     """
     members = [assignment.member for assignment in assignments]
-    readings = read_groups(schema, groups)
+    readings = read_groups(schema, groups, members)
     global_tensors = [member.global_tensors for member in members]
     are_shards = any(one is not None for one in global_tensors)
     processes = group_by_processes(global_tensors, [member.grad.device for member in members]) if are_shards else []

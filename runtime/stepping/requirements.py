@@ -20,7 +20,7 @@ from thetac.runtime.implementations.graph_capture import is_captured
 from thetac.runtime.implementations.launch_cpp import load_kernel, load_norm
 from thetac.runtime.implementations.widened import mixes_dtypes
 from thetac.runtime.param_groups.groups import option
-from thetac.runtime.param_groups.members import Member, tensor_states
+from thetac.runtime.param_groups.members import Member, small_states, tensor_states
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.implementation import FUSED, Implementation
 from thetac.runtime.tensor_facts.memory import is_dense, is_plain, significant_strides
@@ -37,14 +37,15 @@ class Kernels:
     def __init__(self, schema: Schema, groups: Sequence[Group]) -> None:
         self._schema = schema
         self._groups = groups
-        self._specialisations: dict[int, tuple[bool, ...]] = {}  # by group, where they make a difference
+        # By group and shape class, where they make a difference.
+        self._specialisations: dict[tuple[int, tuple[float, ...]], tuple[bool, ...]] = {}
         self._errors: dict[tuple[bool, tuple[torch.dtype, ...], tuple[bool, ...]], BuildError | None] = {}
 
     def error(self, member: Member) -> BuildError | None:
         """Build the kernel of a member if needed, and return the error if that fails; None if there is a kernel."""
         dtypes = _stream_dtypes(self._schema, member)
         is_clipped = option(self._groups[member.group], "clip_grad_norm") is not None
-        kernel = (is_clipped, dtypes, self._conditions(member.group))
+        kernel = (is_clipped, dtypes, self._conditions(member))
         if kernel not in self._errors:
             try:
                 load_kernel(self._schema, *kernel[1:])
@@ -55,13 +56,15 @@ class Kernels:
                 self._errors[kernel] = error
         return self._errors[kernel]
 
-    def _conditions(self, group: int) -> tuple[bool, ...]:
-        """Return the specialisations that the kernels of a group are compiled for; none if one object has all."""
+    def _conditions(self, member: Member) -> tuple[bool, ...]:
+        """Return the specialisations that the kernel of a member is compiled for; none if one object has all."""
         if not self._schema.separate_kernels:
             return ()
-        if group not in self._specialisations:
-            self._specialisations[group] = tuple(specialisations_of(self._schema, self._groups[group]).values())
-        return self._specialisations[group]
+        known = (member.group, self._schema.shape_class(member.shape))
+        if known not in self._specialisations:
+            values = specialisations_of(self._schema, self._groups[member.group], member.shape)
+            self._specialisations[known] = tuple(values.values())
+        return self._specialisations[known]
 
 
 def fused_implementation(device: torch.device) -> Implementation:
@@ -108,7 +111,8 @@ def obstacle_of(schema: Schema, implementation: Implementation, member: Member) 
 
 def _fused_obstacle(schema: Schema, member: Member) -> str:
     """Return why a kernel that runs over storage order through raw addresses cannot take a member."""
-    tensors = (member.param, member.grad, *tensor_states(schema, member))
+    of_elements = (member.param, member.grad, *tensor_states(schema, member))
+    tensors = (*of_elements, *small_states(schema, member))
     if member.grad.is_sparse:
         return "the gradient is sparse"
     if not all(is_plain(tensor) for tensor in tensors):
@@ -116,12 +120,10 @@ def _fused_obstacle(schema: Schema, member: Member) -> str:
     if not is_dense(member.param):
         return "the parameter is not dense in memory"
     strides = significant_strides(member.param)
-    if any(significant_strides(tensor) != strides for tensor in tensors):
+    if any(significant_strides(tensor) != strides for tensor in of_elements):
         return "parameter, gradient and state lie in memory in different orders"
-    small = [state for declared, state in zip(schema.states, member.states, strict=True) if declared.is_small]
-    if not all(state is None or (is_plain(state) and state.is_contiguous()) for state in small):
-        return "a state of numbers per parameter, row or column is not contiguous, or of another type than Tensor"
-    tensors = (*tensors, *(state for state in small if state is not None))
+    if not all(map(Tensor.is_contiguous, small_states(schema, member))):
+        return "a state of numbers per parameter, row or column is not contiguous"
     if schema.has_axes and not member.param.is_contiguous():
         return "the parameter is not contiguous, and the rule computes numbers per row or column"
     if not all(tensor.dtype in FUSED_DTYPES for tensor in tensors):

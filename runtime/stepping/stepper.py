@@ -18,7 +18,7 @@ from torch import Tensor
 from thetac.runtime.implementations.operator_call import KeptPlans
 from thetac.runtime.param_groups.gather import Gathered, gather
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling, compute_clip_coefficient, max_norm_of
-from thetac.runtime.param_groups.members import Member, tensor_states
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.param_groups.step_tensors import Listing
 from thetac.runtime.schema import Group, Schema
@@ -203,8 +203,8 @@ class Stepper:
         before, now = _seen_dtype(self._seen, member.group, member.position, member.known_param), member.param.dtype
         if before in (None, now):
             return
-        for state in tensor_states(self.schema, member):
-            if state.dtype == before:
+        for declared, state in zip(self.schema.states, member.states, strict=True):
+            if state is not None and declared.follows_dtype and state.dtype == before:
                 raise RuntimeError(
                     f"a parameter of group {member.group} is {now} since the last step, its state {before}: change the "
                     "dtype of a module before the first step, or load the optimizer's state_dict afterwards"

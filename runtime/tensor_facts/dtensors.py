@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from thetac.runtime.schema import State
+
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
-    from torch.distributed.tensor import DTensor
+    from torch.distributed.tensor import DTensor, Placement
     from typing_extensions import TypeIs  # of Python 3.13; torch needs the package, too
 
-State = tuple[str, bool, Tensor]  # its name, whether it has its parameter's shape (else it is a scalar), its tensor
+Placed = tuple[State, Tensor]  # a state's declaration and its tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,38 +129,64 @@ def check_gradient(param: DTensor, grad: Tensor, where: str) -> DTensor:
     )
 
 
-def check_placements(param: DTensor, states: Iterable[State], where: str) -> None:
-    """Raise RuntimeError for state with other placements than its parameter, and for scalars not replicated."""
-    for name, like_param, state in states:
-        if like_param and not is_dtensor(state):
+def place_beside(param: Tensor, declared: State, local: Tensor) -> Tensor:
+    """Return a tensor as the state of a parameter: as it is, or for a DTensor as this process's part of one.
+
+    An axis that the state has is sharded as the parameter's is. Where it has size 1 instead, the state is replicated.
+
+    Args:
+        param: The parameter.
+        declared: The state's declaration.
+        local: This process's part, contiguous.
+    """
+    if not is_dtensor(param):
+        return local
+    from torch.distributed.tensor import DTensor  # imported already: there is a DTensor
+
+    shape = declared.shape_of(param.shape)
+    strides = torch.empty(shape, device="meta").stride()
+    placements = _placements_of(param, declared)
+    return DTensor.from_local(local, param.device_mesh, placements, run_check=False, shape=shape, stride=strides)
+
+
+def check_placements(param: DTensor, states: Iterable[Placed], where: str) -> None:
+    """Raise RuntimeError for state that is placed otherwise than its parameter, and for scalars not replicated."""
+    for declared, state in states:
+        if not declared.follows_dtype:
+            if is_dtensor(state) and not all(placement.is_replicate() for placement in state.placements):
+                raise RuntimeError(
+                    f"`{declared.name}` of {where} is a scalar, which must be replicated, and has the placements "
+                    f"{state.placements}"
+                )
+        elif not is_dtensor(state):
             raise RuntimeError(
-                f"got mixed torch.Tensor and DTensor: `{name}` of {where} is not a DTensor, its parameter is"
+                f"got mixed torch.Tensor and DTensor: `{declared.name}` of {where} is not a DTensor, its parameter is"
             )
-        if like_param and is_dtensor(state) and not _have_same_placements(param, state):
+        elif not (_have_same_placements(param, state) if declared.like_param else _is_beside(param, declared, state)):
             raise RuntimeError(
-                f"`{name}` of {where} has the placements {state.placements} on {state.device_mesh}, "
+                f"`{declared.name}` of {where} has the placements {state.placements} on {state.device_mesh}, "
                 f"its parameter {param.placements} on {param.device_mesh}"
             )
-        if not like_param and is_dtensor(state) and not all(placement.is_replicate() for placement in state.placements):
-            raise RuntimeError(
-                f"`{name}` of {where} is a scalar, which must be replicated, and has the placements {state.placements}"
-            )
 
 
-def check_plain(grad: Tensor, states: Iterable[State], where: str) -> None:
+def check_plain(grad: Tensor, states: Iterable[Placed], where: str) -> None:
     """Raise RuntimeError for a gradient or state that is a DTensor while its parameter is not."""
-    for name, tensor in (("its gradient", grad), *((f"`{name}`", state) for name, _, state in states)):
+    for name, tensor in (("its gradient", grad), *((f"`{declared.name}`", state) for declared, state in states)):
         if is_dtensor(tensor):
             raise RuntimeError(
                 f"got mixed torch.Tensor and DTensor: {name} of {where} is a DTensor, the parameter is not"
             )
 
 
-def check_shapes(param: Tensor, grad: Tensor, states: Iterable[State], where: str) -> None:
-    """Raise RuntimeError if local shards differ in shape, which `DTensor.from_local` does not check."""
-    like_param = [(f"`{name}`", state) for name, is_like_param, state in states if is_like_param]
-    for name, other in (("the gradient", grad), *like_param):
-        if other.shape != param.shape:
+def check_shapes(param: Tensor, grad: Tensor, states: Iterable[Placed], where: str) -> None:
+    """Raise RuntimeError if local shards do not fit in shape, which `DTensor.from_local` does not check."""
+    fitting = [
+        (f"`{declared.name}`", state, declared.shape_of(param.shape))
+        for declared, state in states
+        if declared.follows_dtype
+    ]
+    for name, other, shape in (("the gradient", grad, param.shape), *fitting):
+        if other.shape != shape:
             raise RuntimeError(
                 f"the shard of {name} of {where} has the shape {tuple(other.shape)}, "
                 f"its parameter's {tuple(param.shape)}"
@@ -222,6 +250,22 @@ def can_be_redistributed(param: DTensor, grad: DTensor) -> bool:
     """Return whether a gradient can be redistributed like its parameter: it has the same global shape and mesh."""
     a, b = param._spec, grad._spec
     return a is b or (a.shape == b.shape and a.mesh == b.mesh)
+
+
+def _placements_of(param: DTensor, declared: State) -> list[Placement]:
+    """Return the placements of a state: its parameter's, but replicated where these cut an axis that it has not."""
+    from torch.distributed.tensor import Replicate  # imported already: there is a DTensor
+
+    found: list[Placement] = []
+    for placement in param.placements:
+        axis: int | None = getattr(placement, "dim", None)  # of all kinds of shards
+        found.append(placement if axis is None or declared.has_axis(axis, param.dim()) else Replicate())
+    return found
+
+
+def _is_beside(param: DTensor, declared: State, state: DTensor) -> bool:
+    """Return whether a state is placed as `place_beside` places it."""
+    return state.device_mesh == param.device_mesh and list(state.placements) == _placements_of(param, declared)
 
 
 def _have_same_placements(left: DTensor, right: DTensor) -> bool:

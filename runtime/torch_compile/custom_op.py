@@ -8,6 +8,8 @@ know the caller.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from thetac.runtime.implementations.operator_call import Kernel, kernels
 from thetac.runtime.param_groups.grad_scaling import NONE
 from thetac.runtime.param_groups.groups import Value
 from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.shape_classes import shape_of
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Hyperparameter
 from thetac.runtime.stepping.assignments import assign
@@ -56,7 +59,9 @@ def fused_step(
         mine = [_as_in_group(known, hyperparameter, name, elements.pop(0)) for name in hyperparameter.elements]
         values[hyperparameter.name] = tuple(mine) if hyperparameter.is_tuple else mine[0]
     rest = iter(states)
-    columns = [[next(rest) for _ in params] if existing else [] for existing in known.exists]
+    columns: list[list[Any]] = [
+        [next(rest) if existing else None for existing in exist] if any(exist) else [] for exist in known.exists
+    ]
     _step(kernel, {**known.fixed, **values}, StepTensors([params, grads, *columns]))
 
 
@@ -95,6 +100,14 @@ def _members_of(kernel: Kernel, tensors: StepTensors) -> list[Member]:
     nothing: list[Tensor | None] = [None] * len(tensors.params)
     of_states = [listed or nothing for listed in tensors.states]
     return [
-        Member(0, position, param, tensors.grads[position], tuple(states), kernel.created[position])
+        Member(
+            0,
+            position,
+            param,
+            tensors.grads[position],
+            tuple(states),
+            kernel.created[position],
+            shape_of(kernel.schema, param),
+        )
         for position, (param, *states) in enumerate(zip(tensors.params, *of_states, strict=True))
     ]

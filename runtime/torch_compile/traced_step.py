@@ -24,6 +24,7 @@ from thetac.runtime.param_groups.gather import gather
 from thetac.runtime.param_groups.groups import option, values_of
 from thetac.runtime.schema import Schema
 from thetac.runtime.stepping.choice import choose_all
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 _Step = TypeVar("_Step", bound=Callable[..., float | None])
 
@@ -105,7 +106,8 @@ def step_in_graph(optimizer: Traceable, closure: Callable[[], float] | None) -> 
             created: list[bool] = []
             kernels: list[int] = []
             states: list[list[Tensor | None]] = [[] for _ in schema.states]
-            optimizer._init_group(group, params, grads, created, kernels, *states)
+            numbers: list[list[float]] = [[] for _ in schema.shape_numbers]
+            optimizer._init_group(group, params, grads, created, kernels, *numbers, *states)
             if not params:
                 continue
             assert optimizer._traced is not None
@@ -119,6 +121,9 @@ def step_in_graph(optimizer: Traceable, closure: Callable[[], float] | None) -> 
                     keywords[state.argument] = tensors
                     if state.first:
                         keywords[state.first] = created
+                for name, listed in zip(schema.shape_numbers, numbers, strict=True):
+                    if SHAPE_NUMBERS[name].listed in optimizer._traced.takes:
+                        keywords[SHAPE_NUMBERS[name].listed] = listed
                 wider = any(
                     grad.dtype != param.dtype or (param.dtype in HALF and schema.half_precision == "float32")
                     for param, grad in zip(params, grads, strict=True)
@@ -137,7 +142,7 @@ def init_group(
     grads: list[Tensor],
     created: list[bool],
     kernels: list[int],
-    *states: list[Tensor | None],
+    *others: list[Any],
 ) -> None:
     """Fill lists with the tensors of one group; dynamo does not trace this.
 
@@ -148,7 +153,8 @@ def init_group(
         grads: Gets their gradients.
         created: Gets whether each parameter's state is new; stays empty if the rule does not ask for it.
         kernels: Gets the number of the kernel if the group is fused.
-        states: One list per state of the schema; each gets one item per parameter.
+        others: One list per number of parameters that the rule reads, then one per state of the schema; each gets one
+            item per parameter.
 
     Raises:
         RuntimeError: A parameter, gradient or state cannot take part, or `fused=True` cannot be met.
@@ -168,5 +174,8 @@ def init_group(
     grads += [member.grad for member in members]
     if any(state.first for state in schema.states):
         created += [member.created for member in members]
-    for index, tensors in enumerate(states):
+    names = schema.shape_numbers
+    for name, numbers in zip(names, others, strict=False):
+        numbers += [member.shape[name] for member in members]
+    for index, tensors in enumerate(others[len(names) :]):
         tensors += [member.states[index] for member in members]

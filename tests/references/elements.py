@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from thetac.codegen.ir.definitions import composed
 from thetac.codegen.ir.interpret import Arithmetic
-from thetac.codegen.ir.ops import OPS, Op, Shape
+from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, Op
 
 Array = NDArray[np.floating]
 
@@ -43,11 +43,7 @@ def _operation(op: Op) -> Callable[..., Array]:
 
 
 _OPERATIONS: dict[str, Callable[..., Array]] = {}
-_OPERATIONS |= {
-    name: _operation(op)
-    for name, op in OPS.items()
-    if op.shape not in (Shape.PREDICATE, Shape.REDUCTION) and not op.host_only
-}
+_OPERATIONS |= {name: _operation(op) for name, op in OPS.items() if op.shape in NUMBER_BY_NUMBER and not op.host_only}
 
 
 def reduce(name: str, values: Array, axis: int | None) -> Array | float:

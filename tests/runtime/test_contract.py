@@ -129,17 +129,18 @@ def test_our_own_classes_say_to_run_make_generate() -> None:
 CONTRACT = 1
 NAMES = {
     "Schema": "contract name package hyperparameters flags states requirements specialisations options half_precision "
-    "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries fixed separate_kernels "
-    "shape_conditions",
-    "Hyperparameter": "name elements intervals is_tuple tensor error",
+    "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries choices derived fixed "
+    "has_axes separate_kernels shape_requirements shape_numbers shape_conditions complex_error",
+    "Hyperparameter": "name elements intervals is_tuple tensor error integer none",
     "Interval": "low high low_closed high_closed",
     "Requirement": "holds message",
-    "Specialisation": "name holds",
-    "State": "name argument kind init when on_param_device first copies_param",
+    "ShapeRequirement": "holds message",
+    "Specialisation": "name holds holds_for",
+    "State": "name argument kind init when on_param_device first copies_param when_shape constant float64 integer dims",
 }
 FUNCTIONS = (
-    "as_lists_of_pairs as_pairs both copied divide either exp fitting increment log maximum minimum negation power "
-    "scale_ sign sqrt store where"
+    "as_lists_of_pairs as_pairs atan2 both cbrt copied cos cube_roots divide either exp fitting floor increment "
+    "largest log maximum minimum modulo negation power read_numbers rsqrt scale_ sign smallest sqrt store tanh where"
 )
 
 

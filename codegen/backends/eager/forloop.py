@@ -29,6 +29,7 @@ from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
     asks_first,
     optional_states,
+    shape_arguments,
     state_arguments,
     tensor_names,
     typed_states,
@@ -58,6 +59,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         optimizer=rule.name,
         states=typed_states(rule),
         firsts=[f"first_{name}" for name in asks_first(rule)],
+        shape_numbers=[one.listed for one in shape_arguments(rule)],
         values=typed_values(rule),
         tensor_values=typed_values(rule, tensors=True),
         options=[name for name in ("capturable", "differentiable") if reads(name, tensors_body)],
@@ -77,7 +79,9 @@ def loop_header(rule: Rule) -> tuple[list[str], list[str]]:
     tensors, firsts = tensor_names(rule), asks_first(rule)
     variables = ["param", "grad", *(tensors.get(state.name, state.name) for state in rule.states)]
     variables += [f"is_first_{name}" for name in firsts]
-    return variables, ["params", "grads", *state_arguments(rule), *(f"first_{name}" for name in firsts)]
+    over = ["params", "grads", *state_arguments(rule), *(f"first_{name}" for name in firsts)]
+    numbers = shape_arguments(rule)
+    return [*variables, *(one.variable for one in numbers)], [*over, *(one.listed for one in numbers)]
 
 
 class _ForLoop:

@@ -28,6 +28,7 @@ from thetac.codegen.backends.printing.arguments import (
     names_in,
     names_read_in,
     optional_states,
+    shape_arguments,
     state_arguments,
     tensor_names,
     underscored,
@@ -52,6 +53,7 @@ from thetac.codegen.ir.ops import REDUCTIONS
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, row_along
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host, is_static
 from thetac.codegen.passes.select import SELECTION, select
+from thetac.shape_numbers import VARIABLES
 
 
 def _reductions() -> dict[str, Row]:
@@ -101,6 +103,9 @@ class _OnTensors:
         variables += [self.targets.get(state.name) or self.counters[state.name] for state in self.rule.states]
         variables += [f"is_first_{name}" for name in firsts]
         over = ["params", "grads", *state_arguments(self.rule), *(f"first_{name}" for name in firsts)]
+        numbers = shape_arguments(self.rule)
+        variables += [one.variable for one in numbers]
+        over += [one.listed for one in numbers]
         of_states = self.tensors[1:]
         required = [self.targets[name] for name in of_states if name not in self.optional]
         optional = [self.targets[name] for name in of_states if name in self.optional]
@@ -122,7 +127,7 @@ class _OnTensors:
             read=lambda name: self._number_read(name, small[name]),
             assertion=lambda name: f"assert {small[name]} is not None",
         )
-        defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad"}
+        defined = frozenset(names_in(replace(self.rule, body=()))) | {"param", "grad", *VARIABLES}
         lines += self._block(self.rule.body, defined, either_way=True)
         written = assigned(self.rule.body)
         lines += [f"store({target}, {name})" for name, target in self.targets.items() if name in written]

@@ -19,6 +19,7 @@ from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.ir.nodes import Call, Const, Expr, HalfPrecision, Range, Ref, Rule, StateKind, names_read
 from thetac.codegen.passes.analysis import value_ranges
 from thetac.codegen.passes.analysis.kinds import Kinds, kind_of
+from thetac.shape_numbers import VARIABLES
 
 _TINY = 5e-324
 _LAST_BIT = 2.0**-54  # half of it, relative to the number
@@ -51,6 +52,7 @@ class Magnitudes:
         self.narrowest = _FLOAT16 if rule.half_precision is HalfPrecision.NATIVE else _FLOAT32
         self.refusable: set[str] = set()  # names read by numbers that torch accepts within their bounds only
         self.names = dict.fromkeys(rule.names_of(StateKind.COUNTER), Magnitude(1.0, 2.0**53, True))
+        self.names |= dict.fromkeys(VARIABLES, Magnitude(2.0**-53, 2.0**53))
         for hyperparameter in rule.hyperparameters:
             self.names |= {name: _of_range(known.get(name)) for name in hyperparameter.value_names}
 

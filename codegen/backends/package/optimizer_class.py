@@ -14,16 +14,21 @@ from thetac import __contract__
 from thetac.codegen.backends.documentation.docstring import docstring as documentation
 from thetac.codegen.backends.eager import foreach
 from thetac.codegen.backends.eager.inplace import find_refusable
+from thetac.codegen.backends.package.conditions import (
+    GroupAccess,
+    decays_gradient,
+    reads_shape,
+    shape_numbers_read,
+    shape_numbers_that_decide,
+    specialisation,
+)
 from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.backends.printing.escaping import docstring, literal, uses
-from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import (
-    Call,
     Choice,
+    ComplexMode,
     Const,
-    DecayStyle,
-    Expr,
     Flag,
     Hyperparameter,
     Range,
@@ -33,7 +38,7 @@ from thetac.codegen.ir.nodes import (
     StateKind,
     assigned,
 )
-from thetac.codegen.ir.printer import expression_text, number
+from thetac.codegen.ir.printer import number
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.hoist import Fused
@@ -55,7 +60,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
     by_name |= {flag.name: flag for flag in rule.flags} | {choice.name: choice for choice in rule.choices}
     ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
     fixed = [name for name, value in by_name.items() if value.fixed]
-    group = _GroupAccess(lowered)
+    group = GroupAccess(lowered)
     return environment.get_template("optimizer.py.jinja").render(
         header=header(rule.source),
         contract=__contract__,
@@ -69,19 +74,27 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         choices=[_choice(choice) for choice in rule.choices if not choice.fixed],
         derived=[(flag.name, group.text(Ref(flag.name))) for flag in lowered.flags if flag.asks is not None],
         states=_states(lowered, group),
-        requirements=[(group.text(r.condition), literal(r.message)) for r in lowered.requirements],
-        specialisations=[(s.name, group.text(s.condition)) for s in fused.specialisations],
+        requirements=[
+            (group.text(r.condition), literal(r.message)) for r in lowered.requirements if not reads_shape(r.condition)
+        ],
+        shape_requirements=[
+            (group.text(r.condition), literal(r.message)) for r in lowered.requirements if reads_shape(r.condition)
+        ],
+        specialisations=[specialisation(s, group) for s in fused.specialisations],
         options=_names(option for option in OPTIONS if option not in ours),
         sparse=rule.sparse_mode.value,
         half_precision=rule.half_precision.value,
         refusable=_names(find_refusable(lowered)),
         sparse_error=literal(rule.sparse_error),
-        decays_gradient=group.text(_decays_gradient(lowered)),
+        decays_gradient=group.text(decays_gradient(lowered)),
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
         has_axes=fused.has_axes,
         separate_kernels=not kernels_are_few(fused),
+        shape_numbers=_names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",
+        shape_conditions=_names(numbers) if (numbers := shape_numbers_that_decide(lowered)) else "",
+        complex_unsupported=rule.complex_mode is ComplexMode.UNSUPPORTED,
         uses_scalar_math=uses("scalar_math", group.printed),
         needs_torch=any("torch." in group.text(r.condition) for r in lowered.requirements),
         needs_tensor=any(h.tensor for h in rule.hyperparameters),
@@ -89,7 +102,9 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
             [
                 *(["Choice"] if rule.choices else []),
                 *(["DerivedFlag"] if any(flag.asks is not None for flag in lowered.flags) else []),
-                *("Hyperparameter", "Interval", "Requirement", "Schema", "Specialisation", "State"),
+                *("Hyperparameter", "Interval", "Requirement", "Schema"),
+                *(["ShapeRequirement"] if any(reads_shape(r.condition) for r in lowered.requirements) else []),
+                *("Specialisation", "State"),
             ]
         ),
         needs_literal=any(not choice.fixed for choice in rule.choices),
@@ -108,30 +123,6 @@ def _tuple(items: Iterable[str]) -> str:
     """Return a tuple of expressions, as Python text."""
     texts = list(items)
     return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
-
-
-class _GroupAccess:
-    """Conditions as functions of a parameter group."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.known = known_numbers(rule)
-        self.printed: list[str] = []
-        self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags if flag.asks is None}
-        self.texts |= {name: f'group.get("{name}", {option.default})' for name, option in OPTIONS.items()}
-        for h in rule.hyperparameters:
-            for index, name in enumerate(h.value_names):
-                self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
-        for flag in rule.flags:
-            if flag.asks is not None:
-                held = self.texts.get(flag.asks.name, f'group["{flag.asks.name}"]')
-                value = "is None" if flag.asks.value is None else f"== {literal(flag.asks.value)}"
-                self.texts[flag.name] = f"({held} {value})"
-
-    def text(self, expression: Expr) -> str:
-        """Return a condition as Python code that reads `group`, and note the code as printed."""
-        text = expression_text(guarded(expression, self.known), PYTHON, lambda name: self.texts[name])
-        self.printed.append(text)
-        return text
 
 
 def _argument(name: str, by_name: Declared) -> str:
@@ -238,7 +229,7 @@ def _interval(interval: Range | None) -> str:
     return f"Interval({number(interval.low)}, {number(interval.high)}, {interval.low_closed}, {interval.high_closed})"
 
 
-def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
+def _states(lowered: Rule, group: GroupAccess) -> list[list[str]]:
     """Return the arguments of each `State`, one per line."""
     lists, asked, written = list_names(lowered), asks_first(lowered), assigned(lowered.body)
     return [
@@ -246,6 +237,11 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
             *_state(state, lists[state.name], group),
             *([f'first="first_{state.name}"'] if state.name in asked else []),
             *(["copies_param=True"] if state.init == Ref("param") else []),
+            *(
+                [f"when_shape=lambda group, shape: {group.text(state.when)}"]
+                if state.when is not None and reads_shape(state.when)
+                else []
+            ),
             *(["float64=True"] if state.float64 else []),
             *(["integer=True"] if state.integer else []),
             *(["constant=True"] if state.kind is StateKind.SCALAR and state.name not in written else []),
@@ -255,38 +251,15 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
     ]
 
 
-def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
+def _state(state: State, argument: str, group: GroupAccess) -> list[str]:
     """Return the arguments that every `State` has."""
+    by_shape = reads_shape(state.when)
     zero = state.init == Ref("param") or (isinstance(state.init, Const) and state.init.value == 0)
     return [
         f'"{state.name}"',
         f'argument="{argument}"',
         f'kind="{state.kind.value}"',
         "init=None" if zero else f"init=lambda group: {group.text(state.init)}",
-        "when=None" if state.when is None else f"when=lambda group: {group.text(state.when)}",
+        "when=None" if state.when is None or by_shape else f"when=lambda group: {group.text(state.when)}",
         f"on_param_device={state.on_param_device}",
     ]
-
-
-def _decays_gradient(rule: Rule) -> Expr:
-    """Return the condition, over the values of a group, under which weight decay is added to the gradient."""
-    holds: Expr = Const(False)
-    for condition, style in reversed(rule.decay):
-        decays: Expr = Const(style is DecayStyle.L2)
-        if condition is None:
-            holds = decays
-        elif decays == Const(True):
-            holds = condition if holds == Const(False) else Call("or", (condition, holds))
-        else:
-            opposite = Call("not", (condition,))
-            holds = (
-                Const(False)
-                if holds == Const(False)
-                else opposite
-                if holds == Const(True)
-                else Call("and", (opposite, holds))
-            )
-    if holds == Const(False):
-        return holds
-    some = Call("ne", (Ref("weight_decay"), Const(0)))
-    return some if holds == Const(True) else Call("and", (some, holds))

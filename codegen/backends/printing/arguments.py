@@ -10,6 +10,7 @@ from collections.abc import Container
 
 from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, names_read, walk_expression, walk_statements
 from thetac.options import IN_UPDATE
+from thetac.shape_numbers import SHAPE_NUMBERS, ShapeNumber
 
 # Names that generated functions use for themselves.
 RESERVED = (
@@ -24,6 +25,7 @@ RESERVED = (
     "capturable",
     "differentiable",
     *IN_UPDATE,
+    *(name for one in SHAPE_NUMBERS.values() for name in (one.variable, one.listed)),
 )
 
 
@@ -75,6 +77,13 @@ def typed_values(rule: Rule, *, tensors: bool = False) -> tuple[tuple[str, str],
     values += [(name, "bool") for name in (*(flag.name for flag in rule.flags), *IN_UPDATE)]
     read = names_read_in(rule)
     return tuple((name, kind) for name, kind in values if name in read)
+
+
+def shape_arguments(rule: Rule) -> tuple[ShapeNumber, ...]:
+    """Return the numbers of the parameter that the body reads, or that decide which counters and scalars exist."""
+    conditions = (s.when for s in rule.states if s.when is not None and s.kind is not StateKind.TENSOR)
+    read = names_read_in(rule).union(*map(names_read, conditions))
+    return tuple(one for one in SHAPE_NUMBERS.values() if one.variable in read)
 
 
 def state_arguments(rule: Rule) -> tuple[str, ...]:

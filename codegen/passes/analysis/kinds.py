@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import (
+    UPDATE,
     Assign,
     Call,
     Const,
@@ -20,10 +21,11 @@ from thetac.codegen.ir.nodes import (
     walk_expression,
     walk_statements,
 )
-from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.ir.ops import OF_NAMES, OPS, Shape
 from thetac.codegen.ir.reductions import split_axis
 from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join, reduced
 from thetac.options import IN_UPDATE, OPTIONS
+from thetac.shape_numbers import VARIABLES
 
 Kinds = Mapping[str, Kind]  # of every name that an update text can read
 
@@ -47,6 +49,8 @@ def kind_of(expression: Expr, kinds: Kinds) -> Kind:
             match shape:
                 case Shape.PREDICATE:
                     return HOST_TRUTH
+                case Shape.OF_PARAM:
+                    return HOST_NUMBER
                 case Shape.ELEMENTWISE | Shape.SELECT:
                     return join((kind_of(argument, kinds) for argument in args), truth=False)
                 case Shape.COMPARISON | Shape.LOGIC:
@@ -61,16 +65,18 @@ def kind_of(expression: Expr, kinds: Kinds) -> Kind:
 
 
 def infer(rule: Rule) -> dict[str, Kind]:
-    """Return the kind of every name: hyperparameter values, flags, options, states, `param`, `grad`, locals."""
-    kinds: dict[str, Kind] = dict.fromkeys(OPTIONS, HOST_TRUTH)
+    """Return the kind of every name: values, flags, options, states, `param` and its numbers, `grad`, locals."""
+    kinds: dict[str, Kind] = dict.fromkeys(OPTIONS, HOST_TRUTH) | dict.fromkeys(VARIABLES, HOST_NUMBER)
     kinds |= {"param": ELEMENT, "grad": ELEMENT}
+    if rule.features:
+        kinds[UPDATE] = ELEMENT
     for hyperparameter in rule.hyperparameters:
         kinds |= dict.fromkeys(hyperparameter.value_names, HOST_NUMBER)
     kinds |= {flag.name: HOST_TRUTH for flag in rule.flags}
     kinds |= {name: HOST_TRUTH for choice in rule.choices for name, _ in choice.comparisons}
     for state in rule.states:
         kinds[state.name] = state.value_kind
-    for statement in walk_statements(rule.body):
+    for statement in walk_statements((*rule.body, *(s for feature in rule.features for s in feature.body))):
         if isinstance(statement, Assign) and statement.target not in kinds:
             kinds[statement.target] = kind_of(statement.value, kinds)
     return kinds
@@ -95,17 +101,17 @@ def _arguments(expression: Expr) -> Iterator[str]:
         part = parts.pop()
         if isinstance(part, Ref):
             yield part.name
-        elif isinstance(part, Call) and OPS[part.op].shape is not Shape.PREDICATE:
+        elif isinstance(part, Call) and OPS[part.op].shape not in OF_NAMES:
             parts.extend(reversed(part.args))  # most chains of operations begin with an element
 
 
 def is_static(condition: Expr, rule: Rule) -> bool:
-    """Return whether a parameter group fixes a condition, so that implementations can specialise on it.
+    """Return whether a group and the shape of a parameter fix a condition, so that implementations specialise on it.
 
     A hyperparameter that may be a tensor is not fixed: it may change on the device, where the host cannot see it. An
     exception is weight_decay: like torch, the host reads it to leave the decay out where it is 0.
     """
-    fixed = {*IN_UPDATE, *(flag.name for flag in rule.flags)}
+    fixed = {*IN_UPDATE, *VARIABLES, *(flag.name for flag in rule.flags)}
     fixed.update(
         name for h in rule.hyperparameters if not h.tensor or h.name == "weight_decay" for name in h.value_names
     )

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from thetac.codegen.ir import ieee
 from thetac.codegen.ir.nodes import Call, Const, Expr, Range, Ref, Rule, StateKind
+from thetac.shape_numbers import VARIABLES
 
 ANY = Range(-math.inf, math.inf, True, True)
 _NONNEGATIVE = Range(0.0, math.inf, True, True)
@@ -20,8 +21,9 @@ Known = Mapping[str, Range]
 
 
 def of_inputs(rule: Rule) -> dict[str, Range]:
-    """Return what is known before a step: the ranges of hyperparameters, and that counters are at least 1."""
+    """Return what is known before a step: ranges of hyperparameters, of counters and of the parameter's numbers."""
     known = dict.fromkeys(rule.names_of(StateKind.COUNTER), Range(1.0, math.inf, True, True))
+    known |= dict.fromkeys(VARIABLES, _NONNEGATIVE)
     for hyperparameter in rule.hyperparameters:
         ranges = hyperparameter.ranges * (len(hyperparameter.value_names) if len(hyperparameter.ranges) == 1 else 1)
         known |= {name: r for name, r in zip(hyperparameter.value_names, ranges, strict=True) if r is not None}

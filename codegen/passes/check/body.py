@@ -30,6 +30,7 @@ from thetac.codegen.ir.nodes import (
     walk_expression,
     walk_statements,
 )
+from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.value_kinds import Dim, Kind
 from thetac.codegen.passes.check import names
@@ -233,6 +234,9 @@ class BodyCheck:
         return False
 
     def _predicate(self, predicate: str, ref: Ref) -> bool:
+        if OPS[predicate].shape is Shape.OF_PARAM:
+            self.complete &= ref.name != UNREADABLE
+            return True
         if predicate != "first":
             self._diagnostics.add(
                 ref.location, "an update cannot ask whether a value is a tensor", "only `require` can"

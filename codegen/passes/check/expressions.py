@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import assert_never
 
 from thetac.codegen.errors import Diagnostics, quote
-from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, names_read
+from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, names_read
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS, Op, Shape
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.reductions import split_axis
 from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, Dim, Kind, Place, join, reduced
 
 Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after an error has been noted
-Ask = Callable[[str, Ref], bool]  # whether a predicate may be asked of a name; notes an error if not
+Ask = Callable[[str, Ref], bool]  # whether something may be asked of a name, by op; notes an error if not
 
 
 _OF_ELEMENTS = ", ".join(f"`{op.name}`" for op in ELEMENT_FUNCTIONS if op.arity == 1)
@@ -87,6 +87,8 @@ class ExpressionCheck:
         match op.shape:
             case Shape.PREDICATE:
                 return self._predicate(call, op)
+            case Shape.OF_PARAM:
+                return self._of_param(call, op)
             case Shape.ELEMENTWISE:
                 return self._elementwise(call, op)
             case Shape.COMPARISON:
@@ -163,6 +165,14 @@ class ExpressionCheck:
             )
             return None
         return HOST_TRUTH if self._ask(op.name, argument) else None
+
+    def _of_param(self, call: Call, op: Op) -> Kind | None:
+        argument = call.args[0]
+        if not isinstance(argument, Ref) or argument.name not in ("param", UNREADABLE):
+            cause = f"`{op.name}` is asked of `param` alone"
+            self._diagnostics.add(argument.location, cause, f"`{op.syntax}`: {op.doc}")
+            return None
+        return HOST_NUMBER if self._ask(op.name, argument) else None
 
     def _number(self, expression: Expr, op: Op) -> Kind | None:
         kind = self.kind(expression)

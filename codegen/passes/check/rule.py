@@ -21,14 +21,18 @@ from thetac.codegen.ir.nodes import (
     Rule,
     State,
     StateKind,
+    assigned,
     compared,
+    names_in_body,
     names_read,
 )
+from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind
 from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.body import BodyCheck
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.codegen.passes.check.linear import check_complex_param, check_linear
+from thetac.codegen.passes.check.shapes import check_shapes
 from thetac.options import OPTIONS
 
 
@@ -87,6 +91,11 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     given = {**declared.values, **_states(rule), "param": ELEMENT, "grad": ELEMENT}
     body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
+    for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
+        body.read |= names_in_body(feature.body)
+        body.written |= set(assigned(feature.body)) - {"param"}
+    if declared.complete:
+        check_shapes(rule, diagnostics)
     if body.complete and declared.complete:
         _check_use(rule, body, declared.read, diagnostics)
     if rule.complex_mode is ComplexMode.NATIVE and body.complete and len(diagnostics) == before:
@@ -132,6 +141,7 @@ class _Declarations:
         self.unsure: set[str] = set()  # states whose conditions are wrong
         self._tensors = {name for h in rule.hyperparameters if h.tensor for name in h.value_names}
         self._plain = ExpressionCheck(self._value, self._refuse_predicate, diagnostics)
+        self._with_shapes = ExpressionCheck(self._value, self._check_of_param, diagnostics)
 
     def check(self) -> None:
         """Check the expressions; `values`, `read`, `complete` and `unsure` are valid afterwards."""
@@ -165,7 +175,7 @@ class _Declarations:
                 self._diagnostics.add(none.location, f"`{read}` may be None itself", remedy)
 
     def _check_existence(self, state: State, when: Expr) -> None:
-        if not self._plain.check_condition(when, f"the condition of `{state.name}`"):
+        if not self._with_shapes.check_condition(when, f"the condition of `{state.name}`"):
             self.unsure.add(state.name)
         self._check_fixed(when, f"whether `{state.name}` exists")
 
@@ -229,12 +239,20 @@ class _Declarations:
 
     def _refuse_predicate(self, predicate: str, ref: Ref) -> bool:
         remedy = "only the update can ask it" if predicate == "first" else "only `require` can ask it"
+        if OPS[predicate].shape is Shape.OF_PARAM:
+            remedy = "the update, `when` and `require` can ask it"
         self._diagnostics.add(ref.location, f"`{predicate}` has no answer here", remedy)
         return False
 
-    def _check_is_tensor(self, predicate: str, ref: Ref) -> bool:
-        if predicate == "first":
+    def _check_of_param(self, predicate: str, ref: Ref) -> bool:
+        if OPS[predicate].shape is not Shape.OF_PARAM:
             return self._refuse_predicate(predicate, ref)
+        self.complete &= ref.name != UNREADABLE
+        return True
+
+    def _check_is_tensor(self, predicate: str, ref: Ref) -> bool:
+        if predicate != "is_tensor":
+            return self._check_of_param(predicate, ref)
         if ref.name in self._tensors:
             return True
         if ref.name not in self.values:

@@ -18,12 +18,12 @@ from thetac.codegen.backends.kernels.triton_expressions import TRITON
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Call, Ref, names_read, walk_expression
-from thetac.codegen.ir.ops import CONSTANTS, OPS, Op, Shape
+from thetac.codegen.ir.ops import CONSTANTS, NUMBER_BY_NUMBER, OPS, Op, Shape
 from thetac.codegen.ir.printer import SPEC, Row, row_along
 from thetac.codegen.ir.reductions import along, reductions_in, split_axis
 from thetac.runtime import scalar_math, tensors, triton_ops
 
-VALUES = [op for op in OPS.values() if op.shape not in (Shape.PREDICATE, Shape.REDUCTION)]
+VALUES = [op for op in OPS.values() if op.shape in NUMBER_BY_NUMBER]
 REDUCTIONS = [op for op in OPS.values() if op.shape is Shape.REDUCTION]
 PRIMITIVE = [op for op in VALUES if not op.defined]
 COMPOSED = [op for op in (*VALUES, *REDUCTIONS) if op.defined]
@@ -69,8 +69,7 @@ def test_the_definition_of_a_reduction_is_along_its_axis(op: Op, axis: int | Non
 def test_a_row_for_every_operation() -> None:
     """Operators have a row in each table, functions one by default. Composed operations and powers are expanded."""
     everything, numbers = set(OPS), {op.name for op in PRIMITIVE}
-    reductions = {op.name for op in REDUCTIONS}
-    predicates = everything - {op.name for op in VALUES} - reductions
+    predicates = {op.name for op in OPS.values() if op.shape is Shape.PREDICATE}
     elements = {op.name for op in ON_ELEMENTS} - {"pow"}  # powers of elements are expanded
     assert SPEC.keys() == everything | {row_along(op) for op in REDUCTIONS} | CONSTANTS.keys()
     assert LATEX.keys() == everything
