@@ -26,7 +26,10 @@ def our_facts() -> Facts:
 
 def entries(compiled: tuple[Compiled, ...], sources: tuple[Source, ...]) -> list[Entry]:
     """Return the catalogue's view of optimizers and the sources that they were compiled from."""
-    return [Entry(one.written, one.fused, _lines(source.text)) for one, source in zip(compiled, sources, strict=True)]
+    return [
+        Entry(one.written, one.rule, one.fused, _lines(source.text))
+        for one, source in zip(compiled, sources, strict=True)
+    ]
 
 
 def _lines(text: str) -> int:

@@ -83,8 +83,6 @@ class LaProp(Optimizer):
         - lr enters the mean of the steps, which is divided by a mean of lr: the same as Adam's bias
           correction while lr stays, as in the authors' code.
         - Decay comes after the step and is not multiplied by lr, as in the authors' code.
-        - The weights exp_avg_lr_1 and exp_avg_lr_2 are kept as tensors of the default dtype; the
-          authors' code keeps Python floats.
         - The variance of centered is a difference: rounding may make it negative, and its root NaN, as
           in the authors' code.
 
@@ -164,6 +162,7 @@ class LaProp(Optimizer):
                 init=None,
                 when=None,
                 on_param_device=False,
+                float64=True,
             ),
             State(
                 "exp_avg_lr_2",
@@ -172,6 +171,7 @@ class LaProp(Optimizer):
                 init=None,
                 when=None,
                 on_param_device=False,
+                float64=True,
             ),
             State(
                 "exp_avg_sq",

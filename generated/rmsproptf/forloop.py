@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, sqrt, store
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, divide, power, sqrt, store, where
 
 
 def step(
@@ -23,9 +24,12 @@ def step(
     eps: float,
     weight_decay: float,
     momentum: float,
+    max_lr: float,
     centered: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
     lr_in_momentum: bool,
+    max_lr_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
@@ -36,7 +40,14 @@ def step(
             # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            if decoupled_decay:
+            if decoupled_decay and corrected_weight_decay:
+                if lr != 0:
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                    param.mul_(
+                        1
+                        - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay
+                    )
+            elif decoupled_decay:
                 # weight decay: param = param * (1 - lr * weight_decay)
                 param.mul_(1 - lr * weight_decay)
             else:
@@ -86,10 +97,14 @@ def step_on_tensors(
     eps: float,
     weight_decay: float,
     momentum: float,
+    max_lr: float,
     centered: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
     lr_in_momentum: bool,
+    max_lr_is_none: bool,
     maximize: bool,
+    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.
@@ -115,7 +130,14 @@ def step_on_tensors(
             # maximize
             grad = -grad
         if weight_decay != 0:
-            if decoupled_decay:
+            if decoupled_decay and corrected_weight_decay:
+                if capturable:
+                    param_if_so = param * (1 - divide(power(lr, 2), where(max_lr_is_none, lr, max_lr)) * weight_decay)
+                    param = where(lr != 0, param_if_so, param)
+                elif lr != 0:
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                    param = param * (1 - divide(power(lr, 2), where(max_lr_is_none, lr, max_lr)) * weight_decay)
+            elif decoupled_decay:
                 # weight decay
                 param = param * (1 - lr * weight_decay)
             else:

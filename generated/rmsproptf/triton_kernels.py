@@ -23,6 +23,8 @@ def update_elements(
     grad_avg_ptr,
     offsets,
     mask,
+    lr_nonzero,
+    param_factor,
     one_minus_lr_times_weight_decay,
     weight_decay,
     alpha,
@@ -36,6 +38,7 @@ def update_elements(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     centered: tl.constexpr,
     momentum_positive: tl.constexpr,
     lr_in_momentum: tl.constexpr,
@@ -54,7 +57,11 @@ def update_elements(
         # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            if lr_nonzero != 0:
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                param = param * param_factor
+        elif decoupled_decay:
             # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
         else:
@@ -104,6 +111,7 @@ def kernel(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     centered: tl.constexpr,
     momentum_positive: tl.constexpr,
     lr_in_momentum: tl.constexpr,
@@ -125,14 +133,16 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 7 * tl.load(tensor + 1)
-    one_minus_lr_times_weight_decay = tl.load(row + 0)
-    weight_decay = tl.load(row + 1)
-    alpha = tl.load(row + 2)
-    one_minus_alpha = tl.load(row + 3)
-    eps = tl.load(row + 4)
-    momentum = tl.load(row + 5)
-    lr = tl.load(row + 6)
+    row = rows + 9 * tl.load(tensor + 1)
+    lr_nonzero = tl.load(row + 0)
+    param_factor = tl.load(row + 1)
+    one_minus_lr_times_weight_decay = tl.load(row + 2)
+    weight_decay = tl.load(row + 3)
+    alpha = tl.load(row + 4)
+    one_minus_alpha = tl.load(row + 5)
+    eps = tl.load(row + 6)
+    momentum = tl.load(row + 7)
+    lr = tl.load(row + 8)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     square_avg_address = tl.load(tensor + header + 2)
@@ -154,6 +164,8 @@ def kernel(
                 grad_avg_ptr,
                 first + tl.arange(0, block),
                 None,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 weight_decay,
                 alpha,
@@ -167,6 +179,7 @@ def kernel(
                 maximize,
                 weight_decay_nonzero,
                 decoupled_decay,
+                corrected_weight_decay,
                 centered,
                 momentum_positive,
                 lr_in_momentum,
@@ -187,6 +200,8 @@ def kernel(
                 grad_avg_ptr,
                 offsets,
                 offsets < elements,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 weight_decay,
                 alpha,
@@ -200,6 +215,7 @@ def kernel(
                 maximize,
                 weight_decay_nonzero,
                 decoupled_decay,
+                corrected_weight_decay,
                 centered,
                 momentum_positive,
                 lr_in_momentum,

@@ -56,6 +56,7 @@ class Entry:
     """One optimizer."""
 
     rule: Rule  # as written
+    lowered: Rule  # after all passes
     fused: Fused
     lines: int  # of its spec, without blank lines and comments
 
@@ -87,7 +88,7 @@ def row(entry: Entry, facts: Facts) -> tuple[str, ...]:
         "" if code is None else str(code.lines),
         state_size(entry.rule),
         str(len(entry.fused.passes)),
-        str(bytes_moved(entry.rule, entry.fused)),
+        str(bytes_moved(entry.lowered, entry.fused)),
         "" if comparison is None else comparison.oracle,
         "" if comparison is None else f"{comparison.deviation:.0e}" if comparison.deviation else "0",
         ", ".join(one.name for one in facts.frameworks if name in one.names.values()),

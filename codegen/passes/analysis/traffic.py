@@ -21,7 +21,7 @@ def bytes_moved(rule: Rule, fused: Fused) -> int:
     """Return the bytes that kernels load and store per element of a parameter, in a step with the defaults.
 
     Args:
-        rule: The rule, after the features or before.
+        rule: The rule, after all passes.
         fused: The same rule, split for kernels.
 
     Returns:

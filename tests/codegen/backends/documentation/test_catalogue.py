@@ -35,7 +35,7 @@ update: |
 
 def entry(text: str, lines: int = 3) -> Entry:
     (one,) = compile_specs([Source("weighed.yaml", text)])
-    return Entry(one.written, one.fused, lines)
+    return Entry(one.written, one.rule, one.fused, lines)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def entry(text: str, lines: int = 3) -> Entry:
 def test_bytes_are_those_of_the_streams_that_the_defaults_need(momentum: str, centered: str, streams: int) -> None:
     """The parameter is loaded and stored, the gradient loaded, and each state that there is loaded and stored."""
     found = entry(SPEC.replace("MOMENTUM", momentum).replace("CENTERED", centered))
-    assert bytes_moved(found.rule, found.fused) == 4 * streams
+    assert bytes_moved(found.lowered, found.fused) == 4 * streams
 
 
 def test_a_row_says_what_follows_from_the_rule_and_what_is_known_beside_it() -> None:
@@ -95,7 +95,7 @@ update: |
 def test_a_rule_with_sums_reads_the_parameter_and_the_gradient_twice() -> None:
     (written,) = front_end([Source("ratio.yaml", SUMS)])
     rule, fused = lower(written)
-    cells = dict(zip(HEAD, row(Entry(rule, fused, 7), NOTHING), strict=True))
+    cells = dict(zip(HEAD, row(Entry(written, rule, fused, 7), NOTHING), strict=True))
     assert (cells["class"], cells["passes"], cells["bytes per step"]) == ("sums over a parameter", "2", str(4 * 5))
 
 
