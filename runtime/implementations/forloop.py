@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.generated_modules import TakenScalars, forloop_of, keywords_of, taken
+from thetac.runtime.implementations.global_tensors import on_global_tensors
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import scalar_states_of
 from thetac.runtime.implementations.widened import Step, one_by_one, widened, widens
@@ -20,6 +21,7 @@ from thetac.runtime.param_groups.groups import HostScalars, option, values_of
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.tensor_facts.dtensors import is_dtensor
 from thetac.runtime.tensor_facts.selection import Selection
 from thetac.shape_numbers import SHAPE_NUMBERS
 
@@ -150,6 +152,8 @@ class OnTensorsExecutor:
 
 def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
     """Return the step for some members: widened where some member is not computed in its own dtype."""
+    if schema.reduces and any(is_dtensor(member.param) for member in members):
+        step = on_global_tensors(step)
     return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
 
 

@@ -39,6 +39,7 @@ from thetac.codegen.ir.nodes import (
     assigned,
 )
 from thetac.codegen.ir.printer import number
+from thetac.codegen.ir.reductions import has_reductions
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.hoist import Fused
@@ -90,6 +91,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
+        reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
         separate_kernels=not kernels_are_few(fused),
         shape_numbers=_names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",

@@ -92,7 +92,7 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
     for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
-        body.read |= names_in_body(feature.body)
+        body.read |= {compared(name) for name in names_in_body(feature.body)}
         body.written |= set(assigned(feature.body)) - {"param"}
     if declared.complete:
         check_shapes(rule, diagnostics)
@@ -165,10 +165,10 @@ class _Declarations:
         self.read = read  # a name that only a requirement reads has no effect on the update
 
     def _check_none(self, hyperparameter: Hyperparameter) -> None:
-        """Check what None stands for: a number that needs no value which may be None itself."""
+        """Check what None stands for: a number, of a parameter too, that needs no value which may be None itself."""
         optional = {name for h in self._rule.hyperparameters for name in h.may_be_none}
         for name, none in zip(hyperparameter.value_names, hyperparameter.none, strict=False):
-            if none is None or not self._plain.check_number(none, f"what None stands for in `{name}`"):
+            if none is None or not self._with_shapes.check_number(none, f"what None stands for in `{name}`"):
                 continue
             for read in sorted(optional & set(names_read(none))):
                 remedy = "read values that are always numbers"
