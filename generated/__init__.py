@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .asgd import ASGD as ASGD
     from .ademamix import AdEMAMix as AdEMAMix
     from .adabelief import AdaBelief as AdaBelief
+    from .adabound import AdaBound as AdaBound
     from .adamod import AdaMod as AdaMod
     from .adapnm import AdaPNM as AdaPNM
     from .adadelta import Adadelta as Adadelta
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .pid import PID as PID
     from .pnm import PNM as PNM
     from .qhadam import QHAdam as QHAdam
+    from .qhm import QHM as QHM
     from .radam import RAdam as RAdam
     from .rmsprop import RMSprop as RMSprop
     from .rmsproptf import RMSpropTF as RMSpropTF
@@ -53,6 +55,7 @@ __all__ = [
     "ASGD",
     "AdEMAMix",
     "AdaBelief",
+    "AdaBound",
     "AdaMod",
     "AdaPNM",
     "Adadelta",
@@ -78,6 +81,7 @@ __all__ = [
     "PID",
     "PNM",
     "QHAdam",
+    "QHM",
     "RAdam",
     "RMSprop",
     "RMSpropTF",
@@ -97,6 +101,7 @@ _MODULES = {
     "ASGD": "asgd",
     "AdEMAMix": "ademamix",
     "AdaBelief": "adabelief",
+    "AdaBound": "adabound",
     "AdaMod": "adamod",
     "AdaPNM": "adapnm",
     "Adadelta": "adadelta",
@@ -122,6 +127,7 @@ _MODULES = {
     "PID": "pid",
     "PNM": "pnm",
     "QHAdam": "qhadam",
+    "QHM": "qhm",
     "RAdam": "radam",
     "RMSprop": "rmsprop",
     "RMSpropTF": "rmsproptf",
