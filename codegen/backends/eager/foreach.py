@@ -20,6 +20,7 @@ from thetac.codegen.backends.eager.inplace import (
     SetNumber,
     SetScalarState,
     SetTensor,
+    SetTotal,
     Step,
     View,
     lower,
@@ -31,6 +32,8 @@ from thetac.codegen.backends.eager.lines import (
     else_lines,
     indent,
     number_lines,
+    release_lines,
+    shared_lines,
     view_lines,
 )
 from thetac.codegen.backends.eager.list_operations import ListOperations, loop_text
@@ -50,7 +53,9 @@ from thetac.codegen.backends.printing.arguments import (
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.emit import header
-from thetac.codegen.ir.nodes import Assign, Expr, Rule, names_read
+from thetac.codegen.ir.nodes import Assign, Call, Expr, Rule, names_read
+from thetac.codegen.ir.ops import TOTALS
+from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.ir.value_kinds import Place
 from thetac.codegen.passes.analysis.kinds import infer
 
@@ -81,6 +86,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         values=typed_values(rule),
         body=body,
         uses_scalar_math=uses("scalar_math", body),
+        waiting=["Waiting", *(op.name for op in TOTALS if calls(op.name, body))] if has_totals(rule) else [],
         functions=["TensorList", *(name for name in FUNCTIONS if calls(name, body))],
     )
 
@@ -116,7 +122,10 @@ class _Foreach:
         types = dict.fromkeys((name for name in self.write.made if name not in arguments), "TensorList")
         for name, numbers in self.numbers.items():
             types[numbers] = "list[bool]" if self.kinds[name].truth else "list[float]"
-        return declare_types(lines, types)
+        lines = declare_types(lines, types)
+        if not has_totals(self.rule):
+            return lines
+        return [*release_lines(lines, ["grads"], self.write.made.keys() - arguments), *shared_lines(self.rule)]
 
     def _counters(self) -> list[str]:
         return number_lines(
@@ -152,7 +161,7 @@ class _Foreach:
         match step:
             case Branch():
                 self._read_numbers()
-            case SetNumber(statement=statement) | SetScalarState(statement=statement):
+            case SetNumber(statement=statement) | SetTotal(statement=statement) | SetScalarState(statement=statement):
                 if not self.unread.keys().isdisjoint((statement.target, *names_read(statement.value))):
                     self._read_numbers()
             case SetTensor(tree=tree) | Reduce(tree=tree):
@@ -168,6 +177,11 @@ class _Foreach:
         match step:
             case SetNumber(statement=statement, value=number):
                 self._set_number(statement, number)
+            case SetTotal(statement=statement, operand=operand):
+                assert isinstance(statement.value, Call), "a total is a call"
+                terms = self.numbers.get(operand, f"[{operand}] * len(params)")
+                self.lines += comment_lines(statement)
+                self.lines.append(f"{statement.target} = yield {statement.value.op}(*{terms})")
             case Reduce(statement=statement, tree=tree):
                 self.unread[statement.target], lines = self.write.reduce(statement.target, tree)
                 self.lines += [*comment_lines(statement), *lines]

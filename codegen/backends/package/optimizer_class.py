@@ -33,16 +33,20 @@ from thetac.codegen.ir.nodes import (
     Range,
     Ref,
     Rule,
+    Shared,
     State,
     StateKind,
     assigned,
+    names_of,
     names_read,
     walk_statements,
 )
 from thetac.codegen.ir.printer import expression_text, number
+from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.analysis.kinds import is_static
+from thetac.codegen.passes.check.totals import uniform
 from thetac.codegen.passes.hoist import Fused
 from thetac.options import OPTIONS
 from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES
@@ -71,7 +75,10 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         documentation=docstring(documentation(rule)),
         positional=[_argument(name, by_name) for name in rule.positional],
         keyword_only=[_argument(name, by_name) for name in (*rule.keyword_only, *ours)],
-        group=[(name, _fixed_value(by_name.get(name), name)) for name in rule.group_keys],
+        group=[
+            (name, "None" if name in names_of(rule.shared) else _fixed_value(by_name.get(name), name))
+            for name in rule.group_keys
+        ],
         hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
         flags=_names(flag.name for flag in lowered.flags if flag.asks is None),
         choices=[_choice(choice) for choice in rule.choices if not choice.fixed],
@@ -97,6 +104,9 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         separate_kernels=not kernels_are_few(fused),
         shape_numbers=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=False)) else "",
         shape_conditions=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=True)) else "",
+        shared=[_shared(one, group) for one in lowered.shared],
+        uniform=_names(names) if (names := uniform(rule)) else "",
+        waits=has_totals(rule),
         complex_unsupported=rule.complex_mode is ComplexMode.UNSUPPORTED,
         uses_scalar_math=uses("scalar_math", group.printed),
         needs_torch=any("torch." in group.text(r.condition) for r in lowered.requirements),
@@ -107,6 +117,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
                 *(["DerivedFlag"] if any(flag.asks is not None for flag in lowered.flags) else []),
                 *("Hyperparameter", "Interval", "Requirement", "Schema"),
                 *(["ShapeRequirement"] if any(reads_shape(r.condition) for r in lowered.requirements) else []),
+                *(["Shared"] if rule.shared else []),
                 *("Specialisation", "State"),
             ]
         ),
@@ -318,6 +329,11 @@ def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
         "when=None" if state.when is None or by_shape else f"when=lambda group: {group.text(state.when)}",
         f"on_param_device={state.on_param_device}",
     ]
+
+
+def _shared(shared: Shared, group: _GroupAccess) -> str:
+    """Return the arguments of a `Shared`."""
+    return f'"{shared.name}", scope="{shared.scope.value}", init=lambda group: {group.text(shared.init)}'
 
 
 def _decays_gradient(rule: Rule) -> Expr:

@@ -69,7 +69,7 @@ class BodyCheck:
         for local, assignment in self._locals.items():
             if local in self.read:
                 continue
-            targets = ["param", *(s.name for s in self._rule.states)]
+            targets = ["param", *names_of(self._rule.kept)]
             remedy = did_you_mean(local, targets, "delete the line, or use the value")
             if names.match_given(local) == "param" and "param" not in self.written:
                 remedy = "did you mean `param`?"
@@ -127,6 +127,8 @@ class BodyCheck:
             self._diagnostics.add(
                 here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`"
             )
+        elif target in names_of(self._rule.shared):
+            return True
         elif target in self._given and target != "param":
             what = "flag" if (kind := self._kinds[target]) is not None and kind.truth else "hyperparameter"
             self._diagnostics.add(
