@@ -148,8 +148,9 @@ class Optimizer(torch.optim.Optimizer):
                 check_options(added)
                 max_norm_of([*self.param_groups, added])
                 check_agreement(self.schema, [*self.param_groups, added])
-            param_group |= first
         super().add_param_group(param_group)
+        if isinstance(param_group, dict):
+            self.param_groups[-1].update(first)
 
     profile_hook_step = staticmethod(hooked)  # what torch wraps `step` in
 

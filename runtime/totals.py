@@ -46,14 +46,15 @@ def group_total(*values: Scalar) -> Terms:
 def add_up(values: Sequence[Scalar]) -> Scalar:
     """Return the sum in float64.
 
-    Of floats it is rounded once; where there are tensors, it is a 0-d tensor on the device of the first of them.
+    Of floats it is rounded once; where there are tensors, it is a 0-d tensor on the device of the first of them, through
+    which gradients flow.
     """
     tensors = [value for value in values if isinstance(value, torch.Tensor)]
     if not tensors:
         return scalar_math.total([value for value in values if not isinstance(value, torch.Tensor)])
     device = tensors[0].device
-    wide = [torch.as_tensor(value, dtype=torch.float64, device=device) for value in values]
-    return torch.stack(wide).sum()
+    with torch.set_grad_enabled(any(tensor.requires_grad for tensor in tensors)):
+        return torch.stack([torch.as_tensor(value, dtype=torch.float64, device=device) for value in values]).sum()
 
 
 def together(steps: Sequence[Totals[Number]]) -> Totals[Number]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar, assert_never
 
 from thetac.codegen.ir import ieee
@@ -44,7 +44,7 @@ class Step(Generic[Number]):
 
     param: Number
     state: dict[str, Number | float]  # the states that exist in this group, in the rule's order
-    shared: dict[str, float]  # the new numbers that the parameter shares with others
+    shared: dict[str, float] = field(default_factory=dict)  # the new numbers that the parameter shares with others
 
 
 @dataclass(frozen=True, slots=True)

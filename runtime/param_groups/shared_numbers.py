@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.schema import Group, Schema, Shared
+from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensors import Scalar
 
 SharedNumbers = Mapping[str, Scalar]  # by name
@@ -103,18 +103,20 @@ def put_shared(schema: Schema, groups: Sequence[dict[str, Any]], found: Mapping[
         return
     first = next(iter(found.values()))
     for shared in schema.shared:
-        for index, group in enumerate(groups):
-            numbers = first if shared.scope == "optimizer" else found.get(index)
-            if numbers is not None:
-                _put(group, shared, numbers[shared.name])
+        if shared.scope == "optimizer":
+            value = _kept_or_new(groups[0][shared.name], first[shared.name])
+            for group in groups:
+                group[shared.name] = value  # one tensor, if it is one
+        else:
+            for index, numbers in found.items():
+                groups[index][shared.name] = _kept_or_new(groups[index][shared.name], numbers[shared.name])
 
 
-def _put(group: dict[str, Any], shared: Shared, value: Scalar) -> None:
-    kept = group[shared.name]
-    if isinstance(kept, Tensor) and not (isinstance(value, Tensor) and value.requires_grad):
-        kept.copy_(value) if isinstance(value, Tensor) else kept.fill_(value)
-    else:
-        group[shared.name] = value
+def _kept_or_new(kept: Scalar, value: Scalar) -> Scalar:
+    """Return the tensor of a group with a new value written into it, or the new value itself."""
+    if not isinstance(kept, Tensor) or (isinstance(value, Tensor) and value.requires_grad):
+        return value
+    return kept.copy_(value) if isinstance(value, Tensor) else kept.fill_(value)
 
 
 def _widest(device: torch.device) -> torch.dtype:

@@ -159,7 +159,9 @@ class BodyCheck:
             what = "one number for all of" if kind.dims is None else f"{kind} for"
             self._diagnostics.add(here, f"{what} {quote(target)}", remedy)
         elif target in self._given:
-            remedy = "write `where(c, 1, 0)`" if kind.truth else _shape_remedy(known, kind)
+            is_shared = target in names_of(self._rule.shared)
+            remedy = _shared_remedy(kind) if is_shared else _shape_remedy(known, kind)
+            remedy = "write `where(c, 1, 0)`" if kind.truth else remedy
             self._diagnostics.add(here, f"`{target}` holds {known}, not {kind}", remedy)
         else:
             cause = f"`{target}` was {known} before and is {kind} here"
@@ -274,6 +276,11 @@ def _shape_remedy(known: Kind, kind: Kind) -> str:
         return "declare it with `shape: number`" if known.is_on_host else "it holds more numbers than that"
     shape = {(Dim.ROWS, Dim.ONE): "rows", (Dim.ONE, Dim.COLUMNS): "columns"}.get(kind.dims)
     return f"declare it with `shape: {shape}`" if shape else "reduce it to one number"
+
+
+def _shared_remedy(kind: Kind) -> str:
+    """Return how a number that parameters share gets a value from a kind of numbers."""
+    return "add up over parameters with `total(...)`" if kind.dims is None else "add up first: `total(sum(...))`"
 
 
 def conjuncts(condition: Expr) -> frozenset[Expr]:

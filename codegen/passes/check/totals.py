@@ -50,14 +50,19 @@ _ANYWHERE = _Origin(Scope.OPTIMIZER)
 
 def check_totals(rule: Rule, diagnostics: Diagnostics) -> None:
     """Note an error for each total and each shared number that cannot be computed."""
+    before = len(diagnostics)
     for branch in (statement for statement in rule.body if isinstance(statement, If)):
         for statement in walk_statements((branch,)):
             for total in totals_in(statement.condition if isinstance(statement, If) else statement.value):
                 cause = f"`{total.op}` in a branch, where every parameter has to wait for the others"
                 diagnostics.add(total.location, cause, "compute it before the branch, and give it a name")
-    if rule.sparse_mode is not SparseMode.UNSUPPORTED and rule.shared:
-        cause = f"`{rule.shared[0].name}` is shared, which `sparse: {rule.sparse_mode.value}` cannot update"
-        diagnostics.add(rule.shared[0].location, cause, "delete `sparse`")
+    if len(diagnostics) > before:
+        return
+    if rule.sparse_mode is not SparseMode.UNSUPPORTED:
+        assignments = (one for one in walk_statements(rule.body) if isinstance(one, Assign))
+        for total in (total for one in assignments for total in totals_in(one.value)):
+            cause = f"`{total.op}` in a rule with `sparse: {rule.sparse_mode.value}`"
+            diagnostics.add(total.location, cause, "delete `sparse`")
     flow = _Flow(rule, diagnostics)
     flow.run()
     for shared in rule.shared:
