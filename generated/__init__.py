@@ -16,19 +16,23 @@ if TYPE_CHECKING:
     from .adadelta import Adadelta as Adadelta
     from .adagrad import Adagrad as Adagrad
     from .adam import Adam as Adam
+    from .adamatan2 import AdamAtan2 as AdamAtan2
     from .adamnobiascorrection import AdamNoBiasCorrection as AdamNoBiasCorrection
     from .adamw import AdamW as AdamW
     from .adamax import Adamax as Adamax
     from .adan import Adan as Adan
     from .aggmo import AggMo as AggMo
     from .amos import Amos as Amos
+    from .diffgrad import DiffGrad as DiffGrad
     from .gradientdescent import GradientDescent as GradientDescent
     from .grams import Grams as Grams
     from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
+    from .madgrad import MADGRAD as MADGRAD
     from .momentumsgd import MomentumSGD as MomentumSGD
     from .nadam import NAdam as NAdam
     from .nesterovsgd import NesterovSGD as NesterovSGD
+    from .padam import PAdam as PAdam
     from .pid import PID as PID
     from .pnm import PNM as PNM
     from .qhadam import QHAdam as QHAdam
@@ -54,19 +58,23 @@ __all__ = [
     "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamAtan2",
     "AdamNoBiasCorrection",
     "AdamW",
     "Adamax",
     "Adan",
     "AggMo",
     "Amos",
+    "DiffGrad",
     "GradientDescent",
     "Grams",
     "LaProp",
     "Lion",
+    "MADGRAD",
     "MomentumSGD",
     "NAdam",
     "NesterovSGD",
+    "PAdam",
     "PID",
     "PNM",
     "QHAdam",
@@ -94,19 +102,23 @@ _MODULES = {
     "Adadelta": "adadelta",
     "Adagrad": "adagrad",
     "Adam": "adam",
+    "AdamAtan2": "adamatan2",
     "AdamNoBiasCorrection": "adamnobiascorrection",
     "AdamW": "adamw",
     "Adamax": "adamax",
     "Adan": "adan",
     "AggMo": "aggmo",
     "Amos": "amos",
+    "DiffGrad": "diffgrad",
     "GradientDescent": "gradientdescent",
     "Grams": "grams",
     "LaProp": "laprop",
     "Lion": "lion",
+    "MADGRAD": "madgrad",
     "MomentumSGD": "momentumsgd",
     "NAdam": "nadam",
     "NesterovSGD": "nesterovsgd",
+    "PAdam": "padam",
     "PID": "pid",
     "PNM": "pnm",
     "QHAdam": "qhadam",

@@ -201,6 +201,7 @@ class Schema:
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     has_axes: bool = False  # kernels compute numbers per row or column, so they take contiguous parameters only
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
+    reduces: bool = False  # whether it needs sums over parameters, rows or columns: no shard is updated by itself
     shape_requirements: tuple[ShapeRequirement, ...] = ()  # checked in this order, after `requirements`
     shape_numbers: tuple[str, ...] = ()  # those of thetac/shape_numbers.py that a step reads
     shape_conditions: tuple[str, ...] = ()  # those of them that decide which states and statements a step has

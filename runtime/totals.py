@@ -46,8 +46,8 @@ def group_total(*values: Scalar) -> Terms:
 def add_up(values: Sequence[Scalar]) -> Scalar:
     """Return the sum in float64.
 
-    Of floats it is rounded once; where there are tensors, it is a 0-d tensor on the device of the first of them, through
-    which gradients flow.
+    Of floats it is rounded once. Where there are tensors it is a 0-d tensor, on the device of the first of them, and
+    gradients flow through it.
     """
     tensors = [value for value in values if isinstance(value, torch.Tensor)]
     if not tensors:

@@ -244,6 +244,12 @@ def cube_root(x):
 
 
 @triton.jit
+def _unless_nan(value, x, y):
+    """Return the value, but NaN where one of the other numbers is NaN. Each may be a block or a single number."""
+    return tl.where(x == x, tl.where(y == y, value, y), x)
+
+
+@triton.jit
 def angle(y, x):
     """Return the angle of the point (x, y), between -pi and pi."""
     high, wide = tl.abs(y), tl.abs(x)
@@ -275,7 +281,7 @@ def angle(y, x):
     pi = _constant(y, 3.1415927410125732, 3.14159265358979311600)
     pi_low = _constant(y, -8.7422776573e-08, 1.22464679914735317636e-16)
     around = tl.where(_has_minus(x), pi - (upward - pi_low), upward)
-    return tl.where((x == x) & (y == y), _with_sign(around, y), x + y)
+    return _unless_nan(_with_sign(around, y), x, y)
 
 
 @triton.jit
@@ -292,8 +298,7 @@ def _with_sign_of_power(power, x, y):
     even = tl.where(_is_whole(size * 0.5), power, _with_sign(power, x))
     broken = (x < 0) & (x >= -_constant(x, _LARGEST_FLOAT32, _LARGEST_FLOAT64))
     value = tl.where(_is_whole(size), even, tl.where(broken, float("nan"), power))
-    ordered = tl.where((x == x) & (y == y), value, x + y)
-    return tl.where((y == 0) | (x == 1), 1.0, ordered)
+    return tl.where(x == 1, 1.0, tl.where(y == 0, 1.0, _unless_nan(value, x, y)))
 
 
 @triton.jit

@@ -1,5 +1,6 @@
 """Optimizers for torch, compiled from specs: `from thetac import AdamW`, or `thetac.load("my_optimizer.yaml")`.
 
+`thetac.compose("AdamW", lookahead=True)` adds features to one of them.
 `save_optimizer` and `load_optimizer` write and read the state of one. Importing this package imports neither torch nor
 triton; an optimizer is imported when its name is first used.
 """
@@ -10,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thetac.composition import compose as compose
     from thetac.generated import *  # noqa: F403  # for type checkers; no optimizer is imported here
     from thetac.loader import load as load
     from thetac.runtime.checkpoints.safetensors_file import load_optimizer as load_optimizer
@@ -22,6 +24,7 @@ __version__ = "0.1.0"
 __contract__ = 1
 
 _FUNCTIONS = {
+    "compose": "thetac.composition",
     "load": "thetac.loader",
     "load_optimizer": "thetac.runtime.checkpoints.safetensors_file",
     "save_optimizer": "thetac.runtime.checkpoints.safetensors_file",

@@ -20,7 +20,7 @@ from thetac import loaded
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.errors import SpecWarning
 from thetac.codegen.frontend.source import read_source
-from thetac.codegen.pipeline import Source, compile_specs
+from thetac.codegen.pipeline import Parents, Source, compile_specs
 from thetac.runtime.building.cache import OLD, clean_sometimes, mark_used
 from thetac.runtime.building.object_files import NEW
 from thetac.runtime.building.private_folder import find_private_folder, make_temporary_folder
@@ -44,9 +44,23 @@ def load(spec: str | os.PathLike[str]) -> type[Optimizer]:
         thetac.codegen.errors.SpecError: The spec is invalid; the message has all of its errors.
         OSError: The file cannot be read, or no folder can be written.
     """
-    compiled = compile_specs([_source(spec)], our_specs)[0]
+    return load_source(_source(spec), our_specs)
+
+
+def load_source(source: Source, parents: Parents) -> type[Optimizer]:
+    """Compile a spec and import its optimizer class, as `load` does.
+
+    Args:
+        source: The spec.
+        parents: Returns the specs that it may extend.
+
+    Raises:
+        thetac.codegen.errors.SpecError: The spec is invalid; the message has all of its errors.
+        OSError: No folder can be written.
+    """
+    compiled = compile_specs([source], parents)[0]
     for doubt in compiled.warnings:
-        warnings.warn(str(doubt), SpecWarning, stacklevel=2)
+        warnings.warn(str(doubt), SpecWarning, stacklevel=3)
     package = f"{compiled.module}_{_digest(compiled.files)}"
     _provide(package, compiled.files)
     importlib.invalidate_caches()

@@ -97,7 +97,7 @@ def merge_entries(
                     remedy = did_you_mean(name, entries, "delete the line")
                     diagnostics.add(entry.key.location, f"no {quote(name)} is inherited that could be dropped", remedy)
             else:
-                entries[name] = _merge(entries[name], entry, diagnostics) if name in entries else entry
+                entries[name] = merge_entry(entries[name], entry, diagnostics) if name in entries else entry
     return tuple(entries.values()), tuple(dropped)
 
 
@@ -110,8 +110,14 @@ _EXCLUDED = {
 }
 
 
-def _merge(inherited: Entry, own: Entry, diagnostics: Diagnostics) -> Entry:
-    """Return an entry with the keys that it inherits; the whole entry as it is where it is of another form."""
+def merge_entry(inherited: Entry, own: Entry, diagnostics: Diagnostics) -> Entry:
+    """Return an entry with the keys that it inherits; the whole entry as it is where it is of another form.
+
+    Args:
+        inherited: The entry further up.
+        own: The entry that changes it.
+        diagnostics: Gets a diagnostic where a key is dropped that is not inherited.
+    """
     if not isinstance(own.value, yaml_tree.Mapping):
         return own
     before = {entry.key.text: entry for entry in _keys(inherited)}

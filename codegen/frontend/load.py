@@ -25,7 +25,8 @@ from thetac.codegen.ir.nodes import (
 
 KEYS = (
     *("optimizer", "extends", "summary", "references", "notes", "signature", "group_keys", "hyperparameters"),
-    *("require", "state", "state_created", "weight_decay", "complex", "half_precision", "sparse", "symbols", "update"),
+    *("require", "state", "state_created", "weight_decay", "complex", "half_precision", "sparse", "features"),
+    *("symbols", "update"),
 )
 
 _SYNONYMS = {
@@ -44,6 +45,7 @@ _SECTIONS = {
     "hyperparameters": "{lr: {default: 1e-3}}",
     "require": "{beta1 < beta2: beta1 must be below beta2}",
     "state": "{exp_avg: {init: zeros}}",
+    "features": "{lookahead: {k: 5}}",
 }
 
 
@@ -103,6 +105,7 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         hyperparameters=sections["hyperparameters"] or (),
         requirements=sections["require"] or (),
         states=sections["state"] or (),
+        features=sections["features"] or (),
         state_at_construction=None if created is None else created == "construction",
         decay=_decay(fields, diagnostics),
         complex_mode=None if complex_mode is None else ComplexMode(complex_mode),

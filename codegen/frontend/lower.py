@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from thetac.codegen.errors import Diagnostics, Location, did_you_mean, quote
+from thetac.codegen.errors import Diagnostics, did_you_mean, quote
 from thetac.codegen.frontend.family import family_of, nearest
+from thetac.codegen.frontend.features import declare_features
+from thetac.codegen.frontend.fit import check_decay, check_decay_of_complex, check_needs, check_number
 from thetac.codegen.frontend.inheritance import Inheritance, ParentUpdate
 from thetac.codegen.frontend.merged_entries import MergedEntries
 from thetac.codegen.frontend.parse import NOTHING_READ, parse_expression, parse_statements
@@ -19,7 +21,6 @@ from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec, StateEn
 from thetac.codegen.frontend.translate import Declared
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import (
-    DECAY_READS,
     UNREADABLE,
     Choice,
     ComplexMode,
@@ -82,25 +83,25 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     choices = tuple(entry for entry in declared if isinstance(entry, Choice))
     decay = nearest(family, lambda s: s.decay) or ()
     before = len(diagnostics)
-    _check_number(
+    check_number(
         [entry.location for entry in declared],
         MOST_HYPERPARAMETERS,
         ("hyperparameters and flags", "leave out what nobody changes"),
         diagnostics,
     )
-    _check_number(
+    check_number(
         [entry.location for entry in states],
         MOST_STATES,
         ("states", "a step needs little of the one before"),
         diagnostics,
     )
-    _check_number(
+    check_number(
         [entry.condition.location for entry in requirements],
         MOST_REQUIREMENTS,
         ("requirements", "join conditions with `and`"),
         diagnostics,
     )
-    _check_number(
+    check_number(
         [entry.location for entry in decay],
         MOST_CASES,
         ("cases of `weight_decay`", "join those of one style with `or`"),
@@ -111,9 +112,16 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     heritage = Inheritance(family, merged.dropped, diagnostics)
     signature = _left(nearest(family, lambda s: s.signature), heritage)
     positional, keyword_only = make_signature(spec, signature, declared, diagnostics)
+    added = declare_features(merged.features, diagnostics)
+    check_needs(added, hyperparameters, spec, diagnostics)
+    arguments = tuple(argument for one in added for argument in one.arguments)
     complex_mode = nearest(family, lambda s: s.complex_mode) or ComplexMode.PAIRS
-    _check_decay(decay, hyperparameters, spec, diagnostics)
-    _check_decay_of_complex(decay, complex_mode, spec, diagnostics)
+    if added and complex_mode in (ComplexMode.NATIVE, ComplexMode.PAIRS_EXCEPT_PARAM):
+        complex_mode = ComplexMode.PAIRS
+    if not all(one.file.takes_complex for one in added):
+        complex_mode = ComplexMode.UNSUPPORTED
+    check_decay(decay, hyperparameters, spec, diagnostics)
+    check_decay_of_complex(decay, complex_mode, spec, diagnostics)
     known = Declared(
         {entry.name: entry.elements for entry in hyperparameters if entry.elements},
         tuple(entry.name for entry in states if entry.kind is StateKind.COUNTER),
@@ -122,37 +130,51 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         ),
     )
     texts = _Texts(known, heritage, diagnostics)
-    sparse_mode, sparse_error = _sparse(family)
+    sparse_mode, sparse_error = _sparse(family, any_features=bool(added))
     body = texts.body(family)
     return Rule(
         name=spec.name,
         summary=spec.summary,
-        references=tuple(dict.fromkeys(reference for s in family for reference in s.references or ())),
-        notes=nearest(family, lambda s: s.notes) or (),
+        references=tuple(
+            dict.fromkeys(
+                (
+                    *(reference for s in family for reference in s.references or ()),
+                    *(reference for one in added for reference in one.file.references),
+                )
+            )
+        ),
+        notes=(
+            *(nearest(family, lambda s: s.notes) or ()),
+            *(f"{one.file.title}: {note}" for one in added for note in one.file.notes),
+        ),
         source=PurePath(spec.path).name,
-        hyperparameters=hyperparameters,
-        flags=flags,
-        states=tuple(state for entry in states if (state := _state(entry, texts)) is not None),
+        hyperparameters=(*hyperparameters, *(one for one in arguments if isinstance(one, Hyperparameter))),
+        flags=(*flags, *(one for one in arguments if isinstance(one, Flag))),
+        states=(
+            *(state for entry in states if (state := _state(entry, texts)) is not None),
+            *(state for one in added for state in one.states),
+        ),
         shared=tuple(_shared(entry, entry.scope, texts) for entry in states if entry.scope is not None),
         positional=positional,
-        keyword_only=keyword_only,
-        requirements=tuple(texts.requirements(requirements)),
+        keyword_only=(*keyword_only, *(one.name for one in arguments)),
+        requirements=(*texts.requirements(requirements), *(r for one in added for r in one.requirements)),
         decay=tuple(texts.cases(decay)),
         complex_mode=complex_mode,
-        half_precision=nearest(family, lambda s: s.half_precision) or HalfPrecision.FLOAT32,
+        half_precision=(nearest(family, lambda s: s.half_precision) if not added else None) or HalfPrecision.FLOAT32,
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         state_at_construction=nearest(family, lambda s: s.state_at_construction) or False,
         body=body,
         group_keys=order_group_keys(
             _left(nearest(family, lambda s: s.group_keys), heritage) or (),
-            declared,
+            (*declared, *arguments),
             tuple(entry.name for entry in states if entry.scope is not None),
             diagnostics,
         ),
         family=tuple(s.name for s in family[1:]),
         location=spec.location,
-        choices=choices,
+        choices=(*choices, *(one for one in arguments if isinstance(one, Choice))),
+        features=tuple(one.feature for one in added),
         symbols=_symbols(family, body, known.names, diagnostics),
     )
 
@@ -230,19 +252,6 @@ class _Texts:
         return self._heritage.settle_body(body, update.location)
 
 
-def _check_number(locations: Sequence[Location], most: int, what: tuple[str, str], diagnostics: Diagnostics) -> None:
-    """Note an error if there are more than `most` of something.
-
-    Args:
-        locations: Where they are.
-        most: How many are allowed.
-        what: Their name, and the remedy.
-        diagnostics: Gets the diagnostic.
-    """
-    if len(locations) > most:
-        diagnostics.add(locations[most], f"more than {most} {what[0]}", what[1])
-
-
 def _state(entry: StateEntry, texts: _Texts) -> State | None:
     """Return a state; None if it exists only where a flag is set that is dropped, or if parameters share it."""
     if entry.scope is not None:
@@ -271,37 +280,11 @@ def _shared(entry: StateEntry, scope: Scope, texts: _Texts) -> Shared:
     return Shared(entry.name, scope, init, entry.symbol, entry.doc, entry.location)
 
 
-def _check_decay(
-    entries: tuple[DecayEntry, ...], hyperparameters: tuple[Hyperparameter, ...], spec: Spec, diagnostics: Diagnostics
-) -> None:
-    """Note an error where a style of decay reads a hyperparameter that is missing or is now a tuple."""
-    single = {hyperparameter.name for hyperparameter in hyperparameters if not hyperparameter.elements}
-    for entry in entries:
-        for name in DECAY_READS[entry.style]:
-            if name not in single and UNREADABLE not in single:
-                cause = f"weight decay `{entry.style.value}` needs a hyperparameter `{name}`"
-                if spec.decay is None:
-                    own = next(
-                        (one.key.location for one in spec.hyperparameters if one.key.text == name), spec.location
-                    )
-                    diagnostics.add(own, cause, "declare it as a number, or say `weight_decay: none` here")
-                else:
-                    diagnostics.add(entry.location, cause, "declare it, or choose another style")
-
-
-def _check_decay_of_complex(
-    entries: tuple[DecayEntry, ...], mode: ComplexMode, spec: Spec, diagnostics: Diagnostics
-) -> None:
-    """Note an error where a style of decay compares signs of parameters that stay complex."""
-    for entry in entries:
-        if entry.style is DecayStyle.CAUTIOUS and mode in (ComplexMode.NATIVE, ComplexMode.PAIRS_EXCEPT_PARAM):
-            cause = f"weight decay `cautious` compares signs, which `complex: {mode.value}` leaves to complex numbers"
-            here = entry.location if spec.decay is not None else spec.location
-            diagnostics.add(here, cause, "say `complex: pairs`, or choose another style")
-
-
-def _sparse(family: tuple[Spec, ...]) -> tuple[SparseMode, str]:
+def _sparse(family: tuple[Spec, ...], *, any_features: bool) -> tuple[SparseMode, str]:
+    """Return how sparse gradients are treated; features take none."""
     mode = nearest(family, lambda s: s.sparse_mode) or SparseMode.UNSUPPORTED
+    if any_features and mode is not SparseMode.UNSUPPORTED:
+        return SparseMode.UNSUPPORTED, f"{family[0].name} does not support sparse gradients"
     if mode is not SparseMode.UNSUPPORTED:
         return mode, "weight_decay option is not compatible with sparse gradients"
     return mode, nearest(family, lambda s: s.sparse_error) or f"{family[0].name} does not support sparse gradients"

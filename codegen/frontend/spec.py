@@ -64,6 +64,7 @@ class Spec:
     hyperparameters: tuple[Entry, ...]
     requirements: tuple[Entry, ...]
     states: tuple[Entry, ...]
+    features: tuple[Entry, ...]
     state_at_construction: bool | None
     decay: tuple[DecayEntry, ...] | None
     complex_mode: ComplexMode | None

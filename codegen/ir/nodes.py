@@ -7,7 +7,7 @@ knows files, passes or targets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
@@ -68,6 +68,30 @@ class If:
 
 
 Stmt = Assign | If
+
+UPDATE = "the update"  # what a rule subtracts from the parameter, in the statements of features
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What a spec adds to its rule by name: statements at three places of a step, each of them empty if there are none.
+
+    What they declare are declarations of the rule.
+    """
+
+    name: str
+    gradient: tuple[Stmt, ...]  # on `grad`, before weight decay
+    update: tuple[Stmt, ...]  # on UPDATE, before it is applied
+    param: tuple[Stmt, ...]  # on `param`, after the step
+
+    @property
+    def body(self) -> tuple[Stmt, ...]:
+        """Return all of its statements, in order."""
+        return (*self.gradient, *self.update, *self.param)
+
+    def changed(self, change: Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]]) -> Feature:
+        """Return the feature with its statements changed, place by place."""
+        return Feature(self.name, change(self.gradient), change(self.update), change(self.param))
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +340,9 @@ class Rule:
     choices: tuple[Choice, ...] = ()
     symbols: tuple[tuple[str, str], ...] = ()  # LaTeX of locals, by name
     shared: tuple[Shared, ...] = ()
+    features: tuple[
+        Feature, ...
+    ] = ()  # that the spec adds, in the order in which they attach; none after passes/features
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     def state(self, name: str) -> State | None:
@@ -382,6 +409,12 @@ def walk_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
 def names_read(expression: Expr) -> tuple[str, ...]:
     """Return the names that an expression reads, each once, in order."""
     return tuple(dict.fromkeys(e.name for e in walk_expression(expression) if isinstance(e, Ref)))
+
+
+def names_in_body(body: tuple[Stmt, ...]) -> frozenset[str]:
+    """Return the names that some path through statements reads."""
+    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(body))
+    return frozenset(name for expression in expressions for name in names_read(expression))
 
 
 def assigned(body: tuple[Stmt, ...]) -> tuple[str, ...]:

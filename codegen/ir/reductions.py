@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from thetac.codegen.ir.nodes import Call, Const, Expr, walk_expression
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Stmt, walk_expression, walk_statements
 from thetac.codegen.ir.ops import OPS, Shape
 
 AXES = (-1, -2)
@@ -38,3 +38,8 @@ def along(call: Call, axis: int | None) -> Call:
 def reductions_in(expression: Expr) -> Iterator[Call]:
     """Yield the reductions in an expression, outermost first, left to right."""
     return (part for part in walk_expression(expression) if isinstance(part, Call) and is_reduction(part))
+
+
+def has_reductions(body: tuple[Stmt, ...]) -> bool:
+    """Return whether some statement, branches included, has a reduction. Conditions never have one."""
+    return any(any(reductions_in(one.value)) for one in walk_statements(body) if isinstance(one, Assign))

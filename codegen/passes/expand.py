@@ -43,8 +43,13 @@ def expand(rule: Rule) -> Rule:
         decay=tuple(
             (None if condition is None else _expression(condition, kinds), style) for condition, style in rule.decay
         ),
-        body=tuple(_statement(statement, kinds) for statement in rule.body),
+        body=_block(rule.body, kinds),
+        features=tuple(feature.changed(lambda body: _block(body, kinds)) for feature in rule.features),
     )
+
+
+def _block(body: tuple[Stmt, ...], kinds: Kinds) -> tuple[Stmt, ...]:
+    return tuple(_statement(statement, kinds) for statement in body)
 
 
 def _statement(statement: Stmt, kinds: Kinds) -> Stmt:
@@ -55,8 +60,8 @@ def _statement(statement: Stmt, kinds: Kinds) -> Stmt:
             return replace(
                 statement,
                 condition=_expression(condition, kinds),
-                then=tuple(_statement(inner, kinds) for inner in then),
-                orelse=tuple(_statement(inner, kinds) for inner in orelse),
+                then=_block(then, kinds),
+                orelse=_block(orelse, kinds),
             )
         case _:
             assert_never(statement)

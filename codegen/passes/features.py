@@ -1,9 +1,9 @@
-"""Write the features that every optimizer has into the body, as ordinary statements.
+"""Write the features that every optimizer has, and those that a spec adds, into the body, as ordinary statements.
 
-In: a checked Rule. Out: the Rule whose body is complete: maximize, weight decay, states that start from the
-gradient. Order, as in torch: negate the gradient, decay, start states, then the spec's own update, then the decay of
-styles that come with or after the update. A state that starts from the parameter is copied from it before the step and
-is no statement of the body.
+In: a checked Rule. Out: the Rule whose body is complete. Order, as in torch: negate the gradient (maximize), decay,
+start states from the gradient, then the spec's own update, then the decay of styles that come with or after it. What a
+spec adds attaches to the gradient before it decays, to the update before it is applied, to the parameter at the end. A
+state that starts from the parameter is copied from it before the step and is no statement of the body.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import replace
 from enum import Enum
 from typing import assert_never
 
-from thetac.codegen.ir.nodes import Assign, Call, Const, DecayStyle, Expr, If, Ref, Rule, Stmt
+from thetac.codegen.ir.nodes import UPDATE, Assign, Call, Const, DecayStyle, Expr, If, Ref, Rule, Stmt
+from thetac.codegen.ir.renaming import rename
 from thetac.codegen.passes.update_value import apply_update, name_of_update, take_out_update
 
 GRAD, PARAM, LR, DECAY = Ref("grad"), Ref("param"), Ref("lr"), Ref("weight_decay")
@@ -29,21 +30,24 @@ class _Place(Enum):
 
 def apply(rule: Rule) -> Rule:
     """Return the rule with the features in its body, in which every state starts from a number or the parameter."""
-    body = (*_maximize(), *_weight_decay(rule, _Place.BEFORE), *_start_states(rule), *_update(rule))
+    on_grad = (statement for feature in rule.features for statement in feature.gradient)
+    on_param = (statement for feature in rule.features for statement in feature.param)
+    body = (*_maximize(), *on_grad, *_weight_decay(rule, _Place.BEFORE), *_start_states(rule), *_update(rule))
     states = tuple(
         replace(state, init=Const(0)) if isinstance(state.init, Ref) and state.init.name == "grad" else state
         for state in rule.states
     )
-    return replace(rule, body=(*body, *_weight_decay(rule, _Place.AFTER)), states=states)
+    return replace(rule, body=(*body, *_weight_decay(rule, _Place.AFTER), *on_param), states=states, features=())
 
 
 def _update(rule: Rule) -> tuple[Stmt, ...]:
-    """Return the spec's own update, with the decay that looks at what it takes away."""
-    decay = _weight_decay(rule, _Place.WITH)
-    if not decay:
-        return rule.body
+    """Return the spec's own update, with the features and the decay that look at what it takes away."""
     name = name_of_update(rule)
-    return (*take_out_update(rule.body, name), *decay, apply_update(name))
+    features = tuple(s for feature in rule.features for s in rename(feature.update, {UPDATE: name}))
+    decay = _weight_decay(rule, _Place.WITH)
+    if not features and not decay:
+        return rule.body
+    return (*take_out_update(rule.body, name), *features, *decay, apply_update(name))
 
 
 def _maximize() -> tuple[Stmt, ...]:

@@ -32,4 +32,5 @@ def decide_fixed_flags(rule: Rule) -> Rule:
         requirements=decide_requirements(rule.requirements, values),
         decay=decide_cases(rule.decay, values),
         body=decide(rule.body, values),
+        features=tuple(feature.changed(lambda body: decide(body, values)) for feature in rule.features),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import takewhile
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import (
@@ -54,7 +55,7 @@ def resolve(rule: Rule) -> Rule:
         return Ref(found)
 
     read = _read_in(rule)
-    early = tuple(statement for statement in rule.body if statement.origin in EARLY)
+    early = tuple(takewhile(lambda statement: statement.origin in EARLY, rule.body))
     late = rule.body[len(early) :]
     meanings: dict[str, Expr] = {}
     for choice in rule.choices:

@@ -19,6 +19,7 @@ from thetac.codegen.ir.reductions import along, is_reduction, reductions_in, spl
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, EVERY_ELEMENT, ROW_VECTOR, Dims
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, kind_of
 from thetac.codegen.passes.lift import Lifter, lift
+from thetac.shape_numbers import SHAPE_NUMBERS
 
 
 def kernel_form(rule: Rule) -> Rule:
@@ -80,7 +81,7 @@ def _simple(expression: Expr, kinds: Kinds) -> Expr:
 
 def _count(dims: Dims, axis: int | None) -> Expr:
     """Return how many numbers a reduction is of."""
-    size, rows, columns = (Call(name, (Ref("param"),)) for name in ("size", "rows", "columns"))
+    size, rows, columns = (Ref(SHAPE_NUMBERS[name].variable) for name in ("size", "rows", "columns"))
     match axis, dims:
         case -1, _:
             return columns

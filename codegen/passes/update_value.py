@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt, assigned, names_of
+from thetac.codegen.ir.ops import OF_NAMES, OPS
 
 PARAM = Ref("param")
 
@@ -20,6 +21,7 @@ def name_of_update(rule: Rule) -> str:
     """Return the name of the local, which no other value of the rule has: `update` if it is free."""
     declared = (name for h in rule.hyperparameters for name in (h.name, *h.elements))
     taken = {*declared, *(flag.name for flag in rule.flags), *names_of(rule.kept), *assigned(rule.body)}
+    taken |= {name for feature in rule.features for name in assigned(feature.body)}
     return next(name for i in range(len(taken) + 1) if (name := f"update{i or ''}") not in taken)
 
 
@@ -97,6 +99,8 @@ def _read(expression: Expr, update: Ref, *, is_set: bool) -> Expr:
     match expression:
         case Ref(name="param", location=here):
             return Call("sub", (PARAM, update), here)
+        case Call(op=op) if OPS[op].shape in OF_NAMES:
+            return expression  # the shape is that of the old one
         case Call(args=args):
             return replace(expression, args=tuple(_read(argument, update, is_set=is_set) for argument in args))
         case Ref() | Const():

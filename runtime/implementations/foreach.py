@@ -52,7 +52,7 @@ class ForeachExecutor:
         self._outdated = ""  # why a re-plan forms better buckets; empty if it does not
         self._chunks: list[_Chunk] = []
         self._scalar_states: list[list[ScalarStates]] = []  # per bucket: states that have one value in all members
-        for bucket in buckets(schema, members):
+        for bucket in buckets(schema, members, keywords_of(self._step)):
             mine = Selection([positions[id(member)] for member in bucket], selection.size)
             self._scalar_states.append(scalar_states_of(schema, bucket, mine, tensors))
             for chunk in chunks(schema, bucket):
@@ -131,11 +131,11 @@ class _Chunk:
     is_widened: bool  # computed in a wider dtype
 
 
-def buckets(schema: Schema, members: Sequence[Member]) -> list[list[Member]]:
-    """Return the members that one call may take, in the order of their first ones."""
+def buckets(schema: Schema, members: Sequence[Member], takes: frozenset[str]) -> list[list[Member]]:
+    """Return the members that one call may take, in the order of their first ones; `takes` are its keywords."""
     found: dict[tuple[object, ...], list[Member]] = {}
     for member in members:
-        found.setdefault(_key(schema, member), []).append(member)
+        found.setdefault(_key(schema, member, takes), []).append(member)
     return list(found.values())
 
 
@@ -156,7 +156,7 @@ def chunks(schema: Schema, bucket: Sequence[Member]) -> Iterator[Sequence[Member
     yield bucket[begin:]
 
 
-def _key(schema: Schema, member: Member) -> tuple[object, ...]:
+def _key(schema: Schema, member: Member, takes: frozenset[str]) -> tuple[object, ...]:
     """Return what has to be equal for members to share a bucket."""
     scalars: list[object] = []
     dtypes: list[torch.dtype | None] = [member.param.dtype, member.grad.dtype]
@@ -167,7 +167,13 @@ def _key(schema: Schema, member: Member) -> tuple[object, ...]:
             scalars.append((state.item(), state.dtype, state.device))
         else:
             dtypes.append(state.dtype)
-    return (member.param.device, *dtypes, *member.shape.values(), *scalars, member.created)
+    return (
+        member.param.device,
+        *dtypes,
+        *numbers_of_param(schema, member.shape, takes).values(),
+        *scalars,
+        member.created,
+    )
 
 
 def states_at(schema: Schema, selection: Selection, tensors: StepTensors) -> dict[str, list[Tensor]]:

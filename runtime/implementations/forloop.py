@@ -13,6 +13,7 @@ from torch import Tensor
 
 from thetac.runtime.implementations.executor import Unfinished
 from thetac.runtime.implementations.generated_modules import TakenScalars, forloop_of, keywords_of, taken
+from thetac.runtime.implementations.global_tensors import on_global_tensors
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_states import scalar_states_of
 from thetac.runtime.implementations.widened import Step, one_by_one, widened, widens
@@ -22,6 +23,7 @@ from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.shared_numbers import numbers_of, tensors_of
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
+from thetac.runtime.tensor_facts.dtensors import is_dtensor
 from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensors import Scalar
 from thetac.runtime.totals import Totals
@@ -184,6 +186,8 @@ class OnTensorsExecutor:
 
 def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
     """Return the step for some members: widened where some member is not computed in its own dtype."""
+    if schema.reduces and any(is_dtensor(member.param) for member in members):
+        step = on_global_tensors(step)
     return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
 
 

@@ -33,7 +33,8 @@ class MemberChecks:
         self._capturable = bool(option(group, "capturable"))
         self._differentiable = bool(option(group, "differentiable"))
         self._may_be_shards = dtensors.can_exist()
-        # Autograd follows operations on whole DTensors.
+        # Autograd follows operations on whole DTensors, and sums are over all processes.
+        self._keeps_dtensors = self._differentiable or schema.reduces or placed is None
         self._placed = None if self._differentiable else placed
 
     def check_param(self, param: Tensor, grad: Tensor, position: int) -> None:
@@ -146,7 +147,7 @@ class MemberChecks:
             dtensors.check_plain(member.grad, states, where)
             return member
         dtensors.check_placements(member.param, states, where)
-        if self._placed is None:
+        if self._keeps_dtensors:
             return member
         local = Member(
             member.group,

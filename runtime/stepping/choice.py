@@ -26,7 +26,7 @@ from thetac.runtime.param_groups.members import Member, small_states, tensor_sta
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.implementation import FUSED, Choice, Implementation
 from thetac.runtime.stepping.requirements import FUSED_DTYPES, Kernels, fused_implementation, missing_for, obstacle_of
-from thetac.runtime.tensor_facts.dtensors import get_local
+from thetac.runtime.tensor_facts.dtensors import get_local, is_dtensor
 from thetac.runtime.tensor_facts.memory import (
     all_have_memory,
     are_apart,
@@ -34,6 +34,8 @@ from thetac.runtime.tensor_facts.memory import (
     has_memory,
     is_plain,
 )
+
+_OVER_PROCESSES = "the parameter is distributed, and its rule has sums over all of it"
 
 
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
@@ -82,7 +84,8 @@ def choose(schema: Schema, group: Group, param: Tensor) -> Choice:
 
     The choice of a step may be another one, as it also depends on the memory of gradient and state.
     """
-    return _candidates(schema, group, param if option(group, "differentiable") else get_local(param))[0]
+    is_whole = schema.reduces or option(group, "differentiable")
+    return _candidates(schema, group, param if is_whole else get_local(param))[0]
 
 
 def _alike(schema: Schema, members: Sequence[Member]) -> Iterable[list[int]]:
@@ -160,6 +163,8 @@ def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
     if option(group, "capturable"):
         return _capturable(schema, group, param)
     for_loop = Choice(Implementation.FOR_LOOP, "takes every tensor")
+    if schema.reduces and is_dtensor(param):
+        return [replace(for_loop, reason=_OVER_PROCESSES, is_fallback=True)]
     if fused:
         implementation = fused_implementation(param.device)
         if missing := missing_for(schema, implementation, param):

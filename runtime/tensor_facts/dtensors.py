@@ -241,6 +241,34 @@ def to_global(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if is_dtensor(tensor) else tensor
 
 
+def complete(tensor: DTensor) -> DTensor:
+    """Return a DTensor of which no process has only a term: sums over processes are computed, which communicates."""
+    if not any(placement.is_partial() for placement in tensor.placements):
+        return tensor
+    from torch.distributed.tensor import Replicate  # imported already, as there is a DTensor
+
+    return tensor.redistribute(
+        placements=[Replicate() if placement.is_partial() else placement for placement in tensor.placements]
+    )
+
+
+def replicate(tensor: DTensor) -> DTensor:
+    """Return a DTensor of which every process has all, which communicates."""
+    from torch.distributed.tensor import Replicate  # imported already, as there is a DTensor
+
+    return tensor.redistribute(placements=[Replicate()] * len(tensor.placements))
+
+
+def has_empty_shards(tensor: DTensor) -> bool:
+    """Return whether some process has no element because an axis is shorter than there are shards of it."""
+    shards: dict[int, int] = {}
+    for dimension, placement in enumerate(tensor.placements):
+        axis: int | None = getattr(placement, "dim", None)  # of all kinds of shards
+        if axis is not None:
+            shards[axis] = shards.get(axis, 1) * tensor.device_mesh.size(dimension)
+    return any(tensor.shape[axis] < number for axis, number in shards.items())
+
+
 def _split_dimensions(known: GlobalTensors) -> tuple[int, ...]:
     """Return the dimensions of the mesh along which processes have different shards."""
     return tuple(index for index, placement in enumerate(known.param.placements) if not placement.is_replicate())

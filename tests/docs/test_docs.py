@@ -174,7 +174,7 @@ def test_the_example_of_the_readme_works_as_it_is_written(tmp_path: Path) -> Non
     assert float(run([sys.executable, "-c", packaged], tmp_path).split("\n")[0]) < 0.5
 
 
-@pytest.mark.parametrize("page", ["using.md", "checkpoints.md"])
+@pytest.mark.parametrize("page", ["using.md", "checkpoints.md", "features.md"])
 def test_the_examples_of_use_work_one_after_the_other(page: str, tmp_path: Path) -> None:
     run([sys.executable, "-c", "\n".join(blocks_of(ROOT / "docs" / page, "python"))], tmp_path)
 

@@ -27,6 +27,7 @@ PACKAGES: Mapping[str, Package] = {
     "AdaMod": Package("adamod", "adamod:AdaMod", states={**ADAM, "exp_avg_lr": "exp_avg_lr"}),
     "Grams": Package("grams-pytorch", "grams:Grams", states=ADAM),
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
+    "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
 }
 

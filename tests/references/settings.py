@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import assert_never
 
 from tests.references.rules import rules
 from tests.references.torch_inputs import ELEVEN, Settings, Value, float_settings
-from thetac.codegen.ir.nodes import Hyperparameter
+from thetac.codegen.ir.interpret import FLOATS, defaults
+from thetac.codegen.ir.nodes import Call, Const, Expr, Hyperparameter, Ref
 
 # For those that torch does not have: every flag, numbers that change the path taken, several at once.
 GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
@@ -47,6 +49,15 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
     "PNM": {"decoupled": [True, False], "betas": [(0.9, 1.0), (0.0, 0.5)]},
     "AdaPNM": {"amsgrad": [True, False], "decoupled": [True, False], "betas": [(0.9, 0.999, 1.0), (0.5, 0.9, 0.0)]},
     "Amos": {"momentum": [0.0, 0.9], "clip_value": [0.0, 0.5], "extra_l2": [0.0, 0.1], "eta": [1.0, 0.04]},
+    "AdamAtan2": {
+        "decoupled_wd": [False, True],
+        "cautious_wd": [False, True],
+        "a": [1.27, 1.0],
+        "b": [1.0, 2.0],
+    },
+    "MADGRAD": {"momentum": [0.9, 0.0], "eps": [1e-6, 0.0], "decouple_decay": [False, True]},
+    "DiffGrad": {"eps": [1e-8, 1e-3]},
+    "PAdam": {"amsgrad": [True, False], "partial": [0.25, 0.1, 0.5, 0.0]},
     "GradientDescent": {},
     "MomentumSGD": {"mu": [0.9, 0.0]},
     "NesterovSGD": {"mu": [0.9, 0.0]},
@@ -86,7 +97,7 @@ def one_at_a_time(name: str) -> Iterator[Settings]:
     decay = next((change for change in changes if "weight_decay" in change), {})
     for change in changes:
         yield change
-        if decay and "weight_decay" not in change:
+        if decay and "weight_decay" not in change and _is_legal(name, {**decay, **change}):
             yield {**decay, **change}
 
 
@@ -95,6 +106,28 @@ def two_at_a_time(name: str) -> Iterator[Settings]:
     for change, other in itertools.combinations(alternatives(name), 2):
         if not change.keys() & other.keys():
             yield {**change, **other}
+
+
+def _is_legal(name: str, settings: Settings) -> bool:
+    """Return whether the requirements of a rule hold."""
+    rule = rules()[name]
+    values = {**defaults(rule), **values_of(name, settings)}
+    return all(_holds(requirement.condition, values) for requirement in rule.requirements)
+
+
+def _holds(expression: Expr, values: Mapping[str, float | bool]) -> float | bool:
+    """Return what a condition on hyperparameters and flags is, none of which is a tensor."""
+    match expression:
+        case Const(value=value):
+            return value
+        case Ref(name=name):
+            return values.get(name, False)  # options, such as `foreach`
+        case Call(op="is_tensor"):
+            return False
+        case Call(op=op, args=args):
+            return FLOATS.operations[op](*(_holds(argument, values) for argument in args))
+        case _:
+            assert_never(expression)
 
 
 def alternatives(name: str) -> list[Settings]:

@@ -13,6 +13,8 @@ summary: Has states of every shape.
 hyperparameters:
   lr: {default: 0.1}
   flag: {default: false, doc: a flag}
+require:
+  rank(param) > 1: "a parameter has rows and columns"
 state:
   step:    counter
   slow: {init: zeros}

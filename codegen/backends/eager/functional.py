@@ -38,6 +38,7 @@ from thetac.codegen.backends.printing.host_python import PYTHON, TENSOR_FUNCTION
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
+    ComplexMode,
     Const,
     Expr,
     If,
@@ -115,9 +116,11 @@ class _OnTensors:
         of_states = self.tensors[1:]
         required = [self.targets[name] for name in of_states if name not in self.optional]
         optional = [self.targets[name] for name in of_states if name in self.optional]
-        lines = [
-            f"if torch.is_complex({self.targets['param']}):",
-            *(INDENT + line for line in pair_lines([self.targets["param"], "grad", *required], optional)),
+        lines: list[str] = []
+        if self.rule.complex_mode is not ComplexMode.UNSUPPORTED:
+            lines.append(f"if torch.is_complex({self.targets['param']}):")
+            lines += indent(pair_lines([self.targets["param"], "grad", *required], optional))
+        lines += [
             *(f"{name} = {self.targets[name]}" for name in self.tensors),
             "if differentiable:  # autograd may keep these; what is stored at the end must not change them",
             *(f"{INDENT}{name} = {self._clone(name)}" for name in self.tensors),
@@ -128,7 +131,7 @@ class _OnTensors:
         ]
         lines += number_lines(
             self.rule,
-            names_read_in(self.rule),
+            names_read_in(self.rule) | self.scalars,  # the end stores the latter
             count=lambda name: f"{small[name]} += 1",
             read=lambda name: self._number_read(name, small[name]),
             assertion=lambda name: f"assert {small[name]} is not None",

@@ -143,7 +143,7 @@ class _Lowering:
             # torch negates before it views: the sign of the whole complex number.
             early, between = early[:1], early[1:]
             return (*self._block(early), self._view(), *self._block((*between, *late)))
-        if self.rule.complex_mode is ComplexMode.NATIVE:
+        if self.rule.complex_mode in (ComplexMode.NATIVE, ComplexMode.UNSUPPORTED):
             return self._block((*early, *late))
         return (*self._block(early), self._view(), *self._block(late))
 

@@ -9,6 +9,7 @@ from thetac.codegen.backends.printing.escaping import comment, literal
 from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.ir.nodes import If, Ref, Rule, StateKind, Stmt
 from thetac.codegen.ir.printer import assignment_text
+from thetac.codegen.passes.lift import LIFTED
 
 INDENT = "    "
 
@@ -28,7 +29,7 @@ def else_lines(lines: Sequence[str]) -> list[str]:
 
 def comment_lines(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
     """Return the spec's line as a comment, after the author's remark; none if it would only repeat the code."""
-    remark = comment(statement.comment) or statement.origin
+    remark = comment(statement.comment) or ("" if statement.origin == LIFTED else statement.origin)
     if isinstance(statement, If):
         return [f"# {remark}"] if comment(statement.comment) or statement.origin == "first value" else []
     if statement.value == Ref(statement.target):  # a value that the line above computes is stored

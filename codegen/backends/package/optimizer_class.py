@@ -14,22 +14,23 @@ from thetac import __contract__
 from thetac.codegen.backends.documentation.docstring import docstring as documentation
 from thetac.codegen.backends.eager import foreach
 from thetac.codegen.backends.eager.inplace import find_refusable
+from thetac.codegen.backends.package.conditions import (
+    GroupAccess,
+    decays_gradient,
+    reads_shape,
+    shape_numbers_read,
+    shape_numbers_that_decide,
+    specialisation,
+)
 from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.backends.printing.escaping import docstring, literal, uses
-from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
 from thetac.codegen.emit import header
-from thetac.codegen.ir.fused import Specialisation
 from thetac.codegen.ir.nodes import (
-    Assign,
-    Call,
     Choice,
     ComplexMode,
     Const,
-    DecayStyle,
-    Expr,
     Flag,
     Hyperparameter,
-    If,
     Range,
     Ref,
     Rule,
@@ -38,18 +39,15 @@ from thetac.codegen.ir.nodes import (
     StateKind,
     assigned,
     names_of,
-    names_read,
-    walk_statements,
 )
-from thetac.codegen.ir.printer import expression_text, number
+from thetac.codegen.ir.printer import number
+from thetac.codegen.ir.reductions import has_reductions
 from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
-from thetac.codegen.passes.analysis.kinds import is_static
 from thetac.codegen.passes.check.totals import uniform
 from thetac.codegen.passes.hoist import Fused
 from thetac.options import OPTIONS
-from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES
 
 _LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
 
@@ -67,7 +65,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
     by_name |= {flag.name: flag for flag in rule.flags} | {choice.name: choice for choice in rule.choices}
     ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
     fixed = [name for name, value in by_name.items() if value.fixed]
-    group = _GroupAccess(lowered)
+    group = GroupAccess(lowered)
     return environment.get_template("optimizer.py.jinja").render(
         header=header(rule.source),
         contract=__contract__,
@@ -90,20 +88,21 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         shape_requirements=[
             (group.text(r.condition), literal(r.message)) for r in lowered.requirements if reads_shape(r.condition)
         ],
-        specialisations=[_specialisation(s, group) for s in fused.specialisations],
+        specialisations=[specialisation(s, group) for s in fused.specialisations],
         options=_names(option for option in OPTIONS if option not in ours),
         sparse=rule.sparse_mode.value,
         half_precision=rule.half_precision.value,
         refusable=_names(find_refusable(lowered)),
         sparse_error=literal(rule.sparse_error),
-        decays_gradient=group.text(_decays_gradient(lowered)),
+        decays_gradient=group.text(decays_gradient(lowered)),
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
         fixed=_names(fixed) if fixed else "",
+        reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
         separate_kernels=not kernels_are_few(fused),
-        shape_numbers=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=False)) else "",
-        shape_conditions=_names(numbers) if (numbers := _shape_numbers(lowered, only_conditions=True)) else "",
+        shape_numbers=_names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",
+        shape_conditions=_names(numbers) if (numbers := shape_numbers_that_decide(lowered)) else "",
         shared=[_shared(one, group) for one in lowered.shared],
         uniform=_names(names) if (names := uniform(rule)) else "",
         waits=has_totals(rule),
@@ -137,31 +136,6 @@ def _tuple(items: Iterable[str]) -> str:
     """Return a tuple of expressions, as Python text."""
     texts = list(items)
     return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
-
-
-class _GroupAccess:
-    """Conditions as functions of a parameter group."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.known = known_numbers(rule)
-        self.printed: list[str] = []
-        self.texts = {flag.name: f'group["{flag.name}"]' for flag in rule.flags if flag.asks is None}
-        self.texts |= {name: f'group.get("{name}", {option.default})' for name, option in OPTIONS.items()}
-        for h in rule.hyperparameters:
-            for index, name in enumerate(h.value_names):
-                self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
-        self.texts |= {one.variable: f'shape["{one.name}"]' for one in SHAPE_NUMBERS.values()}
-        for flag in rule.flags:
-            if flag.asks is not None:
-                held = self.texts.get(flag.asks.name, f'group["{flag.asks.name}"]')
-                value = "is None" if flag.asks.value is None else f"== {literal(flag.asks.value)}"
-                self.texts[flag.name] = f"({held} {value})"
-
-    def text(self, expression: Expr) -> str:
-        """Return a condition as Python code that reads `group`, and note the code as printed."""
-        text = expression_text(guarded(expression, self.known), PYTHON, lambda name: self.texts[name])
-        self.printed.append(text)
-        return text
 
 
 def _argument(name: str, by_name: Declared) -> str:
@@ -268,7 +242,7 @@ def _interval(interval: Range | None) -> str:
     return f"Interval({number(interval.low)}, {number(interval.high)}, {interval.low_closed}, {interval.high_closed})"
 
 
-def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
+def _states(lowered: Rule, group: GroupAccess) -> list[list[str]]:
     """Return the arguments of each `State`, one per line."""
     lists, asked, written = list_names(lowered), asks_first(lowered), assigned(lowered.body)
     return [
@@ -290,34 +264,7 @@ def _states(lowered: Rule, group: _GroupAccess) -> list[list[str]]:
     ]
 
 
-def reads_shape(condition: Expr | None) -> bool:
-    """Return whether a condition, if there is one, reads numbers of the parameter."""
-    return condition is not None and not set(names_read(condition)).isdisjoint(VARIABLES)
-
-
-def _shape_numbers(rule: Rule, *, only_conditions: bool) -> list[str]:
-    """Return the numbers of the parameter that a step reads, or those that decide which statements and states it has.
-
-    A branch on a number that is computed from them is no such condition: it is taken where the number is known.
-    """
-    read: set[str] = {name for state in rule.states if state.when is not None for name in names_read(state.when)}
-    for statement in walk_statements(rule.body):
-        match statement:
-            case If(condition=condition) if is_static(condition, rule) or not only_conditions:
-                read.update(names_read(condition))
-            case Assign(value=value) if not only_conditions:
-                read.update(names_read(value))
-    return [one.name for one in SHAPE_NUMBERS.values() if one.variable in read]
-
-
-def _specialisation(one: Specialisation, group: _GroupAccess) -> str:
-    """Return the arguments of a `Specialisation`."""
-    takes = "group, shape" if reads_shape(one.condition) else "group"
-    keyword = "holds_for" if reads_shape(one.condition) else "holds"
-    return f'"{one.name}", {keyword}=lambda {takes}: {group.text(one.condition)}'
-
-
-def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
+def _state(state: State, argument: str, group: GroupAccess) -> list[str]:
     """Return the arguments that every `State` has."""
     by_shape = reads_shape(state.when)
     zero = state.init == Ref("param") or (isinstance(state.init, Const) and state.init.value == 0)
@@ -331,30 +278,6 @@ def _state(state: State, argument: str, group: _GroupAccess) -> list[str]:
     ]
 
 
-def _shared(shared: Shared, group: _GroupAccess) -> str:
+def _shared(shared: Shared, group: GroupAccess) -> str:
     """Return the arguments of a `Shared`."""
     return f'"{shared.name}", scope="{shared.scope.value}", init=lambda group: {group.text(shared.init)}'
-
-
-def _decays_gradient(rule: Rule) -> Expr:
-    """Return the condition, over the values of a group, under which weight decay is added to the gradient."""
-    holds: Expr = Const(False)
-    for condition, style in reversed(rule.decay):
-        decays: Expr = Const(style is DecayStyle.L2)
-        if condition is None:
-            holds = decays
-        elif decays == Const(True):
-            holds = condition if holds == Const(False) else Call("or", (condition, holds))
-        else:
-            opposite = Call("not", (condition,))
-            holds = (
-                Const(False)
-                if holds == Const(False)
-                else opposite
-                if holds == Const(True)
-                else Call("and", (opposite, holds))
-            )
-    if holds == Const(False):
-        return holds
-    some = Call("ne", (Ref("weight_decay"), Const(0)))
-    return some if holds == Const(True) else Call("and", (some, holds))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import (
+    UPDATE,
     Assign,
     Call,
     Const,
@@ -69,6 +70,8 @@ def infer(rule: Rule) -> dict[str, Kind]:
     """Return the kind of every name: values, flags, options, states, `param` and its numbers, `grad`, locals."""
     kinds: dict[str, Kind] = dict.fromkeys(OPTIONS, HOST_TRUTH) | dict.fromkeys(VARIABLES, HOST_NUMBER)
     kinds |= {"param": ELEMENT, "grad": ELEMENT}
+    if rule.features:
+        kinds[UPDATE] = ELEMENT
     for hyperparameter in rule.hyperparameters:
         kinds |= dict.fromkeys(hyperparameter.value_names, HOST_NUMBER)
     kinds |= {flag.name: HOST_TRUTH for flag in rule.flags}
@@ -76,7 +79,7 @@ def infer(rule: Rule) -> dict[str, Kind]:
     for state in rule.states:
         kinds[state.name] = state.value_kind
     kinds |= {shared.name: HOST_NUMBER for shared in rule.shared}
-    for statement in walk_statements(rule.body):
+    for statement in walk_statements((*rule.body, *(s for feature in rule.features for s in feature.body))):
         if isinstance(statement, Assign) and statement.target not in kinds:
             kinds[statement.target] = kind_of(statement.value, kinds)
     return kinds

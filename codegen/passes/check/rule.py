@@ -22,7 +22,9 @@ from thetac.codegen.ir.nodes import (
     Shared,
     State,
     StateKind,
+    assigned,
     compared,
+    names_in_body,
     names_of,
     names_read,
 )
@@ -94,6 +96,9 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     body.run()
     if body.complete and declared.complete and len(diagnostics) == before:
         check_totals(rule, diagnostics)
+    for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
+        body.read |= {compared(name) for name in names_in_body(feature.body)}
+        body.written |= set(assigned(feature.body)) - {"param"}
     if declared.complete:
         check_shapes(rule, diagnostics)
     if body.complete and declared.complete:
@@ -167,10 +172,10 @@ class _Declarations:
         self.read = read  # a name that only a requirement reads has no effect on the update
 
     def _check_none(self, hyperparameter: Hyperparameter) -> None:
-        """Check what None stands for: a number that needs no value which may be None itself."""
+        """Check what None stands for: a number, of a parameter too, that needs no value which may be None itself."""
         optional = {name for h in self._rule.hyperparameters for name in h.may_be_none}
         for name, none in zip(hyperparameter.value_names, hyperparameter.none, strict=False):
-            if none is None or not self._plain.check_number(none, f"what None stands for in `{name}`"):
+            if none is None or not self._with_shapes.check_number(none, f"what None stands for in `{name}`"):
                 continue
             for read in sorted(optional & set(names_read(none))):
                 remedy = "read values that are always numbers"

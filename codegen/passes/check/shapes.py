@@ -1,22 +1,32 @@
 """Check what a rule says of the shapes of parameters: vectors among its states, and requirements.
 
 In: a Rule whose expressions are right by themselves. Out: a diagnostic for each state that some parameter has no shape
-for, and for each text that says something of a parameter where none is meant. Must not know the update.
+for, for each text that says something of a parameter where none is meant, and for what a group decides by a number of a
+parameter. Must not know the update.
 """
 
 from __future__ import annotations
 
 import re
 
-from thetac.codegen.errors import Diagnostics, join_names
-from thetac.codegen.ir.nodes import Call, Const, Expr, Requirement, Rule, SparseMode, State, StateKind, walk_expression
+from thetac.codegen.errors import Diagnostics, join_names, quote
+from thetac.codegen.ir.nodes import (
+    Call,
+    Expr,
+    Requirement,
+    Rule,
+    SparseMode,
+    State,
+    StateKind,
+    names_read,
+    walk_expression,
+)
 from thetac.codegen.ir.ops import OPS, Shape
+from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR
-from thetac.codegen.passes.check.body import conjuncts, negation
+from thetac.codegen.passes.check.body import conjuncts, means_two_axes
 
 PLACEHOLDERS = ("{shape}", "{index}", "{indices}")  # in the text of a requirement: of the parameters that break it
-
-_MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq"}
 
 
 def check_shapes(rule: Rule, diagnostics: Diagnostics) -> None:
@@ -26,6 +36,7 @@ def check_shapes(rule: Rule, diagnostics: Diagnostics) -> None:
             _check_vector(rule, state, diagnostics)
     for requirement in rule.requirements:
         _check_text(requirement, diagnostics)
+    _check_none(rule, diagnostics)
 
 
 def reads_shape(condition: Expr) -> bool:
@@ -45,7 +56,7 @@ def _check_vector(rule: Rule, state: State, diagnostics: Diagnostics) -> None:
         return
     known = [one.condition for one in rule.requirements]
     known += [] if state.when is None else [state.when]
-    if not any(_says_two_axes(part) for condition in known for part in conjuncts(condition)):
+    if not any(means_two_axes(part) for condition in known for part in conjuncts(condition)):
         diagnostics.add(
             state.location,
             f"state `{state.name}` has one number per column, but a parameter may have less than two axes",
@@ -53,19 +64,18 @@ def _check_vector(rule: Rule, state: State, diagnostics: Diagnostics) -> None:
         )
 
 
-def _says_two_axes(condition: Expr) -> bool:
-    """Return whether a parameter has two axes or more where a condition holds."""
-    match condition:
-        case Call(op="not", args=(inner,)) if (turned := negation(inner)) != condition:
-            return _says_two_axes(turned)
-        case Call(op=op, args=(Const() as number, right)) if op in _MIRRORED:
-            return _says_two_axes(Call(_MIRRORED[op], (right, number)))
-        case Call(op="gt", args=(Call(op="rank"), Const(value=number))):
-            return number >= 1
-        case Call(op="ge" | "eq", args=(Call(op="rank"), Const(value=number))):
-            return number > 1
-        case _:
-            return False
+def _check_none(rule: Rule, diagnostics: Diagnostics) -> None:
+    """Note an error where all parameters of a group share what None stands for, and it is a number of each."""
+    meanings = {n: m for h in rule.hyperparameters for n, m in zip(h.value_names, h.none, strict=False)}
+    of_param = {name: none for name, none in meanings.items() if none is not None and reads_shape(none)}
+    shared = [(f"the initial value of `{state.name}`", state.init) for state in rule.states]
+    shared += [("a case of `weight_decay`", condition) for condition, _ in rule.decay if condition is not None]
+    for what, expression in shared:
+        for name in names_read(expression):
+            if name in of_param:
+                cause = f"{what} reads `{name}`, for which None is {quote(expression_text(of_param[name]))}"
+                remedy = "it is the same for all parameters of a group: read what does not ask for the parameter"
+                diagnostics.add(expression.location, cause, remedy)
 
 
 def _check_text(requirement: Requirement, diagnostics: Diagnostics) -> None:

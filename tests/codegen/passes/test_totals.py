@@ -15,7 +15,7 @@ from thetac.codegen.backends.documentation.docstring import docstring
 from thetac.codegen.backends.documentation.pages import pages
 from thetac.codegen.cli.pass_listing import passes_listing
 from thetac.codegen.ir.interpret import Member, exact, interpret, interpret_all
-from thetac.codegen.ir.listing import listing, rule_listing
+from thetac.codegen.ir.listing import rule_listing
 from thetac.codegen.ir.nodes import Assign, Ref
 from thetac.codegen.ir.totals import is_total, totals_in
 from thetac.codegen.passes.check.totals import uniform

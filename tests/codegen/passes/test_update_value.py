@@ -50,6 +50,10 @@ def test_every_rule_takes_the_same_steps(name: str) -> None:
         ("param = param - lr * grad - lr * lr", ["update = lr * grad + lr * lr"]),
         ("param = param - lr * grad + lr", ["update = lr * grad - lr"]),
         ("param = lr * grad", ["update = param - lr * grad"]),
+        (
+            "param = param - lr * grad\nparam = param - lr * size(param)",
+            ["update = lr * grad", "update = update + lr * size(param)"],
+        ),
         ("param = param - lr\nparam = param - grad", ["update = lr", "update = update + grad"]),
         (
             "param = param - lr * grad\nparam = param * 2",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.references.algorithms import adaptive, momentum, published, textbook
+from tests.references.algorithms import adaptive, elementary, momentum, published, textbook
 from tests.references.algorithms.forms import Reference
 
 REFERENCES: dict[str, Reference] = {
     **published.REFERENCES,
     **adaptive.REFERENCES,
     **momentum.REFERENCES,
+    **elementary.REFERENCES,
     **textbook.REFERENCES,
 }

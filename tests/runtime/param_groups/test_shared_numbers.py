@@ -226,7 +226,7 @@ def test_a_step_that_fails_shares_nothing(monkeypatch: pytest.MonkeyPatch) -> No
         return real(self)
 
     monkeypatch.setattr(torch.Tensor, "abs", fail)
-    with pytest.raises(RuntimeError, match="^no memory$"):
+    with pytest.raises(RuntimeError, match=r"^no memory$"):
         optimizer.step()
     monkeypatch.undo()
     assert numbers(optimizer) == before
@@ -317,10 +317,10 @@ def test_a_checkpoint_whose_groups_differ_is_refused() -> None:
     saved["param_groups"][1]["gain"] = 7.0
     other = make()
     before = picture(other)
-    with pytest.raises(ValueError, match="^gain must be the same in all parameter groups"):
+    with pytest.raises(ValueError, match=r"^gain must be the same in all parameter groups"):
         other.load_state_dict(saved)
     saved["param_groups"][1]["gain"] = "7"
-    with pytest.raises(TypeError, match="^group 1 of the loaded state dict: gain must be a number, not str$"):
+    with pytest.raises(TypeError, match=r"^group 1 of the loaded state dict: gain must be a number, not str$"):
         other.load_state_dict(saved)
     assert_unchanged(before, other)
 

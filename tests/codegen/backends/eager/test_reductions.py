@@ -7,15 +7,20 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from random import Random
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.references.elements import ELEMENTS
+from tests.support.every_optimizer import examples
 from tests.support.generated_calls import call
 from tests.support.host_reads import no_host_reads
+from tests.support.shaped_bodies import shaped_body, shaped_rule
 from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.printing.arguments import list_names
 from thetac.codegen.backends.printing.layout import lay_out
@@ -24,14 +29,13 @@ from thetac.codegen.errors import Diagnostics
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.interpret import exact, interpret
-from thetac.codegen.ir.nodes import Assign, Call, Expr, If, Ref, Rule, StateKind, Stmt
-from thetac.codegen.ir.reductions import is_reduction
+from thetac.codegen.ir.listing import listing
+from thetac.codegen.ir.nodes import Rule, StateKind
 from thetac.codegen.ir.value_kinds import Dim
 from thetac.codegen.passes import features
-from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.passes.expand import expand
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
-from thetac.codegen.passes.naming import unique
+from thetac.codegen.passes.lift import lift
 
 HEADER = """
 optimizer: Reducing
@@ -115,37 +119,7 @@ def compiled(update: str, mode: str = "") -> Rule:
     diagnostics = Diagnostics()
     (written,) = lower_specs([load_spec(spec(update, mode), "<text>", diagnostics)], diagnostics, [])
     diagnostics.raise_any()
-    return with_named_reductions(features.apply(expand(decide_fixed_flags(written))))
-
-
-def with_named_reductions(rule: Rule) -> Rule:
-    """The rule with each reduction alone on the right side of a statement of its own."""
-    taken = set(infer(rule))
-
-    def part(expression: Expr, before: list[Stmt]) -> Expr:
-        if not isinstance(expression, Call):
-            return expression
-        inner = replace(expression, args=tuple(part(argument, before) for argument in expression.args))
-        if not is_reduction(inner):
-            return inner
-        name = unique(["reduced"], taken)
-        taken.add(name)
-        before.append(Assign(name, inner))
-        return Ref(name)
-
-    def block(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        statements: list[Stmt] = []
-        for one in body:
-            if isinstance(one, If):
-                statements.append(replace(one, then=block(one.then), orelse=block(one.orelse)))
-            elif is_reduction(one.value):
-                statements.append(one)
-            else:
-                value = part(one.value, statements)
-                statements.append(replace(one, value=value))
-        return tuple(statements)
-
-    return replace(rule, body=block(rule.body))
+    return lift(features.apply(expand(decide_fixed_flags(written))))
 
 
 @cache
@@ -249,6 +223,22 @@ def test_every_implementation_computes_what_the_interpreter_says(update: str, sh
         plain = run(problem(rule, SHAPES[shapes], dtype), "for-loop", flag=flag)
         for got, want in zip(run(problem(rule, SHAPES[shapes], dtype), "foreach", flag=flag), plain, strict=True):
             assert torch.equal(got.nan_to_num(7), want.nan_to_num(7)), f"foreach differs from the for-loop in {dtype}"
+
+
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
+@given(st.randoms(use_true_random=False), st.integers(0, 2), st.booleans())
+def test_any_rule_is_computed_as_the_interpreter_says(random: Random, depth: int, flag: bool) -> None:
+    """What may be overwritten, what is read when, which sides of a branch: bodies that are made to hit it."""
+    rule = lift(features.apply(expand(replace(shaped_rule(), body=shaped_body(random, depth)))))
+    expected = defined(problem(rule, SHAPES["matrices"]), flag=flag)
+    text = "\n".join(listing(rule.body))
+    for how in ("for-loop", "capturable", "differentiable"):
+        for got, want in zip(run(problem(rule, SHAPES["matrices"]), how, flag=flag), expected, strict=True):
+            assert torch.allclose(got.double(), want, rtol=1e-9, atol=1e-9), f"{how} of\n{text}"
+    plain = run(problem(rule, SHAPES["matrices"], torch.float32), "for-loop", flag=flag)
+    listed = run(problem(rule, SHAPES["matrices"], torch.float32), "foreach", flag=flag)
+    for got, want in zip(listed, plain, strict=True):
+        assert torch.equal(got.nan_to_num(7), want.nan_to_num(7)), f"foreach of\n{text}"
 
 
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128], ids=str)

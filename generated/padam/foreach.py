@@ -1,0 +1,60 @@
+# Generated from specs/padam.yaml by thetac 0.1.0; do not edit.
+"""PAdam for many tensors at once, in torch's list operations, with the bits of the for-loop."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
+
+
+def step(
+    params: TensorList,
+    grads: TensorList,
+    *,
+    steps: TensorList,
+    exp_avgs: TensorList,
+    exp_avg_sqs: TensorList,
+    max_exp_avg_sqs: TensorList,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    partial: float,
+    amsgrad: bool,
+    maximize: bool,
+) -> None:
+    """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
+    increment(steps)
+    step = steps[0].item()
+    if maximize:
+        # maximize: grad = -grad
+        grads = torch._foreach_neg(grads)
+    if weight_decay != 0:
+        # weight decay: grad = grad + weight_decay * param
+        grads = torch._foreach_add(grads, params, alpha=weight_decay)
+    if torch.is_complex(params[0]):
+        params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs = as_lists_of_pairs(
+            params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs
+        )
+    # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
+    scale_(exp_avgs, beta1)
+    torch._foreach_add_(exp_avgs, grads, alpha=1 - beta1)
+    # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
+    scale_(exp_avg_sqs, beta2)
+    torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
+    # second_moment = exp_avg_sq
+    second_moments = exp_avg_sqs
+    if amsgrad:
+        # max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
+        torch._foreach_maximum_(max_exp_avg_sqs, exp_avg_sqs)
+        # second_moment = max_exp_avg_sq
+        second_moments = max_exp_avg_sqs
+    # denom = sqrt(second_moment) + eps
+    denoms = torch._foreach_sqrt(second_moments)
+    torch._foreach_add_(denoms, eps)
+    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    # param = param - step_size * exp_avg / denom ** (partial * 2)
+    torch._foreach_addcdiv_(params, exp_avgs, torch._foreach_pow(denoms, partial * 2), value=-step_size)
