@@ -30,6 +30,7 @@ from thetac.codegen.backends.eager.lines import (
     comment_lines,
     declare_types,
     else_lines,
+    imported,
     indent,
     number_lines,
     release_lines,
@@ -50,7 +51,7 @@ from thetac.codegen.backends.printing.arguments import (
     typed_values,
     underscored,
 )
-from thetac.codegen.backends.printing.escaping import calls, comment, uses
+from thetac.codegen.backends.printing.escaping import comment, uses
 from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Assign, Call, Expr, Rule, names_read
@@ -76,7 +77,8 @@ FUNCTIONS = (  # of runtime/tensors.py
 def render(rule: Rule, environment: jinja2.Environment) -> str:
     """Return the text of `foreach.py`."""
     lowered = _Foreach(rule)
-    body = lowered.render()
+    functions, (body,) = imported(FUNCTIONS, rule, lowered.render())
+    waiting, (body,) = imported([op.name for op in TOTALS], rule, body)
     return environment.get_template("foreach.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
@@ -86,8 +88,8 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         values=typed_values(rule),
         body=body,
         uses_scalar_math=uses("scalar_math", body),
-        waiting=["Waiting", *(op.name for op in TOTALS if calls(op.name, body))] if has_totals(rule) else [],
-        functions=["TensorList", *(name for name in FUNCTIONS if calls(name, body))],
+        waiting=["Waiting", *waiting] if has_totals(rule) else [],
+        functions=["TensorList", *functions],
     )
 
 

@@ -26,6 +26,7 @@ from thetac.codegen.backends.eager.inplace import (
 from thetac.codegen.backends.eager.lines import (
     comment_lines,
     else_lines,
+    imported,
     indent,
     loop_lines,
     number_lines,
@@ -46,7 +47,7 @@ from thetac.codegen.backends.printing.arguments import (
     typed_states,
     typed_values,
 )
-from thetac.codegen.backends.printing.escaping import calls, comment, reads, uses
+from thetac.codegen.backends.printing.escaping import comment, reads, uses
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Call, Expr, Rule
@@ -61,15 +62,14 @@ FOR_LOOP: Table = {
     "fitting": Row("fitting({0}, param.dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,)),
 }
 OF_ONE, OF_ONE_ON_TENSORS = "_step_of_one", "_step_of_one_on_tensors"  # where parameters wait for each other
-OF_TERMS = ("group_total", "total")
-WAITING = ("Waiting", "WaitingOnTensors", "group_total", "together", "total")  # of runtime/totals.py
+OF_TOTALS = ("group_total", "together", "total")  # of runtime/totals.py
 FUNCTIONS = tuple(sorted((*functional.FUNCTIONS, "fitting")))  # of runtime/tensors.py
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
     """Return the text of `forloop.py`."""
-    lines = _ForLoop(rule).render()
-    on_tensors = functional.body(rule)
+    lines, on_tensors = _ForLoop(rule).render(), functional.body(rule)
+    functions, (lines, on_tensors) = imported(FUNCTIONS, rule, lines, on_tensors)
     variables, over = loop_header(rule)
     values, tensor_values = typed_values(rule), typed_values(rule, tensors=True)
     options = [name for name in ("capturable", "differentiable") if reads(name, on_tensors)]
@@ -81,6 +81,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
     else:
         body = loop_lines(variables, over, lines)
         tensors_body = loop_lines(functional.variables(rule), over, on_tensors)
+    waiting, (body, tensors_body, lines, on_tensors) = imported(OF_TOTALS, rule, body, tensors_body, lines, on_tensors)
     return environment.get_template("forloop.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
@@ -105,9 +106,9 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         ]
         if waits
         else [],
-        waiting=[name for name in WAITING if waits and (name not in OF_TERMS or calls(name, lines))],
+        waiting=["Waiting", "WaitingOnTensors", *waiting] if waits else [],
         uses_scalar_math=uses("scalar_math", (*lines, *on_tensors)),
-        functions=[name for name in FUNCTIONS if calls(name, (*lines, *on_tensors))],
+        functions=functions,
         needs_scalar=reads("Scalar", on_tensors) or any(kind == "Scalar" for _, kind in tensor_values),
     )
 
