@@ -100,7 +100,7 @@ def states_of(optimizer: torch.optim.Optimizer) -> int:
 
 
 def planned_launches(optimizer: torch.optim.Optimizer) -> int:
-    """Launches per step that a step plan comes to: one, or for a rule with reductions one for each sweep and program."""
+    """Launches per step that a step plan comes to: with reductions, one for each sweep and tensor program."""
     explain: Callable[[], str] = optimizer.explain  # type: ignore[attr-defined]
     found = re.search(r"step plan: (\d+) launch", explain())
     return 1 if found is None else int(found[1])
