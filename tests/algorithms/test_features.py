@@ -15,6 +15,7 @@ import torch
 
 import thetac
 from tests.references.features import ORDER, RULES, Array, Values, trained
+from tests.support.runtime_helpers import run_kernels_of
 from tests.support.step_helpers import IMPLEMENTATIONS, Options
 from thetac.codegen.frontend.features import feature_files
 from thetac.runtime.optimizer import Optimizer
@@ -115,6 +116,19 @@ def test_features_in_float32_kernels(rule: str) -> None:
             optimizer.step()
         got.append(param.detach().double())
     torch.testing.assert_close(got[1], got[0], rtol=1e-5, atol=1e-6)
+
+
+def test_features_in_kernels_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of elements alone, in Triton's interpreter; float32 against the transcription."""
+    run_kernels_of("Triton", monkeypatch)
+    features: Mapping[str, Values] = {name: VALUES[name][-1] for name in ("grokfast", "lookahead", "ema")}
+    param = torch.nn.Parameter(torch.tensor(inputs((7,))[0], dtype=torch.float32))
+    optimizer = composed("AdamW", features)([param], **RULES["AdamW"].arguments, fused=True)  # type: ignore[arg-type]
+    for grad in inputs((7,))[1]:
+        param.grad = torch.tensor(grad, dtype=torch.float32)
+        optimizer.step()
+    expected, _ = trained("AdamW", features, *inputs((7,)))
+    np.testing.assert_allclose(param.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_run_continues_from_a_checkpoint_to_the_bit() -> None:
