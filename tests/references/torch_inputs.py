@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.testing._internal.common_optimizers import OptimizerInfo, optim_db
 
-Value = float | bool | torch.Tensor | tuple[float, ...]
+Value = float | bool | str | None | torch.Tensor | tuple[float, ...]
 Settings = dict[str, Value]
 
 ELEVEN = ("SGD", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "ASGD")
