@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .signum import Signum as Signum
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
+    from .tiger import Tiger as Tiger
     from .yogi import Yogi as Yogi
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "Signum",
     "TextbookAdagrad",
     "TextbookRMSprop",
+    "Tiger",
     "Yogi",
 ]
 
@@ -138,6 +140,7 @@ _MODULES = {
     "Signum": "signum",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",
+    "Tiger": "tiger",
     "Yogi": "yogi",
 }
 

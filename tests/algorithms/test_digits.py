@@ -60,6 +60,7 @@ LEARNED: Mapping[str, tuple[Settings, float]] = {
     "Signum": ({"lr": 0.01}, 0.15),
     "TextbookAdagrad": ({"lr": 0.1}, 0.12),
     "TextbookRMSprop": ({"lr": 0.01}, 0.12),
+    "Tiger": ({"lr": 0.01}, 0.35),
     "Yogi": ({"lr": 0.03}, 0.1),
 }
 
