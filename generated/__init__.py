@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .diffgrad import DiffGrad as DiffGrad
     from .gradientdescent import GradientDescent as GradientDescent
     from .grams import Grams as Grams
+    from .lamb import LAMB as LAMB
+    from .lars import LARS as LARS
     from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
     from .madgrad import MADGRAD as MADGRAD
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from .sgdw import SGDW as SGDW
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
+    from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
     from .tiger import Tiger as Tiger
@@ -72,6 +75,8 @@ __all__ = [
     "DiffGrad",
     "GradientDescent",
     "Grams",
+    "LAMB",
+    "LARS",
     "LaProp",
     "Lion",
     "MADGRAD",
@@ -91,6 +96,7 @@ __all__ = [
     "SGDW",
     "SignSGD",
     "Signum",
+    "StableAdamW",
     "TextbookAdagrad",
     "TextbookRMSprop",
     "Tiger",
@@ -119,6 +125,8 @@ _MODULES = {
     "DiffGrad": "diffgrad",
     "GradientDescent": "gradientdescent",
     "Grams": "grams",
+    "LAMB": "lamb",
+    "LARS": "lars",
     "LaProp": "laprop",
     "Lion": "lion",
     "MADGRAD": "madgrad",
@@ -138,6 +146,7 @@ _MODULES = {
     "SGDW": "sgdw",
     "SignSGD": "signsgd",
     "Signum": "signum",
+    "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",
     "Tiger": "tiger",

@@ -18,6 +18,11 @@ def _quietly(settings: Settings) -> dict[str, object]:
     return {**settings, "print_change_log": False}
 
 
+def _optimi(settings: Settings) -> dict[str, object]:
+    """optimi takes no 0 for the largest lr of a schedule that it does not know."""
+    return {**settings, "max_lr": settings.get("max_lr") or None, "foreach": False, "triton": False}
+
+
 def _required(settings: Settings) -> dict[str, object]:
     """QHM's code has no defaults for what the paper recommends."""
     return {"lr": 1.0, "momentum": 0.999, "nu": 0.7, **settings}
@@ -40,6 +45,12 @@ PACKAGES: Mapping[str, Package] = {
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
     "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
+    "StableAdamW": Package(
+        "torch-optimi",
+        "optimi:StableAdamW",
+        lambda s: {"lr": 1e-3, **_optimi(s)},
+        late="its steps are those of a group",
+    ),
     "QHM": Package("qhoptim", "qhoptim.pyt:QHM", _required, states={"momentum_buffer": "momentum_buffer"}),
 }
 

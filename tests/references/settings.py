@@ -68,6 +68,9 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
     },
     "MADGRAD": {"momentum": [0.9, 0.0], "eps": [1e-6, 0.0], "decouple_decay": [False, True]},
     "DiffGrad": {"eps": [1e-8, 1e-3]},
+    "LAMB": {"bias_correction": [True, False], "trust_clip": [False, True], "always_adapt": [False, True]},
+    "LARS": {"momentum": [0.0, 0.9], "trust_clip": [False, True], "always_adapt": [False, True]},
+    "StableAdamW": {"decouple_lr": [False, True], "max_lr": [0.0, 0.002]},
     "PAdam": {"amsgrad": [True, False], "partial": [0.25, 0.1, 0.5, 0.0]},
     "GradientDescent": {},
     "MomentumSGD": {"mu": [0.9, 0.0]},
@@ -80,6 +83,12 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
 # What a change needs to be allowed, or to have an effect.
 NEEDS: Mapping[tuple[str, str], Settings] = {
     ("SGDW", "nesterov"): {"momentum": 0.9},
+    ("LARS", "nesterov"): {"momentum": 0.9, "always_adapt": True},
+    ("LARS", "dampening"): {"momentum": 0.9},
+    ("LARS", "trust_coeff"): {"always_adapt": True},
+    ("LARS", "eps"): {"always_adapt": True},
+    ("LARS", "trust_clip"): {"always_adapt": True},
+    ("StableAdamW", "max_lr"): {"decouple_lr": True},
     ("SGDW", "dampening"): {"momentum": 0.9},
     ("PID", "dampening"): {"momentum": 0.9},
     ("PID", "I"): {"momentum": 0.9},

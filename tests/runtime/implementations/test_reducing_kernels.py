@@ -67,7 +67,22 @@ update: |
   param = param - lr / maximum(1, rms(update)) * update
 """
 
-RULES = {"Trust": TRUST, "Layerwise": LAYERWISE, "Factored": FACTORED}
+# A tensor program before the first sweep, and one after the last.
+DELAYED = """
+hyperparameters:
+  lr: {default: 0.01, range: "[0, inf)"}
+  beta: {default: 0.9, doc: decay}
+state:
+  scale: {init: 1, shape: number}
+update: |
+  param = param - lr * grad / (scale + 0.5)
+  if beta > 0.5:
+    scale = beta * scale + (1 - beta) * rms(grad)
+  else:
+    scale = norm(grad)
+"""
+
+RULES = {"Delayed": DELAYED, "Trust": TRUST, "Layerwise": LAYERWISE, "Factored": FACTORED}
 SHAPES = ((5,), (300, 40), (2, 3, 4), (70, 600), (40_000,), (0,), (), (3, 0))
 
 

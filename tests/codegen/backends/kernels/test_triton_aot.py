@@ -19,6 +19,7 @@ from tests.support.triton_support import (
     everything,
     host_value,
     resolved,
+    shapes_of,
     specialised,
     written,
 )
@@ -43,7 +44,8 @@ def jobs() -> list[Job]:
     """float32 for every combination; every dtype for the kernel with the most streams."""
     found: list[Job] = []
     for name, compiled in {**every_spec(), "Everything": everything()}.items():
-        kernels = [specialised(compiled.fused, values) for values in combinations(compiled)]
+        every = [values for shape in shapes_of(compiled) for values in combinations(compiled, shape)]
+        kernels = [specialised(compiled.fused, values) for values in every]
         found += jobs_of(name, compiled.fused, str(written(compiled, "triton_kernels.py")), kernels)
     for name, fused in BY_HAND.items():
         names = [one.name for one in fused.specialisations]
