@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
-    from .tiger import Tiger as Tiger
     from .yogi import Yogi as Yogi
 
 __all__ = [
@@ -99,7 +98,6 @@ __all__ = [
     "StableAdamW",
     "TextbookAdagrad",
     "TextbookRMSprop",
-    "Tiger",
     "Yogi",
 ]
 
@@ -149,7 +147,6 @@ _MODULES = {
     "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",
-    "Tiger": "tiger",
     "Yogi": "yogi",
 }
 
