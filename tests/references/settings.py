@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from tests.references.rules import rules
-from tests.references.torch_inputs import ELEVEN, Settings, Value, float_settings
+from tests.references.torch_inputs import IN_TORCH, Settings, Value, float_settings
 from thetac.codegen.ir.interpret import FLOATS, defaults
 from thetac.codegen.ir.nodes import Call, Const, Expr, Hyperparameter, Ref
 
@@ -79,7 +79,7 @@ NEEDS: Mapping[tuple[str, str], Settings] = {
 
 def settings_of(name: str) -> Iterator[Settings]:
     """The defaults, then every combination of the grid, with and without weight decay and with another lr."""
-    if name in ELEVEN:
+    if name in IN_TORCH:
         yield from float_settings(name)
         return
     yield {}
@@ -157,9 +157,9 @@ def _other_number(default: float) -> float:
     return 0.01 if default < 1e-5 else default * 0.75
 
 
-def values_of(name: str, settings: Settings) -> dict[str, float | bool]:
+def values_of(name: str, settings: Settings) -> dict[str, float | bool | None]:
     """The settings under the names that the update text uses."""
-    values: dict[str, float | bool] = {}
+    values: dict[str, float | bool | None] = {}
     elements = {h.name: h.value_names for h in rules()[name].hyperparameters}
     for key, value in settings.items():
         if isinstance(value, tuple):
