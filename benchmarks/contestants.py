@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 import thetac
+from benchmarks import by_hand
 from benchmarks.shapes import Shape
 
 OURS = ("ours for-loop", "ours foreach", "ours fused")
 TORCH = ("torch for-loop", "torch foreach", "torch fused")
 COMPILED = "torch compiled"
 OTHERS = ("optimi", "pytorch_optimizer")
+BY_HAND = "by hand"  # in torch's list operations, where torch has no such optimizer
 
 # What makes an algorithm the usual one where its defaults do not.
 ARGUMENTS: Mapping[str, Mapping[str, object]] = {
@@ -111,6 +113,11 @@ def optimizer_of(algorithm: str, label: str, params: list[torch.nn.Parameter]) -
     who, _, how = label.partition(" ")
     if who == "ours":
         return _made(getattr(thetac, algorithm), params, {**arguments, **_FLAGS[how]})
+    if label == BY_HAND:
+        written: Callable[..., torch.optim.Optimizer] | None = getattr(by_hand, algorithm, None)
+        if written is None:
+            raise UnavailableError("it is not written by hand")
+        return _made(written, params, arguments)
     theirs = _class(who, algorithm)
     if label == COMPILED:  # a float would be compiled anew whenever a scheduler changes it
         learning_rate = arguments.get("lr", inspect.signature(theirs).parameters["lr"].default)

@@ -8,39 +8,84 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from thetac.codegen.cli.library import compile_named
+from thetac.codegen.ir.fused import Pass
+from thetac.codegen.passes.analysis.boolean_algebra import condition, holds
 from thetac.runtime.building.compiled_objects import load_object
+from thetac.runtime.implementations.fused import specialisations_of
 from thetac.runtime.implementations.openmp import openmp
 from thetac.runtime.implementations.tables import ELEMENTS, HEADER, chunk_table
+from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.param_groups.shape_classes import shape_of
 
 CHUNK = 32_768  # elements, as in the kernels
 PER_THREAD = 16_384  # elements for which they start another thread
-MOST_STATES = 4
 MOST_THREADS = 256
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The streams of one pass, by name."""
+
+    written: tuple[str, ...]  # read, too
+    read: tuple[str, ...]  # and not written
+
+
 def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[Callable[[], None], int]:
-    """Return a function that moves the streams, and the bytes that it moves; raise ValueError for too many states.
+    """Return a function that moves the streams of all passes, and the bytes that it moves.
 
     Args:
         optimizer: the contestant, after a first step has made its state
         params: its parameters, float32 on the CPU, with gradients
     """
-    rows: list[list[int]] = []
-    for param in params:
-        assert param.grad is not None
-        states = [value for value in optimizer.state.get(param, {}).values() if _is_stream(value, param)]
-        if len(states) > MOST_STATES:
-            raise ValueError(f"the floor moves at most {MOST_STATES} states, not {len(states)}")
-        tensors = [param, param.grad, *states]
-        rows.append([param.numel(), *[0] * (HEADER - 1), *(tensor.data_ptr() for tensor in tensors)])
-    table = torch.tensor(rows, dtype=torch.int64)
-    chunks = chunk_table([row[ELEMENTS] for row in rows], CHUNK)
-    streams = table.shape[1] - HEADER
+    assert isinstance(optimizer, Optimizer)
+    moves: list[Callable[[], None]] = []
+    bytes_moved = 0
+    fused = compile_named(type(optimizer).__name__).fused
+    for one in fused.passes:
+        together: dict[Moved, list[list[int]]] = {}
+        for param in params:
+            moved = streams_moved(one, optimizer, param)
+            tensors = [_stream(optimizer, param, name) for name in (*moved.written, *moved.read)]
+            row = [param.numel(), *[0] * (HEADER - 1), *(tensor.data_ptr() for tensor in tensors)]
+            if tensors:
+                together.setdefault(moved, []).append(row)
+                bytes_moved += 4 * param.numel() * (len(tensors) + len(moved.written))
+        moves += [_move(torch.tensor(rows, dtype=torch.int64), moved) for moved, rows in together.items()]
+
+    def move() -> None:
+        for of_pass in moves:
+            of_pass()
+
+    return move, bytes_moved
+
+
+def streams_moved(one: Pass, optimizer: Optimizer, param: Tensor) -> Moved:
+    """Return the streams that a pass moves of a parameter, for the values of the first group."""
+    known = specialisations_of(optimizer.schema, optimizer.param_groups[0], shape_of(optimizer.schema, param))
+    loaded = [use.name for use in one.streams if holds(condition(use.loaded), known)]
+    stored = [use.name for use in one.streams if holds(condition(use.stored), known)]
+    return Moved(tuple(stored), tuple(name for name in loaded if name not in stored))
+
+
+def _stream(optimizer: Optimizer, param: Tensor, name: str) -> Tensor:
+    """Return the tensor of a stream."""
+    tensor = {"param": param, "grad": param.grad}.get(
+        name, None if name == "grad" else optimizer.state[param].get(name)
+    )
+    assert isinstance(tensor, Tensor), f"there is no {name}"
+    return tensor
+
+
+def _move(table: Tensor, one: Moved) -> Callable[[], None]:
+    """Return a function that moves the streams of one pass."""
+    chunks = chunk_table(table[:, ELEMENTS].tolist(), CHUNK)
     runtime = openmp()
     bounds = _bounds(table[:, ELEMENTS], chunks, torch.get_num_threads() if runtime.parallel else 1)
     library = load_object([Path(__file__).with_name("floor.cpp")], {}, "floor", ctypes.CDLL)
@@ -50,7 +95,8 @@ def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[C
         ctypes.c_void_p(chunks.data_ptr()),
         ctypes.c_void_p(bounds.data_ptr()),
         ctypes.c_int64(CHUNK),
-        ctypes.c_int64(streams),
+        ctypes.c_int64(len(one.written)),
+        ctypes.c_int64(len(one.read)),
         ctypes.c_uint32(0),
         ctypes.c_int64(len(bounds) - 1),
         ctypes.c_void_p(runtime.parallel),
@@ -61,11 +107,7 @@ def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[C
     def move(_alive: tuple[Tensor, ...] = tables) -> None:
         library.floor_move(*arguments)
 
-    return move, 4 * sum(row[ELEMENTS] for row in rows) * (2 * streams - 1)
-
-
-def _is_stream(value: object, param: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.shape == param.shape
+    return move
 
 
 def _bounds(sizes: Tensor, chunks: Tensor, threads: int) -> Tensor:

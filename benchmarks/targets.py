@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.contestants import BY_HAND, OTHERS
+
 Case = Mapping[str, Any]  # as JSON gives it
 
 _TORCH = ("torch for-loop", "torch foreach", "torch fused")
@@ -46,7 +48,14 @@ class Target:
 def targets(cases: Sequence[Case]) -> list[Target]:
     """All of them, in the order of the table."""
     results = _Results(cases)
-    return [*_small(results), *_large(results), *_compiled(results), *_eager(results), *_costs(results)]
+    return [
+        *_small(results),
+        *_large(results),
+        *_whole_tensors(results),
+        *_compiled(results),
+        *_eager(results),
+        *_costs(results),
+    ]
 
 
 class _Results:
@@ -95,6 +104,15 @@ def _large(results: _Results) -> Iterator[Target]:
         value = results.ratio("AdamW", shapes, ["torch fused"])
         of_floor = results.floor_against("AdamW", shapes, "torch fused")
         yield Target(f"AdamW, {shapes}", "torch fused", bound, value, of_floor=of_floor)
+
+
+def _whole_tensors(results: _Results) -> Iterator[Target]:
+    for algorithm in ("LAMB", "LARS", "StableAdamW", "NovoGrad"):
+        for shapes, bound in ((_SMALL, 15.0), (_LARGE, 4.0)):
+            others = [BY_HAND, *OTHERS]
+            yield Target(f"{algorithm}, {shapes}", "others' best", bound, results.ratio(algorithm, shapes, others))
+    for shapes, bound in ((_SMALL, 10.0), (_LARGE, 2.0)):
+        yield Target(f"Adafactor, {shapes}", "torch's best", bound, results.ratio("Adafactor", shapes, _TORCH))
 
 
 def _compiled(results: _Results) -> Iterator[Target]:

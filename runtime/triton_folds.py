@@ -16,7 +16,7 @@ import triton.language as tl
 
 from thetac.runtime import triton_ops as ops
 
-BLOCK = tl.constexpr(1024)  # entries that a tensor program reads at once
+BLOCK = tl.constexpr(512)  # entries that a tensor program reads at once; twice as many take 128 registers
 
 
 @triton.jit
@@ -172,7 +172,7 @@ def max_tiles(pointer, at, inside, tiles, length):
 @triton.jit
 def sum_each(pointer, at, inside, length):
     """Return for each matrix `at` the sum of its `length` entries, which lie side by side."""
-    entries: tl.constexpr = BLOCK // at.shape[0]
+    entries: tl.constexpr = BLOCK // at.shape[0] if at.shape[0] < BLOCK else 1
     lanes = sum_start((at.shape[0], entries), tl.float64)
     for begin in range(0, length, entries):
         along = begin + tl.arange(0, entries)
@@ -184,7 +184,7 @@ def sum_each(pointer, at, inside, length):
 @triton.jit
 def max_each(pointer, at, inside, length):
     """Return for each matrix `at` the maximum of its `length` entries, which lie side by side."""
-    entries: tl.constexpr = BLOCK // at.shape[0]
+    entries: tl.constexpr = BLOCK // at.shape[0] if at.shape[0] < BLOCK else 1
     lanes = max_start((at.shape[0], entries), tl.float64)
     for begin in range(0, length, entries):
         along = begin + tl.arange(0, entries)

@@ -7,7 +7,7 @@ is a spec that extends the other one, and nothing but a spec.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from thetac.codegen.cli.library import SUFFIXES, our_specs
@@ -15,6 +15,7 @@ from thetac.codegen.errors import Diagnostics, SpecError, did_you_mean, join_nam
 from thetac.codegen.frontend.features import FeatureFile, feature_files
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.source import read_source
+from thetac.codegen.ir.reserved_names import LONGEST
 from thetac.codegen.pipeline import Source, front_end
 from thetac.loader import load_source
 from thetac.runtime.optimizer import Optimizer
@@ -34,7 +35,7 @@ def compose(
 
     Args:
         optimizer: The name of one of thetac's optimizers, or the path or the text of a spec.
-        name: The name of the class; by default one made of the features' and the optimizer's.
+        name: The name of the class; by default one made of the features' and the optimizer's, or of their number.
         **features: By name, True or a mapping of values that replace the defaults. One that is False is left out.
 
     Returns:
@@ -52,7 +53,7 @@ def compose(
     ordered = {file: wanted[feature] for feature, file in feature_files().items() if feature in wanted}
     own = _spec(optimizer)
     base = front_end([own], our_specs)[0].name if own is not None else _known_name(optimizer)
-    text = _text(name or "".join(file.title for file in ordered) + base, base, ordered)
+    text = _text(name or _class_name(ordered, base), base, ordered)
     try:
         return load_source(Source(PATH, text, name="a composition"), lambda: (*our_specs(), *([own] if own else ())))
     except SpecError as error:  # the optimizer is right, so it is a value or the name
@@ -96,6 +97,13 @@ def _known_name(optimizer: str | os.PathLike[str]) -> str:
     if given.lower() not in known:
         raise ValueError(f"no optimizer is named `{given}`: {did_you_mean(given, known.values(), 'see `thetac list`')}")
     return known[given.lower()]
+
+
+def _class_name(features: Iterable[FeatureFile], base: str) -> str:
+    """Return the name of a class, which counts the features where naming them all would be too long."""
+    titles = [file.title for file in features]
+    name = f"{''.join(titles)}{base}"
+    return name if len(name) <= LONGEST else f"{base}With{len(titles)}Features"
 
 
 def _text(name: str, base: str, features: Mapping[FeatureFile, Mapping[str, Value]]) -> str:

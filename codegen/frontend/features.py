@@ -18,7 +18,7 @@ from thetac.codegen.frontend.entries import read_hyperparameter, read_state
 from thetac.codegen.frontend.family import merge_entry
 from thetac.codegen.frontend.inheritance import ParentUpdate
 from thetac.codegen.frontend.parse import parse_expression, parse_statements
-from thetac.codegen.frontend.reading import Fields, lines_of
+from thetac.codegen.frontend.reading import Fields, line_of, lines_of
 from thetac.codegen.frontend.source import read_source, split_source
 from thetac.codegen.frontend.spec import StateEntry
 from thetac.codegen.frontend.translate import NOTHING_DECLARED
@@ -31,6 +31,7 @@ from thetac.codegen.ir.nodes import (
     Flag,
     Hyperparameter,
     If,
+    Requirement,
     State,
     Stmt,
     assigned,
@@ -42,7 +43,7 @@ from thetac.codegen.ir.renaming import rename, rename_in
 FOLDER = Path(__file__).resolve().parents[1] / "features"
 KEYS = (
     *("feature", "position", "title", "summary", "references", "notes", "hyperparameters", "state"),
-    *("gradient", "update", "param"),
+    *("require", "complex", "gradient", "update", "param"),
 )
 
 
@@ -58,6 +59,8 @@ class FeatureFile:
     notes: tuple[str, ...]
     hyperparameters: tuple[Entry, ...]
     states: tuple[Entry, ...]
+    requirements: tuple[Entry, ...]
+    takes_complex: bool
     gradient: Scalar | None
     update: Scalar | None
     param: Scalar | None
@@ -70,6 +73,7 @@ class Added:
     file: FeatureFile
     arguments: tuple[Hyperparameter | Flag | Choice, ...]
     states: tuple[State, ...]
+    requirements: tuple[Requirement, ...]
     feature: Feature
     needs: frozenset[str]  # hyperparameters of the rule that it reads
 
@@ -109,6 +113,8 @@ def read_feature(path: Path) -> FeatureFile:
         _lines(fields, "notes"),
         _entries(fields, "hyperparameters"),
         _entries(fields, "state"),
+        _entries(fields, "require"),
+        fields.choice("complex", ("unsupported",)) is None,
         fields.text("gradient"),
         fields.text("update"),
         fields.text("param"),
@@ -168,6 +174,7 @@ def _declare(file: FeatureFile, entry: Entry, diagnostics: Diagnostics) -> Added
         file,
         tuple(_renamed_argument(argument, names) for argument in arguments),
         tuple(_state(state, names, diagnostics) for state in states),
+        tuple(_requirement(one, names, diagnostics) for one in file.requirements),
         feature,
         needs=frozenset(n for body in bodies for n in names_in_body(body)) - names.keys() - {*given},
     )
@@ -214,6 +221,11 @@ def _renamed_argument(
         elements = tuple(names[name] for name in argument.elements)
         return replace(argument, name=names[argument.name], elements=elements)
     return replace(argument, name=names[argument.name])
+
+
+def _requirement(entry: Entry, names: Mapping[str, str], diagnostics: Diagnostics) -> Requirement:
+    condition = rename_in(parse_expression(entry.key, diagnostics), names)
+    return Requirement(condition, line_of(entry.value, "a message", diagnostics) or "", entry.key.location)
 
 
 def _state(entry: StateEntry, names: Mapping[str, str], diagnostics: Diagnostics) -> State:

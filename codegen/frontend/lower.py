@@ -116,6 +116,8 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     complex_mode = nearest(family, lambda s: s.complex_mode) or ComplexMode.PAIRS
     if added and complex_mode in (ComplexMode.NATIVE, ComplexMode.PAIRS_EXCEPT_PARAM):
         complex_mode = ComplexMode.PAIRS
+    if not all(one.file.takes_complex for one in added):
+        complex_mode = ComplexMode.UNSUPPORTED
     check_decay(decay, hyperparameters, spec, diagnostics)
     check_decay_of_complex(decay, complex_mode, spec, diagnostics)
     known = Declared(
@@ -152,7 +154,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         ),
         positional=positional,
         keyword_only=(*keyword_only, *(one.name for one in arguments)),
-        requirements=tuple(texts.requirements(requirements)),
+        requirements=(*texts.requirements(requirements), *(r for one in added for r in one.requirements)),
         decay=tuple(texts.cases(decay)),
         complex_mode=complex_mode,
         half_precision=(nearest(family, lambda s: s.half_precision) if not added else None) or HalfPrecision.FLOAT32,

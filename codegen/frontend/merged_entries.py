@@ -6,7 +6,7 @@ the texts in the entries mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from thetac.codegen.errors import NOWHERE, Diagnostics
@@ -16,7 +16,7 @@ from thetac.codegen.frontend.inheritance import DroppedName
 from thetac.codegen.frontend.reading import line_of
 from thetac.codegen.frontend.spec import RequireEntry, Spec, StateEntry
 from thetac.codegen.frontend.yaml_tree import Entry
-from thetac.codegen.ir.nodes import UNREADABLE, Flag, Hyperparameter, StateKind
+from thetac.codegen.ir.nodes import UNREADABLE, Choice, Flag, Hyperparameter, StateKind
 
 # These replace a section that cannot be read: no name is reported as undeclared then.
 _ANY_HYPERPARAMETER = Hyperparameter(UNREADABLE, 0)
@@ -69,9 +69,11 @@ def _requirement(entry: Entry, diagnostics: Diagnostics) -> RequireEntry | None:
     return None if message is None else RequireEntry(entry.key, message)
 
 
-def _names_dropped(dropped: Dropped) -> tuple[DroppedName, ...]:
-    """Return the names of a hyperparameter or flag that is dropped, those of its elements included."""
-    inherited = read_hyperparameter(dropped.entry, Diagnostics())
-    names = (inherited.name, *(inherited.elements if isinstance(inherited, Hyperparameter) else ()))
-    is_flag = isinstance(inherited, Flag)
-    return tuple(DroppedName(name, is_flag, dropped.key.location) for name in names)
+def _names_dropped(dropped: Dropped) -> Iterator[DroppedName]:
+    """Yield the names of an argument that is dropped, of its elements, and of the comparisons of a choice."""
+    inherited, here = read_hyperparameter(dropped.entry, Diagnostics()), dropped.key.location
+    yield DroppedName(inherited.name, is_flag=isinstance(inherited, Flag), location=here)
+    if isinstance(inherited, Hyperparameter):
+        yield from (DroppedName(name, is_flag=False, location=here) for name in inherited.elements)
+    if isinstance(inherited, Choice):
+        yield from (DroppedName(name, is_flag=True, location=here) for name, _ in inherited.comparisons)

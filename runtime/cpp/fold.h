@@ -51,7 +51,7 @@ template <class Op, class Number>
 double fold(const Number* numbers, int64 count) {
     if (count < FOLD_LANES) {
         double result = Op::START;
-        for (int64 i = 0; i < count; ++i) result = Op::join(result, Op::term(numbers[i]));
+        for (int64 k = 0; k < count; ++k) result = Op::join(result, Op::term(numbers[k]));
         return result;
     }
     double lanes[FOLD_LANES];

@@ -153,16 +153,15 @@ private:
         FoldTree trees[most_folds<Rule>(Extent::PARAMETER) + 1];
         folds.start(tile);
         for (int i = 0; i < Rule::FURTHER; ++i) block.streams[Rule::STREAMS + i] = further[i];
-        for (int64 column = tile.first_column; column < tile.end_column; column += tiling.block_columns) {
-            const int64 columns = least(tile.end_column - column, tiling.block_columns);
-            for (int64 row = tile.first_row; row < tile.end_row; row += tiling.block_rows) {
-                const Piece piece{row, least(tile.end_row - row, tiling.block_rows), column, columns};
-                const int64 first = row * tiling.shape.columns + column, count = piece.rows * columns;
+        for (int64 row = tile.first_row; row < tile.end_row; row += tiling.block_rows) {
+            const int64 rows = least(tile.end_row - row, tiling.block_rows);
+            for (int64 column = tile.first_column; column < tile.end_column; column += tiling.block_columns) {
+                const Piece piece{row, rows, column, least(tile.end_column - column, tiling.block_columns)};
+                const int64 first = row * tiling.shape.columns + column, count = rows * piece.columns;
                 block.load(tensor.entry, code.loaded, change, first, count);
                 for (int i = 0; i < facts.n_vectors; ++i) {
                     if (!(code.read >> i & 1)) continue;
                     const Extent extent = Rule::vectors[facts.vectors[i]];
-                    if (row > tile.first_row && extent == Extent::COLUMN && tiling.block_rows == 1) continue;  // the same
                     broadcast(extent, tensor.plan.vectors[facts.vectors[i]], tiling.shape, piece, further[i]);
                 }
                 if (code.update != nullptr) code.update(block.streams, count, tensor.row, tensor.plan.numbers);

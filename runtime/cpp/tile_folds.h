@@ -9,20 +9,37 @@
 namespace thetac {
 namespace {
 
+// Calls `use(matrix, row, end)` for the rows that a block has of each matrix.
+template <class Use>
+void for_each_matrix(const Shape& shape, const Piece& piece, const Use& use) {
+    const int64 end = piece.row + piece.rows;
+    int64 matrix = piece.row / shape.rows;
+    for (int64 row = piece.row, next; row < end; row = next, ++matrix) {
+        next = least((matrix + 1) * shape.rows, end);
+        use(matrix, row, next);
+    }
+}
+
 // Writes the number that belongs to each element of a block.
 template <class Number>
-void broadcast(Extent extent, const double* vector, const Shape& shape, const Piece& piece, Number* numbers) {
-    for (int64 k = 0; k < piece.rows; ++k) {
-        const int64 row = piece.row + k;
-        Number* const of_row = numbers + k * piece.columns;
-        if (extent == Extent::COLUMN) {
-            const double* const of_matrix = vector + row / shape.rows * shape.columns + piece.column;
-            for (int64 i = 0; i < piece.columns; ++i) of_row[i] = Number(of_matrix[i]);
-        } else {
-            const Number number = Number(vector[extent == Extent::ROW ? row : row / shape.rows]);
-            for (int64 i = 0; i < piece.columns; ++i) of_row[i] = number;
-        }
+void broadcast(Extent extent, const double* vector, const Shape& shape, const Piece& piece, Number* __restrict numbers) {
+    const int64 columns = piece.columns;
+    if (extent == Extent::ROW) {
+        for (int64 row = piece.row; row < piece.row + piece.rows; ++row, numbers += columns)
+            for (int64 i = 0; i < columns; ++i) numbers[i] = Number(vector[row]);
+        return;
     }
+    for_each_matrix(shape, piece, [&](int64 matrix, int64 row, int64 end) {
+        if (extent == Extent::MATRIX) {
+            const int64 count = (end - row) * columns;
+            for (int64 i = 0; i < count; ++i) numbers[i] = Number(vector[matrix]);
+            numbers += count;
+            return;
+        }
+        const double* const of_matrix = vector + matrix * shape.columns + piece.column;
+        for (; row < end; ++row, numbers += columns)
+            for (int64 i = 0; i < columns; ++i) numbers[i] = Number(of_matrix[i]);
+    });
 }
 
 // The folds of one pass over one tensor that are needed.
@@ -116,13 +133,10 @@ private:
     // A block of whole rows may hold those of several matrices.
     template <class Number>
     void add_columns(const Fold& fold, int64 index, const Number* terms, const Tile& tile, const Piece& piece) const {
-        const int64 end = piece.row + piece.rows;
-        for (int64 row = piece.row, next; row < end; row = next) {
-            const int64 matrix = row / shape_.rows;
-            next = least((matrix + 1) * shape_.rows, end);
-            fold_columns(fold.op, terms + (row - piece.row) * piece.columns, next - row, piece.columns,
+        for_each_matrix(shape_, piece, [&](int64 matrix, int64 row, int64 end) {
+            fold_columns(fold.op, terms + (row - piece.row) * piece.columns, end - row, piece.columns,
                          of_columns(fold, index, matrix, tile.row_tile) + piece.column);
-        }
+        });
     }
 
     void finish_number(const Fold& fold, int64 index) const {

@@ -33,7 +33,7 @@ struct Piece {
     int64 row, rows, column, columns;  // `row` and `column` are the first
 };
 
-constexpr int64 TILE_ROWS = 64;
+constexpr int64 TILE_ROWS = 64, TILE_COLUMNS = 2048;
 
 inline int64 least(int64 a, int64 b) { return a < b ? a : b; }
 
@@ -62,7 +62,7 @@ struct Tiling {
             block_columns = BLOCK;
             while (tile_rows < TILE_ROWS && tile_rows < shape.rows) tile_rows *= 2;
             tile_columns = CHUNK / tile_rows;
-            if (tile_columns < BLOCK) tile_columns = BLOCK;
+            if (tile_columns < TILE_COLUMNS) tile_columns = TILE_COLUMNS;
         }
         row_tiles = pieces(shape.rows, tile_rows);
         column_tiles = pieces(columns, tile_columns);

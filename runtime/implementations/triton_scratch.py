@@ -52,8 +52,9 @@ class Tile:
             return cls(1, 1, block, 1)
         columns = next((n for n in (1, 4, 8, 32) if extents.width <= n), block // 4)
         rows = min(next((n for n in (1, 4, 8, 32, 128) if extents.height <= n), block), block // columns)
-        small = rows >= extents.height and columns >= extents.width
-        return cls(block // (rows * columns) if small else 1, rows, columns, 1 if small else STEPS)
+        fits = rows >= extents.height and columns >= extents.width
+        matrices = block // (rows * columns) if fits else 1
+        return cls(matrices, rows, columns, STEPS if matrices == 1 else 1)
 
     def count(self, extents: Extents) -> tuple[int, int, int]:
         """Return how many of them cover a tensor, along matrices, rows and columns."""

@@ -23,11 +23,16 @@ STEPS = 12
 SHAPES = ((3, 5), (7,), (2, 3, 2), ())
 # Beside the defaults: what makes the most of a feature within a dozen steps.
 VALUES: Mapping[str, tuple[Values, ...]] = {
+    "agc": ({"clip": 0.3},),
+    "cautious": ({"normalization": "none"}, {"normalization": "signs"}, {"normalization": "count"}),
+    "update_clipping": ({"threshold": 0.3},),
+    "trust_ratio": ({"coefficient": 0.5}, {"limit": 0.7}),
     "grokfast": ({"alpha": 0.7, "lamb": 3.0},),
     "lookahead": ({"k": 3, "alpha": 0.5},),
     "ema": ({"decay": 0.9},),
 }
 DIFFERENTIABLE = {"for-loop on tensors": {"differentiable": True}}
+UNFUSED = {name: options for name, options in IMPLEMENTATIONS.items() if name != "fused"}
 
 
 def settings() -> Iterator[tuple[str, str, Mapping[str, Values]]]:
@@ -69,7 +74,9 @@ def test_every_feature_has_a_transcription() -> None:
 @pytest.mark.parametrize(("rule", "case", "features"), SETTINGS, ids=[f"{rule}-{case}" for rule, case, _ in SETTINGS])
 def test_every_implementation_is_the_source(rule: str, case: str, features: Mapping[str, Values]) -> None:
     made = composed(rule, features)
-    for shape, (name, options) in itertools.product(SHAPES, {**IMPLEMENTATIONS, **DIFFERENTIABLE}.items()):
+    # Kernels of a feature alone are compiled for one rule: the others differ from it in what all rules have.
+    implementations = {**(IMPLEMENTATIONS if rule == "AdamW" or len(features) > 1 else UNFUSED), **DIFFERENTIABLE}
+    for shape, (name, options) in itertools.product(SHAPES, implementations.items()):
         expected, memories = trained(rule, features, *inputs(shape))
         optimizer, got = run(made, rule, options, shape)
         moved = np.linalg.norm(expected - inputs(shape)[0])
@@ -131,8 +138,7 @@ def test_a_run_continues_from_a_checkpoint_to_the_bit() -> None:
 
 def test_complex_parameters_are_pairs() -> None:
     """SGD alone computes with complex numbers; a feature does not."""
-    features: Mapping[str, Values] = {name: {} for name in ORDER}
-    made = composed("SGD", features)
+    made = composed("SGD", {name: {} for name, file in feature_files().items() if file.takes_complex})
     values = torch.randn(5, dtype=torch.complex128)
     param, pairs = torch.nn.Parameter(values.clone()), torch.nn.Parameter(torch.view_as_real(values).clone())
     optimizers = [made([one], foreach=False, **RULES["SGD"].arguments) for one in (param, pairs)]  # type: ignore[arg-type]
@@ -142,6 +148,23 @@ def test_complex_parameters_are_pairs() -> None:
         for optimizer in optimizers:
             optimizer.step()
     torch.testing.assert_close(torch.view_as_real(param.detach()), pairs.detach(), rtol=1e-14, atol=1e-15)
+
+
+def test_features_that_reduce_take_no_complex_parameters() -> None:
+    made = thetac.compose("AdamW", trust_ratio=True)
+    param = torch.nn.Parameter(torch.ones(3, dtype=torch.complex64))
+    param.grad = torch.ones(3, dtype=torch.complex64)
+    with pytest.raises(RuntimeError, match=r"^TrustedAdamW does not support complex parameters"):
+        made([param]).step()
+
+
+@pytest.mark.parametrize("feature", ["agc", "centralization"])
+def test_units_of_convolutions_are_refused(feature: str) -> None:
+    made = thetac.compose("SGD", **{feature: True})
+    with pytest.raises(
+        ValueError, match=r"at most three axes; parameter 1 has the shape torch.Size\(\[4, 3, 2, 2\]\)$"
+    ):
+        made([torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(4, 3, 2, 2))])
 
 
 def test_sparse_gradients_are_refused() -> None:

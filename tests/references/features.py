@@ -64,15 +64,74 @@ RULES = {
 # Features: what they do at one place of a step, with the values that they are given.
 
 
-def grokfast(memory: Memory, grad: Array, alpha: float = 0.98, lamb: float = 2.0) -> Array:
+def unit_norms(values: Array) -> Array:
+    """Return the norm of what belongs to one index of the first axis, or of all; timm/utils/agc.py, unitwise_norm."""
+    if values.ndim <= 1:
+        return np.asarray(np.sqrt(np.sum(values**2)))
+    norms = np.sqrt(np.sum(values**2, axis=tuple(range(1, values.ndim)), keepdims=True))
+    return np.asarray(norms)
+
+
+def agc(memory: Memory, grad: Array, param: Array, clip: float = 0.01, eps: float = 1e-3) -> Array:
+    """timm/utils/agc.py, adaptive_clip_grad."""
+    most, length = np.maximum(unit_norms(param), eps) * clip, unit_norms(grad)
+    return np.where(length < most, grad, grad * (most / np.maximum(length, 1e-6)))
+
+
+def centralization(memory: Memory, grad: Array, param: Array) -> Array:
+    """Yonghongwei/Gradient-Centralization, centralized_gradient."""
+    return grad - grad.mean(axis=tuple(range(1, grad.ndim)), keepdims=True) if grad.ndim > 1 else grad
+
+
+def grokfast(memory: Memory, grad: Array, param: Array, alpha: float = 0.98, lamb: float = 2.0) -> Array:
     """ironjr/grokfast, gradfilter_ema."""
     slow = memory.arrays["slow"] = alpha * memory.arrays.get("slow", grad) + (1 - alpha) * grad
     return grad + lamb * slow
 
 
-def cautious(memory: Memory, update: Array, grad: Array, lr: float, param: Array) -> Array:
-    """kyleliang919/C-Optim, without a scale."""
-    return update * (update * grad > 0)
+def cautious(
+    memory: Memory,
+    update: Array,
+    grad: Array,
+    lr: float,
+    param: Array,
+    normalization: str = "mean",
+    least: float = 1e-3,
+) -> Array:
+    """kyleliang919/C-Optim: c_adamw divides by the mean, c_lion counts; heavyball compares sign bits."""
+    mask = (update * grad > 0).astype(np.float64)
+    match normalization:
+        case "mean":
+            return update * mask / max(mask.mean(), least)
+        case "count":
+            return update * (mask * (mask.size / (mask.sum() + 1)))
+        case "signs":
+            mask = (np.signbit(update) == np.signbit(grad)).astype(np.float64)
+            return update * mask * (mask.size / max(mask.sum(), 1))
+        case _:
+            return update * mask
+
+
+def update_clipping(
+    memory: Memory, update: Array, grad: Array, lr: float, param: Array, threshold: float = 1.0
+) -> Array:
+    """arXiv:1804.04235, section 6: U / max(1, RMS(U) / d), before the rate multiplies it."""
+    direction = update / lr
+    return lr * direction / max(1.0, float(np.sqrt(np.mean(direction**2))) / threshold)
+
+
+def trust_ratio(
+    memory: Memory,
+    update: Array,
+    grad: Array,
+    lr: float,
+    param: Array,
+    coefficient: float = 1.0,
+    limit: float = np.inf,
+) -> Array:
+    """arXiv:1904.00962, the ratio of LAMB; LARS has a coefficient, timm's trust_clip a limit."""
+    length, move = np.sqrt(np.sum(param**2)), np.sqrt(np.sum((update / lr) ** 2))
+    return update * min(coefficient * length / move, limit) if length > 0 and move > 0 else update
 
 
 def lookahead(memory: Memory, param: Array, before: Array, k: int = 5, alpha: float = 0.8) -> Array:
@@ -90,8 +149,8 @@ def ema(memory: Memory, param: Array, before: Array, decay: float = 0.999) -> Ar
     return param
 
 
-ON_GRADIENT = {"grokfast": grokfast}
-ON_UPDATE = {"cautious": cautious}
+ON_GRADIENT = {"agc": agc, "centralization": centralization, "grokfast": grokfast}
+ON_UPDATE = {"cautious": cautious, "update_clipping": update_clipping, "trust_ratio": trust_ratio}
 ON_PARAM = {"lookahead": lookahead, "ema": ema}
 ORDER = (*ON_GRADIENT, *ON_UPDATE, *ON_PARAM)
 
@@ -106,7 +165,7 @@ def trained(
             memory.step += 1
         before = param
         for name in (n for n in ON_GRADIENT if n in features):
-            grad = ON_GRADIENT[name](memories[name], grad, **features[name])  # type: ignore[arg-type]
+            grad = ON_GRADIENT[name](memories[name], grad, param, **features[name])  # type: ignore[arg-type]
         if base.coupled:
             grad = grad + base.decay * param
         else:

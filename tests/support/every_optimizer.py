@@ -16,6 +16,7 @@ import torch
 
 import thetac
 from tests.support.schema_classes import representatives
+from tests.support.shaped_rules import RULES, shaped
 from thetac.runtime.optimizer import Optimizer
 
 ALL = "THETAC_TEST_ALL"  # set to 1 by `pytest --all`, before any test is collected
@@ -62,7 +63,9 @@ def torchs(name: str) -> type[torch.optim.Optimizer] | None:
 
 
 def class_of(name: str) -> type[torch.optim.Optimizer]:
-    """Ours, or torch's own as `torch.AdamW`: a control of what is tested."""
+    """Ours, a rule of `shaped_rules`, or torch's own as `torch.AdamW`: a control of what is tested."""
+    if name in RULES:
+        return shaped(name)
     cls = torchs(name.removeprefix("torch.")) if name.startswith("torch.") else ours(name)
     assert cls is not None
     return cls

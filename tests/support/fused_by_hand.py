@@ -7,9 +7,16 @@ condition reads decide whether it is static: those of specialisations are.
 from __future__ import annotations
 
 import ast
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from types import ModuleType, SimpleNamespace
 
+from thetac.codegen.backends.kernels.triton import render
+from thetac.codegen.emit import environment
 from thetac.codegen.ir.definitions import BINARY, COMPARE
 from thetac.codegen.ir.fused import (
     ElementAssign,
@@ -338,3 +345,26 @@ UNUSUAL = fused_rule(
     },
     specialisations=("fancy",),
 )
+
+BY_HAND = {"Lamb": LAMB, "Adafactor": ADAFACTOR, "Unusual": UNUSUAL}
+
+
+@cache
+def written_by_hand(name: str) -> Path:
+    """The Triton kernels of one of the rules above, on disk: Triton reads their source there."""
+    rule = SimpleNamespace(source="made.yaml", name=name)
+    path = Path(mkdtemp(prefix="thetac-kernels-")) / f"{name.lower()}.py"
+    path.write_text(render(rule, BY_HAND[name], environment()), encoding="utf-8")  # type: ignore[arg-type]
+    return path
+
+
+@cache
+def kernels_by_hand(name: str) -> ModuleType:
+    """Return the same, imported."""
+    path = written_by_hand(name)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

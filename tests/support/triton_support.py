@@ -6,15 +6,17 @@ import importlib.util
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+import thetac as ours
 from tests.references.rules import SPECS
 from tests.support.generated_calls import call
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
@@ -31,8 +33,11 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
+from thetac.codegen.ir.value_kinds import Dim
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
-from thetac.runtime.implementations.tables import HEADER
+from thetac.runtime.implementations.launcher import LaunchedBucket
+from thetac.runtime.implementations.tables import chunk_table
+from thetac.runtime.implementations.triton_sequence import launches_of
 
 Values = Mapping[str, float | bool]
 Modules = Mapping[str, ModuleType]
@@ -236,7 +241,10 @@ class Training:
                 continue
             value = float(host_value(state.init, values))
             if state.kind is StateKind.TENSOR:
-                states[state.name] = torch.full_like(param, value)
+                dims = zip(state.dims, (-2, -1), strict=True)
+                ones = {axis % param.dim() for dim, axis in dims if dim is Dim.ONE and param.dim() >= -axis}
+                shape = [1 if axis in ones else size for axis, size in enumerate(param.shape)]
+                states[state.name] = torch.full(shape, value, dtype=param.dtype)
             else:
                 states[state.name] = torch.tensor(value, dtype=torch.float64 if state.float64 else torch.float32)
         return cls(compiled, values, param.clone(), states)
@@ -257,7 +265,7 @@ class Training:
         for state in rule.states:
             if state.kind is StateKind.COUNTER:
                 self.states[state.name] += 1
-            if state.kind is not StateKind.TENSOR:
+            if state.kind not in (StateKind.TENSOR, StateKind.NUMBER):
                 arguments[state.name] = self.states[state.name].item()
         arguments |= {name: self.created for name in self.compiled.fused.inputs if name not in arguments}
         if self.compiled.fused.scalars:
@@ -281,28 +289,56 @@ def launch(
     rows: Sequence[Sequence[float]],
     **constants: int,
 ) -> None:
-    """One launch over parameters of one dtype, each with its own row."""
-    import triton.language as tl
-
+    """The launches of one step over parameters of one dtype, each with its own row."""
     kernels = module(compiled, "triton_kernels.py")
-    chunk = constants.get("chunk_size", kernels.CHUNK)
-    tables: list[list[int]] = []
-    for index, (param, grad, states) in enumerate(members):
-        tensors = {"param": param, "grad": grad, **states}
-        addresses = [tensors[name].data_ptr() if name in tensors else 0 for name in kernels.STREAMS]
-        tables.append([param.numel(), index, all(address % 16 == 0 for address in addresses), *addresses])
-    chunks = [(i, number) for i, table in enumerate(tables) for number in range(-(-table[0] // chunk))]
-    first = {"param": members[0][0], "grad": members[0][1], **members[0][2]}
-    dtypes = {
-        f"{name}_dtype": getattr(tl, str(first.get(name, first["param"]).dtype).removeprefix("torch."))
-        for name in kernels.STREAMS
-    }
-    kernels.kernel[(len(chunks),)](
-        torch.tensor(tables, dtype=torch.int64),
-        torch.tensor(chunks, dtype=torch.int32),
-        torch.tensor(rows, dtype=torch.float64 if first["param"].dtype is torch.float64 else torch.float32),
-        header=HEADER,
-        **dtypes,
-        **specialised(compiled.fused, values),
-        **{**kernels.LAUNCH_OPTIONS, **constants},
+    launch_kernels(
+        kernels,
+        specialised(compiled.fused, values),
+        [{"param": param, "grad": grad, **states} for param, grad, states in members],
+        rows,
+        **constants,
     )
+
+
+def launch_kernels(
+    kernels: Any,
+    specialisations: Mapping[str, bool],
+    members: Sequence[Mapping[str, Tensor]],
+    rows: Sequence[Sequence[float]],
+    scaling: Mapping[str, Tensor] = {},
+    **constants: int,
+) -> int:
+    """The launches of one step of a generated module; returns their number.
+
+    Args:
+        kernels: the module.
+        specialisations: their values.
+        members: the tensors of each parameter by name, states that exist included.
+        rows: the scalar row of each parameter.
+        scaling: numbers by which gradients are scaled.
+        constants: of kernels over chunks, `chunk_size` and `threads`, in place of the module's.
+    """
+    names = (*kernels.STREAMS, *getattr(kernels, "SMALL", ()))
+    tables: list[list[int]] = []
+    for index, member in enumerate(members):
+        addresses = [member[name].data_ptr() if name in member else 0 for name in names]
+        aligned = all(address % 16 == 0 for address in addresses[: len(kernels.STREAMS)])
+        tables.append([member["param"].numel(), index, aligned, *addresses])
+    first, chunk = members[0], constants.get("chunk_size", kernels.CHUNK)
+    bucket = LaunchedBucket(
+        schema=ours.AdamW.schema,  # launches do not depend on it
+        device=torch.device("cpu"),
+        dtypes={name: first.get(name, first["param"]).dtype for name in names},
+        specialisations=specialisations,
+        sizes=[member["param"].numel() for member in members],
+        shapes=[member["param"].shape for member in members],
+    )
+    numbers = torch.tensor(rows, dtype=torch.float64 if first["param"].dtype is torch.float64 else torch.float32)
+    none: dict[str, Tensor | None] = {"grad_scale": None, "clip_factor": None, "found_inf": None}
+    launches = launches_of(
+        SimpleNamespace(**{**vars(kernels), "CHUNK": chunk}), bucket, chunk_table(bucket.sizes, chunk)
+    )
+    for one in launches:
+        own = {name: value for name, value in constants.items() if name in one.kernel.arg_names}
+        replace(one, constants={**one.constants, **own}).start(torch.tensor(tables), numbers, {**none, **scaling})
+    return len(launches)

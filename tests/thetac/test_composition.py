@@ -49,6 +49,8 @@ def test_the_order_of_arguments_does_not_matter() -> None:
 def test_a_class_can_be_named_and_pickled() -> None:
     made = thetac.compose("Lion", name="Slow", lookahead=True)
     assert made.__name__ == "Slow"
+    every = thetac.compose("AdamW", **dict.fromkeys(feature_files(), True))
+    assert every.__name__ == f"AdamWWith{len(feature_files())}Features"
     assert pickle.loads(pickle.dumps(made)) is made
 
 

@@ -6,10 +6,11 @@ sweep lead to vectors and to the terms of folds. Must not know how a statement i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from thetac.codegen.backends.kernels.cpp_lines import names_used
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fold, Fused, Pass, Stream, walk_elements
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, names_read
 from thetac.codegen.ir.value_kinds import Dim, Dims
@@ -46,7 +47,7 @@ class Layout:
         for one in fused.passes:
             self._add_locals(one.before)
         self.numbers = [name for name, dims in kept.items() if dims is None]
-        self.vectors = [name for name, dims in self.dims.items() if dims is not None]
+        self.slots, self.extents = _share_memory(fused, self.dims)  # of each vector; of each slot
         self.truths = fused.truths | {value.name for value in fused.tensor_values if value.truth}
         self.has_axes = fused.has_axes
 
@@ -70,6 +71,48 @@ class Layout:
         rows, columns = (max(extents, key=lambda dim: dim is not Dim.ONE) for extents in zip(*found, strict=True))
         assert Dim.ONE in (rows, columns), "a tensor program computes elements"
         return rows, columns
+
+
+def _share_memory(fused: Fused, dims: Mapping[str, Dims | None]) -> tuple[dict[str, int], list[Dims]]:
+    """Return the slot of each vector and the dimensions of each slot.
+
+    Vectors of one extent share a slot where the one is read for the last time before the other gets a value, or in the
+    statement that gives it one, as that statement computes number by number.
+    """
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+
+    def use(names: Iterable[str], time: int) -> None:
+        for name in names:
+            if dims.get(name) is not None:
+                first.setdefault(name, time)
+                last[name] = time
+
+    time = 0
+    states = [state.name for state in fused.small]
+    in_programs = [names_used(one.before) | set(one.reads) for one in fused.passes]
+    for one, names in zip(fused.passes, in_programs, strict=True):
+        use([name for name in states if name in names], time := time + 1)  # loaded here, unless it was before
+        for statement in walk_elements(one.before):
+            if isinstance(statement, ElementAssign):
+                time += 2  # what is read for the last time is free one tick before the target gets its value
+                use(names_read(statement.value), time - 1)
+                use([statement.target], time)
+        use([name for name in states if name in names], time := time + 1)  # stored here, unless it is later
+        use([*one.reads, *(fold.target for fold in one.folds)], time := time + 1)
+    slots: dict[str, int] = {}
+    extents: list[Dims] = []
+    free_from: list[int] = []  # of each slot
+    for name in sorted(first, key=first.__getitem__):
+        wanted = dims[name]
+        assert wanted is not None
+        found = next((i for i, extent in enumerate(extents) if extent == wanted and free_from[i] < first[name]), None)
+        if found is None:
+            found = len(extents)
+            extents.append(wanted)
+            free_from.append(0)
+        slots[name], free_from[found] = found, last[name]
+    return slots, extents
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +177,11 @@ def facts(layout: Layout, sweeps: Sequence[Sweep], has_program: Sequence[bool]) 
     further = max(len(sweep.vectors) + len(sweep.terms) for sweep in sweeps)
     lines = [
         f"static constexpr int NUMBERS = {len(layout.numbers)};  // per parameter, in double",
-        f"static constexpr int VECTORS = {len(layout.vectors)};",
+        f"static constexpr int VECTORS = {len(layout.extents)};",
         f"static constexpr int FURTHER = {further};  // pointers of a sweep, after those of the streams",
         f"static constexpr bool HAS_AXES = {str(layout.has_axes).lower()};",
     ]
-    extents = [extent(layout.dims[name]) for name in layout.vectors] or [extent(None)]
+    extents = [extent(dims) for dims in layout.extents] or [extent(None)]
     lines.append(f"static constexpr thetac::Extent vectors[] = {{{', '.join(extents)}}};")
     passes = []
     for index, sweep in enumerate(sweeps):
@@ -146,7 +189,7 @@ def facts(layout: Layout, sweeps: Sequence[Sweep], has_program: Sequence[bool]) 
         if sweep.vectors:
             vectors = f"vectors_{index}"
             names = ", ".join(vector.name for vector in sweep.vectors)
-            places = ", ".join(str(layout.vectors.index(vector.name)) for vector in sweep.vectors)
+            places = ", ".join(str(layout.slots[vector.name]) for vector in sweep.vectors)
             lines.append(f"static constexpr int {vectors}[] = {{{places}}};  // {names}")
         if sweep.folds:
             folds = f"folds_{index}"
@@ -165,7 +208,7 @@ def facts(layout: Layout, sweeps: Sequence[Sweep], has_program: Sequence[bool]) 
 
 def _fold(given: SweepFold, layout: Layout) -> str:
     fold = given.fold
-    target = (layout.numbers if fold.dims is None else layout.vectors).index(fold.target)
+    target = layout.numbers.index(fold.target) if fold.dims is None else layout.slots[fold.target]
     return f"    {{thetac::FoldOp::{given.op}, {extent(fold.dims)}, {given.operand}, {target}}},  // {fold.target}"
 
 

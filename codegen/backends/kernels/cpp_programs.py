@@ -88,9 +88,9 @@ class Programs:
         return lines
 
     def _places(self, used: set[str]) -> list[str]:
-        numbers, vectors = self._layout.numbers, self._layout.vectors
-        lines = [f"Number& {safe(n)} = tensor.numbers[{i}];" for i, n in enumerate(numbers) if n in used]
-        return [*lines, *(f"Number* const {safe(n)} = tensor.vector({i});" for i, n in enumerate(vectors) if n in used)]
+        numbers, slots = enumerate(self._layout.numbers), self._layout.slots.items()
+        lines = [f"Number& {safe(name)} = tensor.numbers[{i}];" for i, name in numbers if name in used]
+        return [*lines, *(f"Number* const {safe(name)} = tensor.vector({i});" for name, i in slots if name in used)]
 
     def _transfers(
         self, verb: str, states: Sequence[SmallState], condition_of: Callable[[SmallState], Expr]

@@ -24,7 +24,7 @@ Relevance = dict[str, Condition]
 def kernels_are_few(fused: Fused) -> bool:
     """Return whether one object can hold the kernels for all combinations of conditions that differ."""
     names = [one.name for one in fused.specialisations] + [entry.name for entry in fused.row if entry.truth]
-    size = sum(_size(one.body) for one in fused.passes)
+    size = sum(_size(body) for one in fused.passes for body in (one.before, one.body))
     if size << len(names) > MOST_EXAMINED:
         return False
     relevant = relevant_conditions(fused.passes, names)
@@ -54,10 +54,11 @@ def relevant_conditions(passes: Sequence[Pass], names: Sequence[str]) -> Mapping
     """Return for each condition when its value is relevant: when a statement that reads it is reached.
 
     Args:
-        passes: The statements on elements.
+        passes: The statements on elements, and those of tensor programs.
         names: The names of the conditions.
     """
-    relevance = _any([_of_block(one.body, frozenset(names)) for one in passes])
+    known = frozenset(names)
+    relevance = _any([_of_block(body, known) for one in passes for body in (one.before, one.body)])
     return {name: relevance.get(name, NEVER) for name in names}
 
 

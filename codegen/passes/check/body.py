@@ -37,6 +37,7 @@ from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.options import OPTIONS
 
+_MIRRORED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge", "eq": "eq"}
 _OPPOSITES = {"gt": "le", "le": "gt", "ge": "lt", "lt": "ge", "eq": "ne", "ne": "eq"}
 
 
@@ -167,7 +168,7 @@ class BodyCheck:
         """Return whether every parameter that gets here has at least two axes, as far as conditions say."""
         required = (one.condition for one in self._rule.requirements)
         known = self._facts.union(*map(conjuncts, required))
-        return any(map(_means_two_axes, known)) or not self.complete
+        return any(map(means_two_axes, known)) or not self.complete
 
     def _name(self, ref: Ref) -> Kind | None:
         """Return the kind of a name where it is read; None after an error has been noted."""
@@ -254,9 +255,11 @@ class BodyCheck:
         return self._check_exists(state, ref)
 
 
-def _means_two_axes(condition: Expr) -> bool:
+def means_two_axes(condition: Expr) -> bool:
     """Return whether a condition says that the parameter has at least two axes."""
     match condition:
+        case Call(op=op, args=(Const() as number, right)) if op in _MIRRORED:
+            return means_two_axes(Call(_MIRRORED[op], (right, number)))
         case Call(op="gt" | "ge" | "eq" as op, args=(Call(op="rank"), Const(value=least))):
             return least >= (1 if op == "gt" else 2)
         case _:

@@ -92,7 +92,7 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
     for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
-        body.read |= names_in_body(feature.body)
+        body.read |= {compared(name) for name in names_in_body(feature.body)}
         body.written |= set(assigned(feature.body)) - {"param"}
     if declared.complete:
         check_shapes(rule, diagnostics)

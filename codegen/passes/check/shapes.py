@@ -12,7 +12,6 @@ import re
 from thetac.codegen.errors import Diagnostics, join_names, quote
 from thetac.codegen.ir.nodes import (
     Call,
-    Const,
     Expr,
     Requirement,
     Rule,
@@ -25,11 +24,9 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR
-from thetac.codegen.passes.check.body import conjuncts, negation
+from thetac.codegen.passes.check.body import conjuncts, means_two_axes
 
 PLACEHOLDERS = ("{shape}", "{index}", "{indices}")  # in the text of a requirement: of the parameters that break it
-
-_MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq"}
 
 
 def check_shapes(rule: Rule, diagnostics: Diagnostics) -> None:
@@ -59,27 +56,12 @@ def _check_vector(rule: Rule, state: State, diagnostics: Diagnostics) -> None:
         return
     known = [one.condition for one in rule.requirements]
     known += [] if state.when is None else [state.when]
-    if not any(_says_two_axes(part) for condition in known for part in conjuncts(condition)):
+    if not any(means_two_axes(part) for condition in known for part in conjuncts(condition)):
         diagnostics.add(
             state.location,
             f"state `{state.name}` has one number per column, but a parameter may have less than two axes",
             f"write `{state.name}: {{..., when: rank(param) > 1}}`, or require it",
         )
-
-
-def _says_two_axes(condition: Expr) -> bool:
-    """Return whether a parameter has two axes or more where a condition holds."""
-    match condition:
-        case Call(op="not", args=(inner,)) if (turned := negation(inner)) != condition:
-            return _says_two_axes(turned)
-        case Call(op=op, args=(Const() as number, right)) if op in _MIRRORED:
-            return _says_two_axes(Call(_MIRRORED[op], (right, number)))
-        case Call(op="gt", args=(Call(op="rank"), Const(value=number))):
-            return number >= 1
-        case Call(op="ge" | "eq", args=(Call(op="rank"), Const(value=number))):
-            return number > 1
-        case _:
-            return False
 
 
 def _check_none(rule: Rule, diagnostics: Diagnostics) -> None:

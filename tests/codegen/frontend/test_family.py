@@ -168,3 +168,14 @@ def test_super_within_a_branch_and_in_a_family_of_three() -> None:
     average = 0.1 * 0.25 + 0.99 * 0.5
     second = interpret(rule, values, first.state, first.param, 0.25, arithmetic=FLOATS)
     assert second.param == pytest.approx((0.75 - 0.1 * average) * 0.5, rel=1e-15)
+
+
+def test_a_dropped_choice_is_none_of_its_texts() -> None:
+    parent = (
+        "optimizer: Parent\nsummary: One.\nhyperparameters:\n  lr: {default: 1}\n"
+        "  mode: {default: sum, choices: [sum, mean], doc: one}\nupdate: |\n  direction = grad\n"
+        '  if mode == "mean":\n    direction = grad / 2\n  param = param - lr * direction\n'
+    )
+    rule = heir("hyperparameters:\n  mode: null\n", parent=parent)
+    assert not rule.choices
+    assert listing(rule.body) == ["direction = grad", "param = param - lr * direction"]

@@ -17,10 +17,8 @@ from thetac.codegen.frontend.load import KEYS, load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.ops import FUNCTIONS
-from thetac.codegen.ir.verify import verify
-from thetac.codegen.passes import features
 from thetac.codegen.passes.check.rule import check
-from thetac.codegen.passes.expand import expand
+from thetac.codegen.pipeline import lower
 
 SPECS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.yaml"))}
 FAMILY = {
@@ -51,8 +49,7 @@ def accepted(text: str) -> Rule | None:
         assert all(line.isprintable() for line in lines), "a message must not control a terminal"
         return None
     (rule,) = rules
-    verify(rule, "checked")
-    verify(features.apply(expand(rule)), "features")
+    lower(rule)  # which verifies every stage
     return rule
 
 

@@ -110,6 +110,7 @@ def test_a_condition_makes_a_difference_where_it_is_asked(
     asked: set[str] = set()
     taken(body, values, asked)
     found = relevant_conditions((Pass((), body),), NAMES)
+    assert relevant_conditions((Pass((), (), before=body),), NAMES) == found
     assert {name for name in NAMES if boolean_algebra.holds(found[name], values)} == asked
 
 

@@ -188,6 +188,19 @@ def test_a_checkpoint_of_one_process_loads_on_two(workers: Workers, tmp_path: Pa
     workers.run(checks.load_sharded, name, {}, tmp_path, range(2, 4))
 
 
+@pytest.mark.parametrize("options", [FOR_LOOP, {"foreach": True}], ids=["for-loop", "foreach"])
+def test_a_rule_with_states_of_rows_and_columns(workers: Workers, tmp_path: Path, options: Options) -> None:
+    """It adds up over all shards; checkpoints of its vectors are resharded."""
+    workers.run(checks.trains_fully_sharded, "Factored", options)
+    workers.run(checks.loads_a_state_dict_of_shards, "Factored", options)
+    assert_loads_on_two_and_on_one(workers, tmp_path / "of two", "Factored", options)
+    model = make_model()
+    optimizer = class_of("Factored")(model.parameters(), **options)
+    train_whole(model, optimizer, range(2))
+    checks.save(model, optimizer, tmp_path / "of one")
+    workers.run(checks.load_sharded, "Factored", options, tmp_path / "of one", range(2, 4))
+
+
 def test_the_example(workers: Workers, tmp_path: Path) -> None:
     workers.run(checks.runs_the_example, tmp_path)
 

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,74 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-import thetac as ours
-from tests.support.fused_by_hand import ADAFACTOR, LAMB, UNUSUAL
-from thetac.codegen.backends.kernels.triton import render
-from thetac.codegen.emit import environment
-from thetac.codegen.ir.fused import Fused
-from thetac.runtime.implementations.launcher import LaunchedBucket
-from thetac.runtime.implementations.tables import HEADER, chunk_table
-from thetac.runtime.implementations.triton_sequence import Launch, launches_of
+from tests.support.fused_by_hand import kernels_by_hand
+from tests.support.triton_support import launch_kernels
 
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 
 Array = NDArray[np.float64]
+Member = dict[str, Tensor]  # param, grad and the states that exist, by name
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 UNITS = {torch.float32: 2.0**-23, torch.float64: 2.0**-51, torch.bfloat16: 2.0**-7}
-
-
-@cache
-def kernels(name: str) -> ModuleType:
-    """The generated module of one of the rules above."""
-    fused: Fused = {"lamb": LAMB, "adafactor": ADAFACTOR, "unusual": UNUSUAL}[name]
-    path = Path(mkdtemp(prefix="thetac-kernels-")) / f"{name}.py"
-    path.write_text(render(SimpleNamespace(source="made.yaml", name="Made"), fused, environment()))  # type: ignore[arg-type]
-    spec = importlib.util.spec_from_file_location(f"made_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-Member = dict[str, Tensor]  # param, grad and the states that exist, by name
-
-
-def launches(module: Any, members: Sequence[Member], specialisations: Mapping[str, bool]) -> list[Launch]:
-    """The launches of a bucket."""
-    first = members[0]
-    names = (*module.STREAMS, *module.SMALL)
-    bucket = LaunchedBucket(
-        schema=ours.AdamW.schema,
-        device=torch.device("cpu"),
-        dtypes={name: first.get(name, first["param"]).dtype for name in names},
-        specialisations=specialisations,
-        sizes=[member["param"].numel() for member in members],
-        shapes=[member["param"].shape for member in members],
-    )
-    return launches_of(module, bucket, chunk_table(bucket.sizes, module.CHUNK))
-
-
-def step(
-    module: Any,
-    prepared: Sequence[Launch],
-    members: Sequence[Member],
-    rows: Sequence[Mapping[str, float]],
-    scaling: Mapping[str, Tensor] = {},
-) -> None:
-    """One step of all members, each with its own row."""
-    names = (*module.STREAMS, *module.SMALL)
-    table = []
-    for index, member in enumerate(members):
-        addresses = [member[name].data_ptr() if name in member else 0 for name in names]
-        aligned = all(address % 16 == 0 for address in addresses[: len(module.STREAMS)])
-        table.append([member["param"].numel(), index, aligned, *addresses])
-    assert len(table[0]) == HEADER + len(names)
-    dtype = torch.float64 if members[0]["param"].dtype == torch.float64 else torch.float32
-    numbers = torch.tensor([list(row.values()) for row in rows], dtype=dtype)
-    none: dict[str, Tensor | None] = {"grad_scale": None, "clip_factor": None, "found_inf": None}
-    for launch in prepared:
-        launch.start(torch.tensor(table, dtype=torch.int64), numbers, {**none, **scaling})
 
 
 def exact(tensor: Tensor) -> Array:
@@ -167,7 +102,7 @@ def one_thread():
     ids=str,
 )
 def test_trust_ratios_of_many_tensors(dtype: torch.dtype, decays: bool) -> None:
-    module = kernels("lamb")
+    module = kernels_by_hand("Lamb")
     members = [
         {
             "param": made(size, dtype, 1),
@@ -179,14 +114,13 @@ def test_trust_ratios_of_many_tensors(dtype: torch.dtype, decays: bool) -> None:
     ]
     members[4]["param"].zero_()
     truth = Truth(members)
-    prepared = launches(module, members, {"decays": decays})
-    assert len(prepared) == 3
     for number in (1, 2):
         for index, member in enumerate(members):
             member["grad"].copy_(made(member["param"].shape, dtype, 10 * number + index))
             lamb_by_numpy(truth.members[index], exact(member["grad"]), number, decays=decays)
         truth.note()
-        step(module, prepared, members, [lamb_row(number, dtype)] * len(members))
+        rows = [list(lamb_row(number, dtype).values())] * len(members)
+        assert launch_kernels(module, {"decays": decays}, members, rows) == 3
     truth.assert_near(members, units=3)
 
 
@@ -232,7 +166,7 @@ VECTORS = ((), (1,), (5,), (512,), (1300,))
 @pytest.mark.parametrize("shapes", [MATRICES, VECTORS], ids=["matrices", "vectors"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_rows_and_columns(dtype: torch.dtype, shapes: Sequence[Sequence[int]]) -> None:
-    module = kernels("adafactor")
+    module = kernels_by_hand("Adafactor")
     is_matrix = shapes is MATRICES
     shapes = shapes if dtype == torch.float32 else shapes[1::2]
     members = []
@@ -246,13 +180,15 @@ def test_rows_and_columns(dtype: torch.dtype, shapes: Sequence[Sequence[int]]) -
             member["variance"] = torch.zeros_like(param)
         members.append(member)
     truth = Truth(members)
-    prepared = launches(module, members, {"matrix": is_matrix})
     for number in (1, 2):
         for index, member in enumerate(members):
             member["grad"].copy_(made(member["param"].shape, dtype, 10 * number + index))
             adafactor_by_numpy(truth.members[index], exact(member["grad"]), number)
         truth.note()
-        step(module, prepared, members, [adafactor_row(shape, number) for shape in shapes])
+        rows = [list(adafactor_row(shape, number).values()) for shape in shapes]
+        started = launch_kernels(module, {"matrix": is_matrix}, members, rows)
+        if dtype == torch.float32:
+            assert started == 5 * (6 if is_matrix else 1), "five for each sort of tile"
     truth.assert_near(members, units=3)
 
 
@@ -293,26 +229,25 @@ UNUSUAL_SHAPES = ((1, 1), (3, 5), (9, 136), (4, 3, 3), (2, 3, 140), (70, 1, 1))
 @pytest.mark.parametrize("fancy", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_unusual_programs(dtype: torch.dtype, fancy: bool) -> None:
-    module = kernels("unusual")
+    module = kernels_by_hand("Unusual")
     members = unusual_members(UNUSUAL_SHAPES, dtype)
     truth = Truth(members)
-    prepared = launches(module, members, {"fancy": fancy})
     for number in (1, 2):
         row = {"lr": 0.05, "warm": number == 2, "floor": 0.1 * number}
         for index, member in enumerate(members):
             member["grad"].copy_(made(member["param"].shape, dtype, 10 * number + index))
             unusual_by_numpy(truth.members[index], exact(member["grad"]), row, fancy=fancy)
         truth.note()
-        step(module, prepared, members, [row] * len(members))
+        launch_kernels(module, {"fancy": fancy}, members, [list(row.values())] * len(members))
     truth.assert_near(members, units=8)
 
 
 def test_a_maximum_is_nan_where_any_element_is() -> None:
-    module = kernels("unusual")
+    module = kernels_by_hand("Unusual")
     members = unusual_members(((3, 5), (4, 3, 3)), torch.float32)
     for member in members:
         member["param"].view(-1)[4] = float("nan")
-    step(module, launches(module, members, {"fancy": False}), members, [{"lr": 0.1, "warm": 0, "floor": 0}] * 2)
+    launch_kernels(module, {"fancy": False}, members, [[0.1, 0, 0]] * 2)
     flat, deep = members
     assert flat["peaks"].isnan().tolist() == [[False, False, False, False, True]]
     assert deep["peaks"].isnan().flatten(1).tolist() == [[False, True, False], *[[False] * 3] * 3]
@@ -322,12 +257,12 @@ def test_a_maximum_is_nan_where_any_element_is() -> None:
 def test_scaled_gradients_are_stored_once_and_clipped_in_every_sweep() -> None:
     """What all sweeps together do is what they do to gradients that were scaled before; a skipped step does nothing."""
     for name, rows, specialisations in (
-        ("adafactor", [adafactor_row((5, 132), 1)], {"matrix": True}),
-        ("unusual", [{"lr": 0.1, "warm": 1, "floor": 0}], {"fancy": True}),
+        ("Adafactor", [list(adafactor_row((5, 132), 1).values())], {"matrix": True}),
+        ("Unusual", [[0.1, 1, 0]], {"fancy": True}),
     ):
-        module = kernels(name)
+        module = kernels_by_hand(name)
         (member,) = unusual_members(((5, 132),), torch.float32)
-        if name == "adafactor":
+        if name == "Adafactor":
             member = {key: member[key] for key in ("param", "grad")}
             member |= {"row_var": torch.ones(5, 1), "col_var": torch.ones(1, 132)}
         member["grad"] = made((5, 132), torch.float32, 3)
@@ -336,23 +271,22 @@ def test_scaled_gradients_are_stored_once_and_clipped_in_every_sweep() -> None:
         scaled["grad"] *= 8
         plain["grad"] *= 0.5
         scaling = {"grad_scale": torch.tensor(8.0), "clip_factor": torch.tensor(0.5), "found_inf": torch.tensor(0.0)}
-        prepared = launches(module, [member], specialisations)
-        step(module, prepared, [plain], rows)
-        step(module, prepared, [scaled], rows, {**scaling, "found_inf": torch.tensor(1.0)})
+        launch_kernels(module, specialisations, [plain], rows)
+        launch_kernels(module, specialisations, [scaled], rows, {**scaling, "found_inf": torch.tensor(1.0)})
         assert all(torch.equal(scaled[key], value * (8 if key == "grad" else 1)) for key, value in member.items())
-        step(module, prepared, [scaled], rows, scaling)
+        launch_kernels(module, specialisations, [scaled], rows, scaling)
         assert torch.equal(scaled["grad"], member["grad"])
         for key in plain.keys() - {"grad"}:
             assert torch.equal(scaled[key], plain[key]), key
 
 
-@pytest.mark.parametrize("name", ["lamb", "adafactor", "unusual"])
+@pytest.mark.parametrize("name", ["Lamb", "Adafactor", "Unusual"])
 def test_sums_do_not_depend_on_alignment_or_neighbours(name: str) -> None:
     """Tensors in one launch, some of which start where no 128-bit access may, against one launch each."""
-    module = kernels(name)
+    module = kernels_by_hand(name)
     shapes = ((8, 128), (5, 132), (3, 7), (131, 5))
     small, streams = module.SMALL, module.STREAMS
-    specialisations = {"lamb": {"decays": True}, "adafactor": {"matrix": True}, "unusual": {"fancy": True}}[name]
+    specialisations = {"Lamb": {"decays": True}, "Adafactor": {"matrix": True}, "Unusual": {"fancy": True}}[name]
     members: list[Member] = []
     around: list[tuple[Tensor, Tensor]] = []
     for index, shape in enumerate(shapes):
@@ -367,15 +301,15 @@ def test_sums_do_not_depend_on_alignment_or_neighbours(name: str) -> None:
             member[key] = inside.copy_(whole[key])
             around.append((inside, guard))
         members.append(member)
-    rows: list[dict[str, float]] = {
-        "lamb": [lamb_row(1, torch.float32)] * len(shapes),
-        "adafactor": [adafactor_row(shape, 2) for shape in shapes],
-        "unusual": [{"lr": 0.1, "warm": 1, "floor": 0}] * len(shapes),
+    rows = {
+        "Lamb": [list(lamb_row(1, torch.float32).values())] * len(shapes),
+        "Adafactor": [list(adafactor_row(shape, 2).values()) for shape in shapes],
+        "Unusual": [[0.1, 1, 0]] * len(shapes),
     }[name]
     wanted = [{key: value.clone() for key, value in member.items()} for member in members]
     for alone, row in zip(wanted, rows, strict=True):
-        step(module, launches(module, [alone], specialisations), [alone], [row])
-    step(module, launches(module, members, specialisations), members, rows)
+        launch_kernels(module, specialisations, [alone], [row])
+    launch_kernels(module, specialisations, members, rows)
     for member, alone in zip(members, wanted, strict=True):
         for key, value in alone.items():
             assert torch.equal(member[key], value), f"{key} of {tuple(member['param'].shape)}"

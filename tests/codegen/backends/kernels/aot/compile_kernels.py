@@ -1,7 +1,8 @@
 """Compile Triton kernels ahead of time, without a GPU, and say what came out.
 
 Run as a program, in a process of its own: where TRITON_INTERPRET is set, kernels cannot be compiled. Input: a file
-of JSON, a list of {module, target, dtypes, specialisations, scaled}. Output: the list on stdout, with findings added.
+of JSON, a list of {module, kernel, target, dtypes, specialisations, scaled, tile}. Output: the list on stdout, with
+findings added.
 """
 
 from __future__ import annotations
@@ -37,22 +38,25 @@ def load(path: str) -> ModuleType:
     return module
 
 
-def compile_kernel(
-    module: ModuleType, target: str, dtypes: dict[str, str], specialisations: dict[str, bool], scaled: bool
-) -> Any:
+def compile_kernel(module: ModuleType, job: dict[str, Any]) -> Any:
+    kernel = getattr(module, job["kernel"])
+    dtypes: dict[str, str] = job["dtypes"]
+    options = {**module.LAUNCH_OPTIONS, "num_warps": job["warps"]}
     constants = {f"{stream}_dtype": DTYPES[dtype] for stream, dtype in dtypes.items()}
-    constants |= {"header": HEADER}
-    constants |= {**specialisations, "chunk_size": module.CHUNK, "threads": 32 * module.LAUNCH_OPTIONS["num_warps"]}
+    constants |= {"header": HEADER, "chunk_size": module.CHUNK, "threads": 32 * job["warps"]}
+    constants |= {**job["specialisations"], **job["tile"]}
     number = "fp64" if dtypes["param"] == "float64" else "fp32"
-    pointers = {"tensors": "*i64", "chunks": "*i32", "rows": f"*{number}"}
+    pointers = {"tensors": "*i64", "chunks": "*i32", "rows": f"*{number}", "geometry": "*i64"}
+    pointers |= dict.fromkeys(("numbers", "vectors", "partials"), "*fp64") | {"vector_partials": f"*{number}"}
     scaling = {"grad_scale": "*fp32", "clip_factor": "*fp32", "found_inf": "*fp32"}
-    if scaled:
+    if job["scaled"]:
         pointers |= scaling
     else:
         constants |= dict.fromkeys(scaling)
-    signature = {name: pointers.get(name, "constexpr") for name in module.kernel.arg_names}
-    source = ASTSource(module.kernel, signature=signature, constexprs=constants)
-    return triton.compile(source, target=TARGETS[target], options=dict(module.LAUNCH_OPTIONS))
+    signature = {name: pointers.get(name, "constexpr") for name in kernel.arg_names}
+    constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
+    source = ASTSource(kernel, signature=signature, constexprs=constants)
+    return triton.compile(source, target=TARGETS[job["target"]], options=options)
 
 
 def resources(cubin: bytes, scratch: Path) -> dict[str, int]:
@@ -68,9 +72,7 @@ def main(jobs_file: str) -> None:
     for job in jobs:
         began = time.perf_counter()
         try:
-            compiled = compile_kernel(
-                modules[job["module"]], job["target"], job["dtypes"], job["specialisations"], job["scaled"]
-            )
+            compiled = compile_kernel(modules[job["module"]], job)
         except Exception as error:
             job["error"] = f"{type(error).__name__}: {error}"
             continue
