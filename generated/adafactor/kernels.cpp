@@ -28,20 +28,20 @@ struct Rule {
     // What is computed per parameter, row and column. Addresses are those of the streams, then those of small states.
     static constexpr int COLUMNS = 5;
     static constexpr int NUMBERS = 4;  // per parameter, in double
-    static constexpr int VECTORS = 12;
+    static constexpr int VECTORS = 5;
     static constexpr int FURTHER = 4;  // pointers of a sweep, after those of the streams
     static constexpr bool HAS_AXES = true;
-    static constexpr thetac::Extent vectors[] = {thetac::Extent::ROW, thetac::Extent::COLUMN, thetac::Extent::ROW, thetac::Extent::COLUMN, thetac::Extent::MATRIX, thetac::Extent::ROW, thetac::Extent::COLUMN, thetac::Extent::ROW, thetac::Extent::COLUMN, thetac::Extent::ROW, thetac::Extent::MATRIX, thetac::Extent::MATRIX};
+    static constexpr thetac::Extent vectors[] = {thetac::Extent::ROW, thetac::Extent::COLUMN, thetac::Extent::ROW, thetac::Extent::COLUMN, thetac::Extent::MATRIX};
     static constexpr thetac::Fold folds_0[] = {
         {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 0, 0},  // sum_param_squared
         {thetac::FoldOp::SQUARES, thetac::Extent::ROW, 3, 0},  // row_sum_grad_squared
         {thetac::FoldOp::SQUARES, thetac::Extent::COLUMN, 3, 1},  // column_sum_grad_squared
     };
-    static constexpr int vectors_1[] = {2, 3, 4};  // estimate_part, new_col_var, estimate_part_2
+    static constexpr int vectors_1[] = {0, 1, 4};  // estimate_part, new_col_var, estimate_part_2
     static constexpr thetac::Fold folds_1[] = {
         {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 6, 1},  // sum_change_squared
     };
-    static constexpr int vectors_2[] = {2, 3, 4};  // estimate_part, new_col_var, estimate_part_2
+    static constexpr int vectors_2[] = {0, 1, 4};  // estimate_part, new_col_var, estimate_part_2
     static constexpr thetac::PassFacts facts[] = {
         {true, nullptr, 0, folds_0, 3},
         {true, vectors_1, 3, folds_1, 1},
@@ -111,16 +111,16 @@ struct Rule {
             Number& alpha = tensor.numbers[2];
             Number* const row_sum_grad_squared = tensor.vector(0);
             Number* const column_sum_grad_squared = tensor.vector(1);
-            Number* const estimate_part = tensor.vector(2);
-            Number* const new_col_var = tensor.vector(3);
+            Number* const row_var = tensor.vector(2);
+            Number* const col_var = tensor.vector(3);
+            Number* const row_norm_grad = tensor.vector(0);
+            Number* const column_norm_grad = tensor.vector(1);
+            Number* const new_row_var = tensor.vector(0);
+            Number* const column_sum_row_var = tensor.vector(4);
+            Number* const column_mean_row_var = tensor.vector(4);
+            Number* const estimate_part = tensor.vector(0);
+            Number* const new_col_var = tensor.vector(1);
             Number* const estimate_part_2 = tensor.vector(4);
-            Number* const row_var = tensor.vector(5);
-            Number* const col_var = tensor.vector(6);
-            Number* const row_norm_grad = tensor.vector(7);
-            Number* const column_norm_grad = tensor.vector(8);
-            Number* const new_row_var = tensor.vector(9);
-            Number* const column_sum_row_var = tensor.vector(10);
-            Number* const column_mean_row_var = tensor.vector(11);
             if constexpr (param_rank_above_one)
                 tensor.load<thetac::THETAC_DTYPE_3>(3, thetac::Extent::ROW, row_var);
             if constexpr (param_rank_above_one)

@@ -201,10 +201,10 @@ class Adafactor(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
-        reduces=True,
         has_axes=True,
         shape_numbers=("rank", "size", "rows", "columns", "epsilon"),
         shape_conditions=("rank",),
+        reduces=True,
         complex_error="Adafactor does not support complex parameters",
     )
 
