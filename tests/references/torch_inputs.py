@@ -16,6 +16,9 @@ IN_TORCH = (
     "Adafactor",
 )
 
+# torch's raise ZeroDivisionError for a parameter without elements.
+DIVIDE_BY_SIZES = ("Adafactor",)
+
 # Every flag with every other and with weight decay, and the hyperparameters that choose a path.
 _GRIDS: Mapping[str, Mapping[str, Sequence[Value]]] = {
     "SGD": {"momentum": [0, 0.9], "dampening": [0, 0.3], "weight_decay": [0, 0.1]},

@@ -8,15 +8,12 @@ import pytest
 import torch
 
 import thetac
-from tests.references.torch_inputs import IN_TORCH, Settings, float_settings
+from tests.references.torch_inputs import DIVIDE_BY_SIZES, IN_TORCH, Settings, float_settings
 from tests.references.training import Construct, layouts, run, values
 from tests.support.comparing import assert_same_bits
 from tests.support.every_optimizer import one_in
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
-
-# torch's raise ZeroDivisionError for a parameter without elements.
-DIVIDE_BY_SIZES = ("Adafactor",)
 
 # Hyperparameters of the second parameter group.
 OTHER: dict[str, dict[str, object]] = {name: {"lr": 0.03, "weight_decay": 0.2} for name in IN_TORCH}
