@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help generate check demo test lint faults parity compatibility bench bench-gpu picture clean
+.PHONY: help generate check demo test lint faults oracles parity compatibility bench bench-gpu picture clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 16
@@ -43,6 +43,9 @@ lint: $(READY) ## ruff and mypy
 
 faults: $(TESTABLE) ## plant faults in a copy of the source and say which test finds each
 	@$(BIN)/python -m tests.planted_faults
+
+oracles: $(TESTABLE) ## measure every optimizer against its oracle and write specs/oracles.toml; NAMES="..." for some
+	@$(BIN)/python -m tests.oracles.measure $(NAMES)
 
 parity: $(READY) ## measure every implementation against torch and float64, and write docs/parity.md
 	@$(BIN)/python -m tests.docs.parity_table

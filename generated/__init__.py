@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .asgd import ASGD as ASGD
     from .ademamix import AdEMAMix as AdEMAMix
     from .adabelief import AdaBelief as AdaBelief
+    from .adabound import AdaBound as AdaBound
     from .adamod import AdaMod as AdaMod
     from .adapnm import AdaPNM as AdaPNM
     from .adadelta import Adadelta as Adadelta
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from .diffgrad import DiffGrad as DiffGrad
     from .gradientdescent import GradientDescent as GradientDescent
     from .grams import Grams as Grams
+    from .lamb import LAMB as LAMB
+    from .lars import LARS as LARS
     from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
     from .madgrad import MADGRAD as MADGRAD
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from .pid import PID as PID
     from .pnm import PNM as PNM
     from .qhadam import QHAdam as QHAdam
+    from .qhm import QHM as QHM
     from .radam import RAdam as RAdam
     from .rmsprop import RMSprop as RMSprop
     from .rmsproptf import RMSpropTF as RMSpropTF
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from .sgdw import SGDW as SGDW
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
+    from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
     from .yogi import Yogi as Yogi
@@ -54,6 +59,7 @@ __all__ = [
     "ASGD",
     "AdEMAMix",
     "AdaBelief",
+    "AdaBound",
     "AdaMod",
     "AdaPNM",
     "Adadelta",
@@ -70,6 +76,8 @@ __all__ = [
     "DiffGrad",
     "GradientDescent",
     "Grams",
+    "LAMB",
+    "LARS",
     "LaProp",
     "Lion",
     "MADGRAD",
@@ -80,6 +88,7 @@ __all__ = [
     "PID",
     "PNM",
     "QHAdam",
+    "QHM",
     "RAdam",
     "RMSprop",
     "RMSpropTF",
@@ -88,6 +97,7 @@ __all__ = [
     "SGDW",
     "SignSGD",
     "Signum",
+    "StableAdamW",
     "TextbookAdagrad",
     "TextbookRMSprop",
     "Yogi",
@@ -99,6 +109,7 @@ _MODULES = {
     "ASGD": "asgd",
     "AdEMAMix": "ademamix",
     "AdaBelief": "adabelief",
+    "AdaBound": "adabound",
     "AdaMod": "adamod",
     "AdaPNM": "adapnm",
     "Adadelta": "adadelta",
@@ -115,6 +126,8 @@ _MODULES = {
     "DiffGrad": "diffgrad",
     "GradientDescent": "gradientdescent",
     "Grams": "grams",
+    "LAMB": "lamb",
+    "LARS": "lars",
     "LaProp": "laprop",
     "Lion": "lion",
     "MADGRAD": "madgrad",
@@ -125,6 +138,7 @@ _MODULES = {
     "PID": "pid",
     "PNM": "pnm",
     "QHAdam": "qhadam",
+    "QHM": "qhm",
     "RAdam": "radam",
     "RMSprop": "rmsprop",
     "RMSpropTF": "rmsproptf",
@@ -133,6 +147,7 @@ _MODULES = {
     "SGDW": "sgdw",
     "SignSGD": "signsgd",
     "Signum": "signum",
+    "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",
     "Yogi": "yogi",

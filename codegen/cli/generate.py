@@ -6,15 +6,17 @@ Nothing is written before every spec has compiled.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from thetac.codegen.backends.documentation.catalogue import page
 from thetac.codegen.backends.documentation.pages import pages
 from thetac.codegen.backends.documentation.reference import with_tables
 from thetac.codegen.backends.package.init_files import collection_init
+from thetac.codegen.cli.facts import entries, our_facts
 from thetac.codegen.cli.library import Output, our_specs, print_warnings, read_folder, shown_as
 from thetac.codegen.emit import compare, environment, write_package
-from thetac.codegen.pipeline import Compiled, compile_specs
+from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
 
 def generate(specs: Path, output: Output) -> int:
@@ -25,14 +27,15 @@ def generate(specs: Path, output: Output) -> int:
         SpecError: If a spec is wrong.
         FolderError: If a file cannot be written.
     """
-    for folder, files in _folders(specs, output):
+    sources, compiled = _compile(specs)
+    for folder, files in _folders(compiled, specs, output):
         difference = write_package(folder, files)
         written, removed = len(difference.missing) + len(difference.changed), len(difference.orphaned)
         news = f"{written} written, {removed} removed" if difference else "nothing to do"
         print(f"{shown_as(folder)}: {len(files)} files, {news}")
-    if output.reference is not None and (text := _render_if_changed(output.reference)) is not None:
-        output.reference.write_text(text, encoding="utf-8")
-        print(f"{shown_as(output.reference)}: tables written")
+    for path, text in _changed_pages(compiled, sources, output):
+        path.write_text(text, encoding="utf-8")
+        print(f"{shown_as(path)}: tables written")
     return 0
 
 
@@ -45,27 +48,41 @@ def check(specs: Path, output: Output) -> int:
         FolderError: If a file cannot be read.
     """
     status = 0
-    for folder, files in _folders(specs, output):
+    sources, compiled = _compile(specs)
+    for folder, files in _folders(compiled, specs, output):
         for line in str(compare(folder, files)).splitlines():
             print(f"{shown_as(folder)}: {line}", file=sys.stderr)
             status = 1
-    if output.reference is not None and _render_if_changed(output.reference) is not None:
-        print(f"{shown_as(output.reference)}: tables changed", file=sys.stderr)
+    for path, _ in _changed_pages(compiled, sources, output):
+        print(f"{shown_as(path)}: tables changed", file=sys.stderr)
         status = 1
     if status:
         print("`thetac generate` (or `make generate`) puts this right", file=sys.stderr)
     return status
 
 
-def _render_if_changed(reference: Path) -> str | None:
-    """Return the reference of the language with the compiler's tables, or None if it has them."""
-    text = reference.read_text(encoding="utf-8")
-    return new if (new := with_tables(text)) != text else None
-
-
-def _folders(specs: Path, output: Output) -> list[tuple[Path, Mapping[str, str]]]:
-    compiled = compile_specs(read_folder(specs), our_specs)
+def _compile(specs: Path) -> tuple[tuple[Source, ...], tuple[Compiled, ...]]:
+    sources = read_folder(specs)
+    compiled = compile_specs(sources, our_specs)
     print_warnings(compiled)
+    return sources, compiled
+
+
+def _changed_pages(
+    compiled: tuple[Compiled, ...], sources: tuple[Source, ...], output: Output
+) -> Iterator[tuple[Path, str]]:
+    """Yield the documents that differ from what specs and compiler give, with the text that they should have."""
+    if output.reference is not None:
+        text = output.reference.read_text(encoding="utf-8")
+        if (new := with_tables(text)) != text:
+            yield output.reference, new
+    if output.catalogue is not None:
+        new = page(entries(compiled, sources), our_facts())
+        if not output.catalogue.is_file() or output.catalogue.read_text(encoding="utf-8") != new:
+            yield output.catalogue, new
+
+
+def _folders(compiled: tuple[Compiled, ...], specs: Path, output: Output) -> list[tuple[Path, Mapping[str, str]]]:
     folders: list[tuple[Path, Mapping[str, str]]] = [(output.package, _package(compiled, specs, output.home))]
     if output.pages is not None:
         folders.append((output.pages, pages([one.written for one in compiled])))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Output:
     home: str  # the name by which the package is imported; empty: unknown
     pages: Path | None  # documentation, of thetac's own specs only
     reference: Path | None  # the reference of the language, which holds tables of the compiler
+    catalogue: Path | None  # the page about all of thetac's own optimizers
 
 
 def our_output() -> Output:
@@ -43,6 +44,7 @@ def our_output() -> Output:
         "thetac.generated",
         pages=None if docs is None else docs / "optimizers",
         reference=None if docs is None else docs / "language.md",
+        catalogue=None if docs is None else docs / "catalogue.md",
     )
 
 
@@ -54,7 +56,7 @@ def users_output(out: Path) -> Output:
     """
     if out.resolve().is_relative_to(GENERATED.resolve()):
         raise UsageError(f"{out} is thetac's own package; your specs go into a package of your own")
-    return Output(out, home="", pages=None, reference=None)
+    return Output(out, home="", pages=None, reference=None, catalogue=None)
 
 
 def read_folder(folder: Path) -> tuple[Source, ...]:
@@ -99,7 +101,7 @@ def _spec_files(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def our_specs() -> Sequence[Source]:
+def our_specs() -> tuple[Source, ...]:
     """Return thetac's own specs, which a user's spec may extend."""
     return read_folder(SPECS)
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from thetac.codegen.backends.documentation.docstring import state_size
+from thetac.codegen.backends.documentation.catalogue import HEAD, row
+from thetac.codegen.cli.facts import entries, our_facts
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.cli.show import IMPLEMENTATIONS
 from thetac.codegen.pipeline import Compiled, compile_specs
 
-HEAD = ("name", "state bytes", "backends", "summary")
+EXPLANATION = """
+Lines have neither blank ones nor comments. Bytes are per element of a float32 parameter, those of a step with the
+default arguments. The deviation is from the oracle, in float64, as a fraction of the distance moved."""
 
 
 def print_table() -> int:
     """Print the table and return the exit status."""
-    compiled = sorted(compile_specs(our_specs()), key=lambda one: one.class_name.lower())
-    rows = [HEAD, *(_row(one) for one in compiled)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD) - 1)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print("  ".join((*cells, row[-1])))
-    print("\nState bytes are per element of a float32 parameter.")
+    sources, facts = our_specs(), our_facts()
+    compiled = compile_specs(sources)
+    lines = [
+        (*row(entry, facts), _backends(one), one.written.summary)
+        for entry, one in zip(entries(compiled, sources), compiled, strict=True)
+    ]
+    table = [(*HEAD, "backends", "summary"), *sorted(lines, key=lambda cells: cells[0].lower())]
+    widths = [max(len(cells[column]) for cells in table) for column in range(len(table[0]) - 1)]
+    for cells in table:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
+        print("  ".join((*padded, cells[-1])))
+    print(EXPLANATION)
     return 0
 
 
-def _row(one: Compiled) -> tuple[str, ...]:
-    backends = [name for name, file in IMPLEMENTATIONS.items() if file in one.files]
-    size = state_size(one.written).replace(" more if ", " if ").replace(", ", " + ")
-    return one.class_name, size, " ".join(backends), one.written.summary
+def _backends(one: Compiled) -> str:
+    return " ".join(name for name, file in IMPLEMENTATIONS.items() if file in one.files)

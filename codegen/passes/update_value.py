@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt, assigned
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt, assigned, names_of
 from thetac.codegen.ir.ops import OF_NAMES, OPS
 
 PARAM = Ref("param")
@@ -20,7 +20,7 @@ PARAM = Ref("param")
 def name_of_update(rule: Rule) -> str:
     """Return the name of the local, which no other value of the rule has: `update` if it is free."""
     declared = (name for h in rule.hyperparameters for name in (h.name, *h.elements))
-    taken = {*declared, *(flag.name for flag in rule.flags), *(s.name for s in rule.states), *assigned(rule.body)}
+    taken = {*declared, *names_of(rule.flags, rule.choices, rule.states), *assigned(rule.body)}
     taken |= {name for feature in rule.features for name in assigned(feature.body)}
     return next(name for i in range(len(taken) + 1) if (name := f"update{i or ''}") not in taken)
 

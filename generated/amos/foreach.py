@@ -27,6 +27,8 @@ def step(
     d_coef: float,
     c_coef: float,
     epsilon: float,
+    momentum_is_none: bool,
+    clip_value_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
@@ -37,13 +39,15 @@ def step(
         grads = torch._foreach_neg(grads)
     if torch.is_complex(params[0]):
         params, grads, vs, bs, emas = as_lists_of_pairs(params, grads, vs, bs, emas)
+    momentum_or_default = 0 if momentum_is_none else momentum
+    clip_value_or_default = 0 if clip_value_is_none else clip_value
     # clipped = grad
     clippeds: TensorList = grads
-    if clip_value > 0:
-        # clipped = clamp(grad, -clip_value, clip_value)
+    if (0 if clip_value_is_none else clip_value) > 0:
+        # clipped = clamp(grad, -clip_value_or_default, clip_value_or_default)
         # tensor by tensor: torch has no list operation for `clamp`
         clippeds = [
-            grad.clamp(-clip_value, clip_value)
+            grad.clamp(-clip_value_or_default, clip_value_or_default)
             for grad in grads
         ]
     # g2 = clipped * clipped
@@ -79,10 +83,10 @@ def step(
     changes: TensorList = torch._foreach_mul(decay_factor_ds, products)
     # b = b + gamma * (1 + b)
     torch._foreach_addcmul_(bs, gammas, torch._foreach_add(bs, 1), value=1)
-    if momentum > 0:
-        # ema = momentum * ema + (1 - momentum) * change
-        scale_(emas, momentum)
-        torch._foreach_add_(emas, changes, alpha=1 - momentum)
+    if (0 if momentum_is_none else momentum) > 0:
+        # ema = momentum_or_default * ema + (1 - momentum_or_default) * change
+        scale_(emas, momentum_or_default)
+        torch._foreach_add_(emas, changes, alpha=1 - momentum_or_default)
         # change = ema
         changes = emas
     # param = param + change

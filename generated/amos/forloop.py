@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, maximum, minimum, power, sqrt, store
+from thetac.runtime.tensors import as_pairs, maximum, minimum, power, sqrt, store, where
 
 
 def step(
@@ -29,6 +29,8 @@ def step(
     d_coef: float,
     c_coef: float,
     epsilon: float,
+    momentum_is_none: bool,
+    clip_value_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
@@ -41,10 +43,12 @@ def step(
         if torch.is_complex(param):
             param, grad, v, b = as_pairs(param, grad, v, b)
             (ema,) = as_pairs(ema)
+        momentum_or_default = 0 if momentum_is_none else momentum
+        clip_value_or_default = 0 if clip_value_is_none else clip_value
         clipped = grad
-        if clip_value > 0:
-            # clipped = clamp(grad, -clip_value, clip_value)
-            clipped = grad.clamp(-clip_value, clip_value)
+        if (0 if clip_value_is_none else clip_value) > 0:
+            # clipped = clamp(grad, -clip_value_or_default, clip_value_or_default)
+            clipped = grad.clamp(-clip_value_or_default, clip_value_or_default)
         # g2 = clipped * clipped
         g2 = clipped.mul(clipped)
         # v = v * beta + g2 * (1 - beta)
@@ -64,10 +68,10 @@ def step(
         )
         # b = b + gamma * (1 + b)
         b.addcmul_(gamma, b.add(1), value=1)
-        if momentum > 0:
+        if (0 if momentum_is_none else momentum) > 0:
             assert ema is not None
-            # ema = momentum * ema + (1 - momentum) * change
-            ema.mul_(momentum).add_(change, alpha=1 - momentum)
+            # ema = momentum_or_default * ema + (1 - momentum_or_default) * change
+            ema.mul_(momentum_or_default).add_(change, alpha=1 - momentum_or_default)
             change = ema
         # param = param + change
         param.add_(change)
@@ -90,6 +94,8 @@ def step_on_tensors(
     d_coef: float,
     c_coef: float,
     epsilon: float,
+    momentum_is_none: bool,
+    clip_value_is_none: bool,
     maximize: bool,
     capturable: bool,
     differentiable: bool,
@@ -116,10 +122,14 @@ def step_on_tensors(
         if maximize:
             # maximize
             grad = -grad
+        # what None stands for
+        momentum_or_default = where(momentum_is_none, 0, momentum)
+        # what None stands for
+        clip_value_or_default = where(clip_value_is_none, 0, clip_value)
         clipped = grad
-        if clip_value > 0:
-            # clipped = clamp(grad, -clip_value, clip_value)
-            clipped = minimum(maximum(grad, -clip_value), clip_value)
+        if (0 if clip_value_is_none else clip_value) > 0:
+            # clipped = clamp(grad, -clip_value_or_default, clip_value_or_default)
+            clipped = minimum(maximum(grad, -clip_value_or_default), clip_value_or_default)
         g2 = clipped * clipped
         v = v * beta + g2 * (1 - beta)
         rcpl_v_hat = (1 - beta**step) / maximum(v, epsilon)
@@ -130,9 +140,9 @@ def step_on_tensors(
         decay_factor_d = 1 / (1 + d_coef * sqrt(init_lr) * b)
         change = decay_factor_d * ((-0.5 * gamma - extra_l2) * param - init_lr * sqrt(rcpl_v_hat) * clipped)
         b = b + gamma * (1 + b)
-        if momentum > 0:
+        if (0 if momentum_is_none else momentum) > 0:
             assert ema is not None
-            ema = momentum * ema + (1 - momentum) * change
+            ema = momentum_or_default * ema + (1 - momentum_or_default) * change
             change = ema
         param = param + change
         store(param_out, param)

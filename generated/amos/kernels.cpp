@@ -36,8 +36,8 @@ struct Rule {
     template <Mask mask>
     struct Kernel {
         static constexpr bool maximize = mask >> 0 & 1;
-        static constexpr bool clip_value_positive = mask >> 1 & 1;
-        static constexpr bool momentum_positive = mask >> 2 & 1;
+        static constexpr bool choice_of_clip_value_is_none_zero_clip_value_positive = mask >> 1 & 1;
+        static constexpr bool choice_of_momentum_is_none_zero_momentum_positive = mask >> 2 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask relevant_conditions =
@@ -49,16 +49,16 @@ struct Rule {
             | Mask(1) << 1
             | Mask(1) << 2
             | Mask(1) << 3
-            | Mask(momentum_positive) << 4;
+            | Mask(choice_of_momentum_is_none_zero_momentum_positive) << 4;
         static constexpr Mask stored =
             Mask(1) << 0
             | Mask(1) << 2
             | Mask(1) << 3
-            | Mask(momentum_positive) << 4;
+            | Mask(choice_of_momentum_is_none_zero_momentum_positive) << 4;
 
         static void update(Number* const* streams, int64 count, const Number* row) {
-            const Number minus_clip_value = row[0];
-            const Number clip_value = row[1];
+            const Number minus_clip_value_or_default = row[0];
+            const Number clip_value_or_default = row[1];
             const Number beta = row[2];
             const Number one_minus_beta = row[3];
             const Number one_minus_beta_pow_step = row[4];
@@ -68,8 +68,8 @@ struct Rule {
             const Number d_coef_times_sqrt_init_lr = row[8];
             const Number extra_l2 = row[9];
             const Number init_lr = row[10];
-            const Number momentum = row[11];
-            const Number one_minus_momentum = row[12];
+            const Number momentum_or_default = row[11];
+            const Number one_minus_momentum_or_default = row[12];
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict v_ptr = streams[2];
@@ -82,16 +82,16 @@ struct Rule {
                 Number grad = grad_ptr[i];
                 Number v = v_ptr[i];
                 Number b = b_ptr[i];
-                Number ema = momentum_positive ? ema_ptr[i] : Number(0);
+                Number ema = choice_of_momentum_is_none_zero_momentum_positive ? ema_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize
                     grad = -grad;
                 }
                 Number clipped = grad;
-                if constexpr (clip_value_positive) {
-                    // clipped = clamp(grad, -clip_value, clip_value)
-                    clipped = ops::clamp(grad, minus_clip_value, clip_value);
+                if constexpr (choice_of_clip_value_is_none_zero_clip_value_positive) {
+                    // clipped = clamp(grad, -clip_value_or_default, clip_value_or_default)
+                    clipped = ops::clamp(grad, minus_clip_value_or_default, clip_value_or_default);
                 }
                 Number g2 = clipped * clipped;
                 // v = v * beta + g2 * (1 - beta)
@@ -109,9 +109,9 @@ struct Rule {
                     ops::square_root(rcpl_v_hat) * clipped);
                 // b = b + gamma * (1 + b)
                 b = b + gamma * (Number(1.0) + b);
-                if constexpr (momentum_positive) {
-                    // ema = momentum * ema + (1 - momentum) * change
-                    ema = momentum * ema + one_minus_momentum * change;
+                if constexpr (choice_of_momentum_is_none_zero_momentum_positive) {
+                    // ema = momentum_or_default * ema + (1 - momentum_or_default) * change
+                    ema = momentum_or_default * ema + one_minus_momentum_or_default * change;
                     change = ema;
                 }
                 param = param + change;
@@ -119,7 +119,7 @@ struct Rule {
                 param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
                 v_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(v);
                 b_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(b);
-                if constexpr (momentum_positive)
+                if constexpr (choice_of_momentum_is_none_zero_momentum_positive)
                     ema_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_4>(ema);
             }
         }

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+from thetac.runtime.schema import DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
 
 
 class Amos(Optimizer):
-    """Adaptive weight decay towards a scale that the model prescribes, with Adam-like steps that shrink as it works.
+    """Adaptive decay towards a scale that the model prescribes, with Adam-like steps that shrink.
 
     Each step (`step` is 1 in the first) does this to every parameter::
 
@@ -44,10 +44,10 @@ class Amos(Optimizer):
         eta (float, default: 1.0, eta >= 0): the size that the parameter's elements are expected to
             converge to
         beta (float, default: 0.999, beta in [0, 1)): decay of the mean squared gradient
-        momentum (float, default: 0.0, momentum in [0, 1)): decay of a running average of the steps; 0
-            keeps none
-        clip_value (float, default: 0.0, clip_value >= 0): largest absolute value of a gradient's
-            element; 0 does not clip
+        momentum (float or None, default: None, momentum in [0, 1)): decay of a running average of the
+            steps; 0 keeps none; None stands for 0
+        clip_value (float or None, default: None, clip_value >= 0): largest absolute value of a
+            gradient's element; 0 does not clip; None stands for 0
         extra_l2 (float, default: 0.0, extra_l2 >= 0): additional decay of the parameter
         d_coef (float, default: 0.25, d_coef >= 0): how fast steps shrink
         c_coef (float, default: 0.25, c_coef >= 0): how fast the adaptive decay shrinks
@@ -81,8 +81,7 @@ class Amos(Optimizer):
         - eta_fn, a function of a variable's name and shape, is the hyperparameter eta here, one for a
           parameter group.
         - shape_fn is the authors' default None: v and b have the shape of the parameter.
-        - learning_rate is called lr, as torch's schedulers want it; clip_value and momentum are off at
-          0, for the authors' None.
+        - learning_rate is called lr, as torch's schedulers want it.
         - The momentum is a running average of the whole step, decay included, without bias correction,
           as in the authors' code.
 
@@ -135,6 +134,7 @@ class Amos(Optimizer):
                 is_tuple=False,
                 tensor=False,
                 error="Invalid momentum value: {value}",
+                none=(0.0,),
             ),
             Hyperparameter(
                 "clip_value",
@@ -143,6 +143,7 @@ class Amos(Optimizer):
                 is_tuple=False,
                 tensor=False,
                 error="Invalid clip_value value: {value}",
+                none=(0.0,),
             ),
             Hyperparameter(
                 "extra_l2",
@@ -178,6 +179,10 @@ class Amos(Optimizer):
             ),
         ),
         flags=(),
+        derived=(
+            DerivedFlag("momentum_is_none", holds=lambda group: (group["momentum"] is None)),
+            DerivedFlag("clip_value_is_none", holds=lambda group: (group["clip_value"] is None)),
+        ),
         states=(
             State(
                 "step",
@@ -208,7 +213,7 @@ class Amos(Optimizer):
                 argument="emas",
                 kind="tensor",
                 init=None,
-                when=lambda group: group["momentum"] > 0,
+                when=lambda group: (0 if (group["momentum"] is None) else group["momentum"]) > 0,
                 on_param_device=False,
             ),
         ),
@@ -216,8 +221,14 @@ class Amos(Optimizer):
         ),
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
-            Specialisation("clip_value_positive", holds=lambda group: group["clip_value"] > 0),
-            Specialisation("momentum_positive", holds=lambda group: group["momentum"] > 0),
+            Specialisation(
+                "choice_of_clip_value_is_none_zero_clip_value_positive",
+                holds=lambda group: (0 if (group["clip_value"] is None) else group["clip_value"]) > 0,
+            ),
+            Specialisation(
+                "choice_of_momentum_is_none_zero_momentum_positive",
+                holds=lambda group: (0 if (group["momentum"] is None) else group["momentum"]) > 0,
+            ),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
@@ -235,8 +246,8 @@ class Amos(Optimizer):
         lr: float | Tensor = 0.01,
         eta: float = 1.0,
         beta: float = 0.999,
-        momentum: float = 0.0,
-        clip_value: float = 0.0,
+        momentum: float | None = None,
+        clip_value: float | None = None,
         extra_l2: float = 0.0,
         d_coef: float = 0.25,
         c_coef: float = 0.25,

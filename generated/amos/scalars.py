@@ -9,8 +9,8 @@ from thetac.runtime import scalar_math, tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
-    "minus_clip_value",  # -clip_value
-    "clip_value",
+    "minus_clip_value_or_default",  # -clip_value_or_default
+    "clip_value_or_default",
     "beta",
     "one_minus_beta",  # 1 - beta
     "one_minus_beta_pow_step",  # 1 - beta ** step
@@ -20,8 +20,8 @@ ROW = (
     "d_coef_times_sqrt_init_lr",  # d_coef * sqrt(init_lr)
     "extra_l2",
     "init_lr",
-    "momentum",
-    "one_minus_momentum",  # 1 - momentum
+    "momentum_or_default",
+    "one_minus_momentum_or_default",  # 1 - momentum_or_default
 )
 
 
@@ -37,23 +37,27 @@ def scalars(
     d_coef: float,
     c_coef: float,
     epsilon: float,
+    momentum_is_none: bool,
+    clip_value_is_none: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
-    minus_clip_value = 0.0
-    if clip_value > 0:
-        minus_clip_value = -clip_value
+    momentum_or_default = 0 if momentum_is_none else momentum
+    clip_value_or_default = 0 if clip_value_is_none else clip_value
+    minus_clip_value_or_default = 0.0
+    if (0 if clip_value_is_none else clip_value) > 0:
+        minus_clip_value_or_default = -clip_value_or_default
     one_minus_beta = 1 - beta
     one_minus_beta_pow_step = 1 - beta**step
     c_coef_times_sqrt_lr = c_coef * lr**0.5
     lr_squared = scalar_math.power(lr, 2)
     init_lr = lr * eta
     d_coef_times_sqrt_init_lr = d_coef * init_lr**0.5
-    one_minus_momentum = 0.0
-    if momentum > 0:
-        one_minus_momentum = 1 - momentum
+    one_minus_momentum_or_default = 0.0
+    if (0 if momentum_is_none else momentum) > 0:
+        one_minus_momentum_or_default = 1 - momentum_or_default
     return (
-        minus_clip_value,
-        clip_value,
+        minus_clip_value_or_default,
+        clip_value_or_default,
         beta,
         one_minus_beta,
         one_minus_beta_pow_step,
@@ -63,8 +67,8 @@ def scalars(
         d_coef_times_sqrt_init_lr,
         extra_l2,
         init_lr,
-        momentum,
-        one_minus_momentum,
+        momentum_or_default,
+        one_minus_momentum_or_default,
     ), ()
 
 
@@ -80,23 +84,27 @@ def scalars_on_tensors(
     d_coef: Scalar,
     c_coef: Scalar,
     epsilon: Scalar,
+    momentum_is_none: bool,
+    clip_value_is_none: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    minus_clip_value: Scalar = 0.0
-    if clip_value > 0:
-        minus_clip_value = -clip_value
+    momentum_or_default = tensors.where(momentum_is_none, 0, momentum)
+    clip_value_or_default = tensors.where(clip_value_is_none, 0, clip_value)
+    minus_clip_value_or_default: Scalar = 0.0
+    if (0 if clip_value_is_none else clip_value) > 0:
+        minus_clip_value_or_default = -clip_value_or_default
     one_minus_beta = 1 - beta
     one_minus_beta_pow_step = 1 - beta**step
     c_coef_times_sqrt_lr = c_coef * tensors.sqrt(lr)
     lr_squared = tensors.power(lr, 2)
     init_lr = lr * eta
     d_coef_times_sqrt_init_lr = d_coef * tensors.sqrt(init_lr)
-    one_minus_momentum: Scalar = 0.0
-    if momentum > 0:
-        one_minus_momentum = 1 - momentum
+    one_minus_momentum_or_default: Scalar = 0.0
+    if (0 if momentum_is_none else momentum) > 0:
+        one_minus_momentum_or_default = 1 - momentum_or_default
     return (
-        minus_clip_value,
-        clip_value,
+        minus_clip_value_or_default,
+        clip_value_or_default,
         beta,
         one_minus_beta,
         one_minus_beta_pow_step,
@@ -106,6 +114,6 @@ def scalars_on_tensors(
         d_coef_times_sqrt_init_lr,
         extra_l2,
         init_lr,
-        momentum,
-        one_minus_momentum,
+        momentum_or_default,
+        one_minus_momentum_or_default,
     ), ()

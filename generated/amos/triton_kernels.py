@@ -23,8 +23,8 @@ def update_elements(
     ema_ptr,
     offsets,
     mask,
-    minus_clip_value,
-    clip_value,
+    minus_clip_value_or_default,
+    clip_value_or_default,
     beta,
     one_minus_beta,
     one_minus_beta_pow_step,
@@ -34,21 +34,21 @@ def update_elements(
     d_coef_times_sqrt_init_lr,
     extra_l2,
     init_lr,
-    momentum,
-    one_minus_momentum,
+    momentum_or_default,
+    one_minus_momentum_or_default,
     grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    clip_value_positive: tl.constexpr,
-    momentum_positive: tl.constexpr,
+    choice_of_clip_value_is_none_zero_clip_value_positive: tl.constexpr,
+    choice_of_momentum_is_none_zero_momentum_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     param = ops.load(param_ptr + offsets, mask, math)
     grad = ops.load(grad_ptr + offsets, mask, math)
     v = ops.load(v_ptr + offsets, mask, math)
     b = ops.load(b_ptr + offsets, mask, math)
-    if momentum_positive:
+    if choice_of_momentum_is_none_zero_momentum_positive:
         ema = ops.load(ema_ptr + offsets, mask, math)
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
@@ -56,9 +56,9 @@ def update_elements(
         # maximize: grad = -grad
         grad = ops.negative(grad)
     clipped = grad
-    if clip_value_positive:
-        # clipped = clamp(grad, -clip_value, clip_value)
-        clipped = ops.clamp(grad, minus_clip_value, clip_value)
+    if choice_of_clip_value_is_none_zero_clip_value_positive:
+        # clipped = clamp(grad, -clip_value_or_default, clip_value_or_default)
+        clipped = ops.clamp(grad, minus_clip_value_or_default, clip_value_or_default)
     g2 = clipped * clipped
     # v = v * beta + g2 * (1 - beta)
     v = v * beta + g2 * one_minus_beta
@@ -73,16 +73,16 @@ def update_elements(
     # change = decay_factor_d * ((-0.5 * gamma - extra_l2) * param - init_lr * sqrt(rcpl_v_hat) * clipped)
     change = decay_factor_d * ((-0.5 * gamma - extra_l2) * param - init_lr * ops.sqrt(rcpl_v_hat) * clipped)
     b = b + gamma * (1 + b)
-    if momentum_positive:
-        # ema = momentum * ema + (1 - momentum) * change
-        ema = momentum * ema + one_minus_momentum * change
+    if choice_of_momentum_is_none_zero_momentum_positive:
+        # ema = momentum_or_default * ema + (1 - momentum_or_default) * change
+        ema = momentum_or_default * ema + one_minus_momentum_or_default * change
         change = ema
     param = param + change
 
     ops.store(param_ptr + offsets, param, mask)
     ops.store(v_ptr + offsets, v, mask)
     ops.store(b_ptr + offsets, b, mask)
-    if momentum_positive:
+    if choice_of_momentum_is_none_zero_momentum_positive:
         ops.store(ema_ptr + offsets, ema, mask)
 
 
@@ -98,8 +98,8 @@ def kernel(
     b_dtype: tl.constexpr,
     ema_dtype: tl.constexpr,
     maximize: tl.constexpr,
-    clip_value_positive: tl.constexpr,
-    momentum_positive: tl.constexpr,
+    choice_of_clip_value_is_none_zero_clip_value_positive: tl.constexpr,
+    choice_of_momentum_is_none_zero_momentum_positive: tl.constexpr,
     grad_scale=None,
     clip_factor=None,
     found_inf=None,
@@ -119,8 +119,8 @@ def kernel(
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
     row = rows + 13 * tl.load(tensor + 1)
-    minus_clip_value = tl.load(row + 0)
-    clip_value = tl.load(row + 1)
+    minus_clip_value_or_default = tl.load(row + 0)
+    clip_value_or_default = tl.load(row + 1)
     beta = tl.load(row + 2)
     one_minus_beta = tl.load(row + 3)
     one_minus_beta_pow_step = tl.load(row + 4)
@@ -130,8 +130,8 @@ def kernel(
     d_coef_times_sqrt_init_lr = tl.load(row + 8)
     extra_l2 = tl.load(row + 9)
     init_lr = tl.load(row + 10)
-    momentum = tl.load(row + 11)
-    one_minus_momentum = tl.load(row + 12)
+    momentum_or_default = tl.load(row + 11)
+    one_minus_momentum_or_default = tl.load(row + 12)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     v_address = tl.load(tensor + header + 2)
@@ -153,8 +153,8 @@ def kernel(
                 ema_ptr,
                 first + tl.arange(0, block),
                 None,
-                minus_clip_value,
-                clip_value,
+                minus_clip_value_or_default,
+                clip_value_or_default,
                 beta,
                 one_minus_beta,
                 one_minus_beta_pow_step,
@@ -164,14 +164,14 @@ def kernel(
                 d_coef_times_sqrt_init_lr,
                 extra_l2,
                 init_lr,
-                momentum,
-                one_minus_momentum,
+                momentum_or_default,
+                one_minus_momentum_or_default,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                clip_value_positive,
-                momentum_positive,
+                choice_of_clip_value_is_none_zero_clip_value_positive,
+                choice_of_momentum_is_none_zero_momentum_positive,
             )
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
@@ -189,8 +189,8 @@ def kernel(
                 ema_ptr,
                 offsets,
                 offsets < elements,
-                minus_clip_value,
-                clip_value,
+                minus_clip_value_or_default,
+                clip_value_or_default,
                 beta,
                 one_minus_beta,
                 one_minus_beta_pow_step,
@@ -200,12 +200,12 @@ def kernel(
                 d_coef_times_sqrt_init_lr,
                 extra_l2,
                 init_lr,
-                momentum,
-                one_minus_momentum,
+                momentum_or_default,
+                one_minus_momentum_or_default,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                clip_value_positive,
-                momentum_positive,
+                choice_of_clip_value_is_none_zero_clip_value_positive,
+                choice_of_momentum_is_none_zero_momentum_positive,
             )

@@ -77,7 +77,7 @@ def step(
     denoms = torch._foreach_div(seconds, exp_avg_lr_2)
     torch._foreach_sqrt_(denoms)
     torch._foreach_add_(denoms, eps)
-    # a mean of steps, not of gradients: exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)
+    # the mean of the steps: exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)
     scale_(exp_avgs, beta1)
     torch._foreach_add_(exp_avgs, torch._foreach_div(grads, denoms), alpha=(1 - beta1) * lr)
     # param = param - 1 / bias_correction1 * exp_avg

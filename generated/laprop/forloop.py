@@ -82,7 +82,7 @@ def step(
                 second = max_exp_avg_sq
         # denom = sqrt(second / exp_avg_lr_2) + eps
         denom = second.div(exp_avg_lr_2).sqrt_().add_(eps)
-        # a mean of steps, not of gradients: exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)
+        # the mean of the steps: exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)
         exp_avg.mul_(beta1).add_(grad.div(denom), alpha=(1 - beta1) * lr)
         # param = param - 1 / bias_correction1 * exp_avg
         param.add_(exp_avg, alpha=fitting(scalar_math.divide(-1, bias_correction1), param.dtype))
@@ -187,7 +187,7 @@ def step_on_tensors(
                 max_exp_avg_sq = maximum(max_exp_avg_sq, second)
                 second = max_exp_avg_sq
         denom = sqrt(second / exp_avg_lr_2) + eps
-        # a mean of steps, not of gradients
+        # the mean of the steps
         exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)
         # param = param - 1 / bias_correction1 * exp_avg
         param = param - divide(1, bias_correction1) * exp_avg

@@ -35,8 +35,7 @@ class LaProp(Optimizer):
             max_exp_avg_sq = maximum(max_exp_avg_sq, second)
             second = max_exp_avg_sq
         denom = sqrt(second / exp_avg_lr_2) + eps
-        exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)  # a mean of steps, not of
-            gradients
+        exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)  # the mean of the steps
         param = param - 1 / bias_correction1 * exp_avg
         if weight_decay != 0:
           param = param - weight_decay * param
@@ -84,8 +83,6 @@ class LaProp(Optimizer):
         - lr enters the mean of the steps, which is divided by a mean of lr: the same as Adam's bias
           correction while lr stays, as in the authors' code.
         - Decay comes after the step and is not multiplied by lr, as in the authors' code.
-        - The weights exp_avg_lr_1 and exp_avg_lr_2 are kept as tensors of the default dtype; the
-          authors' code keeps Python floats.
         - The variance of centered is a difference: rounding may make it negative, and its root NaN, as
           in the authors' code.
 
@@ -165,6 +162,7 @@ class LaProp(Optimizer):
                 init=None,
                 when=None,
                 on_param_device=False,
+                float64=True,
             ),
             State(
                 "exp_avg_lr_2",
@@ -173,6 +171,7 @@ class LaProp(Optimizer):
                 init=None,
                 when=None,
                 on_param_device=False,
+                float64=True,
             ),
             State(
                 "exp_avg_sq",

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor
 
 from thetac.runtime import scalar_math, tensors
@@ -36,12 +34,11 @@ def scalars(
     weight_decay: float,
     amsgrad: bool,
     centered: bool,
-    round_to: Callable[[float], float],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (exp_avg_lr_1, exp_avg_lr_2)."""
     one_minus_beta2 = 1 - beta2
-    exp_avg_lr_1 = round_to(exp_avg_lr_1 * beta1 + (1 - beta1) * lr)
-    exp_avg_lr_2 = round_to(exp_avg_lr_2 * beta2 + (1 - beta2))
+    exp_avg_lr_1 = exp_avg_lr_1 * beta1 + (1 - beta1) * lr
+    exp_avg_lr_2 = exp_avg_lr_2 * beta2 + (1 - beta2)
     bias_correction1 = 1.0
     if lr != 0:
         bias_correction1 = scalar_math.divide(exp_avg_lr_1, lr)
@@ -79,12 +76,11 @@ def scalars_on_tensors(
     weight_decay: Scalar,
     amsgrad: bool,
     centered: bool,
-    round_to: Callable[[Scalar], Scalar],
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_beta2 = 1 - beta2
-    exp_avg_lr_1 = round_to(exp_avg_lr_1 * beta1 + (1 - beta1) * lr)
-    exp_avg_lr_2 = round_to(exp_avg_lr_2 * beta2 + (1 - beta2))
+    exp_avg_lr_1 = exp_avg_lr_1 * beta1 + (1 - beta1) * lr
+    exp_avg_lr_2 = exp_avg_lr_2 * beta2 + (1 - beta2)
     bias_correction1: Scalar = 1.0
     bias_correction1_if_so = tensors.divide(exp_avg_lr_1, lr)
     bias_correction1 = tensors.where(lr != 0, bias_correction1_if_so, bias_correction1)

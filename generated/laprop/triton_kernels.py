@@ -71,7 +71,7 @@ def update_elements(
             second = max_exp_avg_sq
     # denom = sqrt(second / exp_avg_lr_2) + eps
     denom = ops.sqrt(ops.divide(second, exp_avg_lr_2)) + eps
-    # a mean of steps, not of gradients: exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)
+    # the mean of the steps: exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)
     exp_avg = beta1 * exp_avg + one_minus_beta1_times_lr * ops.divide(grad, denom)
     # param = param - 1 / bias_correction1 * exp_avg
     param = param - one_over_bias_correction1 * exp_avg

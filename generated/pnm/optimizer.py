@@ -13,7 +13,7 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 
 class PNM(Optimizer):
-    """Two momenta fed in turn, combined with weights of opposite signs so that gradient noise is amplified.
+    """Two momenta fed in turn and combined with opposite signs, so that gradient noise is amplified.
 
     Each step (`step` is 1 in the first) does this to every parameter::
 

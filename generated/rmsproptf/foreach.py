@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs, scale_
 
 
@@ -21,9 +22,12 @@ def step(
     eps: float,
     weight_decay: float,
     momentum: float,
+    max_lr: float,
     centered: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
     lr_in_momentum: bool,
+    max_lr_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
@@ -31,7 +35,14 @@ def step(
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            if lr != 0:
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                scale_(
+                    params,
+                    1 - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay,
+                )
+        elif decoupled_decay:
             # weight decay: param = param * (1 - lr * weight_decay)
             scale_(params, 1 - lr * weight_decay)
         else:
@@ -41,15 +52,15 @@ def step(
         params, grads, square_avgs, momentum_buffers, grad_avgs = as_lists_of_pairs(
             params, grads, square_avgs, momentum_buffers, grad_avgs
         )
-    # square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
-    products = torch._foreach_mul(grads, grads)
-    torch._foreach_sub_(products, square_avgs)
-    torch._foreach_add_(square_avgs, products, alpha=1 - alpha)
+    # square_avg = alpha * square_avg + (1 - alpha) * grad * grad
+    scale_(square_avgs, alpha)
+    torch._foreach_addcmul_(square_avgs, grads, grads, value=1 - alpha)
     # variance = square_avg
     variances: TensorList = square_avgs
     if centered:
-        # grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
-        torch._foreach_add_(grad_avgs, torch._foreach_sub(grads, grad_avgs), alpha=1 - alpha)
+        # grad_avg = alpha * grad_avg + (1 - alpha) * grad
+        scale_(grad_avgs, alpha)
+        torch._foreach_add_(grad_avgs, grads, alpha=1 - alpha)
         # variance = square_avg - grad_avg * grad_avg
         variances = torch._foreach_addcmul(square_avgs, grad_avgs, grad_avgs, value=-1)
     # avg = sqrt(variance + eps)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, sqrt, store
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, divide, power, sqrt, store, where
 
 
 def step(
@@ -23,9 +24,12 @@ def step(
     eps: float,
     weight_decay: float,
     momentum: float,
+    max_lr: float,
     centered: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
     lr_in_momentum: bool,
+    max_lr_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
@@ -36,7 +40,14 @@ def step(
             # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            if decoupled_decay:
+            if decoupled_decay and corrected_weight_decay:
+                if lr != 0:
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                    param.mul_(
+                        1
+                        - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay
+                    )
+            elif decoupled_decay:
                 # weight decay: param = param * (1 - lr * weight_decay)
                 param.mul_(1 - lr * weight_decay)
             else:
@@ -45,13 +56,13 @@ def step(
         if torch.is_complex(param):
             param, grad, square_avg = as_pairs(param, grad, square_avg)
             momentum_buffer, grad_avg = as_pairs(momentum_buffer, grad_avg)
-        # square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
-        square_avg.add_(grad.mul(grad).sub_(square_avg), alpha=1 - alpha)
+        # square_avg = alpha * square_avg + (1 - alpha) * grad * grad
+        square_avg.mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
         variance = square_avg
         if centered:
             assert grad_avg is not None
-            # grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
-            grad_avg.add_(grad.sub(grad_avg), alpha=1 - alpha)
+            # grad_avg = alpha * grad_avg + (1 - alpha) * grad
+            grad_avg.mul_(alpha).add_(grad, alpha=1 - alpha)
             # variance = square_avg - grad_avg * grad_avg
             variance = square_avg.addcmul(grad_avg, grad_avg, value=-1)
         # avg = sqrt(variance + eps)
@@ -86,10 +97,14 @@ def step_on_tensors(
     eps: float,
     weight_decay: float,
     momentum: float,
+    max_lr: float,
     centered: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
     lr_in_momentum: bool,
+    max_lr_is_none: bool,
     maximize: bool,
+    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.
@@ -115,17 +130,24 @@ def step_on_tensors(
             # maximize
             grad = -grad
         if weight_decay != 0:
-            if decoupled_decay:
+            if decoupled_decay and corrected_weight_decay:
+                if capturable:
+                    param_if_so = param * (1 - divide(power(lr, 2), where(max_lr_is_none, lr, max_lr)) * weight_decay)
+                    param = where(lr != 0, param_if_so, param)
+                elif lr != 0:
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                    param = param * (1 - divide(power(lr, 2), where(max_lr_is_none, lr, max_lr)) * weight_decay)
+            elif decoupled_decay:
                 # weight decay
                 param = param * (1 - lr * weight_decay)
             else:
                 # weight decay
                 grad = grad + weight_decay * param
-        square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
+        square_avg = alpha * square_avg + (1 - alpha) * grad * grad
         variance = square_avg
         if centered:
             assert grad_avg is not None
-            grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
+            grad_avg = alpha * grad_avg + (1 - alpha) * grad
             variance = square_avg - grad_avg * grad_avg
         avg = sqrt(variance + eps)
         if momentum > 0:

@@ -17,8 +17,8 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 5;
-    static constexpr int ENTRIES = 6;  // of a row
-    static constexpr int CONDITIONS = 6;
+    static constexpr int ENTRIES = 9;  // of a row
+    static constexpr int CONDITIONS = 8;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
         thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
@@ -28,8 +28,9 @@ struct Rule {
     };
 
     // The conditions that may change from step to step.
-    static Mask row_conditions(const Number*) {
+    static Mask row_conditions(const Number* row) {
         Mask mask = 0;
+        mask |= Mask(row[0] != 0) << 7;
         return mask;
     }
 
@@ -38,18 +39,22 @@ struct Rule {
         static constexpr bool maximize = mask >> 0 & 1;
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
         static constexpr bool decoupled_decay = mask >> 2 & 1;
-        static constexpr bool centered = mask >> 3 & 1;
-        static constexpr bool momentum_positive = mask >> 4 & 1;
-        static constexpr bool lr_in_momentum = mask >> 5 & 1;
+        static constexpr bool corrected_weight_decay = mask >> 3 & 1;
+        static constexpr bool centered = mask >> 4 & 1;
+        static constexpr bool momentum_positive = mask >> 5 & 1;
+        static constexpr bool lr_in_momentum = mask >> 6 & 1;
+        static constexpr bool lr_nonzero = mask >> 7 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(weight_decay_nonzero) << 2
-            | Mask(1) << 3
+            | Mask(decoupled_decay && weight_decay_nonzero) << 3
             | Mask(1) << 4
-            | Mask(momentum_positive) << 5;
+            | Mask(1) << 5
+            | Mask(momentum_positive) << 6
+            | Mask(corrected_weight_decay && decoupled_decay && weight_decay_nonzero) << 7;
         static constexpr Mask loaded =
             Mask(1) << 0
             | Mask(1) << 1
@@ -63,12 +68,14 @@ struct Rule {
             | Mask(centered) << 4;
 
         static void update(Number* const* streams, int64 count, const Number* row) {
-            const Number one_minus_lr_times_weight_decay = row[0];
-            const Number weight_decay = row[1];
-            const Number one_minus_alpha = row[2];
-            const Number eps = row[3];
-            const Number momentum = row[4];
-            const Number lr = row[5];
+            const Number param_factor = row[1];
+            const Number one_minus_lr_times_weight_decay = row[2];
+            const Number weight_decay = row[3];
+            const Number alpha = row[4];
+            const Number one_minus_alpha = row[5];
+            const Number eps = row[6];
+            const Number momentum = row[7];
+            const Number lr = row[8];
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict square_avg_ptr = streams[2];
@@ -88,7 +95,13 @@ struct Rule {
                     grad = -grad;
                 }
                 if constexpr (weight_decay_nonzero) {
-                    if constexpr (decoupled_decay) {
+                    if constexpr (decoupled_decay && corrected_weight_decay) {
+                        if constexpr (lr_nonzero) {
+                            // weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) *
+                            //     weight_decay)
+                            param = param * param_factor;
+                        }
+                    } else if constexpr (decoupled_decay) {
                         // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     } else {
@@ -96,12 +109,12 @@ struct Rule {
                         grad = grad + weight_decay * param;
                     }
                 }
-                // square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
-                square_avg = square_avg + one_minus_alpha * (grad * grad - square_avg);
+                // square_avg = alpha * square_avg + (1 - alpha) * grad * grad
+                square_avg = alpha * square_avg + one_minus_alpha * grad * grad;
                 Number variance = square_avg;
                 if constexpr (centered) {
-                    // grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
-                    grad_avg = grad_avg + one_minus_alpha * (grad - grad_avg);
+                    // grad_avg = alpha * grad_avg + (1 - alpha) * grad
+                    grad_avg = alpha * grad_avg + one_minus_alpha * grad;
                     variance = square_avg - grad_avg * grad_avg;
                 }
                 // avg = sqrt(variance + eps)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+from thetac.runtime.schema import DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
 
 
 class RMSpropTF(Optimizer):
@@ -18,16 +18,19 @@ class RMSpropTF(Optimizer):
     Each step does this to every parameter::
 
         if maximize:
-          grad = -grad                               # maximize
+          grad = -grad                                               # maximize
         if weight_decay != 0:
-          if decoupled_decay:
-            param = param * (1 - lr * weight_decay)  # weight decay
+          if decoupled_decay and corrected_weight_decay:
+            if lr != 0:
+              param = param * (1 - lr ** 2 / max_lr * weight_decay)  # weight decay
+          elif decoupled_decay:
+            param = param * (1 - lr * weight_decay)                  # weight decay
           else:
-            grad = grad + weight_decay * param       # weight decay
-        square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
+            grad = grad + weight_decay * param                       # weight decay
+        square_avg = alpha * square_avg + (1 - alpha) * grad * grad
         variance = square_avg
         if centered:
-          grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
+          grad_avg = alpha * grad_avg + (1 - alpha) * grad
           variance = square_avg - grad_avg * grad_avg
         avg = sqrt(variance + eps)
         if momentum > 0:
@@ -45,12 +48,18 @@ class RMSpropTF(Optimizer):
         lr (float or Tensor, default: 0.01, lr >= 0): learning rate
         alpha (float, default: 0.9, alpha >= 0): smoothing constant of the running averages
         eps (float, default: 1e-10, eps >= 0): term added to the denominator for numerical stability
-        weight_decay (float, default: 0, weight_decay >= 0): each step takes away lr * weight_decay of
-            the parameter if decoupled_decay, else weight_decay * param is added to the gradient
+        weight_decay (float, default: 0, weight_decay >= 0): each step takes away lr ** 2 / max_lr *
+            weight_decay of the parameter if decoupled_decay and corrected_weight_decay, else each step
+            takes away lr * weight_decay of the parameter if decoupled_decay, else weight_decay * param
+            is added to the gradient
         momentum (float, default: 0.0, momentum >= 0): momentum factor
+        max_lr (float or None, default: None, max_lr > 0): the largest lr of the schedule, for
+            corrected_weight_decay; None for a constant lr; None stands for lr
         centered (bool, default: False): divide by an estimate of the standard deviation instead of the
             root mean square
         decoupled_decay (bool, default: False): decay the parameter instead of adding to the gradient
+        corrected_weight_decay (bool, default: False): with decoupled_decay, multiply the decay by lr /
+            max_lr
         lr_in_momentum (bool, default: True): sum steps, not gradients, in the momentum buffer: a change
             of lr then leaves earlier ones as they are
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -80,7 +89,10 @@ class RMSpropTF(Optimizer):
 
     Notes:
         - The mean square starts from 1, as in TensorFlow and timm.
-        - timm's caution and corrected_weight_decay are left out.
+        - Means are written as in torch's RMSprop: timm's square_avg + (1 - alpha) * (grad ** 2 -
+          square_avg) is the same, but becomes NaN where float16 overflows.
+        - max_lr is the lr of the constructor in timm, for all groups.
+        - timm's caution is a feature of every rule here.
         - The variance of centered is a difference: rounding may make it negative, and its root NaN, as
           in timm.
 
@@ -141,8 +153,20 @@ class RMSpropTF(Optimizer):
                 tensor=False,
                 error="Invalid momentum value: {value}",
             ),
+            Hyperparameter(
+                "max_lr",
+                elements=("max_lr",),
+                intervals=(Interval(0.0, float("inf"), False, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid max_lr value: {value}",
+                none=(1.0,),
+            ),
         ),
-        flags=("centered", "decoupled_decay", "lr_in_momentum"),
+        flags=("centered", "decoupled_decay", "corrected_weight_decay", "lr_in_momentum"),
+        derived=(
+            DerivedFlag("max_lr_is_none", holds=lambda group: (group["max_lr"] is None)),
+        ),
         states=(
             State(
                 "square_avg",
@@ -175,6 +199,7 @@ class RMSpropTF(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
             Specialisation("decoupled_decay", holds=lambda group: group["decoupled_decay"]),
+            Specialisation("corrected_weight_decay", holds=lambda group: group["corrected_weight_decay"]),
             Specialisation("centered", holds=lambda group: group["centered"]),
             Specialisation("momentum_positive", holds=lambda group: group["momentum"] > 0),
             Specialisation("lr_in_momentum", holds=lambda group: group["lr_in_momentum"]),
@@ -184,9 +209,13 @@ class RMSpropTF(Optimizer):
         refusable=("lr", "alpha", "weight_decay"),
         sparse="unsupported",
         sparse_error="RMSpropTF does not support sparse gradients",
-        decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_decay"],
+        decays_gradient=lambda group: (
+            group["weight_decay"] != 0
+            and not (group["decoupled_decay"] and group["corrected_weight_decay"])
+            and not group["decoupled_decay"]
+        ),
         state_at_construction=False,
-        foreach_temporaries=5,
+        foreach_temporaries=3,
     )
 
     def __init__(
@@ -197,8 +226,10 @@ class RMSpropTF(Optimizer):
         eps: float = 1e-10,
         weight_decay: float = 0,
         momentum: float = 0.0,
+        max_lr: float | None = None,
         centered: bool = False,
         decoupled_decay: bool = False,
+        corrected_weight_decay: bool = False,
         lr_in_momentum: bool = True,
         *,
         maximize: bool = False,
@@ -216,8 +247,10 @@ class RMSpropTF(Optimizer):
                 "eps": eps,
                 "weight_decay": weight_decay,
                 "momentum": momentum,
+                "max_lr": max_lr,
                 "centered": centered,
                 "decoupled_decay": decoupled_decay,
+                "corrected_weight_decay": corrected_weight_decay,
                 "lr_in_momentum": lr_in_momentum,
                 "maximize": maximize,
                 "foreach": foreach,

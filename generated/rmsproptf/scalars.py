@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from thetac.runtime import scalar_math, tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
+    "lr_nonzero",  # lr != 0
+    "param_factor",  # 1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay
     "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
     "weight_decay",
+    "alpha",
     "one_minus_alpha",  # 1 - alpha
     "eps",
     "momentum",
@@ -24,17 +28,31 @@ def scalars(
     eps: float,
     weight_decay: float,
     momentum: float,
+    max_lr: float,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
+    lr_nonzero = False
+    param_factor = 0.0
     one_minus_lr_times_weight_decay = 0.0
     if weight_decay != 0:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            lr_nonzero = lr != 0
+            if lr_nonzero:
+                param_factor = (
+                    1 - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay
+                )
+        elif decoupled_decay:
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_alpha = 1 - alpha
     return (
+        float(lr_nonzero),
+        param_factor,
         one_minus_lr_times_weight_decay,
         weight_decay,
+        alpha,
         one_minus_alpha,
         eps,
         momentum,
@@ -49,17 +67,31 @@ def scalars_on_tensors(
     eps: Scalar,
     weight_decay: Scalar,
     momentum: Scalar,
+    max_lr: Scalar,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    lr_nonzero: bool | Tensor = False
+    param_factor: Scalar = 0.0
     one_minus_lr_times_weight_decay: Scalar = 0.0
     if weight_decay != 0:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            lr_nonzero = lr != 0
+            param_factor_if_so = (
+                1 - tensors.divide(tensors.power(lr, 2), tensors.where(max_lr_is_none, lr, max_lr)) * weight_decay
+            )
+            param_factor = tensors.where(lr_nonzero, param_factor_if_so, param_factor)
+        elif decoupled_decay:
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_alpha = 1 - alpha
     return (
+        lr_nonzero,
+        param_factor,
         one_minus_lr_times_weight_decay,
         weight_decay,
+        alpha,
         one_minus_alpha,
         eps,
         momentum,

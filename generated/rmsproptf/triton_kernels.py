@@ -23,8 +23,11 @@ def update_elements(
     grad_avg_ptr,
     offsets,
     mask,
+    lr_nonzero,
+    param_factor,
     one_minus_lr_times_weight_decay,
     weight_decay,
+    alpha,
     one_minus_alpha,
     eps,
     momentum,
@@ -35,6 +38,7 @@ def update_elements(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     centered: tl.constexpr,
     momentum_positive: tl.constexpr,
     lr_in_momentum: tl.constexpr,
@@ -53,18 +57,22 @@ def update_elements(
         # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            if lr_nonzero != 0:
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                param = param * param_factor
+        elif decoupled_decay:
             # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
         else:
             # weight decay
             grad = grad + weight_decay * param
-    # square_avg = square_avg + (1 - alpha) * (grad * grad - square_avg)
-    square_avg = square_avg + one_minus_alpha * (grad * grad - square_avg)
+    # square_avg = alpha * square_avg + (1 - alpha) * grad * grad
+    square_avg = alpha * square_avg + one_minus_alpha * grad * grad
     variance = square_avg
     if centered:
-        # grad_avg = grad_avg + (1 - alpha) * (grad - grad_avg)
-        grad_avg = grad_avg + one_minus_alpha * (grad - grad_avg)
+        # grad_avg = alpha * grad_avg + (1 - alpha) * grad
+        grad_avg = alpha * grad_avg + one_minus_alpha * grad
         variance = square_avg - grad_avg * grad_avg
     # avg = sqrt(variance + eps)
     avg = ops.sqrt(variance + eps)
@@ -103,6 +111,7 @@ def kernel(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     centered: tl.constexpr,
     momentum_positive: tl.constexpr,
     lr_in_momentum: tl.constexpr,
@@ -124,13 +133,16 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 6 * tl.load(tensor + 1)
-    one_minus_lr_times_weight_decay = tl.load(row + 0)
-    weight_decay = tl.load(row + 1)
-    one_minus_alpha = tl.load(row + 2)
-    eps = tl.load(row + 3)
-    momentum = tl.load(row + 4)
-    lr = tl.load(row + 5)
+    row = rows + 9 * tl.load(tensor + 1)
+    lr_nonzero = tl.load(row + 0)
+    param_factor = tl.load(row + 1)
+    one_minus_lr_times_weight_decay = tl.load(row + 2)
+    weight_decay = tl.load(row + 3)
+    alpha = tl.load(row + 4)
+    one_minus_alpha = tl.load(row + 5)
+    eps = tl.load(row + 6)
+    momentum = tl.load(row + 7)
+    lr = tl.load(row + 8)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     square_avg_address = tl.load(tensor + header + 2)
@@ -152,8 +164,11 @@ def kernel(
                 grad_avg_ptr,
                 first + tl.arange(0, block),
                 None,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 weight_decay,
+                alpha,
                 one_minus_alpha,
                 eps,
                 momentum,
@@ -164,6 +179,7 @@ def kernel(
                 maximize,
                 weight_decay_nonzero,
                 decoupled_decay,
+                corrected_weight_decay,
                 centered,
                 momentum_positive,
                 lr_in_momentum,
@@ -184,8 +200,11 @@ def kernel(
                 grad_avg_ptr,
                 offsets,
                 offsets < elements,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 weight_decay,
+                alpha,
                 one_minus_alpha,
                 eps,
                 momentum,
@@ -196,6 +215,7 @@ def kernel(
                 maximize,
                 weight_decay_nonzero,
                 decoupled_decay,
+                corrected_weight_decay,
                 centered,
                 momentum_positive,
                 lr_in_momentum,

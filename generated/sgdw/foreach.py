@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs, scale_
 
 
@@ -19,7 +20,10 @@ def step(
     momentum: float,
     dampening: float,
     weight_decay: float,
+    max_lr: float,
     nesterov: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
@@ -27,8 +31,16 @@ def step(
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        # weight decay: param = param * (1 - lr * weight_decay)
-        scale_(params, 1 - lr * weight_decay)
+        if corrected_weight_decay:
+            if lr != 0:
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                scale_(
+                    params,
+                    1 - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay,
+                )
+        else:
+            # weight decay: param = param * (1 - lr * weight_decay)
+            scale_(params, 1 - lr * weight_decay)
     if torch.is_complex(params[0]):
         params, grads, momentum_buffers = as_lists_of_pairs(params, grads, momentum_buffers)
     # first value

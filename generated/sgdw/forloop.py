@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, copied, store
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, copied, divide, power, store, where
 
 
 def step(
@@ -21,7 +22,10 @@ def step(
     momentum: float,
     dampening: float,
     weight_decay: float,
+    max_lr: float,
     nesterov: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
@@ -32,8 +36,16 @@ def step(
             # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            # weight decay: param = param * (1 - lr * weight_decay)
-            param.mul_(1 - lr * weight_decay)
+            if corrected_weight_decay:
+                if lr != 0:
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                    param.mul_(
+                        1
+                        - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay
+                    )
+            else:
+                # weight decay: param = param * (1 - lr * weight_decay)
+                param.mul_(1 - lr * weight_decay)
         if torch.is_complex(param):
             param, grad = as_pairs(param, grad)
             (momentum_buffer,) = as_pairs(momentum_buffer)
@@ -71,8 +83,12 @@ def step_on_tensors(
     momentum: float,
     dampening: float,
     weight_decay: float,
+    max_lr: float,
     nesterov: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
     maximize: bool,
+    capturable: bool,
     differentiable: bool,
 ) -> None:
     """The same step without overwriting, on numbers that may be 0-d tensors.
@@ -94,8 +110,16 @@ def step_on_tensors(
             # maximize
             grad = -grad
         if weight_decay != 0:
-            # weight decay
-            param = param * (1 - lr * weight_decay)
+            if corrected_weight_decay:
+                if capturable:
+                    param_if_so = param * (1 - divide(power(lr, 2), where(max_lr_is_none, lr, max_lr)) * weight_decay)
+                    param = where(lr != 0, param_if_so, param)
+                elif lr != 0:
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                    param = param * (1 - divide(power(lr, 2), where(max_lr_is_none, lr, max_lr)) * weight_decay)
+            else:
+                # weight decay
+                param = param * (1 - lr * weight_decay)
         if momentum != 0:
             if is_first_momentum_buffer:
                 # first value: momentum_buffer = grad

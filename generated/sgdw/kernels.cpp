@@ -17,8 +17,8 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 3;
-    static constexpr int ENTRIES = 6;  // of a row
-    static constexpr int CONDITIONS = 6;
+    static constexpr int ENTRIES = 8;  // of a row
+    static constexpr int CONDITIONS = 8;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
         thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
@@ -28,8 +28,9 @@ struct Rule {
     // The conditions that may change from step to step.
     static Mask row_conditions(const Number* row) {
         Mask mask = 0;
-        mask |= Mask(row[1] != 0) << 4;
-        mask |= Mask(row[2] != 0) << 5;
+        mask |= Mask(row[0] != 0) << 5;
+        mask |= Mask(row[3] != 0) << 6;
+        mask |= Mask(row[4] != 0) << 7;
         return mask;
     }
 
@@ -37,19 +38,23 @@ struct Rule {
     struct Kernel {
         static constexpr bool maximize = mask >> 0 & 1;
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
-        static constexpr bool momentum_nonzero = mask >> 2 & 1;
-        static constexpr bool nesterov = mask >> 3 & 1;
-        static constexpr bool first_momentum_buffer = mask >> 4 & 1;
-        static constexpr bool not_first_momentum_buffer = mask >> 5 & 1;
+        static constexpr bool corrected_weight_decay = mask >> 2 & 1;
+        static constexpr bool momentum_nonzero = mask >> 3 & 1;
+        static constexpr bool nesterov = mask >> 4 & 1;
+        static constexpr bool lr_nonzero = mask >> 5 & 1;
+        static constexpr bool first_momentum_buffer = mask >> 6 & 1;
+        static constexpr bool not_first_momentum_buffer = mask >> 7 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
-            | Mask(1) << 2
-            | Mask(momentum_nonzero) << 3
+            | Mask(weight_decay_nonzero) << 2
+            | Mask(1) << 3
             | Mask(momentum_nonzero) << 4
-            | Mask(momentum_nonzero) << 5;
+            | Mask(corrected_weight_decay && weight_decay_nonzero) << 5
+            | Mask(momentum_nonzero) << 6
+            | Mask(momentum_nonzero) << 7;
         static constexpr Mask loaded =
             Mask(1) << 0
             | Mask(1) << 1
@@ -59,10 +64,11 @@ struct Rule {
             | Mask(momentum_nonzero) << 2;
 
         static void update(Number* const* streams, int64 count, const Number* row) {
-            const Number one_minus_lr_times_weight_decay = row[0];
-            const Number momentum = row[3];
-            const Number one_minus_dampening = row[4];
-            const Number lr = row[5];
+            const Number param_factor = row[1];
+            const Number one_minus_lr_times_weight_decay = row[2];
+            const Number momentum = row[5];
+            const Number one_minus_dampening = row[6];
+            const Number lr = row[7];
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict momentum_buffer_ptr = streams[2];
@@ -78,8 +84,16 @@ struct Rule {
                     grad = -grad;
                 }
                 if constexpr (weight_decay_nonzero) {
-                    // weight decay: param = param * (1 - lr * weight_decay)
-                    param = param * one_minus_lr_times_weight_decay;
+                    if constexpr (corrected_weight_decay) {
+                        if constexpr (lr_nonzero) {
+                            // weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) *
+                            //     weight_decay)
+                            param = param * param_factor;
+                        }
+                    } else {
+                        // weight decay: param = param * (1 - lr * weight_decay)
+                        param = param * one_minus_lr_times_weight_decay;
+                    }
                 }
                 // first value
                 if constexpr (momentum_nonzero) {

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+from thetac.runtime.schema import DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
 
 
 class SGDW(Optimizer):
@@ -18,12 +18,16 @@ class SGDW(Optimizer):
     Each step does this to every parameter::
 
         if maximize:
-          grad = -grad                             # maximize
+          grad = -grad                                               # maximize
         if weight_decay != 0:
-          param = param * (1 - lr * weight_decay)  # weight decay
+          if corrected_weight_decay:
+            if lr != 0:
+              param = param * (1 - lr ** 2 / max_lr * weight_decay)  # weight decay
+          else:
+            param = param * (1 - lr * weight_decay)                  # weight decay
         if momentum != 0:
           if first(momentum_buffer):
-            momentum_buffer = grad                 # first value
+            momentum_buffer = grad                                   # first value
         direction = grad
         if momentum != 0:
           if not first(momentum_buffer):
@@ -39,9 +43,13 @@ class SGDW(Optimizer):
         lr (float or Tensor, default: 0.001, lr >= 0): learning rate
         momentum (float, default: 0.0, momentum >= 0): momentum factor
         dampening (float, default: 0.0): dampening for momentum
-        weight_decay (float, default: 0.0, weight_decay >= 0): each step takes away lr * weight_decay of
-            the parameter
+        weight_decay (float, default: 0.0, weight_decay >= 0): each step takes away lr ** 2 / max_lr *
+            weight_decay of the parameter if corrected_weight_decay, else each step takes away lr *
+            weight_decay of the parameter
+        max_lr (float or None, default: None, max_lr > 0): the largest lr of the schedule, for
+            corrected_weight_decay; None for a constant lr; None stands for lr
         nesterov (bool, default: False): step along the gradient plus momentum times the new buffer
+        corrected_weight_decay (bool, default: False): multiply the decay by lr / max_lr
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -69,7 +77,8 @@ class SGDW(Optimizer):
     Notes:
         - Decay is multiplied by lr, as in timm; the paper has a schedule multiplier in its place.
         - The first gradient enters the buffer undampened, as in torch's SGD.
-        - timm's caution and corrected_weight_decay are left out.
+        - max_lr is the lr of the constructor in timm, for all groups.
+        - timm's caution is a feature of every rule here.
 
     References:
         - Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, Algorithm 1,
@@ -121,8 +130,20 @@ class SGDW(Optimizer):
                 tensor=False,
                 error="Invalid weight_decay value: {value}",
             ),
+            Hyperparameter(
+                "max_lr",
+                elements=("max_lr",),
+                intervals=(Interval(0.0, float("inf"), False, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid max_lr value: {value}",
+                none=(1.0,),
+            ),
         ),
-        flags=("nesterov",),
+        flags=("nesterov", "corrected_weight_decay"),
+        derived=(
+            DerivedFlag("max_lr_is_none", holds=lambda group: (group["max_lr"] is None)),
+        ),
         states=(
             State(
                 "momentum_buffer",
@@ -143,6 +164,7 @@ class SGDW(Optimizer):
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
+            Specialisation("corrected_weight_decay", holds=lambda group: group["corrected_weight_decay"]),
             Specialisation("momentum_nonzero", holds=lambda group: group["momentum"] != 0),
             Specialisation("nesterov", holds=lambda group: group["nesterov"]),
         ),
@@ -163,7 +185,9 @@ class SGDW(Optimizer):
         momentum: float = 0.0,
         dampening: float = 0.0,
         weight_decay: float = 0.0,
+        max_lr: float | None = None,
         nesterov: bool = False,
+        corrected_weight_decay: bool = False,
         *,
         maximize: bool = False,
         foreach: bool | None = None,
@@ -179,7 +203,9 @@ class SGDW(Optimizer):
                 "momentum": momentum,
                 "dampening": dampening,
                 "weight_decay": weight_decay,
+                "max_lr": max_lr,
                 "nesterov": nesterov,
+                "corrected_weight_decay": corrected_weight_decay,
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,

@@ -21,6 +21,8 @@ def update_elements(
     momentum_buffer_ptr,
     offsets,
     mask,
+    lr_nonzero,
+    param_factor,
     one_minus_lr_times_weight_decay,
     first_momentum_buffer,
     not_first_momentum_buffer,
@@ -32,6 +34,7 @@ def update_elements(
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     momentum_nonzero: tl.constexpr,
     nesterov: tl.constexpr,
 ):
@@ -46,8 +49,13 @@ def update_elements(
         # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
-        # weight decay: param = param * (1 - lr * weight_decay)
-        param = param * one_minus_lr_times_weight_decay
+        if corrected_weight_decay:
+            if lr_nonzero != 0:
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                param = param * param_factor
+        else:
+            # weight decay: param = param * (1 - lr * weight_decay)
+            param = param * one_minus_lr_times_weight_decay
     if momentum_nonzero:
         if first_momentum_buffer != 0:
             # first value
@@ -79,6 +87,7 @@ def kernel(
     momentum_buffer_dtype: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     momentum_nonzero: tl.constexpr,
     nesterov: tl.constexpr,
     grad_scale=None,
@@ -99,13 +108,15 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 6 * tl.load(tensor + 1)
-    one_minus_lr_times_weight_decay = tl.load(row + 0)
-    first_momentum_buffer = tl.load(row + 1)
-    not_first_momentum_buffer = tl.load(row + 2)
-    momentum = tl.load(row + 3)
-    one_minus_dampening = tl.load(row + 4)
-    lr = tl.load(row + 5)
+    row = rows + 8 * tl.load(tensor + 1)
+    lr_nonzero = tl.load(row + 0)
+    param_factor = tl.load(row + 1)
+    one_minus_lr_times_weight_decay = tl.load(row + 2)
+    first_momentum_buffer = tl.load(row + 3)
+    not_first_momentum_buffer = tl.load(row + 4)
+    momentum = tl.load(row + 5)
+    one_minus_dampening = tl.load(row + 6)
+    lr = tl.load(row + 7)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     momentum_buffer_address = tl.load(tensor + header + 2)
@@ -121,6 +132,8 @@ def kernel(
                 momentum_buffer_ptr,
                 first + tl.arange(0, block),
                 None,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 first_momentum_buffer,
                 not_first_momentum_buffer,
@@ -132,6 +145,7 @@ def kernel(
                 math,
                 maximize,
                 weight_decay_nonzero,
+                corrected_weight_decay,
                 momentum_nonzero,
                 nesterov,
             )
@@ -147,6 +161,8 @@ def kernel(
                 momentum_buffer_ptr,
                 offsets,
                 offsets < elements,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 first_momentum_buffer,
                 not_first_momentum_buffer,
@@ -158,6 +174,7 @@ def kernel(
                 math,
                 maximize,
                 weight_decay_nonzero,
+                corrected_weight_decay,
                 momentum_nonzero,
                 nesterov,
             )

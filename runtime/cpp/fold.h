@@ -46,6 +46,13 @@ inline double join(FoldOp op, double a, double b) { return op == FoldOp::MAX ? M
 
 constexpr int64 FOLD_LANES = 16;
 
+// Precedes the loop over lanes: unrolled, maxima would not become vector code.
+#if defined(__clang__)
+#define THETAC_KEEP_LOOP _Pragma("clang loop unroll(disable)")
+#else
+#define THETAC_KEEP_LOOP _Pragma("GCC unroll 1")
+#endif
+
 // Returns the fold of `count` numbers.
 template <class Op, class Number>
 double fold(const Number* numbers, int64 count) {
@@ -57,9 +64,11 @@ double fold(const Number* numbers, int64 count) {
     double lanes[FOLD_LANES];
     for (int64 lane = 0; lane < FOLD_LANES; ++lane) lanes[lane] = Op::START;
     int64 i = 0;
-    for (; i + FOLD_LANES <= count; i += FOLD_LANES)
+    for (; i + FOLD_LANES <= count; i += FOLD_LANES) {
+        THETAC_KEEP_LOOP
         for (int64 lane = 0; lane < FOLD_LANES; ++lane)
             lanes[lane] = Op::join(lanes[lane], Op::term(numbers[i + lane]));
+    }
     for (int64 lane = 0; i + lane < count; ++lane) lanes[lane] = Op::join(lanes[lane], Op::term(numbers[i + lane]));
     for (int64 width = FOLD_LANES / 2; width > 0; width /= 2)
         for (int64 lane = 0; lane < width; ++lane) lanes[lane] = Op::join(lanes[lane], lanes[lane + width]);

@@ -84,7 +84,8 @@ private:
         };
 
         int64 size() const { return plan.n_tiles; }
-        Counted operator[](int64 index) const { return {plan.tiles[index].elements}; }
+        // One at least: a tile without elements has to be done as well.
+        Counted operator[](int64 index) const { return {plan.tiles[index].elements + 1}; }
     };
 
     // Whether something has to run before the first sweep of this call.

@@ -93,6 +93,11 @@ class FusedExecutor(Bucket):
         device = members[0].param.device
         self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes, self.shapes))
 
+    @property
+    def launches(self) -> int:
+        """Return how many launches a step takes."""
+        return self._launcher.launches
+
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""
         return self._rows.check(tensors)

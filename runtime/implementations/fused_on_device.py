@@ -60,6 +60,11 @@ class FusedOnDeviceExecutor(Bucket):
             LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes, self.shapes)
         )
 
+    @property
+    def launches(self) -> int:
+        """Return how many launches a step takes."""
+        return self._launcher.launches
+
     def check(self, tensors: StepTensors) -> str:
         """See `Executor`."""
         return self._rows.check(tensors)

@@ -117,6 +117,11 @@ class CppLauncher:
         launch.scratch = self._scratch.data_ptr()
         prepare(self._address)
 
+    @property
+    def launches(self) -> int:
+        """Return 1: one call does all passes."""
+        return 1
+
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket; see `Launcher`."""
         launch = self._launch

@@ -46,7 +46,7 @@ class TritonLauncher:
 
     @property
     def launches(self) -> int:
-        """Return how many launches a step takes."""
+        """See `Launcher`."""
         return len(self._launches)
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:

@@ -30,7 +30,12 @@ class LaunchedBucket:
 
 
 class Launcher(Protocol):
-    """A compiled kernel for one bucket."""
+    """The compiled kernels for one bucket."""
+
+    @property
+    def launches(self) -> int:
+        """How many launches a step takes."""
+        ...
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of a bucket.

@@ -31,6 +31,13 @@ class Extents:
     height: int
     width: int
 
+    @classmethod
+    def of_any_shape(cls, size: int, itemsize: int) -> Extents:
+        """Return extents for a tensor whose shape makes no difference: few sorts of tiles, which it fills."""
+        columns = THREADS * 16 // itemsize // 4
+        is_large = size >= 4 * STEPS * columns
+        return cls(1, size // columns, columns) if is_large and size % columns == 0 else cls(1, 1, size)
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:

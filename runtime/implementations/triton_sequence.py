@@ -82,10 +82,11 @@ class _Passes:
         self._chunks = chunks
         self._passes: Sequence[PassKernels] = kernels.PASSES
         self._has_vectors = kernels.has_vectors(**bucket.specialisations)
-        # Without vectors the shape makes no difference, and one row is the fastest.
-        shapes = shape_table(bucket.shapes, bucket.sizes).tolist() if self._has_vectors else []
-        self._extents = [Extents(*shape) for shape in shapes] or [Extents(1, 1, size) for size in bucket.sizes]
         itemsize = bucket.dtypes["param"].itemsize
+        if self._has_vectors:
+            self._extents = [Extents(*shape) for shape in shape_table(bucket.shapes, bucket.sizes).tolist()]
+        else:
+            self._extents = [Extents.of_any_shape(size, itemsize) for size in bucket.sizes]
         self._tiles = [Tile.of(extents, itemsize) for extents in self._extents]
         self._scratch = self._make_scratch()
 

@@ -37,9 +37,10 @@ class Executors:
 def form_executors(
     schema: Schema, readings: Sequence[GroupReading], assignments: Sequence[Assignment], tensors: StepTensors
 ) -> Executors:
-    """Return an executor for each group and eager implementation, and one for each launch of a kernel."""
+    """Return an executor for each group and eager implementation, and one for each bucket of kernels."""
     executors, parts = _form_eager(schema, assignments, tensors)
-    by_launch = _sort(
+    launches = 0
+    by_bucket = _sort(
         assignments,
         lambda one: (
             one.on_device,
@@ -49,7 +50,7 @@ def form_executors(
         ),
         fused=True,
     )
-    for positions in by_launch:
+    for positions in by_bucket:
         first, inside, selection = _members_at(assignments, positions)
         specialisations = readings[first.member.group].specialisations_of(first.member)
         bucket: FusedExecutor | FusedOnDeviceExecutor
@@ -60,7 +61,8 @@ def form_executors(
             bucket = FusedExecutor(schema, inside, selection, specialisations, make, tensors)
         executors.append(bucket)
         parts.append(Part(selection, bucket, any_strides=False))
-    return Executors(tuple(executors), tuple(parts), len(by_launch))
+        launches += bucket.launches
+    return Executors(tuple(executors), tuple(parts), launches)
 
 
 def form_observed_executors(

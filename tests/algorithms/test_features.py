@@ -15,6 +15,7 @@ import torch
 
 import thetac
 from tests.references.features import ORDER, RULES, Array, Values, trained
+from tests.support.runtime_helpers import run_kernels_of
 from tests.support.step_helpers import IMPLEMENTATIONS, Options
 from thetac.codegen.frontend.features import feature_files
 from thetac.runtime.optimizer import Optimizer
@@ -74,8 +75,11 @@ def test_every_feature_has_a_transcription() -> None:
 @pytest.mark.parametrize(("rule", "case", "features"), SETTINGS, ids=[f"{rule}-{case}" for rule, case, _ in SETTINGS])
 def test_every_implementation_is_the_source(rule: str, case: str, features: Mapping[str, Values]) -> None:
     made = composed(rule, features)
-    # Kernels of a feature alone are compiled for one rule: the others differ from it in what all rules have.
-    implementations = {**(IMPLEMENTATIONS if rule == "AdamW" or len(features) > 1 else UNFUSED), **DIFFERENTIABLE}
+    # Kernels of a feature alone are compiled for one rule: the others differ from it in what all rules have. Those of
+    # pairs are compiled where both features reduce: the passes of one must not disturb the other's.
+    reduces = all(not feature_files()[name].takes_complex for name in features)
+    in_kernels = rule == "AdamW" if len(features) == 1 else reduces
+    implementations = {**(IMPLEMENTATIONS if in_kernels else UNFUSED), **DIFFERENTIABLE}
     for shape, (name, options) in itertools.product(SHAPES, implementations.items()):
         expected, memories = trained(rule, features, *inputs(shape))
         optimizer, got = run(made, rule, options, shape)
@@ -115,6 +119,19 @@ def test_features_in_float32_kernels(rule: str) -> None:
             optimizer.step()
         got.append(param.detach().double())
     torch.testing.assert_close(got[1], got[0], rtol=1e-5, atol=1e-6)
+
+
+def test_features_in_kernels_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of elements alone, in Triton's interpreter; float32 against the transcription."""
+    run_kernels_of("Triton", monkeypatch)
+    features: Mapping[str, Values] = {name: VALUES[name][-1] for name in ("grokfast", "lookahead", "ema")}
+    param = torch.nn.Parameter(torch.tensor(inputs((7,))[0], dtype=torch.float32))
+    optimizer = composed("AdamW", features)([param], **RULES["AdamW"].arguments, fused=True)  # type: ignore[arg-type]
+    for grad in inputs((7,))[1]:
+        param.grad = torch.tensor(grad, dtype=torch.float32)
+        optimizer.step()
+    expected, _ = trained("AdamW", features, *inputs((7,)))
+    np.testing.assert_allclose(param.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_run_continues_from_a_checkpoint_to_the_bit() -> None:

@@ -29,15 +29,15 @@ def deviation(ours: Start, theirs: Start, *, late: bool) -> float:
         late: Whether the second parameter gets its first gradient late.
 
     Returns:
-        For the parameter where it is largest: the largest difference of an element, divided by the distance that the
-        element that moved most has moved at the end. Infinity if only ours, or only theirs, has moved; or has NaN.
+        For the parameter where it is largest: the largest difference of an element, divided by the largest distance of
+        an element from where it began. Infinity if theirs does not move and ours does, or where there is a NaN.
     """
     generator = torch.Generator().manual_seed(3)
     # As small as weights are: the rounding of large ones would drown the steps of a small lr.
     begin = [0.1 * torch.randn(shape, generator=generator, dtype=torch.float64) for shape in SHAPES]
     mine, others = ([parameter.clone() for parameter in begin] for _ in range(2))
     optimizers = ours(mine), theirs(others)
-    apart = [0.0 for _ in begin]
+    apart, moved = [0.0 for _ in begin], [0.0 for _ in begin]
     for step in range(STEPS):
         noise = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in SHAPES]
         for optimizer, parameters in zip(optimizers, (mine, others), strict=True):
@@ -47,7 +47,7 @@ def deviation(ours: Start, theirs: Start, *, late: bool) -> float:
                 parameter.grad = None if missing else noise[index] + 3 * parameter
             optimizer.step()
         apart = [max(before, _largest(a - b)) for before, a, b in zip(apart, mine, others, strict=True)]
-    moved = [_largest(a - b) for a, b in zip(others, begin, strict=True)]
+        moved = [max(before, _largest(a - b)) for before, a, b in zip(moved, others, begin, strict=True)]
     return max(_fraction(difference, distance) for difference, distance in zip(apart, moved, strict=True))
 
 

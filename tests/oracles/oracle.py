@@ -57,6 +57,7 @@ class Package:
     path: str  # "module:Class"
     arguments: Callable[[Settings], dict[str, object]] = lambda settings: dict(settings)  # theirs, from the spec's
     states: Mapping[str, str] = field(default_factory=dict)  # their name of each state, by the spec's
+    values: Mapping[str, str] = field(default_factory=dict)  # key of their group, by the spec's state that it starts as
     late: str = ""
 
     @property
@@ -85,7 +86,8 @@ class Package:
             optimizer.step()
         theirs = optimizer.state[parameter]
         memory: Memory = {ours: _number(theirs[name]) for ours, name in self.states.items() if name in theirs}
-        return parameter.numpy(), memory
+        (group,) = optimizer.param_groups
+        return parameter.numpy(), memory | {ours: _number(group[key]) for ours, key in self.values.items()}
 
 
 def _number(value: object) -> Array | float:

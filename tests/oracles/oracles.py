@@ -18,17 +18,40 @@ def _quietly(settings: Settings) -> dict[str, object]:
     return {**settings, "print_change_log": False}
 
 
+def _optimi(settings: Settings) -> dict[str, object]:
+    """optimi takes no 0 for the largest lr of a schedule that it does not know."""
+    return {**settings, "max_lr": settings.get("max_lr") or None, "foreach": False, "triton": False}
+
+
+def _required(settings: Settings) -> dict[str, object]:
+    """QHM's code has no defaults for what the paper recommends."""
+    return {"lr": 1.0, "momentum": 0.999, "nu": 0.7, **settings}
+
+
 ADAM = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
 
 # The authors' own code, as far as PyPI has it.
 PACKAGES: Mapping[str, Package] = {
     **{name: Package("torch", f"torch.optim:{name}", _for_loop) for name in IN_TORCH},
     "AdaBelief": Package("adabelief-pytorch", "adabelief_pytorch:AdaBelief", _quietly),
+    "AdaBound": Package(
+        "adabound",
+        "adabound:AdaBound",
+        states={**ADAM, "max_exp_avg_sq": "max_exp_avg_sq"},
+        values={"base_lr": "lr"},
+    ),
     "AdaMod": Package("adamod", "adamod:AdaMod", states={**ADAM, "exp_avg_lr": "exp_avg_lr"}),
     "Grams": Package("grams-pytorch", "grams:Grams", states=ADAM),
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
     "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
+    "StableAdamW": Package(
+        "torch-optimi",
+        "optimi:StableAdamW",
+        lambda s: {"lr": 1e-3, **_optimi(s)},
+        late="its steps are those of a group",
+    ),
+    "QHM": Package("qhoptim", "qhoptim.pyt:QHM", _required, states={"momentum_buffer": "momentum_buffer"}),
 }
 
 # Where there are several, the first is the one that the documentation names.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import assert_never
 
+import torch
+
+import thetac
 from tests.references.rules import rules
 from tests.references.torch_inputs import IN_TORCH, Settings, Value, float_settings
-from thetac.codegen.ir.interpret import FLOATS, defaults
-from thetac.codegen.ir.nodes import Call, Const, Expr, Hyperparameter, Ref
+from thetac.codegen.ir.nodes import Hyperparameter
 
 # For those that torch does not have: every flag, numbers that change the path taken, several at once.
 GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
@@ -35,6 +36,8 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
     "QHAdam": {"decouple_weight_decay": [False, True], "nus": [(1.0, 1.0), (0.7, 1.0), (0.8, 0.6)]},
     "LaProp": {"amsgrad": [False, True], "centered": [False, True], "eps": [1e-15, 1e-3]},
     "AggMo": {"betas": [(0.0, 0.9, 0.99), (0.5, 0.5, 0.8)]},
+    "AdaBound": {"amsbound": [False, True], "final_lr": [0.1, 1e-3], "gamma": [1e-3, 0.5]},
+    "QHM": {"nu": [0.7, 1.0], "weight_decay_type": ["grad", "direct"]},
     "AdaMod": {"beta3": [0.999, 0.0]},
     "Grams": {"correct_bias": [True, False]},
     "RMSpropTF": {
@@ -42,13 +45,20 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
         "lr_in_momentum": [True, False],
         "centered": [False, True],
         "decoupled_decay": [False, True],
+        "corrected_weight_decay": [False, True],
+        "max_lr": [None, 0.02],
     },
-    "SGDW": {"momentum": [0.9, 0.0], "dampening": [0.0, 0.3]},
+    "SGDW": {
+        "momentum": [0.9, 0.0],
+        "dampening": [0.0, 0.3],
+        "corrected_weight_decay": [False, True],
+        "max_lr": [None, 0.02],
+    },
     "SignSGD": {},
     "PID": {"momentum": [0.0, 0.9], "dampening": [0.0, 0.3]},
     "PNM": {"decoupled": [True, False], "betas": [(0.9, 1.0), (0.0, 0.5)]},
     "AdaPNM": {"amsgrad": [True, False], "decoupled": [True, False], "betas": [(0.9, 0.999, 1.0), (0.5, 0.9, 0.0)]},
-    "Amos": {"momentum": [0.0, 0.9], "clip_value": [0.0, 0.5], "extra_l2": [0.0, 0.1], "eta": [1.0, 0.04]},
+    "Amos": {"momentum": [None, 0.9, 0.0], "clip_value": [None, 0.5], "extra_l2": [0.0, 0.1], "eta": [1.0, 0.04]},
     "AdamAtan2": {
         "decoupled_wd": [False, True],
         "cautious_wd": [False, True],
@@ -57,6 +67,9 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
     },
     "MADGRAD": {"momentum": [0.9, 0.0], "eps": [1e-6, 0.0], "decouple_decay": [False, True]},
     "DiffGrad": {"eps": [1e-8, 1e-3]},
+    "LAMB": {"bias_correction": [True, False], "trust_clip": [False, True], "always_adapt": [False, True]},
+    "LARS": {"momentum": [0.0, 0.9], "trust_clip": [False, True], "always_adapt": [False, True]},
+    "StableAdamW": {"decouple_lr": [False, True], "max_lr": [0.0, 0.002]},
     "PAdam": {"amsgrad": [True, False], "partial": [0.25, 0.1, 0.5, 0.0]},
     "GradientDescent": {},
     "MomentumSGD": {"mu": [0.9, 0.0]},
@@ -69,11 +82,19 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
 # What a change needs to be allowed, or to have an effect.
 NEEDS: Mapping[tuple[str, str], Settings] = {
     ("SGDW", "nesterov"): {"momentum": 0.9},
+    ("LARS", "nesterov"): {"momentum": 0.9, "always_adapt": True},
+    ("LARS", "dampening"): {"momentum": 0.9},
+    ("LARS", "trust_coeff"): {"always_adapt": True},
+    ("LARS", "eps"): {"always_adapt": True},
+    ("LARS", "trust_clip"): {"always_adapt": True},
+    ("StableAdamW", "max_lr"): {"decouple_lr": True},
     ("SGDW", "dampening"): {"momentum": 0.9},
     ("PID", "dampening"): {"momentum": 0.9},
     ("PID", "I"): {"momentum": 0.9},
     ("PID", "D"): {"momentum": 0.9},
     ("RMSpropTF", "lr_in_momentum"): {"momentum": 0.9},
+    ("RMSpropTF", "corrected_weight_decay"): {"decoupled_decay": True, "max_lr": 0.02},
+    ("SGDW", "corrected_weight_decay"): {"max_lr": 0.02},
 }
 
 
@@ -102,38 +123,27 @@ def one_at_a_time(name: str) -> Iterator[Settings]:
 
 
 def two_at_a_time(name: str) -> Iterator[Settings]:
-    """Every change of one flag or hyperparameter together with a change of another; some may be refused."""
+    """Every change of one flag or hyperparameter together with a change of another, as far as they are accepted."""
     for change, other in itertools.combinations(alternatives(name), 2):
-        if not change.keys() & other.keys():
+        if not change.keys() & other.keys() and _is_legal(name, {**change, **other}):
             yield {**change, **other}
 
 
 def _is_legal(name: str, settings: Settings) -> bool:
-    """Return whether the requirements of a rule hold."""
-    rule = rules()[name]
-    values = {**defaults(rule), **values_of(name, settings)}
-    return all(_holds(requirement.condition, values) for requirement in rule.requirements)
-
-
-def _holds(expression: Expr, values: Mapping[str, float | bool]) -> float | bool:
-    """Return what a condition on hyperparameters and flags is, none of which is a tensor."""
-    match expression:
-        case Const(value=value):
-            return value
-        case Ref(name=name):
-            return values.get(name, False)  # options, such as `foreach`
-        case Call(op="is_tensor"):
-            return False
-        case Call(op=op, args=args):
-            return FLOATS.operations[op](*(_holds(argument, values) for argument in args))
-        case _:
-            assert_never(expression)
+    """Return whether the optimizer accepts the settings: whether its requirements hold."""
+    try:
+        getattr(thetac, name)([torch.zeros(2, 2)], **settings)
+    except ValueError:
+        return False
+    return True
 
 
 def alternatives(name: str) -> list[Settings]:
     """What each flag and hyperparameter may be instead of its default: as in the grid, or another of its size."""
     rule = rules()[name]
-    found: list[tuple[str, Value]] = [(flag.name, not flag.default) for flag in rule.flags if not flag.fixed]
+    flags = [flag for flag in rule.flags if not flag.fixed and flag.asks is None]
+    found: list[tuple[str, Value]] = [(flag.name, not flag.default) for flag in flags]
+    found += [(one.name, text) for one in rule.choices for text in one.choices if text != one.default]
     for one in rule.hyperparameters:
         if one.fixed:
             continue
@@ -145,25 +155,27 @@ def alternatives(name: str) -> list[Settings]:
 def _other_than_default(one: Hyperparameter) -> Value:
     """Return another value that a hyperparameter may have: smaller, but for those that nearly vanish."""
     default = one.default if isinstance(one.default, tuple) else (one.default,)
-    values = tuple(_other_number(float(number or 0)) for number in default)
+    values = tuple(_other_number(number or 0, one.integer) for number in default)
     legal = all(interval is None or value in interval for value, interval in zip(values, one.ranges, strict=True))
     assert legal, f"name values for `{one.name}` in GRID: {values} are out of its range"
     return values if isinstance(one.default, tuple) else values[0]
 
 
-def _other_number(default: float) -> float:
+def _other_number(default: float, integer: bool) -> float:
+    if integer:
+        return int(default) + 2
     if default == 0:
         return 0.1
     return 0.01 if default < 1e-5 else default * 0.75
 
 
-def values_of(name: str, settings: Settings) -> dict[str, float | bool | None]:
+def values_of(name: str, settings: Settings) -> dict[str, float | bool | str | None]:
     """The settings under the names that the update text uses."""
-    values: dict[str, float | bool | None] = {}
+    values: dict[str, float | bool | str | None] = {}
     elements = {h.name: h.value_names for h in rules()[name].hyperparameters}
     for key, value in settings.items():
         if isinstance(value, tuple):
             values |= zip(elements[key], value, strict=True)
         else:
-            values[key] = value if isinstance(value, bool) else float(value)
+            values[key] = value if value is None or isinstance(value, bool | str) else float(value)
     return values

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.testing._internal.common_optimizers import OptimizerInfo, optim_db
 
-Value = float | bool | torch.Tensor | tuple[float | None, ...]
+Value = float | bool | str | None | torch.Tensor | tuple[float | None, ...]
 Settings = dict[str, Value]
 
 IN_TORCH = (

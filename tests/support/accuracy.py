@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.references.elements import ELEMENTS
-from tests.support.triton_support import Training, Values, described
+from tests.support.triton_support import VECTOR, Training, Values, described, of_shape
 from thetac.codegen.ir.interpret import interpret
 from thetac.codegen.ir.nodes import StateKind
 from thetac.codegen.pipeline import Compiled
@@ -87,20 +87,32 @@ def complaints(
     grads: list[Tensor] | None = None,
     measure: Callable[[Tensor, Array, Array], float] = distance,
     slack_of_states: float = 0.0,
+    shape: tuple[int, ...] = VECTOR,
 ) -> list[str]:
     """What is farther from the definition after ten steps than the bound allows."""
-    param = parameters(dtype)
+    param = parameters(dtype).reshape(shape)
+    values = {**values, **of_shape(shape, dtype)}
     loop, kernel = Training.start(compiled, values, param), start(compiled, values, param)
     truth, state, usual = exact(param, dtype), {}, values["lr"]
     largest: dict[str, Array] = {}
-    for number, grad in enumerate(gradients(dtype) if grads is None else grads):
+    for number, flat in enumerate(gradients(dtype) if grads is None else grads):
+        grad = flat.reshape(shape)
         # A schedule: steps of one size, as sign-based rules make them, would all be rounded alike.
         values = {**values, "lr": usual * (1 + number / 7)}
         loop.values = kernel.values = values
         loop.step_for_loop(grad)
         step_kernel(kernel, grad)
         with np.errstate(all="ignore"):
-            step = interpret(compiled.rule, values, state, truth, exact(grad, dtype), arithmetic=ELEMENTS)
+            step = interpret(
+                compiled.rule,
+                values,
+                state,
+                truth,
+                exact(grad, dtype),
+                arithmetic=ELEMENTS,
+                shape=shape,
+                epsilon=torch.finfo(dtype).eps,
+            )
         truth, state = step.param, step.state
         for name, value in {**state, "param": truth}.items():
             largest[name] = np.maximum(largest.get(name, 0), np.abs(value))
@@ -109,7 +121,7 @@ def complaints(
     pairs += [
         (s.name, loop.states[s.name], kernel.states[s.name], state[s.name], 1.4, slack_of_states)
         for s in compiled.rule.states
-        if s.kind is StateKind.TENSOR and s.name in kernel.states
+        if s.kind in (StateKind.TENSOR, StateKind.NUMBER) and s.name in kernel.states
     ]
     for name, by_loop, by_kernel, wanted, factor, slack in pairs:
         theirs, ours = (measure(by, wanted, largest[name]) for by in (by_loop, by_kernel))

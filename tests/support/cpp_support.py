@@ -172,7 +172,7 @@ def launch_cpp(
         options.threads,
         *(openmp() if options.threads > 1 else (None, None)),
     )
-    if len(compiled.fused.passes) > 1:
+    if hasattr(loaded, "thetac_prepare"):
         prepared = _prepare(loaded, launch, [param for param, _, _ in members])
         assert len(prepared) == 2
     options.call(loaded.thetac_step, launch)

@@ -50,6 +50,7 @@ NASTY = (
 )
 
 USED_BY_GENERATED_CODE = (
+    *("power", "store", "divide", "both", "fitting", "increment", "scale"),
     *(
         "mask",
         "offsets",

@@ -38,6 +38,7 @@ from thetac.codegen.pipeline import Compiled, Source, compile_specs
 from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.implementations.triton_sequence import launches_of
+from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES, shape_numbers
 
 Values = Mapping[str, float | bool]
 Modules = Mapping[str, ModuleType]
@@ -176,12 +177,28 @@ def _resolved(body: tuple[ElementStmt, ...], constants: Mapping[str, bool]) -> t
     return tuple(left)
 
 
-def combinations(compiled: Compiled) -> Iterator[dict[str, float | bool]]:
+def of_shape(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, float]:
+    """Return the numbers of a parameter of this shape, by the names that generated code has for them."""
+    found = shape_numbers(shape, torch.finfo(dtype).eps)
+    return {SHAPE_NUMBERS[name].variable: number for name, number in found.items()}
+
+
+VECTOR, MATRIX = (16384,), (128, 128)  # of as many elements
+
+
+def shapes_of(compiled: Compiled) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of parameters on which a rule is tried."""
+    return (VECTOR, MATRIX) if compiled.fused.has_axes else (VECTOR,)
+
+
+def combinations(compiled: Compiled, shape: Sequence[int] = VECTOR) -> Iterator[dict[str, float | bool]]:
     """Values of a group for every kernel that a rule can come to: each branch on values taken and not taken.
 
-    Combinations that leave the same statements are given once, those that the rule rejects not at all.
+    Combinations that leave the same statements are given once, those that the rule rejects not at all. Among the values
+    are the numbers of a float32 parameter of this shape.
     """
     rule, fused = compiled.rule, compiled.fused
+    of_param = of_shape(shape)
     usual = {**{name: 0.1 for h in rule.hyperparameters for name in h.value_names}, **defaults(rule)}
     chosen = dict.fromkeys(
         name
@@ -193,7 +210,7 @@ def combinations(compiled: Compiled) -> Iterator[dict[str, float | bool]]:
     choices = [_choices(name, usual[name]) for name in chosen]
     seen: set[object] = set()
     for choice in itertools.product(*choices):
-        values = {**usual, **dict(zip(chosen, choice, strict=True))}
+        values = {**usual, **dict(zip(chosen, choice, strict=True)), **of_param}
         if not all(
             host_value(r.condition, {**values, "foreach": False, "capturable": False}) for r in rule.requirements
         ):
@@ -220,7 +237,8 @@ def _choices(name: str, usual: float | bool) -> tuple[float | bool, ...]:
 def described(rule: Rule, values: Values) -> str:
     """The values that differ from the defaults, for messages."""
     usual = defaults(rule)
-    return ", ".join(f"{name}={value}" for name, value in values.items() if usual.get(name) != value) or "defaults"
+    own = {name: value for name, value in values.items() if name not in VARIABLES}
+    return ", ".join(f"{name}={value}" for name, value in own.items() if usual.get(name) != value) or "defaults"
 
 
 @dataclass
@@ -235,6 +253,7 @@ class Training:
 
     @classmethod
     def start(cls, compiled: Compiled, values: Values, param: Tensor) -> Training:
+        values = {**values, **of_shape(param.shape, param.dtype)}
         states: dict[str, Tensor] = {}
         for state in compiled.rule.states:
             if not exists(state, values):
@@ -255,7 +274,9 @@ class Training:
         lists = list_names(self.compiled.rule)
         states = {lists[s.name]: [self.states.get(s.name)] for s in self.compiled.rule.states}
         firsts = {f"first_{name}": [self.created] for name in asks_first(self.compiled.rule)}
-        call(module(self.compiled, "forloop.py").step, [self.param], [grad], **states, **firsts, **self.values)
+        lists_of_numbers = {one.listed: [self.values[one.variable]] for one in SHAPE_NUMBERS.values()}
+        arguments = {**states, **firsts, **lists_of_numbers, **self.values}
+        call(module(self.compiled, "forloop.py").step, [self.param], [grad], **arguments)
         self.created = False
 
     def row(self) -> tuple[Sequence[float], Sequence[float]]:

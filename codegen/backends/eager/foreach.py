@@ -29,6 +29,7 @@ from thetac.codegen.backends.eager.lines import (
     comment_lines,
     declare_types,
     else_lines,
+    imported,
     indent,
     number_lines,
     view_lines,
@@ -47,7 +48,7 @@ from thetac.codegen.backends.printing.arguments import (
     typed_values,
     underscored,
 )
-from thetac.codegen.backends.printing.escaping import calls, comment, uses
+from thetac.codegen.backends.printing.escaping import comment, uses
 from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Assign, Expr, Rule, names_read
@@ -71,7 +72,7 @@ FUNCTIONS = (  # of runtime/tensors.py
 def render(rule: Rule, environment: jinja2.Environment) -> str:
     """Return the text of `foreach.py`."""
     lowered = _Foreach(rule)
-    body = lowered.render()
+    functions, (body,) = imported(FUNCTIONS, rule, lowered.render())
     return environment.get_template("foreach.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
@@ -81,7 +82,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         values=typed_values(rule),
         body=body,
         uses_scalar_math=uses("scalar_math", body),
-        functions=["TensorList", *(name for name in FUNCTIONS if calls(name, body))],
+        functions=["TensorList", *functions],
     )
 
 

@@ -22,7 +22,15 @@ from thetac.codegen.backends.eager.inplace import (
     View,
     lower,
 )
-from thetac.codegen.backends.eager.lines import comment_lines, else_lines, indent, loop_lines, number_lines, pair_lines
+from thetac.codegen.backends.eager.lines import (
+    comment_lines,
+    else_lines,
+    imported,
+    indent,
+    loop_lines,
+    number_lines,
+    pair_lines,
+)
 from thetac.codegen.backends.eager.number_reads import find_number_reads
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
@@ -35,7 +43,7 @@ from thetac.codegen.backends.printing.arguments import (
     typed_states,
     typed_values,
 )
-from thetac.codegen.backends.printing.escaping import calls, comment, reads, uses
+from thetac.codegen.backends.printing.escaping import comment, reads, uses
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import Expr, Rule
@@ -53,7 +61,7 @@ FUNCTIONS = tuple(sorted((*functional.FUNCTIONS, "fitting")))  # of runtime/tens
 def render(rule: Rule, environment: jinja2.Environment) -> str:
     """Return the text of `forloop.py`."""
     body = _ForLoop(rule).render()
-    tensors_body = functional.body(rule)
+    functions, (body, tensors_body) = imported(FUNCTIONS, rule, body, functional.body(rule))
     return environment.get_template("forloop.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
@@ -66,7 +74,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         body=body,
         tensors_body=tensors_body,
         uses_scalar_math=uses("scalar_math", (*body, *tensors_body)),
-        functions=[name for name in FUNCTIONS if calls(name, (*body, *tensors_body))],
+        functions=functions,
         needs_scalar=reads("Scalar", tensors_body),
     )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 
-from thetac.codegen.backends.printing.escaping import comment
+from thetac.codegen.backends.printing.escaping import calls, comment, renamed_calls
 from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.ir.nodes import If, Ref, Rule, StateKind, Stmt
 from thetac.codegen.ir.printer import assignment_text
+from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.passes.lift import LIFTED
 
 INDENT = "    "
@@ -37,6 +38,14 @@ def comment_lines(statement: Stmt, code: Sequence[str] = ()) -> list[str]:
     if list(code) == [line]:
         return [f"# {remark}"] if remark else []
     return [f"# {remark}: {line}" if remark else f"# {line}"]
+
+
+def imported(functions: Sequence[str], rule: Rule, *bodies: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Return what to import, and the bodies that call it; a function that a value hides has another name there."""
+    called = [name for name in functions if any(calls(name, body) for body in bodies)]
+    hidden = infer(rule).keys() & set(called)
+    imports = [f"{name} as {name}_" if name in hidden else name for name in called]
+    return imports, [renamed_calls(sorted(hidden), body) for body in bodies]
 
 
 def call_lines(targets: Sequence[str], function: str, arguments: Sequence[str]) -> list[str]:

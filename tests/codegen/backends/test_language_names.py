@@ -106,3 +106,33 @@ def test_names_do_not_change_what_is_computed(drawn: list[str]) -> None:
             for wanted, got in zip(expected, steps(named[name], one_first=one_first, flag=flag), strict=True):
                 assert torch.equal(wanted, got), f"{name} computes something else under other names"
     assert scalars(named["scalars.py"]) == scalars(EXPECTED["scalars.py"])
+
+
+HIDING = """\
+optimizer: Hiding
+summary: Has values of the names of functions that generated code calls.
+hyperparameters:
+  lr:    {default: 0.1}
+  power: {default: 0.5, doc: an exponent}
+state:
+  step:  counter
+  store: {scalar: true, init: 1}
+update: |
+  store = store / (step ** power + 1)
+  param = param - lr * grad / (store + step) ** power
+"""
+
+
+def test_a_value_of_the_name_of_a_function_hides_it_from_nothing() -> None:
+    texts = {"plain": HIDING.replace("power", "exponent").replace("store", "factor"), "hiding": HIDING}
+    found = {}
+    for name, text in texts.items():
+        (compiled,) = compile_specs([Source("hiding.yaml", text)])
+        param, step, factor = torch.ones(3), torch.tensor(1.0), torch.tensor(1.0)
+        function = module(compiled.files["forloop.py"]).step_on_tensors
+        values = ([step], [factor], 0.1, 0.5, False, True, False)
+        names = list(inspect.signature(function).parameters)[2:]
+        function([param], [torch.full((3,), 0.5)], **dict(zip(names, values, strict=True)))
+        found[name] = (param, factor)
+    assert all(map(torch.equal, *found.values()))
+    assert "power as power_" in compiled.files["forloop.py"]

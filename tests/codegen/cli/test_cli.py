@@ -17,6 +17,7 @@ import thetac
 from tests.support.command import run, status
 from tests.support.every_optimizer import one_in
 from tests.support.paths import ROOT
+from thetac.codegen.backends.documentation.catalogue import HEAD
 from thetac.codegen.cli.library import GENERATED, SPECS
 from thetac.codegen.cli.show import BACKENDS, STAGES
 
@@ -197,12 +198,21 @@ def test_generated_files_are_what_the_specs_give() -> None:
 def test_list_has_a_row_for_every_spec(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["name", "state", "bytes", "backends", "summary"]
-    assert len(lines) == 1 + len(list(SPECS.rglob("*.yaml"))) + 2
+    head = re.split(r"  +", lines[0])
+    assert head == [*HEAD, "backends", "summary"]
+    assert len(lines) == 1 + len(list(SPECS.rglob("*.yaml"))) + 3
     row = next(line for line in lines if line.startswith("AdamW "))
-    assert re.split(r"  +", row) == [
+    cells = dict(zip(head, re.split(r"  +", row), strict=True))
+    assert [cells[column] for column in ("name", "class", "state bytes", "passes", "bytes per step")] == [
         "AdamW",
-        "8 + 4 if amsgrad",
+        "elementwise",
+        "8, 4 more if amsgrad",
+        "1",
+        "28",
+    ]
+    assert cells["oracle"].startswith("torch 2.")
+    assert "transformers" in cells["shipped by"].split(", ")
+    assert [cells["backends"], cells["summary"]] == [
         "for-loop foreach triton cpp",
         "Adam with weight decay taken from the parameter instead of the gradient.",
     ]

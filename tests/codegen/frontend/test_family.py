@@ -179,3 +179,18 @@ def test_a_dropped_choice_is_none_of_its_texts() -> None:
     rule = heir("hyperparameters:\n  mode: null\n", parent=parent)
     assert not rule.choices
     assert listing(rule.body) == ["direction = grad", "param = param - lr * direction"]
+
+
+def test_features_are_inherited_changed_and_dropped() -> None:
+    middle = (
+        "optimizer: Middle\nextends: Parent\nsummary: One.\n"
+        "features:\n  ema: {decay: 0.5}\n  lookahead: {k: 3, alpha: 0.5}\n  cautious: true\n"
+    )
+    rule = heir(
+        "optimizer: Heir\nextends: Middle\nsummary: Two.\nfeatures:\n  lookahead: {k: 7}\n  cautious: null\n", middle
+    )
+    assert [feature.name for feature in rule.features] == ["lookahead", "ema"], "in the order in which they attach"
+    values = {h.name: h.default for h in rule.hyperparameters if "_" in h.name}
+    assert values == {"lookahead_k": 7, "lookahead_alpha": 0.5, "ema_decay": 0.5}
+    assert rule.keyword_only[-3:] == ("lookahead_k", "lookahead_alpha", "ema_decay")
+    assert [state.name for state in rule.states[-3:]] == ["lookahead_step", "lookahead_slow", "ema_average"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.references.algorithms import adaptive, elementary, momentum, published, textbook
+from tests.references.algorithms import adaptive, elementary, momentum, per_tensor, published, textbook
 from tests.references.algorithms.forms import Reference
 
 REFERENCES: dict[str, Reference] = {
@@ -10,5 +10,6 @@ REFERENCES: dict[str, Reference] = {
     **adaptive.REFERENCES,
     **momentum.REFERENCES,
     **elementary.REFERENCES,
+    **per_tensor.REFERENCES,
     **textbook.REFERENCES,
 }

@@ -53,14 +53,17 @@ def rmsprop_tf(
     momentum: float = 0.0,
     centered: bool = False,
     decoupled_decay: bool = False,
+    corrected_weight_decay: bool = False,
+    max_lr: float | None = None,
     lr_in_momentum: bool = True,
 ) -> Result:
-    """timm's rmsprop_tf.py without caution."""
+    """timm's rmsprop_tf.py without caution; max_lr is defaults["lr"]."""
+    wd_scale = lr**2 / (max_lr or lr) if corrected_weight_decay else lr
     mean_square, mean, buffer = np.ones_like(x), np.zeros_like(x), np.zeros_like(x)
     for gradient in gradients:
         g = gradient
         if decoupled_decay:
-            x = x * (1.0 - lr * weight_decay)
+            x = x * (1.0 - wd_scale * weight_decay)
         else:
             g = g + weight_decay * x
         mean_square = mean_square + (1 - alpha) * (g**2 - mean_square)
@@ -117,8 +120,8 @@ def amos(
     lr: float = 0.01,
     eta: float = 1.0,
     beta: float = 0.999,
-    momentum: float = 0.0,
-    clip_value: float = 0.0,
+    momentum: float | None = None,
+    clip_value: float | None = None,
     extra_l2: float = 0.0,
     d_coef: float = 0.25,
     c_coef: float = 0.25,

@@ -43,12 +43,15 @@ def sgdw(
     momentum: float = 0.0,
     dampening: float = 0.0,
     weight_decay: float = 0.0,
+    max_lr: float | None = None,
     nesterov: bool = False,
+    corrected_weight_decay: bool = False,
 ) -> Result:
-    """timm's sgdw.py, _single_tensor_sgdw without caution."""
+    """timm's sgdw.py, _single_tensor_sgdw without caution; max_lr is defaults["lr"]."""
+    wd_scale = lr**2 / (max_lr or lr) if corrected_weight_decay else lr
     buf: Array | None = None
     for g in gradients:
-        x = x * (1.0 - lr * weight_decay)
+        x = x * (1.0 - wd_scale * weight_decay)
         step = g
         if momentum:
             buf = g if buf is None else buf * momentum + (1 - dampening) * g

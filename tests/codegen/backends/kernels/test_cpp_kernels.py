@@ -36,7 +36,8 @@ from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
 
 def built(compiled: Compiled, dtype: torch.dtype, level: str = "") -> Build:
-    return Build(compiled.files["kernels.cpp"], (dtype,) * len(compiled.fused.streams), level)
+    columns = len(compiled.fused.streams) + len(compiled.fused.small)
+    return Build(compiled.files["kernels.cpp"], (dtype,) * columns, level)
 
 
 # ---------------------------------------------------------------------------------------------------- what is compiled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tests.support.cpp_support import HEADERS, Options, levels
-from tests.support.passes_by_hand import EXTREMES, FACTORED, TRUST, USUAL, launch
+from tests.support.cpp_support import HEADERS, Build, Options, levels
+from tests.support.passes_by_hand import EXTREMES, FACTORED, TRUST, USUAL, launch, source
+from thetac.codegen.ir.fused import Fused
 from thetac.runtime.implementations.cpp_interface import Launch
 
 Array = NDArray[np.float64]
@@ -249,6 +251,27 @@ def test_every_pass_that_reads_a_gradient_reads_it_unscaled() -> None:
         launch(FACTORED, [member], [factored_row(shape, 1)], options, tall=True)
         results.append(member["param"])
     assert all(torch.equal(results[0], other) for other in results[1:])
+
+
+# -------------------------------------------------------------------------------------------------------- vector code
+
+
+@pytest.mark.parametrize("fused", [TRUST, FACTORED, EXTREMES], ids=["trust", "factored", "extremes"])
+def test_sweeps_broadcasts_and_folds_are_vector_code(fused: Fused) -> None:
+    """Loops over the elements of a block, `; i < count` and `; i < columns`; and folds, which have lanes."""
+    text = {"kernels.cpp": source(fused).splitlines()}
+    columns = len(fused.streams) + len(fused.small)
+    _, report = Build(source(fused), (torch.float32,) * columns).made()
+    verdicts: dict[tuple[str, str], set[str]] = {}
+    for file, line, verdict in re.findall(r"^(\S+?):(\d+):\d+: (optimized|missed): .*loop.*$", report, re.MULTILINE):
+        name = Path(file).name
+        if name not in text:
+            text[name] = (HEADERS / name).read_text().splitlines()
+        verdicts.setdefault((name, text[name][int(line) - 1].strip()), set()).add(verdict)
+    wanted = [key for key in verdicts if "; i < count; ++i)" in key[1] or "; i < columns; ++i)" in key[1]]
+    assert {"kernels.cpp", "fold.h", "tile_folds.h"} <= {name for name, _ in wanted}
+    for key in wanted:
+        assert "optimized" in verdicts[key], key
 
 
 # ----------------------------------------------------------------------------------------------------- threads, memory

@@ -19,11 +19,12 @@ from tests.support.triton_support import (
     everything,
     host_value,
     resolved,
+    shapes_of,
     specialised,
     written,
 )
-from thetac.codegen.ir.fused import Fused, Pass
-from thetac.codegen.ir.nodes import Const
+from thetac.codegen.ir.fused import ElementAssign, Fused, Pass, walk_elements
+from thetac.codegen.ir.nodes import Call, Const, Expr, walk_expression
 from thetac.runtime.implementations.triton_scratch import Extents, Tile
 
 PROGRAM = Path(__file__).parent / "aot" / "compile_kernels.py"
@@ -31,7 +32,7 @@ PROCESSES = 2
 
 # Of a sweep, per thread; docs/triton.md says why. Tiles need more, and tensor programs may have as many as float64.
 REGISTERS = {"float32": 72, "float64": 128, "float16": 128, "bfloat16": 128}
-OF_TILES, OF_PROGRAMS = 128, 128
+OF_TILES, OF_POWERS, OF_PROGRAMS = 128, 128, 128
 
 ITEMSIZES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
 WIDE = Extents(1, 1024, 1024)
@@ -43,7 +44,8 @@ def jobs() -> list[Job]:
     """float32 for every combination; every dtype for the kernel with the most streams."""
     found: list[Job] = []
     for name, compiled in {**every_spec(), "Everything": everything()}.items():
-        kernels = [specialised(compiled.fused, values) for values in combinations(compiled)]
+        every = [values for shape in shapes_of(compiled) for values in combinations(compiled, shape)]
+        kernels = [specialised(compiled.fused, values) for values in every]
         found += jobs_of(name, compiled.fused, str(written(compiled, "triton_kernels.py")), kernels)
     for name, fused in BY_HAND.items():
         names = [one.name for one in fused.specialisations]
@@ -99,11 +101,19 @@ def kernels_of(fused: Fused, constants: Mapping[str, bool]) -> dict[str, dict[st
     for index, one in enumerate(fused.passes):
         suffix = f"_{index}" if index else ""
         if one.before or folds:
-            found[f"tensor_program{suffix}"] = {"loads": 0, "stores": 0, "gradient": 0, "warps": 8, "tiled": False}
+            found[f"tensor_program{suffix}"] = {
+                "loads": 0,
+                "stores": 0,
+                "gradient": 0,
+                "warps": 8,
+                "tiled": False,
+                "powers": False,
+            }
         moved = [use for stream in one.streams for use in (stream.loaded, stream.stored)]
         if any(use != Const(False) for use in moved):
             loads, stores = (used(one, constants, how) for how in ("loaded", "stored"))
             tiled = any(dims[name] is not None for name in (*one.reads, *(fold.target for fold in one.folds)))
+            values = [step.value for step in walk_elements(one.body) if isinstance(step, ElementAssign)]
             gradient = next(bool(host_value(s.loaded, constants)) for s in one.streams if s.name == "grad")
             found[f"kernel{suffix}"] = {
                 "loads": loads,
@@ -111,9 +121,14 @@ def kernels_of(fused: Fused, constants: Mapping[str, bool]) -> dict[str, dict[st
                 "gradient": gradient,
                 "warps": 4,
                 "tiled": tiled,
+                "powers": any(_is_power(part) for value in values for part in walk_expression(value)),
             }
         folds = bool(one.folds)
     return found
+
+
+def _is_power(part: Expr) -> bool:
+    return isinstance(part, Call) and part.op == "pow"
 
 
 def used(one: Pass, constants: Mapping[str, bool], how: str) -> int:
@@ -177,7 +192,7 @@ def spills(job: Job) -> list[str]:
     may_call = is_program or dtype != "float32" or job["name"] == "Unusual"
     if job["local"] or (job["stack"] and not may_call):
         wrong.append(f"{title(job)}: {job['stack']} bytes of stack, {job['local']} of local memory")
-    bound = OF_PROGRAMS if is_program else max(REGISTERS[dtype], OF_TILES if job["tiled"] else 0)
+    bound = OF_PROGRAMS if is_program else max(REGISTERS[dtype], job["tiled"] and OF_TILES, job["powers"] and OF_POWERS)
     if job["reg"] > bound:  # type: ignore[operator]
         wrong.append(f"{title(job)}: {job['reg']} registers per thread, the bound is {bound}")
     return wrong

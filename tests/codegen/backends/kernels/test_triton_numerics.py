@@ -16,7 +16,7 @@ from tests.support.accuracy import (
     unlike_the_for_loop,
 )
 from tests.support.every_optimizer import REPRESENTATIVES, everything, of_every_class, one_in
-from tests.support.triton_support import Training, combinations, every_spec, launch
+from tests.support.triton_support import Training, combinations, every_spec, launch, shapes_of
 
 
 def one_pass(dtype: torch.dtype) -> dict[str, int]:
@@ -37,11 +37,16 @@ def test_kernels_are_as_close_to_the_definition_as_the_for_loop(name: str) -> No
     compiled = every_spec()[name]
     found: list[str] = []
     in_all_dtypes = everything() or name in REPRESENTATIVES
-    for values in one_in(1 if in_all_dtypes else 2, combinations(compiled)):
+    every = [(shape, values) for shape in shapes_of(compiled) for values in combinations(compiled, shape)]
+    for shape, values in one_in(1 if in_all_dtypes else 2, every):
         # Negating the gradient is exact in every dtype: one will do.
         for dtype in DTYPES if in_all_dtypes and not values["maximize"] else DTYPES[:1]:
             found += complaints(
-                compiled, values, dtype, lambda kernel, grad, d=dtype: kernel.step_triton(grad, **one_pass(d))
+                compiled,
+                values,
+                dtype,
+                lambda kernel, grad, d=dtype: kernel.step_triton(grad, **one_pass(d)),
+                shape=shape,
             )
     assert not found, "\n".join(found)
 

@@ -1,0 +1,50 @@
+"""How much memory a step moves: the streams that the passes load and store, with the defaults of a rule.
+
+In: a Rule and its `Fused`. Out: bytes. Must not know targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from thetac.codegen.ir.fused import Fused
+from thetac.codegen.ir.interpret import FLOATS, defaults
+from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule
+
+FLOAT32 = 4  # bytes
+# Conditions on shapes are decided for a large square matrix.
+_OF_A_MATRIX: Mapping[str, float] = {"rank": 2.0, "size": 2.0**20, "rows": 2.0**10, "columns": 2.0**10}
+
+
+def bytes_moved(rule: Rule, fused: Fused) -> int:
+    """Return the bytes that kernels load and store per element of a parameter, in a step with the defaults.
+
+    Args:
+        rule: The rule, after all passes.
+        fused: The same rule, split for kernels.
+
+    Returns:
+        The bytes for a matrix in float32 and states of its dtype. States with one number per row, column or parameter
+        are left out: they are small beside it.
+    """
+    names = defaults(rule)
+    names |= {one.name: bool(_value(one.condition, names)) for one in fused.specialisations}
+    uses = [use for one in fused.passes for use in one.streams]
+    moved = sum(bool(_value(condition, names)) for use in uses for condition in (use.loaded, use.stored))
+    return FLOAT32 * moved
+
+
+def _value(expression: Expr, names: Mapping[str, float | bool]) -> float | bool:
+    """Return the value of an expression that a parameter group and a shape decide."""
+    match expression:
+        case Const(value=value):
+            return value if isinstance(value, bool) else float(value)
+        case Ref(name=name):
+            return names[name]
+        case Call(op=op) if op in _OF_A_MATRIX:
+            return _OF_A_MATRIX[op]
+        case Call(op=op, args=args):
+            return FLOATS.operations[op](*(_value(argument, names) for argument in args))
+        case _:
+            assert_never(expression)
