@@ -209,3 +209,36 @@ def test_gradients_of_another_dtype() -> None:
         optimizers.append(optimizer)
     assert "Triton" in optimizers[0].explain()
     assert_same_training(*optimizers, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("feature", ["trust_ratio", "cautious", "centralization"])
+def test_rules_with_reductions_agree_with_the_for_loop_and_with_themselves(feature: str) -> None:
+    """Sums have one order: two runs have the same bits."""
+    cls = ours.compose("AdamW", **{feature: True})
+    fused, again, forloop = cls(_params()), cls(_params()), cls(_params(), foreach=False)
+    for optimizer in (fused, again, forloop):
+        _train(optimizer, 5)
+    assert "Triton" in fused.explain()
+    assert_same_training(fused, again)
+    assert_same_training(fused, forloop, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("feature", ["trust_ratio", "centralization"])
+def test_capturable_rules_with_reductions_replay_in_a_graph(feature: str) -> None:
+    graphed, eager = (ours.compose("AdamW", **{feature: True})(_params(), capturable=True) for _ in range(2))
+    for optimizer in (graphed, eager):
+        for param in optimizer.param_groups[0]["params"]:
+            param.grad = torch.full_like(param, 0.1)
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        graphed.step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        graphed.step()
+    for _ in range(3):
+        graph.replay()
+    for _ in range(4):
+        eager.step()
+    assert_same_training(graphed, eager)
