@@ -13,7 +13,7 @@ from thetac.runtime.schema import DerivedFlag, Hyperparameter, Interval, Require
 
 
 class Adafactor(Optimizer):
-    """Adam without a first moment, with the second moment of a matrix kept as one number per row and per column.
+    """Adam without a first moment, whose second moment of a matrix is one number per row and column.
 
     Each step (`step` is 1 in the first) does this to every parameter::
 
