@@ -21,8 +21,8 @@ from thetac.codegen.ir.definitions import composed, expanded
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Scope, StateKind, Stmt
 from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, Shape
 from thetac.codegen.ir.reductions import split_axis
-from thetac.codegen.ir.value_kinds import Dim
 from thetac.codegen.ir.totals import is_total, scope_of
+from thetac.codegen.ir.value_kinds import Dim
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.shape_numbers import SHAPE_NUMBERS, shape_numbers
 
