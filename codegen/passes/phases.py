@@ -89,7 +89,7 @@ class _Plan:
         self.programs = max([self.last, *self.level_of_programs], default=0) + 1
 
     def _is_sweep(self, one: ElementAssign) -> bool:
-        return self._kinds[one.target].is_sweep and not is_reduction(one.value)
+        return not is_reduction(one.value) and self._kinds[one.target].is_sweep
 
     @cached_property
     def _folds_at(self) -> tuple[int, ...]:
