@@ -19,7 +19,9 @@ from thetac.codegen.emit import environment
 from thetac.codegen.errors import NOWHERE, Diagnostic, Diagnostics
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
+from thetac.codegen.ir.fused import without_kernels
 from thetac.codegen.ir.nodes import Rule
+from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.ir.verify import verify, verify_fused
 from thetac.codegen.passes import features
 from thetac.codegen.passes.analysis.kinds import infer
@@ -32,6 +34,7 @@ from thetac.codegen.passes.hoist import Fused, hoist
 from thetac.codegen.passes.kernel_form import kernel_form
 from thetac.codegen.passes.lift import lift
 from thetac.codegen.passes.phases import phases
+from thetac.codegen.passes.totals import name_totals
 
 MOST_NUMBERS = 500  # in the scalar row of a kernel: the time to compile it grows with their square
 
@@ -45,6 +48,8 @@ BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
     "triton_kernels.py": lambda written, rule, fused: triton.render(rule, fused, environment()),
     "kernels.cpp": lambda written, rule, fused: cpp.render(rule, fused, environment()),
 }
+
+OF_KERNELS = ("scalars.py", "triton_kernels.py", "kernels.cpp")  # files that a rule without kernels does not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +125,10 @@ def lower(written: Rule) -> tuple[Rule, Fused]:
     verify(written, "checked")
     decided = decide_fixed_flags(written)
     verify(decided, "decided")
-    rule = lift(resolve(features.apply(expand(decided))))
+    rule = lift(name_totals(resolve(features.apply(expand(decided)))))
     verify(rule, "features")
+    if has_totals(rule):
+        return rule, without_kernels(rule)
     in_kernels = kernel_form(rule)
     small = {state.name: state.value_kind.dims for state in rule.small_states}
     fused = phases(hoist(in_kernels), infer(in_kernels), small)
@@ -139,6 +146,7 @@ def _check_row(written: Rule, fused: Fused, diagnostics: Diagnostics) -> None:
 
 def _render(written: Rule, rule: Rule, fused: Fused) -> Compiled:
     """Return the optimizer with the file of every backend."""
-    files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
+    needed = BACKENDS if fused.passes else {name: BACKENDS[name] for name in BACKENDS if name not in OF_KERNELS}
+    files = {name: render(written, rule, fused) for name, render in needed.items()}
     files = {name: lay_out(text) if name.endswith(".py") else text for name, text in files.items()}
     return Compiled(written, rule, fused, module_name(written.name), files, advice(written))

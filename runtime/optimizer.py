@@ -28,9 +28,11 @@ from thetac.runtime.param_groups.groups import (
     warn_of_misspelt_keys,
     with_scalar_tuples,
     without_unused_options,
+    written_keys,
 )
 from thetac.runtime.param_groups.integer_counters import as_tensors, to_integers
 from thetac.runtime.param_groups.shape_classes import ShapeClasses, check_shapes
+from thetac.runtime.param_groups.shared_numbers import check_agreement, check_shared, first_values
 from thetac.runtime.param_groups.spelling import describe_unexpected_keyword
 from thetac.runtime.param_groups.state import restored_entry
 from thetac.runtime.schema import Schema
@@ -72,6 +74,7 @@ class Optimizer(torch.optim.Optimizer):
         keys = tuple(defaults)
         check_values(self.schema, defaults, keys)
         group_keys = with_scalar_tuples(self.schema, without_unused_options(self.schema, defaults))
+        group_keys |= first_values(self.schema, (), group_keys)
         super().__init__(params, group_keys)
         check_options(group_keys)
         if defaults.get("fused"):
@@ -127,7 +130,7 @@ class Optimizer(torch.optim.Optimizer):
 
         Raises:
             ValueError: A value is out of range, a parameter has a shape that the rule does not take, or
-                `clip_grad_norm` differs from that of the other groups.
+                `clip_grad_norm`, or a value that must agree in all groups, differs from that of the other groups.
             TypeError: A value has the wrong type.
             RuntimeError: Two options exclude each other.
         """
@@ -137,10 +140,17 @@ class Optimizer(torch.optim.Optimizer):
             check_values(self.schema, added, tuple(param_group))
             if self.schema.shape_requirements:
                 check_shapes(self.schema, added, param_group)
+            not_given = dict.fromkeys(written_keys(self.schema))
+            first = first_values(self.schema, self.param_groups, {**added, **not_given, **param_group})
+            added |= first
+            check_shared(self.schema, added, "the added group")
             if len(self.param_groups):
                 check_options(added)
                 max_norm_of([*self.param_groups, added])
+                check_agreement(self.schema, [*self.param_groups, added])
         super().add_param_group(param_group)
+        if isinstance(param_group, dict):
+            self.param_groups[-1].update(first)
 
     profile_hook_step = staticmethod(hooked)  # what torch wraps `step` in
 
@@ -218,7 +228,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _complete_defaults(self) -> None:
         """Add defaults that the pickle of an older version lacks, with the values that the constructor gives now."""
-        known = (key for key in known_keys(self.schema) if key not in OPTIONS)
+        known = (key for key in (*known_keys(self.schema), *written_keys(self.schema)) if key not in OPTIONS)
         if all(key in self.defaults for key in (*known, *self.schema.options, *self.schema.fixed)):
             return
         described = next(cls for cls in type(self).__mro__ if "schema" in vars(cls))

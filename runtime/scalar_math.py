@@ -7,6 +7,7 @@ Generated code calls these functions where the ranges of hyperparameters do not 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def divide(x: float, y: float) -> float:
@@ -99,3 +100,13 @@ def maximum(x: float, y: float) -> float:
 def minimum(x: float, y: float) -> float:
     """Return the smaller number, NaN if either is NaN."""
     return x if x < y or math.isnan(x) else y
+
+
+def total(values: Sequence[float]) -> float:
+    """Return the sum, rounded once; NaN where infinities of both signs or NaN are in it."""
+    if not all(map(math.isfinite, values)):
+        return sum(values)
+    try:
+        return math.fsum(values)
+    except OverflowError:  # of a partial sum, if not of the whole
+        return math.fsum(value / 2**64 for value in values) * 2.0**64

@@ -132,6 +132,15 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """A number that parameters share: a key of every parameter group that steps write, a float."""
+
+    name: str  # the key, and the keyword under which implementations take it
+    scope: Literal["group", "optimizer"]  # which parameters share it: it is the same in all groups, or in each another
+    init: Callable[[Group], float]  # its first value
+
+
+@dataclass(frozen=True, slots=True)
 class Requirement:
     """What must hold between the values of one group."""
 
@@ -196,6 +205,9 @@ class Schema:
     shape_requirements: tuple[ShapeRequirement, ...] = ()  # checked in this order, after `requirements`
     shape_numbers: tuple[str, ...] = ()  # those of thetac/shape_numbers.py that a step reads
     shape_conditions: tuple[str, ...] = ()  # those of them that decide which states and statements a step has
+    shared: tuple[Shared, ...] = ()  # in the spec's order
+    uniform: tuple[str, ...] = ()  # keys that must agree in all groups, since numbers of the optimizer follow from them
+    waits: bool = False  # implementations are generators that wait for sums over all parameters, and have no kernels
     complex_error: str = ""  # the text of the RuntimeError for a complex parameter; empty: it is supported
 
     def __new__(cls, *_: object, **given: object) -> Self:

@@ -38,6 +38,7 @@ ROOMS = (
     ("implementations",),
     ("param_groups",),
     ("tensor_facts",),
+    ("totals",),
     ("schema", "tensors", "triton_folds", "triton_passes", "building"),
     ("triton_ops",),
     ("contract", "scalar_math", "triton_elementary"),

@@ -14,6 +14,8 @@ from thetac.codegen.ir.listing import listing
 from thetac.codegen.ir.nodes import Const, Expr, Stmt, names_read
 from thetac.codegen.ir.printer import expression_text
 
+NO_KERNELS = "sums over all parameters"  # why a rule has none
+
 
 def host_listing(fused: Fused) -> list[str]:
     """Return the lines of the host's program, the scalar row and the specialisations."""
@@ -29,6 +31,8 @@ def host_listing(fused: Fused) -> list[str]:
 
 def passes_listing(fused: Fused) -> list[str]:
     """Return the lines of the passes: what each waits for, loads, stores and adds up, and its statements."""
+    if not fused.passes:
+        return [f"no kernels: the rule {NO_KERNELS}"]
     moved = sum(_is_ever(use.loaded) + _is_ever(use.stored) for one in fused.passes for use in one.streams)
     number = len(fused.passes)
     lines = [f"{number} pass{'es' if number > 1 else ''} over the elements, {moved} streams moved"]

@@ -17,14 +17,15 @@ from thetac.codegen.frontend.reading import Fields, is_number, line_of, mapping_
 from thetac.codegen.frontend.spec import StateEntry
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar, Sequence
 from thetac.codegen.ir.meanings import has_usual_meaning
-from thetac.codegen.ir.nodes import Choice, Flag, Hyperparameter, StateKind
+from thetac.codegen.ir.nodes import Choice, Flag, Hyperparameter, Scope, StateKind
 from thetac.codegen.ir.reserved_names import is_identifier
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, EVERY_ELEMENT, ROW_VECTOR, Dims
 
 HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "integer", "none", "fixed", "error", "doc")
 CHOICE_KEYS = ("default", "choices", "fixed", "error", "doc")
 FLAG_KEYS = ("default", "fixed", "doc")
-STATE_KEYS = ("counter", "scalar", "shape", "dtype", "integer", "init", "when", "symbol", "device", "doc")
+STATE_KEYS = ("counter", "scalar", "per", "shape", "dtype", "integer", "init", "when", "symbol", "device", "doc")
+OF_ONE_PARAMETER = ("counter", "scalar", "shape", "dtype", "integer", "when", "device")  # no keys of shared numbers
 SHAPES: dict[str, Dims] = {"rows": ROW_VECTOR, "columns": COLUMN_VECTOR}
 ANY: tuple[float, ...] = ()  # replaces a default that cannot be read: a number, a truth value or a tuple
 
@@ -237,6 +238,8 @@ def read_state(entry: Entry, diagnostics: Diagnostics) -> StateEntry:
     if mapping is None:
         return StateEntry(name, StateKind.TENSOR, None, None, on_param_device=False, symbol="", doc="", location=here)
     fields = Fields(mapping, f"state `{name}`", STATE_KEYS, diagnostics, _STATE_SYNONYMS)
+    if "per" in fields:
+        return _shared(name, here, fields)
     shape = fields.choice("shape", (*SHAPES, "number"))
     kind = _state_kind(name, fields, entry, shape)
     init = fields.text("init")
@@ -264,6 +267,32 @@ def read_state(entry: Entry, diagnostics: Diagnostics) -> StateEntry:
         dims=SHAPES.get(shape or "", EVERY_ELEMENT),
         float64=dtype is not None,
         integer=integer,
+    )
+
+
+def _shared(name: str, here: Location, fields: Fields) -> StateEntry:
+    """Return the entry of a number that parameters share."""
+    scope = fields.choice("per", tuple(scope.value for scope in Scope))
+    for key in OF_ONE_PARAMETER:
+        if key in fields:
+            remedy = f"delete `{key}`, or `per` where every parameter has its own"
+            fields.diagnostics.add(here, f"`{key}` of the shared number {quote(name)}", remedy)
+    init = fields.text("init")
+    if fields.lacks("init") or (init is not None and init.text == "zeros"):
+        remedy = "a number or an expression of hyperparameters, such as `init: 0`"
+        fields.diagnostics.add(here, f"shared number {quote(name)} has no initial value", remedy)
+        init = None
+    symbol = fields.text("symbol")
+    return StateEntry(
+        name,
+        StateKind.SCALAR,
+        init,
+        when=None,
+        on_param_device=False,
+        symbol="" if symbol is None else read_symbol(symbol, fields.diagnostics),
+        doc=fields.line("doc") or "",
+        location=here,
+        scope=Scope.OPTIMIZER if scope is None else Scope(scope),
     )
 
 

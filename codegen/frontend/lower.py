@@ -32,6 +32,8 @@ from thetac.codegen.ir.nodes import (
     Hyperparameter,
     Requirement,
     Rule,
+    Scope,
+    Shared,
     SparseMode,
     State,
     StateKind,
@@ -152,6 +154,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
             *(state for entry in states if (state := _state(entry, texts)) is not None),
             *(state for one in added for state in one.states),
         ),
+        shared=tuple(_shared(entry, entry.scope, texts) for entry in states if entry.scope is not None),
         positional=positional,
         keyword_only=(*keyword_only, *(one.name for one in arguments)),
         requirements=(*texts.requirements(requirements), *(r for one in added for r in one.requirements)),
@@ -163,7 +166,10 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         state_at_construction=nearest(family, lambda s: s.state_at_construction) or False,
         body=body,
         group_keys=order_group_keys(
-            _left(nearest(family, lambda s: s.group_keys), heritage) or (), (*declared, *arguments), diagnostics
+            _left(nearest(family, lambda s: s.group_keys), heritage) or (),
+            (*declared, *arguments),
+            tuple(entry.name for entry in states if entry.scope is not None),
+            diagnostics,
         ),
         family=tuple(s.name for s in family[1:]),
         location=spec.location,
@@ -247,7 +253,9 @@ class _Texts:
 
 
 def _state(entry: StateEntry, texts: _Texts) -> State | None:
-    """Return a state; None if it exists only where a flag is set that is dropped."""
+    """Return a state; None if it exists only where a flag is set that is dropped, or if parameters share it."""
+    if entry.scope is not None:
+        return None
     when = None if entry.when is None else texts.expression(entry.when)
     if when == Const(False):
         return None
@@ -264,6 +272,12 @@ def _state(entry: StateEntry, texts: _Texts) -> State | None:
         entry.float64,
         entry.integer,
     )
+
+
+def _shared(entry: StateEntry, scope: Scope, texts: _Texts) -> Shared:
+    """Return a number that parameters share."""
+    init = Const(0) if entry.init is None else texts.expression(entry.init)
+    return Shared(entry.name, scope, init, entry.symbol, entry.doc, entry.location)
 
 
 def _sparse(family: tuple[Spec, ...], *, any_features: bool) -> tuple[SparseMode, str]:

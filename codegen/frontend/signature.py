@@ -67,10 +67,20 @@ def make_signature(
 
 
 def order_group_keys(
-    written: tuple[Scalar, ...], declared: tuple[Hyperparameter | Flag | Choice, ...], diagnostics: Diagnostics
+    written: tuple[Scalar, ...],
+    declared: tuple[Hyperparameter | Flag | Choice, ...],
+    shared: tuple[str, ...],
+    diagnostics: Diagnostics,
 ) -> tuple[str, ...]:
-    """Return the keys of a parameter group in order: those that are written, then the others in the usual order."""
-    usual = (*(entry.name for entry in declared), *OPTIONS)
+    """Return the keys of a parameter group in order: those that are written, then the others in the usual order.
+
+    Args:
+        written: `group_keys` as it is written.
+        declared: All hyperparameters and flags.
+        shared: The names of the numbers that parameters share.
+        diagnostics: Gets a diagnostic for each key that is unknown or twice there.
+    """
+    usual = (*(entry.name for entry in declared), *OPTIONS, *shared)
     seen: list[str] = []
     for text in written:
         if text.text in seen:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from thetac.codegen.errors import Location
 from thetac.codegen.frontend.yaml_tree import Entry, Scalar
-from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, HalfPrecision, SparseMode, StateKind
+from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, HalfPrecision, Scope, SparseMode, StateKind
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT, Dims
 
 
@@ -29,6 +29,7 @@ class StateEntry:
     dims: Dims = EVERY_ELEMENT  # of a tensor
     float64: bool = False
     integer: bool = False
+    scope: Scope | None = None  # of a number that parameters share: which do
 
 
 @dataclass(frozen=True, slots=True)

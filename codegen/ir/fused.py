@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from thetac.codegen.ir.nodes import Assign, Expr, If, Stmt
+from thetac.codegen.ir.nodes import Assign, Expr, If, Rule, Stmt
 from thetac.codegen.ir.value_kinds import Dims
 
 
@@ -150,3 +150,8 @@ class Fused:
         dims = [state.dims for state in self.small] + [value.dims for value in self.tensor_values]
         dims += [fold.dims for one in self.passes for fold in one.folds]
         return any(extents is not None for extents in dims)
+
+
+def without_kernels(rule: Rule) -> Fused:
+    """Return what kernels would be made of for a rule that has none: no pass."""
+    return Fused((), (), (), (), (), ("param", "grad", *rule.element_states), passes=())

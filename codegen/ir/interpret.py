@@ -1,7 +1,7 @@
-"""What a spec means: one step of a Rule for one parameter, executed in plain Python.
+"""What a spec means: one step of a Rule, for one parameter or for all, executed in plain Python.
 
-In: a Rule after passes/features.py, the values of a parameter group, the state so far, a parameter and its gradient.
-Out: the new parameter and the new state; nothing is changed in place. Every backend is tested against this.
+In: a Rule after passes/lift.py, the values of a parameter group, the state so far, a parameter and its gradient. Out:
+the new parameter and the new state; nothing is changed in place. Every backend is tested against this.
 
 Host scalars are Python floats. Elements are what the given `Arithmetic` computes with: `FLOATS`, or a test's own for
 arrays. Every operation is IEEE 754's: a division by zero is infinite or NaN, nothing raises and nothing becomes
@@ -13,13 +13,15 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar, assert_never
 
+from thetac.codegen.ir import ieee
 from thetac.codegen.ir.definitions import composed, expanded
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, StateKind, Stmt
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Scope, StateKind, Stmt
 from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, Shape
 from thetac.codegen.ir.reductions import split_axis
+from thetac.codegen.ir.totals import is_total, scope_of
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.shape_numbers import SHAPE_NUMBERS, shape_numbers
 
@@ -42,6 +44,19 @@ class Step(Generic[Number]):
 
     param: Number
     state: dict[str, Number | float]  # the states that exist in this group, in the rule's order
+    shared: dict[str, float] = field(default_factory=dict)  # the new numbers that the parameter shares with others
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Generic[Number]):
+    """One parameter of a step of all: what `interpret` takes of it."""
+
+    values: Mapping[str, float | bool | str | None]  # of its group, and the numbers that it shares with others
+    state: Mapping[str, Number | float]
+    param: Number
+    grad: Number
+    shape: Sequence[int] = ()
+    group: int = 0  # the index of its group
 
 
 def exact(value: float) -> float:
@@ -118,7 +133,8 @@ def interpret(
 
     Args:
         rule: a rule after features; its expressions may be composed.
-        values: hyperparameter values, flags, choices and options by name; those not given have their defaults.
+        values: hyperparameter values, flags, choices, options and shared numbers by name; those not given have their
+            defaults or first values.
         state: the states so far by name; those that are not given are created.
         param: the parameter, one element or all of them.
         grad: its gradient.
@@ -133,10 +149,57 @@ def interpret(
     Raises:
         KeyError: a required value is not given.
     """
-    of_param = shape_numbers(shape, epsilon)
-    machine = _Machine(rule, _given(rule, values), state, param, grad, arithmetic, store, of_param)
-    machine.run(rule.body)
-    return machine.result()
+    member = Member(values, state, param, grad, shape)
+    (step,) = interpret_all(rule, [member], arithmetic=arithmetic, store=store, epsilon=epsilon)
+    return step
+
+
+def interpret_all(
+    rule: Rule,
+    members: Sequence[Member[Number]],
+    *,
+    arithmetic: Arithmetic[Number],
+    store: Callable[[float], float] = to_float32,
+    epsilon: float = 2.0**-23,
+) -> list[Step[Number]]:
+    """Compute one step of all parameters with gradients, statement by statement, so that totals are over all of them.
+
+    Args:
+        rule: as `interpret` takes it.
+        members: the parameters.
+        arithmetic: how to compute with elements.
+        store: what keeping a scalar state does to its value, unless it is kept in float64.
+        epsilon: the machine epsilon of the parameters' dtype.
+
+    Returns:
+        The steps of the members, in order.
+    """
+    machines = [
+        _Machine(
+            rule,
+            _given(rule, one.values),
+            one.state,
+            one.param,
+            one.grad,
+            arithmetic,
+            store,
+            shape_numbers(one.shape, epsilon),
+        )
+        for one in members
+    ]
+    for statement in rule.body:
+        if not isinstance(statement, Assign) or not is_total(statement.value):
+            for machine in machines:
+                machine.run((statement,))
+            continue
+        assert isinstance(statement.value, Call)
+        (operand,) = statement.value.args
+        terms = [machine.host(operand) for machine in machines]
+        in_group = scope_of(statement.value) is Scope.GROUP
+        for member, machine in zip(members, machines, strict=True):
+            mine = [t for t, one in zip(terms, members, strict=True) if not in_group or one.group == member.group]
+            machine.names[statement.target] = ieee.total(mine)
+    return [machine.result() for machine in machines]
 
 
 class _Machine(Generic[Number]):
@@ -166,6 +229,10 @@ class _Machine(Generic[Number]):
         existing = [s for s in rule.states if s.when is None or self.holds(s.when)]
         self.states = tuple(s.name for s in existing)
         self.created = frozenset(self.states) - state.keys()
+        for shared in rule.shared:
+            if shared.name not in values:
+                self.names[shared.name] = self.host(shared.init)
+        self.shared = tuple(shared.name for shared in rule.shared)
         # All starting values come from hyperparameters or the parameter before the step: none sees a state.
         starts = {s.name: self.host(s.init) for s in existing if s.name in self.created and s.init != Ref("param")}
         for s in existing:
@@ -183,7 +250,8 @@ class _Machine(Generic[Number]):
     def result(self) -> Step[Number]:
         """Return the new parameter and the new states."""
         param = self.names["param"]
-        return Step(param, {name: self.names[name] for name in self.states})  # type: ignore[arg-type]
+        shared = {name: self.names[name] for name in self.shared}
+        return Step(param, {name: self.names[name] for name in self.states}, shared)  # type: ignore[arg-type]
 
     def run(self, body: tuple[Stmt, ...]) -> None:
         """Run statements, each of which changes what later ones read."""

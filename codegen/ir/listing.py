@@ -55,12 +55,14 @@ def rule_listing(rule: Rule) -> list[str]:
     for choice in rule.choices:
         texts = " or ".join("none" if text is None else text for text in choice.choices)
         lines.append(f"  {choice.name}: {texts}, default {'none' if choice.default is None else choice.default}")
-    if rule.states:
+    if rule.states or rule.shared:
         lines.append("state:")
     for state in rule.states:
         init = "" if state.kind is StateKind.COUNTER else f" from {expression_text(state.init)}"
         when = "" if state.when is None else f", if {expression_text(state.when)}"
         lines.append(f"  {state.name}: {state.kind.value}{init}{when}")
+    for shared in rule.shared:
+        lines.append(f"  {shared.name}: per {shared.scope.value} from {expression_text(shared.init)}")
     cases = [
         style.value if condition is None else f"{style.value} if {expression_text(condition)}"
         for condition, style in rule.decay

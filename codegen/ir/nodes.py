@@ -237,6 +237,25 @@ class State:
                 assert_never(self.kind)
 
 
+class Scope(Enum):
+    """Which parameters a total is over, or share a number."""
+
+    GROUP = "group"  # those of one parameter group
+    OPTIMIZER = "optimizer"  # all
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A number that parameters share: a key of their parameter groups that steps write, in float64."""
+
+    name: str  # the key in `param_groups`
+    scope: Scope
+    init: Expr  # a host expression over hyperparameters
+    symbol: str = ""  # LaTeX
+    doc: str = ""
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+
 class DecayStyle(Enum):
     NONE = "none"
     L2 = "l2"  # grad = grad + weight_decay * param
@@ -320,6 +339,7 @@ class Rule:
     family: tuple[str, ...] = ()  # the names of the specs that it extends, nearest first
     choices: tuple[Choice, ...] = ()
     symbols: tuple[tuple[str, str], ...] = ()  # LaTeX of locals, by name
+    shared: tuple[Shared, ...] = ()
     features: tuple[
         Feature, ...
     ] = ()  # that the spec adds, in the order in which they attach; none after passes/features
@@ -328,6 +348,11 @@ class Rule:
     def state(self, name: str) -> State | None:
         """Return the state of this name, or None."""
         return next((state for state in self.states if state.name == name), None)
+
+    @property
+    def kept(self) -> tuple[State | Shared, ...]:
+        """Return what a step keeps for the next one: states, then shared numbers, in order."""
+        return (*self.states, *self.shared)
 
     def names_of(self, kind: StateKind) -> tuple[str, ...]:
         """Return the names of the states of a kind, in order."""
@@ -345,7 +370,7 @@ class Rule:
         return tuple(state for state in self.states if state.kind in on_device and not state.is_like_param)
 
 
-def names_of(*parts: Iterable[Hyperparameter | Flag | Choice | State]) -> tuple[str, ...]:
+def names_of(*parts: Iterable[Hyperparameter | Flag | Choice | State | Shared]) -> tuple[str, ...]:
     """Return the names of what several parts of a rule declare, in order."""
     return tuple(one.name for part in parts for one in part)
 

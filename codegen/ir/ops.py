@@ -30,6 +30,7 @@ class Shape(Enum):
     PREDICATE = "predicate"  # a name gives a truth value of the host: first(state), is_tensor(hyperparameter)
     OF_PARAM = "of param"  # `param` itself gives a number of the host: rank(param); passes/expand.py makes names of it
     REDUCTION = "reduction"  # many numbers give one: of the whole parameter, or of each row or column
+    TOTAL = "total"  # a number of each parameter gives one of the host for all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,14 @@ _ROWS = (
         defined="sum(x * y)", latex=r"\left\langle #1, #2 \right\rangle",
     ),
     Op(
+        "total", 1, Shape.TOTAL, "total(a)", "sum of a number over all parameters that have a gradient",
+        meaning=ieee.total, latex=r"\sum_{\theta} #1",
+    ),
+    Op(
+        "group_total", 1, Shape.TOTAL, "group_total(a)", "the same sum over those of the parameter group",
+        meaning=ieee.total, latex=r"\sum_{\theta \in \text{group}} #1",
+    ),
+    Op(
         "first", 1, Shape.PREDICATE, "first(s)", "true in the step that creates the state s of this parameter",
         latex=r"\text{this is the first step}",
     ),
@@ -215,4 +224,5 @@ NUMBER_BY_NUMBER = (Shape.ELEMENTWISE, Shape.COMPARISON, Shape.LOGIC, Shape.SELE
 _OF_VALUES = tuple(op for op in FUNCTIONS.values() if op.shape in NUMBER_BY_NUMBER)
 HOST_FUNCTIONS = tuple(op for op in _OF_VALUES if not op.defined)
 REDUCTIONS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION and not op.defined)
+TOTALS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.TOTAL)
 ELEMENT_FUNCTIONS = tuple(op for op in _OF_VALUES if (op.whole_on_elements if op.defined else not op.host_only))

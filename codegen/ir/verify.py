@@ -74,7 +74,8 @@ def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None
     declared = _declared(rule)
     targets = set(assigned(rule.body))
     states = {state.name for state in rule.states} - set(rule.names_of(StateKind.COUNTER))
-    read_only = (declared | _BOTH | OPTIONS.keys()) - states - legal.assigns
+    writable = states | {shared.name for shared in rule.shared}
+    read_only = (declared | _BOTH | OPTIONS.keys()) - writable - legal.assigns
     assert "param" in targets, f"{where}: the parameter is never assigned"
     assert not targets & read_only, f"{where}: {sorted(targets & read_only)} cannot be assigned to"
     fixed = [flag.name for flag in rule.flags if flag.fixed]
@@ -203,7 +204,7 @@ def _declared(rule: Rule) -> set[str]:
     names = [name for h in rule.hyperparameters for name in h.value_names]
     names += [flag.name for flag in rule.flags]
     names += [name for choice in rule.choices for name, _ in choice.comparisons]
-    names += [state.name for state in rule.states]
+    names += [one.name for one in rule.kept]
     assert len(names) == len(set(names)), f"{rule.name}: a name stands for two things: {sorted(names)}"
     assert not {"param", "grad", *OPTIONS} & set(names), f"{rule.name}: a declared name is reserved: {sorted(names)}"
     return set(names)
@@ -211,7 +212,7 @@ def _declared(rule: Rule) -> set[str]:
 
 def _outside_of_the_body(rule: Rule) -> list[tuple[str, Expr]]:
     """Return the other expressions of a rule, and what each is."""
-    expressions = [(f"the start of {state.name}", state.init) for state in rule.states]
+    expressions = [(f"the start of {state.name}", state.init) for state in rule.kept]
     expressions += [(f"the condition of {s.name}", s.when) for s in rule.states if s.when is not None]
     expressions += [("a requirement", requirement.condition) for requirement in rule.requirements]
     expressions += [

@@ -35,6 +35,7 @@ def expand(rule: Rule) -> Rule:
             )
             for state in rule.states
         ),
+        shared=tuple(replace(one, init=_expression(one.init, kinds)) for one in rule.shared),
         requirements=tuple(
             replace(requirement, condition=_expression(requirement.condition, kinds))
             for requirement in rule.requirements

@@ -28,6 +28,7 @@ def decide_fixed_flags(rule: Rule) -> Rule:
         flags=tuple(flag for flag in rule.flags if not flag.fixed),
         choices=tuple(choice for choice in rule.choices if not choice.fixed),
         states=decide_states(rule.states, values),
+        shared=tuple(replace(one, init=decide_expression(one.init, values)) for one in rule.shared),
         requirements=decide_requirements(rule.requirements, values),
         decay=decide_cases(rule.decay, values),
         body=decide(rule.body, values),

@@ -84,6 +84,7 @@ def resolve(rule: Rule) -> Rule:
         choices=(),
         flags=(*rule.flags, *flags.values()),
         states=tuple(_state(state, meanings) for state in rule.states),
+        shared=tuple(replace(one, init=_replaced(one.init, meanings)) for one in rule.shared),
         requirements=tuple(_requirement(one, meanings) for one in rule.requirements),
         decay=tuple((None if c is None else _replaced(c, meanings), style) for c, style in rule.decay),
         body=(
@@ -97,7 +98,7 @@ def resolve(rule: Rule) -> Rule:
 def _names_in(rule: Rule) -> set[str]:
     """Return every name that has a meaning in the rule."""
     names = {name for h in rule.hyperparameters for name in (h.name, *h.value_names)}
-    names |= set(names_of(rule.flags, rule.choices, rule.states))
+    names |= set(names_of(rule.flags, rule.choices, rule.kept))
     return names | {s.target for s in walk_statements(rule.body) if isinstance(s, Assign)}
 
 
@@ -105,7 +106,7 @@ def _read_in(rule: Rule) -> set[str]:
     """Return every name that an expression of the rule reads."""
     expressions = [s.value if isinstance(s, Assign) else s.condition for s in walk_statements(rule.body)]
     expressions += [state.when for state in rule.states if state.when is not None]
-    expressions += [state.init for state in rule.states]
+    expressions += [state.init for state in rule.kept]
     expressions += [requirement.condition for requirement in rule.requirements]
     expressions += [condition for condition, _ in rule.decay if condition is not None]
     expressions += [none for h in rule.hyperparameters for none in h.none if none is not None]

@@ -20,7 +20,7 @@ PARAM = Ref("param")
 def name_of_update(rule: Rule) -> str:
     """Return the name of the local, which no other value of the rule has: `update` if it is free."""
     declared = (name for h in rule.hyperparameters for name in (h.name, *h.elements))
-    taken = {*declared, *names_of(rule.flags, rule.choices, rule.states), *assigned(rule.body)}
+    taken = {*declared, *names_of(rule.flags, rule.choices, rule.kept), *assigned(rule.body)}
     taken |= {name for feature in rule.features for name in assigned(feature.body)}
     return next(name for i in range(len(taken) + 1) if (name := f"update{i or ''}") not in taken)
 

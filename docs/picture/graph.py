@@ -22,7 +22,7 @@ def folder_of(parts: Sequence[str]) -> str:
             return f"{outer}/{inner}"
         case [("optimizer" | "generic_optimizer")]:
             return "optimizer classes"
-        case [("schema" | "tensors" | "scalar_math" | "triton_ops" | "triton_elementary")]:
+        case [("schema" | "totals" | "tensors" | "scalar_math" | "triton_ops" | "triton_elementary")]:
             return "contract"
         case ["__main__"]:
             return "cli"

@@ -18,8 +18,16 @@ from torch import Tensor
 
 from thetac.runtime.checkpoints.matching import match_groups
 from thetac.runtime.param_groups.grad_scaling import max_norm_of
-from thetac.runtime.param_groups.groups import check_kinds, check_options, is_held_by_float, known_keys, option
+from thetac.runtime.param_groups.groups import (
+    check_kinds,
+    check_options,
+    is_held_by_float,
+    known_keys,
+    option,
+    written_keys,
+)
 from thetac.runtime.param_groups.shape_classes import shape_of
+from thetac.runtime.param_groups.shared_numbers import check_agreement, check_shared
 from thetac.runtime.param_groups.state import Entry, describe, listed, restored_entry, states_of
 from thetac.runtime.schema import Group, Schema, State
 from thetac.runtime.stepping.choice import choose
@@ -87,8 +95,10 @@ def convert_state_dict(
     merged = [_merge(schema, group, other, defaults) for group, (_, other) in zip(groups, saved, strict=True)]
     for (index, _), group in zip(saved, merged, strict=True):
         check_kinds(schema, group, f"group {index} of the loaded state dict")
+        check_shared(schema, group, f"group {index} of the loaded state dict")
         check_options(group)
     max_norm_of(merged)
+    check_agreement(schema, merged)
     ids = [(index, group["params"]) for index, group in saved]
     locations = _locate_by_id(groups, ids, merged)
     result = Restored([_with_params(*pair) for pair in zip(merged, groups, strict=True)], defaultdict(dict))
@@ -138,7 +148,7 @@ def check_form(state_dict: Mapping[str, Any]) -> None:
 
 def _merge(schema: Schema, group: Group, saved: dict[str, Any], defaults: Mapping[str, object]) -> dict[str, Any]:
     """Complete a saved group: keys that were not saved, and names, keep the values of the optimizer's group."""
-    for key in known_keys(schema):
+    for key in (*known_keys(schema), *written_keys(schema)):
         if key not in saved and key in group:
             saved[key] = group[key]
     if "param_names" in group:

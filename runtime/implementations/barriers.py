@@ -1,48 +1,62 @@
 """Runs executors that wait for each other: where a rule needs a sum over all parameters, all have to get there first.
 
-In: executors and the tensors of a step. Out: updated parameters and states. Sums are float64, added up in the order of
-the executors, so that they have the same bits in every step.
+In: executors and the tensors of a step. Out: updated parameters and states, and the numbers that parameters share. Sums
+have the same bits however members are distributed over executors, since they are rounded once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from thetac.runtime.implementations.executor import Barriers, Executor
+from thetac.runtime.implementations.executor import Executor, Unfinished
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.step_tensors import StepTensors
+from thetac.runtime.tensors import Scalar
+from thetac.runtime.totals import Terms, Totals, add_up, advance
 
 
-def run_all(executors: Sequence[Executor], tensors: StepTensors, scaling: Scaling) -> None:
-    """Run every executor to its end; where one raises, close those that wait at a barrier, and raise its error."""
+def run_all(
+    executors: Sequence[Executor], tensors: StepTensors, scaling: Scaling
+) -> Mapping[int, Mapping[str, Scalar]]:
+    """Run every executor to its end; where one raises, close those that wait, and raise its error.
+
+    Returns:
+        The numbers that parameters share, by the index of a group; none for a rule without any.
+    """
     waiting = [rest for executor in executors if (rest := executor.run(tensors, scaling)) is not None]
-    if waiting:
-        _run_together(waiting)
+    return _run_together(waiting) if waiting else {}
 
 
-def _run_together(waiting: Sequence[Barriers]) -> None:
-    """Run executors from barrier to barrier, and send each of them the totals of what all have yielded."""
+def run_alone(rest: Totals[Scalar]) -> Mapping[str, Scalar]:
+    """Run a step to its end as if no other parameters had gradients, and return the shared numbers."""
     try:
-        partials = [_advance(one, None) for one in waiting]
-        while any(partial is not None for partial in partials):
-            totals = _totals(partials)
-            partials = [_advance(one, totals) for one in waiting]
+        terms, results = advance([rest], None)
+        while terms:
+            terms, results = advance([rest], [add_up(terms[0].values)])
+        return results[0]
     finally:
-        for one in waiting:
-            one.close()
+        rest.close()
 
 
-def _advance(one: Barriers, totals: Sequence[float] | None) -> Sequence[float] | None:
-    """Return the partial sums of the next barrier; None if there is none."""
+def _run_together(waiting: Sequence[Unfinished]) -> Mapping[int, Mapping[str, Scalar]]:
+    """Run executors from total to total, and send each of them the sum of what all have yielded."""
+    rests, groups = [one.rest for one in waiting], [one.group for one in waiting]
     try:
-        return next(one) if totals is None else one.send(totals)
-    except StopIteration:
-        return None
+        terms, results = advance(rests, None)
+        while terms:
+            terms, results = advance(rests, _sums(groups, terms))
+        return dict(zip(groups, results, strict=True))
+    finally:
+        for rest in rests:
+            rest.close()
 
 
-def _totals(partials: Sequence[Sequence[float] | None]) -> list[float]:
-    """Return the sums over executors, which must all be at the same barrier."""
-    found = [partial for partial in partials if partial is not None]
-    assert len(found) == len(partials), "some executors ended where others wait for their sums"
-    assert len({len(partial) for partial in found}) == 1, "executors yield different numbers of sums at a barrier"
-    return [sum(column) for column in zip(*found, strict=True)]
+def _sums(groups: Sequence[int], terms: Sequence[Terms]) -> list[Scalar]:
+    """Return the sum that each executor waits for."""
+    if not terms[0].in_group:
+        return [add_up([value for one in terms for value in one.values])] * len(groups)
+    by_group: dict[int, list[Scalar]] = {}
+    for group, one in zip(groups, terms, strict=True):
+        by_group.setdefault(group, []).extend(one.values)
+    sums = {group: add_up(values) for group, values in by_group.items()}
+    return [sums[group] for group in groups]

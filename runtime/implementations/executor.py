@@ -14,8 +14,9 @@ An executor keeps no tensor of a user's from one step to the next: every call is
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -23,9 +24,15 @@ from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group
+from thetac.runtime.totals import Totals
 
-Barriers = Generator[Sequence[float], Sequence[float], None]
-"""The rest of a run that stops at barriers: at each it yields partial sums and is sent the totals of all executors."""
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The rest of a run that waits for sums over the members of all executors."""
+
+    group: int  # of all members
+    rest: Totals[Any]
 
 
 class Executor(Protocol):
@@ -57,8 +64,8 @@ class Executor(Protocol):
         """Return whether `run` accepts `found_inf` on the device; if not, the host decides whether to skip the step."""
         ...
 
-    def run(self, tensors: StepTensors, scaling: Scaling) -> Barriers | None:
-        """Update the members, or return a generator that does it where sums over all executors are needed."""
+    def run(self, tensors: StepTensors, scaling: Scaling) -> Unfinished | None:
+        """Update the members, or return what is left of it where sums over all executors are needed."""
         ...
 
     def finish(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from thetac.runtime.implementations.executor import Unfinished
 from thetac.runtime.implementations.generated_modules import TakenScalars, foreach_of, keywords_of
 from thetac.runtime.implementations.rehearsal import Rehearsal
 from thetac.runtime.implementations.scalar_rows import numbers_of_param
@@ -22,9 +23,11 @@ from thetac.runtime.implementations.widened import Step, computing_dtype, widene
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member, tensor_states
+from thetac.runtime.param_groups.shared_numbers import numbers_of
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.selection import Selection
+from thetac.runtime.totals import Waiting, together
 
 # Bytes that the temporaries of one chunk may take together, unless it is a single tensor. On the CPU a chunk's
 # working set should stay in the second-level cache, and a few hundred small tensors still share a call; an
@@ -73,6 +76,8 @@ class ForeachExecutor:
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
         """Take the host scalars of the group; raise torch's error for one that torch would refuse."""
         self._values = self._taken.pick(host_scalars[self._group])
+        if self._schema.shared:
+            self._values = {**self._values, **numbers_of(self._schema, groups[self._group])}
         if self._rehearsal.is_needed(self._values):
             for chunk in self._chunks:
                 self._rehearsal.of(self._step_of(chunk), *self._arguments(chunk, tensors))
@@ -85,11 +90,20 @@ class ForeachExecutor:
         """Return False: the host reads counters in every step."""
         return False
 
-    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+    def run(self, tensors: StepTensors, scaling: Scaling) -> Unfinished | None:
         """See `Executor`."""
+        if self._schema.waits:
+            return Unfinished(self._group, together([self._rest(chunk, tensors, scaling) for chunk in self._chunks]))
         for chunk in self._chunks:
             params, grads, keywords = self._arguments(chunk, tensors)
             self._step_of(chunk)(params, scaling.apply(grads) if scaling else grads, **keywords, **self._values)
+        return None
+
+    def _rest(self, chunk: _Chunk, tensors: StepTensors, scaling: Scaling) -> Waiting:
+        """Return the step of a chunk, which waits for the others at each total."""
+        params, grads, keywords = self._arguments(chunk, tensors)
+        rest: Waiting = self._step_of(chunk)(params, scaling.apply(grads), **keywords, **self._values)
+        return rest
 
     def finish(self) -> None:
         """See `Executor`."""

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thetac.runtime.implementations.executor import Unfinished
 from thetac.runtime.implementations.generated_modules import TakenScalars, forloop_of, keywords_of, taken
 from thetac.runtime.implementations.global_tensors import on_global_tensors
 from thetac.runtime.implementations.rehearsal import Rehearsal
@@ -19,10 +20,13 @@ from thetac.runtime.implementations.widened import Step, one_by_one, widened, wi
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
 from thetac.runtime.param_groups.groups import HostScalars, option, values_of
 from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.shared_numbers import numbers_of, tensors_of
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.dtensors import is_dtensor
 from thetac.runtime.tensor_facts.selection import Selection
+from thetac.runtime.tensors import Scalar
+from thetac.runtime.totals import Totals
 from thetac.shape_numbers import SHAPE_NUMBERS
 
 
@@ -52,6 +56,8 @@ class ForLoopExecutor:
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
         """Take the host scalars of the group; raise torch's error for one that torch would refuse."""
         self._values = self._taken.pick(host_scalars[self._group])
+        if self._schema.shared:
+            self._values = {**self._values, **numbers_of(self._schema, groups[self._group])}
         if self._rehearsal.is_needed(self._values):
             states = _per_param(self._schema, self._selection, tensors, self._created, self._numbers)
             params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)
@@ -65,10 +71,12 @@ class ForLoopExecutor:
         """Return False: the host reads counters in every step."""
         return False
 
-    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+    def run(self, tensors: StepTensors, scaling: Scaling) -> Unfinished | None:
         """See `Executor`."""
         params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)
         states = _per_param(self._schema, self._selection, tensors, self._created, self._numbers)
+        if self._schema.waits:
+            return Unfinished(self._group, self._step(params, scaling.apply(grads), **states, **self._values))
         if _by_rows(self._schema, grads):
             _step_each(self._schema, params, grads, states, self._step, self._values, scaling)
         elif scaling:
@@ -77,6 +85,7 @@ class ForLoopExecutor:
                 self._step([param], scaling.apply([grad]), **_at(states, index), **self._values)
         else:
             self._step(params, grads, **states, **self._values)
+        return None
 
     def finish(self) -> None:
         """See `Executor`."""
@@ -93,6 +102,7 @@ class OnTensorsExecutor:
         self._step = _in_computing_dtype(schema, step, members)
         self._numbers = numbers_of_params(schema, members, self._takes)
         self._group = members[0].group
+        self._device = members[0].param.device
         self._created = [member.created for member in members]
         self._selection = selection
         self._values: dict[str, object] = {}
@@ -109,6 +119,8 @@ class OnTensorsExecutor:
         self._capturable = bool(option(group, "capturable")) or not self._differentiable
         options = {"capturable": self._capturable, "differentiable": self._differentiable}
         self._values = taken(self._takes, {**values_of(self._schema, group), **options})
+        if self._schema.shared:
+            self._values |= tensors_of(self._schema, group, self._device)
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""
@@ -116,15 +128,23 @@ class OnTensorsExecutor:
             return sum_of_squares(self._selection.select(tensors.grads))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
-        """Return whether the group is capturable, not differentiable, and no gradient is sparse."""
-        if any(grad.is_sparse for grad in self._selection.select(tensors.grads)):
+        """Return whether the group is capturable, not differentiable, and no gradient is sparse.
+
+        Numbers that parameters share are not undone.
+        """
+        if self._schema.waits or any(grad.is_sparse for grad in self._selection.select(tensors.grads)):
             return False
         return self._capturable and not self._differentiable
 
-    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
+    def run(self, tensors: StepTensors, scaling: Scaling) -> Unfinished | None:
         """See `Executor`."""
         params, grads = self._selection.select(tensors.params), self._selection.select(tensors.grads)
         states = _per_param(self._schema, self._selection, tensors, self._created, self._numbers)
+        if self._schema.waits:
+            with torch.set_grad_enabled(self._differentiable):
+                scaled = scaling.apply(grads)
+            rest = self._step(params, scaled, **states, **self._values)
+            return Unfinished(self._group, self._recorded(rest))
         with torch.set_grad_enabled(self._differentiable):
             if scaling.found_inf is not None:
                 self._run_or_undo(params, grads, states, scaling)
@@ -132,6 +152,20 @@ class OnTensorsExecutor:
                 _step_each(self._schema, params, grads, states, self._step, self._values, scaling)
             else:
                 self._step(params, scaling.apply(grads), **states, **self._values)
+        return None
+
+    def _recorded(self, rest: Totals[Scalar]) -> Totals[Scalar]:
+        """Run a step from total to total, recorded by autograd if the group is differentiable."""
+        number: Scalar | None = None
+        try:
+            while True:
+                with torch.set_grad_enabled(self._differentiable):
+                    terms = next(rest) if number is None else rest.send(number)
+                number = yield terms
+        except StopIteration as end:
+            return dict(end.value)
+        finally:
+            rest.close()
 
     def _run_or_undo(
         self, params: list[Tensor], grads: list[Tensor], states: Mapping[str, list[Any]], scaling: Scaling

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thetac.runtime.implementations.barriers import run_alone
 from thetac.runtime.implementations.widened import Step
 from thetac.runtime.schema import Schema
 
@@ -46,7 +47,9 @@ class Rehearsal:
         """Raise torch's error for a host scalar that torch would refuse in this step, before anything is written."""
         rehearsed = {name: self._stand_ins(name, value) for name, value in keywords.items()}
         try:
-            step(list(map(_one_element, params)), list(map(_one_element, grads)), **rehearsed, **self._values)
+            rest = step(list(map(_one_element, params)), list(map(_one_element, grads)), **rehearsed, **self._values)
+            if self._schema.waits:
+                run_alone(rest)
         except RuntimeError as error:
             if "overflow" in str(error):
                 error.add_note("a number of a parameter group is too large; nothing was changed")

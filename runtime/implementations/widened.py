@@ -15,11 +15,14 @@ from torch import Tensor
 
 from thetac.runtime.param_groups.members import Member, tensor_states
 from thetac.runtime.schema import Schema
+from thetac.runtime.totals import Totals, together
 from thetac.shape_numbers import SHAPE_NUMBERS
+
+States = Mapping[str, Sequence[Tensor | None]]  # by keyword
 
 HALF = (torch.float16, torch.bfloat16)
 
-Step = Callable[..., None]
+Step = Callable[..., Any]  # that of a rule which waits for totals is a generator
 
 
 def dtype_holding(schema: Schema, tensors: Sequence[Tensor]) -> torch.dtype:
@@ -55,20 +58,40 @@ def widened(schema: Schema, step: Step) -> Step:
 
     def on_copies(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> None:
         """Run the step on widened copies, and copy the results back."""
-        narrow: Mapping[str, Sequence[Tensor | None]] = {name: keywords[name] for name in of_elements}
-        firsts = (tensors[0] for tensors in (params, grads, *narrow.values()) if tensors)
-        dtype = dtype_holding(schema, [tensor for tensor in firsts if tensor is not None])
-        wide = {name: [_to(tensor, dtype) for tensor in tensors] for name, tensors in narrow.items()}
-        wide_params = [param.to(dtype) for param in params]
-        step(wide_params, [grad.to(dtype) for grad in grads], **{**keywords, **wide})
-        for param, result in zip(params, wide_params, strict=True):
-            _store(param, result)
-        for name, states in narrow.items():
-            for state, computed in zip(states, wide[name], strict=True):
-                if state is not None and computed is not None:
-                    _store(state, computed)
+        narrow = {name: keywords[name] for name in of_elements}
+        wide_params, wide_grads, wide = _widened(schema, params, grads, narrow)
+        step(wide_params, wide_grads, **{**keywords, **wide})
+        _store_all(params, narrow, wide_params, wide)
 
-    return on_copies
+    def waiting_on_copies(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> Totals[Any]:
+        """Run the step from total to total on widened copies, and copy the results back."""
+        narrow = {name: keywords[name] for name in of_elements}
+        wide_params, wide_grads, wide = _widened(schema, params, grads, narrow)
+        shared: Mapping[str, Any] = yield from step(wide_params, wide_grads, **{**keywords, **wide})
+        _store_all(params, narrow, wide_params, wide)
+        return shared
+
+    return waiting_on_copies if schema.waits else on_copies
+
+
+def _widened(
+    schema: Schema, params: Sequence[Tensor], grads: Sequence[Tensor], states: States
+) -> tuple[list[Tensor], list[Tensor], dict[str, list[Tensor | None]]]:
+    """Return parameters, gradients and states in a dtype that holds all of them."""
+    firsts = (tensors[0] for tensors in (params, grads, *states.values()) if tensors)
+    dtype = dtype_holding(schema, [tensor for tensor in firsts if tensor is not None])
+    wide = {name: [_to(tensor, dtype) for tensor in tensors] for name, tensors in states.items()}
+    return [param.to(dtype) for param in params], [grad.to(dtype) for grad in grads], wide
+
+
+def _store_all(params: Sequence[Tensor], states: States, wide_params: Sequence[Tensor], wide: States) -> None:
+    """Copy results back to parameters and states."""
+    for param, result in zip(params, wide_params, strict=True):
+        _store(param, result)
+    for name, narrow in states.items():
+        for state, computed in zip(narrow, wide[name], strict=True):
+            if state is not None and computed is not None:
+                _store(state, computed)
 
 
 def one_by_one(schema: Schema, step: Step) -> Step:
@@ -83,7 +106,17 @@ def one_by_one(schema: Schema, step: Step) -> Step:
             own = {name: keywords[name][index : index + 1] for name in listed}
             step(params[index : index + 1], grads[index : index + 1], **{**keywords, **own})
 
-    return each
+    def each_waiting(params: Sequence[Tensor], grads: Sequence[Tensor], **keywords: Any) -> Totals[Any]:
+        """Run the steps of the parameters together, from total to total."""
+        listed = [*per_param, *(name for name in numbers if name in keywords)]
+        return together(
+            [
+                step([param], [grad], **{**keywords, **{name: keywords[name][index : index + 1] for name in listed}})
+                for index, (param, grad) in enumerate(zip(params, grads, strict=True))
+            ]
+        )
+
+    return each_waiting if schema.waits else each
 
 
 def _store(tensor: Tensor, result: Tensor) -> None:

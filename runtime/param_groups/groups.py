@@ -40,6 +40,11 @@ def known_keys(schema: Schema) -> tuple[str, ...]:
     return (*numbers, *(choice.name for choice in schema.choices), *schema.flags, *OPTIONS)
 
 
+def written_keys(schema: Schema) -> tuple[str, ...]:
+    """Return the keys of a group that steps write: numbers that parameters share."""
+    return tuple(shared.name for shared in schema.shared)
+
+
 def without_unused_options(schema: Schema, defaults: Mapping[str, object]) -> dict[str, object]:
     """Return the group keys of a constructor call: torch's own, and further options only where they are not default."""
     return {
@@ -121,7 +126,7 @@ def warn_of_misspelt_keys(schema: Schema, given: Iterable[object], defaults: Ite
         given: The keys of a group.
         defaults: The keys of the optimizer's defaults, which are known, too.
     """
-    known = (*known_keys(schema), *defaults)
+    known = (*known_keys(schema), *written_keys(schema), *defaults)
     for key in given:
         if not isinstance(key, str) or key in known or key in _KEYS_OF_TORCH:
             continue

@@ -18,7 +18,7 @@ implementations do, nor where tensors come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,7 @@ from thetac.runtime.implementations.graph_capture import is_captured
 from thetac.runtime.implementations.operator_call import KeptPlans
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
 from thetac.runtime.param_groups.shards import Shards
+from thetac.runtime.param_groups.shared_numbers import SharedNumbers
 from thetac.runtime.param_groups.step_tensors import StepTensors, tensors_of
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.assignments import Assignment
@@ -92,7 +93,7 @@ class Plan:
 class Step:
     """A step that is prepared: everything has been checked and read, and nothing has been written."""
 
-    __slots__ = ("_after", "_creates", "_is_first", "plan", "tensors")
+    __slots__ = ("_after", "_creates", "_is_first", "plan", "shared", "tensors")
 
     def __init__(
         self, plan: Plan, tensors: StepTensors, after: ReusablePlan | SingleUse, *, is_first: bool, creates: bool
@@ -108,6 +109,7 @@ class Step:
         """
         self.plan = plan
         self.tensors = tensors
+        self.shared: Mapping[int, SharedNumbers] = {}  # by group, of those that a rule has: what `run` has computed
         self._after = after
         self._is_first, self._creates = is_first, creates
 
@@ -134,7 +136,7 @@ class Step:
             scaling: How gradients are unscaled and clipped.
         """
         tensors, executors = self.tensors, self.plan.executors
-        run_all(executors, tensors, scaling)
+        self.shared = run_all(executors, tensors, scaling)
         if tensors.written_dtensors:
             load_reader().mark_written([tensors.written_dtensors], Selection.all_of(len(tensors.written_dtensors)))
         if self._is_first:

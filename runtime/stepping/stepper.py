@@ -11,6 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from thetac.runtime.implementations.operator_call import KeptPlans
 from thetac.runtime.param_groups.gather import Gathered, gather
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling, compute_clip_coefficient, max_norm_of
 from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.shared_numbers import check_agreement, put_shared
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.param_groups.step_tensors import Listing
 from thetac.runtime.schema import Group, Schema
@@ -81,7 +83,7 @@ class Stepper:
 
     def step(
         self,
-        groups: Sequence[Group],
+        groups: Sequence[dict[str, Any]],
         state: MutableMapping[Tensor, Entry],
         grad_scale: Tensor | None = None,
         found_inf: Tensor | None = None,
@@ -89,7 +91,7 @@ class Stepper:
         """Update every parameter that has a gradient, unless `found_inf` is not 0: then nothing is written.
 
         Args:
-            groups: parameter groups, as users have left them
+            groups: parameter groups, as users have left them; a rule may write numbers that parameters share there
             state: `optimizer.state`, into which the state of new parameters is put
             grad_scale: what gradients are divided by, and the quotients stored; 1 element
             found_inf: whether a gradient is infinite or NaN; 1 element
@@ -102,6 +104,8 @@ class Stepper:
             anything is written
         """
         # What is asked.
+        if self.schema.waits:
+            check_agreement(self.schema, groups)
         max_norm, placed, may_be_skipped = max_norm_of(groups), RedistributedGradients(), found_inf is not None
         lists = [params if isinstance(params := group["params"], list) else list(params) for group in groups]
         is_observed = _active_modes() > 0
@@ -141,6 +145,8 @@ class Stepper:
             new.gathered.commit(state)
         is_scaled = grad_scale is not None or clip is not None or found_inf is not None
         after = step.run(Scaling(grad_scale, clip, found_inf) if is_scaled else NONE)
+        if self.schema.waits:
+            put_shared(self.schema, groups, step.shared)
         if new is not None and grad_scale is not None:
             new.gathered.write_back()
 

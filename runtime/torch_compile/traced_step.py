@@ -72,6 +72,8 @@ def why_not(optimizer: Traceable) -> str:
     """Return why a step cannot be part of a graph, in words; empty if it can."""
     if not optimizer._state_is_declared:
         return "a rule written by hand"
+    if optimizer.schema.waits:
+        return "a rule that sums over all parameters"
     if optimizer.schema.has_integers:
         return "a counter that is a Python int"
     if getattr(optimizer, "grad_scale", None) is not None or getattr(optimizer, "found_inf", None) is not None:

@@ -62,7 +62,7 @@ def test_every_name_of_the_trainer_is_listed_or_known_to_be_missing() -> None:
     theirs = {name.value for name in OptimizerNames}
     assert not transformers.names.keys() - theirs
     unlisted = {name for name in theirs - transformers.names.keys() if not MISSING.match(name)}
-    assert unlisted == {"adafactor", "stable_adamw"} - set(map(str.lower, NAMES))
+    assert unlisted == {"adafactor"} - set(map(str.lower, NAMES))
 
 
 def test_torch_s_own_are_listed_as_torch_s() -> None:

@@ -22,6 +22,7 @@ from thetac.codegen.ir.nodes import (
     If,
     Ref,
     Rule,
+    Shared,
     State,
     StateKind,
     Stmt,
@@ -44,7 +45,7 @@ def algorithm(rule: Rule) -> str:
     Returns:
         The `aligned` environment, without the dollar signs or brackets around it.
     """
-    box = _Box(features.apply(decide_fixed_flags(rule)), starts={s.name: s.init for s in rule.states})
+    box = _Box(features.apply(decide_fixed_flags(rule)), starts={s.name: s.init for s in rule.kept})
     lines = [_RULE, *box.inputs(), *box.initial_values(), _RULE]
     lines.append(r"&\textbf{for} \: t = 1 \: \textbf{to} \: \ldots \: \textbf{do}")
     lines += box.steps()
@@ -69,6 +70,7 @@ class _Box:
         self.starts = starts  # what each state starts from, before features moved that into the body
         self.symbols = Symbols(rule)
         self.kept = {"param", *(s.name for s in rule.states if s.kind is not StateKind.COUNTER)}
+        self.kept |= {one.name for one in rule.shared}
         self.assigned: set[str] = {"grad"}  # states and the parameter: already those of this step
 
     # What precedes the loop.
@@ -88,9 +90,11 @@ class _Box:
     def initial_values(self) -> list[str]:
         """Return the lines of the states' initial values; none if there are only counters."""
         states = [state for state in self.rule.states if state.kind is not StateKind.COUNTER]
-        return _rows(r"\textbf{initialize}", [self._initial_value(state) for state in states]) if states else []
+        kept: list[State | Shared] = [*states, *self.rule.shared]
+        entries = [self._initial_value(one) for one in kept]
+        return _rows(r"\textbf{initialize}", entries) if entries else []
 
-    def _initial_value(self, state: State) -> str:
+    def _initial_value(self, state: State | Shared) -> str:
         match self.starts[state.name]:
             case Ref(name="grad"):
                 value = self.symbols.at("grad", "1")
@@ -98,7 +102,8 @@ class _Box:
                 value = self.symbols.at("param", "0")
             case expression:
                 value = self.text(expression)
-        condition = "" if state.when is None else rf" \text{{ if }} {self.text(state.when)}"
+        when = None if isinstance(state, Shared) else state.when
+        condition = "" if when is None else rf" \text{{ if }} {self.text(when)}"
         return rf"{self.symbols.at(state.name, '0')} \leftarrow {value}{condition}"
 
     # The loop.

@@ -21,6 +21,8 @@ from thetac.codegen.ir.nodes import (
     Range,
     Ref,
     Rule,
+    Scope,
+    Shared,
     State,
     StateKind,
 )
@@ -206,6 +208,9 @@ def docstring(rule: Rule) -> str:
         size = state_size(rule).partition(",")
         title = f"State of a parameter, in float32 {size[0]} bytes per element{''.join(size[1:])}:"
         blocks.append(_section(title, [(state.name, _state_text(state)) for state in rule.states]))
+    if rule.shared:
+        entries = [(one.name, _shared_text(one)) for one in rule.shared]
+        blocks.append(_section("Numbers in the parameter groups that steps write:", entries))
     blocks.append(_bullets("Half precision:", [half_precision(rule)]))
     if rule.notes:
         blocks.append(_bullets("Notes:", rule.notes))
@@ -213,6 +218,12 @@ def docstring(rule: Rule) -> str:
         blocks.append(_bullets("References:", rule.references))
     blocks.append("\n".join(["Example::", "", *_indented(_example(rule))]))
     return "\n\n".join(blocks)
+
+
+def _shared_text(shared: Shared) -> str:
+    whose = "the optimizer, the same in all groups" if shared.scope is Scope.OPTIMIZER else "the group"
+    text = f"a float of {whose}, {expression_text(shared.init)} at first"
+    return f"{text}; {one_line(shared.doc)}" if shared.doc else text
 
 
 def _wrapped(text: str, first: str, later: str) -> list[str]:

@@ -23,7 +23,7 @@ from thetac.codegen.backends.documentation.docstring import (
 from thetac.codegen.backends.documentation.symbols import Symbols
 from thetac.codegen.backends.printing.escaping import module_name, one_line
 from thetac.codegen.emit import environment, header
-from thetac.codegen.ir.nodes import Rule, State, StateKind
+from thetac.codegen.ir.nodes import Rule, Shared, State, StateKind
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
 
@@ -63,7 +63,10 @@ def _page(rule: Rule) -> str:
             algorithm=algorithm(rule),
             arguments=[_argument_row(rule, symbols, name) for name in arguments(rule)],
             size=markdown(state_size(rule)),
-            states=[_state_row(symbols, state) for state in rule.states],
+            states=[
+                *(_state_row(symbols, state) for state in rule.states),
+                *(_shared_row(symbols, one) for one in rule.shared),
+            ],
             half_precision=markdown(half_precision(rule)),
             notes=[markdown(note) for note in rule.notes],
             references=[markdown(reference) for reference in rule.references],
@@ -94,6 +97,18 @@ def _state_row(symbols: Symbols, state: State) -> list[str]:
         "0" if counter else markdown(start(state)),
         "always" if state.when is None else f"if `{expression_text(state.when)}`",
         markdown(state.doc),
+    ]
+
+
+def _shared_row(symbols: Symbols, shared: Shared) -> list[str]:
+    return [
+        f"`{shared.name}`",
+        _inline(symbols.bare(shared.name)),
+        f"a key of parameter groups, one number per {shared.scope.value}",
+        "8",
+        f"`{expression_text(shared.init)}`",
+        "always",
+        markdown(shared.doc),
     ]
 
 

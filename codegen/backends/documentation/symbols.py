@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from thetac.codegen.ir.nodes import Assign, Expr, Rule, StateKind, Stmt, names_read, walk_statements
+from thetac.codegen.ir.nodes import Assign, Expr, Rule, StateKind, Stmt, names_of, names_read, walk_statements
 from thetac.options import OPTIONS
 
 _GREEK = {
@@ -25,6 +25,7 @@ class Symbols:
         self._symbols = {"param": r"\theta", "grad": "g"}
         given = [pair for h in rule.hyperparameters for pair in zip(h.value_names, h.symbols, strict=True)]
         given += [(state.name, state.symbol) for state in rule.states if state.kind is not StateKind.COUNTER]
+        given += [(one.name, one.symbol) for one in rule.shared]
         given += [(flag.name, rf"\textit{{{words(flag.name)}}}") for flag in rule.flags]
         for choice in rule.choices:
             symbol = rf"\textit{{{words(choice.name)}}}"
@@ -126,7 +127,7 @@ def _constant_locals(rule: Rule) -> set[str]:
     fixed = {name for h in rule.hyperparameters for name in h.value_names} | {flag.name for flag in rule.flags}
     fixed |= {name for choice in rule.choices for name in (choice.name, *(pair[0] for pair in choice.comparisons))}
     fixed |= set(OPTIONS)
-    changing = {"grad", "param", *(state.name for state in rule.states)}
+    changing = {"grad", "param", *names_of(rule.kept)}
     assignments = [s for s in walk_statements(rule.body) if isinstance(s, Assign)]
     conditions = _conditions_of(rule.body, ())
     grown = True

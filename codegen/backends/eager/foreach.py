@@ -20,6 +20,7 @@ from thetac.codegen.backends.eager.inplace import (
     SetNumber,
     SetScalarState,
     SetTensor,
+    SetTotal,
     Step,
     View,
     lower,
@@ -32,6 +33,8 @@ from thetac.codegen.backends.eager.lines import (
     imported,
     indent,
     number_lines,
+    release_lines,
+    shared_lines,
     view_lines,
 )
 from thetac.codegen.backends.eager.list_operations import ListOperations, loop_text
@@ -51,7 +54,9 @@ from thetac.codegen.backends.printing.arguments import (
 from thetac.codegen.backends.printing.escaping import comment, uses
 from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.emit import header
-from thetac.codegen.ir.nodes import Assign, Expr, Rule, names_read
+from thetac.codegen.ir.nodes import Assign, Call, Expr, Rule, names_read
+from thetac.codegen.ir.ops import TOTALS
+from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.ir.value_kinds import Place
 from thetac.codegen.passes.analysis.kinds import infer
 
@@ -73,6 +78,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
     """Return the text of `foreach.py`."""
     lowered = _Foreach(rule)
     functions, (body,) = imported(FUNCTIONS, rule, lowered.render())
+    waiting, (body,) = imported([op.name for op in TOTALS], rule, body)
     return environment.get_template("foreach.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
@@ -82,6 +88,7 @@ def render(rule: Rule, environment: jinja2.Environment) -> str:
         values=typed_values(rule),
         body=body,
         uses_scalar_math=uses("scalar_math", body),
+        waiting=["Waiting", *waiting] if has_totals(rule) else [],
         functions=["TensorList", *functions],
     )
 
@@ -117,7 +124,10 @@ class _Foreach:
         types = dict.fromkeys((name for name in self.write.made if name not in arguments), "TensorList")
         for name, numbers in self.numbers.items():
             types[numbers] = "list[bool]" if self.kinds[name].truth else "list[float]"
-        return declare_types(lines, types)
+        lines = declare_types(lines, types)
+        if not has_totals(self.rule):
+            return lines
+        return [*release_lines(lines, ["grads"], self.write.made.keys() - arguments), *shared_lines(self.rule)]
 
     def _counters(self) -> list[str]:
         return number_lines(
@@ -153,7 +163,7 @@ class _Foreach:
         match step:
             case Branch():
                 self._read_numbers()
-            case SetNumber(statement=statement) | SetScalarState(statement=statement):
+            case SetNumber(statement=statement) | SetTotal(statement=statement) | SetScalarState(statement=statement):
                 if not self.unread.keys().isdisjoint((statement.target, *names_read(statement.value))):
                     self._read_numbers()
             case SetTensor(tree=tree) | Reduce(tree=tree):
@@ -169,6 +179,11 @@ class _Foreach:
         match step:
             case SetNumber(statement=statement, value=number):
                 self._set_number(statement, number)
+            case SetTotal(statement=statement, operand=operand):
+                assert isinstance(statement.value, Call), "a total is a call"
+                terms = self.numbers.get(operand, f"[{operand}] * len(params)")
+                self.lines += comment_lines(statement)
+                self.lines.append(f"{statement.target} = yield {statement.value.op}(*{terms})")
             case Reduce(statement=statement, tree=tree):
                 self.unread[statement.target], lines = self.write.reduce(statement.target, tree)
                 self.lines += [*comment_lines(statement), *lines]

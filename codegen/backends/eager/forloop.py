@@ -18,6 +18,7 @@ from thetac.codegen.backends.eager.inplace import (
     SetNumber,
     SetScalarState,
     SetTensor,
+    SetTotal,
     Step,
     View,
     lower,
@@ -30,6 +31,9 @@ from thetac.codegen.backends.eager.lines import (
     loop_lines,
     number_lines,
     pair_lines,
+    release_lines,
+    run_together_lines,
+    shared_lines,
 )
 from thetac.codegen.backends.eager.number_reads import find_number_reads
 from thetac.codegen.backends.eager.op_trees import Apply, Leaf, Number, Tree, leaf_names
@@ -46,8 +50,10 @@ from thetac.codegen.backends.printing.arguments import (
 from thetac.codegen.backends.printing.escaping import comment, reads, uses
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.emit import header
-from thetac.codegen.ir.nodes import Expr, Rule
+from thetac.codegen.ir.nodes import Call, Expr, Rule
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text
+from thetac.codegen.ir.totals import has_totals
+from thetac.codegen.passes.analysis.kinds import infer
 
 # The argument `first_x` is a list, one truth value per parameter; `is_first_x` is the loop variable.
 FOR_LOOP: Table = {
@@ -55,27 +61,55 @@ FOR_LOOP: Table = {
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
     "fitting": Row("fitting({0}, param.dtype)", Precedence.ATOM, (Precedence.CONDITIONAL,)),
 }
+OF_ONE, OF_ONE_ON_TENSORS = "_step_of_one", "_step_of_one_on_tensors"  # where parameters wait for each other
+OF_TOTALS = ("group_total", "together", "total")  # of runtime/totals.py
 FUNCTIONS = tuple(sorted((*functional.FUNCTIONS, "fitting")))  # of runtime/tensors.py
 
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
     """Return the text of `forloop.py`."""
-    body = _ForLoop(rule).render()
-    functions, (body, tensors_body) = imported(FUNCTIONS, rule, body, functional.body(rule))
+    lines, on_tensors = _ForLoop(rule).render(), functional.body(rule)
+    functions, (lines, on_tensors) = imported(FUNCTIONS, rule, lines, on_tensors)
+    variables, over = loop_header(rule)
+    values, tensor_values = typed_values(rule), typed_values(rule, tensors=True)
+    options = [name for name in ("capturable", "differentiable") if reads(name, on_tensors)]
+    waits = has_totals(rule)
+    if waits:
+        body = run_together_lines(OF_ONE, variables, over, [name for name, _ in values])
+        names = [*(name for name, _ in tensor_values), *options]
+        tensors_body = run_together_lines(OF_ONE_ON_TENSORS, functional.variables(rule), over, names)
+    else:
+        body = loop_lines(variables, over, lines)
+        tensors_body = loop_lines(functional.variables(rule), over, on_tensors)
+    waiting, (body, tensors_body, lines, on_tensors) = imported(OF_TOTALS, rule, body, tensors_body, lines, on_tensors)
     return environment.get_template("forloop.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
         states=typed_states(rule),
         firsts=[f"first_{name}" for name in asks_first(rule)],
         shape_numbers=[one.listed for one in shape_arguments(rule)],
-        values=typed_values(rule),
-        tensor_values=typed_values(rule, tensors=True),
-        options=[name for name in ("capturable", "differentiable") if reads(name, tensors_body)],
+        values=values,
+        tensor_values=tensor_values,
+        options=options,
         body=body,
         tensors_body=tensors_body,
-        uses_scalar_math=uses("scalar_math", (*body, *tensors_body)),
+        generators=[
+            (OF_ONE, typed_variables(rule, variables), values, [], "Waiting", lines),
+            (
+                OF_ONE_ON_TENSORS,
+                typed_variables(rule, functional.variables(rule)),
+                tensor_values,
+                options,
+                "WaitingOnTensors",
+                on_tensors,
+            ),
+        ]
+        if waits
+        else [],
+        waiting=["Waiting", "WaitingOnTensors", *waiting] if waits else [],
+        uses_scalar_math=uses("scalar_math", (*lines, *on_tensors)),
         functions=functions,
-        needs_scalar=reads("Scalar", tensors_body),
+        needs_scalar=reads("Scalar", on_tensors) or any(kind == "Scalar" for _, kind in tensor_values),
     )
 
 
@@ -92,6 +126,13 @@ def loop_header(rule: Rule) -> tuple[list[str], list[str]]:
     return [*variables, *(one.variable for one in numbers)], [*over, *(one.listed for one in numbers)]
 
 
+def typed_variables(rule: Rule, variables: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the variables of a loop over parameters with their types."""
+    kinds = ["Tensor", "Tensor", *(kind for _, kind in typed_states(rule))]
+    kinds += ["bool"] * len(asks_first(rule)) + ["float"] * len(shape_arguments(rule))
+    return list(zip(variables, kinds, strict=True))
+
+
 class _ForLoop:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -101,8 +142,7 @@ class _ForLoop:
         self.present: frozenset[str] = frozenset()  # those of them that are known to exist at the current step
 
     def render(self) -> list[str]:
-        """Return the lines of the loop."""
-        variables, over = loop_header(self.rule)
+        """Return the lines of one parameter."""
         numbers = number_lines(
             self.rule,
             find_number_reads(self.rule).at_start,
@@ -110,7 +150,15 @@ class _ForLoop:
             read=lambda name: f"{name} = {self.tensors[name]}.item()",
             assertion=lambda name: f"assert {self.tensors[name]} is not None",
         )
-        return loop_lines(variables, over, [*numbers, *self.block(self.steps)])
+        lines = [*numbers, *self.block(self.steps)]
+        if not has_totals(self.rule):
+            return lines
+        kinds = infer(self.rule)
+        kept = {"param", *(state.name for state in self.rule.states)}
+        return [
+            *release_lines(lines, ["grad"], {name for name, kind in kinds.items() if kind.dims} - kept),
+            *shared_lines(self.rule),
+        ]
 
     def block(self, steps: Sequence[Step]) -> list[str]:
         """Return the lines of steps."""
@@ -131,7 +179,7 @@ class _ForLoop:
             case View(names=names):
                 self.present -= set(names)
                 return []
-            case SetNumber() | Branch():
+            case SetNumber() | SetTotal() | Branch():
                 return []
             case _:
                 assert_never(step)
@@ -145,6 +193,9 @@ class _ForLoop:
             case SetNumber(statement=statement, value=number):
                 remark = [f"# {comment(statement.comment)}"] if statement.comment else []
                 return [*remark, f"{statement.target} = {number_text(number)}"]
+            case SetTotal(statement=statement, operand=operand):
+                assert isinstance(statement.value, Call), "a total is a call"
+                return [*comment_lines(statement), f"{statement.target} = yield {statement.value.op}({operand})"]
             case Reduce(statement=statement, tree=tree):
                 return [*comment_lines(statement), f"{statement.target} = {tree_text(tree, Precedence.ATOM)}.item()"]
             case SetScalarState(statement=statement, self_update=self_update, operand=operand, read_again=read_again):

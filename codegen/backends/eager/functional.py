@@ -16,9 +16,10 @@ from thetac.codegen.backends.eager.lines import (
     declare_types,
     else_lines,
     indent,
-    loop_lines,
     number_lines,
     pair_lines,
+    release_lines,
+    shared_lines,
 )
 from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
@@ -29,7 +30,6 @@ from thetac.codegen.backends.printing.arguments import (
     names_read_in,
     optional_states,
     shape_arguments,
-    state_arguments,
     tensor_names,
     underscored,
 )
@@ -50,8 +50,9 @@ from thetac.codegen.ir.nodes import (
     assigned,
     names_read,
 )
-from thetac.codegen.ir.ops import REDUCTIONS
-from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, row_along
+from thetac.codegen.ir.ops import REDUCTIONS, TOTALS
+from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, functions, row_along
+from thetac.codegen.ir.totals import has_totals, is_total
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host, is_static
 from thetac.codegen.passes.select import SELECTION, select
 from thetac.shape_numbers import VARIABLES
@@ -68,6 +69,7 @@ def _reductions() -> dict[str, Row]:
 ON_TENSORS: Table = {
     **on_tensors(""),
     **_reductions(),
+    **functions("", TOTALS),
     "clamp": Row("minimum(maximum({0}, {1}), {2})", Precedence.ATOM, (Precedence.CONDITIONAL,) * 3),
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
 }
@@ -77,8 +79,13 @@ FUNCTIONS = tuple(sorted({"as_pairs", "copied", "largest", "smallest", "store", 
 
 
 def body(rule: Rule) -> list[str]:
-    """Return the lines of the loop over parameters."""
+    """Return the lines of one parameter."""
     return _OnTensors(rule).render()
+
+
+def variables(rule: Rule) -> list[str]:
+    """Return the variables of the loop over parameters, in the order of the for-loop's."""
+    return _OnTensors(rule).variables()
 
 
 class _OnTensors:
@@ -97,16 +104,15 @@ class _OnTensors:
         self.present: frozenset[str] = frozenset()  # those of them that are known to exist at the current statement
         self.taken = taken | set(self.targets.values()) | set(self.counters.values())
 
-    def render(self) -> list[str]:
-        """Return the lines of the loop."""
-        firsts = asks_first(self.rule)
+    def variables(self) -> list[str]:
+        """Return the variables of the loop."""
         variables = [self.targets["param"], "grad"]
         variables += [self.targets.get(state.name) or self.counters[state.name] for state in self.rule.states]
-        variables += [f"is_first_{name}" for name in firsts]
-        over = ["params", "grads", *state_arguments(self.rule), *(f"first_{name}" for name in firsts)]
-        numbers = shape_arguments(self.rule)
-        variables += [one.variable for one in numbers]
-        over += [one.listed for one in numbers]
+        variables += [f"is_first_{name}" for name in asks_first(self.rule)]
+        return [*variables, *(one.variable for one in shape_arguments(self.rule))]
+
+    def render(self) -> list[str]:
+        """Return the lines of one parameter."""
         of_states = self.tensors[1:]
         required = [self.targets[name] for name in of_states if name not in self.optional]
         optional = [self.targets[name] for name in of_states if name in self.optional]
@@ -134,11 +140,16 @@ class _OnTensors:
         lines += self._block(self.rule.body, defined, either_way=True)
         written = assigned(self.rule.body)
         lines += [f"store({target}, {name})" for name, target in self.targets.items() if name in written]
-        return loop_lines(variables, over, declare_types(lines, self._types()))
+        lines = declare_types(lines, self._types())
+        if not has_totals(self.rule):
+            return lines
+        released = release_lines(lines, ["grad"], {name for name, kind in self.kinds.items() if kind.dims})
+        return [*released, *shared_lines(self.rule)]
 
     def _types(self) -> dict[str, str]:
         """Return the types of numbers, which may be Python's first and tensors later."""
-        numbers = {name: kind for name, kind in self.kinds.items() if kind.dims is None}
+        shared = {one.name for one in self.rule.shared}
+        numbers = {name: kind for name, kind in self.kinds.items() if kind.dims is None and name not in shared}
         types = {name: "bool | Tensor" if kind.truth else "Scalar" for name, kind in numbers.items()}
         optional = {name: f"{kind} | None" for name, kind in types.items() if name in self.optional}
         return {**types, **optional}
@@ -186,7 +197,7 @@ class _OnTensors:
         target, value = statement.target, statement.value
         assertions = self._assertions(value)
         self.present |= {target}
-        text = self._text(value)
+        text = f"yield {self._text(value)}" if is_total(value) else self._text(value)
         if statement.origin == SELECTION:
             return [*assertions, f"{target} = {text}"]
         shares = isinstance(value, Ref) or (isinstance(value, Call) and value.op == "where")

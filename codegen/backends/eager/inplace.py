@@ -40,6 +40,7 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.reductions import is_reduction
+from thetac.codegen.ir.totals import is_total
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_number
 
 
@@ -57,6 +58,14 @@ class Reduce:
 
     statement: Assign
     tree: Tree  # a 0-d tensor
+
+
+@dataclass(frozen=True, slots=True)
+class SetTotal:
+    """A host scalar gets the value of a total, for which every parameter waits."""
+
+    statement: Assign
+    operand: str  # the name of a host scalar or a number per parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ class View:
     as_complex: bool = False
 
 
-Step = SetNumber | Reduce | SetScalarState | SetTensor | Branch | View
+Step = SetNumber | SetTotal | Reduce | SetScalarState | SetTensor | Branch | View
 
 
 def lower(rule: Rule) -> tuple[Step, ...]:
@@ -171,7 +180,10 @@ class _Lowering:
 
     def _assign(self, statement: Assign) -> Iterator[Step]:
         target, value = statement.target, statement.value
-        if is_reduction(value) and is_number(value, self.kinds):
+        if is_total(value):
+            yield SetTotal(statement, _operand_of(value))
+            self.magnitudes.assign(target, value)
+        elif is_reduction(value) and is_number(value, self.kinds):
             assert isinstance(value, Call), "a reduction is a call"
             assert self.kinds[target].dims is None, "one number for many"
             yield Reduce(statement, self.trees.reduction(value))
@@ -243,6 +255,15 @@ class _Lowering:
 
     def _position(self, statement: Stmt) -> int:
         return next(i for i, s in enumerate(self.statements) if s is statement)
+
+
+def _operand_of(total: Expr) -> str:
+    """Return the name that a total is over."""
+    match total:
+        case Call(args=(Ref(name=name),)):
+            return name
+        case _:
+            raise AssertionError(f"{total} is not over a name")
 
 
 def _names_used_by(statement: Stmt) -> tuple[str, ...]:

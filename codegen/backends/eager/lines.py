@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Mapping, Sequence
 
-from thetac.codegen.backends.printing.escaping import calls, comment, renamed_calls
+from thetac.codegen.backends.printing.escaping import calls, comment, literal, renamed_calls
 from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.ir.nodes import If, Ref, Rule, StateKind, Stmt
 from thetac.codegen.ir.printer import assignment_text
@@ -71,6 +72,61 @@ def loop_lines(variables: Sequence[str], over: Sequence[str], body: Sequence[str
     if len(line) <= 110:
         return [line, *indent(body)]
     return [f"for {', '.join(variables)} in zip(", f"{INDENT}{', '.join(over)}, strict=True", "):", *indent(body)]
+
+
+def run_together_lines(
+    function: str, variables: Sequence[str], over: Sequence[str], values: Sequence[str]
+) -> list[str]:
+    """Return the statement that runs a generator for each parameter, from total to total.
+
+    Args:
+        function: The name of the generator.
+        variables: Its arguments by position, the names of the loop.
+        over: The parallel lists of them.
+        values: Its arguments by keyword, the same for all parameters.
+    """
+    call = ", ".join([*variables, *(f"{name}={name}" for name in values)])
+    loop = f"for {', '.join(variables)} in zip({', '.join(over)}, strict=True)"
+    return [
+        "return together(",
+        f"{INDENT}[",
+        f"{INDENT * 2}{function}({call})",
+        f"{INDENT * 2}{loop}",
+        f"{INDENT}]",
+        ")",
+    ]
+
+
+def release_lines(lines: Sequence[str], always: Sequence[str], assigned: Container[str]) -> list[str]:
+    """Return the lines with deletions in front of totals, so that no step waits with tensors that it does not need.
+
+    Args:
+        lines: The lines of a generator.
+        always: Names of tensors that have a value from the beginning on.
+        assigned: Names of tensors that have one once they are assigned, perhaps in a branch.
+    """
+    result: list[str] = []
+    bound = list(always)
+    for index, line in enumerate(lines):
+        if re.match(r"\w+ = yield ", line):
+            later = set(re.findall(r"\w+", "\n".join(lines[index:])))
+            if gone := [name for name in bound if name not in later]:
+                comments = len(result)
+                while comments and result[comments - 1].startswith("#"):
+                    comments -= 1
+                result.insert(comments, f"del {', '.join(gone)}")
+                bound = [name for name in bound if name in later]
+        elif (
+            (found := re.match(r"(\w+)(?:: [\w\[\] |]+)? = ", line)) and found[1] in assigned and found[1] not in bound
+        ):
+            bound.append(found[1])
+        result.append(line)
+    return result
+
+
+def shared_lines(rule: Rule) -> list[str]:
+    """Return the statement that returns the shared numbers."""
+    return [f"return {{{', '.join(f'{literal(one.name)}: {one.name}' for one in rule.shared)}}}"]
 
 
 def pair_lines(required: Sequence[str], optional: Sequence[str]) -> list[str]:

@@ -34,14 +34,18 @@ from thetac.codegen.ir.nodes import (
     Range,
     Ref,
     Rule,
+    Shared,
     State,
     StateKind,
     assigned,
+    names_of,
 )
 from thetac.codegen.ir.printer import number
 from thetac.codegen.ir.reductions import has_reductions
+from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
+from thetac.codegen.passes.check.totals import uniform
 from thetac.codegen.passes.hoist import Fused
 from thetac.options import OPTIONS
 
@@ -69,7 +73,10 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         documentation=docstring(documentation(rule)),
         positional=[_argument(name, by_name) for name in rule.positional],
         keyword_only=[_argument(name, by_name) for name in (*rule.keyword_only, *ours)],
-        group=[(name, _fixed_value(by_name.get(name), name)) for name in rule.group_keys],
+        group=[
+            (name, "None" if name in names_of(rule.shared) else _fixed_value(by_name.get(name), name))
+            for name in rule.group_keys
+        ],
         hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
         flags=_names(flag.name for flag in lowered.flags if flag.asks is None),
         choices=[_choice(choice) for choice in rule.choices if not choice.fixed],
@@ -96,6 +103,9 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         separate_kernels=not kernels_are_few(fused),
         shape_numbers=_names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",
         shape_conditions=_names(numbers) if (numbers := shape_numbers_that_decide(lowered)) else "",
+        shared=[_shared(one, group) for one in lowered.shared],
+        uniform=_names(names) if (names := uniform(rule)) else "",
+        waits=has_totals(rule),
         complex_unsupported=rule.complex_mode is ComplexMode.UNSUPPORTED,
         uses_scalar_math=uses("scalar_math", group.printed),
         needs_torch=any("torch." in group.text(r.condition) for r in lowered.requirements),
@@ -106,6 +116,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
                 *(["DerivedFlag"] if any(flag.asks is not None for flag in lowered.flags) else []),
                 *("Hyperparameter", "Interval", "Requirement", "Schema"),
                 *(["ShapeRequirement"] if any(reads_shape(r.condition) for r in lowered.requirements) else []),
+                *(["Shared"] if rule.shared else []),
                 *("Specialisation", "State"),
             ]
         ),
@@ -265,3 +276,8 @@ def _state(state: State, argument: str, group: GroupAccess) -> list[str]:
         "when=None" if state.when is None or by_shape else f"when=lambda group: {group.text(state.when)}",
         f"on_param_device={state.on_param_device}",
     ]
+
+
+def _shared(shared: Shared, group: GroupAccess) -> str:
+    """Return the arguments of a `Shared`."""
+    return f'"{shared.name}", scope="{shared.scope.value}", init=lambda group: {group.text(shared.init)}'

@@ -24,6 +24,9 @@ RESERVED = (
     "Sequence",
     "capturable",
     "differentiable",
+    "total",
+    "group_total",
+    "together",
     *IN_UPDATE,
     *(name for one in SHAPE_NUMBERS.values() for name in (one.variable, one.listed)),
 )
@@ -33,7 +36,7 @@ def names_in(rule: Rule) -> tuple[str, ...]:
     """Return every name that the rule gives a meaning: values, flags, states, locals."""
     names = [name for h in rule.hyperparameters for name in h.value_names]
     names += [flag.name for flag in rule.flags]
-    names += [state.name for state in rule.states]
+    names += [one.name for one in rule.kept]
     names += [s.target for s in walk_statements(rule.body) if isinstance(s, Assign)]
     return tuple(dict.fromkeys(names))
 
@@ -68,14 +71,19 @@ def names_read_in(rule: Rule) -> frozenset[str]:
 
 
 def typed_values(rule: Rule, *, tensors: bool = False) -> tuple[tuple[str, str], ...]:
-    """Return the hyperparameter values, flags and options that the body reads, with their types, options last."""
+    """Return the values of groups that the body reads, with their types.
+
+    They are hyperparameter values, shared numbers, flags and options, in this order. Shared numbers are read in any
+    case, since a step returns them.
+    """
     values = [
         (name, "float | Tensor" if tensors and h.tensor else "float")
         for h in rule.hyperparameters
         for name in h.value_names
     ]
+    values += [(shared.name, "Scalar" if tensors else "float") for shared in rule.shared]
     values += [(name, "bool") for name in (*(flag.name for flag in rule.flags), *IN_UPDATE)]
-    read = names_read_in(rule)
+    read = names_read_in(rule).union(shared.name for shared in rule.shared)
     return tuple((name, kind) for name, kind in values if name in read)
 
 

@@ -109,8 +109,9 @@ def known_numbers(rule: Rule) -> dict[str, Range]:
     assigned = [s for s in walk_statements(rule.body) if isinstance(s, Assign)]
     times = Counter(s.target for s in assigned)
     kinds = infer(rule)
+    kept = {one.name for one in rule.kept}
     for statement in assigned:
         target = statement.target
-        if times[target] == 1 and rule.state(target) is None and kinds[target].dims is None and not kinds[target].truth:
+        if times[target] == 1 and target not in kept and kinds[target].dims is None and not kinds[target].truth:
             known[target] = value_ranges.bounds(statement.value, known)
     return known

@@ -58,6 +58,8 @@ def kind_of(expression: Expr, kinds: Kinds) -> Kind:
                 case Shape.REDUCTION:
                     operands, axis = split_axis(expression)
                     return reduced(join((kind_of(operand, kinds) for operand in operands), truth=False), axis)
+                case Shape.TOTAL:
+                    return HOST_NUMBER
                 case _:
                     assert_never(shape)
         case _:
@@ -76,6 +78,7 @@ def infer(rule: Rule) -> dict[str, Kind]:
     kinds |= {name: HOST_TRUTH for choice in rule.choices for name, _ in choice.comparisons}
     for state in rule.states:
         kinds[state.name] = state.value_kind
+    kinds |= {shared.name: HOST_NUMBER for shared in rule.shared}
     for statement in walk_statements((*rule.body, *(s for feature in rule.features for s in feature.body))):
         if isinstance(statement, Assign) and statement.target not in kinds:
             kinds[statement.target] = kind_of(statement.value, kinds)
@@ -101,7 +104,7 @@ def _arguments(expression: Expr) -> Iterator[str]:
         part = parts.pop()
         if isinstance(part, Ref):
             yield part.name
-        elif isinstance(part, Call) and OPS[part.op].shape not in OF_NAMES:
+        elif isinstance(part, Call) and OPS[part.op].shape not in (*OF_NAMES, Shape.TOTAL):
             parts.extend(reversed(part.args))  # most chains of operations begin with an element
 
 

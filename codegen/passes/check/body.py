@@ -70,7 +70,7 @@ class BodyCheck:
         for local, assignment in self._locals.items():
             if local in self.read:
                 continue
-            targets = ["param", *(s.name for s in self._rule.states)]
+            targets = ["param", *names_of(self._rule.kept)]
             remedy = did_you_mean(local, targets, "delete the line, or use the value")
             if names.match_given(local) == "param" and "param" not in self.written:
                 remedy = "did you mean `param`?"
@@ -128,6 +128,8 @@ class BodyCheck:
             self._diagnostics.add(
                 here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`"
             )
+        elif target in names_of(self._rule.shared):
+            return True
         elif target in self._given and target != "param":
             what = "flag" if (kind := self._kinds[target]) is not None and kind.truth else "hyperparameter"
             self._diagnostics.add(
@@ -158,7 +160,9 @@ class BodyCheck:
             what = "one number for all of" if kind.dims is None else f"{kind} for"
             self._diagnostics.add(here, f"{what} {quote(target)}", remedy)
         elif target in self._given:
-            remedy = "write `where(c, 1, 0)`" if kind.truth else _shape_remedy(known, kind)
+            is_shared = target in names_of(self._rule.shared)
+            remedy = _shared_remedy(kind) if is_shared else _shape_remedy(known, kind)
+            remedy = "write `where(c, 1, 0)`" if kind.truth else remedy
             self._diagnostics.add(here, f"`{target}` holds {known}, not {kind}", remedy)
         else:
             cause = f"`{target}` was {known} before and is {kind} here"
@@ -275,6 +279,11 @@ def _shape_remedy(known: Kind, kind: Kind) -> str:
         return "declare it with `shape: number`" if known.is_on_host else "it holds more numbers than that"
     shape = {(Dim.ROWS, Dim.ONE): "rows", (Dim.ONE, Dim.COLUMNS): "columns"}.get(kind.dims)
     return f"declare it with `shape: {shape}`" if shape else "reduce it to one number"
+
+
+def _shared_remedy(kind: Kind) -> str:
+    """Return how a number that parameters share gets a value from a kind of numbers."""
+    return "add up over parameters with `total(...)`" if kind.dims is None else "add up first: `total(sum(...))`"
 
 
 def conjuncts(condition: Expr) -> frozenset[Expr]:

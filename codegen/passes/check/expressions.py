@@ -27,7 +27,7 @@ class ExpressionCheck:
     """Checks expressions of one part of a spec, such as an update or a state's condition."""
 
     def __init__(
-        self, read: Read, ask: Ask, diagnostics: Diagnostics, has_axes: Callable[[], bool] = lambda: False
+        self, read: Read, ask: Ask, diagnostics: Diagnostics, has_axes: Callable[[], bool] | None = None
     ) -> None:
         """Take what names mean.
 
@@ -35,10 +35,11 @@ class ExpressionCheck:
             read: Returns the kind of a name.
             ask: Returns whether a predicate may be asked of a name.
             diagnostics: Gets a diagnostic for each error.
-            has_axes: Returns whether every parameter that gets here has at least two axes.
+            has_axes: Returns whether every parameter that gets here has at least two axes; None outside of an update.
         """
         self._read = read
-        self._has_axes = has_axes
+        self._has_axes = has_axes or (lambda: False)
+        self._may_wait = has_axes is not None  # for other parameters: in an update
         self._ask = ask
         self._diagnostics = diagnostics
 
@@ -97,6 +98,8 @@ class ExpressionCheck:
                 return _join([self._truth(argument, f"`{op.name}`") for argument in call.args], truth=True)
             case Shape.REDUCTION:
                 return self._reduction(call, op)
+            case Shape.TOTAL:
+                return self._total(call, op)
             case Shape.SELECT:
                 choice = self._truth(call.args[0], "the first argument of `where`")
                 return _join([choice, *(self._number(argument, op) for argument in call.args[1:])], truth=False)
@@ -138,6 +141,18 @@ class ExpressionCheck:
             self._diagnostics.add(call.location, cause, "use it under `if rank(param) > 1:`, or `require` that")
             return None
         return reduced(kind, axis)
+
+    def _total(self, call: Call, op: Op) -> Kind | None:
+        kind = self._number(call.args[0], op)
+        if kind is None or kind.place is not Place.SHAPED:
+            if not self._may_wait:
+                cause = f"`{op.name}` where no parameter waits for others"
+                self._diagnostics.add(call.location, cause, "totals are computed in the update")
+                return None
+            return None if kind is None else HOST_NUMBER
+        remedy = f"add up first: `{op.name}(sum({_short(call.args[0], 'x')}))`"
+        self._diagnostics.add(call.args[0].location, f"`{op.name}` of {kind}", remedy)
+        return None
 
     def _comparison(self, call: Call, op: Op) -> Kind | None:
         kinds = [self.kind(argument) for argument in call.args]
@@ -206,9 +221,9 @@ def _sign(op: Op) -> str:
     )
 
 
-def _short(expression: Expr) -> str:
+def _short(expression: Expr, otherwise: str = "c") -> str:
     text = expression_text(expression)
-    return text if len(text) <= 20 else "c"
+    return text if len(text) <= 20 else otherwise
 
 
 def _comparison_remedy(expression: Expr, kind: Kind) -> str:

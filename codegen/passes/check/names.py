@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from thetac.codegen.errors import did_you_mean, join_names, quote
-from thetac.codegen.ir.nodes import UNREADABLE, Assign, Call, Const, Ref, Rule, StateKind, compared, names_read
+from thetac.codegen.ir.nodes import (
+    UNREADABLE,
+    Assign,
+    Call,
+    Const,
+    Ref,
+    Rule,
+    StateKind,
+    compared,
+    names_of,
+    names_read,
+)
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.value_kinds import Kind
 
@@ -41,7 +52,7 @@ def match_given(name: str) -> str:
 def is_incomplete(rule: Rule) -> bool:
     """Return whether some declaration could not be read, so that no name is known to be undeclared."""
     unnamed = any(isinstance(h.default, tuple) and not h.elements for h in rule.hyperparameters)
-    return unnamed or UNREADABLE in (*(h.name for h in rule.hyperparameters), *(s.name for s in rule.states))
+    return unnamed or UNREADABLE in (*(h.name for h in rule.hyperparameters), *names_of(rule.kept))
 
 
 def explain_unknown(rule: Rule, name: str, known: Iterable[str], otherwise: str) -> tuple[str, str]:

@@ -19,11 +19,13 @@ from thetac.codegen.ir.nodes import (
     Hyperparameter,
     Ref,
     Rule,
+    Shared,
     State,
     StateKind,
     assigned,
     compared,
     names_in_body,
+    names_of,
     names_read,
 )
 from thetac.codegen.ir.ops import OPS, Shape
@@ -33,6 +35,7 @@ from thetac.codegen.passes.check.body import BodyCheck
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.codegen.passes.check.linear import check_complex_param, check_linear
 from thetac.codegen.passes.check.shapes import check_shapes
+from thetac.codegen.passes.check.totals import check_totals
 from thetac.options import OPTIONS
 
 
@@ -65,7 +68,7 @@ def _find_to_blame(rule: Rule, diagnostic: Diagnostic) -> Location:
     entries: list[tuple[str, Location]] = [
         *((name, one.location) for one in rule.hyperparameters for name in (one.name, *one.elements)),
         *((flag.name, flag.location) for flag in rule.flags),
-        *((state.name, state.location) for state in rule.states),
+        *((state.name, state.location) for state in rule.kept),
     ]
     own = {name: location for name, location in entries if location.path == rule.location.path}
     here = diagnostic.location
@@ -91,6 +94,8 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     given = {**declared.values, **_states(rule), "param": ELEMENT, "grad": ELEMENT}
     body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
+    if body.complete and declared.complete and len(diagnostics) == before:
+        check_totals(rule, diagnostics)
     for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
         body.read |= {compared(name) for name in names_in_body(feature.body)}
         body.written |= set(assigned(feature.body)) - {"param"}
@@ -105,7 +110,7 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
 
 
 def _states(rule: Rule) -> dict[str, Kind]:
-    return {state.name: state.value_kind for state in rule.states}
+    return {state.name: state.value_kind for state in rule.states} | {one.name: HOST_NUMBER for one in rule.shared}
 
 
 def _check_names(rule: Rule, diagnostics: Diagnostics) -> None:
@@ -116,7 +121,7 @@ def _check_names(rule: Rule, diagnostics: Diagnostics) -> None:
         places += [(name, hyperparameter.location) for name in (*own, *hyperparameter.elements)]
     places += [(flag.name, flag.location) for flag in rule.flags]
     places += [(choice.name, choice.location) for choice in rule.choices]
-    places += [(state.name, state.location) for state in rule.states]
+    places += [(one.name, one.location) for one in rule.kept]
     first: dict[str, Location] = {}
     for name, location in places:
         if name != UNREADABLE and first.setdefault(name, location) is not location:
@@ -152,6 +157,8 @@ class _Declarations:
             self._check_initial(state)
             if state.when is not None:
                 self._check_existence(state, state.when)
+        for shared in self._rule.shared:
+            self._check_initial_of_shared(shared)
         for hyperparameter in self._rule.hyperparameters:
             self._check_none(hyperparameter)
         for condition, style in self._rule.decay:
@@ -198,6 +205,12 @@ class _Declarations:
             case _:
                 self._plain.check_number(state.init, f"the initial value of `{state.name}`")
 
+    def _check_initial_of_shared(self, shared: Shared) -> None:
+        if shared.name == "step":
+            cause = "torch takes a state `step` for a counter of one parameter"
+            self._diagnostics.add(shared.location, cause, "choose another name")
+        self._plain.check_number(shared.init, f"the initial value of `{shared.name}`")
+
     def _check_fixed(self, condition: Expr, what: str) -> None:
         meanings = {n: m for h in self._rule.hyperparameters for n, m in zip(h.value_names, h.none, strict=False)}
         read = names_read(condition)
@@ -231,7 +244,7 @@ class _Declarations:
         return self._value(ref)
 
     def _unknown(self, name: str, known: dict[str, Kind]) -> tuple[str, str]:
-        if self._rule.state(name) is not None or name in ("param", "grad"):
+        if self._rule.state(name) is not None or name in names_of(self._rule.shared) or name in ("param", "grad"):
             return f"`{name}` is not known here", "only hyperparameters and flags are"
         if name in OPTIONS:
             return f"`{name}` is an option", "only `require` can ask for it"
@@ -281,6 +294,9 @@ def _check_use(rule: Rule, body: BodyCheck, read: set[str], diagnostics: Diagnos
             diagnostics.add(
                 state.location, f"state `{state.name}` is never assigned", "a value that never changes is no state"
             )
+    for shared in rule.shared:
+        if shared.name not in body.read:
+            diagnostics.add(shared.location, f"`{shared.name}` is never read", _unused_remedy(shared.name, body))
     for choice in rule.choices:
         if not choice.fixed and choice.name not in body.read | read:
             remedy = f"compare it, such as `if {choice.comparisons[0][0]}:`, or delete it"

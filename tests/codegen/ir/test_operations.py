@@ -18,10 +18,10 @@ from thetac.codegen.backends.kernels.triton_expressions import TRITON
 from thetac.codegen.backends.printing.host_python import PYTHON
 from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Call, Ref, names_read, walk_expression
-from thetac.codegen.ir.ops import CONSTANTS, NUMBER_BY_NUMBER, OPS, Op, Shape
+from thetac.codegen.ir.ops import CONSTANTS, NUMBER_BY_NUMBER, OPS, TOTALS, Op, Shape
 from thetac.codegen.ir.printer import SPEC, Row, row_along
 from thetac.codegen.ir.reductions import along, reductions_in, split_axis
-from thetac.runtime import scalar_math, tensors, triton_ops
+from thetac.runtime import scalar_math, tensors, totals, triton_ops
 
 VALUES = [op for op in OPS.values() if op.shape in NUMBER_BY_NUMBER]
 REDUCTIONS = [op for op in OPS.values() if op.shape is Shape.REDUCTION]
@@ -95,7 +95,10 @@ def test_the_functions_of_numbers_are_there(op: str) -> None:
     of_python = ("abs", "is_tensor")  # of its own
     faults = missing("runtime/scalar_math.py", scalar_math, called(PYTHON[op], "scalar_math.")) if op in PYTHON else []
     faults += missing("runtime/tensors.py", tensors, called(ON_TENSORS[op], "tensors.")) if op in ON_TENSORS else []
-    faults += missing("runtime/tensors.py", tensors, called(FUNCTIONAL[op], "")) if op not in of_python else []
+    if op in {one.name for one in TOTALS}:
+        faults += missing("runtime/totals.py", totals, called(FUNCTIONAL[op], ""))
+    elif op not in of_python:
+        faults += missing("runtime/tensors.py", tensors, called(FUNCTIONAL[op], ""))
     assert not faults, "\n".join(faults)
 
 

@@ -1,0 +1,141 @@
+"""Numbers that parameters share: keys of parameter groups that steps write.
+
+In: a schema and groups. Out: what a group gets when it is made, what a step computes with, and groups that have the
+new numbers after it. A number of the optimizer is in every group, and is the same in all of them. Must not know how a
+step computes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.schema import Group, Schema
+from thetac.runtime.tensors import Scalar
+
+SharedNumbers = Mapping[str, Scalar]  # by name
+
+
+def first_values(schema: Schema, groups: Sequence[Group], added: Group) -> dict[str, object]:
+    """Return the shared numbers of a new group, those that it gives itself included.
+
+    Args:
+        schema: The schema of the optimizer.
+        groups: The groups that there are: a number of the optimizer is taken from the first of them.
+        added: The new group, with all hyperparameters; None in place of a number that it does not give.
+    """
+    found: dict[str, object] = {}
+    for shared in schema.shared:
+        if added[shared.name] is not None:
+            found[shared.name] = added[shared.name]
+        elif shared.scope == "optimizer" and groups:
+            found[shared.name] = groups[0][shared.name]
+        else:
+            found[shared.name] = float(shared.init(added))
+    return found
+
+
+def check_agreement(schema: Schema, groups: Sequence[Group]) -> None:
+    """Raise ValueError if groups differ in what numbers of the optimizer are, or are computed from."""
+    if len(groups) < 2:
+        return
+    of_optimizer = [shared.name for shared in schema.shared if shared.scope == "optimizer"]
+    for name in (*schema.uniform, *of_optimizer):
+        values = [group[name] for group in groups]
+        if any(value is not values[0] and not _agree(value, values[0]) for value in values[1:]):
+            why = (
+                f"{schema.name} keeps one number of this name"
+                if name in of_optimizer
+                else (f"{schema.name} computes numbers of the whole optimizer from it")
+            )
+            shown = ", ".join(str(_plain(value)) for value in values)
+            raise ValueError(f"{name} must be the same in all parameter groups, since {why}; it is {shown}")
+
+
+def check_shared(schema: Schema, group: Group, where: str) -> None:
+    """Raise TypeError or ValueError for a shared number that is none; `where` names the group in messages."""
+    for shared in schema.shared:
+        value = group[shared.name]
+        if isinstance(value, Tensor):
+            if value.numel() != 1 or value.is_complex():
+                raise ValueError(f"{where}: {shared.name} must be one real number")
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{where}: {shared.name} must be a number, not {type(value).__name__}")
+
+
+def numbers_of(schema: Schema, group: Group) -> dict[str, float]:
+    """Return the shared numbers of a group as floats; wait for those on an accelerator.
+
+    Raises:
+        TypeError: One is no number.
+        ValueError: One is a tensor of more than one element, or not real.
+    """
+    check_shared(schema, group, "a parameter group")
+    return {shared.name: float(group[shared.name]) for shared in schema.shared}
+
+
+def tensors_of(schema: Schema, group: Group, device: torch.device) -> dict[str, Tensor]:
+    """Return the shared numbers of a group as 0-d tensors of float64 on a device.
+
+    Raises what `numbers_of` raises.
+    """
+    check_shared(schema, group, "a parameter group")
+    wide = _widest(device)
+    return {s.name: torch.as_tensor(group[s.name], dtype=wide, device=device).reshape(()) for s in schema.shared}
+
+
+def put_shared(schema: Schema, groups: Sequence[dict[str, Any]], found: Mapping[int, SharedNumbers]) -> None:
+    """Put the shared numbers that a step has computed into the groups.
+
+    A tensor in a group is written in place, since a graph may read it in every step; where a step gives a tensor and a
+    group has a float, the group gets the tensor.
+
+    Args:
+        schema: The schema of the optimizer.
+        groups: All groups.
+        found: The numbers by the index of a group; a group without gradients has none.
+    """
+    if not found:
+        return
+    first = next(iter(found.values()))
+    for shared in schema.shared:
+        if shared.scope == "optimizer":
+            value = _kept_or_new(groups[0][shared.name], first[shared.name])
+            for group in groups:
+                group[shared.name] = value  # one tensor, if it is one
+        else:
+            for index, numbers in found.items():
+                groups[index][shared.name] = _kept_or_new(groups[index][shared.name], numbers[shared.name])
+
+
+def _kept_or_new(kept: Scalar, value: Scalar) -> Scalar:
+    """Return the tensor of a group with a new value written into it, or the new value itself."""
+    if not isinstance(kept, Tensor) or (isinstance(value, Tensor) and value.requires_grad):
+        return value
+    return kept.copy_(value) if isinstance(value, Tensor) else kept.fill_(value)
+
+
+def _widest(device: torch.device) -> torch.dtype:
+    """Return float64, or float32 on a device that lacks it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _agree(one: object, other: object) -> bool:
+    """Return whether two values of groups are equal; NaN equals NaN. Tensors are compared on the host."""
+    one, other = _plain(one), _plain(other)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_agree, one, other))
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
+        return math.isnan(other)
+    return bool(one == other)
+
+
+def _plain(value: object) -> object:
+    """Return a value with numbers in place of tensors, and a tuple in place of a list."""
+    if isinstance(value, Tensor):
+        return value.item()
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
