@@ -49,7 +49,7 @@ def step(
     scaleds = torch._foreach_mul(grads, sums)
     scale_(scaleds, 1 - momentum)
     # direction = scaled
-    directions = scaleds
+    directions: TensorList = scaleds
     if momentum > 0:
         # momentum_buffer = momentum_buffer + (momentum_buffer * (momentum - 1) + scaled)
         products = torch._foreach_mul(momentum_buffers, momentum - 1)

@@ -1,4 +1,4 @@
-"""The oracle of Adam-mini: the authors' class takes named parameters, and chooses by their names what a spec is told."""
+"""The oracle of Adam-mini: the authors choose blocks by the names of parameters, a spec is told them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from tests.oracles.oracle import Package, Steps
-from tests.references.algorithms.per_tensor import adam_mini
 from tests.references.algorithms.forms import Array, Result
+from tests.references.algorithms.per_tensor import adam_mini
 from tests.references.torch_inputs import Settings
 
 NAMES: Mapping[object, str] = {"tensor": "norm", "row": "mlp", "element": "bias"}  # by `blocks`
