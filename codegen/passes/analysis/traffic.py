@@ -43,8 +43,6 @@ def _value(expression: Expr, names: Mapping[str, float | bool]) -> float | bool:
             return value if isinstance(value, bool) else float(value)
         case Ref(name=name):
             return names[name]
-        case Call(op=op) if op in _OF_A_MATRIX:
-            return _OF_A_MATRIX[op]
         case Call(op=op, args=args):
             return FLOATS.operations[op](*(_value(argument, names) for argument in args))
         case _:
