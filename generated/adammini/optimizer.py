@@ -61,7 +61,8 @@ class AdamMini(Optimizer):
         TypeError: params holds something other than tensors, or a hyperparameter is not a number
         RuntimeError: fused is combined with foreach or differentiable
 
-    State of a parameter, in float32 4 bytes per element, 4 more if blocks == "element", 4/columns more if blocks == "row" and rank(param) > 1:
+    State of a parameter, in float32 4 bytes per element, 4 more if blocks == "element", 4/columns more
+            if blocks == "row" and rank(param) > 1:
         step: 0-d, the number of steps
         m: running average of the gradient; like the parameter, at first 0
         v: running average of the squared gradient; like the parameter, at first 0, if blocks ==

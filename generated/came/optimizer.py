@@ -68,7 +68,8 @@ class CAME(Optimizer):
         TypeError: params holds something other than tensors, or a hyperparameter is not a number
         RuntimeError: fused is combined with foreach or differentiable
 
-    State of a parameter, in float32 4 bytes per element, 4/columns + 4/rows + 4/columns + 4/rows more if rank(param) > 1, 4 more if rank(param) <= 1:
+    State of a parameter, in float32 4 bytes per element, 4/columns + 4/rows + 4/columns + 4/rows more
+            if rank(param) > 1, 4 more if rank(param) <= 1:
         exp_avg: running average of the update; like the parameter, at first 0
         exp_avg_sq_row: running average of the rows' mean squared gradients; one number per row, at
             first 0, if rank(param) > 1

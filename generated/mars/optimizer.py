@@ -81,7 +81,8 @@ class MARS(Optimizer):
         TypeError: params holds something other than tensors, or a hyperparameter is not a number
         RuntimeError: fused is combined with foreach or differentiable
 
-    State of a parameter, in float32 8 bytes per element, 4 more if amsgrad, 4 more if optimize_1d or rank(param) == 2:
+    State of a parameter, in float32 8 bytes per element, 4 more if amsgrad, 4 more if optimize_1d or
+            rank(param) == 2:
         step: 0-d, the number of steps
         exp_avg: running average of the corrected gradient; like the parameter, at first 0
         exp_avg_sq: running average of its square; like the parameter, at first 0

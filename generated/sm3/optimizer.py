@@ -53,7 +53,8 @@ class SM3(Optimizer):
         TypeError: params holds something other than tensors, or a hyperparameter is not a number
         RuntimeError: fused is combined with foreach or differentiable
 
-    State of a parameter, in float32 0 bytes per element, 4/columns + 4/rows more if rank(param) > 1, 4 more if rank(param) <= 1, 4 more if momentum > 0:
+    State of a parameter, in float32 0 bytes per element, 4/columns + 4/rows more if rank(param) > 1, 4
+            more if rank(param) <= 1, 4 more if momentum > 0:
         row: the largest bound of each row; one number per row, at first 0, if rank(param) > 1
         column: the largest bound of each column; one number per column, at first 0, if rank(param) > 1
         accumulator: sum of squared gradients; like the parameter, at first 0, if rank(param) <= 1
