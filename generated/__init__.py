@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from .adan import Adan as Adan
     from .aggmo import AggMo as AggMo
     from .amos import Amos as Amos
+    from .dadaptadam import DAdaptAdam as DAdaptAdam
+    from .dadaptlion import DAdaptLion as DAdaptLion
+    from .dadaptsgd import DAdaptSGD as DAdaptSGD
     from .diffgrad import DiffGrad as DiffGrad
+    from .dog import DoG as DoG
     from .gradientdescent import GradientDescent as GradientDescent
     from .grams import Grams as Grams
     from .lamb import LAMB as LAMB
     from .lars import LARS as LARS
+    from .ldog import LDoG as LDoG
     from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
     from .madgrad import MADGRAD as MADGRAD
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from .padam import PAdam as PAdam
     from .pid import PID as PID
     from .pnm import PNM as PNM
+    from .prodigy import Prodigy as Prodigy
     from .qhadam import QHAdam as QHAdam
     from .qhm import QHM as QHM
     from .radam import RAdam as RAdam
@@ -71,11 +77,16 @@ __all__ = [
     "Adan",
     "AggMo",
     "Amos",
+    "DAdaptAdam",
+    "DAdaptLion",
+    "DAdaptSGD",
     "DiffGrad",
+    "DoG",
     "GradientDescent",
     "Grams",
     "LAMB",
     "LARS",
+    "LDoG",
     "LaProp",
     "Lion",
     "MADGRAD",
@@ -85,6 +96,7 @@ __all__ = [
     "PAdam",
     "PID",
     "PNM",
+    "Prodigy",
     "QHAdam",
     "QHM",
     "RAdam",
@@ -120,11 +132,16 @@ _MODULES = {
     "Adan": "adan",
     "AggMo": "aggmo",
     "Amos": "amos",
+    "DAdaptAdam": "dadaptadam",
+    "DAdaptLion": "dadaptlion",
+    "DAdaptSGD": "dadaptsgd",
     "DiffGrad": "diffgrad",
+    "DoG": "dog",
     "GradientDescent": "gradientdescent",
     "Grams": "grams",
     "LAMB": "lamb",
     "LARS": "lars",
+    "LDoG": "ldog",
     "LaProp": "laprop",
     "Lion": "lion",
     "MADGRAD": "madgrad",
@@ -134,6 +151,7 @@ _MODULES = {
     "PAdam": "padam",
     "PID": "pid",
     "PNM": "pnm",
+    "Prodigy": "prodigy",
     "QHAdam": "qhadam",
     "QHM": "qhm",
     "RAdam": "radam",

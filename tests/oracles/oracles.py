@@ -41,9 +41,22 @@ PACKAGES: Mapping[str, Package] = {
         values={"base_lr": "lr"},
     ),
     "AdaMod": Package("adamod", "adamod:AdaMod", states={**ADAM, "exp_avg_lr": "exp_avg_lr"}),
+    **{
+        name: Package("dadaptation", path, states={"s": "s"}, values={"numerator_weighted": "numerator_weighted"})
+        for name, path in {
+            "DAdaptAdam": "tests.references.layer_scale:DAdaptAdamWithScale",
+            "DAdaptLion": "dadaptation:DAdaptLion",
+            "DAdaptSGD": "dadaptation:DAdaptSGD",
+        }.items()
+    },
+    **{
+        name: Package("dog-optimizer", f"dog:{name}", late="it takes a parameter without a gradient for an error")
+        for name in ("DoG", "LDoG")
+    },
     "Grams": Package("grams-pytorch", "grams:Grams", states=ADAM),
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
     "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
+    "Prodigy": Package("prodigyopt", "prodigyopt:Prodigy", states={"s": "s", "exp_avg_sq": "exp_avg_sq"}),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
     "StableAdamW": Package(
         "torch-optimi",
