@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, fitting, read_numbers, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, read_numbers, scale_
 from thetac.runtime.totals import Waiting, total
 
 
@@ -36,6 +36,10 @@ def step(
     if maximize:
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
+    if torch.is_complex(params[0]):
+        params, grads, exp_avgs, exp_avg_sqs, ses = as_lists_of_pairs(
+            params, grads, exp_avgs, exp_avg_sqs, ses
+        )
     t = k + 1
     # direction = grad
     directions: TensorList = grads

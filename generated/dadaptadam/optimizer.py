@@ -214,7 +214,6 @@ class DAdaptAdam(Optimizer):
         ),
         uniform=("betas", "d0", "growth_rate"),
         waits=True,
-        complex_error="DAdaptAdam does not support complex parameters",
     )
 
     def __init__(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, fitting, read_numbers, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, read_numbers, scale_
 from thetac.runtime.totals import Waiting, total
 
 
@@ -29,6 +29,8 @@ def step(
     if maximize:
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
+    if torch.is_complex(params[0]):
+        params, grads, exp_avgs, ses = as_lists_of_pairs(params, grads, exp_avgs, ses)
     rate = d * lr
     root = beta2**0.5
     # param = param * (1 - rate * weight_decay)

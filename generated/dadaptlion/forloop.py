@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, divide, fitting, maximum, sign, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, divide, fitting, maximum, sign, sqrt, store, where
 from thetac.runtime.totals import Waiting, WaitingOnTensors, together, total
 
 
@@ -106,6 +106,8 @@ def _step_of_one(
     if maximize:
         # maximize: grad = -grad
         grad = grad.neg()
+    if torch.is_complex(param):
+        param, grad, exp_avg, s = as_pairs(param, grad, exp_avg, s)
     rate = d * lr
     root = beta2**0.5
     # param = param * (1 - rate * weight_decay)
@@ -154,6 +156,8 @@ def _step_of_one_on_tensors(
     differentiable: bool,
 ) -> WaitingOnTensors:
     """The step of one parameter, which waits for the others at each total."""
+    if torch.is_complex(param_out):
+        param_out, grad, exp_avg_out, s_out = as_pairs(param_out, grad, exp_avg_out, s_out)
     param = param_out
     exp_avg = exp_avg_out
     s = s_out

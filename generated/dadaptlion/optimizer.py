@@ -163,7 +163,6 @@ class DAdaptLion(Optimizer):
         ),
         uniform=("betas", "d0"),
         waits=True,
-        complex_error="DAdaptLion does not support complex parameters",
     )
 
     def __init__(

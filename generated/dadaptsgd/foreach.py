@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, fitting, read_numbers, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, read_numbers, scale_
 from thetac.runtime.totals import Waiting, total
 
 
@@ -30,6 +30,8 @@ def step(
     if maximize:
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
+    if torch.is_complex(params[0]):
+        params, grads, ses, x0s = as_lists_of_pairs(params, grads, ses, x0s)
     # sum_grad_squared = sum(grad * grad)
     sum_grad_squared_tensors = [
         grad.mul(grad).sum()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, divide, fitting, maximum, minimum, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, divide, fitting, maximum, minimum, sqrt, store, where
 from thetac.runtime.totals import Waiting, WaitingOnTensors, together, total
 
 
@@ -111,6 +111,8 @@ def _step_of_one(
     if maximize:
         # maximize: grad = -grad
         grad = grad.neg()
+    if torch.is_complex(param):
+        param, grad, s, x0 = as_pairs(param, grad, s, x0)
     # sum_grad_squared = sum(grad * grad)
     sum_grad_squared = grad.mul(grad).sum().item()
     # total_sum_grad_squared = total(sum_grad_squared)
@@ -165,6 +167,8 @@ def _step_of_one_on_tensors(
     differentiable: bool,
 ) -> WaitingOnTensors:
     """The step of one parameter, which waits for the others at each total."""
+    if torch.is_complex(param_out):
+        param_out, grad, s_out, x0_out = as_pairs(param_out, grad, s_out, x0_out)
     param = param_out
     s = s_out
     x0 = x0_out

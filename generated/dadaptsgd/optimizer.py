@@ -179,7 +179,6 @@ class DAdaptSGD(Optimizer):
         ),
         uniform=("d0", "growth_rate"),
         waits=True,
-        complex_error="DAdaptSGD does not support complex parameters",
     )
 
     def __init__(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, both, divide, fitting, maximum, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, both, divide, fitting, maximum, sqrt, store, where
 from thetac.runtime.totals import Waiting, WaitingOnTensors, group_total, together
 
 
@@ -114,6 +114,8 @@ def _step_of_one(
     if weight_decay != 0:
         # weight decay: grad = grad + weight_decay * param
         grad = grad.add(param, alpha=weight_decay)
+    if torch.is_complex(param):
+        param, grad, init_buffer = as_pairs(param, grad, init_buffer)
     init_eta_or_default = 0 if init_eta_is_none else init_eta
     # sum_param_squared = sum(param * param)
     sum_param_squared = param.mul(param).sum().item()
@@ -159,6 +161,8 @@ def _step_of_one_on_tensors(
     differentiable: bool,
 ) -> WaitingOnTensors:
     """The step of one parameter, which waits for the others at each total."""
+    if torch.is_complex(param_out):
+        param_out, grad, init_buffer_out = as_pairs(param_out, grad, init_buffer_out)
     param = param_out
     init_buffer = init_buffer_out
     if differentiable:  # autograd may keep these; what is stored at the end must not change them

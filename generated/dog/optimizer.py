@@ -172,7 +172,6 @@ class DoG(Optimizer):
             Shared("k", scope="group", init=lambda group: 0),
         ),
         waits=True,
-        complex_error="DoG does not support complex parameters",
     )
 
     def __init__(

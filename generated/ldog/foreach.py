@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, fitting, increment, read_numbers, store
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, increment, read_numbers, store
 
 
 def step(
@@ -36,6 +36,8 @@ def step(
     if weight_decay != 0:
         # weight decay: grad = grad + weight_decay * param
         grads = torch._foreach_add(grads, params, alpha=weight_decay)
+    if torch.is_complex(params[0]):
+        params, grads, init_buffers = as_lists_of_pairs(params, grads, init_buffers)
     init_eta_or_default = 0 if init_eta_is_none else init_eta
     # distance = norm(param - init_buffer)
     distance_tensors = torch._foreach_norm(torch._foreach_sub(params, init_buffers))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, fitting, maximum, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, fitting, maximum, sqrt, store, where
 
 
 def step(
@@ -41,6 +41,8 @@ def step(
         if weight_decay != 0:
             # weight decay: grad = grad + weight_decay * param
             grad = grad.add(param, alpha=weight_decay)
+        if torch.is_complex(param):
+            param, grad, init_buffer = as_pairs(param, grad, init_buffer)
         init_eta_or_default = 0 if init_eta_is_none else init_eta
         # distance = norm(param - init_buffer)
         distance = param.sub(init_buffer).norm().item()
@@ -90,6 +92,8 @@ def step_on_tensors(
     for param_out, grad, step_t, init_buffer_out, rbar_out, G_out in zip(
         params, grads, steps, init_buffers, rbars, Gs, strict=True
     ):
+        if torch.is_complex(param_out):
+            param_out, grad, init_buffer_out = as_pairs(param_out, grad, init_buffer_out)
         param = param_out
         init_buffer = init_buffer_out
         if differentiable:  # autograd may keep these; what is stored at the end must not change them

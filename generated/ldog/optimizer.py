@@ -190,7 +190,6 @@ class LDoG(Optimizer):
         state_at_construction=False,
         foreach_temporaries=2,
         reduces=True,
-        complex_error="LDoG does not support complex parameters",
     )
 
     def __init__(

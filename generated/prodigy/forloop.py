@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, divide, fitting, maximum, minimum, power, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, divide, fitting, maximum, minimum, power, sqrt, store, where
 from thetac.runtime.totals import Waiting, WaitingOnTensors, together, total
 
 
@@ -175,6 +175,9 @@ def _step_of_one(
     if maximize:
         # maximize: grad = -grad
         grad = grad.neg()
+    if torch.is_complex(param):
+        param, grad, exp_avg_sq, s, p0 = as_pairs(param, grad, exp_avg_sq, s, p0)
+        (exp_avg,) = as_pairs(exp_avg)
     beta3_or_default = beta2**0.5 if beta3_is_none else beta3
     t = k + 1
     direction = grad
@@ -260,6 +263,11 @@ def _step_of_one_on_tensors(
     differentiable: bool,
 ) -> WaitingOnTensors:
     """The step of one parameter, which waits for the others at each total."""
+    if torch.is_complex(param_out):
+        param_out, grad, exp_avg_sq_out, s_out, p0_out = as_pairs(
+            param_out, grad, exp_avg_sq_out, s_out, p0_out
+        )
+        (exp_avg_out,) = as_pairs(exp_avg_out)
     param = param_out
     exp_avg = exp_avg_out
     exp_avg_sq = exp_avg_sq_out

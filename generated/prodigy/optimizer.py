@@ -256,7 +256,6 @@ class Prodigy(Optimizer):
         ),
         uniform=("betas", "beta3", "d0", "d_coef", "growth_rate"),
         waits=True,
-        complex_error="Prodigy does not support complex parameters",
     )
 
     def __init__(

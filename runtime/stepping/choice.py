@@ -213,7 +213,8 @@ def _fastest(schema: Schema, param: Tensor) -> list[Choice]:
     if not interpreted and not schema.waits and not missing_for(schema, implementation, param):
         found.append(Choice(implementation, f"the fastest on {kind}"))
     if kind == "cpu" or kind in _get_foreach_kernels_supported_devices():
-        found.append(Choice(Implementation.FOREACH, f"the fastest on {kind} without kernels for {param.dtype}"))
+        why = f", since {NO_KERNELS}" if schema.waits else f" without kernels for {param.dtype}"
+        found.append(Choice(Implementation.FOREACH, f"the fastest on {kind}{why}"))
     return found
 
 

@@ -50,7 +50,12 @@ PACKAGES: Mapping[str, Package] = {
         }.items()
     },
     **{
-        name: Package("dog-optimizer", f"dog:{name}", late="it takes a parameter without a gradient for an error")
+        name: Package(
+            "dog-optimizer",
+            f"dog:{name}",
+            values={"rbar": "rbar", "G": "G", "init_buffer": "init_buffer"},
+            late="it takes a parameter without a gradient for an error",
+        )
         for name in ("DoG", "LDoG")
     },
     "Grams": Package("grams-pytorch", "grams:Grams", states=ADAM),

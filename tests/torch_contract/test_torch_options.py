@@ -20,7 +20,9 @@ from tests.references.torch_inputs import ELEVEN, Settings, float_settings, opti
 from tests.references.training import Construct, run, values
 from tests.support.comparing import Within, assert_same
 from tests.support.generated_calls import call
+from thetac.runtime.implementations.barriers import run_alone
 from thetac.runtime.param_groups.groups import values_of
+from thetac.runtime.param_groups.shared_numbers import numbers_of
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64], ids=str)
@@ -131,8 +133,14 @@ def test_the_capturable_form_equals_the_for_loop(name: str) -> None:
             for state in cls.schema.states:
                 if state.first:
                     keywords[0][state.first] = keywords[1][state.first] = [step == 0 for _ in starts]
-            call(forloop.step, parameters[0], [grad.clone() for grad in grads], **keywords[0])
-            call(forloop.step_on_tensors, parameters[1], grads, **keywords[1], capturable=True, differentiable=False)
+            forms = {"capturable": True, "differentiable": False}
+            rests = [
+                call(forloop.step, parameters[0], [grad.clone() for grad in grads], **keywords[0]),
+                call(forloop.step_on_tensors, parameters[1], grads, **keywords[1], **forms),
+            ]
+            if cls.schema.waits:
+                for kept, rest in zip(keywords, rests, strict=True):
+                    kept |= run_alone(rest)
         wanted, got = ({**kept, "params": mine} for kept, mine in zip(keywords, parameters, strict=True))
         for key in wanted:
             if isinstance(wanted[key], list) and torch.is_tensor(wanted[key][0]):
@@ -143,7 +151,7 @@ def test_the_capturable_form_equals_the_for_loop(name: str) -> None:
 
 def _keywords(cls: type, group: dict[str, object], starts: list[Tensor]) -> dict[str, object]:
     schema = cls.schema
-    keywords: dict[str, object] = {**values_of(schema, group)}
+    keywords: dict[str, object] = {**values_of(schema, group), **numbers_of(schema, group)}
     for state in schema.states:
         initial = 0.0 if state.init is None else state.init(group)
         exists = state.when is None or state.when(group)
