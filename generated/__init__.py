@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .adamod import AdaMod as AdaMod
     from .adapnm import AdaPNM as AdaPNM
     from .adadelta import Adadelta as Adadelta
+    from .adafactor import Adafactor as Adafactor
     from .adagrad import Adagrad as Adagrad
     from .adam import Adam as Adam
     from .adamatan2 import AdamAtan2 as AdamAtan2
@@ -68,6 +69,7 @@ __all__ = [
     "AdaMod",
     "AdaPNM",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamAtan2",
@@ -123,6 +125,7 @@ _MODULES = {
     "AdaMod": "adamod",
     "AdaPNM": "adapnm",
     "Adadelta": "adadelta",
+    "Adafactor": "adafactor",
     "Adagrad": "adagrad",
     "Adam": "adam",
     "AdamAtan2": "adamatan2",

@@ -85,6 +85,8 @@ class Optimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over pickled or loaded attributes; what an older or another version did not have gets its default."""
         super().__setstate__(state)
+        # torch adds an option to the defaults, which is not among those of every class.
+        self.defaults = without_unused_options(self.schema, self.defaults)
         self._complete_defaults()
         if self._stepper is not None:
             self._stepper.trust_state()

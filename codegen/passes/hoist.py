@@ -32,7 +32,7 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.ir.value_kinds import HOST_TRUTH
 from thetac.codegen.passes.analysis.kinds import infer, is_on_host, is_static, kind_of
 from thetac.codegen.passes.analysis.streams import streams
-from thetac.codegen.passes.host_program import finish
+from thetac.codegen.passes.host_program import finish, names_read_in
 from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
 from thetac.options import IN_UPDATE
 from thetac.shape_numbers import VARIABLES
@@ -49,16 +49,10 @@ def hoist(rule: Rule) -> Fused:
     names = ("param", "grad", *rule.element_states)
     passes = (Pass(streams(names, body), body),)
     scalars = tuple(name for name in rule.names_of(StateKind.SCALAR) if name in assigned(rule.body))
-    read = {*scalars, *(entry.variable for entry in row), *_names_read_in(host)}
+    read = {*scalars, *(entry.variable for entry in row), *names_read_in(host)}
     inputs = tuple(name for name in hoister.inputs if name in read)
     truths = frozenset(name for name, kind in hoister.kinds.items() if kind.truth and not kind.is_on_host)
     return Fused(inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes, truths)
-
-
-def _names_read_in(host: tuple[Stmt, ...]) -> frozenset[str]:
-    """Return the names that some statement of the scalar program reads."""
-    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(host))
-    return frozenset(name for expression in expressions for name in names_read(expression))
 
 
 def _inputs(rule: Rule) -> tuple[str, ...]:

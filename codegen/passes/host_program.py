@@ -11,7 +11,18 @@ from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.ir.fused import Entry
-from thetac.codegen.ir.nodes import Assign, Call, Const, If, Ref, Stmt, always_assigned, assigned
+from thetac.codegen.ir.nodes import (
+    Assign,
+    Call,
+    Const,
+    If,
+    Ref,
+    Stmt,
+    always_assigned,
+    assigned,
+    names_read,
+    walk_statements,
+)
 
 Program = tuple[Stmt, ...]
 Row = tuple[Entry, ...]
@@ -28,6 +39,19 @@ def finish(host: Program, row: Row, unchanged: Mapping[str, str], inputs: tuple[
     """
     row = tuple(replace(entry, variable=unchanged.get(entry.variable, entry.variable)) for entry in row)
     return _add_starting_values(_rename(host, unchanged), row, inputs), row
+
+
+def names_read_in(host: Program) -> frozenset[str]:
+    """Return the names that some statement of the program reads."""
+    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(host))
+    return frozenset(name for expression in expressions for name in names_read(expression))
+
+
+def without_unread(host: Program, kept: frozenset[str]) -> Program:
+    """Return the program without assignments to names that it does not read and that need not be kept."""
+    while unread := set(assigned(host)) - kept - names_read_in(host):
+        host = _rename(host, dict.fromkeys(unread, ""))
+    return host
 
 
 def _rename(body: Program, variables: Mapping[str, str]) -> Program:

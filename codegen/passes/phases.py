@@ -37,6 +37,7 @@ from thetac.codegen.ir.value_kinds import Dims
 from thetac.codegen.passes.analysis.kinds import Kinds
 from thetac.codegen.passes.analysis.reaching import BEFORE, Reaching, reaching
 from thetac.codegen.passes.analysis.streams import streams
+from thetac.codegen.passes.host_program import names_read_in, without_unread
 from thetac.codegen.passes.naming import unique
 
 MOST_CHOICES = 4096  # of passes in which states are stored; where there are more, states are decided one by one
@@ -59,7 +60,7 @@ def phases(fused: Fused, kinds: Kinds, small: Mapping[str, Dims | None]) -> Fuse
     names = {value.name for value in values}
     passes = tuple(replace(one, reads=tuple(name for name in _names_read(one.body) if name in names)) for one in passes)
     everything = tuple(statement for one in passes for statement in one.before)
-    return replace(
+    done = replace(
         fused,
         passes=passes,
         small=tuple(
@@ -67,6 +68,7 @@ def phases(fused: Fused, kinds: Kinds, small: Mapping[str, Dims | None]) -> Fuse
         ),
         tensor_values=values,
     )
+    return _without_unread_numbers(done)
 
 
 class _Plan:
@@ -89,7 +91,7 @@ class _Plan:
         self.programs = max([self.last, *self.level_of_programs], default=0) + 1
 
     def _is_sweep(self, one: ElementAssign) -> bool:
-        return self._kinds[one.target].is_sweep and not is_reduction(one.value)
+        return not is_reduction(one.value) and self._kinds[one.target].is_sweep
 
     @cached_property
     def _folds_at(self) -> tuple[int, ...]:
@@ -213,6 +215,25 @@ class _Plan:
                 (use,) = streams((fold.value,), body)
                 folds.append(replace(fold, needed=use.stored))
         return Pass(self.uses(places, number, stored), body, self.body(program), folds=tuple(folds))
+
+
+def _without_unread_numbers(fused: Fused) -> Fused:
+    """Return the kernel without what the host computes for statements that no pass needs."""
+    read = frozenset(name for one in fused.passes for name in (*_names_read(one.before), *_names_read(one.body)))
+    read |= {
+        name
+        for one in fused.passes
+        for statement in walk_elements((*one.before, *one.body))
+        if isinstance(statement, ElementIf)
+        for name in names_read(statement.condition)
+    }
+    row = tuple(entry for entry in fused.row if entry.name in read)
+    if row == fused.row:
+        return fused
+    kept = frozenset((*fused.scalars, *(entry.variable for entry in row)))
+    host = without_unread(fused.host, kept)
+    needed = kept | names_read_in(host)
+    return replace(fused, row=row, host=host, inputs=tuple(name for name in fused.inputs if name in needed))
 
 
 def _choose(plan: _Plan) -> Mapping[str, int]:

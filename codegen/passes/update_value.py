@@ -15,6 +15,7 @@ from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, St
 from thetac.codegen.ir.ops import OF_NAMES, OPS
 
 PARAM = Ref("param")
+_ZERO = Call("where", (Call("eq", (PARAM, PARAM)), Const(0), Const(0)))  # of every element
 
 
 def name_of_update(rule: Rule) -> str:
@@ -67,7 +68,7 @@ def _block_that_sets(body: tuple[Stmt, ...], update: Ref) -> tuple[Stmt, ...]:
 
 def _nothing(name: str) -> Assign:
     """Return the statement that makes the update 0 for every element."""
-    return Assign(name, Call("where", (Call("eq", (PARAM, PARAM)), Const(0), Const(0))))
+    return Assign(name, _ZERO)
 
 
 def _subtracted(value: Expr, update: Ref, *, is_set: bool) -> Expr:
@@ -82,7 +83,7 @@ def _subtracted(value: Expr, update: Ref, *, is_set: bool) -> Expr:
     if rest != PARAM:
         return Call("sub", (PARAM, _read(value, update, is_set=is_set)), value.location)
     terms = [*([update] if is_set else []), *reversed(terms)]
-    total = terms[0] if terms else update
+    total = terms[0] if terms else _ZERO
     for term in terms[1:]:
         match term:
             case Call(op="neg", args=(added,)):

@@ -13,7 +13,7 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 
 class AdamAtan2(Optimizer):
-    """Adam whose step is the angle of its two moments instead of their quotient, so that it needs no eps and ignores the scale of gradients.
+    """Adam whose step is the angle of its two moments instead of their quotient, without an eps.
 
     Each step (`step` is 1 in the first) does this to every parameter::
 

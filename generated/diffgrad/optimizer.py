@@ -13,7 +13,7 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 
 class DiffGrad(Optimizer):
-    """Adam whose step is damped, down to a half, where the gradient hardly changes from one step to the next.
+    """Adam whose step is damped, down to a half, where the gradient hardly changes.
 
     Each step (`step` is 1 in the first) does this to every parameter::
 

@@ -13,7 +13,7 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 
 class MADGRAD(Optimizer):
-    """Dual averaging of gradients from the starting point, scaled by the cube root of their weighted sum of squares.
+    """Dual averaging of gradients, scaled by the cube root of their weighted sum of squares.
 
     Each step (`step` is 1 in the first) does this to every parameter::
 

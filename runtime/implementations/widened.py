@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.param_groups.members import Member, tensor_states
+from thetac.runtime.param_groups.members import Member
 from thetac.runtime.schema import Schema
 from thetac.runtime.totals import Totals, together
 from thetac.shape_numbers import SHAPE_NUMBERS
@@ -44,12 +44,21 @@ def widens(schema: Schema, member: Member) -> bool:
 
 def mixes_dtypes(schema: Schema, member: Member) -> bool:
     """Return whether some state has another dtype than its parameter."""
-    return any(state.dtype is not member.param.dtype for state in tensor_states(schema, member))
+    return any(state.dtype is not member.param.dtype for state in _states(schema, member))
 
 
 def _computed_with(schema: Schema, member: Member) -> tuple[Tensor, ...]:
-    """Return parameter, gradient and states with elements."""
-    return (member.param, member.grad, *tensor_states(schema, member))
+    """Return parameter, gradient and states with a number per element, row or column."""
+    return (member.param, member.grad, *_states(schema, member))
+
+
+def _states(schema: Schema, member: Member) -> list[Tensor]:
+    """Return the existing states that are computed in the parameter's dtype."""
+    return [
+        state
+        for declared, state in zip(schema.states, member.states, strict=True)
+        if state is not None and declared.follows_dtype
+    ]
 
 
 def widened(schema: Schema, step: Step) -> Step:

@@ -22,7 +22,7 @@ from tests.references.algorithms.forms import Memory
 from tests.references.elements import ELEMENTS
 from tests.references.rules import rules
 from tests.references.settings import GRID, settings_of, values_of
-from tests.references.torch_inputs import ELEVEN, Settings
+from tests.references.torch_inputs import IN_TORCH, Settings
 from tests.support.every_optimizer import everything
 from tests.support.runtime_helpers import run_kernels_of
 from thetac.codegen.ir.interpret import exact, interpret
@@ -31,7 +31,7 @@ from thetac.runtime.stepping.requirements import triton_interprets
 Array = NDArray[np.float64]
 
 STEPS = 40
-OTHERS = tuple(name for name in ORACLES if name not in ELEVEN)  # that torch does not have
+OTHERS = tuple(name for name in ORACLES if name not in IN_TORCH)  # that torch does not have
 # References know one parameter. Those whose parameters share numbers are compared as a whole in tests/oracles/.
 ALONE = tuple(name for name in OTHERS if not getattr(thetac, name).schema.waits)
 

@@ -27,6 +27,7 @@ LEARNED: Mapping[str, tuple[Settings, float]] = {
     "AdaMod": ({"lr": 0.1}, 0.12),
     "AdaPNM": ({"lr": 0.03}, 0.12),
     "Adadelta": ({}, 0.3),
+    "Adafactor": ({"lr": 0.1}, 0.2),
     "Adagrad": ({"lr": 0.1}, 0.12),
     "Adam": ({"lr": 0.01}, 0.12),
     "AdamNoBiasCorrection": ({"lr": 0.01}, 0.05),

@@ -28,7 +28,7 @@ import thetac
 from tests.references.elements import ELEMENTS, Array
 from tests.references.rules import rules
 from tests.references.settings import settings_of, values_of
-from tests.references.torch_inputs import ELEVEN, Settings
+from tests.references.torch_inputs import IN_TORCH, Settings
 from tests.references.training import Construct, run, values
 from tests.support.comparing import differing_bits, entries
 from thetac.codegen.ir.interpret import exact as keep_exactly
@@ -100,7 +100,7 @@ def cell(name: str, implementation: str, dtype: torch.dtype) -> str:
     """What the table says of one algorithm in one implementation and dtype."""
     if implementation == "foreach":
         return bits(name, thetac, dtype)
-    if implementation == "for-loop" and name in ELEVEN:
+    if implementation == "for-loop" and name in IN_TORCH:
         return bits(name, torch.optim, dtype)
     own = measured(name, "for-loop", dtype)
     return own if implementation == "for-loop" else f"{measured(name, implementation, dtype)} ({own})"

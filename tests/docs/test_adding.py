@@ -128,6 +128,8 @@ def tree(folder: Path, leaving_out: tuple[str, ...] = ()) -> Path:
         shutil.copy(ROOT / file, folder / file)
     (folder / "specs").mkdir()
     (folder / "specs" / "grid.yaml").write_text(SPEC, encoding="utf-8")
+    for facts in (ROOT / "specs").glob("*.toml"):
+        shutil.copy(facts, folder / "specs" / facts.name)
     (folder / "train.py").write_text(TRAINING, encoding="utf-8")
     for edit in edits():
         if edit.path not in leaving_out:

@@ -11,7 +11,7 @@ import thetac
 from tests.oracles.closed_loop import deviation
 from tests.oracles.oracle import Oracle
 from tests.references.settings import one_at_a_time, two_at_a_time
-from tests.references.torch_inputs import ELEVEN, Settings, float_settings
+from tests.references.torch_inputs import IN_TORCH, Settings, float_settings
 
 IMPLEMENTATIONS: Mapping[str, Settings] = {
     "for-loop": {"foreach": False},
@@ -22,12 +22,12 @@ IMPLEMENTATIONS: Mapping[str, Settings] = {
 
 def single_changes(name: str) -> list[Settings]:
     """Return the defaults, and each flag and hyperparameter changed alone; of torch's, what its own tests try."""
-    return float_settings(name) if name in ELEVEN else list(one_at_a_time(name))
+    return float_settings(name) if name in IN_TORCH else list(one_at_a_time(name))
 
 
 def pairs_of_changes(name: str) -> list[Settings]:
     """Return every pair of changes that is accepted; none of torch's, whose single ones hold them."""
-    return [] if name in ELEVEN else list(two_at_a_time(name))
+    return [] if name in IN_TORCH else list(two_at_a_time(name))
 
 
 def deviations(name: str, oracle: Oracle, implementation: str, settings: Settings) -> Iterator[tuple[str, float]]:

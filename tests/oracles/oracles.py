@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.oracles.oracle import Oracle, Package, Transcription
 from tests.references.algorithms import REFERENCES
-from tests.references.torch_inputs import ELEVEN, Settings
+from tests.references.torch_inputs import IN_TORCH, Settings
 
 
 def _for_loop(settings: Settings) -> dict[str, object]:
@@ -32,7 +32,7 @@ ADAM = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
 
 # The authors' own code, as far as PyPI has it.
 PACKAGES: Mapping[str, Package] = {
-    **{name: Package("torch", f"torch.optim:{name}", _for_loop) for name in ELEVEN},
+    **{name: Package("torch", f"torch.optim:{name}", _for_loop) for name in IN_TORCH},
     "AdaBelief": Package("adabelief-pytorch", "adabelief_pytorch:AdaBelief", _quietly),
     "AdaBound": Package(
         "adabound",

@@ -10,7 +10,7 @@ import torch
 
 import thetac
 from tests.references.rules import rules
-from tests.references.torch_inputs import ELEVEN, Settings, Value, float_settings
+from tests.references.torch_inputs import IN_TORCH, Settings, Value, float_settings
 from thetac.codegen.ir.nodes import Hyperparameter
 
 # For those that torch does not have: every flag, numbers that change the path taken, several at once.
@@ -120,7 +120,7 @@ NEEDS: Mapping[tuple[str, str], Settings] = {
 
 def settings_of(name: str) -> Iterator[Settings]:
     """The defaults, then every combination of the grid, with and without weight decay and with another lr."""
-    if name in ELEVEN:
+    if name in IN_TORCH:
         yield from float_settings(name)
         return
     yield {}

@@ -1,4 +1,4 @@
-"""What torch's own tests try with the eleven optimizers that both have, and what they leave out."""
+"""What torch's own tests try with the optimizers that both have, and what they leave out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.testing._internal.common_optimizers import OptimizerInfo, optim_db
 
-Value = float | bool | str | None | torch.Tensor | tuple[float, ...]
+Value = float | bool | str | None | torch.Tensor | tuple[float | None, ...]
 Settings = dict[str, Value]
 
-ELEVEN = ("SGD", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "ASGD")
+IN_TORCH = (
+    *("SGD", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "ASGD"),
+    "Adafactor",
+)
+
+# torch's raise ZeroDivisionError for a parameter without elements.
+DIVIDE_BY_SIZES = ("Adafactor",)
 
 # Every flag with every other and with weight decay, and the hyperparameters that choose a path.
 _GRIDS: Mapping[str, Mapping[str, Sequence[Value]]] = {
@@ -26,6 +32,7 @@ _GRIDS: Mapping[str, Mapping[str, Sequence[Value]]] = {
     "RMSprop": {"centered": [False, True], "momentum": [0, 0.9], "weight_decay": [0, 0.1]},
     "Rprop": {"etas": [(0.5, 1.2), (0.1, 3.0)], "step_sizes": [(1e-6, 50), (1e-3, 0.02)]},
     "ASGD": {"t0": [1e6, 3], "lambd": [1e-4, 0], "alpha": [0.75, 0.5], "weight_decay": [0, 0.1]},
+    "Adafactor": {"lr": [1e-2, 1.0], "eps": [(None, 1e-3), (1e-3, 0.1), (0.0, 0.0)], "weight_decay": [0, 0.1]},
 }
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tests.support.paths import ROOT
 from tests.support.triton_support import Training, Values, specialised
+from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.pipeline import Compiled
 from thetac.runtime.implementations.cpp_interface import ALL_PASSES, KERNEL, Launch, macros
 from thetac.runtime.implementations.tables import shape_table
@@ -89,6 +90,7 @@ class Build:
     level: str = ""  # empty: the best one of this processor
     headers: Path = HEADERS
     optimised: bool = True  # else it is built in less time; results are the same
+    holds: tuple[bool, ...] | None = None  # values of the specialisations, where an object is made for these alone
 
     def made(self) -> tuple[Path, str]:
         """The object, and the compiler's report on loops."""
@@ -96,7 +98,7 @@ class Build:
             "-O3" if self.optimised else "-O1",
             *FLAGS,
             f"-march={self.level or levels()[-1]}",
-            *(f"-D{name}={value}" for name, value in macros(self.streams).items()),
+            *(f"-D{name}={value}" for name, value in macros(self.streams, self.holds).items()),
             f"-I{self.headers}",
         ]
         texts = [path.read_text(encoding="utf-8") for path in sorted(self.headers.iterdir())]
@@ -146,7 +148,10 @@ def launch_cpp(
     names = (*compiled.fused.streams, *(state.name for state in compiled.fused.small))
     first = {"param": members[0][0], "grad": members[0][1], **members[0][2]}
     dtypes = tuple(first.get(name, first["param"]).dtype for name in names)
-    loaded = library(Build(compiled.files["kernels.cpp"], dtypes, options.level, options.headers, options.optimised))
+    holds = specialised(compiled.fused, values)
+    alone = None if kernels_are_few(compiled.fused) else tuple(holds.values())
+    source = compiled.files["kernels.cpp"]
+    loaded = library(Build(source, dtypes, options.level, options.headers, options.optimised, alone))
     chunk = ctypes.c_int64.in_dll(loaded, "thetac_chunk").value
     table: list[list[int]] = []
     for index, (param, grad, states) in enumerate(members):
@@ -158,7 +163,6 @@ def launch_cpp(
     tensor_table = torch.tensor(table, dtype=torch.int64)
     chunk_table = torch.tensor(chunks, dtype=torch.int32)
     row_table = torch.tensor(rows, dtype=torch.float64 if dtypes[0] is torch.float64 else torch.float32)
-    holds = specialised(compiled.fused, values)
     mask = sum(1 << bit for bit, one in enumerate(compiled.fused.specialisations) if holds[one.name])
     launch = Launch(
         tensor_table.data_ptr(),

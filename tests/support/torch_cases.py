@@ -13,9 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.testing._internal.common_optimizers import ErrorOptimizerInput, get_error_inputs_for_all_optims
+from torch.testing._internal.common_optimizers import (
+    ErrorOptimizerInput,
+    OptimizerErrorEnum,
+    get_error_inputs_for_all_optims,
+)
 
-from tests.references.torch_inputs import ELEVEN, optimizer_info
+from tests.references.torch_inputs import IN_TORCH, optimizer_info
 from tests.support.every_optimizer import ours
 
 Arguments = dict[str, object]
@@ -33,26 +37,33 @@ STEPS = 7  # as in torch's comparisons of implementations
 
 def inputs_of(name: str, device: str = "cpu") -> list[Arguments]:
     """What torch's tests construct it with for a device, which need not be there."""
-    infos = [optimizer_info(name)] if name in ELEVEN else [optimizer_info(each) for each in ELEVEN]
+    infos = [optimizer_info(name)] if name in IN_TORCH else [optimizer_info(each) for each in IN_TORCH]
     found = [dict(case.kwargs) for info in infos for case in info.optim_inputs_func(device=device)]
     distinct = {str(sorted(arguments.items())): arguments for arguments in found}
     taken = [arguments for arguments in distinct.values() if _takes(name, arguments)]
-    assert len(taken) == len(distinct) or name not in ELEVEN, "a case of torch's own class would be left out"
+    assert len(taken) == len(distinct) or name not in IN_TORCH, "a case of torch's own class would be left out"
     return taken
 
 
 def errors_of(name: str) -> Iterator[ErrorOptimizerInput]:
-    if name in ELEVEN:
+    if name in IN_TORCH:
         yield from optimizer_info(name).optim_error_inputs_func(device="cpu", dtype=torch.float32)
         return
     yield from get_error_inputs_for_all_optims("cpu", torch.float32)
     common = {case.optimizer_error_input.desc for case in get_error_inputs_for_all_optims("cpu", torch.float32)}
-    for each in ELEVEN:
+    for each in IN_TORCH:
         for case in optimizer_info(each).optim_error_inputs_func(device="cpu", dtype=torch.float32):
             given = case.optimizer_error_input
             # What is a mistake in Nesterov's momentum, say, is one only where there is that flag.
             if given.desc not in common and _takes(name, given.kwargs) and _has_ranges(name, given.kwargs):
                 yield case
+
+
+def make_mistake(case: ErrorOptimizerInput, cls: Callable[..., torch.optim.Optimizer], params: list[Parameter]) -> None:
+    """Do what is an error, in the constructor or in a step."""
+    optimizer = cls(params, **case.optimizer_error_input.kwargs)
+    if case.error_on is OptimizerErrorEnum.STEP_ERROR:
+        optimizer.step()
 
 
 def _takes(name: str, arguments: Arguments) -> bool:
@@ -61,7 +72,7 @@ def _takes(name: str, arguments: Arguments) -> bool:
     return all(
         key in signature
         and (not isinstance(value, tuple) or len(value) == len(signature[key].default))
-        and (not has_tensors(value) or key == "lr" or name in ELEVEN)
+        and (not has_tensors(value) or key == "lr" or name in IN_TORCH)
         for key, value in arguments.items()
     )
 

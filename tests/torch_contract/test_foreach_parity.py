@@ -14,7 +14,7 @@ import torch
 import thetac
 from tests.references.rules import rules
 from tests.references.settings import settings_of
-from tests.references.torch_inputs import ELEVEN
+from tests.references.torch_inputs import IN_TORCH
 from tests.references.training import run
 from tests.support.comparing import assert_same_bits
 from tests.support.every_optimizer import one_in
@@ -24,7 +24,7 @@ AT_MOST = 12  # settings of one optimizer
 
 
 @pytest.mark.parametrize("dtype", one_in(2, DTYPES), ids=lambda dtype: str(dtype).removeprefix("torch."))
-@pytest.mark.parametrize("name", sorted(rules().keys() - set(ELEVEN)))
+@pytest.mark.parametrize("name", sorted(rules().keys() - set(IN_TORCH)))
 def test_same_bits_as_the_for_loop(name: str, dtype: torch.dtype) -> None:
     """All shapes and layouts, two groups, a late gradient, special values, maximize, several step counts at once."""
     settings = list(settings_of(name))

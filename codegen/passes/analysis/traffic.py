@@ -11,10 +11,11 @@ from typing import assert_never
 from thetac.codegen.ir.fused import Fused
 from thetac.codegen.ir.interpret import FLOATS, defaults
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, Rule
+from thetac.shape_numbers import SHAPE_NUMBERS, shape_numbers
 
 FLOAT32 = 4  # bytes
 # Conditions on shapes are decided for a large square matrix.
-_OF_A_MATRIX: Mapping[str, float] = {"rank": 2.0, "size": 2.0**20, "rows": 2.0**10, "columns": 2.0**10}
+_OF_A_MATRIX = shape_numbers((1024, 1024), 2.0**-23)
 
 
 def bytes_moved(rule: Rule, fused: Fused) -> int:
@@ -28,7 +29,7 @@ def bytes_moved(rule: Rule, fused: Fused) -> int:
         The bytes for a matrix in float32 and states of its dtype. States with one number per row, column or parameter
         are left out: they are small beside it.
     """
-    names = defaults(rule)
+    names = defaults(rule) | {SHAPE_NUMBERS[name].variable: number for name, number in _OF_A_MATRIX.items()}
     names |= {one.name: bool(_value(one.condition, names)) for one in fused.specialisations}
     uses = [use for one in fused.passes for use in one.streams]
     moved = sum(bool(_value(condition, names)) for use in uses for condition in (use.loaded, use.stored))
@@ -42,8 +43,6 @@ def _value(expression: Expr, names: Mapping[str, float | bool]) -> float | bool:
             return value if isinstance(value, bool) else float(value)
         case Ref(name=name):
             return names[name]
-        case Call(op=op) if op in _OF_A_MATRIX:
-            return _OF_A_MATRIX[op]
         case Call(op=op, args=args):
             return FLOATS.operations[op](*(_value(argument, names) for argument in args))
         case _:

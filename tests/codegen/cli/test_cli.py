@@ -183,11 +183,11 @@ def test_output_depends_on_nothing_but_the_specs(specs: Path, tmp_path: Path) ->
     assert outputs[0] == outputs[1]
 
 
-def test_all_specs_are_generated_in_under_five_seconds(tmp_path: Path) -> None:
+def test_specs_are_generated_in_under_a_fifth_of_a_second_each(tmp_path: Path) -> None:
     start = time.perf_counter()
     done = run("generate", "--specs", str(SPECS), "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 0.2 * len(list(SPECS.rglob("*.yaml")))
 
 
 def test_generated_files_are_what_the_specs_give() -> None:

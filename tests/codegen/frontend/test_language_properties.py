@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.every_optimizer import examples
 from tests.support.paths import ROOT
+from tests.support.reducing_specs import reducing_specs
 from tests.support.strategies import NASTY, Hostile, hostile_specs, legal_specs
 from thetac.codegen.errors import Diagnostics, SpecError
 from thetac.codegen.frontend.load import KEYS, load_spec
@@ -179,7 +180,7 @@ update: |
 
 
 @fast
-@given(legal_specs())
+@given(st.one_of(legal_specs(), reducing_specs()))
 def test_legal_programs_are_accepted(text: str) -> None:
     assert accepted(text) is not None
 

@@ -217,7 +217,7 @@ ILLEGAL_FUSED: dict[str, tuple[Callable[[Fused], Fused], str]] = {
     "a stored gradient": (stream("grad", stored=Const(True)), "Made, fused, pass 0: the gradient is stored"),
     "a state that is not stored": (
         stream("seen", stored=Const(False)),
-        "Made, fused, pass 0: ['seen'] are assigned and not stored",
+        "Made, fused: ['seen'] are assigned and not stored",
     ),
     "a store of what is not assigned": (
         in_pass(lambda one: replace(one, body=tuple(s for s in one.body if getattr(s, "target", "") != "seen"))),

@@ -9,14 +9,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.references.elements import ELEMENTS
 from tests.references.rules import SPECS
 from tests.references.settings import settings_of, values_of
 from tests.support.bodies import body_of, rule
+from tests.support.every_optimizer import examples
 from tests.support.kernel_rule import as_rule
+from tests.support.reducing_specs import reducing_specs
 from tests.support.strategies import legal_specs
 from thetac.codegen.ir.interpret import FLOATS, Step, exact, interpret, to_float32
 from thetac.codegen.ir.nodes import Assign, Call, Const, If, Ref, Rule, Stmt, walk_statements
@@ -79,6 +83,58 @@ def test_any_rule_means_the_same_when_it_is_lowered(text: str, flag: bool) -> No
     rule, fused = lower(written)
     expect_same(rule, as_rule(rule, fused), {"flag": flag})
     expect_same(rule, selected(rule), {"flag": flag}, exact)
+
+
+def expect_same_arrays(rule: Rule, other: Rule, values: dict[str, float | bool | str], shape: tuple[int, ...]) -> None:
+    """Run both for some steps on a parameter of a shape; fail if parameter or state differ."""
+    random = np.random.default_rng(1)
+    param = random.normal(size=shape)
+    steps = [Step(param, {}), Step(param, {})]
+    for number in range(4):
+        grad = random.normal(size=shape)
+        with np.errstate(all="ignore"):
+            steps = [
+                interpret(one, values, step.state, step.param, grad, arithmetic=ELEMENTS, store=exact, shape=shape)
+                for one, step in zip((rule, other), steps, strict=True)
+            ]
+        expected, got = ({"param": step.param, **step.state} for step in steps)
+        assert got.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_array_equal(got[name], value, err_msg=f"{name} of {shape}, step {number}, {values}")
+
+
+REDUCED = """\
+optimizer: Reduced
+summary: A state of rows that a sum replaces.
+hyperparameters:
+  lr: {default: 0.1}
+  weight_decay: {default: 0.1}
+  flag: {default: false, doc: a flag}
+require:
+  rank(param) > 1: "no matrix"
+complex: unsupported
+state:
+  per_row: {init: zeros, shape: rows}
+weight_decay: {flag: cautious, else: none}
+update: |
+  param = param
+  e = weight_decay * grad
+  e = grad
+  per_row = per_row + lr * sum(e, axis=-1)
+  per_row = sum(param, axis=-1)
+  param = param - lr * per_row * e
+"""
+
+
+@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
+@given(reducing_specs(), st.booleans(), st.sampled_from(["slow", "fast"]))
+@example(REDUCED, True, "slow")  # the decay of an update that first is nothing
+@example(REDUCED, False, "slow")  # a number that only what is replaced would read; a sum that is a state
+def test_any_rule_that_reduces_means_the_same_when_it_is_lowered(text: str, flag: bool, mode: str) -> None:
+    (written,) = front_end([Source("reducing.yaml", text)])
+    rule, fused = lower(written)
+    for shape in [(3, 4), (2, 3, 2)] + ([] if rule.requirements else [(5,), ()]):
+        expect_same_arrays(rule, as_rule(rule, fused), {"flag": flag, "mode": mode}, shape)
 
 
 @settings(deadline=None)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 import thetac
-from tests.references.torch_inputs import ELEVEN
+from tests.references.torch_inputs import IN_TORCH
 from tests.support.checkpoint_helpers import FLOAT32, in_groups, parameters_of, rich, through_a_file, train, trained
 from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import both, every_class, of_every_class, ours, torchs
@@ -43,7 +43,7 @@ def test_what_an_older_checkpoint_lacks_keeps_its_value(name: str) -> None:
     train(optimizer, range(3, 5))
 
 
-@pytest.mark.parametrize("name", of_every_class(ELEVEN))
+@pytest.mark.parametrize("name", of_every_class(IN_TORCH))
 def test_options_that_torch_does_not_have_are_kept_where_torchs_checkpoint_is_loaded(name: str) -> None:
     cls = torchs(name)
     assert cls is not None

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.optim import Optimizer
 
-from tests.references.torch_inputs import ELEVEN
+from tests.references.torch_inputs import IN_TORCH
 from tests.support.checkpoint_helpers import (
     DTYPES,
     FLOAT32,
@@ -25,7 +25,7 @@ from tests.support.comparing import assert_same_bits
 from tests.support.every_optimizer import every_class, of_every_class, ours, torchs
 from tests.support.runtime_helpers import FUSED, run_kernels_of
 
-the_eleven = pytest.mark.parametrize("name", of_every_class(ELEVEN))
+torchs_own = pytest.mark.parametrize("name", of_every_class(IN_TORCH))
 every_mix = pytest.mark.parametrize("mix", DTYPES)
 IMPLEMENTATIONS = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "C++": {"fused": True}}
 
@@ -37,7 +37,7 @@ def control(name: str) -> type[Optimizer]:
 
 
 @pytest.mark.feature("state_dict", "keys, order, nesting, types and ids are torch's")
-@the_eleven
+@torchs_own
 @every_mix
 def test_it_has_the_form_of_torchs(name: str, mix: str) -> None:
     """Before the first step, after some, and after it was loaded; with names, too."""
@@ -57,7 +57,7 @@ def test_it_has_the_form_of_torchs(name: str, mix: str) -> None:
 
 
 @pytest.mark.feature("state_dict", "torch's goes on in ours, in the middle of a run")
-@the_eleven
+@torchs_own
 @every_mix
 @pytest.mark.parametrize("options", [{"foreach": False}, {}], ids=["pinned", "default"])
 def test_a_checkpoint_of_torch_goes_on_in_ours(name: str, mix: str, options: dict[str, bool]) -> None:
@@ -72,7 +72,7 @@ def test_a_checkpoint_of_torch_goes_on_in_ours(name: str, mix: str, options: dic
 
 
 @pytest.mark.feature("state_dict", "ours goes on in torch's, in the middle of a run")
-@the_eleven
+@torchs_own
 @every_mix
 def test_a_checkpoint_of_ours_goes_on_in_torchs(name: str, mix: str) -> None:
     """As one of torch's own does, whatever its loader makes of it."""
@@ -136,7 +136,7 @@ def sizes(optimizer: Optimizer) -> list[int]:
 
 
 @pytest.mark.feature("state_dict", "at most 1.1 times the size of torch's, pickled too")
-@the_eleven
+@torchs_own
 def test_it_is_not_larger_than_torchs(name: str) -> None:
     theirs, mine = many(name, control(name)), many(name, ours(name))
     loaded = continued(mine, ours(name), through_a_file)

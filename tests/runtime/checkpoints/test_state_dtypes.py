@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 import thetac
-from tests.references.torch_inputs import ELEVEN
+from tests.references.torch_inputs import IN_TORCH
 from tests.support.checkpoint_helpers import (
     BFLOAT16,
     FLOAT32,
@@ -226,7 +226,7 @@ def test_a_dtype_that_kernels_do_not_take_becomes_the_parameters() -> None:
 
 @pytest.mark.feature("state_dict", "from float32 to bfloat16 parameters, and back")
 @pytest.mark.parametrize("options", [{"foreach": False}, {"foreach": True}, {"fused": True}, {}])
-@pytest.mark.parametrize("name", of_every_class(ELEVEN))
+@pytest.mark.parametrize("name", of_every_class(IN_TORCH))
 def test_a_checkpoint_of_a_float32_model_goes_on_in_a_bfloat16_model(name: str, options: dict[str, bool]) -> None:
     """And the other way round; kernels go on with the precision that is there, others with the parameter's."""
     cls = torchs(name)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import thetac
-from tests.references.torch_inputs import ELEVEN
+from tests.references.torch_inputs import IN_TORCH
 from tests.support.comparing import assert_identical, assert_same_training
 from tests.support.every_optimizer import NAMES, every_class, every_optimizer, ours, remembering
 from tests.support.runtime_helpers import give_gradients, parameters, run_kernels_of
@@ -22,7 +22,7 @@ from thetac.runtime.param_groups import checks
 from thetac.runtime.param_groups.members import Member
 
 HALF = (torch.float16, torch.bfloat16)
-OTHERS = [name for name in NAMES if name not in ELEVEN]
+OTHERS = [name for name in NAMES if name not in IN_TORCH]
 every_half = pytest.mark.parametrize("dtype", HALF, ids=str)
 WAYS: dict[str, dict[str, bool]] = {
     **{name: dict(options) for name, options in LISTS.items()},
@@ -211,7 +211,7 @@ def test_explain_says_what_it_is_computed_in(name: str, dtype: torch.dtype, opti
     give_gradients(optimizer.param_groups[0]["params"], 0)
     for _ in range(2):  # before the first step, too
         lines = optimizer.explain().splitlines()
-        computed = str(dtype).removeprefix("torch.") if name in ELEVEN else "float32"
+        computed = str(dtype).removeprefix("torch.") if name in IN_TORCH else "float32"
         line = next(line for line in lines if line.startswith("group"))
         assert f"), computed in {computed}, " in line
         optimizer.step()
@@ -256,12 +256,12 @@ def test_the_warning_of_missing_kernels_says_it(monkeypatch: pytest.MonkeyPatch)
 @every_optimizer
 def test_documentation_says_it(name: str) -> None:
     text = re.sub(r"\s+", " ", ours(name).__doc__ or "")
-    assert ("compute in the parameter's own dtype, as torch.optim does" in text) == (name in ELEVEN)
+    assert ("compute in the parameter's own dtype, as torch.optim does" in text) == (name in IN_TORCH)
     assert "float16 and bfloat16 parameters are computed in float32" in text
 
 
 @every_half
-@pytest.mark.parametrize("name", ELEVEN)
+@pytest.mark.parametrize("name", IN_TORCH)
 def test_torch_s_bits_are_kept(name: str, dtype: torch.dtype) -> None:
     """That is what they are owed for; test_torch_parity.py has all their settings."""
     params = parameters(dtype=dtype)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.every_optimizer import examples
+from tests.support.reducing_specs import reducing_specs
 from tests.support.strategies import Hostile, hostile_specs, legal_specs
 from thetac.codegen.backends.documentation.algorithm_box import algorithm
 from thetac.codegen.backends.documentation.formulas import arranged, formula
@@ -134,7 +135,7 @@ def test_no_symbol_or_name_breaks_the_box(hostile: Hostile) -> None:
 
 
 @fast
-@given(legal_specs())
+@given(st.one_of(legal_specs(), reducing_specs()))
 def test_any_program_is_written_whole_and_in_order(text: str) -> None:
     rule = rule_of(text)
     box = algorithm(rule)

@@ -99,6 +99,17 @@ def test_a_rule_with_sums_reads_the_parameter_and_the_gradient_twice() -> None:
     assert (cells["class"], cells["passes"], cells["bytes per step"]) == ("sums over a parameter", "2", str(4 * 5))
 
 
+def test_what_shapes_decide_is_decided_for_a_matrix() -> None:
+    text = SUMS.replace(
+        "  param = param - lr * norm(param) / norm(grad) * grad",
+        "  scale = 1.0\n  if rank(param) > 2:\n    scale = 2.0\n  change = scale * grad\n"
+        "  if rank(param) == 2 and columns(param) > 8:\n    change = change * norm(param)\n"
+        "  param = param - lr * change",
+    )
+    (written,) = front_end([Source("ratio.yaml", text)])
+    assert bytes_moved(*lower(written)) == 4 * 4  # the gradient, the parameter twice, and the result
+
+
 def test_texts_in_the_page_cannot_break_out_of_their_cells() -> None:
     facts = Facts({"Weighed": Code("a|b_c*d", 1)}, {}, ())
     text = page([entry(SPEC.replace("MOMENTUM", "0").replace("CENTERED", "false"))], facts)

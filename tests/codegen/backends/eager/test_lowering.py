@@ -1,7 +1,7 @@
 """Random update rules: what the for-loop, foreach and the rule on tensors compute is what the interpreter says.
 
 The hard part of lowering is deciding what may be overwritten: aliases, values read after their storage was
-written, branches. These rules are made to hit it; torch's own eleven would leave most of it untouched.
+written, branches. These rules are made to hit it; torch's own rules would leave most of it untouched.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def kernels_of(fused: Fused, constants: Mapping[str, bool]) -> dict[str, dict[st
 
 
 def _is_power(part: Expr) -> bool:
-    return isinstance(part, Call) and part.op == "pow"
+    return isinstance(part, Call) and part.op in ("pow", "atan2")  # sequences of many operations
 
 
 def used(one: Pass, constants: Mapping[str, bool], how: str) -> int:
