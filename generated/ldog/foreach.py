@@ -39,22 +39,23 @@ def step(
     if torch.is_complex(params[0]):
         params, grads, init_buffers = as_lists_of_pairs(params, grads, init_buffers)
     init_eta_or_default = 0 if init_eta_is_none else init_eta
-    # distance = norm(param - init_buffer)
-    distance_tensors = torch._foreach_norm(torch._foreach_sub(params, init_buffers))
-    (distances,) = read_numbers(distance_tensors)
-    if step == 1:
-        # norm_param = norm(param)
-        norm_param_tensors = torch._foreach_norm(params)
-        (norm_params,) = read_numbers(norm_param_tensors)
-        # rbar = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param)
-        for rbar_t, norm_param in zip(rbars, norm_params, strict=True):
-            store(rbar_t, (0 if init_eta_or_default > 0 else reps_rel) * (1 + norm_param))
-        (rbar_numbers,) = read_numbers(rbars)
-    else:
-        # rbar = maximum(rbar, distance)
-        for rbar_t, rbar, distance in zip(rbars, rbar_numbers, distances, strict=True):
-            store(rbar_t, scalar_math.maximum(rbar, distance))
-        (rbar_numbers,) = read_numbers(rbars)
+    # norm_param = norm(param)
+    norm_param_tensors = torch._foreach_norm(params)
+    (norm_params,) = read_numbers(norm_param_tensors)
+    # initial = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param)
+    initials = [
+        (0 if init_eta_or_default > 0 else reps_rel) * (1 + norm_param)
+        for norm_param in norm_params
+    ]
+    # norm_param_minus_init_buffer = norm(param - init_buffer)
+    norm_param_minus_init_buffer_tensors = torch._foreach_norm(torch._foreach_sub(params, init_buffers))
+    (norm_param_minus_init_buffers,) = read_numbers(norm_param_minus_init_buffer_tensors)
+    # rbar = where(step == 1, initial, maximum(rbar, norm_param_minus_init_buffer))
+    for rbar_t, initial, rbar, norm_param_minus_init_buffer in zip(
+        rbars, initials, rbar_numbers, norm_param_minus_init_buffers, strict=True
+    ):
+        store(rbar_t, initial if step == 1 else scalar_math.maximum(rbar, norm_param_minus_init_buffer))
+    (rbar_numbers,) = read_numbers(rbars)
     # sum_grad_squared = sum(grad * grad)
     sum_grad_squared_tensors = [
         grad.mul(grad).sum()
@@ -65,17 +66,13 @@ def step(
     for G_t, G, sum_grad_squared in zip(Gs, G_numbers, sum_grad_squareds, strict=True):
         store(G_t, G + sum_grad_squared)
     (G_numbers,) = read_numbers(Gs)
-    # eta = lr * rbar / sqrt(G)
-    etas: list[float] = [
-        scalar_math.divide(lr * rbar, scalar_math.sqrt(G))
+    # eta = where(step == 1 and init_eta_or_default > 0, init_eta_or_default, lr * rbar / sqrt(G))
+    etas = [
+        init_eta_or_default
+        if step == 1 and init_eta_or_default > 0
+        else scalar_math.divide(lr * rbar, scalar_math.sqrt(G))
         for rbar, G in zip(rbar_numbers, G_numbers, strict=True)
     ]
-    if step == 1:
-        # eta = where(init_eta_or_default > 0, init_eta_or_default, eta)
-        etas = [
-            init_eta_or_default if init_eta_or_default > 0 else eta
-            for eta in etas
-        ]
     # param = param - eta * grad
     for param, grad, eta in zip(params, grads, etas, strict=True):
         param.add_(grad, alpha=fitting(-eta, params[0].dtype))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, as_pairs, fitting, maximum, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, both, fitting, maximum, sqrt, store, where
 
 
 def step(
@@ -44,26 +44,24 @@ def step(
         if torch.is_complex(param):
             param, grad, init_buffer = as_pairs(param, grad, init_buffer)
         init_eta_or_default = 0 if init_eta_is_none else init_eta
-        # distance = norm(param - init_buffer)
-        distance = param.sub(init_buffer).norm().item()
-        if step == 1:
-            # norm_param = norm(param)
-            norm_param = param.norm().item()
-            # rbar = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param)
-            store(rbar_t, (0 if init_eta_or_default > 0 else reps_rel) * (1 + norm_param))
-            rbar = rbar_t.item()
-        else:
-            # rbar = maximum(rbar, distance)
-            store(rbar_t, scalar_math.maximum(rbar, distance))
-            rbar = rbar_t.item()
+        # norm_param = norm(param)
+        norm_param = param.norm().item()
+        initial = (0 if init_eta_or_default > 0 else reps_rel) * (1 + norm_param)
+        # norm_param_minus_init_buffer = norm(param - init_buffer)
+        norm_param_minus_init_buffer = param.sub(init_buffer).norm().item()
+        # rbar = where(step == 1, initial, maximum(rbar, norm_param_minus_init_buffer))
+        store(rbar_t, initial if step == 1 else scalar_math.maximum(rbar, norm_param_minus_init_buffer))
+        rbar = rbar_t.item()
         # sum_grad_squared = sum(grad * grad)
         sum_grad_squared = grad.mul(grad).sum().item()
         # G = G + sum_grad_squared
         store(G_t, G + sum_grad_squared)
         G = G_t.item()
-        eta = scalar_math.divide(lr * rbar, scalar_math.sqrt(G))
-        if step == 1:
-            eta = init_eta_or_default if init_eta_or_default > 0 else eta
+        eta = (
+            init_eta_or_default
+            if step == 1 and init_eta_or_default > 0
+            else scalar_math.divide(lr * rbar, scalar_math.sqrt(G))
+        )
         # param = param - eta * grad
         param.add_(grad, alpha=fitting(-eta, param.dtype))
 
@@ -111,28 +109,17 @@ def step_on_tensors(
             grad = grad + weight_decay * param
         # what None stands for
         init_eta_or_default = where(init_eta_is_none, 0, init_eta)
-        # distance = norm(param - init_buffer)
-        distance = (param - init_buffer).norm()
-        if capturable:
-            norm_param_if_so = param.norm()
-            rbar_if_so = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param_if_so)
-            rbar_if_not = maximum(rbar, distance)
-            rbar = where(step == 1, rbar_if_so, rbar_if_not)
-        elif step == 1:
-            # norm_param = norm(param)
-            norm_param = param.norm()
-            rbar = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param)
-        else:
-            rbar = maximum(rbar, distance)
+        # norm_param = norm(param)
+        norm_param = param.norm()
+        initial = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param)
+        # norm_param_minus_init_buffer = norm(param - init_buffer)
+        norm_param_minus_init_buffer = (param - init_buffer).norm()
+        rbar = where(step == 1, initial, maximum(rbar, norm_param_minus_init_buffer))
         # sum_grad_squared = sum(grad * grad)
         sum_grad_squared = (grad * grad).sum()
         G = G + sum_grad_squared
-        eta: Scalar = lr * rbar / sqrt(G)
-        if capturable:
-            eta_if_so = where(init_eta_or_default > 0, init_eta_or_default, eta)
-            eta = where(step == 1, eta_if_so, eta)
-        elif step == 1:
-            eta = where(init_eta_or_default > 0, init_eta_or_default, eta)
+        # eta = where(step == 1 and init_eta_or_default > 0, init_eta_or_default, lr * rbar / sqrt(G))
+        eta = where(both(step == 1, init_eta_or_default > 0), init_eta_or_default, lr * rbar / sqrt(G))
         param = param - eta * grad
         store(param_out, param)
         store(rbar_out, rbar)

@@ -33,8 +33,8 @@ struct Rule {
     static constexpr bool HAS_AXES = false;
     static constexpr thetac::Extent vectors[] = {thetac::Extent::PARAMETER};
     static constexpr thetac::Fold folds_0[] = {
-        {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 3, 0},  // sum_param_minus_init_buffer_squared
-        {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 0, 1},  // sum_param_squared
+        {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 0, 0},  // sum_param_squared
+        {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 3, 1},  // sum_param_minus_init_buffer_squared
         {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 4, 2},  // sum_grad_squared
     };
     static constexpr thetac::PassFacts facts[] = {
@@ -46,8 +46,8 @@ struct Rule {
     // The conditions that may change from step to step.
     static Mask row_conditions(const Number* row) {
         Mask mask = 0;
-        mask |= Mask(row[1] != 0) << 2;
-        mask |= Mask(row[4] != 0) << 3;
+        mask |= Mask(row[2] != 0) << 2;
+        mask |= Mask(row[3] != 0) << 3;
         return mask;
     }
 
@@ -56,14 +56,14 @@ struct Rule {
         static constexpr bool maximize = mask >> 0 & 1;
         static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
         static constexpr bool step_equal_to_one = mask >> 2 & 1;
-        static constexpr bool init_eta_or_default_positive = mask >> 3 & 1;
+        static constexpr bool eta_value = mask >> 3 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(1) << 2
-            | Mask(step_equal_to_one) << 3;
+            | Mask(1) << 3;
         static constexpr Mask loaded =
             Mask(1) << 0
             | Mask(1) << 1
@@ -84,37 +84,28 @@ struct Rule {
 
         static void before_1(const thetac::ProgramTensor& tensor, const typename Rule::Number* row) {
             using Number = double;
-            const Number rbar_factor = row[2];
-            const Number lr = row[3];
-            const Number init_eta_or_default = row[5];
-            Number& sum_param_minus_init_buffer_squared = tensor.numbers[0];
-            Number& sum_param_squared = tensor.numbers[1];
+            const Number initial_factor = row[1];
+            const Number init_eta_or_default = row[4];
+            const Number lr = row[5];
+            Number& sum_param_squared = tensor.numbers[0];
+            Number& sum_param_minus_init_buffer_squared = tensor.numbers[1];
             Number& sum_grad_squared = tensor.numbers[2];
-            Number& new_eta = tensor.numbers[3];
+            Number& eta = tensor.numbers[3];
             Number& rbar = tensor.numbers[4];
             Number& G = tensor.numbers[5];
             tensor.load<thetac::THETAC_DTYPE_3>(3, thetac::Extent::PARAMETER, &rbar);
             tensor.load<thetac::THETAC_DTYPE_4>(4, thetac::Extent::PARAMETER, &G);
-            // distance = sqrt(sum_param_minus_init_buffer_squared)
-            Number distance = ops::square_root(sum_param_minus_init_buffer_squared);
-            Number norm_param = 0;
-            if constexpr (step_equal_to_one) {
-                // norm_param = sqrt(sum_param_squared)
-                norm_param = ops::square_root(sum_param_squared);
-                // rbar = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param)
-                rbar = rbar_factor * (Number(1.0) + norm_param);
-            } else {
-                // rbar = maximum(rbar, distance)
-                rbar = ops::maximum(rbar, distance);
-            }
+            // norm_param = sqrt(sum_param_squared)
+            Number norm_param = ops::square_root(sum_param_squared);
+            // initial = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param)
+            Number initial = initial_factor * (Number(1.0) + norm_param);
+            // norm_param_minus_init_buffer = sqrt(sum_param_minus_init_buffer_squared)
+            Number norm_param_minus_init_buffer = ops::square_root(sum_param_minus_init_buffer_squared);
+            // rbar = where(step == 1, initial, maximum(rbar, norm_param_minus_init_buffer))
+            rbar = step_equal_to_one ? initial : ops::maximum(rbar, norm_param_minus_init_buffer);
             G = G + sum_grad_squared;
-            // eta = lr * rbar / sqrt(G)
-            Number eta = lr * rbar / ops::square_root(G);
-            if constexpr (step_equal_to_one) {
-                // eta = where(init_eta_or_default > 0, init_eta_or_default, eta)
-                eta = init_eta_or_default_positive ? init_eta_or_default : eta;
-            }
-            new_eta = eta;
+            // eta = where(step == 1 and init_eta_or_default > 0, init_eta_or_default, lr * rbar / sqrt(G))
+            eta = eta_value ? init_eta_or_default : lr * rbar / ops::square_root(G);
             tensor.store<thetac::THETAC_DTYPE_3>(3, thetac::Extent::PARAMETER, &rbar);
             tensor.store<thetac::THETAC_DTYPE_4>(4, thetac::Extent::PARAMETER, &G);
         }
@@ -152,7 +143,7 @@ struct Rule {
 
         static void update_1(Number* const* streams, int64 count, const Number* row, const double* numbers) {
             const Number weight_decay = row[0];
-            const Number new_eta = Number(numbers[3]);
+            const Number eta = Number(numbers[3]);
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
 
@@ -169,7 +160,7 @@ struct Rule {
                     // weight decay
                     grad = grad + weight_decay * param;
                 }
-                param = param - new_eta * grad;
+                param = param - eta * grad;
 
                 param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
             }

@@ -20,15 +20,10 @@ class LDoG(Optimizer):
           grad = -grad                        # maximize
         if weight_decay != 0:
           grad = grad + weight_decay * param  # weight decay
-        distance = norm(param - init_buffer)
-        if step == 1:
-          rbar = where(init_eta > 0, 0, reps_rel) * (1 + norm(param))
-        else:
-          rbar = maximum(rbar, distance)
+        initial = where(init_eta > 0, 0, reps_rel) * (1 + norm(param))
+        rbar = where(step == 1, initial, maximum(rbar, norm(param - init_buffer)))
         G = G + sum(grad * grad)
-        eta = lr * rbar / sqrt(G)
-        if step == 1:
-          eta = where(init_eta > 0, init_eta, eta)
+        eta = where(step == 1 and init_eta > 0, init_eta, lr * rbar / sqrt(G))
         param = param - eta * grad
 
     Args:

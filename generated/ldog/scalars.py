@@ -10,11 +10,11 @@ from thetac.runtime.tensors import Scalar
 
 ROW = (
     "weight_decay",
+    "initial_factor",  # where(init_eta_or_default > 0, 0, reps_rel)
     "step_equal_to_one",  # step == 1
-    "rbar_factor",  # where(init_eta_or_default > 0, 0, reps_rel)
-    "lr",
-    "init_eta_or_default_positive",  # init_eta_or_default > 0
+    "eta_value",  # step == 1 and init_eta_or_default > 0
     "init_eta_or_default",
+    "lr",
 )
 
 
@@ -29,20 +29,16 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     init_eta_or_default = 0 if init_eta_is_none else init_eta
+    initial_factor = 0 if init_eta_or_default > 0 else reps_rel
     step_equal_to_one = step == 1
-    rbar_factor = 0.0
-    if step_equal_to_one:
-        rbar_factor = 0 if init_eta_or_default > 0 else reps_rel
-    init_eta_or_default_positive = False
-    if step_equal_to_one:
-        init_eta_or_default_positive = init_eta_or_default > 0
+    eta_value = step == 1 and init_eta_or_default > 0
     return (
         weight_decay,
+        initial_factor,
         float(step_equal_to_one),
-        rbar_factor,
-        lr,
-        float(init_eta_or_default_positive),
+        float(eta_value),
         init_eta_or_default,
+        lr,
     ), ()
 
 
@@ -57,21 +53,14 @@ def scalars_on_tensors(
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     init_eta_or_default = tensors.where(init_eta_is_none, 0, init_eta)
+    initial_factor = tensors.where(init_eta_or_default > 0, 0, reps_rel)
     step_equal_to_one = step == 1
-    rbar_factor: Scalar = 0.0
-    rbar_factor_if_so = tensors.where(init_eta_or_default > 0, 0, reps_rel)
-    rbar_factor = tensors.where(step_equal_to_one, rbar_factor_if_so, rbar_factor)
-    init_eta_or_default_positive: bool | Tensor = False
-    init_eta_or_default_positive_if_so = init_eta_or_default > 0
-    init_eta_or_default_positive = tensors.either(
-        tensors.both(step_equal_to_one, init_eta_or_default_positive_if_so),
-        tensors.both(tensors.negation(step_equal_to_one), init_eta_or_default_positive),
-    )
+    eta_value = tensors.both(step == 1, init_eta_or_default > 0)
     return (
         weight_decay,
+        initial_factor,
         step_equal_to_one,
-        rbar_factor,
-        lr,
-        init_eta_or_default_positive,
+        eta_value,
         init_eta_or_default,
+        lr,
     ), ()

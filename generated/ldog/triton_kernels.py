@@ -25,13 +25,13 @@ def update_elements(
     offsets,
     mask,
     weight_decay,
+    initial_factor,
     step_equal_to_one,
-    rbar_factor,
-    lr,
-    init_eta_or_default_positive,
+    eta_value,
     init_eta_or_default,
-    sum_param_minus_init_buffer_squared,
+    lr,
     sum_param_squared,
+    sum_param_minus_init_buffer_squared,
     sum_grad_squared,
     grad_scale,
     clip_factor,
@@ -51,17 +51,16 @@ def update_elements(
     if weight_decay_nonzero:
         # weight decay
         grad = grad + weight_decay * param
+    param_squared = param * param
     param_minus_init_buffer_squared = (param - init_buffer) * (param - init_buffer)
-    if step_equal_to_one != 0:
-        param_squared = param * param
     grad_squared = grad * grad
+    sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
     sum_param_minus_init_buffer_squared = folds.sum_lanes(
         sum_param_minus_init_buffer_squared, param_minus_init_buffer_squared, mask
     )
-    sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
     sum_grad_squared = folds.sum_lanes(sum_grad_squared, grad_squared, mask)
 
-    return sum_param_minus_init_buffer_squared, sum_param_squared, sum_grad_squared
+    return sum_param_squared, sum_param_minus_init_buffer_squared, sum_grad_squared
 
 
 @triton.jit
@@ -100,16 +99,16 @@ def kernel(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 6 * tl.load(tensor + 1)
     weight_decay = tl.load(row + 0)
-    step_equal_to_one = tl.load(row + 1)
-    rbar_factor = tl.load(row + 2)
-    lr = tl.load(row + 3)
-    init_eta_or_default_positive = tl.load(row + 4)
-    init_eta_or_default = tl.load(row + 5)
+    initial_factor = tl.load(row + 1)
+    step_equal_to_one = tl.load(row + 2)
+    eta_value = tl.load(row + 3)
+    init_eta_or_default = tl.load(row + 4)
+    lr = tl.load(row + 5)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     init_buffer_address = tl.load(tensor + header + 2)
-    sum_param_minus_init_buffer_squared = folds.sum_start((block,), math)
     sum_param_squared = folds.sum_start((block,), math)
+    sum_param_minus_init_buffer_squared = folds.sum_start((block,), math)
     sum_grad_squared = folds.sum_start((block,), math)
 
     if aligned & (elements >= chunk_size):
@@ -117,20 +116,20 @@ def kernel(
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         init_buffer_ptr = ops.aligned_pointer(init_buffer_address, init_buffer_dtype, start)
         for first in range(0, chunk_size, block):
-            sum_param_minus_init_buffer_squared, sum_param_squared, sum_grad_squared = update_elements(
+            sum_param_squared, sum_param_minus_init_buffer_squared, sum_grad_squared = update_elements(
                 param_ptr,
                 grad_ptr,
                 init_buffer_ptr,
                 first + tl.arange(0, block),
                 None,
                 weight_decay,
+                initial_factor,
                 step_equal_to_one,
-                rbar_factor,
-                lr,
-                init_eta_or_default_positive,
+                eta_value,
                 init_eta_or_default,
-                sum_param_minus_init_buffer_squared,
+                lr,
                 sum_param_squared,
+                sum_param_minus_init_buffer_squared,
                 sum_grad_squared,
                 grad_scale,
                 clip_factor,
@@ -144,20 +143,20 @@ def kernel(
         init_buffer_ptr = ops.pointer(init_buffer_address, init_buffer_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
-            sum_param_minus_init_buffer_squared, sum_param_squared, sum_grad_squared = update_elements(
+            sum_param_squared, sum_param_minus_init_buffer_squared, sum_grad_squared = update_elements(
                 param_ptr,
                 grad_ptr,
                 init_buffer_ptr,
                 offsets,
                 offsets < elements,
                 weight_decay,
+                initial_factor,
                 step_equal_to_one,
-                rbar_factor,
-                lr,
-                init_eta_or_default_positive,
+                eta_value,
                 init_eta_or_default,
-                sum_param_minus_init_buffer_squared,
+                lr,
                 sum_param_squared,
+                sum_param_minus_init_buffer_squared,
                 sum_grad_squared,
                 grad_scale,
                 clip_factor,
@@ -166,8 +165,8 @@ def kernel(
                 weight_decay_nonzero,
             )
 
-    tl.store(partials + 3 * tl.program_id(0) + 0, folds.sum_all(sum_param_minus_init_buffer_squared))
-    tl.store(partials + 3 * tl.program_id(0) + 1, folds.sum_all(sum_param_squared))
+    tl.store(partials + 3 * tl.program_id(0) + 0, folds.sum_all(sum_param_squared))
+    tl.store(partials + 3 * tl.program_id(0) + 1, folds.sum_all(sum_param_minus_init_buffer_squared))
     tl.store(partials + 3 * tl.program_id(0) + 2, folds.sum_all(sum_grad_squared))
 
 
@@ -198,45 +197,40 @@ def tensor_program_1(
     place = geometry + 10 * tl.load(chunk).to(tl.int64)
     own_numbers = numbers + 4 * tl.load(chunk).to(tl.int64)
     row = rows + 6 * tl.load(tensor + 1)
-    step_equal_to_one = tl.load(row + 1).to(math)
-    rbar_factor = tl.load(row + 2).to(math)
-    lr = tl.load(row + 3).to(math)
-    init_eta_or_default_positive = tl.load(row + 4).to(math)
-    init_eta_or_default = tl.load(row + 5).to(math)
+    initial_factor = tl.load(row + 1).to(math)
+    step_equal_to_one = tl.load(row + 2).to(math)
+    eta_value = tl.load(row + 3).to(math)
+    init_eta_or_default = tl.load(row + 4).to(math)
+    lr = tl.load(row + 5).to(math)
     rbar_ptr = ops.pointer(tl.load(tensor + header + 3), rbar_dtype, 0)
     G_ptr = ops.pointer(tl.load(tensor + header + 4), G_dtype, 0)
 
     rbar = ops.load(rbar_ptr, None, math)
     G = ops.load(G_ptr, None, math)
     tl.debug_barrier()
+    sum_param_squared = folds.sum_range(partials + 3 * tl.load(place + 4) + 0, 0, tl.load(place + 5).to(tl.int32), 3)
+    tl.store(own_numbers + 0, sum_param_squared)
     sum_param_minus_init_buffer_squared = folds.sum_range(
-        partials + 3 * tl.load(place + 4) + 0, 0, tl.load(place + 5).to(tl.int32), 3
+        partials + 3 * tl.load(place + 4) + 1, 0, tl.load(place + 5).to(tl.int32), 3
     )
-    tl.store(own_numbers + 0, sum_param_minus_init_buffer_squared)
-    sum_param_squared = folds.sum_range(partials + 3 * tl.load(place + 4) + 1, 0, tl.load(place + 5).to(tl.int32), 3)
-    tl.store(own_numbers + 1, sum_param_squared)
+    tl.store(own_numbers + 1, sum_param_minus_init_buffer_squared)
     sum_grad_squared = folds.sum_range(partials + 3 * tl.load(place + 4) + 2, 0, tl.load(place + 5).to(tl.int32), 3)
     tl.store(own_numbers + 2, sum_grad_squared)
-    # distance = sqrt(sum_param_minus_init_buffer_squared)
-    distance = ops.sqrt(sum_param_minus_init_buffer_squared)
     # norm_param = sqrt(sum_param_squared)
-    norm_param = tl.where(step_equal_to_one != 0, ops.sqrt(sum_param_squared), 0)
-    # rbar = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param)
-    rbar = tl.where(step_equal_to_one != 0, rbar_factor * (1 + norm_param), rbar)
-    ops.store(rbar_ptr, rbar, None)
-    # rbar = maximum(rbar, distance)
-    rbar = tl.where((step_equal_to_one != 0) == 0, ops.maximum(rbar, distance), rbar)
+    norm_param = ops.sqrt(sum_param_squared)
+    # initial = where(init_eta_or_default > 0, 0, reps_rel) * (1 + norm_param)
+    initial = initial_factor * (1 + norm_param)
+    # norm_param_minus_init_buffer = sqrt(sum_param_minus_init_buffer_squared)
+    norm_param_minus_init_buffer = ops.sqrt(sum_param_minus_init_buffer_squared)
+    # rbar = where(step == 1, initial, maximum(rbar, norm_param_minus_init_buffer))
+    rbar = tl.where(step_equal_to_one != 0, initial, ops.maximum(rbar, norm_param_minus_init_buffer))
     ops.store(rbar_ptr, rbar, None)
     # G = G + sum_grad_squared
     G = G + sum_grad_squared
     ops.store(G_ptr, G, None)
-    # eta = lr * rbar / sqrt(G)
-    eta = ops.divide(lr * rbar, ops.sqrt(G))
-    # eta = where(init_eta_or_default > 0, init_eta_or_default, eta)
-    eta = tl.where(step_equal_to_one != 0, tl.where(init_eta_or_default_positive != 0, init_eta_or_default, eta), eta)
-    # new_eta = eta
-    new_eta = eta
-    tl.store(own_numbers + 3, new_eta)
+    # eta = where(step == 1 and init_eta_or_default > 0, init_eta_or_default, lr * rbar / sqrt(G))
+    eta = tl.where(eta_value != 0, init_eta_or_default, ops.divide(lr * rbar, ops.sqrt(G)))
+    tl.store(own_numbers + 3, eta)
 
 
 @triton.jit
@@ -247,12 +241,12 @@ def update_elements_1(
     offsets,
     mask,
     weight_decay,
+    initial_factor,
     step_equal_to_one,
-    rbar_factor,
-    lr,
-    init_eta_or_default_positive,
+    eta_value,
     init_eta_or_default,
-    new_eta,
+    lr,
+    eta,
     grad_scale,
     clip_factor,
     math: tl.constexpr,
@@ -270,7 +264,7 @@ def update_elements_1(
     if weight_decay_nonzero:
         # weight decay
         grad = grad + weight_decay * param
-    param = param - new_eta * grad
+    param = param - eta * grad
 
     ops.store(param_ptr + offsets, param, mask)
 
@@ -311,13 +305,13 @@ def kernel_1(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 6 * tl.load(tensor + 1)
     weight_decay = tl.load(row + 0)
-    step_equal_to_one = tl.load(row + 1)
-    rbar_factor = tl.load(row + 2)
-    lr = tl.load(row + 3)
-    init_eta_or_default_positive = tl.load(row + 4)
-    init_eta_or_default = tl.load(row + 5)
+    initial_factor = tl.load(row + 1)
+    step_equal_to_one = tl.load(row + 2)
+    eta_value = tl.load(row + 3)
+    init_eta_or_default = tl.load(row + 4)
+    lr = tl.load(row + 5)
     own_numbers = numbers + 4 * tl.load(chunk).to(tl.int64)
-    new_eta = tl.load(own_numbers + 3).to(math)
+    eta = tl.load(own_numbers + 3).to(math)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     init_buffer_address = tl.load(tensor + header + 2)
@@ -334,12 +328,12 @@ def kernel_1(
                 first + tl.arange(0, block),
                 None,
                 weight_decay,
+                initial_factor,
                 step_equal_to_one,
-                rbar_factor,
-                lr,
-                init_eta_or_default_positive,
+                eta_value,
                 init_eta_or_default,
-                new_eta,
+                lr,
+                eta,
                 grad_scale,
                 clip_factor,
                 math,
@@ -359,12 +353,12 @@ def kernel_1(
                 offsets,
                 offsets < elements,
                 weight_decay,
+                initial_factor,
                 step_equal_to_one,
-                rbar_factor,
-                lr,
-                init_eta_or_default_positive,
+                eta_value,
                 init_eta_or_default,
-                new_eta,
+                lr,
+                eta,
                 grad_scale,
                 clip_factor,
                 math,
