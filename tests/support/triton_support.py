@@ -258,6 +258,9 @@ class Training:
         for state in compiled.rule.states:
             if not exists(state, values):
                 continue
+            if state.init == Ref("param"):
+                states[state.name] = param.clone()
+                continue
             value = float(host_value(state.init, values))
             if state.kind is StateKind.TENSOR:
                 dims = zip(state.dims, (-2, -1), strict=True)
