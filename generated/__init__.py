@@ -19,17 +19,22 @@ if TYPE_CHECKING:
     from .adagrad import Adagrad as Adagrad
     from .adam import Adam as Adam
     from .adamatan2 import AdamAtan2 as AdamAtan2
+    from .adammini import AdamMini as AdamMini
     from .adamnobiascorrection import AdamNoBiasCorrection as AdamNoBiasCorrection
+    from .adamp import AdamP as AdamP
     from .adamw import AdamW as AdamW
     from .adamax import Adamax as Adamax
     from .adan import Adan as Adan
     from .aggmo import AggMo as AggMo
     from .amos import Amos as Amos
+    from .apolloma import ApolloMa as ApolloMa
+    from .came import CAME as CAME
     from .dadaptadam import DAdaptAdam as DAdaptAdam
     from .dadaptlion import DAdaptLion as DAdaptLion
     from .dadaptsgd import DAdaptSGD as DAdaptSGD
     from .diffgrad import DiffGrad as DiffGrad
     from .dog import DoG as DoG
+    from .fromage import Fromage as Fromage
     from .gradientdescent import GradientDescent as GradientDescent
     from .grams import Grams as Grams
     from .lamb import LAMB as LAMB
@@ -38,9 +43,11 @@ if TYPE_CHECKING:
     from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
     from .madgrad import MADGRAD as MADGRAD
+    from .mars import MARS as MARS
     from .momentumsgd import MomentumSGD as MomentumSGD
     from .nadam import NAdam as NAdam
     from .nesterovsgd import NesterovSGD as NesterovSGD
+    from .novograd import NovoGrad as NovoGrad
     from .padam import PAdam as PAdam
     from .pid import PID as PID
     from .pnm import PNM as PNM
@@ -52,7 +59,9 @@ if TYPE_CHECKING:
     from .rmsproptf import RMSpropTF as RMSpropTF
     from .rprop import Rprop as Rprop
     from .sgd import SGD as SGD
+    from .sgdp import SGDP as SGDP
     from .sgdw import SGDW as SGDW
+    from .sm3 import SM3 as SM3
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
     from .stableadamw import StableAdamW as StableAdamW
@@ -73,17 +82,22 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamAtan2",
+    "AdamMini",
     "AdamNoBiasCorrection",
+    "AdamP",
     "AdamW",
     "Adamax",
     "Adan",
     "AggMo",
     "Amos",
+    "ApolloMa",
+    "CAME",
     "DAdaptAdam",
     "DAdaptLion",
     "DAdaptSGD",
     "DiffGrad",
     "DoG",
+    "Fromage",
     "GradientDescent",
     "Grams",
     "LAMB",
@@ -92,9 +106,11 @@ __all__ = [
     "LaProp",
     "Lion",
     "MADGRAD",
+    "MARS",
     "MomentumSGD",
     "NAdam",
     "NesterovSGD",
+    "NovoGrad",
     "PAdam",
     "PID",
     "PNM",
@@ -106,7 +122,9 @@ __all__ = [
     "RMSpropTF",
     "Rprop",
     "SGD",
+    "SGDP",
     "SGDW",
+    "SM3",
     "SignSGD",
     "Signum",
     "StableAdamW",
@@ -129,17 +147,22 @@ _MODULES = {
     "Adagrad": "adagrad",
     "Adam": "adam",
     "AdamAtan2": "adamatan2",
+    "AdamMini": "adammini",
     "AdamNoBiasCorrection": "adamnobiascorrection",
+    "AdamP": "adamp",
     "AdamW": "adamw",
     "Adamax": "adamax",
     "Adan": "adan",
     "AggMo": "aggmo",
     "Amos": "amos",
+    "ApolloMa": "apolloma",
+    "CAME": "came",
     "DAdaptAdam": "dadaptadam",
     "DAdaptLion": "dadaptlion",
     "DAdaptSGD": "dadaptsgd",
     "DiffGrad": "diffgrad",
     "DoG": "dog",
+    "Fromage": "fromage",
     "GradientDescent": "gradientdescent",
     "Grams": "grams",
     "LAMB": "lamb",
@@ -148,9 +171,11 @@ _MODULES = {
     "LaProp": "laprop",
     "Lion": "lion",
     "MADGRAD": "madgrad",
+    "MARS": "mars",
     "MomentumSGD": "momentumsgd",
     "NAdam": "nadam",
     "NesterovSGD": "nesterovsgd",
+    "NovoGrad": "novograd",
     "PAdam": "padam",
     "PID": "pid",
     "PNM": "pnm",
@@ -162,7 +187,9 @@ _MODULES = {
     "RMSpropTF": "rmsproptf",
     "Rprop": "rprop",
     "SGD": "sgd",
+    "SGDP": "sgdp",
     "SGDW": "sgdw",
+    "SM3": "sm3",
     "SignSGD": "signsgd",
     "Signum": "signum",
     "StableAdamW": "stableadamw",

@@ -22,6 +22,7 @@ from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Sc
 from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, Shape
 from thetac.codegen.ir.reductions import split_axis
 from thetac.codegen.ir.totals import is_total, scope_of
+from thetac.codegen.ir.value_kinds import Dim
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.shape_numbers import SHAPE_NUMBERS, shape_numbers
 
@@ -241,7 +242,10 @@ class _Machine(Generic[Number]):
             elif s.name not in starts:
                 self.names[s.name] = param
             elif s.kind is StateKind.TENSOR:
-                self.names[s.name] = arithmetic.fill(param, starts[s.name])
+                like = param
+                for axis in (axis for axis, dim in zip((-2, -1), s.dims, strict=True) if dim is Dim.ONE):
+                    like = arithmetic.reduce("max", like, axis)  # type: ignore[assignment]  # along an axis: numbers
+                self.names[s.name] = arithmetic.fill(like, starts[s.name])
             else:
                 self.names[s.name] = self.stored(s.name, starts[s.name])
             if s.kind is StateKind.COUNTER:

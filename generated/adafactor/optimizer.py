@@ -64,7 +64,8 @@ class Adafactor(Optimizer):
         TypeError: params holds something other than tensors, or a hyperparameter is not a number
         RuntimeError: fused is combined with foreach or differentiable
 
-    State of a parameter, in float32 0 bytes per element, 4/columns + 4/rows more if rank(param) > 1, 4 more if rank(param) <= 1:
+    State of a parameter, in float32 0 bytes per element, 4/columns + 4/rows more if rank(param) > 1, 4
+            more if rank(param) <= 1:
         step: 0-d, the number of steps
         row_var: running mean of squared gradients of each row; one number per row, at first 0, if
             rank(param) > 1

@@ -55,7 +55,7 @@ def step(
         )
         slow_decay = scalar_math.power(0.5, scalar_math.divide(1, half_life + 1))
     # fast = grad
-    fasts = grads
+    fasts: TensorList = grads
     if beta1 != 0:
         # exp_avg_fast = beta1 * exp_avg_fast + (1 - beta1) * grad
         scale_(exp_avg_fasts, beta1)

@@ -34,7 +34,7 @@ def step(
     if torch.is_complex(params[0]):
         params, grads, momentum_buffers = as_lists_of_pairs(params, grads, momentum_buffers)
     # direction = grad
-    directions = grads
+    directions: TensorList = grads
     if momentum != 0:
         # momentum_buffer = momentum * momentum_buffer + (1 - momentum) * grad
         scale_(momentum_buffers, momentum)

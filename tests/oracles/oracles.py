@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from tests.oracles.adam_mini import AdamMini
 from tests.oracles.oracle import Oracle, Package, Transcription
 from tests.references.algorithms import REFERENCES
 from tests.references.torch_inputs import IN_TORCH, Settings
@@ -23,6 +24,11 @@ def _optimi(settings: Settings) -> dict[str, object]:
     return {**settings, "max_lr": settings.get("max_lr") or None, "foreach": False, "triton": False}
 
 
+def _at(lr: float) -> Callable[[Settings], dict[str, object]]:
+    """Return settings with a rate where none is given: some have no default."""
+    return lambda settings: {"lr": lr, **settings}
+
+
 def _required(settings: Settings) -> dict[str, object]:
     """QHM's code has no defaults for what the paper recommends."""
     return {"lr": 1.0, "momentum": 0.999, "nu": 0.7, **settings}
@@ -40,6 +46,7 @@ PACKAGES: Mapping[str, Package] = {
         states={**ADAM, "max_exp_avg_sq": "max_exp_avg_sq"},
         values={"base_lr": "lr"},
     ),
+    "AdamP": Package("adamp", "adamp:AdamP", states=ADAM),
     "AdaMod": Package("adamod", "adamod:AdaMod", states={**ADAM, "exp_avg_lr": "exp_avg_lr"}),
     **{
         name: Package("dadaptation", path, states={"s": "s"}, values={"numerator_weighted": "numerator_weighted"})
@@ -49,7 +56,6 @@ PACKAGES: Mapping[str, Package] = {
             "DAdaptSGD": "dadaptation:DAdaptSGD",
         }.items()
     },
-    **{
         name: Package(
             "dog-optimizer",
             f"dog:{name}",
@@ -57,12 +63,13 @@ PACKAGES: Mapping[str, Package] = {
             late="it takes a parameter without a gradient for an error",
         )
         for name in ("DoG", "LDoG")
-    },
+    "CAME": Package("came-pytorch", "came_pytorch:CAME", _at(2e-4), states=ADAM),
     "Grams": Package("grams-pytorch", "grams:Grams", states=ADAM),
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
     "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
     "Prodigy": Package("prodigyopt", "prodigyopt:Prodigy", states={"s": "s", "exp_avg_sq": "exp_avg_sq"}),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
+    "SGDP": Package("adamp", "adamp:SGDP", _at(0.1), states={"momentum_buffer": "momentum"}),
     "StableAdamW": Package(
         "torch-optimi",
         "optimi:StableAdamW",
@@ -75,6 +82,7 @@ PACKAGES: Mapping[str, Package] = {
 # Where there are several, the first is the one that the documentation names.
 ORACLES: Mapping[str, Sequence[Oracle]] = {
     name: (
+        *([AdamMini()] if name == "AdamMini" else []),
         *([PACKAGES[name]] if name in PACKAGES else []),
         *([Transcription(REFERENCES[name])] if name in REFERENCES else []),
     )

@@ -175,7 +175,7 @@ state:
   per_column: {{init: zeros, shape: columns{when}}}{extra}
 weight_decay: {decay}
 update: |
-  e = grad + weight_decay * param
+  e = grad{" + weight_decay * param" if decay == "none" else ""}
   h = lr + beta * least
   n = norm(grad) * 0.1
 {"".join(f"  {line}" + chr(10) for line in body)}\

@@ -67,14 +67,18 @@ def make_mistake(case: ErrorOptimizerInput, cls: Callable[..., torch.optim.Optim
 
 
 def _takes(name: str, arguments: Arguments) -> bool:
-    """Whether its constructor has these arguments, tuples of the same length included."""
+    """Whether its constructor has these arguments, tuples where it has them and of the same length."""
     signature = inspect.signature(ours(name)).parameters
     return all(
         key in signature
-        and (not isinstance(value, tuple) or len(value) == len(signature[key].default))
+        and _length(value) == _length(signature[key].default)
         and (not has_tensors(value) or key == "lr" or name in IN_TORCH)
         for key, value in arguments.items()
     )
+
+
+def _length(value: object) -> int | None:
+    return len(value) if isinstance(value, tuple) else None
 
 
 def has_tensors(value: object) -> bool:

@@ -27,6 +27,8 @@ AT_MOST = 12  # settings of one optimizer
 @pytest.mark.parametrize("name", sorted(rules().keys() - set(IN_TORCH)))
 def test_same_bits_as_the_for_loop(name: str, dtype: torch.dtype) -> None:
     """All shapes and layouts, two groups, a late gradient, special values, maximize, several step counts at once."""
+    if dtype.is_complex and getattr(thetac, name).schema.complex_error:
+        return  # refused: `test_torch_cases.py`
     settings = list(settings_of(name))
     generator = random.Random(str(dtype))
     for case in generator.sample(settings, min(AT_MOST, len(settings))):

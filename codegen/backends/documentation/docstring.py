@@ -271,7 +271,7 @@ def _state_text(state: State) -> str:
 
 
 def _section(title: str, entries: Sequence[tuple[str, str]]) -> str:
-    lines = [title]
+    lines = _wrapped(title, "", "        ")
     for term, text in entries:
         lines += _wrapped(f"{term}: {text}" if text else term, "    ", "        ")
     return "\n".join(lines)

@@ -83,6 +83,8 @@ class ListOperations:
             self.lines += [f"{loop_text(names, lists)}:", f"    {target}.fill_({text})"]
         elif how == "bind" and isinstance(tree, Leaf):
             self.lines.append(f"{tensors} = {self.lists[tree.name]}")
+            if self.lists[tree.name] in self.made:
+                self.made.setdefault(tensors, False)  # another name of a list that is counted already
         elif missing := _without_list_form(tree):
             self.lines.append(f"# tensor by tensor: torch has no list operation for {join_names(missing)}")
             self._tensor_by_tensor(target, tree, how)

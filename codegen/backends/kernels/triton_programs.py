@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from thetac.codegen.backends.eager.lines import comment_lines, indent
 from thetac.codegen.backends.kernels.triton_expressions import condition_text, text, typed_text
 from thetac.codegen.backends.kernels.triton_scratch import Scratch, either, number_folds
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fold, Fused
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fold, Fused, SmallState
 from thetac.codegen.ir.nodes import Call, Const, Expr, chain, names_read
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, ROW_VECTOR, Dim, Dims
+from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.naming import safe
 
 # For each sort of vector: how many entries a matrix has, and how many tiles an entry crosses.
@@ -201,7 +202,7 @@ class TensorProgram:
         lines: list[str] = []
         for name in loaded:
             if name in self._small:
-                lines += _under(self._small[name].loaded, [f"{safe(name)} = ops.load({name}_ptr, None, math)"])
+                lines += _under(_exists(self._small[name]), [f"{safe(name)} = ops.load({name}_ptr, None, math)"])
             else:
                 truth = " != 0" if name in self._truths else ""
                 lines.append(f"{safe(name)} = tl.load({self._scratch.number(name)}){truth}")
@@ -225,7 +226,7 @@ class TensorProgram:
                 index = "at" if self._dims[name] == dims else f"at // {length}"
                 truth = " != 0" if name in self._truths else ""
                 load = f"{safe(name)} = ops.load({name}_ptr + {index}, inside, math){truth}"
-                body += _under(self._small[name].loaded, [load]) if name in self._small else [load]
+                body += _under(_exists(self._small[name]), [load]) if name in self._small else [load]
         body += self._items_lines(unit)
         lines = [*self._pointers(unit), f"for first in range({first}, {last}, {block}):", *indent(body)]
         if unit is not self._units[-1]:
@@ -330,6 +331,12 @@ def _sorted_into_units(items: Sequence[_Item]) -> tuple[_Unit, ...]:
 def _is_reduction(value: Expr | Fold) -> bool:
     """Return whether a value is a reduction of a vector."""
     return isinstance(value, Call) and value.op in ("sum", "max")
+
+
+def _exists(state: SmallState) -> Expr:
+    """Return where a state may be read: what an earlier program has stored is read, too, where it was not before."""
+    used = (boolean_algebra.condition(one) for one in (state.loaded, state.stored))
+    return boolean_algebra.expression(boolean_algebra.either(*used))
 
 
 def _under(condition: Expr, lines: Sequence[str]) -> list[str]:

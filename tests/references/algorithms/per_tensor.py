@@ -109,8 +109,188 @@ def stable_adamw(
     return x, memory
 
 
+def novograd(
+    x: Array,
+    gradients: Sequence[Array],
+    *,
+    lr: float = 1.0,
+    betas: Pair = (0.95, 0.98),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    grad_averaging: bool = False,
+) -> Result:
+    """NovoGrad2 of open_seq2seq/optimizers/novograd.py, NVIDIA/OpenSeq2Seq, over TensorFlow's MomentumOptimizer."""
+    ema = 0.0
+    accumulator = np.zeros_like(x)
+    for gradient in gradients:
+        g_2 = math.fsum((gradient * gradient).ravel())
+        ema = g_2 if ema == 0.0 else ema * betas[1] + g_2 * (1 - betas[1])
+        g = gradient * (np.float64(1.0) / np.sqrt(ema + eps))
+        if weight_decay > 0:
+            g = g + weight_decay * x
+        if grad_averaging:
+            g = g * (1 - betas[0])
+        accumulator = accumulator * betas[0] + g
+        x = x - accumulator * lr
+    return x, {"grads_ema": ema, "momentum_buffer": accumulator}
+
+
+def fromage(x: Array, gradients: Sequence[Array], *, lr: float = 0.01, p_bound: float | None = None) -> Result:
+    """Algorithm 1 of Bernstein et al. 2020, and the bound of fromage.py, jxbz/fromage."""
+    largest = math.inf if p_bound is None else p_bound * _norm(x)
+    for g in gradients:
+        both = _norm(x) > 0 and _norm(g) > 0
+        x = (x - lr * g * (_norm(x) / _norm(g) if both else 1.0)) / math.sqrt(1 + lr**2)
+        if _norm(x) > largest:
+            x = x * (largest / _norm(x))
+    memory: Memory = {} if p_bound is None else {"max_norm": largest}
+    return x, memory
+
+
+def mars(
+    x: Array,
+    gradients: Sequence[Array],
+    *,
+    lr: float = 3e-3,
+    betas: Pair = (0.95, 0.99),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    amsgrad: bool = False,
+    gamma: float = 0.025,
+    mars_type: str = "adamw",
+    optimize_1d: bool = False,
+    lr_1d: float = 3e-3,
+    betas_1d: Pair = (0.9, 0.95),
+    weight_decay_1d: float = 0.1,
+) -> Result:
+    """MARS/optimizers/mars.py of AGI-Arena/MARS, with is_approx=True; gradients are copied."""
+    corrects = optimize_1d or x.ndim == 2
+    first_lr = lr
+    if not corrects:
+        lr, betas, weight_decay, mars_type = lr * (lr_1d / lr), betas_1d, weight_decay_1d, "adamw"
+    m, v, largest, last = (np.zeros_like(x) for _ in range(4))
+    for t, g in enumerate(gradients, 1):
+        c = g
+        if corrects:
+            c = (g - last) * (gamma * (betas[0] / (1.0 - betas[0]))) + g
+            c = c / _norm(c) if _norm(c) > 1.0 else c
+        m = m * betas[0] + c * (1.0 - betas[0])
+        if mars_type == "adamw":
+            v = v * betas[1] + c * c * (1.0 - betas[1])
+            largest = np.maximum(largest, v)
+            root = np.sqrt(largest if amsgrad else v) / math.sqrt(1.0 - betas[1] ** t)
+            update = m / ((root + eps) * (1.0 - betas[0] ** t))
+        else:
+            update = np.sign(m)
+        x = x - lr * (x * weight_decay + update)
+        last = g
+    memory: Memory = {"exp_avg": m, "exp_avg_sq": v}
+    if amsgrad:
+        memory["max_exp_avg_sq"] = largest
+    if corrects:
+        memory["last_grad"] = last
+    else:
+        memory["start_lr"] = first_lr
+    return x, memory
+
+
+def sm3(x: Array, gradients: Sequence[Array], *, lr: float = 0.1, momentum: float = 0.9) -> Result:
+    """sm3/sm3.py of google-research/google-research, run on each matrix of a parameter with more than two axes."""
+    batch = x.shape[:-2]
+    rows = np.zeros((*batch, *x.shape[-2:-1], 1))
+    columns = np.zeros((*batch, 1, *x.shape[-1:]))
+    total, gbar = np.zeros_like(x), np.zeros_like(x)
+    for g in gradients:
+        if x.ndim > 1:
+            total = np.minimum(rows, columns) + g * g
+            rows, columns = total.max(axis=-1, keepdims=True), total.max(axis=-2, keepdims=True)
+        else:
+            total = total + g * g
+        scaled = (1.0 - momentum) * (g * (1 / np.sqrt(total + 1e-30)))
+        gbar = gbar + (gbar * (momentum - 1.0) + scaled) if momentum > 0 else gbar
+        x = x - lr * (gbar if momentum > 0 else scaled)
+    memory: Memory = {"row": rows, "column": columns} if x.ndim > 1 else {"accumulator": total}
+    if momentum > 0:
+        memory["momentum_buffer"] = gbar
+    return x, memory
+
+
+def apollo(
+    x: Array,
+    gradients: Sequence[Array],
+    *,
+    lr: float = 0.01,
+    beta: float = 0.9,
+    eps: float = 1e-4,
+    rebound: str = "constant",
+    warmup: float = 500,
+    init_lr: float | None = None,
+    weight_decay: float = 0,
+    weight_decay_type: str | None = None,
+) -> Result:
+    """optim/apollo.py of XuezheMax/apollo."""
+    init_lr = lr / 1000 if init_lr is None else init_lr
+    kind = weight_decay_type or ("L2" if rebound == "constant" else "decoupled")
+    m, curvature, d = (np.zeros_like(x) for _ in range(3))
+    for t, gradient in enumerate(gradients, 1):
+        rate = (lr - init_lr) * (t - 1) / warmup + init_lr if t - 1 < warmup else lr
+        g = gradient + weight_decay * x if kind == "L2" else gradient
+        alpha = (1 - beta) / (1 - beta**t)
+        delta = g - m
+        bound = float(np.abs(delta).max()) if rebound == "belief" else 0.01
+        m = m + alpha * delta
+        scale = math.fsum((d**4).ravel()) ** 0.25 + (eps if rebound == "belief" else eps / bound)
+        d = d / scale
+        change = -alpha * math.fsum((delta / scale * d).ravel()) - math.fsum((curvature * d * d).ravel())
+        curvature = curvature + d * d * change
+        denom = np.maximum(np.abs(curvature), bound) + (eps / alpha if rebound == "belief" else 0.0)
+        d = m / denom
+        if kind == "stable":
+            d = d + weight_decay / float(denom.mean()) * x
+        elif kind == "decoupled":
+            d = d + weight_decay * x
+        x = x - rate * d
+    return x, {"exp_avg_grad": m, "approx_hessian": curvature, "direction": d, "start_lr": lr}
+
+
+def adam_mini(
+    x: Array,
+    gradients: Sequence[Array],
+    *,
+    lr: float = 1e-3,
+    betas: Pair = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    blocks: str = "tensor",
+) -> Result:
+    """adam_mini.py of adam-mini 1.1.1: the rules for bias terms, for matrices of neurons, and for other blocks."""
+    by_row = blocks == "row" and x.ndim > 1
+    m = np.zeros_like(x)
+    v: Array = np.zeros_like(x) if blocks == "element" else np.zeros((*x.shape[:-1], 1) if by_row else ())
+    for t, g in enumerate(gradients, 1):
+        square = g * g
+        if by_row:
+            square = square.mean(axis=-1, keepdims=True)
+        elif blocks != "element":
+            square = np.asarray(math.fsum(square.ravel()) / x.size)
+        v = v * betas[1] + square * (1 - betas[1])
+        x = x * (1 - lr * weight_decay)
+        m = m + (1 - betas[0]) * (g - m)
+        h = np.sqrt(v) / math.sqrt(1 - betas[1] ** t) + eps
+        x = x - m * (1 / (1 - betas[0] ** t) / h) * lr
+    if blocks == "element":
+        return x, {"m": m, "v": v}
+    return x, {"m": m, "v_row": v} if by_row else {"m": m, "vmean": float(v)}
+
+
 REFERENCES: dict[str, Reference] = {
+    "AdamMini": adam_mini,
+    "ApolloMa": apollo,
+    "Fromage": fromage,
     "LAMB": lamb,
     "LARS": lars,
+    "MARS": mars,
+    "NovoGrad": novograd,
+    "SM3": sm3,
     "StableAdamW": stable_adamw,
 }

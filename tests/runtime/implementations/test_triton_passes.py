@@ -63,3 +63,34 @@ def test_a_matrix_that_is_not_contiguous_falls_back() -> None:
     param.grad = torch.randn(4, 6).t()
     optimizer.step()
     assert "the parameter is not contiguous" in optimizer.explain()
+
+
+STORED_AND_READ = """
+optimizer: StoredAndRead
+summary: A number that one program stores, whatever it was, and a later one reads.
+hyperparameters:
+  lr: {default: 0.1}
+state:
+  whole: {init: zeros, shape: number}
+update: |
+  n = norm(grad)
+  if rank(param) > 1:
+    whole = n / 2
+  else:
+    whole = whole - lr
+  whole = 0.5 * whole + norm(grad * n)
+  param = param - lr * whole * grad
+"""
+
+
+def test_what_an_earlier_program_has_stored_is_read() -> None:
+    trained = []
+    for options in ({"fused": True}, {"foreach": False}):
+        params = [torch.nn.Parameter(torch.full(shape, 0.5)) for shape in ((7, 3), (5,))]
+        optimizer: Optimizer = thetac.load(STORED_AND_READ)(params, **options)  # type: ignore[arg-type]
+        for step in range(3):
+            give_gradients(optimizer, step)
+            optimizer.step()
+        trained.append(optimizer)
+    assert "Triton for 2 parameters" in trained[0].explain()
+    assert_same_training(*trained, rtol=2e-5, atol=1e-6)
