@@ -63,6 +63,7 @@ PACKAGES: Mapping[str, Package] = {
             late="it takes a parameter without a gradient for an error",
         )
         for name in ("DoG", "LDoG")
+    },
     "CAME": Package("came-pytorch", "came_pytorch:CAME", _at(2e-4), states=ADAM),
     "Grams": Package("grams-pytorch", "grams:Grams", states=ADAM),
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
