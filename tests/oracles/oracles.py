@@ -56,6 +56,7 @@ PACKAGES: Mapping[str, Package] = {
             "DAdaptSGD": "dadaptation:DAdaptSGD",
         }.items()
     },
+    **{
         name: Package(
             "dog-optimizer",
             f"dog:{name}",
