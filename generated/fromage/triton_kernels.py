@@ -41,6 +41,7 @@ def update_elements(
     grad = ops.load(grad_ptr + offsets, mask, math)
     grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
+    param_squared = folds.sum_start(offsets.shape, math)
     if maximize:
         # maximize: grad = -grad
         grad = ops.negative(grad)

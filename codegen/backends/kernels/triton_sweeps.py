@@ -14,6 +14,7 @@ from thetac.codegen.backends.kernels.triton_scratch import MATRIX_NUMBER, Scratc
 from thetac.codegen.ir.fused import Fold, Fused, Pass, Stream
 from thetac.codegen.ir.nodes import Const, Expr
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, ROW_VECTOR
+from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.naming import safe
 
 # The sizes of a launch. They follow from compiled code and the size of a GPU (docs/triton.md, "Shape"); they were not
@@ -68,6 +69,7 @@ class Sweeps:
             folds=[safe(fold.target) for fold in one.folds],
             loads=[*self._loads(index, one), *self._gradient(index, streams["grad"])],
             body=[
+                *(_start(fold.value, fold.op, "offsets.shape") for fold in one.folds if _may_be_unset(fold, one)),
                 *block(one.body, self._row_truths),
                 *conditional_lines([(_add(fold), fold.needed) for fold in one.folds]),
             ],
@@ -81,7 +83,11 @@ class Sweeps:
             ],
             each_tile=self._each_tile(index, one),
             each_row=self._each_row(one),
-            starts=[_start(fold, _TILE if tiled else _BLOCK) for fold in one.folds if fold.dims != ROW_VECTOR],
+            starts=[
+                _start(fold.target, fold.op, _TILE if tiled else _BLOCK)
+                for fold in one.folds
+                if fold.dims != ROW_VECTOR
+            ],
             row_totals=_when_needed(
                 [
                     (fold, f"at_matrix * height + at_row, folds.{fold.op}_along({safe(fold.target)}, 2), mask=along")
@@ -146,7 +152,7 @@ class Sweeps:
             if self._scratch.dims[name] == ROW_VECTOR:
                 load = self._read(f"tl.load({name}_ptr + at_matrix * height + at_row, mask=along)", name)
                 lines += self._where_it_exists(name, load)
-        return [*lines, *(_start(fold, _TILE) for fold in one.folds if fold.dims == ROW_VECTOR)]
+        return [*lines, *(_start(fold.target, fold.op, _TILE) for fold in one.folds if fold.dims == ROW_VECTOR)]
 
     def _where_it_exists(self, name: str, load: str) -> list[str]:
         """Return the lines that load a vector; where it is never computed, a number is in its place."""
@@ -168,8 +174,14 @@ def _is_used(stream: Stream) -> bool:
     return stream.loaded != Const(False) or stream.stored != Const(False)
 
 
-def _start(fold: Fold, shape: str) -> str:
-    return f"{safe(fold.target)} = folds.{fold.op}_start({shape}, math)"
+def _start(name: str, op: str, shape: str) -> str:
+    return f"{safe(name)} = folds.{op}_start({shape}, math)"
+
+
+def _may_be_unset(fold: Fold, one: Pass) -> bool:
+    """Return whether a branch on a number of the row, if it is not taken, leaves what is folded without a value."""
+    (use,) = streams((fold.value,), one.body)
+    return use.loaded != Const(False)
 
 
 def _add(fold: Fold) -> str:

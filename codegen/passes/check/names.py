@@ -90,7 +90,7 @@ def _explain_choice(rule: Rule, name: str) -> tuple[str, str] | None:
     known = [known for known in choice.choices if known is not None]
     if not text:
         return f"`{name}` is one of several texts", f"compare it, such as `{choice.comparisons[0][0]}`"
-    there = f"there are {join_names(known, 'and')}"
+    there = f"there are {join_names(known, 'and')}" if known else "it has no choices but None"
     return f"`{chosen}` is never {quote(text)}", did_you_mean(text, known, there)
 
 

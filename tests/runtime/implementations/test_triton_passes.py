@@ -94,3 +94,31 @@ def test_what_an_earlier_program_has_stored_is_read() -> None:
         trained.append(optimizer)
     assert "Triton for 2 parameters" in trained[0].explain()
     assert_same_training(*trained, rtol=2e-5, atol=1e-6)
+
+
+ONCE = """
+optimizer: Once
+summary: Sums of elements that a branch of the host asks for, in the first step alone.
+hyperparameters:
+  lr: {default: 0.1}
+state:
+  step: counter
+  far: {init: zeros, shape: number}
+update: |
+  if step == 1:
+    far = norm(param) + max(abs(grad))
+  param = param - lr * far * grad
+"""
+
+
+def test_sums_that_a_branch_asks_for_are_those_of_the_for_loop() -> None:
+    trained = []
+    for options in ({"fused": True}, {"foreach": False}):
+        params = [torch.nn.Parameter(torch.full(shape, 0.5)) for shape in ((7, 3), (5,))]
+        optimizer: Optimizer = thetac.load(ONCE)(params, **options)  # type: ignore[arg-type]
+        for step in range(3):
+            give_gradients(optimizer, step)
+            optimizer.step()
+        trained.append(optimizer)
+    assert "Triton for 2 parameters" in trained[0].explain()
+    assert_same_training(*trained, rtol=2e-5, atol=1e-6)
