@@ -29,12 +29,17 @@ if TYPE_CHECKING:
     from .amos import Amos as Amos
     from .apolloma import ApolloMa as ApolloMa
     from .came import CAME as CAME
+    from .dadaptadam import DAdaptAdam as DAdaptAdam
+    from .dadaptlion import DAdaptLion as DAdaptLion
+    from .dadaptsgd import DAdaptSGD as DAdaptSGD
     from .diffgrad import DiffGrad as DiffGrad
+    from .dog import DoG as DoG
     from .fromage import Fromage as Fromage
     from .gradientdescent import GradientDescent as GradientDescent
     from .grams import Grams as Grams
     from .lamb import LAMB as LAMB
     from .lars import LARS as LARS
+    from .ldog import LDoG as LDoG
     from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
     from .madgrad import MADGRAD as MADGRAD
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from .padam import PAdam as PAdam
     from .pid import PID as PID
     from .pnm import PNM as PNM
+    from .prodigy import Prodigy as Prodigy
     from .qhadam import QHAdam as QHAdam
     from .qhm import QHM as QHM
     from .radam import RAdam as RAdam
@@ -86,12 +92,17 @@ __all__ = [
     "Amos",
     "ApolloMa",
     "CAME",
+    "DAdaptAdam",
+    "DAdaptLion",
+    "DAdaptSGD",
     "DiffGrad",
+    "DoG",
     "Fromage",
     "GradientDescent",
     "Grams",
     "LAMB",
     "LARS",
+    "LDoG",
     "LaProp",
     "Lion",
     "MADGRAD",
@@ -103,6 +114,7 @@ __all__ = [
     "PAdam",
     "PID",
     "PNM",
+    "Prodigy",
     "QHAdam",
     "QHM",
     "RAdam",
@@ -145,12 +157,17 @@ _MODULES = {
     "Amos": "amos",
     "ApolloMa": "apolloma",
     "CAME": "came",
+    "DAdaptAdam": "dadaptadam",
+    "DAdaptLion": "dadaptlion",
+    "DAdaptSGD": "dadaptsgd",
     "DiffGrad": "diffgrad",
+    "DoG": "dog",
     "Fromage": "fromage",
     "GradientDescent": "gradientdescent",
     "Grams": "grams",
     "LAMB": "lamb",
     "LARS": "lars",
+    "LDoG": "ldog",
     "LaProp": "laprop",
     "Lion": "lion",
     "MADGRAD": "madgrad",
@@ -162,6 +179,7 @@ _MODULES = {
     "PAdam": "padam",
     "PID": "pid",
     "PNM": "pnm",
+    "Prodigy": "prodigy",
     "QHAdam": "qhadam",
     "QHM": "qhm",
     "RAdam": "radam",

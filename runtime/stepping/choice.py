@@ -38,6 +38,9 @@ from thetac.runtime.tensor_facts.memory import (
 _OVER_PROCESSES = "the parameter is distributed, and its rule has sums over all of it"
 
 
+NO_KERNELS = "kernels do not sum over all parameters"  # of a rule that does
+
+
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
     """Choose the implementation of each member.
 
@@ -165,6 +168,8 @@ def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
     for_loop = Choice(Implementation.FOR_LOOP, "takes every tensor")
     if schema.reduces and is_dtensor(param):
         return [replace(for_loop, reason=_OVER_PROCESSES, is_fallback=True)]
+    if fused and schema.waits:
+        return [replace(for_loop, reason=NO_KERNELS, is_fallback=True)]
     if fused:
         implementation = fused_implementation(param.device)
         if missing := missing_for(schema, implementation, param):
@@ -184,6 +189,8 @@ def _capturable(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
     on_tensors = Choice(Implementation.ON_TENSORS, why)
     if fused is False or option(group, "foreach") is not None or implementation is not Implementation.TRITON:
         return [on_tensors]
+    if schema.waits:
+        return [replace(on_tensors, reason=NO_KERNELS, is_fallback=True) if fused else on_tensors]
     if is_captured(param.device):
         return [replace(on_tensors, reason="kernels need a step outside of the graph first", is_fallback=True)]
     if missing := missing_for(schema, implementation, param):
@@ -203,10 +210,11 @@ def _fastest(schema: Schema, param: Tensor) -> list[Choice]:
     found: list[Choice] = []
     implementation = fused_implementation(param.device)
     interpreted = kind == "cpu" and implementation is Implementation.TRITON
-    if not interpreted and not missing_for(schema, implementation, param):
+    if not interpreted and not schema.waits and not missing_for(schema, implementation, param):
         found.append(Choice(implementation, f"the fastest on {kind}"))
     if kind == "cpu" or kind in _get_foreach_kernels_supported_devices():
-        found.append(Choice(Implementation.FOREACH, f"the fastest on {kind} without kernels for {param.dtype}"))
+        why = f", since {NO_KERNELS}" if schema.waits else f" without kernels for {param.dtype}"
+        found.append(Choice(Implementation.FOREACH, f"the fastest on {kind}{why}"))
     return found
 
 

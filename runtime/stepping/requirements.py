@@ -80,8 +80,6 @@ def fused_implementation(device: torch.device) -> Implementation:
 def missing_for(schema: Schema, implementation: Implementation, param: Tensor) -> str:
     """Return what a fused implementation requires and does not have, as the end of a sentence; empty if nothing."""
     on_cpu = param.device.type == "cpu"
-    if schema.waits:
-        return f"requires kernels of {schema.name}, which sums over all parameters and has none"
     if implementation is Implementation.CPP:
         if kernel_source(schema.package) is None:
             return f"requires the C++ kernels of {schema.package}, which has none"

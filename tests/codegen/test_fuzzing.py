@@ -8,9 +8,13 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from tests.support.every_optimizer import examples
 from tests.support.fuzzing import compiled_or_refused, cpp_farther_than_for_loop, foreach_unlike_for_loop
 from tests.support.mutants import Mutant, mutant, origins
+from tests.support.reducing_specs import reducing_specs
 
 ONE_IN = 6  # optimizers whose C++ kernel is compiled, which takes a second or two
 _built: set[str] = set()  # without comments
@@ -35,6 +39,12 @@ def check(one: Mutant, *, with_cpp: bool) -> None:
 
 def test_a_mutant_is_refused_in_words_or_its_implementations_agree(seed: int) -> None:
     check(mutant(seed), with_cpp=seed // 3 % ONE_IN == 0)  # of every level alike
+
+
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
+@given(reducing_specs(), st.integers(0, 9))
+def test_implementations_of_any_rule_that_reduces_agree(text: str, seed: int) -> None:
+    check(Mutant(seed, "drawn", "text", text), with_cpp=False)
 
 
 def test_mutants_are_worth_trying() -> None:

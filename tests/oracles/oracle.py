@@ -91,7 +91,9 @@ class Package:
 
 
 def _number(value: object) -> Array | float:
-    """Return a state of theirs as a float64 array, a single number as a float."""
+    """Return a state of theirs as a float64 array, a single number as a float; of a list the only item."""
+    if isinstance(value, list):
+        (value,) = value
     array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
     return array.astype(np.float64) if array.ndim else float(array)
 

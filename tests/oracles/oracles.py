@@ -48,10 +48,28 @@ PACKAGES: Mapping[str, Package] = {
     ),
     "AdamP": Package("adamp", "adamp:AdamP", states=ADAM),
     "AdaMod": Package("adamod", "adamod:AdaMod", states={**ADAM, "exp_avg_lr": "exp_avg_lr"}),
+    **{
+        name: Package("dadaptation", path, states={"s": "s"}, values={"numerator_weighted": "numerator_weighted"})
+        for name, path in {
+            "DAdaptAdam": "tests.references.layer_scale:DAdaptAdamWithScale",
+            "DAdaptLion": "dadaptation:DAdaptLion",
+            "DAdaptSGD": "dadaptation:DAdaptSGD",
+        }.items()
+    },
+    **{
+        name: Package(
+            "dog-optimizer",
+            f"dog:{name}",
+            values={"rbar": "rbar", "G": "G", "init_buffer": "init_buffer"},
+            late="it takes a parameter without a gradient for an error",
+        )
+        for name in ("DoG", "LDoG")
+    },
     "CAME": Package("came-pytorch", "came_pytorch:CAME", _at(2e-4), states=ADAM),
     "Grams": Package("grams-pytorch", "grams:Grams", states=ADAM),
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
     "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
+    "Prodigy": Package("prodigyopt", "prodigyopt:Prodigy", states={"s": "s", "exp_avg_sq": "exp_avg_sq"}),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
     "SGDP": Package("adamp", "adamp:SGDP", _at(0.1), states={"momentum_buffer": "momentum"}),
     "StableAdamW": Package(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -66,6 +67,25 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
         "b": [1.0, 2.0],
     },
     "MADGRAD": {"momentum": [0.9, 0.0], "eps": [1e-6, 0.0], "decouple_decay": [False, True]},
+    "DAdaptAdam": {
+        "decouple": [False, True],
+        "use_bias_correction": [False, True],
+        "d0": [1e-6, 1e-2],
+        "growth_rate": [math.inf, 1.05],
+    },
+    "DAdaptSGD": {"momentum": [0.0, 0.9], "d0": [1e-6, 1e-2], "growth_rate": [math.inf, 1.05]},
+    "DAdaptLion": {"d0": [1e-6, 1e-2]},
+    "DoG": {"reps_rel": [1e-6, 1e-2], "init_eta": [None, 0.1], "eps": [1e-8, 1.0]},
+    "LDoG": {"reps_rel": [1e-6, 1e-2], "init_eta": [None, 0.1], "eps": [1e-8, 1.0]},
+    "Prodigy": {
+        "betas": [(0.9, 0.999), (0.0, 0.9)],
+        "beta3": [None, 0.9],
+        "decouple": [True, False],
+        "use_bias_correction": [False, True],
+        "safeguard_warmup": [False, True],
+        "d0": [1e-6, 1e-2],
+        "growth_rate": [math.inf, 1.05],
+    },
     "DiffGrad": {"eps": [1e-8, 1e-3]},
     "LAMB": {"bias_correction": [True, False], "trust_clip": [False, True], "always_adapt": [False, True]},
     "LARS": {"momentum": [0.0, 0.9], "trust_clip": [False, True], "always_adapt": [False, True]},

@@ -19,21 +19,32 @@ from tests.support.accuracy import complaints, distance_of_most
 from tests.support.cpp_support import CppTraining, Options
 from tests.support.generated_calls import call
 from tests.support.mutants import Mutant
-from tests.support.triton_support import Training, Values, described, exists, host_value, module
+from tests.support.triton_support import (
+    VECTOR,
+    Training,
+    Values,
+    described,
+    exists,
+    host_value,
+    module,
+    of_shape,
+)
 from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.errors import SpecError
 from thetac.codegen.ir.interpret import defaults
-from thetac.codegen.ir.nodes import Rule
+from thetac.codegen.ir.nodes import If, Ref, Rule, names_read, walk_statements
 from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 from thetac.options import OPTIONS
+from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES
 
 PATH = "mutant.yaml"
 LONGEST = 5.0  # seconds of the processor, from a text to the texts of all implementations
 STEPS = 3
 SHARES = (0.5, 0.9, 0.98)  # of the elements
-SHAPES = ((7,), (3, 5), (1,), (33,))
+Shapes = tuple[tuple[int, ...], ...]
+SHAPES: Shapes = ((7,), (3, 5), (1,), (33,))
 
 
 def compiled_or_refused(mutant: Mutant) -> Compiled | None:
@@ -85,13 +96,15 @@ def _limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def choices(rule: Rule, seed: int, dtype: torch.dtype) -> list[dict[str, float | bool]]:
-    """Values of a group that the rule accepts: the usual ones, and with some of the flags turned.
+def choices(rule: Rule, seed: int, dtype: torch.dtype, shape: tuple[int, ...]) -> list[dict[str, float | bool]]:
+    """Values of a group that the rule accepts for a shape: the usual ones, and with some of the flags turned.
 
-    Without those from which a state would start beyond the dtype, which torch refuses.
+    Without those from which a state would start beyond the dtype, which torch refuses. The numbers of the shape are
+    among them.
     """
     draw = random.Random(seed)
     usual = {**{name: 0.1 for h in rule.hyperparameters for name in h.value_names}, **defaults(rule)}
+    usual |= of_shape(shape, dtype)
     flags = [name for name, value in usual.items() if isinstance(value, bool)]
     turned = {name: not usual[name] for name in flags if draw.random() < 0.5}
     decayed = {"weight_decay": 0.01} if usual.get("weight_decay") == 0 else {}
@@ -99,7 +112,11 @@ def choices(rule: Rule, seed: int, dtype: torch.dtype) -> list[dict[str, float |
         values
         for values in ({**usual, "maximize": False}, {**usual, **decayed, **turned})
         if all(host_value(r.condition, {**dict.fromkeys(OPTIONS, False), **values}) for r in rule.requirements)
-        and all(_fits(host_value(s.init, values), dtype) for s in rule.states if exists(s, values))
+        and all(
+            _fits(host_value(s.init, values), dtype)
+            for s in rule.states
+            if s.init != Ref("param") and exists(s, values)
+        )
     ]
 
 
@@ -110,10 +127,10 @@ def _fits(value: float, dtype: torch.dtype) -> bool:
 class _Lists:
     """Several parameters of one rule, stepped together by one of its implementations on lists."""
 
-    def __init__(self, compiled: Compiled, values: Values, dtype: torch.dtype) -> None:
+    def __init__(self, compiled: Compiled, values: Values, dtype: torch.dtype, shapes: Shapes) -> None:
         generator = torch.Generator().manual_seed(1)
         self.members = [
-            Training.start(compiled, values, torch.randn(shape, generator=generator).to(dtype)) for shape in SHAPES
+            Training.start(compiled, values, torch.randn(shape, generator=generator).to(dtype)) for shape in shapes
         ]
         self.compiled = compiled
         self.values = values
@@ -132,7 +149,8 @@ class _Lists:
             for name in asks_first(self.compiled.rule)
         }
         params = [member.param for member in self.members]
-        call(module(self.compiled, file).step, params, grads, **states, **firsts, **self.values)
+        of_shapes = {one.listed: [self.values[one.variable]] * len(params) for one in SHAPE_NUMBERS.values()}
+        call(module(self.compiled, file).step, params, grads, **states, **firsts, **of_shapes, **self.values)
         self.created = False
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -145,20 +163,36 @@ def foreach_unlike_for_loop(compiled: Compiled, seed: int) -> list[str]:
     """Where foreach leaves other bits than the for-loop; which NaN, and its sign, is nobody's promise."""
     dtype = random.Random(seed).choice((torch.float32, torch.float32, torch.float64, torch.bfloat16))
     found: list[str] = []
-    for values in choices(compiled.rule, seed, dtype):
-        where = f"{dtype} ({described(compiled.rule, values)})"
-        both = {file: _Lists(compiled, values, dtype) for file in ("forloop.py", "foreach.py")}
-        generator = torch.Generator().manual_seed(2)
-        for _ in range(STEPS):
-            grads = [torch.randn(shape, generator=generator).to(dtype) for shape in SHAPES]
-            raised = {file: _raised(lists, file, grads) for file, lists in both.items()}
-            if raised["forloop.py"] != raised["foreach.py"]:
-                found.append(f"{where}: the for-loop gives {raised['forloop.py']}, foreach {raised['foreach.py']}")
-            if any(raised.values()):
-                break
-        else:
-            pairs = zip(both["forloop.py"].tensors(), both["foreach.py"].tensors(), strict=True)
-            found += [f"{where}: {name} differs" for (name, one), (_, other) in pairs if not _same_bits(one, other)]
+    for shapes in _together(compiled.rule):
+        for values in choices(compiled.rule, seed, dtype, shapes[0]):
+            found += _unlike(compiled, values, dtype, shapes)
+    return found
+
+
+def _together(rule: Rule) -> tuple[Shapes, ...]:
+    """The shapes of parameters that are stepped together: of one shape, where the rule asks for it."""
+    conditions = [s.condition if isinstance(s, If) else s.value for s in walk_statements(rule.body)]
+    conditions += [one.condition for one in rule.requirements]
+    conditions += [state.when for state in rule.states if state.when is not None]
+    asks = any(name in VARIABLES for condition in conditions for name in names_read(condition))
+    return tuple((shape, shape) for shape in SHAPES) if asks else (SHAPES,)
+
+
+def _unlike(compiled: Compiled, values: Values, dtype: torch.dtype, shapes: Shapes) -> list[str]:
+    found: list[str] = []
+    where = f"{dtype}, {shapes} ({described(compiled.rule, values)})"
+    both = {file: _Lists(compiled, values, dtype, shapes) for file in ("forloop.py", "foreach.py")}
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(STEPS):
+        grads = [torch.randn(shape, generator=generator).to(dtype) for shape in shapes]
+        raised = {file: _raised(lists, file, grads) for file, lists in both.items()}
+        if raised["forloop.py"] != raised["foreach.py"]:
+            found.append(f"{where}: the for-loop gives {raised['forloop.py']}, foreach {raised['foreach.py']}")
+        if any(raised.values()):
+            break
+    else:
+        pairs = zip(both["forloop.py"].tensors(), both["foreach.py"].tensors(), strict=True)
+        found += [f"{where}: {name} differs" for (name, one), (_, other) in pairs if not _same_bits(one, other)]
     return found
 
 
@@ -192,7 +226,7 @@ def cpp_farther_than_for_loop(compiled: Compiled, seed: int) -> list[str]:
         kernel.step_cpp(grad, Options(optimised=False))
 
     found: list[str] = []
-    for values in choices(compiled.rule, seed, torch.float32):
+    for values in choices(compiled.rule, seed, torch.float32, VECTOR):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy: overflow, as it happens to mutants
             if not complaints(compiled, values, torch.float32, step, CppTraining.start):

@@ -46,10 +46,10 @@ Modules = Mapping[str, ModuleType]
 
 @cache
 def every_spec() -> Mapping[str, Compiled]:
-    """Every spec of this checkout, compiled, by the name of its class."""
+    """Every spec of this checkout that has kernels, compiled, by the name of its class."""
     paths = sorted(SPECS.rglob("*.yaml"))
     sources = [Source(path.relative_to(SPECS).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
-    return {compiled.class_name: compiled for compiled in compile_specs(sources)}
+    return {compiled.class_name: compiled for compiled in compile_specs(sources) if compiled.fused.passes}
 
 
 DECLARATIONS = {
@@ -257,6 +257,9 @@ class Training:
         states: dict[str, Tensor] = {}
         for state in compiled.rule.states:
             if not exists(state, values):
+                continue
+            if state.init == Ref("param"):
+                states[state.name] = param.clone()
                 continue
             value = float(host_value(state.init, values))
             if state.kind is StateKind.TENSOR:

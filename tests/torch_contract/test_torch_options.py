@@ -22,7 +22,9 @@ from tests.support.comparing import Within, assert_same
 from tests.support.every_optimizer import torchs
 from tests.support.generated_calls import call
 from tests.support.torch_cases import make_mistake
+from thetac.runtime.implementations.barriers import run_alone
 from thetac.runtime.param_groups.groups import values_of
+from thetac.runtime.param_groups.shared_numbers import numbers_of
 from thetac.shape_numbers import SHAPE_NUMBERS, shape_numbers
 
 
@@ -139,8 +141,14 @@ def test_the_capturable_form_equals_the_for_loop(name: str) -> None:
             for state in cls.schema.states:
                 if state.first:
                     keywords[0][state.first] = keywords[1][state.first] = [step == 0 for _ in starts]
-            call(forloop.step, parameters[0], [grad.clone() for grad in grads], **keywords[0])
-            call(forloop.step_on_tensors, parameters[1], grads, **keywords[1], capturable=True, differentiable=False)
+            forms = {"capturable": True, "differentiable": False}
+            rests = [
+                call(forloop.step, parameters[0], [grad.clone() for grad in grads], **keywords[0]),
+                call(forloop.step_on_tensors, parameters[1], grads, **keywords[1], **forms),
+            ]
+            if cls.schema.waits:
+                for kept, rest in zip(keywords, rests, strict=True):
+                    kept |= run_alone(rest)
         wanted, got = ({**kept, "params": mine} for kept, mine in zip(keywords, parameters, strict=True))
         for key in wanted:
             if isinstance(wanted[key], list) and torch.is_tensor(wanted[key][0]):
@@ -151,7 +159,7 @@ def test_the_capturable_form_equals_the_for_loop(name: str) -> None:
 
 def _keywords(cls: type, group: dict[str, object], starts: list[Tensor]) -> dict[str, object]:
     schema = cls.schema
-    keywords: dict[str, object] = {**values_of(schema, group)}
+    keywords: dict[str, object] = {**values_of(schema, group), **numbers_of(schema, group)}
     for one in SHAPE_NUMBERS.values():
         keywords[one.listed] = [one.of(start.shape, 2.0**-52) for start in starts]
     for state in schema.states:

@@ -253,14 +253,16 @@ def test_a_step_without_gradients_shares_nothing() -> None:
     assert_unchanged(before, optimizer)
 
 
-def test_kernels_are_refused_with_the_reason() -> None:
-    optimizer = make(fused=True)
-    give_gradients(optimizer, 0)
-    before = picture(optimizer)
-    message = "`fused=True` requires kernels of Sharing, which sums over all parameters and has none"
-    with pytest.raises(RuntimeError, match=f"^{message}$"):
-        optimizer.step()
-    assert_unchanged(before, optimizer)
+@pytest.mark.parametrize("steps", [0, 2])
+def test_the_for_loop_takes_the_place_of_kernels(steps: int) -> None:
+    optimizer, plain = make(fused=True), make(foreach=False)
+    run(optimizer, steps)
+    run(plain, steps)
+    assert "group 0: for-loop for 2 parameters of 13 elements (kernels do not sum over all parameters)" in (
+        optimizer.explain()
+    )
+    assert_same_training(optimizer, plain)
+    assert numbers(optimizer) == numbers(plain)
 
 
 # Mistakes.
