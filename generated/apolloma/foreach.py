@@ -47,11 +47,10 @@ def step(
         ):
             # weight decay: grad = grad + weight_decay * param
             grads = torch._foreach_add(grads, params, alpha=weight_decay)
-    init_lr_or_default = lr / 1000 if init_lr_is_none else init_lr
+    init_lr_or_default = -1 if init_lr_is_none else init_lr
+    initial_rate = start_lr / 1000 if init_lr_or_default < 0 else init_lr_or_default
     rate = (
-        scalar_math.divide((start_lr - init_lr_or_default) * (step - 1), warmup) + init_lr_or_default
-        if step - 1 < warmup
-        else lr
+        scalar_math.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate if step - 1 < warmup else lr
     )
     alpha = (1 - beta) / (1 - beta**step)
     # delta_grad = grad - exp_avg_grad

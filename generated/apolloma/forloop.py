@@ -52,9 +52,10 @@ def step(
             ):
                 # weight decay: grad = grad + weight_decay * param
                 grad = grad.add(param, alpha=weight_decay)
-        init_lr_or_default = lr / 1000 if init_lr_is_none else init_lr
+        init_lr_or_default = -1 if init_lr_is_none else init_lr
+        initial_rate = start_lr / 1000 if init_lr_or_default < 0 else init_lr_or_default
         rate = (
-            scalar_math.divide((start_lr - init_lr_or_default) * (step - 1), warmup) + init_lr_or_default
+            scalar_math.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate
             if step - 1 < warmup
             else lr
         )
@@ -162,12 +163,10 @@ def step_on_tensors(
                 # weight decay
                 grad = grad + weight_decay * param
         # what None stands for
-        init_lr_or_default = where(init_lr_is_none, lr / 1000, init_lr)
-        # rate = where(step - 1 < warmup, (start_lr - init_lr_or_default) * (step - 1) / warmup + init_lr_or_default,
-        #   lr)
-        rate = where(
-            step - 1 < warmup, divide((start_lr - init_lr_or_default) * (step - 1), warmup) + init_lr_or_default, lr
-        )
+        init_lr_or_default = where(init_lr_is_none, -1, init_lr)
+        initial_rate = where(init_lr_or_default < 0, start_lr / 1000, init_lr_or_default)
+        # rate = where(step - 1 < warmup, (start_lr - initial_rate) * (step - 1) / warmup + initial_rate, lr)
+        rate = where(step - 1 < warmup, divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate, lr)
         alpha = (1 - beta) / (1 - beta**step)
         delta_grad = grad - exp_avg_grad
         exp_avg_grad = exp_avg_grad + alpha * delta_grad

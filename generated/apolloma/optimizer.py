@@ -25,7 +25,9 @@ class ApolloMa(Optimizer):
           if weight_decay_type == "L2" or rebound == "constant" and not weight_decay_type == "decoupled"
               and not weight_decay_type == "stable":
             grad = grad + weight_decay * param  # weight decay
-        rate = where(step - 1 < warmup, (start_lr - init_lr) * (step - 1) / warmup + init_lr, lr)
+        initial_rate = where(init_lr < 0, start_lr / 1000, init_lr)
+        rate = where(step - 1 < warmup, (start_lr - initial_rate) * (step - 1) / warmup + initial_rate,
+            lr)
         alpha = (1 - beta) / (1 - beta ** step)
         delta_grad = grad - exp_avg_grad
         exp_avg_grad = exp_avg_grad + alpha * delta_grad
@@ -58,8 +60,8 @@ class ApolloMa(Optimizer):
         rebound ("constant" or "belief", default: "constant"): what bounds the curvature from below:
             0.01, or the largest change of the gradient
         warmup (float, default: 500, warmup >= 0): steps until the rate is lr
-        init_lr (float or None, default: None, init_lr >= 0): the rate of the first step; None stands
-            for lr / 1000
+        init_lr (float or None, default: None, init_lr >= 0): the rate of the first step; None is a
+            thousandth of the first lr; None stands for -1
         weight_decay (float, default: 0, weight_decay >= 0): weight_decay * param is added to the
             gradient or to the direction
         weight_decay_type (None or "L2" or "decoupled" or "stable", default: None): add the decay to the
@@ -93,8 +95,8 @@ class ApolloMa(Optimizer):
     Notes:
         - The authors' class is called Apollo; another optimizer, for low ranks, has that name, too.
         - lr has no default in the authors' code; 0.01 is that of their README.
-        - In the warmup the rate depends on the lr of the step that creates the state, not on schedules,
-          as in the authors' code.
+        - In the warmup the rate depends on the lr of the step that creates the state, not on schedules;
+          in the authors' code on that of the constructor.
         - With weight_decay_type=None the decay is L2 if rebound is constant, otherwise decoupled;
           decoupled decay is added to the stored direction, as in the authors' code.
 

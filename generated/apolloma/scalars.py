@@ -35,11 +35,10 @@ def scalars(
     param_size: float,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
-    init_lr_or_default = lr / 1000 if init_lr_is_none else init_lr
+    init_lr_or_default = -1 if init_lr_is_none else init_lr
+    initial_rate = start_lr / 1000 if init_lr_or_default < 0 else init_lr_or_default
     rate = (
-        scalar_math.divide((start_lr - init_lr_or_default) * (step - 1), warmup) + init_lr_or_default
-        if step - 1 < warmup
-        else lr
+        scalar_math.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate if step - 1 < warmup else lr
     )
     alpha = (1 - beta) / (1 - beta**step)
     eps_over_0_01 = 0.0
@@ -76,9 +75,10 @@ def scalars_on_tensors(
     param_size: Scalar,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
-    init_lr_or_default = tensors.where(init_lr_is_none, lr / 1000, init_lr)
+    init_lr_or_default = tensors.where(init_lr_is_none, -1, init_lr)
+    initial_rate = tensors.where(init_lr_or_default < 0, start_lr / 1000, init_lr_or_default)
     rate = tensors.where(
-        step - 1 < warmup, tensors.divide((start_lr - init_lr_or_default) * (step - 1), warmup) + init_lr_or_default, lr
+        step - 1 < warmup, tensors.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate, lr
     )
     alpha = (1 - beta) / (1 - beta**step)
     eps_over_0_01: Scalar = 0.0

@@ -121,3 +121,17 @@ def test_the_implementation_agrees_with_the_reference(
             actual = {"param": parameter.cpu().numpy()}
             actual |= {key: value.cpu().numpy() for key, value in optimizer.state[parameter].items()}
             assert_close(actual, wanted, f"{name} with {settings}")
+
+
+@pytest.mark.parametrize("init_lr", [None, 2e-3])
+def test_no_schedule_of_lr_changes_the_warmup_of_apollo(init_lr: float | None) -> None:
+    """The authors' rates there lie between init_lr and base_lr, which are set once."""
+    settings: Settings = {"warmup": float(STEPS), "init_lr": init_lr}
+    x, gradients = problem()
+    parameter = torch.tensor(x)
+    optimizer = thetac.ApolloMa([parameter], **settings)
+    for step, gradient in enumerate(gradients, 1):
+        parameter.grad = torch.tensor(gradient)
+        optimizer.step()
+        optimizer.param_groups[0]["lr"] = 0.1 / step
+    assert_close({"x": parameter.numpy()}, {"x": expected("ApolloMa", settings)[0]}, "after the warmup")
