@@ -24,8 +24,8 @@ from thetac.runtime.param_groups.members import Member
 HALF = (torch.float16, torch.bfloat16)
 OTHERS = [name for name in NAMES if name not in IN_TORCH]
 every_half = pytest.mark.parametrize("dtype", HALF, ids=str)
-# States that float16 cannot hold after gradients of some hundreds, whatever they are computed in: here the gradient over
-# 0.01, a constant of the rule. The next step reads an infinity.
+# States that float16 cannot hold after gradients of some hundreds, whatever they are computed in: here the gradient
+# over 0.01, a constant of the rule. The next step reads an infinity.
 TOO_LARGE_FOR_FLOAT16 = {"ApolloMa": "direction"}
 # Rules with a state that goes with the square of another one. Kernels read that one as an earlier pass has stored it: a
 # last place off, which is two of its square, beside the one of the state itself.
