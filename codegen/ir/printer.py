@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import assert_never
 
-from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Ref
+from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Ref, compared
 from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS, OPS, Op, Shape
 
 
@@ -139,7 +139,9 @@ def _expression(expression: Expr, table: Table, name: Name) -> tuple[str, Preced
         case Const(value=value):
             return number(value), Precedence.SIGN if value < 0 else Precedence.ATOM
         case Ref(name=ref):
-            return name(ref), Precedence.ATOM
+            return name(ref), Precedence.ATOM if compared(ref) == ref else Precedence.COMPARISON
+        case Call(op="not", args=(Ref(name=ref),)) if compared(ref) != ref:
+            return name(ref).replace(" == ", " != ", 1), Precedence.COMPARISON
         case Call(args=args):
             row = row_of(expression, table)
             arguments = [expression_text(a, table, name, need) for a, need in zip(args, row.needs, strict=True)]

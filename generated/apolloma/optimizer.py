@@ -22,8 +22,8 @@ class ApolloMa(Optimizer):
         if maximize:
           grad = -grad                          # maximize
         if weight_decay != 0:
-          if weight_decay_type == "L2" or rebound == "constant" and not weight_decay_type == "decoupled"
-              and not weight_decay_type == "stable":
+          if (weight_decay_type == "L2" or rebound == "constant" and weight_decay_type != "decoupled"
+              and weight_decay_type != "stable"):
             grad = grad + weight_decay * param  # weight decay
         initial_rate = where(init_lr < 0, start_lr / 1000, init_lr)
         rate = where(step - 1 < warmup, (start_lr - initial_rate) * (step - 1) / warmup + initial_rate,
@@ -47,8 +47,8 @@ class ApolloMa(Optimizer):
         direction = exp_avg_grad / denom
         if weight_decay != 0 and weight_decay_type == "stable":
           direction = direction + weight_decay / mean(denom) * param
-        elif weight_decay != 0 and (weight_decay_type == "decoupled" or not weight_decay_type == "L2"
-            and rebound == "belief"):
+        elif (weight_decay != 0 and (weight_decay_type == "decoupled" or weight_decay_type != "L2" and
+            rebound == "belief")):
           direction = direction + weight_decay * param
         param = param - rate * direction
 

@@ -73,8 +73,8 @@ class DAdaptAdam(Optimizer):
         RuntimeError: fused is combined with foreach or differentiable
 
     State of a parameter, in float32 12 bytes per element:
-        exp_avg: like the parameter, at first 0
-        exp_avg_sq: like the parameter, at first 0
+        exp_avg: running average of the scaled gradient; like the parameter, at first 0
+        exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
         s: the average of weighted gradients; like the parameter, at first 0
 
     Numbers in the parameter groups that steps write:

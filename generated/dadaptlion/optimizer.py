@@ -58,7 +58,7 @@ class DAdaptLion(Optimizer):
         RuntimeError: fused is combined with foreach or differentiable
 
     State of a parameter, in float32 8 bytes per element:
-        exp_avg: like the parameter, at first 0
+        exp_avg: running average of the scaled gradient; like the parameter, at first 0
         s: the average of weighted directions; like the parameter, at first 0
 
     Numbers in the parameter groups that steps write:

@@ -12,7 +12,7 @@ from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema,
 
 
 class DAdaptSGD(Optimizer):
-    """Dual averaging with momentum whose rate is a lower bound of the distance to a solution, found by D-Adaptation.
+    """Dual averaging with momentum whose rate is a lower bound of the distance to a solution.
 
     Each step does this to every parameter::
 
@@ -60,7 +60,7 @@ class DAdaptSGD(Optimizer):
 
     State of a parameter, in float32 8 bytes per element:
         s: the sum of weighted gradients; like the parameter, at first 0
-        x0: like the parameter, at first the parameter
+        x0: the parameter before the first step; like the parameter, at first the parameter
 
     Numbers in the parameter groups that steps write:
         d: a float of the optimizer, the same in all groups, d0 at first; the bound of the distance

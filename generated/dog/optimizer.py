@@ -14,7 +14,7 @@ from thetac.runtime.schema import (
 
 
 class DoG(Optimizer):
-    """Gradient descent whose rate is the distance from the starting point over the norm of all gradients so far.
+    """Gradient descent whose rate is the distance from the start over the norm of all gradients.
 
     Each step does this to every parameter::
 
@@ -60,7 +60,7 @@ class DoG(Optimizer):
         RuntimeError: fused is combined with foreach or differentiable
 
     State of a parameter, in float32 4 bytes per element:
-        init_buffer: like the parameter, at first the parameter
+        init_buffer: the parameter before the first step; like the parameter, at first the parameter
 
     Numbers in the parameter groups that steps write:
         rbar: a float of the group, 0 at first; the largest distance so far

@@ -55,7 +55,7 @@ class LDoG(Optimizer):
 
     State of a parameter, in float32 4 bytes per element:
         step: 0-d, the number of steps
-        init_buffer: like the parameter, at first the parameter
+        init_buffer: the parameter before the first step; like the parameter, at first the parameter
         rbar: the largest distance so far; 0-d, a number on the parameter's device, at first 0
         G: the sum of squares of all gradients; 0-d, a number on the parameter's device, at first eps
 

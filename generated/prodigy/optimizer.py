@@ -87,10 +87,10 @@ class Prodigy(Optimizer):
         RuntimeError: fused is combined with foreach or differentiable
 
     State of a parameter, in float32 12 bytes per element, 4 more if beta1 > 0:
-        exp_avg: like the parameter, at first 0, if beta1 > 0
-        exp_avg_sq: like the parameter, at first 0
+        exp_avg: running average of the scaled gradient; like the parameter, at first 0, if beta1 > 0
+        exp_avg_sq: running average of the scaled squared gradient; like the parameter, at first 0
         s: the decaying sum of gradients; like the parameter, at first 0
-        p0: like the parameter, at first the parameter
+        p0: the parameter before the first step; like the parameter, at first the parameter
 
     Numbers in the parameter groups that steps write:
         d: a float of the optimizer, the same in all groups, d0 at first; the estimate of the distance

@@ -197,6 +197,7 @@ class StableAdamW(Optimizer):
         foreach_temporaries=1,
         shape_numbers=("size",),
         reduces=True,
+        complex_error="StableAdamW does not support complex parameters",
     )
 
     def __init__(

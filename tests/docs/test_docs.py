@@ -250,6 +250,7 @@ def test_every_argument_and_every_state_has_a_meaning(name: str) -> None:
     rule = rules()[name]
     assert all(argument(rule, one)[3] for one in arguments(rule))
     assert all(state.doc for state in rule.states if state.kind is not StateKind.COUNTER)
+    assert all(shared.doc for shared in rule.shared)
 
 
 def test_a_spec_that_extends_another_cites_the_sources_of_both() -> None:
@@ -293,7 +294,7 @@ def test_the_page_of_an_optimizer_has_all_its_parts(name: str) -> None:
     assert page.startswith(f"{first}\n\n# {name}\n")
     assert page.count("\\begin{aligned}") == page.count("\\end{aligned}") == 1
     rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-    assert rows == [*arguments(rule), *(state.name for state in rule.states)]
+    assert sorted(rows) == sorted([*arguments(rule), *(kept.name for kept in rule.kept)])
     tables = [block.split("\n") for block in page.split("\n\n") if block.startswith("| ")]
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table if row}) == 1, "a row with other columns"

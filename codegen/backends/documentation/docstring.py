@@ -6,6 +6,7 @@ In: a Rule as the spec writes it. Out: plain text, which the caller escapes for 
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import assert_never
@@ -237,8 +238,11 @@ def _indented(lines: Iterable[str]) -> list[str]:
     """Return lines of code indented by four spaces; long ones continue further right."""
     indented: list[str] = []
     for line in lines:
-        begin = " " * (4 + len(line) - len(line.lstrip()))
-        indented += _wrapped(line.lstrip(), begin, begin + "    ") or [""]
+        begin, code = " " * (4 + len(line) - len(line.lstrip())), line.lstrip()
+        branch = re.fullmatch(r"(if|elif) (.*?):(  # .*)?", code)
+        if branch is not None and len(begin) + len(code) > WIDTH:  # a line may end within parentheses
+            code = f"{branch[1]} ({branch[2]}):{branch[3] or ''}"
+        indented += _wrapped(code, begin, begin + "    ") or [""]
     return indented
 
 

@@ -35,7 +35,7 @@ state:
   late: {counter: true, when: rank(param) == 0}
   buffer: {init: zeros, when: rank(param) > 1}
   vector: {init: zeros, when: rank(param) <= 1 and fancy}
-  total: {scalar: true, init: 1, when: size(param) > 4}
+  factor: {scalar: true, init: 1, when: size(param) > 4}
 update: |
   direction = grad / columns(param)
   if rank(param) > 1:
@@ -45,8 +45,8 @@ update: |
     vector = beta * vector + grad
     direction = vector
   if size(param) > 4:
-    total = total * beta + 1 / size(param)
-    direction = direction * total
+    factor = factor * beta + 1 / size(param)
+    direction = direction * factor
   if rank(param) == 0:
     direction = direction * late
   if size(param) / step > 3:
@@ -184,7 +184,7 @@ def test_on_tensors_too(capturable: bool) -> None:
             for state in made.schema.states:
                 there = state.exists({"fancy": True}, numbers)
                 start = (
-                    torch.zeros_like(param) if state.kind == "tensor" else torch.tensor(float(state.name == "total"))
+                    torch.zeros_like(param) if state.kind == "tensor" else torch.tensor(float(state.name == "factor"))
                 )
                 keywords[state.argument] = [start.double() if there else None]
             if function is forloop.step_on_tensors:
