@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, increment, read_numbers, scale_
+from thetac.runtime.tensors import TensorList, fitting, increment, read_numbers, scale_
 
 
 def step(
@@ -36,8 +36,6 @@ def step(
     if maximize:
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
-    if torch.is_complex(params[0]):
-        params, grads, exp_avgs, exp_avg_sqs = as_lists_of_pairs(params, grads, exp_avgs, exp_avg_sqs)
     max_lr_or_default = 0 if max_lr_is_none else max_lr
     beta1_hat = beta1 * (1 - beta1 ** (step - 1)) / (1 - beta1**step)
     beta2_hat = beta2 * (1 - beta2 ** (step - 1)) / (1 - beta2**step)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, as_pairs, fitting, maximum, sqrt, store, where
+from thetac.runtime.tensors import Scalar, fitting, maximum, sqrt, store, where
 
 
 def step(
@@ -42,8 +42,6 @@ def step(
         if maximize:
             # maximize: grad = -grad
             grad = grad.neg()
-        if torch.is_complex(param):
-            param, grad, exp_avg, exp_avg_sq = as_pairs(param, grad, exp_avg, exp_avg_sq)
         max_lr_or_default = 0 if max_lr_is_none else max_lr
         beta1_hat = beta1 * (1 - beta1 ** (step - 1)) / (1 - beta1**step)
         beta2_hat = beta2 * (1 - beta2 ** (step - 1)) / (1 - beta2**step)
@@ -94,10 +92,6 @@ def step_on_tensors(
     for param_out, grad, step_t, exp_avg_out, exp_avg_sq_out, start_lr_out in zip(
         params, grads, steps, exp_avgs, exp_avg_sqs, start_lrs, strict=True
     ):
-        if torch.is_complex(param_out):
-            param_out, grad, exp_avg_out, exp_avg_sq_out = as_pairs(
-                param_out, grad, exp_avg_out, exp_avg_sq_out
-            )
         param = param_out
         exp_avg = exp_avg_out
         exp_avg_sq = exp_avg_sq_out
