@@ -11,6 +11,7 @@ from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Stmt, walk_expres
 from thetac.codegen.ir.ops import OPS, Shape
 
 AXES = (-1, -2)
+OF_PAIRS = ("sum", "norm", "dot")  # of the pairs of complex numbers, too: neither a count nor an order is in them
 
 
 def is_reduction(expression: Expr) -> bool:
@@ -43,3 +44,10 @@ def reductions_in(expression: Expr) -> Iterator[Call]:
 def has_reductions(body: tuple[Stmt, ...]) -> bool:
     """Return whether some statement, branches included, has a reduction. Conditions never have one."""
     return any(any(reductions_in(one.value)) for one in walk_statements(body) if isinstance(one, Assign))
+
+
+def takes_pairs(body: tuple[Stmt, ...]) -> bool:
+    """Return whether all reductions have a meaning where each number is a pair of real ones: no mean, order or axis."""
+    assigned = (one.value for one in walk_statements(body) if isinstance(one, Assign))
+    reductions = (call for value in assigned for call in reductions_in(value))
+    return all(call.op in OF_PAIRS and split_axis(call)[1] is None for call in reductions)

@@ -24,6 +24,12 @@ from thetac.runtime.param_groups.members import Member
 HALF = (torch.float16, torch.bfloat16)
 OTHERS = [name for name in NAMES if name not in IN_TORCH]
 every_half = pytest.mark.parametrize("dtype", HALF, ids=str)
+# States that float16 cannot hold after gradients of some hundreds, whatever they are computed in: here the gradient
+# over 0.01, a constant of the rule. The next step reads an infinity.
+TOO_LARGE_FOR_FLOAT16 = {"ApolloMa": "direction"}
+# Rules with a state that goes with the square of another one. Kernels read that one as an earlier pass has stored it: a
+# last place off, which is two of its square, beside the one of the state itself.
+OF_SQUARES = ("ApolloMa",)
 WAYS: dict[str, dict[str, bool]] = {
     **{name: dict(options) for name, options in LISTS.items()},
     "capturable": {"capturable": True, "foreach": False},
@@ -105,6 +111,11 @@ def test_a_step_is_that_of_float32_rounded_once(
                 torch.testing.assert_close(param.detach(), other.detach().to(param.dtype))
         elif step or not _starts_inexactly(half):
             assert_rounded(half, wide)
+        if too_large := TOO_LARGE_FOR_FLOAT16.get(name) if dtype is torch.float16 and gradient > 1 else None:
+            param, other = (one.param_groups[0]["params"][0] for one in (half, wide))
+            assert half.state[param][too_large].isinf().any()
+            assert wide.state[other][too_large].isfinite().all()
+            break
     assert all(param.isfinite().all() for param in half.param_groups[0]["params"])
 
 
@@ -119,7 +130,7 @@ def test_kernels_give_about_the_same(name: str, dtype: torch.dtype) -> None:
             for param in optimizer.param_groups[0]["params"]:
                 param.grad.mul_(1e-5)
             optimizer.step()
-    last_place = 2 * torch.finfo(dtype).eps
+    last_place = (3 if name in OF_SQUARES else 2) * torch.finfo(dtype).eps
     assert_same_training(lists, kernels, rtol=last_place, atol=1e-7 if dtype is torch.float16 else 1e-12)
 
 

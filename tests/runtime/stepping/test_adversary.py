@@ -114,13 +114,15 @@ def within_rounding(left: World, right: World) -> Compared:
         old = before.get((index, what), a)
         found = [_reals(tensor) for tensor in (a, b, old if old.shape == a.shape else a)]
         size = torch.stack([tensor.abs() for tensor in found]).amax(dim=0)
+        # A state may be wider than its parameter; it follows from what is computed in the parameter's precision.
+        computed = torch.promote_types(left.params[index].dtype, torch.float32)
         if what != "gradient" and size.numel():
             size = size + (found[0] - found[2]).abs().max() + 0.01  # of an update, whose terms may cancel
         torch.testing.assert_close(
             found[0] / size.where(size > 0, 1),
             found[1] / size.where(size > 0, 1),
             rtol=0,
-            atol=16 * max(torch.finfo(a.dtype).eps, least),
+            atol=16 * max(torch.finfo(a.dtype).eps, torch.finfo(computed).eps, least),
             equal_nan=True,
             msg=lambda text: f"{what} of parameter {index}: {text}",
         )

@@ -30,7 +30,7 @@ from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.interpret import exact, interpret
 from thetac.codegen.ir.listing import listing
-from thetac.codegen.ir.nodes import Rule, StateKind
+from thetac.codegen.ir.nodes import ComplexMode, Rule, StateKind
 from thetac.codegen.ir.value_kinds import Dim
 from thetac.codegen.passes import features
 from thetac.codegen.passes.expand import expand
@@ -258,6 +258,15 @@ def test_a_norm_of_complex_numbers_is_that_of_their_pairs(mode: str, dtype: torc
         run(done, how)
         for got, want in zip(done.params, expected, strict=True):
             np.testing.assert_allclose(got.numpy(), want, rtol=1e-5 if dtype is torch.complex64 else 1e-12)
+
+
+@pytest.mark.parametrize("value", ["mean(grad)", "rms(grad)", "max(grad)", "min(grad)", "norm(grad, axis=-1)"])
+@pytest.mark.parametrize("mode", ["", "complex: pairs\n"])
+def test_what_has_no_meaning_of_pairs_takes_no_complex_parameters(value: str, mode: str) -> None:
+    """A mean counts numbers, an order is of numbers, and an axis of pairs is the pair."""
+    rule = compiled(f"n = {value}\nparam = param - lr * n * grad", mode)
+    assert rule.complex_mode is ComplexMode.UNSUPPORTED
+    assert compiled("n = sum(grad)\nparam = param - lr * n * grad", mode).complex_mode is ComplexMode.PAIRS
 
 
 def lines_of(text: str, function: str = "step") -> list[str]:
