@@ -277,7 +277,7 @@ def test_sweeps_broadcasts_and_folds_are_vector_code(fused: Fused) -> None:
 
 
 def test_later_passes_read_a_number_as_it_is_stored() -> None:
-    """The number is rounded to float32 between passes, as in Triton's kernels; it is not the double that was computed."""
+    """The number is rounded to float32 between passes, as in Triton's kernels: it is no longer what was computed."""
     text = """
 optimizer: Thirds
 summary: Made for a test.
