@@ -114,6 +114,8 @@ struct Rule {
             ratio = ratio_part > Number(0.0) && norm_grad > Number(0.0) ? ratio_part / norm_grad : Number(1.0);
             if constexpr (choice_of_p_bound_is_none_infinity_p_bound_below_infinity)
                 tensor.store<thetac::THETAC_DTYPE_2>(2, thetac::Extent::PARAMETER, &max_norm);
+            if constexpr (choice_of_p_bound_is_none_infinity_p_bound_below_infinity)
+                tensor.load<thetac::THETAC_DTYPE_2>(2, thetac::Extent::PARAMETER, &max_norm);
         }
 
         static void before_2(const thetac::ProgramTensor& tensor, const typename Rule::Number* row) {

@@ -78,7 +78,8 @@ class StableAdamW(Optimizer):
           first gradient comes late starts as all others did.
         - With max_lr=None optimi takes the lr that the constructor was given; here it is the lr of the
           step that creates the state.
-        - lr has no default in optimi; kahan_sum and gradient_release are left out.
+        - lr has no default in optimi; kahan_sum and gradient_release are left out, and so are complex
+          parameters.
 
     References:
         - Wortsman et al., Stable and Low-Precision Training for Large-Scale Vision-Language Models,

@@ -117,9 +117,20 @@ def complaints(
         for name, value in {**state, "param": truth}.items():
             largest[name] = np.maximum(largest.get(name, 0), np.abs(value))
     found = []
+    # One number is no sample: the for-loop, which multiplies such numbers by Python floats, may be close to the truth
+    # by chance. In each step a kernel multiplies it by numbers of the row, which are rounded to the precision of the
+    # parameter (less than one unit in its last place), and rounds it where it is stored (half a unit).
+    slack_of_one = max(slack_of_states, 1.5 * STEPS)
     pairs = [("param", loop.param, kernel.param, truth, 1.1, 0.5)]
     pairs += [
-        (s.name, loop.states[s.name], kernel.states[s.name], state[s.name], 1.4, slack_of_states)
+        (
+            s.name,
+            loop.states[s.name],
+            kernel.states[s.name],
+            state[s.name],
+            1.4,
+            slack_of_one if kernel.states[s.name].numel() == 1 else slack_of_states,
+        )
         for s in compiled.rule.states
         if s.kind in (StateKind.TENSOR, StateKind.NUMBER) and s.name in kernel.states
     ]
@@ -131,7 +142,7 @@ def complaints(
                 f"the for-loop {theirs:.3g}; allowed are {factor * theirs + slack:.3g}"
             )
     for name in compiled.fused.scalars:
-        if not torch.allclose(loop.states[name], kernel.states[name], rtol=3e-7, atol=0):
+        if name in loop.states and not torch.allclose(loop.states[name], kernel.states[name], rtol=3e-7, atol=0):
             found.append(f"({described(compiled.rule, values)}): scalar state {name} differs from the for-loop's")
     return found
 

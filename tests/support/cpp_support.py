@@ -199,5 +199,4 @@ class CppTraining(Training):
     def step_cpp(self, grad: Tensor, options: Options = Options()) -> None:
         row, scalar_states = self.row()
         launch_cpp(self.compiled, self.values, [(self.param, grad, self.states)], [row], options)
-        for name, value in zip(self.compiled.fused.scalars, scalar_states, strict=True):
-            self.states[name].fill_(value)
+        self.store(scalar_states)

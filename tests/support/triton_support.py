@@ -290,7 +290,8 @@ class Training:
             if state.kind is StateKind.COUNTER:
                 self.states[state.name] += 1
             if state.kind not in (StateKind.TENSOR, StateKind.NUMBER):
-                arguments[state.name] = self.states[state.name].item()
+                there = self.states.get(state.name)  # where a group does not have a state, its value is not read
+                arguments[state.name] = 0.0 if there is None else there.item()
         arguments |= {name: self.created for name in self.compiled.fused.inputs if name not in arguments}
         if self.compiled.fused.scalars:
             arguments["round_to"] = lambda number: torch.tensor(number, dtype=torch.float32).item()
@@ -302,8 +303,13 @@ class Training:
     def step_triton(self, grad: Tensor, **constants: int) -> None:
         row, scalar_states = self.row()
         launch(self.compiled, self.values, [(self.param, grad, self.states)], [row], **constants)
+        self.store(scalar_states)
+
+    def store(self, scalar_states: Sequence[float]) -> None:
+        """Write the new values of the scalar states that exist."""
         for name, value in zip(self.compiled.fused.scalars, scalar_states, strict=True):
-            self.states[name].fill_(value)
+            if name in self.states:
+                self.states[name].fill_(value)
 
 
 def launch(

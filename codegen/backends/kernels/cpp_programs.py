@@ -27,10 +27,11 @@ _FOLDS = {"sum": "thetac::Sum", "max": "thetac::Max"}
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """When a small state is read from its memory, and when it is written there: before which pass."""
+    """Before which passes a small state is used for the first and last time, and assigned."""
 
     first: int
-    last: int  # -1 if nothing assigns it
+    last: int
+    assigned: tuple[int, ...]
 
 
 class Programs:
@@ -51,14 +52,15 @@ class Programs:
 
     def exists(self, index: int) -> bool:
         """Return whether something is computed, read or written before the sweep of a pass."""
-        at = [number for use in self._uses.values() for number in (use.first, use.last)]
+        at = [number for use in self._uses.values() for number in (use.first, *use.assigned)]
         return bool(self._fused.passes[index].before) or index in at
 
     def lines(self, index: int) -> list[str]:
         """Return the body of the function of a pass."""
         body = self._fused.passes[index].before
         loaded = [state for state in self._fused.small if self._uses[state.name].first == index]
-        stored = [state for state in self._fused.small if self._uses[state.name].last == index]
+        stored = [state for state in self._fused.small if index in self._uses[state.name].assigned]
+        used_later = [state for state in stored if self._uses[state.name].last > index]
         used = names_used(body) | {state.name for state in (*loaded, *stored)}
         return [
             "using Number = double;",
@@ -67,14 +69,15 @@ class Programs:
             *self._transfers("load", loaded, lambda state: state.loaded),
             *self._statements(body),
             *self._transfers("store", stored, lambda state: state.stored),
+            *self._transfers("load", used_later, lambda state: state.stored),  # as it was rounded
         ]
 
     def _use(self, name: str) -> _Use:
-        """Return the passes at which a small state is used for the first time, and assigned for the last time."""
+        """Return the passes at which a small state is used, and assigned."""
         passes = self._fused.passes
         used = [index for index, one in enumerate(passes) if name in one.reads or name in names_used(one.before)]
-        assigned = [index for index, one in enumerate(passes) if name in assigned_names(one.before)]
-        return _Use(min(used, default=-1), max(assigned, default=-1))
+        assigned = tuple(index for index, one in enumerate(passes) if name in assigned_names(one.before))
+        return _Use(min(used, default=-1), max((*used, *assigned), default=-1), assigned)
 
     def _entries(self, used: set[str]) -> list[str]:
         lines = []

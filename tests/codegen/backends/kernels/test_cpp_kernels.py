@@ -204,14 +204,14 @@ def trained(compiled: Compiled, values: Values, dtype: torch.dtype, options: Opt
         members.append(CppTraining.start(compiled, values, awkward(dtype, size, index)))
         for state in members[-1].states.values():
             if state.dim():
-                state.copy_(awkward(dtype, size, 50 + index).abs())
+                state.copy_(awkward(dtype, state.numel(), 50 + index).abs())
     for step in (100, 200):
         rows = [member.row()[0] for member in members]
         grads = [awkward(dtype, size, step + index) for index, size in enumerate(sizes)]
         tensors = [(m.param, g, m.states) for m, g in zip(members, grads, strict=True)]
         launch_cpp(compiled, values, tensors, rows, options)
     integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-    every = [tensor for member in members for tensor in (member.param, *member.states.values()) if tensor.dim()]
+    every = [tensor for member in members for tensor in (member.param, *member.states.values())]
     return [tensor.view(integers[tensor.element_size()]) for tensor in every]
 
 

@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tests.support.cpp_support import HEADERS, Build, Options, levels
+from tests.support.cpp_support import HEADERS, Build, CppTraining, Options, levels
 from tests.support.passes_by_hand import EXTREMES, FACTORED, TRUST, USUAL, launch, source
+from thetac.codegen.backends.kernels.cpp_lines import assigned_names
 from thetac.codegen.ir.fused import Fused
+from thetac.codegen.pipeline import Source, compile_specs
 from thetac.runtime.implementations.cpp_interface import Launch
 
 Array = NDArray[np.float64]
@@ -272,6 +274,30 @@ def test_sweeps_broadcasts_and_folds_are_vector_code(fused: Fused) -> None:
     assert {"kernels.cpp", "fold.h", "tile_folds.h"} <= {name for name, _ in wanted}
     for key in wanted:
         assert "optimized" in verdicts[key], key
+
+
+def test_later_passes_read_a_number_as_it_is_stored() -> None:
+    """The number is rounded to float32 between passes, as in Triton's kernels: it is no longer what was computed."""
+    text = """
+optimizer: Thirds
+summary: Made for a test.
+references: [none]
+hyperparameters:
+  lr: {default: 1}
+state:
+  third: {shape: number, init: zeros}
+complex: unsupported
+update: |
+  third = sum(grad) / 3
+  spread = sum(grad - third)
+  rest = third * 3 - 1 + 0 * spread
+  param = param - lr * rest
+"""
+    (compiled,) = compile_specs([Source("thirds.yaml", text)])
+    assert sum("third" in assigned_names(one.before) for one in compiled.fused.passes[:-1]) == 1
+    training = CppTraining.start(compiled, {"lr": 1.0, "maximize": False}, torch.zeros(1))
+    training.step_cpp(torch.ones(1))
+    assert training.param.item() == 1 - torch.tensor(1 / 3).item() * 3 != 0
 
 
 # ----------------------------------------------------------------------------------------------------- threads, memory
