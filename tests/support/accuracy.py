@@ -136,6 +136,10 @@ def complaints(
     ]
     for name, by_loop, by_kernel, wanted, factor, slack in pairs:
         theirs, ours = (measure(by, wanted, largest[name]) for by in (by_loop, by_kernel))
+        if dtype.itemsize == 2 and not np.isfinite(theirs):
+            # The for-loop's arithmetic, in 16 bits, has overflowed, and is no measure. A kernel's, in float32, has not:
+            # it may be off by its roundings where it stores, half a unit in each step.
+            theirs, slack = 0.0, 0.5 * STEPS
         if not ours <= factor * theirs + slack:
             found.append(
                 f"{dtype} ({described(compiled.rule, values)}): {name} is {ours:.3g} ulp from the definition, "
