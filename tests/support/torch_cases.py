@@ -56,7 +56,30 @@ def errors_of(name: str) -> Iterator[ErrorOptimizerInput]:
             given = case.optimizer_error_input
             # What is a mistake in Nesterov's momentum, say, is one only where there is that flag.
             if given.desc not in common and _takes(name, given.kwargs) and _has_ranges(name, given.kwargs):
-                yield case
+                yield from _in_words_of(name, case)
+
+
+def _in_words_of(name: str, case: ErrorOptimizerInput) -> Iterator[ErrorOptimizerInput]:
+    """A case of another class with the text that this one has for it; none if it is no mistake here."""
+    given, regex = case.optimizer_error_input, case.error_regex
+    if any(isinstance(param, Tensor) and param.is_complex() for param in given.params or ()):
+        text = ours(name).schema.complex_error
+        if not text:
+            return
+        regex = f"^{text}$"
+    if given.kwargs and all(_allows(name, key, value) for key, value in given.kwargs.items()):
+        return
+    for key, value in given.kwargs.items():
+        if isinstance(value, tuple) and "at index" not in regex:  # torch's text has a name for the element
+            regex = rf"^Invalid {key} value at index \d: "
+    yield ErrorOptimizerInput(given, error_on=case.error_on, error_type=case.error_type, error_regex=regex)
+
+
+def _allows(name: str, key: str, value: object) -> bool:
+    """Whether a hyperparameter may be this number or tuple of numbers."""
+    intervals = next(h.intervals for h in ours(name).schema.hyperparameters if h.name == key)
+    numbers = value if isinstance(value, tuple) else (value,)
+    return all(one is None or number in one for number, one in zip(numbers, intervals, strict=True))
 
 
 def make_mistake(case: ErrorOptimizerInput, cls: Callable[..., torch.optim.Optimizer], params: list[Parameter]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
 
 import pytest
 import torch
@@ -19,6 +21,8 @@ from tests.support.paths import ROOT
 from tests.support.runtime_helpers import Watching, parameters
 
 SHAPES = ((5, 3), (7,), ())
+# What torch says of tensors that were made in inference mode.
+OF_INFERENCE = ("Inference tensors cannot be saved for backward.", "Inplace update to inference tensor outside")
 EVERY: Mapping[str, Mapping[str, bool]] = {
     "for-loop": {"foreach": False},
     "foreach": {"foreach": True},
@@ -172,7 +176,10 @@ def test_a_step_is_the_same_under_any_defaults(
         assert control is not None
         expected = _run(control, of, options, context)
         assert isinstance(expected, Exception), found
-        assert (type(found), str(found)) == (type(expected), str(expected))
+        texts = (str(found), str(expected))
+        if control is not torchs(name) and all(text.startswith(OF_INFERENCE) for text in texts):
+            texts = ("", "")  # which operation is the first to meet such a tensor depends on the rule
+        assert (type(found), texts[0]) == (type(expected), texts[1])
         return
     # Scalar states are float64 where that is the default, as torch's are, and so less is rounded.
     wider = context is CONTEXTS["float64"] and any(
@@ -199,10 +206,12 @@ def test_steps_of_fake_tensors(name: str, options: Mapping[str, bool]) -> None:
     A norm of fake numbers is no number that the host could read. torch's optimizers raise the same.
     """
     schema = ours(name).schema
-    reads = schema.reduces and "differentiable" not in options
+    reads = "differentiable" not in options and _reads_numbers(name)
     with FakeTensorMode(), pytest.raises(DataDependentOutputException) if reads else nullcontext():
         params = _params(options)
         optimizer = _make(ours(name), params, name, **options)
+        if "weight_decay" in optimizer.defaults:
+            optimizer.param_groups[0]["weight_decay"] = 0.1  # norms may be of the decay alone
         for _ in range(2):
             for param in params:
                 param.grad = torch.ones_like(param)
@@ -211,6 +220,14 @@ def test_steps_of_fake_tensors(name: str, options: Mapping[str, bool]) -> None:
             for state in schema.states:
                 value = optimizer.state[param].get(state.name)
                 assert value is None or value.shape == state.shape_of(param.shape)
+
+
+def _reads_numbers(name: str) -> bool:
+    """Whether the host reads what a step has reduced to one number; what lies along an axis stays a tensor."""
+    source = inspect.getsource(import_module(f"{ours(name).schema.package}.forloop"))
+    functions = [text for text in source.split("\ndef ")[1:] if "on_tensors(" not in text.partition("\n")[0]]
+    read = [line for text in functions for line in text.splitlines() if ".item()" in line]
+    return any(not re.fullmatch(r"\s*\w+ = \w+_t\.item\(\)", line) for line in read)
 
 
 TRANSFORMS: Mapping[str, Callable[[Callable[[Tensor], Tensor]], object]] = {
