@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from importlib import import_module
 
 import pytest
 import torch
@@ -18,6 +16,7 @@ from torch.utils._device import _device_constructors
 from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering, torchs
 from tests.support.paths import ROOT
+from tests.support.reduced_numbers import reads_numbers
 from tests.support.runtime_helpers import Watching, parameters
 
 SHAPES = ((5, 3), (7,), ())
@@ -206,7 +205,7 @@ def test_steps_of_fake_tensors(name: str, options: Mapping[str, bool]) -> None:
     A norm of fake numbers is no number that the host could read. torch's optimizers raise the same.
     """
     schema = ours(name).schema
-    reads = "differentiable" not in options and _reads_numbers(name)
+    reads = "differentiable" not in options and reads_numbers(name)
     with FakeTensorMode(), pytest.raises(DataDependentOutputException) if reads else nullcontext():
         params = _params(options)
         optimizer = _make(ours(name), params, name, **options)
@@ -220,14 +219,6 @@ def test_steps_of_fake_tensors(name: str, options: Mapping[str, bool]) -> None:
             for state in schema.states:
                 value = optimizer.state[param].get(state.name)
                 assert value is None or value.shape == state.shape_of(param.shape)
-
-
-def _reads_numbers(name: str) -> bool:
-    """Whether the host reads what a step has reduced to one number; what lies along an axis stays a tensor."""
-    source = inspect.getsource(import_module(f"{ours(name).schema.package}.forloop"))
-    functions = [text for text in source.split("\ndef ")[1:] if "on_tensors(" not in text.partition("\n")[0]]
-    read = [line for text in functions for line in text.splitlines() if ".item()" in line]
-    return any(not re.fullmatch(r"\s*\w+ = \w+_t\.item\(\)", line) for line in read)
 
 
 TRANSFORMS: Mapping[str, Callable[[Callable[[Tensor], Tensor]], object]] = {

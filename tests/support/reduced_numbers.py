@@ -1,0 +1,17 @@
+"""Which rules read on the host what they have reduced to one number."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib import import_module
+
+from tests.support.every_optimizer import ours
+
+
+def reads_numbers(name: str) -> bool:
+    """Return whether the host reads what a step has reduced to one number; what lies along an axis stays a tensor."""
+    source = inspect.getsource(import_module(f"{ours(name).schema.package}.forloop"))
+    functions = [text for text in source.split("\ndef ")[1:] if "on_tensors(" not in text.partition("\n")[0]]
+    read = [line for text in functions for line in text.splitlines() if ".item()" in line]
+    return any(not re.fullmatch(r"\s*\w+ = \w+_t\.item\(\)", line) for line in read)
