@@ -143,7 +143,7 @@ class _Lowering:
             numbers=numbers,
             pointers=[*_pointers(streams), *self._further_pointers(sweep)],
             loads=wrap([*_loads(streams), *self._vector_loads(sweep)]),
-            body=wrap(self._body(sweep)),
+            body=wrap(self._body(one, sweep)),
             stores=wrap([*_stores(streams), *_term_stores(sweep)]),
         )
 
@@ -194,8 +194,10 @@ class _Lowering:
             lines.append(f"const {kind} {safe(name)} = {value};")
         return lines
 
-    def _body(self, sweep: Sweep) -> list[str]:
-        known = set(self.fused.streams)
+    def _body(self, one: Pass, sweep: Sweep) -> list[str]:
+        # A stream that is neither read nor written in this pass may still be computed for what follows: a local.
+        without_memory = {s.name for s in one.streams if s.loaded == s.stored == Const(False)}
+        known = set(self.fused.streams) - without_memory
         lines: list[str] = []
         for statement in sweep.body:
             for name in assigned_names([statement]):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tests.support.cpp_support import HEADERS, Build, CppTraining, Options, levels
 from tests.support.passes_by_hand import EXTREMES, FACTORED, TRUST, USUAL, launch, source
+from tests.support.triton_support import rule_of
 from thetac.codegen.backends.kernels.cpp_lines import assigned_names
 from thetac.codegen.ir.fused import Fused
 from thetac.codegen.pipeline import Source, compile_specs
@@ -298,6 +299,17 @@ update: |
     training = CppTraining.start(compiled, {"lr": 1.0, "maximize": False}, torch.zeros(1))
     training.step_cpp(torch.ones(1))
     assert training.param.item() == 1 - torch.tensor(1 / 3).item() * 3 != 0
+
+
+def test_a_state_may_be_computed_in_a_pass_that_neither_reads_nor_writes_it() -> None:
+    """A branch gives it its value for a sum; it is computed again, and stored, in the pass after that."""
+    lines = ["if size(param) > 5:", "  seen = grad * 2", "else:", "  seen = grad * 3", "length = norm(seen)"]
+    compiled = rule_of("\n".join([*lines, "param = param - lr * seen / length"]))
+    for size in (5, 6):
+        start = CppTraining.start(compiled, {"lr": 0.5, "maximize": False}, torch.zeros(size))
+        start.step_cpp(torch.full((size,), 4.0))
+        torch.testing.assert_close(start.param, torch.full((size,), -0.5 / size**0.5))
+        assert torch.equal(start.states["seen"], torch.full((size,), 8.0 if size > 5 else 12.0))
 
 
 # ----------------------------------------------------------------------------------------------------- threads, memory
