@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
+    from .tiger import Tiger as Tiger
     from .yogi import Yogi as Yogi
 
 __all__ = [
@@ -130,6 +131,7 @@ __all__ = [
     "StableAdamW",
     "TextbookAdagrad",
     "TextbookRMSprop",
+    "Tiger",
     "Yogi",
 ]
 
@@ -195,6 +197,7 @@ _MODULES = {
     "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",
+    "Tiger": "tiger",
     "Yogi": "yogi",
 }
 

@@ -6,7 +6,9 @@ Both choose their gradients by their own parameters, so that a difference grows 
 from __future__ import annotations
 
 import pytest
+import torch
 
+import thetac
 from tests.oracles.closed_loop import LIMIT
 from tests.oracles.compare import IMPLEMENTATIONS, deviations, double_precision, pairs_of_changes, single_changes
 from tests.oracles.oracles import ORACLES
@@ -36,3 +38,23 @@ def test_implementations_compute_what_the_oracle_computes(name: str, implementat
         for case in single_changes(name)[:: 1 if everything() else 5]:
             for what, value in deviations(name, ORACLES[name][0], implementation, case):
                 assert value <= LIMIT, f"{what}: {value:.1e} of the distance moved"
+
+
+@pytest.mark.parametrize("kind", ["matrix", "embedding", "bias", "gain"])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_a_gradient_with_a_nan_shrinks_what_tiger_trains(implementation: str, kind: str) -> None:
+    """No other test has such gradients: the mean stays, and all elements shrink, not only those of the NaN."""
+    generator = torch.Generator().manual_seed(5)
+    parameter = torch.randn((4, 3), generator=generator, dtype=torch.float64)
+    start, gradients = parameter.numpy().copy(), []
+    optimizer = thetac.Tiger([parameter], kind=kind, **IMPLEMENTATIONS[implementation])
+    for step in range(4):
+        gradient = torch.randn((4, 3), generator=generator, dtype=torch.float64)
+        if step == 2:
+            gradient[1, 2] = float("nan")
+        gradients.append(gradient.numpy())
+        parameter.grad = gradient
+        optimizer.step()
+    wanted, memory = ORACLES["Tiger"][0].reference(start, gradients, kind=kind)
+    torch.testing.assert_close(parameter, torch.tensor(wanted), rtol=1e-14, atol=0)
+    torch.testing.assert_close(optimizer.state[parameter]["m"], torch.tensor(memory["m"]), rtol=1e-14, atol=1e-17)

@@ -56,6 +56,7 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
         "max_lr": [None, 0.02],
     },
     "SignSGD": {},
+    "Tiger": {"kind": ["matrix", "embedding", "bias", "gain"], "grad_accum_steps": [1, 3]},
     "PID": {"momentum": [0.0, 0.9], "dampening": [0.0, 0.3]},
     "PNM": {"decoupled": [True, False], "betas": [(0.9, 1.0), (0.0, 0.5)]},
     "AdaPNM": {"amsgrad": [True, False], "decoupled": [True, False], "betas": [(0.9, 0.999, 1.0), (0.5, 0.9, 0.0)]},

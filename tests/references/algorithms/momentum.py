@@ -88,6 +88,37 @@ def pid(
     return x, {"I_buffer": total, "D_buffer": change, "grad_buffer": last} if momentum else {}
 
 
+def tiger(
+    x: Array,
+    gradients: Sequence[Array],
+    *,
+    lr: float = 1e-3,
+    beta: float = 0.965,
+    weight_decay: float = 0.01,
+    grad_accum_steps: int = 1,
+    shrink_ratio: float = 0.99,
+    kind: str = "matrix",
+) -> Result:
+    """Su 2023, tiger.py: _prepare and _resource_apply; kind is what a variable's name says there."""
+    m, k = np.zeros_like(x), grad_accum_steps
+    for t, gradient in enumerate(gradients):
+        b1 = beta if t % k == 0 else 1.0
+        rate: Array | float = lr if (t + 1) % k == 0 else 0.0
+        d, c, g = weight_decay, 0.0, gradient
+        is_nan = bool(np.isnan(gradient).any())
+        if is_nan:
+            b1, g = 1.0, np.zeros_like(gradient)
+        if kind in ("bias", "gain"):
+            rate, d, c = rate * 0.5, 0.0, float(kind == "gain")
+        elif kind == "embedding":
+            rate = rate * np.sqrt(np.mean(x**2, axis=-1 if x.ndim else None, keepdims=True))
+        else:
+            rate = rate * np.sqrt(np.mean(x**2))
+        m = b1 * m + (1 - beta) / k * g
+        x = (x - c) * shrink_ratio + c if is_nan else x - (np.sign(m) + d * x) * rate
+    return x, {"m": m}
+
+
 def pnm(
     x: Array,
     gradients: Sequence[Array],
@@ -119,4 +150,5 @@ REFERENCES: dict[str, Reference] = {
     "PNM": pnm,
     "SGDW": sgdw,
     "SignSGD": sign_sgd,
+    "Tiger": tiger,
 }
