@@ -32,7 +32,7 @@ def row(of: Compiled) -> dict[str, str]:
 
 
 def reads(fused: Fused) -> set[str]:
-    return set().union(*(reads_of_block(one.body) for one in fused.passes))
+    return set().union(*(reads_of_block((*one.before, *one.body)) for one in fused.passes))
 
 
 def reads_of_block(body: tuple[ElementStmt, ...]) -> set[str]:
