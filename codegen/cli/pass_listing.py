@@ -5,11 +5,20 @@ In: a `Fused`. Out: lines. Must not know which command prints them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream, walk_elements
+from thetac.codegen.ir.fused import (
+    ElementAssign,
+    ElementIf,
+    ElementStmt,
+    Fused,
+    Pass,
+    Stream,
+    elements_read,
+    walk_elements,
+)
 from thetac.codegen.ir.listing import listing
 from thetac.codegen.ir.nodes import Const, Expr, Stmt, names_read
 from thetac.codegen.ir.printer import expression_text
@@ -45,9 +54,8 @@ def _program(one: Pass, fused: Fused) -> list[str]:
     """Return the lines of a tensor program, and what it waits for."""
     if not one.before:
         return []
-    read = dict.fromkeys(name for statement in one.before for name in _reads(statement))
     sums = {fold.target: fold for before in fused.passes for fold in before.folds}
-    waits = [f"{name} ({sums[name].op} of {sums[name].value})" for name in read if name in sums]
+    waits = [f"{name} ({sums[name].op} of {sums[name].value})" for name in elements_read(one.before) if name in sums]
     return [
         *([f"  waits for {', '.join(waits)}"] if waits else []),
         "  once per parameter:",
@@ -84,12 +92,6 @@ def _targets(use: Stream, one: Pass) -> list[str]:
         if isinstance(statement, ElementAssign) and use.name in names_read(statement.value)
     ]
     return list(dict.fromkeys(found))
-
-
-def _reads(statement: ElementStmt) -> Iterable[str]:
-    for inner in walk_elements([statement]):
-        if isinstance(inner, ElementAssign):
-            yield from names_read(inner.value)
 
 
 def _statements(body: Sequence[ElementStmt]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from thetac.codegen.ir.nodes import Assign, Expr, If, Rule, Stmt
+from thetac.codegen.ir.nodes import Assign, Expr, If, Rule, Stmt, names_read
 from thetac.codegen.ir.value_kinds import Dims
 
 
@@ -70,6 +70,17 @@ def walk_elements(body: Iterable[ElementStmt]) -> Iterator[ElementStmt]:
         yield statement
         if isinstance(statement, ElementIf):
             yield from walk_elements((*statement.then, *statement.orelse))
+
+
+def elements_assigned(body: Iterable[ElementStmt]) -> tuple[str, ...]:
+    """Return the names that some path through statements assigns, each once, in order."""
+    return tuple(dict.fromkeys(one.target for one in walk_elements(body) if isinstance(one, ElementAssign)))
+
+
+def elements_read(body: Iterable[ElementStmt]) -> tuple[str, ...]:
+    """Return the names that statements and their conditions read, each once, in order."""
+    expressions = (one.value if isinstance(one, ElementAssign) else one.condition for one in walk_elements(body))
+    return tuple(dict.fromkeys(name for expression in expressions for name in names_read(expression)))
 
 
 @dataclass(frozen=True, slots=True)

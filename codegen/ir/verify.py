@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, walk_elements
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, elements_assigned, elements_read
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -125,28 +125,26 @@ def verify_fused(fused: Fused, rule: Rule) -> None:
                 _check_static(condition, specialisations, here)
         stored = {stream.name for stream in one_pass.streams if stream.stored != Const(False)}
         assert "grad" not in stored, f"{here}: the gradient is stored"
-        assert stored <= _assigned_elements(one_pass.body), f"{here}: a stream is stored that nothing assigns"
+        assert stored <= set(elements_assigned(one_pass.body)), f"{here}: a stream is stored that nothing assigns"
         assert not stored & kept, f"{here}: {sorted(stored & kept)} are stored twice"
         kept |= stored
         programs = known | small | set(entries)
         _bound_elements(one_pass.before, frozenset(programs), fused, f"{here}, before", _PROGRAM_OPS)
-        strangers = _assigned_elements(one_pass.before) & (set(entries) | set(fused.streams))
+        strangers = set(elements_assigned(one_pass.before)) & (set(entries) | set(fused.streams))
         assert not strangers, f"{here}: the tensor program assigns {sorted(strangers)}"
-        known |= _assigned_elements(one_pass.before) & values
+        known |= set(elements_assigned(one_pass.before)) & values
         unset = set(one_pass.reads) - known
         assert not unset, f"{here}: {sorted(unset)} are read and have no value"
         swept = frozenset((*entries, *fused.streams, *one_pass.reads))
         _bound_elements(one_pass.body, swept, fused, here, _ELEMENT_OPS)
         for fold in one_pass.folds:
-            assert fold.value in _assigned_elements(one_pass.body), f"{here}: nothing assigns {fold.value}"
+            assert fold.value in elements_assigned(one_pass.body), f"{here}: nothing assigns {fold.value}"
             assert fold.target in values, f"{here}: {fold.target} is not kept"
             assert fold.target not in known, f"{here}: {fold.target} has a value already"
             _check_static(fold.needed, specialisations, here)
         known |= {fold.target for fold in one_pass.folds}
-        read |= _read_by_elements(one_pass.body) | _read_by_elements(one_pass.before)
-    left = set(fused.streams) & {name for one in fused.passes for name in _assigned_elements(one.body)} - kept - {
-        "grad"
-    }
+        read |= set(elements_read((*one_pass.before, *one_pass.body)))
+    left = set(fused.streams) & {name for one in fused.passes for name in elements_assigned(one.body)} - kept - {"grad"}
     assert not left, f"{where}: {sorted(left)} are assigned and not stored"
     assert set(entries) <= read, f"{where}: no element reads {sorted(set(entries) - read)} of the row"
 
@@ -188,15 +186,6 @@ def _bound_elements(
                 sides = [_bound_elements(side, known, fused, where, ops) for side in (then, orelse)]
                 known = sides[0] & sides[1]
     return known
-
-
-def _assigned_elements(body: Iterable[ElementStmt]) -> set[str]:
-    return {statement.target for statement in walk_elements(body) if isinstance(statement, ElementAssign)}
-
-
-def _read_by_elements(body: Iterable[ElementStmt]) -> set[str]:
-    expressions = (one.value if isinstance(one, ElementAssign) else one.condition for one in walk_elements(body))
-    return {name for expression in expressions for name in names_read(expression)}
 
 
 def _declared(rule: Rule) -> set[str]:

@@ -29,9 +29,11 @@ from thetac.codegen.ir.fused import (
     SmallState,
     Stream,
     TensorValue,
+    elements_assigned,
+    elements_read,
     walk_elements,
 )
-from thetac.codegen.ir.nodes import Call, Const, Ref, names_read, walk_expression
+from thetac.codegen.ir.nodes import Call, Const, Ref, walk_expression
 from thetac.codegen.ir.reductions import is_reduction
 from thetac.codegen.ir.value_kinds import Dims
 from thetac.codegen.passes.analysis.kinds import Kinds
@@ -58,7 +60,9 @@ def phases(fused: Fused, kinds: Kinds, small: Mapping[str, Dims | None]) -> Fuse
     passes = tuple(plan.make_pass(number, stored) for number in range(plan.programs))
     values = _tensor_values(passes, kinds, small)
     names = {value.name for value in values}
-    passes = tuple(replace(one, reads=tuple(name for name in _names_read(one.body) if name in names)) for one in passes)
+    passes = tuple(
+        replace(one, reads=tuple(name for name in elements_read(one.body) if name in names)) for one in passes
+    )
     everything = tuple(statement for one in passes for statement in one.before)
     done = replace(
         fused,
@@ -219,14 +223,7 @@ class _Plan:
 
 def _without_unread_numbers(fused: Fused) -> Fused:
     """Return the kernel without what the host computes for statements that no pass needs."""
-    read = frozenset(name for one in fused.passes for name in (*_names_read(one.before), *_names_read(one.body)))
-    read |= {
-        name
-        for one in fused.passes
-        for statement in walk_elements((*one.before, *one.body))
-        if isinstance(statement, ElementIf)
-        for name in names_read(statement.condition)
-    }
+    read = frozenset(name for one in fused.passes for name in elements_read((*one.before, *one.body)))
     row = tuple(entry for entry in fused.row if entry.name in read)
     if row == fused.row:
         return fused
@@ -319,26 +316,17 @@ def _tensor_values(passes: Sequence[Pass], kinds: Kinds, small: Iterable[str]) -
     found: dict[str, TensorValue] = {}
     assigned_in: dict[str, int] = {}
     for number, one in enumerate(passes):
-        for name in _assigned_in(one.before):
+        for name in elements_assigned(one.before):
             assigned_in.setdefault(name, number)
         for fold in one.folds:
             found[fold.target] = TensorValue(fold.target, fold.dims, False)
     for number, one in enumerate(passes):
-        later = [name for name in _names_read(one.before) if assigned_in.get(name, number) != number]
-        swept = [name for name in _names_read(one.body) if name in assigned_in]
+        later = [name for name in elements_read(one.before) if assigned_in.get(name, number) != number]
+        swept = [name for name in elements_read(one.body) if name in assigned_in]
         for name in (*later, *swept):
             if name not in small:
                 found.setdefault(name, TensorValue(name, kinds[name].dims, kinds[name].truth))
     return tuple(found.values())
-
-
-def _assigned_in(body: Iterable[ElementStmt]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.target for one in walk_elements(body) if isinstance(one, ElementAssign)))
-
-
-def _names_read(body: Iterable[ElementStmt]) -> tuple[str, ...]:
-    values = (one.value for one in walk_elements(body) if isinstance(one, ElementAssign))
-    return tuple(dict.fromkeys(name for value in values for name in names_read(value)))
 
 
 def _entry_names(fused: Fused) -> set[str]:

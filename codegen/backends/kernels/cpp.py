@@ -18,7 +18,6 @@ import jinja2
 from thetac.codegen.backends.kernels.cpp_layout import Layout, Sweep, facts, has_passes, sweep_of
 from thetac.codegen.backends.kernels.cpp_lines import (
     INDENT,
-    assigned_names,
     branch_lines,
     names_used,
     remark_lines,
@@ -27,7 +26,7 @@ from thetac.codegen.backends.kernels.cpp_lines import (
 from thetac.codegen.backends.kernels.cpp_programs import Programs
 from thetac.codegen.backends.kernels.cpp_tables import MaskTable, cpp_text, mask_table, safe
 from thetac.codegen.emit import header
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass, Stream, elements_assigned
 from thetac.codegen.ir.nodes import Const, Rule
 from thetac.codegen.ir.printer import Precedence
 from thetac.codegen.passes.analysis import boolean_algebra
@@ -200,7 +199,7 @@ class _Lowering:
         known = set(self.fused.streams) - without_memory
         lines: list[str] = []
         for statement in sweep.body:
-            for name in assigned_names([statement]):
+            for name in elements_assigned([statement]):
                 if name not in known and isinstance(statement, ElementIf):
                     lines.append(f"{self._type(name)} {safe(name)} = {self._zero(name)};")
                     known.add(name)

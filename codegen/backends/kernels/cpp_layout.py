@@ -11,7 +11,17 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from thetac.codegen.backends.kernels.cpp_lines import names_used
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fold, Fused, Pass, Stream, walk_elements
+from thetac.codegen.ir.fused import (
+    ElementAssign,
+    ElementIf,
+    ElementStmt,
+    Fold,
+    Fused,
+    Pass,
+    Stream,
+    elements_assigned,
+    walk_elements,
+)
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, names_read
 from thetac.codegen.ir.value_kinds import Dim, Dims
 from thetac.codegen.passes.analysis import boolean_algebra
@@ -142,7 +152,7 @@ def sweep_of(one: Pass, layout: Layout) -> Sweep:
     vectors = tuple(name for name in one.reads if layout.dims[name] is not None)
     numbers = tuple(name for name in one.reads if layout.dims[name] is None)
     pointers = {stream.name: index for index, stream in enumerate(one.streams)}
-    assigned = {s.target for s in walk_elements(one.body) if isinstance(s, ElementAssign)}
+    assigned = set(elements_assigned(one.body))
     body, ops, operands, terms = one.body, dict[str, str](), dict[str, int](), dict[str, Expr]()
     for name in dict.fromkeys(fold.value for fold in one.folds):
         folds = [fold for fold in one.folds if fold.value == name]

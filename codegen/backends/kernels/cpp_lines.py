@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from thetac.codegen.backends.eager.lines import comment_lines
 from thetac.codegen.backends.kernels.cpp_tables import cpp_text
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, walk_elements
-from thetac.codegen.ir.nodes import Call, Stmt, names_read
+from thetac.codegen.ir.fused import ElementIf, ElementStmt, elements_assigned, elements_read
+from thetac.codegen.ir.nodes import Call, Stmt
 
 INDENT = "    "
 _LONGEST = 120 - len(4 * INDENT)  # of a line in the body of a kernel
@@ -21,16 +21,9 @@ def remark_lines(source: Stmt, code: str = "") -> list[str]:
     return [f"//{line.removeprefix('#')}" for line in comment_lines(source, [code] if code else [])]
 
 
-def assigned_names(body: Iterable[ElementStmt]) -> list[str]:
-    """Return the names that statements may give a value, in order."""
-    return [one.target for one in walk_elements(body) if isinstance(one, ElementAssign)]
-
-
 def names_used(body: Iterable[ElementStmt]) -> set[str]:
     """Return the names that statements read or assign."""
-    statements = list(walk_elements(body))
-    expressions = (one.value if isinstance(one, ElementAssign) else one.condition for one in statements)
-    return {*assigned_names(body), *(name for expression in expressions for name in names_read(expression))}
+    return {*elements_assigned(body), *elements_read(body)}
 
 
 def branch_lines(statement: ElementIf, write: Callable[[ElementStmt], list[str]], *, is_constant: bool) -> list[str]:

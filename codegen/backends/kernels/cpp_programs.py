@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from thetac.codegen.backends.kernels.cpp_layout import REDUCTIONS, Layout, extent
-from thetac.codegen.backends.kernels.cpp_lines import INDENT, assigned_names, branch_lines, names_used, remark_lines
+from thetac.codegen.backends.kernels.cpp_lines import INDENT, branch_lines, names_used, remark_lines
 from thetac.codegen.backends.kernels.cpp_tables import cpp_text, safe
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, SmallState
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, SmallState, elements_assigned
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
 from thetac.codegen.ir.value_kinds import Dim, Dims
 
@@ -76,7 +76,7 @@ class Programs:
         """Return the passes at which a small state is used, and assigned."""
         passes = self._fused.passes
         used = [index for index, one in enumerate(passes) if name in one.reads or name in names_used(one.before)]
-        assigned = tuple(index for index, one in enumerate(passes) if name in assigned_names(one.before))
+        assigned = tuple(index for index, one in enumerate(passes) if name in elements_assigned(one.before))
         return _Use(min(used, default=-1), max((*used, *assigned), default=-1), assigned)
 
     def _entries(self, used: set[str]) -> list[str]:
@@ -114,7 +114,7 @@ class Programs:
         known = set(self._layout.numbers)
         for statement in body:
             if isinstance(statement, ElementIf):
-                for name in assigned_names([statement]):
+                for name in elements_assigned([statement]):
                     if name not in known and self._layout.dims[name] is None:
                         lines.append(f"{self._type(name)} {safe(name)} = 0;")
                         known.add(name)
