@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import pytest
@@ -93,3 +93,11 @@ def without_params(group: dict[str, object]) -> dict[str, object]:
 def remembering(name: str) -> dict[str, float]:
     """Arguments under which an optimizer keeps all it can keep: without momentum some remember nothing."""
     return {"momentum": 0.9} if "momentum" in {h.name for h in ours(name).schema.hyperparameters} else {}
+
+
+def runs_kernels(name: str, options: Mapping[str, object]) -> bool:
+    """Whether a step with these options runs in kernels where a graph, or the device, has all numbers of it.
+
+    Those of a rule that sums over all parameters wait for the host.
+    """
+    return bool(options.get("fused") or not options) and not ours(name).schema.waits
