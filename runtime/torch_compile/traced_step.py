@@ -168,7 +168,7 @@ def init_group(
     groups = [one if one is group else {**one, "params": []} for one in optimizer.param_groups]
     gathered = gather(schema, groups, [one["params"] for one in groups], optimizer.state)
     members = gathered.members
-    if option(group, "fused") and members:
+    if option(group, "fused") and members and not schema.waits:
         choose_all(schema, groups, members)  # raises where it cannot be met
         kernels.append(register_kernel(schema, group, members, optimizer._traced.kept))
     gathered.commit(optimizer.state)
