@@ -34,7 +34,7 @@ struct Rule {
     static constexpr int FURTHER = 2;  // pointers of a sweep, after those of the streams
     static constexpr bool HAS_AXES = false;
     static constexpr thetac::Extent vectors[] = {thetac::Extent::PARAMETER};
-    static constexpr int terms[] = {2, 3};  // of totals: gain_term, layer_scale_times_sum_abs_s
+    static constexpr int terms[] = {2, 3};  // numbers that are added up over all parameters
     static constexpr thetac::Fold folds_0[] = {
         {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 5, 0},  // gain_term_part
         {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 6, 1},  // sum_abs_s

@@ -33,7 +33,7 @@ struct Rule {
     static constexpr int FURTHER = 2;  // pointers of a sweep, after those of the streams
     static constexpr bool HAS_AXES = false;
     static constexpr thetac::Extent vectors[] = {thetac::Extent::PARAMETER};
-    static constexpr int terms[] = {2, 1};  // of totals: rate_times_sum_direction_times_s, sum_abs_s
+    static constexpr int terms[] = {2, 1};  // numbers that are added up over all parameters
     static constexpr thetac::Fold folds_0[] = {
         {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 4, 0},  // sum_direction_times_s
         {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 5, 1},  // sum_abs_s

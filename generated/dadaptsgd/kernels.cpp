@@ -33,7 +33,7 @@ struct Rule {
     static constexpr int FURTHER = 2;  // pointers of a sweep, after those of the streams
     static constexpr bool HAS_AXES = false;
     static constexpr thetac::Extent vectors[] = {thetac::Extent::PARAMETER};
-    static constexpr int terms[] = {0, 3, 2};  // of totals: sum_grad_squared, rate_times_sum_direction_times_s, sum_s_squared
+    static constexpr int terms[] = {0, 3, 2};  // numbers that are added up over all parameters
     static constexpr thetac::Fold folds_0[] = {
         {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 4, 0},  // sum_grad_squared
         {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 5, 1},  // sum_direction_times_s

@@ -32,7 +32,7 @@ struct Rule {
     static constexpr int FURTHER = 2;  // pointers of a sweep, after those of the streams
     static constexpr bool HAS_AXES = false;
     static constexpr thetac::Extent vectors[] = {thetac::Extent::PARAMETER};
-    static constexpr int terms[] = {0, 1, 2};  // of totals: sum_param_squared, sum_moved_squared, sum_grad_squared
+    static constexpr int terms[] = {0, 1, 2};  // numbers that are added up over all parameters
     static constexpr thetac::Fold folds_0[] = {
         {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 0, 0},  // sum_param_squared
         {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 3, 1},  // sum_moved_squared

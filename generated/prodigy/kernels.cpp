@@ -35,7 +35,7 @@ struct Rule {
     static constexpr int FURTHER = 2;  // pointers of a sweep, after those of the streams
     static constexpr bool HAS_AXES = false;
     static constexpr thetac::Extent vectors[] = {thetac::Extent::PARAMETER};
-    static constexpr int terms[] = {2, 1};  // of totals: numerator_term, sum_abs_s
+    static constexpr int terms[] = {2, 1};  // numbers that are added up over all parameters
     static constexpr thetac::Fold folds_0[] = {
         {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 6, 0},  // sum_direction_times_p0_minus_param
         {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 7, 1},  // sum_abs_s

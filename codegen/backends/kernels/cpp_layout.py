@@ -196,7 +196,7 @@ def facts(layout: Layout, sweeps: Sequence[Sweep], has_program: Sequence[bool], 
     lines.append(f"static constexpr thetac::Extent vectors[] = {{{', '.join(extents)}}};")
     if terms:
         places = ", ".join(str(layout.numbers.index(term)) for term in terms)
-        lines.append(f"static constexpr int terms[] = {{{places}}};  // of totals: {', '.join(terms)}")
+        lines.append(f"static constexpr int terms[] = {{{places}}};  // numbers that are added up over all parameters")
     passes = []
     for index, sweep in enumerate(sweeps):
         vectors, folds = "nullptr", "nullptr"
