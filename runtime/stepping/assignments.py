@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from thetac.runtime.implementations.fused_on_device import counts_on_device
+from thetac.runtime.implementations.graph_capture import is_traced
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.choice import choose_all
@@ -66,13 +65,8 @@ def assign_observed(schema: Schema, groups: Sequence[Group], members: Sequence[M
     if schema.waits:
         for_loop = Choice(Implementation.FOR_LOOP, "operations are observed", is_fallback=True)
         choices = [for_loop if choice.implementation in FUSED else choice for choice in choices]
-    traced = Choice(Implementation.ON_TENSORS, "a graph is traced") if _is_traced() else None
+    traced = Choice(Implementation.ON_TENSORS, "a graph is traced") if is_traced() else None
     return [
         Assignment(member, choice if traced is None or choice.implementation in FUSED else traced, False)
         for member, choice in zip(members, choices, strict=True)
     ]
-
-
-def _is_traced() -> bool:
-    """Return whether operations become a graph (`make_fx`), in which host scalars would be constants."""
-    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
