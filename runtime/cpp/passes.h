@@ -106,7 +106,8 @@ private:
         Mask known = ~Mask(0);
         Variant variant{};
         for (int64 index = passes.tensors_.take(); index >= 0; index = passes.tensors_.take())
-            passes.run_programs(passes.tensor(index, known, variant), passes.pass_);
+            if (!passes.plan_.tensors[index].is_local())
+                passes.run_programs(passes.tensor(index, known, variant), passes.pass_);
     }
 
     static void sweep(void* self) {
@@ -118,10 +119,11 @@ private:
     void sweep_tiles(Share& share) {
         Mask known = ~Mask(0);
         Variant variant{};
+        Local local;
         for (int64 index = share.take(); index >= 0; index = share.take()) {
             const int64 owner = plan_.tiles[index].tensor;
             if (plan_.tensors[owner].tiling.tiles == 1) {
-                if (is_first_sweep_) run_alone(tensor(owner, known, variant));
+                if (is_first_sweep_) run_alone(tensor(owner, known, variant), local);
                 continue;
             }
             const Tensor found = tensor(owner, known, variant);
@@ -133,7 +135,10 @@ private:
     }
 
     // All passes of a tensor of one tile.
-    void run_alone(const Tensor& tensor) const {
+    void run_alone(const Tensor& found, Local& local) const {
+        const bool is_local = found.plan.is_local();
+        const Tensor tensor{found.entry, is_local ? local.give<Rule>(found.plan) : found.plan, found.row, found.variant};
+        if (is_local) run_programs(tensor, int(launch_.first_pass));
         for (int pass = pass_; pass < end_; ++pass) {
             if (!Rule::facts[pass].sweeps) continue;
             sweep_tile(tensor, 0, pass);
