@@ -2,7 +2,8 @@
 
 In: a Rule after passes/lift.py. Out: the Rule with the same meaning, in which
 - reductions are sums and maxima: a norm is the root of a sum of squares;
-- a reduction stands alone on a right side, over a name that is assigned once;
+- a reduction stands alone on a right side, over a name that is assigned once; what parameters add to a total is such a
+  name, too;
 - expressions of elements read no part that is the same for a whole parameter, row or column, but a name for it, which
   is assigned once. Kernels compute those per parameter, in float64.
 A rule of elements alone is returned as it is. Must not know targets, nor how statements are spread over passes.
@@ -16,6 +17,7 @@ from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt, walk_statements
 from thetac.codegen.ir.reductions import along, is_reduction, reductions_in, split_axis
+from thetac.codegen.ir.totals import is_total
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, EVERY_ELEMENT, ROW_VECTOR, Dims
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, kind_of
 from thetac.codegen.passes.lift import Lifter, lift
@@ -98,12 +100,12 @@ def _count(dims: Dims, axis: int | None) -> Expr:
 
 
 def _name_operands(rule: Rule) -> Rule:
-    """Return the rule in which reductions are over names that are assigned once."""
+    """Return the rule in which reductions and totals are over names that are assigned once."""
     once = _assigned_once(rule)
 
     def takes(part: Expr, statement: Assign) -> bool:
         return (
-            is_reduction(statement.value)
+            (is_reduction(statement.value) or is_total(statement.value))
             and isinstance(statement.value, Call)
             and part is statement.value.args[0]
             and not (isinstance(part, Ref) and part.name in once)
