@@ -113,6 +113,16 @@ def keep_as_tensors(schema: Schema, groups: Sequence[dict[str, Any]], *, in_all:
                     group[name] = value
 
 
+def restore_floats(schema: Schema, groups: Sequence[dict[str, Any]]) -> None:
+    """Replace tensors of a checkpoint or pickle by floats where no group is capturable, since the host reads them."""
+    if any(option(group, "capturable") for group in groups):
+        return
+    for group in groups:
+        for shared in schema.shared:
+            if isinstance(value := group.get(shared.name), Tensor) and value.numel() == 1:
+                group[shared.name] = float(value)
+
+
 def put_shared(schema: Schema, groups: Sequence[dict[str, Any]], found: Mapping[int, SharedNumbers]) -> None:
     """Put the shared numbers that a step has computed into the groups.
 

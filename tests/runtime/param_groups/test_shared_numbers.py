@@ -98,6 +98,31 @@ def test_a_capturable_step_reads_nothing(on_cpu: None) -> None:
     np.testing.assert_allclose(numbers(optimizer), numbers(plain), rtol=1e-12)
 
 
+def test_a_checkpoint_of_a_capturable_optimizer(on_cpu: None) -> None:
+    """One that is capturable goes on with tensors of its own, and one that is not with floats."""
+    optimizer = make(capturable=True)
+    run(optimizer, 3)
+    saved = optimizer.state_dict()
+    on_host = copy.deepcopy(saved)
+    for group in on_host["param_groups"]:
+        group["capturable"] = False
+    loaded = [make(capturable=True), make()]
+    for other, state in zip(loaded, (saved, on_host), strict=True):
+        other.load_state_dict(copy.deepcopy(state))
+        with torch.no_grad():
+            for mine, theirs in zip(params_of(other), params_of(optimizer), strict=True):
+                mine.copy_(theirs)
+    first, second = (other.param_groups[0]["rate"] for other in loaded)
+    assert first is loaded[0].param_groups[1]["rate"]
+    assert first is not optimizer.param_groups[0]["rate"]
+    assert type(second) is float
+    for other in (optimizer, *loaded):
+        run(other, 2, begin=3)
+    for other in loaded:
+        assert_same_training(other, optimizer, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(numbers(other), numbers(optimizer), rtol=1e-12)
+
+
 @pytest.mark.parametrize("capturable", [0, 1])
 def test_one_group_is_capturable_and_the_other_is_not(on_cpu: None, capturable: int) -> None:
     """Each is sent the sums as it computes with them."""

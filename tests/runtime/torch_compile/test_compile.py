@@ -263,6 +263,10 @@ def test_shared_numbers_become_tensors_for_a_graph(name: str) -> None:
     assert counter.frame_count == 1
     kept = [group[shared.name] for group in by_graph.param_groups for shared in ours(name).schema.shared]
     assert all(isinstance(number, Tensor) and number.dtype == torch.float64 for number in kept)
+    by_graph.load_state_dict(by_graph.state_dict())
+    loaded = [group[shared.name] for group in by_graph.param_groups for shared in ours(name).schema.shared]
+    assert all(type(number) is float for number in loaded)
+    assert loaded == [number.item() for number in kept]
 
 
 def test_a_graph_that_has_looked_at_shared_numbers_before_breaks_once() -> None:
