@@ -17,8 +17,7 @@ from torch import Tensor
 from tests.support.cpp_support import HEADERS, Build, CppTraining, Options, levels
 from tests.support.passes_by_hand import EXTREMES, FACTORED, TRUST, USUAL, launch, source
 from tests.support.triton_support import rule_of
-from thetac.codegen.backends.kernels.cpp_lines import assigned_names
-from thetac.codegen.ir.fused import Fused
+from thetac.codegen.ir.fused import Fused, elements_assigned
 from thetac.codegen.pipeline import Source, compile_specs
 from thetac.runtime.implementations.cpp_interface import Launch
 
@@ -295,7 +294,7 @@ update: |
   param = param - lr * rest
 """
     (compiled,) = compile_specs([Source("thirds.yaml", text)])
-    assert sum("third" in assigned_names(one.before) for one in compiled.fused.passes[:-1]) == 1
+    assert sum("third" in elements_assigned(one.before) for one in compiled.fused.passes[:-1]) == 1
     training = CppTraining.start(compiled, {"lr": 1.0, "maximize": False}, torch.zeros(1))
     training.step_cpp(torch.ones(1))
     assert training.param.item() == 1 - torch.tensor(1 / 3).item() * 3 != 0
