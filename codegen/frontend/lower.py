@@ -41,7 +41,6 @@ from thetac.codegen.ir.nodes import (
     Stmt,
     assigned,
 )
-from thetac.codegen.ir.reductions import takes_pairs
 
 MOST_HYPERPARAMETERS = 300  # and flags; a tuple counts as one
 MOST_STATES = 60
@@ -135,8 +134,6 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     texts = _Texts(known, heritage, view, diagnostics)
     sparse_mode, sparse_error = _sparse(family, any_features=bool(added))
     body = texts.body(family)
-    if not takes_pairs(body):
-        complex_mode = ComplexMode.UNSUPPORTED
     return Rule(
         name=spec.name,
         summary=spec.summary,

@@ -66,8 +66,8 @@ def axes_in(body: tuple[Stmt, ...]) -> frozenset[int]:
     return frozenset(axis for axis in found if axis is not None)
 
 
-def takes_pairs(body: tuple[Stmt, ...]) -> bool:
-    """Return whether all reductions have a meaning where each number is a pair of real ones: no mean, order or axis."""
+def refuses_pairs(body: tuple[Stmt, ...]) -> Iterator[Call]:
+    """Yield the reductions that have no meaning where each number is a pair of real ones: a mean, an order, an axis."""
     assigned = (one.value for one in walk_statements(body) if isinstance(one, Assign))
     reductions = (call for value in assigned for call in reductions_in(value))
-    return all(call.op in OF_PAIRS and split_axis(call)[1] is None for call in reductions)
+    return (call for call in reductions if call.op not in OF_PAIRS or split_axis(call)[1] is not None)

@@ -14,7 +14,7 @@ from tests.oracles.oracle import Steps
 
 STEPS = 50
 LIMIT = 1e-12  # of the distance moved
-SHAPES: Sequence[tuple[int, ...]] = ((5,), (4, 3), (2, 3, 2), ())
+SHAPES: Sequence[tuple[int, ...]] = ((5,), (4, 3), (2, 3, 2), (3, 2, 2, 2), ())
 LATE = 7  # in a late run, the second parameter has no gradient before this step
 
 Start = Callable[[Sequence[Tensor]], Steps]
