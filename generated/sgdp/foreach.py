@@ -36,7 +36,11 @@ def step(
     scale_(momentum_buffers, momentum)
     torch._foreach_add_(momentum_buffers, grads, alpha=1 - dampening)
     # perturb = momentum_buffer
-    perturbs: TensorList = momentum_buffers
+    # tensor by tensor: torch has no list operation for `clone`
+    perturbs: TensorList = [
+        momentum_buffer.clone()
+        for momentum_buffer in momentum_buffers
+    ]
     if nesterov:
         # perturb = grad + momentum * momentum_buffer
         perturbs = torch._foreach_add(grads, momentum_buffers, alpha=momentum)
@@ -151,6 +155,9 @@ def step(
         ]
         # perturb = projected
         perturbs = projecteds
+        if not nesterov:
+            # momentum_buffer = projected
+            torch._foreach_copy_(momentum_buffers, projecteds)
         if weight_decay > 0:
             # param = param * (1 - lr * weight_decay * ratio / (1 - momentum))
             for param, ratio in zip(params, ratios, strict=True):

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, divide, largest, maximum, norm_of_rest, sqrt, store, sum_of_rest, where
+from thetac.runtime.tensors import (
+    Scalar, copied, divide, largest, maximum, norm_of_rest, sqrt, store, sum_of_rest, where
+)
 
 
 def step(
@@ -39,7 +41,8 @@ def step(
             grad = grad.neg()
         # momentum_buffer = momentum * momentum_buffer + (1 - dampening) * grad
         momentum_buffer.mul_(momentum).add_(grad, alpha=1 - dampening)
-        perturb = momentum_buffer
+        # perturb = momentum_buffer
+        perturb = momentum_buffer.clone()
         if nesterov:
             # perturb = grad + momentum * momentum_buffer
             perturb = grad.add(momentum_buffer, alpha=momentum)
@@ -86,6 +89,9 @@ def step(
             projected = (row_tangent if is_row_flat else projected).clone()
             ratio = wd_ratio if is_row_flat else ratio
             perturb = projected
+            if not nesterov:
+                # momentum_buffer = projected
+                momentum_buffer.copy_(projected)
             if weight_decay > 0:
                 # param = param * (1 - lr * weight_decay * ratio / (1 - momentum))
                 param.mul_(1 - lr * weight_decay * ratio / (1 - momentum))
@@ -168,6 +174,9 @@ def step_on_tensors(
             projected = where(is_row_flat, row_tangent, projected)
             ratio = where(is_row_flat, wd_ratio, ratio)
             perturb = projected
+            if not nesterov:
+                # momentum_buffer = projected
+                momentum_buffer = copied(projected)
             if weight_decay > 0:
                 param = param * (1 - lr * weight_decay * ratio / (1 - momentum))
         elif weight_decay > 0:

@@ -88,8 +88,7 @@ struct Rule {
             Mask(param_rank_above_one) << 0
             | Mask(1) << 1
             | Mask(1) << 2;
-        static constexpr Mask stored_1 =
-            Mask(1) << 2;
+        static constexpr Mask stored_1 = 0;
         static constexpr Mask read_1 =
             Mask(param_rank_above_one) << 0;
         static constexpr Mask folded_1 =
@@ -97,10 +96,11 @@ struct Rule {
             | Mask(param_rank_above_one) << 1;
         static constexpr Mask loaded_2 =
             Mask(1) << 0
-            | Mask(maximize || nesterov) << 1
+            | Mask(1) << 1
             | Mask(1) << 2;
         static constexpr Mask stored_2 =
-            Mask(1) << 0;
+            Mask(1) << 0
+            | Mask(1) << 2;
         static constexpr Mask read_2 =
             Mask(param_rank_above_one) << 0
             | Mask(param_rank_above_one) << 1;
@@ -209,7 +209,7 @@ struct Rule {
             const Number norm_param_plus_eps = Number(numbers[4]);
             const Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
-            Number* __restrict momentum_buffer_ptr = streams[2];
+            const Number* __restrict momentum_buffer_ptr = streams[2];
             const Number* __restrict row_norm_param_plus_eps_ptr = streams[3];
             Number* __restrict unit_times_perturb_ptr = streams[4];
             Number* __restrict row_unit_times_perturb_ptr = streams[5];
@@ -243,7 +243,6 @@ struct Rule {
                     row_unit_times_perturb = row_unit * perturb;
                 }
 
-                momentum_buffer_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(momentum_buffer);
                 if constexpr (param_rank_above_one)
                     unit_times_perturb_ptr[i] = unit_times_perturb;
                 if constexpr (param_rank_above_one)
@@ -253,6 +252,7 @@ struct Rule {
 
         static void update_2(Number* const* streams, int64 count, const Number* row, const double* numbers) {
             const Number momentum = row[0];
+            const Number one_minus_dampening = row[1];
             const Number param_factor = row[8];
             const Number lr = row[9];
             const Number norm_param_plus_eps = Number(numbers[4]);
@@ -262,14 +262,14 @@ struct Rule {
             const Number param_part = Number(numbers[7]);
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
-            const Number* __restrict momentum_buffer_ptr = streams[2];
+            Number* __restrict momentum_buffer_ptr = streams[2];
             const Number* __restrict row_norm_param_plus_eps_ptr = streams[3];
             const Number* __restrict row_sum_row_unit_times_perturb_ptr = streams[4];
 
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
-                Number grad = maximize || nesterov ? grad_ptr[i] : Number(0);
+                Number grad = grad_ptr[i];
                 Number momentum_buffer = momentum_buffer_ptr[i];
                 const Number row_norm_param_plus_eps = param_rank_above_one ? row_norm_param_plus_eps_ptr[i] :
                     Number(0);
@@ -280,6 +280,8 @@ struct Rule {
                     // maximize
                     grad = -grad;
                 }
+                // momentum_buffer = momentum * momentum_buffer + (1 - dampening) * grad
+                momentum_buffer = momentum * momentum_buffer + one_minus_dampening * grad;
                 Number perturb = momentum_buffer;
                 if constexpr (nesterov) {
                     perturb = grad + momentum * momentum_buffer;
@@ -299,6 +301,9 @@ struct Rule {
                     // projected = where(is_row_flat, row_tangent, projected)
                     projected = is_row_flat ? row_tangent : projected;
                     perturb = projected;
+                    if constexpr (!nesterov) {
+                        momentum_buffer = projected;
+                    }
                     if constexpr (weight_decay_positive) {
                         param = param * param_part;
                     }
@@ -309,6 +314,7 @@ struct Rule {
                 param = param - lr * perturb;
 
                 param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                momentum_buffer_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(momentum_buffer);
             }
         }
 

@@ -38,6 +38,8 @@ class SGDP(Optimizer):
           projected = where(is_row_flat, row_tangent, projected)
           ratio = where(is_row_flat, wd_ratio, ratio)
           perturb = projected
+          if not nesterov:
+            momentum_buffer = projected
           if weight_decay > 0:
             param = param * (1 - lr * weight_decay * ratio / (1 - momentum))
         elif weight_decay > 0:
@@ -81,6 +83,8 @@ class SGDP(Optimizer):
         - A parameter is taken for scale-invariant where its gradient is nearly orthogonal to it: in
           each of its channels, or as a whole.
         - Channels run along the first axis, whatever the number of axes.
+        - Without nesterov, what is left out of a step is left out of the momentum, too, as in the
+          authors' code; in the paper it is not.
         - The first gradient enters the buffer dampened, unlike in torch's SGD.
         - lr has no default in the authors' code; 0.1 is that of their README.
 

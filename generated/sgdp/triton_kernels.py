@@ -466,7 +466,6 @@ def update_elements_1(
         sum_unit_times_perturb = folds.sum_lanes(sum_unit_times_perturb, unit_times_perturb, mask)
         row_sum_row_unit_times_perturb = folds.sum_lanes(row_sum_row_unit_times_perturb, row_unit_times_perturb, mask)
 
-    ops.store(momentum_buffer_ptr + offsets, momentum_buffer, mask)
     return sum_unit_times_perturb, row_sum_row_unit_times_perturb
 
 
@@ -745,15 +744,15 @@ def update_elements_2(
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     param = ops.load(param_ptr + offsets, mask, math)
-    if maximize or nesterov:
-        grad = ops.load(grad_ptr + offsets, mask, math)
+    grad = ops.load(grad_ptr + offsets, mask, math)
     momentum_buffer = ops.load(momentum_buffer_ptr + offsets, mask, math)
-    if maximize or nesterov:
-        grad = ops.scaled(grad, grad_ptr + offsets, mask, None, clip_factor)
+    grad = ops.scaled(grad, grad_ptr + offsets, mask, None, clip_factor)
 
     if maximize:
         # maximize: grad = -grad
         grad = ops.negative(grad)
+    # momentum_buffer = momentum * momentum_buffer + (1 - dampening) * grad
+    momentum_buffer = momentum * momentum_buffer + one_minus_dampening * grad
     perturb = momentum_buffer
     if nesterov:
         perturb = grad + momentum * momentum_buffer
@@ -769,6 +768,8 @@ def update_elements_2(
         # projected = where(is_row_flat, row_tangent, projected)
         projected = tl.where(is_row_flat, row_tangent, projected)
         perturb = projected
+        if not nesterov:
+            momentum_buffer = projected
         if weight_decay_positive:
             param = param * param_part
     elif weight_decay_positive:
@@ -777,6 +778,7 @@ def update_elements_2(
     param = param - lr * perturb
 
     ops.store(param_ptr + offsets, param, mask)
+    ops.store(momentum_buffer_ptr + offsets, momentum_buffer, mask)
 
 
 @triton.jit
