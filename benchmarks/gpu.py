@@ -1,9 +1,10 @@
-"""Measure on a GPU: `python benchmarks/gpu.py [--quick] [--table] [--interpret] [--limit SECONDS] [--out FILE]`.
+"""Measure on a GPU: `python benchmarks/gpu.py`, with options that `--help` lists.
 
 Needs the checkout, torch and triton, and nothing else. Checks every optimizer against its for-loop and runs the tests
-of the GPU where pytest is there; measures the bandwidth of a copy, then steps of every optimizer, ours fused beside
-torch's foreach and fused and beside a kernel that only moves the same streams, with CUDA events and by the wall clock;
-counts launches. Ends within 8 minutes, and says what it left out for that.
+of the GPU where pytest is there; measures the bandwidth of a copy, then steps of every optimizer with CUDA events and
+by the wall clock: ours fused beside torch's foreach and fused, beside the rule in torch's list operations where torch
+has none, and beside a kernel that only moves the same streams. Counts launches. Ends within 8 minutes, and says what it
+left out for that. Where the compiler's packages are missing, too, rules with several passes have no floor.
 With `--interpret` it runs to its end on the CPU, on tiny sizes, in Triton's interpreter: a test of this program,
 whose times say nothing.
 """
@@ -21,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,11 +45,13 @@ import torch  # noqa: E402
 import triton  # noqa: E402
 
 import thetac  # noqa: E402
-from benchmarks.floor_triton import floor  # noqa: E402
+from benchmarks import by_hand  # noqa: E402
+from benchmarks.floor_triton import Moves, floor  # noqa: E402
 from benchmarks.gpu_device import Device, copy_bandwidth  # noqa: E402
 from benchmarks.report_gpu import markdown  # noqa: E402
-from benchmarks.shapes import Shape, equal, gpt2, resnet50, size  # noqa: E402
+from benchmarks.shapes import Shape, equal, gpt2, resnet50  # noqa: E402
 from benchmarks.targets import Target  # noqa: E402
+from thetac.runtime.optimizer import Optimizer  # noqa: E402
 
 BILLION = "1 billion elements"
 MANY = "1,000 x 1,000"
@@ -59,7 +63,8 @@ SHAPES: Mapping[str, Sequence[Shape]] = {
 }
 TINY: Mapping[str, Sequence[Shape]] = {"4 x 100": equal(4, 100)}
 CHECKED: Sequence[Shape] = ((), (1,), (7, 3), (1_000,), (257, 129))
-CONTESTANTS = ("ours fused", "torch foreach", "torch fused")
+BY_HAND = "by hand"  # in torch's list operations, where torch has no such optimizer
+CONTESTANTS = ("ours fused", "torch foreach", "torch fused", BY_HAND)
 ARGUMENTS: Mapping[str, Mapping[str, float]] = {"SGD": {"momentum": 0.9}, "Signum": {"momentum": 0.9}}
 
 
@@ -78,14 +83,23 @@ def parameters(shapes: Sequence[Shape], device: Device) -> list[torch.nn.Paramet
 
 def made(name: str, label: str, shapes: Sequence[Shape], device: Device) -> torch.optim.Optimizer | str:
     """An optimizer that has made its first step, or why there is none."""
+    if label == BY_HAND:
+        written = getattr(by_hand, name, None)
+        return "it is not written by hand" if written is None else _stepped(written, shapes, device)
     library, how = label.split()
     cls = getattr(thetac if library == "ours" else torch.optim, name, None)
     if cls is None:
         return f"{library} does not have it"
     if how not in inspect.signature(cls).parameters:
         return f"it has no {how} implementation"
+    return _stepped(cls, shapes, device, **ARGUMENTS.get(name, {}), **{how: True})
+
+
+def _stepped(
+    cls: Callable[..., torch.optim.Optimizer], shapes: Sequence[Shape], device: Device, **arguments: float
+) -> torch.optim.Optimizer | str:
     try:
-        optimizer: torch.optim.Optimizer = cls(parameters(shapes, device), **ARGUMENTS.get(name, {}), **{how: True})
+        optimizer = cls(parameters(shapes, device), **arguments)
         optimizer.step()
         device.synchronize()
     except Exception as error:  # a result, too: what comes next is measured all the same
@@ -93,10 +107,26 @@ def made(name: str, label: str, shapes: Sequence[Shape], device: Device) -> torc
     return optimizer
 
 
-def states_of(optimizer: torch.optim.Optimizer) -> int:
-    """Tensors of state as large as their parameter."""
-    param = optimizer.param_groups[0]["params"][0]
-    return sum(torch.is_tensor(value) and value.shape == param.shape for value in optimizer.state[param].values())
+def passes_of(optimizer: Optimizer) -> list[tuple[int, Moves]]:
+    """Elements and streams of every pass over parameters of one shape class.
+
+    Without the compiler's packages, only those of rules with a single pass are known: there are none for others.
+    """
+    params: list[torch.nn.Parameter] = optimizer.param_groups[0]["params"]
+    if importlib.util.find_spec("yaml") is None or importlib.util.find_spec("jinja2") is None:
+        states = sum(
+            torch.is_tensor(value) and value.shape == params[0].shape for value in optimizer.state[params[0]].values()
+        )
+        return [] if optimizer.schema.reduces else [(sum(param.numel() for param in params), Moves(1, 1 + states))]
+    from benchmarks.floor import streams_moved
+    from thetac.codegen.cli.library import compile_named
+
+    elements: Counter[tuple[int, Moves]] = Counter()
+    for index, one in enumerate(compile_named(type(optimizer).__name__).fused.passes):
+        for param in params:
+            moved = streams_moved(one, optimizer, param)
+            elements[index, Moves(len(moved.read), len(moved.written))] += param.numel()
+    return [(count, moves) for (_, moves), count in elements.items() if moves.moves]
 
 
 def planned_launches(optimizer: torch.optim.Optimizer) -> int:
@@ -123,10 +153,12 @@ def measure(name: str, title: str, shapes: Sequence[Shape], device: Device, roun
     }
     if isinstance(ours, str):
         return case
-    states = states_of(ours)
-    moved = 4 * size(shapes) * (3 + 2 * states)  # parameter and states are read and written, the gradient is read
+    assert isinstance(ours, Optimizer)
+    passes = passes_of(ours)
+    moved = 4 * sum(elements * one.moves for elements, one in passes)
     launches = {label: device.launches(step) for label, step in steps.items()}
-    steps["floor"] = floor(size(shapes), states, device.name)
+    if passes:
+        steps["floor"] = floor(passes, device.name)
     times = _turns(steps, device, rounds)
     on_device = {label: [one for one, _ in pairs] for label, pairs in times.items()}
     wall = {label: [other for _, other in pairs] for label, pairs in times.items()}
@@ -238,6 +270,7 @@ def page(results: Mapping[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="AdamW only")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these optimizers")
     parser.add_argument("--table", action="store_true", help="no measuring: the page from the results")
     parser.add_argument("--interpret", action="store_true", help="on the CPU, to test this program")
     parser.add_argument(
@@ -253,7 +286,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     end = time.perf_counter() + options.limit
     device = Device(interpret=options.interpret)
-    results = measured(device, ["AdamW"] if options.quick else algorithms(), end)
+    results = measured(device, ["AdamW"] if options.quick else options.only or algorithms(), end)
     out = options.out or (None if device.interpret else RESULTS)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)

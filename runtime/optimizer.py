@@ -20,6 +20,7 @@ from torch.optim.optimizer import ParamsT, StateDict
 
 from thetac.options import OPTIONS
 from thetac.runtime.checkpoints.restore import convert_state_dict
+from thetac.runtime.implementations.graph_capture import is_traced
 from thetac.runtime.param_groups.grad_scaling import max_norm_of
 from thetac.runtime.param_groups.groups import (
     check_options,
@@ -30,7 +31,7 @@ from thetac.runtime.param_groups.groups import (
     without_unused_options,
     written_keys,
 )
-from thetac.runtime.param_groups.integer_counters import as_tensors, to_integers
+from thetac.runtime.param_groups.integer_counters import as_tensors, keep_as_tensors, to_integers
 from thetac.runtime.param_groups.shape_classes import ShapeClasses, check_shapes
 from thetac.runtime.param_groups.shared_numbers import check_agreement, check_shared, first_values
 from thetac.runtime.param_groups.spelling import describe_unexpected_keyword
@@ -39,7 +40,15 @@ from thetac.runtime.schema import Schema
 from thetac.runtime.stepping.explain import explanation
 from thetac.runtime.stepping.step_hooks import hooked
 from thetac.runtime.stepping.stepper import Stepper
-from thetac.runtime.torch_compile.traced_step import Traced, breaks_graphs, init_group, step_in_graph, why_not
+from thetac.runtime.torch_compile.traced_step import (
+    Traced,
+    breaks_graphs,
+    forget_unused_state,
+    init_group,
+    prepare_for_graphs,
+    step_in_graph,
+    why_not,
+)
 
 
 @cache
@@ -90,6 +99,8 @@ class Optimizer(torch.optim.Optimizer):
         self._complete_defaults()
         if self._stepper is not None:
             self._stepper.trust_state()
+        if self._traced is not None:
+            self._traced.created.clear()
         for group in self.param_groups:
             for key, value in self.defaults.items():
                 group.setdefault(key, value)
@@ -177,6 +188,7 @@ class Optimizer(torch.optim.Optimizer):
         """
         if not torch.compiler.is_compiling():
             return self._step(closure)
+        prepare_for_graphs(self)
         return self._step_outside_of_graphs(closure) if why_not(self) else step_in_graph(self, closure)
 
     def explain(self) -> str:
@@ -212,10 +224,14 @@ class Optimizer(torch.optim.Optimizer):
         Returns:
             The global norm of the gradients, 0-d, if the groups clip it; else None.
         """
+        if self._traced is not None:
+            forget_unused_state(self)
         if self._stepper is None:
             self._stepper = Stepper(self.schema)
         if not self.schema.has_integers:
             return self._stepper.step(self.param_groups, self.state, grad_scale, found_inf)
+        if is_traced():
+            keep_as_tensors(self.schema, self.param_groups, self.state)
         with as_tensors(self.schema, self.param_groups, self.state):
             return self._stepper.step(self.param_groups, self.state, grad_scale, found_inf)
 

@@ -149,10 +149,13 @@ def store(target: Tensor | None, value: Scalar | None) -> None:
     """Write a value into a state or parameter, rounded to its dtype; do nothing for a state that does not exist."""
     if target is None or value is None:
         return
-    if isinstance(value, Tensor):
-        target.copy_(value)
-    else:
+    if not isinstance(value, Tensor):
         target.fill_(fitting(value, target.dtype))
+    elif target.dim() == 0 and torch.compiler.is_compiling():
+        # Of a float64 number on the host dynamo drops `copy_`, as its result is not used.
+        torch._foreach_copy_([target], [value])
+    else:
+        target.copy_(value)
 
 
 # The operations of the language on host scalars and tensors alike, for rules that run on tensors throughout. Tensors

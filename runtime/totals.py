@@ -94,7 +94,7 @@ def advance(
         try:
             terms.append(next(one) if sent is None else one.send(sent[index]))
         except StopIteration as end:
-            results.append(end.value)
+            results.append(end.args[0])  # its `value`, of which dynamo knows nothing
     assert not terms or not results, "some steps ended where others wait for a total"
     assert len({one.in_group for one in terms}) <= 1, "steps wait for different totals"
     return terms, results

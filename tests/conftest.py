@@ -15,6 +15,9 @@ if shutil.which("nvidia-smi") is None and shutil.which("rocm-smi") is None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutants", type=int, default=300, help="specs with faults to try in test_fuzzing.py")
     parser.addoption("--all", action="store_true", help="every optimizer in every test, and tests marked thorough")
+    parser.addoption(
+        "--every-case", action="store_true", help="with --all: every optimizer in every case of every test"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,11 +27,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `thorough`, but for `--all`."""
+    """Leave out what is marked `thorough` without `--all`, and with it what `spread` leaves out."""
     if os.environ.get("THETAC_TEST_ALL") != "1":
-        thorough = [item for item in items if item.get_closest_marker("thorough")]
-        config.hook.pytest_deselected(items=thorough)
-        items[:] = [item for item in items if item not in set(thorough)]
+        dropped = {item for item in items if item.get_closest_marker("thorough")}
+    elif config.getoption("--every-case"):
+        return
+    else:
+        from tests.support.every_optimizer import spread
+
+        dropped = set(items) - set(spread(items))
+    config.hook.pytest_deselected(items=list(dropped))
+    items[:] = [item for item in items if item not in dropped]
 
 
 @pytest.hookimpl(wrapper=True)

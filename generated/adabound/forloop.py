@@ -80,7 +80,7 @@ def step_on_tensors(
     exp_avgs: Sequence[Tensor],
     exp_avg_sqs: Sequence[Tensor],
     max_exp_avg_sqs: Sequence[Tensor | None],
-    lr: float,
+    lr: float | Tensor,
     beta1: float,
     beta2: float,
     final_lr: float,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
@@ -37,7 +38,7 @@ class AdaBound(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float, default: 0.001, lr >= 0): learning rate
+        lr (float or Tensor, default: 0.001, lr >= 0): learning rate
         betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients used for
             computing running averages of gradient and its square
         final_lr (float, default: 0.1, final_lr >= 0): the rate of SGD that the band narrows to
@@ -103,7 +104,7 @@ class AdaBound(Optimizer):
                 elements=("lr",),
                 intervals=(Interval(0.0, float("inf"), True, True),),
                 is_tuple=False,
-                tensor=False,
+                tensor=True,
                 error="Invalid learning rate: {value}",
             ),
             Hyperparameter(
@@ -212,7 +213,7 @@ class AdaBound(Optimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 0.001,
+        lr: float | Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         final_lr: float = 0.1,
         gamma: float = 0.001,

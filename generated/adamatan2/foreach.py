@@ -44,7 +44,7 @@ def step(
         )
     rate = lr
     if decoupled_wd:
-        rate = scalar_math.divide(lr, start_lr)
+        rate = scalar_math.divide(lr, start_lr) if start_lr != 0 else 0
     if regen_reg_rate > 0:
         # param = lerp(param, param_init, rate * regen_reg_rate)
         torch._foreach_lerp_(params, param_inits, fitting(rate * regen_reg_rate, params[0].dtype))

@@ -49,7 +49,7 @@ def step(
             (param_init,) = as_pairs(param_init)
         rate = lr
         if decoupled_wd:
-            rate = scalar_math.divide(lr, start_lr)
+            rate = scalar_math.divide(lr, start_lr) if start_lr != 0 else 0
         if regen_reg_rate > 0:
             assert param_init is not None
             # param = lerp(param, param_init, rate * regen_reg_rate)
@@ -127,8 +127,8 @@ def step_on_tensors(
         rate: Scalar = lr
         if decoupled_wd:
             assert start_lr is not None
-            # rate = lr / start_lr
-            rate = divide(lr, start_lr)
+            # rate = where(start_lr != 0, lr / start_lr, 0)
+            rate = where(start_lr != 0, divide(lr, start_lr), 0)
         if regen_reg_rate > 0:
             assert param_init is not None
             # param = lerp(param, param_init, rate * regen_reg_rate)

@@ -21,7 +21,7 @@ class AdamAtan2(Optimizer):
           grad = -grad  # maximize
         rate = lr
         if decoupled_wd:
-          rate = lr / start_lr
+          rate = where(start_lr != 0, lr / start_lr, 0)
         if regen_reg_rate > 0:
           param = lerp(param, param_init, rate * regen_reg_rate)
         exp_avg = lerp(exp_avg, grad, 1 - beta1)

@@ -36,7 +36,7 @@ def scalars(
     """The row, and the new values of scalar states (there are none)."""
     rate = lr
     if decoupled_wd:
-        rate = scalar_math.divide(lr, start_lr)
+        rate = scalar_math.divide(lr, start_lr) if start_lr != 0 else 0
     rate_times_regen_reg_rate = 0.0
     if regen_reg_rate > 0:
         rate_times_regen_reg_rate = rate * regen_reg_rate
@@ -78,7 +78,7 @@ def scalars_on_tensors(
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     rate: Scalar = lr
     if decoupled_wd:
-        rate = tensors.divide(lr, start_lr)
+        rate = tensors.where(start_lr != 0, tensors.divide(lr, start_lr), 0)
     rate_times_regen_reg_rate: Scalar = 0.0
     if regen_reg_rate > 0:
         rate_times_regen_reg_rate = rate * regen_reg_rate

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
@@ -43,7 +44,7 @@ class DAdaptAdam(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float, default: 1.0, lr >= 0 and finite): learning rate
+        lr (float or Tensor, default: 1.0, lr >= 0 and finite): learning rate
         betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients of the running
             averages
         eps (float, default: 1e-08, eps > 0 and finite): term added to the denominator for numerical
@@ -115,7 +116,7 @@ class DAdaptAdam(Optimizer):
                 elements=("lr",),
                 intervals=(Interval(0.0, float("inf"), True, False),),
                 is_tuple=False,
-                tensor=False,
+                tensor=True,
                 error="Invalid learning rate: {value}",
             ),
             Hyperparameter(
@@ -219,7 +220,7 @@ class DAdaptAdam(Optimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 1.0,
+        lr: float | Tensor = 1.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
         weight_decay: float = 0,

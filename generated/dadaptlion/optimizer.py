@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
@@ -35,7 +36,7 @@ class DAdaptLion(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float, default: 1.0, lr >= 0 and finite): learning rate
+        lr (float or Tensor, default: 1.0, lr >= 0 and finite): learning rate
         betas (tuple of 2, float, default: (0.9, 0.99), each in [0, 1)): coefficients of the running
             averages
         weight_decay (float, default: 0.0, weight_decay >= 0 and finite): each step takes away lr times
@@ -97,7 +98,7 @@ class DAdaptLion(Optimizer):
                 elements=("lr",),
                 intervals=(Interval(0.0, float("inf"), True, False),),
                 is_tuple=False,
-                tensor=False,
+                tensor=True,
                 error="Invalid learning rate: {value}",
             ),
             Hyperparameter(
@@ -168,7 +169,7 @@ class DAdaptLion(Optimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 1.0,
+        lr: float | Tensor = 1.0,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
         d0: float = 1e-06,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
@@ -35,7 +36,7 @@ class DAdaptSGD(Optimizer):
 
     Args:
         params: parameters, or groups of them, to optimize
-        lr (float, default: 1.0, lr >= 0 and finite): learning rate
+        lr (float or Tensor, default: 1.0, lr >= 0 and finite): learning rate
         momentum (float, default: 0.0, momentum in [0, 1)): momentum factor
         weight_decay (float, default: 0, weight_decay >= 0 and finite): weight_decay * param is added to
             the gradient
@@ -103,7 +104,7 @@ class DAdaptSGD(Optimizer):
                 elements=("lr",),
                 intervals=(Interval(0.0, float("inf"), True, False),),
                 is_tuple=False,
-                tensor=False,
+                tensor=True,
                 error="Invalid learning rate: {value}",
             ),
             Hyperparameter(
@@ -184,7 +185,7 @@ class DAdaptSGD(Optimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 1.0,
+        lr: float | Tensor = 1.0,
         momentum: float = 0.0,
         weight_decay: float = 0,
         d0: float = 1e-06,

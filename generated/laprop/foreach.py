@@ -82,6 +82,6 @@ def step(
     torch._foreach_add_(exp_avgs, torch._foreach_div(grads, denoms), alpha=(1 - beta1) * lr)
     # param = param - 1 / bias_correction1 * exp_avg
     torch._foreach_add_(params, exp_avgs, alpha=fitting(scalar_math.divide(-1, bias_correction1), params[0].dtype))
-    if weight_decay != 0:
+    if weight_decay != 0 and lr != 0:
         # param = param - weight_decay * param
         torch._foreach_add_(params, params, alpha=-weight_decay)

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, as_pairs, divide, either, fitting, maximum, negation, sqrt, store, where
+from thetac.runtime.tensors import (
+    Scalar, as_pairs, both, divide, either, fitting, maximum, negation, sqrt, store, where
+)
 
 
 def step(
@@ -86,7 +88,7 @@ def step(
         exp_avg.mul_(beta1).add_(grad.div(denom), alpha=(1 - beta1) * lr)
         # param = param - 1 / bias_correction1 * exp_avg
         param.add_(exp_avg, alpha=fitting(scalar_math.divide(-1, bias_correction1), param.dtype))
-        if weight_decay != 0:
+        if weight_decay != 0 and lr != 0:
             # param = param - weight_decay * param
             param.add_(param, alpha=-weight_decay)
 
@@ -191,7 +193,10 @@ def step_on_tensors(
         exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)
         # param = param - 1 / bias_correction1 * exp_avg
         param = param - divide(1, bias_correction1) * exp_avg
-        if weight_decay != 0:
+        if capturable:
+            param_if_so = param - weight_decay * param
+            param = where(both(weight_decay != 0, lr != 0), param_if_so, param)
+        elif both(weight_decay != 0, lr != 0):
             param = param - weight_decay * param
         store(param_out, param)
         store(exp_avg_out, exp_avg)

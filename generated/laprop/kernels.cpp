@@ -17,7 +17,7 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 6;
-    static constexpr int ENTRIES = 10;  // of a row
+    static constexpr int ENTRIES = 11;  // of a row
     static constexpr int CONDITIONS = 6;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
@@ -31,8 +31,9 @@ struct Rule {
     // The conditions that may change from step to step.
     static Mask row_conditions(const Number* row) {
         Mask mask = 0;
-        mask |= Mask(row[2] != 0) << 4;
-        mask |= Mask(row[3] != 0) << 5;
+        mask |= Mask(row[2] != 0) << 3;
+        mask |= Mask(row[3] != 0) << 4;
+        mask |= Mask(row[9] != 0) << 5;
         return mask;
     }
 
@@ -41,18 +42,18 @@ struct Rule {
         static constexpr bool maximize = mask >> 0 & 1;
         static constexpr bool centered = mask >> 1 & 1;
         static constexpr bool amsgrad = mask >> 2 & 1;
-        static constexpr bool weight_decay_nonzero = mask >> 3 & 1;
-        static constexpr bool step_above_ten = mask >> 4 & 1;
-        static constexpr bool not_centered_or_step_above_ten = mask >> 5 & 1;
+        static constexpr bool step_above_ten = mask >> 3 & 1;
+        static constexpr bool not_centered_or_step_above_ten = mask >> 4 & 1;
+        static constexpr bool weight_decay_nonzero_and_lr_nonzero = mask >> 5 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask relevant_conditions =
             Mask(1) << 0
             | Mask(1) << 1
             | Mask(1) << 2
-            | Mask(1) << 3
-            | Mask(centered) << 4
-            | Mask(amsgrad) << 5;
+            | Mask(centered) << 3
+            | Mask(amsgrad) << 4
+            | Mask(1) << 5;
         static constexpr Mask loaded =
             Mask(1) << 0
             | Mask(1) << 1
@@ -75,7 +76,7 @@ struct Rule {
             const Number beta1 = row[6];
             const Number one_minus_beta1_times_lr = row[7];
             const Number one_over_bias_correction1 = row[8];
-            const Number weight_decay = row[9];
+            const Number weight_decay = row[10];
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict exp_avg_ptr = streams[2];
@@ -119,7 +120,7 @@ struct Rule {
                 exp_avg = beta1 * exp_avg + one_minus_beta1_times_lr * (grad / denom);
                 // param = param - 1 / bias_correction1 * exp_avg
                 param = param - one_over_bias_correction1 * exp_avg;
-                if constexpr (weight_decay_nonzero) {
+                if constexpr (weight_decay_nonzero_and_lr_nonzero) {
                     param = param - weight_decay * param;
                 }
 

@@ -37,7 +37,7 @@ class LaProp(Optimizer):
         denom = sqrt(second / exp_avg_lr_2) + eps
         exp_avg = beta1 * exp_avg + (1 - beta1) * lr * (grad / denom)  # the mean of the steps
         param = param - 1 / bias_correction1 * exp_avg
-        if weight_decay != 0:
+        if weight_decay != 0 and lr != 0:
           param = param - weight_decay * param
 
     Args:
@@ -82,7 +82,8 @@ class LaProp(Optimizer):
     Notes:
         - lr enters the mean of the steps, which is divided by a mean of lr: the same as Adam's bias
           correction while lr stays, as in the authors' code.
-        - Decay comes after the step and is not multiplied by lr, as in the authors' code.
+        - Decay comes after the step and is not multiplied by lr, as in the authors' code; but a step
+          with lr 0 does not decay, since torch.distributed.checkpoint makes state by one.
         - The variance of centered is a difference: rounding may make it negative, and its root NaN, as
           in the authors' code.
 
@@ -204,7 +205,6 @@ class LaProp(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
             Specialisation("centered", holds=lambda group: group["centered"]),
             Specialisation("amsgrad", holds=lambda group: group["amsgrad"]),
-            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",

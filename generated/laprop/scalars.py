@@ -18,6 +18,7 @@ ROW = (
     "beta1",
     "one_minus_beta1_times_lr",  # (1 - beta1) * lr
     "one_over_bias_correction1",  # 1 / bias_correction1
+    "weight_decay_nonzero_and_lr_nonzero",  # weight_decay != 0 and lr != 0
     "weight_decay",
 )
 
@@ -50,6 +51,7 @@ def scalars(
         not_centered_or_step_above_ten = not centered or step > 10
     one_minus_beta1_times_lr = (1 - beta1) * lr
     one_over_bias_correction1 = scalar_math.divide(1, bias_correction1)
+    weight_decay_nonzero_and_lr_nonzero = weight_decay != 0 and lr != 0
     return (
         beta2,
         one_minus_beta2,
@@ -60,6 +62,7 @@ def scalars(
         beta1,
         one_minus_beta1_times_lr,
         one_over_bias_correction1,
+        float(weight_decay_nonzero_and_lr_nonzero),
         weight_decay,
     ), (exp_avg_lr_1, exp_avg_lr_2)
 
@@ -92,6 +95,7 @@ def scalars_on_tensors(
         not_centered_or_step_above_ten = tensors.either(tensors.negation(centered), step > 10)
     one_minus_beta1_times_lr = (1 - beta1) * lr
     one_over_bias_correction1 = tensors.divide(1, bias_correction1)
+    weight_decay_nonzero_and_lr_nonzero = tensors.both(weight_decay != 0, lr != 0)
     return (
         beta2,
         one_minus_beta2,
@@ -102,5 +106,6 @@ def scalars_on_tensors(
         beta1,
         one_minus_beta1_times_lr,
         one_over_bias_correction1,
+        weight_decay_nonzero_and_lr_nonzero,
         weight_decay,
     ), (exp_avg_lr_1, exp_avg_lr_2)

@@ -33,6 +33,7 @@ def update_elements(
     beta1,
     one_minus_beta1_times_lr,
     one_over_bias_correction1,
+    weight_decay_nonzero_and_lr_nonzero,
     weight_decay,
     grad_scale,
     clip_factor,
@@ -40,7 +41,6 @@ def update_elements(
     maximize: tl.constexpr,
     centered: tl.constexpr,
     amsgrad: tl.constexpr,
-    weight_decay_nonzero: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     param = ops.load(param_ptr + offsets, mask, math)
@@ -75,7 +75,7 @@ def update_elements(
     exp_avg = beta1 * exp_avg + one_minus_beta1_times_lr * ops.divide(grad, denom)
     # param = param - 1 / bias_correction1 * exp_avg
     param = param - one_over_bias_correction1 * exp_avg
-    if weight_decay_nonzero:
+    if weight_decay_nonzero_and_lr_nonzero != 0:
         param = param - weight_decay * param
 
     ops.store(param_ptr + offsets, param, mask)
@@ -102,7 +102,6 @@ def kernel(
     maximize: tl.constexpr,
     centered: tl.constexpr,
     amsgrad: tl.constexpr,
-    weight_decay_nonzero: tl.constexpr,
     grad_scale=None,
     clip_factor=None,
     found_inf=None,
@@ -121,7 +120,7 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 10 * tl.load(tensor + 1)
+    row = rows + 11 * tl.load(tensor + 1)
     beta2 = tl.load(row + 0)
     one_minus_beta2 = tl.load(row + 1)
     step_above_ten = tl.load(row + 2)
@@ -131,7 +130,8 @@ def kernel(
     beta1 = tl.load(row + 6)
     one_minus_beta1_times_lr = tl.load(row + 7)
     one_over_bias_correction1 = tl.load(row + 8)
-    weight_decay = tl.load(row + 9)
+    weight_decay_nonzero_and_lr_nonzero = tl.load(row + 9)
+    weight_decay = tl.load(row + 10)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
@@ -165,6 +165,7 @@ def kernel(
                 beta1,
                 one_minus_beta1_times_lr,
                 one_over_bias_correction1,
+                weight_decay_nonzero_and_lr_nonzero,
                 weight_decay,
                 grad_scale,
                 clip_factor,
@@ -172,7 +173,6 @@ def kernel(
                 maximize,
                 centered,
                 amsgrad,
-                weight_decay_nonzero,
             )
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
@@ -201,6 +201,7 @@ def kernel(
                 beta1,
                 one_minus_beta1_times_lr,
                 one_over_bias_correction1,
+                weight_decay_nonzero_and_lr_nonzero,
                 weight_decay,
                 grad_scale,
                 clip_factor,
@@ -208,5 +209,4 @@ def kernel(
                 maximize,
                 centered,
                 amsgrad,
-                weight_decay_nonzero,
             )

@@ -75,7 +75,7 @@ def step_on_tensors(
     rbars: Sequence[Tensor],
     Gs: Sequence[Tensor],
     reps_rel: float,
-    lr: float,
+    lr: float | Tensor,
     weight_decay: float,
     init_eta: float,
     init_eta_is_none: bool,

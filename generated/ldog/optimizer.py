@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
@@ -30,7 +31,7 @@ class LDoG(Optimizer):
         params: parameters, or groups of them, to optimize
         reps_rel (float, default: 1e-06, reps_rel > 0 and finite): the first distance over 1 plus the
             norm of the parameter
-        lr (float, default: 1.0, lr >= 0 and finite): learning rate
+        lr (float or Tensor, default: 1.0, lr >= 0 and finite): learning rate
         weight_decay (float, default: 0.0, weight_decay >= 0 and finite): weight_decay * param is added
             to the gradient
         eps (float, default: 1e-08, eps > 0 and finite): term added to the denominator for numerical
@@ -100,7 +101,7 @@ class LDoG(Optimizer):
                 elements=("lr",),
                 intervals=(Interval(0.0, float("inf"), True, False),),
                 is_tuple=False,
-                tensor=False,
+                tensor=True,
                 error="Invalid learning rate: {value}",
             ),
             Hyperparameter(
@@ -191,7 +192,7 @@ class LDoG(Optimizer):
         self,
         params: ParamsT,
         reps_rel: float = 1e-06,
-        lr: float = 1.0,
+        lr: float | Tensor = 1.0,
         weight_decay: float = 0.0,
         eps: float = 1e-08,
         init_eta: float | None = None,

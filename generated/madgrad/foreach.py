@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import TensorList, as_lists_of_pairs, cube_roots, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, cube_roots, increment
 
 
 def step(
@@ -78,9 +78,8 @@ def step(
     torch._foreach_add_(ses, grads, alpha=weight)
     # dual averaging: z = start - s / root
     zs = torch._foreach_addcdiv(starts, ses, roots, value=-1)
-    # param = momentum * param + (1 - momentum) * z
-    scale_(params, momentum)
-    torch._foreach_add_(params, zs, alpha=1 - momentum)
+    # param = lerp(param, z, 1 - momentum)
+    torch._foreach_lerp_(params, zs, 1 - momentum)
     if decouple_decay and weight_decay != 0:
         # param = param - rate * weight_decay * before
         torch._foreach_add_(params, befores, alpha=-rate * weight_decay)

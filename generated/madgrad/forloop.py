@@ -67,8 +67,8 @@ def step(
         s.add_(grad, alpha=weight)
         # dual averaging: z = start - s / root
         z = start.addcdiv(s, root, value=-1)
-        # param = momentum * param + (1 - momentum) * z
-        param.mul_(momentum).add_(z, alpha=1 - momentum)
+        # param = lerp(param, z, 1 - momentum)
+        param.lerp_(z, 1 - momentum)
         if decouple_decay and weight_decay != 0:
             # param = param - rate * weight_decay * before
             param.add_(before, alpha=-rate * weight_decay)
@@ -140,7 +140,8 @@ def step_on_tensors(
         s = s + weight * grad
         # dual averaging
         z = start - s / root
-        param = momentum * param + (1 - momentum) * z
+        # param = lerp(param, z, 1 - momentum)
+        param = param + (1 - momentum) * (z - param)
         if decouple_decay and weight_decay != 0:
             param = param - rate * weight_decay * before
         store(param_out, param)

@@ -17,7 +17,7 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 5;
-    static constexpr int ENTRIES = 6;  // of a row
+    static constexpr int ENTRIES = 5;  // of a row
     static constexpr int CONDITIONS = 5;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
@@ -63,9 +63,8 @@ struct Rule {
             const Number weight_decay = row[0];
             const Number eps = row[1];
             const Number weight = row[2];
-            const Number momentum = row[3];
-            const Number one_minus_momentum = row[4];
-            const Number rate_times_weight_decay = row[5];
+            const Number one_minus_momentum = row[3];
+            const Number rate_times_weight_decay = row[4];
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict grad_sum_sq_ptr = streams[2];
@@ -114,8 +113,8 @@ struct Rule {
                 s = s + weight * grad;
                 // dual averaging
                 Number z = start - s / root;
-                // param = momentum * param + (1 - momentum) * z
-                param = momentum * param + one_minus_momentum * z;
+                // param = lerp(param, z, 1 - momentum)
+                param = ops::lerp(param, z, one_minus_momentum);
                 if constexpr (decouple_decay && weight_decay_nonzero) {
                     // param = param - rate * weight_decay * before
                     param = param - rate_times_weight_decay * before;

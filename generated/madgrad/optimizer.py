@@ -39,7 +39,7 @@ class MADGRAD(Optimizer):
           root = where(root == 0, inf, root)
         s = s + weight * grad
         z = start - s / root                    # dual averaging
-        param = momentum * param + (1 - momentum) * z
+        param = lerp(param, z, 1 - momentum)
         if decouple_decay and weight_decay != 0:
           param = param - rate * weight_decay * before
 

@@ -12,7 +12,6 @@ ROW = (
     "weight_decay",
     "eps",
     "weight",
-    "momentum",
     "one_minus_momentum",  # 1 - momentum
     "rate_times_weight_decay",  # rate * weight_decay
 )
@@ -38,7 +37,6 @@ def scalars(
         weight_decay,
         eps,
         weight,
-        momentum,
         one_minus_momentum,
         rate_times_weight_decay,
     ), ()
@@ -64,7 +62,6 @@ def scalars_on_tensors(
         weight_decay,
         eps,
         weight,
-        momentum,
         one_minus_momentum,
         rate_times_weight_decay,
     ), ()

@@ -26,7 +26,6 @@ def update_elements(
     weight_decay,
     eps,
     weight,
-    momentum,
     one_minus_momentum,
     rate_times_weight_decay,
     grad_scale,
@@ -77,8 +76,8 @@ def update_elements(
     s = s + weight * grad
     # dual averaging: z = start - s / root
     z = start_ - ops.divide(s, root)
-    # param = momentum * param + (1 - momentum) * z
-    param = momentum * param + one_minus_momentum * z
+    # param = lerp(param, z, 1 - momentum)
+    param = ops.lerp(param, z, one_minus_momentum)
     if decouple_decay and weight_decay_nonzero:
         # param = param - rate * weight_decay * before
         param = param - rate_times_weight_decay * before
@@ -122,13 +121,12 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 6 * tl.load(tensor + 1)
+    row = rows + 5 * tl.load(tensor + 1)
     weight_decay = tl.load(row + 0)
     eps = tl.load(row + 1)
     weight = tl.load(row + 2)
-    momentum = tl.load(row + 3)
-    one_minus_momentum = tl.load(row + 4)
-    rate_times_weight_decay = tl.load(row + 5)
+    one_minus_momentum = tl.load(row + 3)
+    rate_times_weight_decay = tl.load(row + 4)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     grad_sum_sq_address = tl.load(tensor + header + 2)
@@ -153,7 +151,6 @@ def kernel(
                 weight_decay,
                 eps,
                 weight,
-                momentum,
                 one_minus_momentum,
                 rate_times_weight_decay,
                 grad_scale,
@@ -184,7 +181,6 @@ def kernel(
                 weight_decay,
                 eps,
                 weight,
-                momentum,
                 one_minus_momentum,
                 rate_times_weight_decay,
                 grad_scale,

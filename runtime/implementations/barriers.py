@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
+from torch import Tensor
+
 from thetac.runtime.implementations.executor import Executor, Unfinished
 from thetac.runtime.param_groups.grad_scaling import Scaling
+from thetac.runtime.param_groups.shared_numbers import widest_dtype
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.tensors import Scalar
 from thetac.runtime.totals import Terms, Totals, add_up, advance
@@ -24,7 +28,25 @@ def run_all(
         The numbers that parameters share, by the index of a group; none for a rule without any.
     """
     waiting = [rest for executor in executors if (rest := executor.run(tensors, scaling)) is not None]
-    return _run_together(waiting) if waiting else {}
+    return run_together(waiting) if waiting else {}
+
+
+def run_together(waiting: Sequence[Unfinished]) -> Mapping[int, Mapping[str, Scalar]]:
+    """Run steps from total to total, and send each of them the sum of what all have yielded.
+
+    Returns:
+        The numbers that parameters share, by the index of a group.
+    """
+    rests, groups = [one.rest for one in waiting], [one.group for one in waiting]
+    try:
+        terms, results = advance(rests, None)
+        while terms:
+            sums = _sums(groups, terms)
+            terms, results = advance(rests, [_on(one.device, found) for one, found in zip(waiting, sums, strict=True)])
+        return dict(zip(groups, results, strict=True))
+    finally:
+        for rest in rests:
+            rest.close()
 
 
 def run_alone(rest: Totals[Scalar]) -> Mapping[str, Scalar]:
@@ -38,19 +60,6 @@ def run_alone(rest: Totals[Scalar]) -> Mapping[str, Scalar]:
         rest.close()
 
 
-def _run_together(waiting: Sequence[Unfinished]) -> Mapping[int, Mapping[str, Scalar]]:
-    """Run executors from total to total, and send each of them the sum of what all have yielded."""
-    rests, groups = [one.rest for one in waiting], [one.group for one in waiting]
-    try:
-        terms, results = advance(rests, None)
-        while terms:
-            terms, results = advance(rests, _sums(groups, terms))
-        return dict(zip(groups, results, strict=True))
-    finally:
-        for rest in rests:
-            rest.close()
-
-
 def _sums(groups: Sequence[int], terms: Sequence[Terms]) -> list[Scalar]:
     """Return the sum that each executor waits for."""
     if not terms[0].in_group:
@@ -60,3 +69,12 @@ def _sums(groups: Sequence[int], terms: Sequence[Terms]) -> list[Scalar]:
         by_group.setdefault(group, []).extend(one.values)
     sums = {group: add_up(values) for group, values in by_group.items()}
     return [sums[group] for group in groups]
+
+
+def _on(device: torch.device | None, number: Scalar) -> Scalar:
+    """Return a sum as a step computes with it: a tensor on a device, or a float."""
+    if device is None:
+        return number.item() if isinstance(number, Tensor) else number
+    if isinstance(number, Tensor):
+        return number.to(device)
+    return torch.full((), number, dtype=widest_dtype(device), device=device)

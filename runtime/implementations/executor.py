@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from thetac.runtime.param_groups.grad_scaling import Scaling
@@ -33,6 +34,7 @@ class Unfinished:
 
     group: int  # of all members
     rest: Totals[Any]
+    device: torch.device | None = None  # of the sums that it is sent, as 0-d tensors; None: they are floats
 
 
 class Executor(Protocol):

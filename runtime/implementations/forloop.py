@@ -144,7 +144,7 @@ class OnTensorsExecutor:
             with torch.set_grad_enabled(self._differentiable):
                 scaled = scaling.apply(grads)
             rest = self._step(params, scaled, **states, **self._values)
-            return Unfinished(self._group, self._recorded(rest))
+            return Unfinished(self._group, self._recorded(rest), self._device)
         with torch.set_grad_enabled(self._differentiable):
             if scaling.found_inf is not None:
                 self._run_or_undo(params, grads, states, scaling)

@@ -146,8 +146,13 @@ def with_scalar_tuples(schema: Schema, defaults: Mapping[str, object]) -> dict[s
     return result
 
 
-def values_of(schema: Schema, group: Group) -> dict[str, Value]:
+def values_of(schema: Schema, group: Group, *, keep_tensors: bool = False) -> dict[str, Value]:
     """Return what implementations read of a group, by name.
+
+    Args:
+        schema: The schema of the optimizer.
+        group: The group.
+        keep_tensors: Whether no tensor is read, also where an implementation needs a number.
 
     Returns:
         The elements of hyperparameters (floats or 0-d tensors), the flags, derived ones too, and the options of the
@@ -166,7 +171,8 @@ def values_of(schema: Schema, group: Group) -> dict[str, Value]:
             elif hyperparameter.integer:
                 values[name] = float(element)
             else:
-                values[name] = _to_scalar(element) if hyperparameter.tensor else _to_number(element)
+                stays = hyperparameter.tensor or keep_tensors
+                values[name] = _to_scalar(element) if stays else _to_number(element)
     for flag in schema.flags:
         values[flag] = bool(group[flag])
     for derived in schema.derived:

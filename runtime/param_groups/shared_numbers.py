@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
+from thetac.runtime.param_groups.groups import option
 from thetac.runtime.schema import Group, Schema
-from thetac.runtime.tensors import Scalar
+from thetac.runtime.tensors import Scalar, store
 
 SharedNumbers = Mapping[str, Scalar]  # by name
 
@@ -63,7 +65,7 @@ def check_shared(schema: Schema, group: Group, where: str) -> None:
         if isinstance(value, Tensor):
             if value.numel() != 1 or value.is_complex():
                 raise ValueError(f"{where}: {shared.name} must be one real number")
-        elif isinstance(value, bool) or not isinstance(value, int | float):
+        elif not _is_plain(value):
             raise TypeError(f"{where}: {shared.name} must be a number, not {type(value).__name__}")
 
 
@@ -84,8 +86,31 @@ def tensors_of(schema: Schema, group: Group, device: torch.device) -> dict[str, 
     Raises what `numbers_of` raises.
     """
     check_shared(schema, group, "a parameter group")
-    wide = _widest(device)
-    return {s.name: torch.as_tensor(group[s.name], dtype=wide, device=device).reshape(()) for s in schema.shared}
+    return {shared.name: _as_tensor(group[shared.name], device) for shared in schema.shared}
+
+
+def keep_as_tensors(schema: Schema, groups: Sequence[dict[str, Any]], *, in_all: bool) -> None:
+    """Replace floats in groups by tensors of the same values, since a graph would go on with a float for ever.
+
+    Args:
+        schema: The schema of the optimizer.
+        groups: All groups. A number of the optimizer becomes one tensor, on the device of the first group with tensors.
+        in_all: Whether all groups get tensors, or only those that are capturable.
+    """
+    having = [group for group in groups if group["params"] and (in_all or option(group, "capturable"))]
+    if not having:
+        return
+    with _disable_current_modes():  # they are no part of a graph that is traced
+        for shared in schema.shared:
+            name = shared.name
+            if shared.scope == "group":
+                for group in having:
+                    if _is_plain(group[name]):
+                        group[name] = _as_tensor(group[name], group["params"][0].device)
+            elif _is_plain(groups[0][name]):
+                value = _as_tensor(groups[0][name], having[0]["params"][0].device)
+                for group in groups:
+                    group[name] = value
 
 
 def put_shared(schema: Schema, groups: Sequence[dict[str, Any]], found: Mapping[int, SharedNumbers]) -> None:
@@ -103,25 +128,45 @@ def put_shared(schema: Schema, groups: Sequence[dict[str, Any]], found: Mapping[
         return
     first = next(iter(found.values()))
     for shared in schema.shared:
+        name = shared.name
         if shared.scope == "optimizer":
-            value = _kept_or_new(groups[0][shared.name], first[shared.name])
+            value = _kept_or_new(groups[0][name], first[name])
             for group in groups:
-                group[shared.name] = value  # one tensor, if it is one
+                _put(group, name, value)  # one tensor, if it is one
         else:
             for index, numbers in found.items():
-                groups[index][shared.name] = _kept_or_new(groups[index][shared.name], numbers[shared.name])
+                _put(groups[index], name, _kept_or_new(groups[index][name], numbers[name]))
+
+
+def _put(group: dict[str, Any], name: str, value: Scalar) -> None:
+    """Put a value into a group that does not have it yet; a graph that assigned it would write the whole group."""
+    if group[name] is not value:
+        group[name] = value
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether a value is a number of Python's; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _kept_or_new(kept: Scalar, value: Scalar) -> Scalar:
     """Return the tensor of a group with a new value written into it, or the new value itself."""
     if not isinstance(kept, Tensor) or (isinstance(value, Tensor) and value.requires_grad):
         return value
-    return kept.copy_(value) if isinstance(value, Tensor) else kept.fill_(value)
+    store(kept, value)
+    return kept
 
 
-def _widest(device: torch.device) -> torch.dtype:
-    """Return float64, or float32 on a device that lacks it."""
+def widest_dtype(device: torch.device) -> torch.dtype:
+    """Return the dtype of shared numbers that are tensors: float64, or float32 on a device that lacks it."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _as_tensor(value: Scalar, device: torch.device) -> Tensor:
+    """Return a shared number as a 0-d tensor on a device, the same tensor if it is one."""
+    if isinstance(value, Tensor):
+        return value.to(device, widest_dtype(device)).reshape(())
+    return torch.full((), value, dtype=widest_dtype(device), device=device)
 
 
 def _agree(one: object, other: object) -> bool:

@@ -35,15 +35,11 @@ class NewState:
     def __init__(self, schema: Schema, group: Group, exists: tuple[bool, ...]) -> None:
         self._schema = schema
         self._differentiable = bool(option(group, "differentiable"))
-        self._initial: list[tuple[State, float]] = []
+        self._states = [state for state, existing in zip(schema.states, exists, strict=True) if existing]
+        self._initial: list[float] | None = None  # read when state is made: the host may have to wait for a tensor
         self._capturable = bool(option(group, "capturable"))
         self._numbers: dict[tuple[str, torch.device | None], Tensor] = {}  # those made so far, to be copied
         self._group = group
-        for state, existing in zip(schema.states, exists, strict=True):
-            if existing:
-                initial = 0.0 if state.init is None else state.init(group)
-                number = initial.item() if isinstance(initial, Tensor) else initial
-                self._initial.append((state, number))
 
     def of(self, param: Tensor, grad: Tensor | None) -> Entry:
         """Make the state of one parameter, by name in the schema's order.
@@ -52,7 +48,10 @@ class NewState:
             param: The parameter.
             grad: Its gradient, whose layout some states follow; None where state is made at construction.
         """
-        return {state.name: self._of(state, value, param, grad) for state, value in self._initial}
+        if self._initial is None:
+            self._initial = [_initial_value(state, self._group) for state in self._states]
+        pairs = zip(self._states, self._initial, strict=True)
+        return {state.name: self._of(state, value, param, grad) for state, value in pairs}
 
     def _of(self, state: State, value: float, param: Tensor, grad: Tensor | None) -> Tensor:
         if state.like_param:
@@ -84,6 +83,12 @@ class NewState:
         # The imaginary part is a number of its own to every rule that treats complex tensors as pairs.
         fill = complex(value, value) if param.is_complex() else value
         return torch.full_like(param, fill, memory_format=torch.preserve_format)
+
+
+def _initial_value(state: State, group: Group) -> float:
+    """Return the number that a state starts from in a group; wait for a tensor on an accelerator."""
+    initial = 0.0 if state.init is None else state.init(group)
+    return initial.item() if isinstance(initial, Tensor) else initial
 
 
 def _vector(state: State, value: float, param: Tensor) -> Tensor:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from thetac.runtime.implementations.fused_on_device import counts_on_device
+from thetac.runtime.implementations.graph_capture import is_traced
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.choice import choose_all
@@ -61,13 +60,8 @@ def assign_observed(schema: Schema, groups: Sequence[Group], members: Sequence[M
     Kernels are called through an operator of torch.
     The operator makes assignments of its own, so all scalars are the host's here.
     """
-    traced = Choice(Implementation.ON_TENSORS, "a graph is traced") if _is_traced() else None
+    traced = Choice(Implementation.ON_TENSORS, "a graph is traced") if is_traced() else None
     return [
         Assignment(member, choice if traced is None or choice.implementation in FUSED else traced, False)
         for member, choice in zip(members, choose_all(schema, groups, members), strict=True)
     ]
-
-
-def _is_traced() -> bool:
-    """Return whether operations become a graph (`make_fx`), in which host scalars would be constants."""
-    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None

@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thetac.runtime.implementations.graph_capture import is_traced
 from thetac.runtime.implementations.operator_call import KeptPlans
 from thetac.runtime.param_groups.gather import Gathered, gather
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling, compute_clip_coefficient, max_norm_of
 from thetac.runtime.param_groups.members import Member
-from thetac.runtime.param_groups.shared_numbers import check_agreement, put_shared
+from thetac.runtime.param_groups.shared_numbers import check_agreement, keep_as_tensors, put_shared
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.param_groups.step_tensors import Listing
 from thetac.runtime.schema import Group, Schema
@@ -172,7 +173,7 @@ class Stepper:
 
     def _replan(
         self,
-        groups: Sequence[Group],
+        groups: Sequence[dict[str, Any]],
         lists: Sequence[list[Tensor]],
         state: MutableMapping[Tensor, Entry],
         placed: RedistributedGradients,
@@ -187,6 +188,8 @@ class Stepper:
         members = gathered.members
         for member in members:
             self._check_dtype(member)
+        if schema.shared:
+            keep_as_tensors(schema, groups, in_all=is_traced())
         if is_observed:
             assignments = assign_observed(schema, groups, members)
         else:

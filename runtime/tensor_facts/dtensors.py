@@ -144,7 +144,7 @@ def place_beside(param: Tensor, declared: State, local: Tensor) -> Tensor:
     from torch.distributed.tensor import DTensor  # imported already: there is a DTensor
 
     shape = declared.shape_of(param.shape)
-    strides = torch.empty(shape, device="meta").stride()
+    strides = torch.empty(shape, dtype=local.dtype, device="meta").stride()
     placements = _placements_of(param, declared)
     return DTensor.from_local(local, param.device_mesh, placements, run_check=False, shape=shape, stride=strides)
 

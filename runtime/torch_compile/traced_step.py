@@ -9,6 +9,7 @@ which the compiler makes kernels of its own. Must not know the plans that steps 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ClassVar, Protocol, TypeVar, cast
@@ -17,11 +18,15 @@ import torch
 from torch import Tensor
 
 import thetac.runtime.torch_compile.custom_op  # noqa: F401  # registers the operator
+from thetac.runtime.implementations.barriers import run_together
+from thetac.runtime.implementations.executor import Unfinished
 from thetac.runtime.implementations.generated_modules import forloop_of, keywords_of, taken
 from thetac.runtime.implementations.operator_call import KeptPlans, call_operator, register_kernel
-from thetac.runtime.implementations.widened import HALF, one_by_one, widened
+from thetac.runtime.implementations.widened import HALF, Step, one_by_one, widened
 from thetac.runtime.param_groups.gather import gather
 from thetac.runtime.param_groups.groups import option, values_of
+from thetac.runtime.param_groups.integer_counters import keep_as_tensors as keep_counters
+from thetac.runtime.param_groups.shared_numbers import check_agreement, keep_as_tensors, put_shared, tensors_of
 from thetac.runtime.schema import Schema
 from thetac.runtime.stepping.choice import choose_all
 from thetac.shape_numbers import SHAPE_NUMBERS
@@ -65,17 +70,48 @@ class Traced:
         self.takes = keywords_of(self.step)
         self.step_on_copies = one_by_one(schema, widened(schema, self.step))
         self.times_created = 0  # assigned by a graph that creates state: its guard then fails, and the graph runs once
+        self.created: list[weakref.ref[Tensor]] = []  # parameters whose state was made when `times_created` was
+        self.created_at = 0
         self.kept = KeptPlans()
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def prepare_for_graphs(optimizer: Traceable) -> bool:
+    """Make tensors of numbers that a graph would take for constants: integer counters, and what parameters share.
+
+    Dynamo calls this while it traces, before it looks at groups and state, and does not trace it.
+
+    Returns:
+        True, since dynamo wants a constant.
+    """
+    forget_unused_state(optimizer)
+    keep_as_tensors(optimizer.schema, optimizer.param_groups, in_all=True)
+    keep_counters(optimizer.schema, optimizer.param_groups, optimizer.state)
+    return True
+
+
+def forget_unused_state(optimizer: Traceable) -> None:
+    """Remove state that was made for a graph which did not run, since a rule asks which states are new.
+
+    Dynamo may trace a step a second time, or give up, when the state is made.
+    """
+    traced = optimizer._traced
+    if traced is None or not traced.created:
+        return
+    if traced.created_at == traced.times_created:
+        names = {state.name for state in optimizer.schema.states}
+        for reference in traced.created:
+            param = reference()
+            rest = {name: value for name, value in optimizer.state.pop(param, {}).items() if name not in names}
+            if rest:
+                optimizer.state[param] = rest
+    traced.created.clear()
 
 
 def why_not(optimizer: Traceable) -> str:
     """Return why a step cannot be part of a graph, in words; empty if it can."""
     if not optimizer._state_is_declared:
         return "a rule written by hand"
-    if optimizer.schema.waits:
-        return "a rule that sums over all parameters"
-    if optimizer.schema.has_integers:
-        return "a counter that is a Python int"
     if getattr(optimizer, "grad_scale", None) is not None or getattr(optimizer, "found_inf", None) is not None:
         return "a scaled step"
     for group in optimizer.param_groups:
@@ -83,6 +119,8 @@ def why_not(optimizer: Traceable) -> str:
             return "a differentiable step"
         if option(group, "clip_grad_norm") is not None:
             return "clipping, whose norm becomes an attribute of the optimizer"
+        if not all(isinstance(group[shared.name], Tensor) for shared in optimizer.schema.shared):
+            return "a shared number that was a float when the graph first looked at groups"
     return ""
 
 
@@ -102,7 +140,8 @@ def step_in_graph(optimizer: Traceable, closure: Callable[[], float] | None) -> 
             loss = closure()
     schema = optimizer.schema
     with torch.no_grad():
-        for group in optimizer.param_groups:
+        waiting: list[Unfinished] = []
+        for index, group in enumerate(optimizer.param_groups):
             params: list[Tensor] = []
             grads: list[Tensor] = []
             created: list[bool] = []
@@ -113,11 +152,10 @@ def step_in_graph(optimizer: Traceable, closure: Callable[[], float] | None) -> 
             if not params:
                 continue
             assert optimizer._traced is not None
-            values = values_of(schema, group)
             if kernels:
-                call_operator(schema, kernels[0], params, grads, states, values)
+                call_operator(schema, kernels[0], params, grads, states, values_of(schema, group, keep_tensors=True))
             else:
-                given = {**values, "capturable": True, "differentiable": False}
+                given = {**values_of(schema, group), "capturable": True, "differentiable": False}
                 keywords: dict[str, Any] = taken(optimizer._traced.takes, given)
                 for state, tensors in zip(schema.states, states, strict=True):
                     keywords[state.argument] = tensors
@@ -130,10 +168,16 @@ def step_in_graph(optimizer: Traceable, closure: Callable[[], float] | None) -> 
                     grad.dtype != param.dtype or (param.dtype in HALF and schema.half_precision == "float32")
                     for param, grad in zip(params, grads, strict=True)
                 )
-                step = optimizer._traced.step_on_copies if wider else optimizer._traced.step
-                step(params, grads, **keywords)
+                step: Step = optimizer._traced.step_on_copies if wider else optimizer._traced.step
+                if schema.waits:
+                    keywords |= tensors_of(schema, group, params[0].device)
+                    waiting.append(Unfinished(index, step(params, grads, **keywords), params[0].device))
+                else:
+                    step(params, grads, **keywords)
             if any(created):
                 optimizer._traced.times_created += 1
+        if waiting:
+            put_shared(schema, optimizer.param_groups, run_together(waiting))
     return loss
 
 
@@ -168,7 +212,8 @@ def init_group(
     groups = [one if one is group else {**one, "params": []} for one in optimizer.param_groups]
     gathered = gather(schema, groups, [one["params"] for one in groups], optimizer.state)
     members = gathered.members
-    if option(group, "fused") and members:
+    check_agreement(schema, optimizer.param_groups)
+    if option(group, "fused") and members and not schema.waits:
         choose_all(schema, groups, members)  # raises where it cannot be met
         kernels.append(register_kernel(schema, group, members, optimizer._traced.kept))
     gathered.commit(optimizer.state)
@@ -176,6 +221,8 @@ def init_group(
     grads += [member.grad for member in members]
     if any(state.first for state in schema.states):
         created += [member.created for member in members]
+        optimizer._traced.created += [weakref.ref(member.known_param) for member in members if member.created]
+        optimizer._traced.created_at = optimizer._traced.times_created
     names = schema.shape_numbers
     for name, numbers in zip(names, others, strict=False):
         numbers += [member.shape[name] for member in members]

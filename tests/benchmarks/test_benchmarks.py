@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -258,23 +260,36 @@ def test_every_target_has_its_case_in_a_full_run() -> None:
     assert all(target.value == 1.0 for target in every)
 
 
-def test_the_program_for_gpus_runs_to_its_end_in_the_interpreter(tmp_path: Path) -> None:
-    """Without a package that torch and triton do not need."""
-    out, program = tmp_path / "gpu.json", ROOT / "benchmarks" / "gpu.py"
+def measured_in_the_interpreter(folder: Path, missing: Sequence[str], *arguments: str) -> dict[str, Any]:
+    """The only case of the program for GPUs, where these packages are not installed."""
+    out, program = folder / "gpu.json", ROOT / "benchmarks" / "gpu.py"
     code = (
         "import runpy, sys\n"
-        "sys.modules.update(dict.fromkeys(['jinja2', 'matplotlib', 'pytest', 'tqdm', 'yaml']))\n"
-        f"sys.argv = ['gpu.py', '--interpret', '--quick', '--out', {str(out)!r}]\n"
+        f"sys.modules.update(dict.fromkeys({missing!r}))\n"
+        f"sys.argv = ['gpu.py', '--interpret', *{arguments!r}, '--out', {str(out)!r}]\n"
         f"runpy.run_path({str(program)!r}, run_name='__main__')"
     )
     environment = {key: value for key, value in os.environ.items() if key != "THETAC_CPU_KERNELS"}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "say nothing about a GPU" in done.stdout
-    found = json.loads(out.read_text())
-    assert found["checked against its for-loop"] == ["AdamW"]
-    (case,) = found["cases"]
-    assert (case["algorithm"], case["missing"]) == ("AdamW", {})
+    (case,) = json.loads(out.read_text())["cases"]
+    assert isinstance(case, dict)
+    return case
+
+
+def test_the_program_for_gpus_runs_to_its_end_in_the_interpreter(tmp_path: Path) -> None:
+    """Without a package that torch and triton do not need."""
+    case = measured_in_the_interpreter(tmp_path, ["jinja2", "matplotlib", "pytest", "tqdm", "yaml"], "--quick")
+    assert (case["algorithm"], case["missing"]) == ("AdamW", {"by hand": "it is not written by hand"})
     assert set(case["ratios on the device"]) == {"torch foreach", "torch fused", "floor"}
     assert case["bytes"] == 4 * 400 * 7
+
+
+def test_the_program_for_gpus_counts_what_every_pass_moves(tmp_path: Path) -> None:
+    """LAMB: parameter, gradient and two states, of which it writes two; then these two, and the parameter, written."""
+    case = measured_in_the_interpreter(tmp_path, [], "--only", "LAMB")
+    assert set(case["ratios on the device"]) == {"by hand", "floor"}
+    assert case["bytes"] == 4 * 400 * (2 + 2 * 2) + 4 * 400 * (2 + 2)
+    assert case["planned launches"] == 3, "a sweep, the sums of each tensor, and a sweep"

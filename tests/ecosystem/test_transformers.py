@@ -122,12 +122,20 @@ def assert_resumes(way: str, name: str, options: Options, folder: Path, resumed_
     assert_same_run(optimizer_of(resumed), unbroken)
 
 
+# With their defaults, the first steps of these are lost in rounding, or do not move a bias that starts at 0.
+VISIBLE: dict[str, dict[str, object]] = {
+    "DAdaptSGD": {"d0": 1e-3},
+    "DoG": {"reps_rel": 1e-3},
+    "Tiger": {"kind": "bias"},
+}
+
+
 @pytest.mark.feature(
     "ecosystem", "transformers.Trainer: accumulates, clips, saves and resumes where an unbroken run ends"
 )
 @every_class
 def test_every_optimizer_resumes(name: str, tmp_path: Path) -> None:
-    assert_resumes("class", name, remembering(name), tmp_path)
+    assert_resumes("class", name, {**remembering(name), **VISIBLE.get(name, {})}, tmp_path)
 
 
 @pytest.mark.parametrize("way", ["class", "method", "object"])

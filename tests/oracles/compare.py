@@ -39,6 +39,8 @@ def deviations(name: str, oracle: Oracle, implementation: str, settings: Setting
         implementation: A key of `IMPLEMENTATIONS`.
         settings: Flags and hyperparameters under the spec's names.
     """
+    if oracle.undefined(settings):
+        return
     options = {**settings, **IMPLEMENTATIONS[implementation]}
     for late in (False, True):
         if late and oracle.late:

@@ -40,6 +40,11 @@ class Oracle(Protocol):
         """Return why a parameter whose first gradient comes late differs; empty if it must not."""
         ...
 
+    @property
+    def undefined(self) -> Callable[[Settings], bool]:
+        """Return what says whether it gives NaN under settings, where ours is to give numbers."""
+        ...
+
     def start(self, parameters: Sequence[Tensor], settings: Settings) -> Steps:
         """Return the optimizer of these parameters with settings under the spec's names."""
         ...
@@ -59,6 +64,7 @@ class Package:
     states: Mapping[str, str] = field(default_factory=dict)  # their name of each state, by the spec's
     values: Mapping[str, str] = field(default_factory=dict)  # key of their group, by the spec's state that it starts as
     late: str = ""
+    undefined: Callable[[Settings], bool] = lambda settings: False
 
     @property
     def label(self) -> str:
@@ -104,6 +110,7 @@ class Transcription:
 
     function: Reference
     late: str = ""
+    undefined: Callable[[Settings], bool] = lambda settings: False
 
     @property
     def label(self) -> str:

@@ -68,7 +68,12 @@ PACKAGES: Mapping[str, Package] = {
     "CAME": Package("came-pytorch", "came_pytorch:CAME", _at(2e-4), states=ADAM),
     "Grams": Package("grams-pytorch", "grams:Grams", states=ADAM),
     "Lion": Package("lion-pytorch", "lion_pytorch:Lion"),
-    "MADGRAD": Package("madgrad", "madgrad:MADGRAD", late="its k counts the steps of the optimizer"),
+    "MADGRAD": Package(
+        "madgrad",
+        "madgrad:MADGRAD",
+        late="its k counts the steps of the optimizer",
+        undefined=lambda settings: settings.get("momentum") == 0 and settings.get("eps") == 0,  # its first step: 0 / 0
+    ),
     "Prodigy": Package("prodigyopt", "prodigyopt:Prodigy", states={"s": "s", "exp_avg_sq": "exp_avg_sq"}),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
     "SGDP": Package("adamp", "adamp:SGDP", _at(0.1), states={"momentum_buffer": "momentum"}),

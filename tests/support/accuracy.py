@@ -93,14 +93,17 @@ def complaints(
     param = parameters(dtype).reshape(shape)
     values = {**values, **of_shape(shape, dtype)}
     loop, kernel = Training.start(compiled, values, param), start(compiled, values, param)
+    wide = Training.start(compiled, values, param)
     truth, state, usual = exact(param, dtype), {}, values["lr"]
     largest: dict[str, Array] = {}
     for number, flat in enumerate(gradients(dtype) if grads is None else grads):
         grad = flat.reshape(shape)
         # A schedule: steps of one size, as sign-based rules make them, would all be rounded alike.
         values = {**values, "lr": usual * (1 + number / 7)}
-        loop.values = kernel.values = values
+        loop.values = kernel.values = wide.values = values
         loop.step_for_loop(grad)
+        if dtype.itemsize == 2:
+            wide.step_for_loop_in_float32(grad)
         step_kernel(kernel, grad)
         with np.errstate(all="ignore"):
             step = interpret(
@@ -121,25 +124,21 @@ def complaints(
     # by chance. In each step a kernel multiplies it by numbers of the row, which are rounded to the precision of the
     # parameter (less than one unit in its last place), and rounds it where it is stored (half a unit).
     slack_of_one = max(slack_of_states, 1.5 * STEPS)
-    pairs = [("param", loop.param, kernel.param, truth, 1.1, 0.5)]
+    pairs = [("param", 1.1, 0.5)]
     pairs += [
-        (
-            s.name,
-            loop.states[s.name],
-            kernel.states[s.name],
-            state[s.name],
-            1.4,
-            slack_of_one if kernel.states[s.name].numel() == 1 else slack_of_states,
-        )
+        (s.name, 1.4, slack_of_one if kernel.states[s.name].numel() == 1 else slack_of_states)
         for s in compiled.rule.states
         if s.kind in (StateKind.TENSOR, StateKind.NUMBER) and s.name in kernel.states
     ]
-    for name, by_loop, by_kernel, wanted, factor, slack in pairs:
-        theirs, ours = (measure(by, wanted, largest[name]) for by in (by_loop, by_kernel))
+    truth_of = {**state, "param": truth}
+    for name, factor, slack in pairs:
+        theirs, ours, in_float32 = (
+            measure({"param": by.param, **by.states}[name], truth_of[name], largest[name])
+            for by in (loop, kernel, wide)
+        )
         if dtype.itemsize == 2 and not np.isfinite(theirs):
-            # The for-loop's arithmetic, in 16 bits, has overflowed, and is no measure. A kernel's, in float32, has not:
-            # it may be off by its roundings where it stores, half a unit in each step.
-            theirs, slack = 0.0, 0.5 * STEPS
+            # The for-loop's arithmetic, in 16 bits, has overflowed, and is no measure. A kernel's, in float32, has not.
+            theirs = in_float32
         if dtype is torch.float64 and any(one.folds for one in compiled.fused.passes):
             # Sums have no more digits than the for-loop's. What they are off by is shared by all elements, which are
             # then no sample either: a kernel's tree of sums rounds, by half a unit, on each of its levels.

@@ -2,13 +2,15 @@
 
 What depends on an algorithm is tested with `every_optimizer`. What depends on its schema alone is tested with
 `every_class`: a few that represent all classes of schemas (`schema_classes`), and all optimizers under `pytest --all`.
+Representatives then try all cases of a test, the others a few each that together are all of them (`spread`).
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import pytest
@@ -46,7 +48,41 @@ def of_every_class(names: Iterable[str] = NAMES) -> tuple[str, ...]:
     return tuple(name for name in names if everything() or name in REPRESENTATIVES)
 
 
-every_class = pytest.mark.parametrize("name", of_every_class())
+SHARE = 4  # of the cases of a test, an optimizer that is no representative tries every so many-th
+Test = TypeVar("Test", bound=Callable[..., object])
+
+
+def every_class(test: Test) -> Test:
+    """Run a test for an optimizer of every class, and for all under `pytest --all`; `name` is its argument."""
+    return pytest.mark.by_schema(pytest.mark.parametrize("name", of_every_class())(test))
+
+
+def spread(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests without those that differ from others in what an optimizer's class decides alone.
+
+    Each optimizer stays in each test, each case stays for some optimizer, and each pair of both for representatives.
+    """
+    kept: list[pytest.Item] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    cases = Counter(key for item in items if (key := _test_and_optimizer(item)))
+    for item in items:
+        key = _test_and_optimizer(item)
+        if key is None:
+            kept.append(item)
+            continue
+        share = min(SHARE, cases[key])
+        if seen[key] % share == NAMES.index(key[1]) % share:
+            kept.append(item)
+        seen[key] += 1
+    return kept
+
+
+def _test_and_optimizer(item: pytest.Item) -> tuple[str, str] | None:
+    """Return which test it is of which optimizer, if the optimizer represents no class and only its schema matters."""
+    name = item.callspec.params.get("name") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    if name not in NAMES or name in REPRESENTATIVES or not item.get_closest_marker("by_schema"):
+        return None
+    return item.nodeid.partition("[")[0], name
 
 
 def ours(name: str) -> type[Optimizer]:
@@ -93,3 +129,11 @@ def without_params(group: dict[str, object]) -> dict[str, object]:
 def remembering(name: str) -> dict[str, float]:
     """Arguments under which an optimizer keeps all it can keep: without momentum some remember nothing."""
     return {"momentum": 0.9} if "momentum" in {h.name for h in ours(name).schema.hyperparameters} else {}
+
+
+def runs_kernels(name: str, options: Mapping[str, object]) -> bool:
+    """Whether a step with these options runs in kernels where a graph, or the device, has all numbers of it.
+
+    Those of a rule that sums over all parameters wait for the host.
+    """
+    return bool(options.get("fused") or not options) and not ours(name).schema.waits

@@ -62,6 +62,25 @@ CLASSES: Mapping[str, Class] = {
     "no fused in torch": lambda schema: "fused" not in schema.options,
     "kernels for three conditions or more": lambda schema: len(schema.specialisations) > 3,
     "a kernel of its own for each value of a condition": lambda schema: schema.separate_kernels,
+    "a counter that is an integer": lambda schema: schema.has_integers,
+    "a scalar state in float64": _has(lambda state: state.float64),
+    "state that keeps its first value": _has(lambda state: state.constant),
+    "state of rows or columns": _has(lambda state: state.kind == "tensor" and not state.like_param),
+    "a number computed from elements": _has(lambda state: state.kind == "number"),
+    "state that only some shapes have": _has(lambda state: state.when_shape),
+    "sums over parameters": lambda schema: schema.reduces and not schema.has_axes,
+    "sums over rows or columns": lambda schema: schema.has_axes,
+    "sums over all parameters": lambda schema: schema.waits,
+    "a number that the parameters of a group share": lambda schema: any(one.scope == "group" for one in schema.shared),
+    "a number that all parameters share": lambda schema: any(one.scope == "optimizer" for one in schema.shared),
+    "values that agree in all groups": lambda schema: bool(schema.uniform),
+    "numbers of the shape": lambda schema: bool(schema.shape_numbers),
+    "an integer as a hyperparameter": lambda schema: any(h.integer for h in schema.hyperparameters),
+    "a hyperparameter that may be None": lambda schema: any(
+        any(n is not None for n in h.none) for h in schema.hyperparameters
+    ),
+    "a text as a hyperparameter": lambda schema: bool(schema.choices),
+    "requirements of shapes": lambda schema: bool(schema.shape_requirements),
     **{f"complex parameters: {mode.value}": _complex_mode(mode) for mode in ComplexMode},
 }
 

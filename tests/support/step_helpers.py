@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.support.comparing import assert_same_training
-from tests.support.every_optimizer import both
+from tests.support.every_optimizer import ours, torchs
 
 Options = Mapping[str, bool]
 
@@ -21,14 +21,16 @@ every_implementation = pytest.mark.parametrize("options", IMPLEMENTATIONS.values
 Run = Callable[[type[torch.optim.Optimizer], Options], torch.optim.Optimizer]
 
 
-def assert_runs_as_torchs(name: str, run: Run, options: Options = FOR_LOOP) -> torch.optim.Optimizer:
-    """Ours after a run; the same run with torch's for-loop, or else with ours, ends with the same bits.
+def assert_runs_as_torchs(
+    name: str, run: Run, options: Options = FOR_LOOP, control: type[torch.optim.Optimizer] | None = None
+) -> torch.optim.Optimizer:
+    """Ours after a run; the same run with the for-loop of `control` ends with the same bits.
 
-    Kernels round differently: torch's own tolerances for implementations hold for them.
+    Without a `control`, it is torch's class, or else ours. Kernels round differently: torch's own tolerances for
+    implementations hold for them.
     """
-    mine, *theirs = both(name)
-    optimizer = run(mine, options)
+    optimizer = run(ours(name), options)
     fused = options.get("fused", False)
-    control = run(theirs[0] if theirs else mine, FOR_LOOP)
-    assert_same_training(optimizer, control, rtol=1.3e-6 if fused else 0.0, atol=1e-5 if fused else 0.0)
+    expected = run(control or torchs(name) or ours(name), FOR_LOOP)
+    assert_same_training(optimizer, expected, rtol=1.3e-6 if fused else 0.0, atol=1e-5 if fused else 0.0)
     return optimizer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import thetac
 from tests.support.every_optimizer import NAMES, REPRESENTATIVES, of_every_class, ours
 from tests.support.schema_classes import CLASSES, classes_of, representatives
+from thetac.runtime.schema import ShapeRequirement
 
 SCHEMAS = [ours(name).schema for name in NAMES]
 KNOWN = {name for schema in SCHEMAS for name in classes_of(schema)}
@@ -27,16 +30,34 @@ def test_every_optimizer_shares_each_of_its_classes_with_a_representative() -> N
 def test_they_are_few_and_the_same_in_every_process() -> None:
     assert representatives(SCHEMAS) == REPRESENTATIVES
     assert set(REPRESENTATIVES) <= set(NAMES)
-    assert len(REPRESENTATIVES) <= 12
+    assert len(REPRESENTATIVES) <= 20
     assert not set(of_every_class()) - set(NAMES)
     assert set(REPRESENTATIVES) <= set(of_every_class())
 
 
 def test_an_optimizer_of_a_new_class_becomes_a_representative() -> None:
-    """A state that starts as a copy of the parameter, a kernel for each value: no optimizer of today has them."""
+    """A counter that is an integer, a requirement of shapes: no optimizer of today has them."""
     lion = thetac.Lion.schema
     assert lion.name not in REPRESENTATIVES
-    copying = replace(lion, states=tuple(replace(state, copies_param=True) for state in lion.states))
-    for new in (copying, replace(lion, separate_kernels=True)):
+    counter = replace(thetac.AdamW.schema.states[0], integer=True)
+    required = ShapeRequirement(lambda group, shape: True, "")
+    for new in (replace(lion, states=(*lion.states, counter)), replace(lion, shape_requirements=(required,))):
         others = [schema for schema in SCHEMAS if schema.name != lion.name]
         assert lion.name in representatives([*others, new])
+
+
+def test_all_optimizers_share_the_cases_of_a_test() -> None:
+    """What is collected with `--all` of one test: representatives have all cases, each other one has at least one."""
+    file = "tests/runtime/stepping/test_modes.py"
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "--all", "--collect-only", "-q", f"{file}::test_maximize"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    collected = [line.partition("[")[2].rstrip("]") for line in found.stdout.splitlines() if "[" in line]
+    cases = {name: [case for case in collected if name in case.split("-")] for name in NAMES}
+    assert {len(cases[name]) for name in REPRESENTATIVES} == {4}
+    assert {len(cases[name]) for name in NAMES if name not in REPRESENTATIVES} == {1}
+    others = {case.replace(name, "") for name in NAMES if name not in REPRESENTATIVES for case in cases[name]}
+    assert others == {case.replace("SGD", "") for case in cases["SGD"]}

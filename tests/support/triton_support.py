@@ -231,6 +231,8 @@ def combinations(compiled: Compiled, shape: Sequence[int] = VECTOR) -> Iterator[
 def _choices(name: str, usual: float | bool) -> tuple[float | bool, ...]:
     if isinstance(usual, bool):
         return (False, True)
+    if name == "clip_value":  # a smaller one clips all gradients, and one number in every element is no sample
+        return (usual, 1.0)
     return (usual, 0.01) if usual == 0 else (usual, 0.0)
 
 
@@ -278,6 +280,16 @@ class Training:
         lists_of_numbers = {one.listed: [self.values[one.variable]] for one in SHAPE_NUMBERS.values()}
         arguments = {**states, **firsts, **lists_of_numbers, **self.values}
         call(module(self.compiled, "forloop.py").step, [self.param], [grad], **arguments)
+        self.created = False
+
+    def step_for_loop_in_float32(self, grad: Tensor) -> None:
+        """Step a parameter of 16 bits with the for-loop's operations in float32, and round what it stores."""
+        stored = {"param": self.param, **self.states}
+        wider = {name: one.float() if one.dtype is self.param.dtype else one for name, one in stored.items()}
+        wide = Training(self.compiled, self.values, wider.pop("param"), wider, self.created)
+        wide.step_for_loop(grad.float())
+        for name, value in {"param": wide.param, **wide.states}.items():
+            stored[name].copy_(value)
         self.created = False
 
     def row(self) -> tuple[Sequence[float], Sequence[float]]:

@@ -12,16 +12,17 @@ import pytest
 import torch
 import torch._dynamo
 from torch import Tensor
-from torch._dynamo.exc import Unsupported
+from torch._dynamo.exc import TensorifyScalarRestartAnalysis, Unsupported
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from tests.support.comparing import assert_same_training
-from tests.support.every_optimizer import every_class, one_in, ours, remembering, torchs
+from tests.support.every_optimizer import every_class, one_in, ours, remembering, runs_kernels, torchs
 from tests.support.generic_rules import HeavyBall
 from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping import assignments
 from thetac.runtime.stepping.implementation import Choice
+from thetac.runtime.tensor_facts.shape_numbers import shape_numbers_of
 
 SHAPES = ((5, 3), (7,), ())
 FORMS: dict[str, dict[str, bool]] = {
@@ -59,9 +60,31 @@ def make(name: str, cls: type[torch.optim.Optimizer] | None = None, **options: o
     return (cls or ours(name))(groups, **{"lr": 0.01, **remembering(name), **options})
 
 
+class Graphs(CompileCounterWithBackend):
+    """Counts the graphs that run.
+
+    Where a float64 number on the host is an input, torch compiles the first graph, throws it away, and traces the step
+    again.
+    """
+
+    def __call__(self, graph: torch.fx.GraphModule, inputs: list[Tensor], **arguments: Any) -> Any:
+        try:
+            return super().__call__(graph, inputs, **arguments)
+        except TensorifyScalarRestartAnalysis:
+            self.frame_count -= 1
+            self.graphs.pop()
+            raise
+
+
 def does_something_once(name: str) -> bool:
-    """Whether the rule asks if a state is new: that step has a graph of its own."""
-    return any(state.first for state in ours(name).schema.states)
+    """Whether the rule asks if a state is new that its parameters have: that step has a graph of its own."""
+    optimizer = make(name)
+    return any(
+        state.first and state.exists(group, shape_numbers_of(param))
+        for group in optimizer.param_groups
+        for param in group["params"]
+        for state in ours(name).schema.states
+    )
 
 
 def calls_of_the_operator(counter: CompileCounterWithBackend) -> int:
@@ -86,19 +109,20 @@ def train_both(
 @every_class
 def test_the_whole_step_in_one_graph(name: str, form: str) -> None:
     """Counters and an lr that is a tensor change in every step, and nothing is compiled anew."""
-    counter = CompileCounterWithBackend("aot_eager")
+    counter = Graphs("aot_eager")
     lr = torch.tensor(0.01)
     by_graph, by_hand = make(name, lr=lr, **FORMS[form]), make(name, lr=lr, **FORMS[form])
     step = compiled_step(by_graph, counter)
     for seed in range(5):
         lr.mul_(0.75)
         train_both(by_graph, by_hand, step, range(seed, seed + 1))
-    if form == "fused":
+    by_kernels = form == "fused" and runs_kernels(name, FORMS[form])
+    if by_kernels:
         assert_same_training(by_graph, by_hand)
     else:
         assert_same_training(by_graph, by_hand, **CLOSE)
     assert counter.frame_count == 1 + does_something_once(name)
-    assert calls_of_the_operator(counter) == (2 if form == "fused" else 0), "one per group"
+    assert calls_of_the_operator(counter) == (2 if by_kernels else 0), "one per group"
 
 
 @pytest.mark.parametrize("form", ["foreach", "default"])

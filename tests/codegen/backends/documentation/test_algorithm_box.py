@@ -41,6 +41,7 @@ OURS = COMMANDS | {
         "rfloor",
         "bmod",
         "sum",
+        "in",
         "operatorname",
         "lVert",
         "rVert",
