@@ -4,7 +4,8 @@
 // algorithm.
 //
 // A reduction is a write, and a broadcast a read: both go through the pointers of a block, so the generated loops are
-// those of elementwise rules. A tensor's folds and its next program are done by the thread that does its last tile.
+// those of elementwise rules. A tensor's folds and its next program are done by the thread that does its last tile. A
+// tensor of one tile waits for no other: its thread does all passes at once, while its elements are in the caches.
 #pragma once
 
 #include "kernel.h"
@@ -59,6 +60,8 @@ public:
             if (pass_ == launch_.first_pass && has_programs()) run_on_threads(launch_, shares_.threads(), &start, this);
             if (!Rule::facts[pass_].sweeps) continue;
             run_on_threads(launch_, shares_.threads(), &sweep, this);
+            if (plan_.n_tiles == launch_.n_tensors) return;
+            is_first_sweep_ = false;
             shares_.restart();
         }
     }
@@ -103,7 +106,8 @@ private:
         Mask known = ~Mask(0);
         Variant variant{};
         for (int64 index = passes.tensors_.take(); index >= 0; index = passes.tensors_.take())
-            passes.run_programs(passes.tensor(index, known, variant), passes.pass_);
+            if (!passes.plan_.tensors[index].is_local())
+                passes.run_programs(passes.tensor(index, known, variant), passes.pass_);
     }
 
     static void sweep(void* self) {
@@ -115,14 +119,37 @@ private:
     void sweep_tiles(Share& share) {
         Mask known = ~Mask(0);
         Variant variant{};
+        Local local;
         for (int64 index = share.take(); index >= 0; index = share.take()) {
-            const Tensor found = tensor(plan_.tiles[index].tensor, known, variant);
-            sweep_tile(found, index - found.plan.first_tile);
+            const int64 owner = plan_.tiles[index].tensor;
+            if (plan_.tensors[owner].tiling.tiles == 1) {
+                if (is_first_sweep_) run_alone(tensor(owner, known, variant), local);
+                continue;
+            }
+            const Tensor found = tensor(owner, known, variant);
+            sweep_tile(found, index - found.plan.first_tile, pass_);
             if (__atomic_sub_fetch(&found.plan.unfinished, 1, __ATOMIC_ACQ_REL) != 0) continue;
             found.plan.unfinished = found.plan.tiling.tiles;
-            folds_of(found).finish_tensor();
-            run_programs(found, pass_ + 1);
+            finish_sweep(found, pass_);
         }
+    }
+
+    // All passes of a tensor of one tile.
+    void run_alone(const Tensor& found, Local& local) const {
+        const bool is_local = found.plan.is_local();
+        const Tensor tensor{found.entry, is_local ? local.give<Rule>(found.plan) : found.plan, found.row, found.variant};
+        if (is_local) run_programs(tensor, int(launch_.first_pass));
+        for (int pass = pass_; pass < end_; ++pass) {
+            if (!Rule::facts[pass].sweeps) continue;
+            sweep_tile(tensor, 0, pass);
+            finish_sweep(tensor, pass);
+        }
+    }
+
+    // After all tiles of a tensor.
+    void finish_sweep(const Tensor& tensor, int pass) const {
+        folds_of(tensor, pass).finish_tensor();
+        run_programs(tensor, pass + 1);
     }
 
     Tensor tensor(int64 index, Mask& known, Variant& variant) const {
@@ -142,13 +169,13 @@ private:
         }
     }
 
-    void sweep_tile(const Tensor& tensor, int64 index) const {
-        const PassFacts& facts = Rule::facts[pass_];
-        const PassCode<Number>& code = tensor.variant.passes[pass_];
-        const GradientChange change = pass_ > tensor.variant.grad_pass ? change_.left_for_later_passes() : change_;
+    void sweep_tile(const Tensor& tensor, int64 index, int pass) const {
+        const PassFacts& facts = Rule::facts[pass];
+        const PassCode<Number>& code = tensor.variant.passes[pass];
+        const GradientChange change = pass > tensor.variant.grad_pass ? change_.left_for_later_passes() : change_;
         const Tiling& tiling = tensor.plan.tiling;
         const Tile tile = tiling[index];
-        const Folds folds = folds_of(tensor);
+        const Folds folds = folds_of(tensor, pass);
         Block<Rule, Rule::FURTHER> block;
         alignas(64) Number further[Rule::FURTHER + 1][BLOCK];
         FoldTree trees[most_folds<Rule>(Extent::PARAMETER) + 1];
@@ -173,8 +200,8 @@ private:
         folds.finish(index, trees);
     }
 
-    Folds folds_of(const Tensor& tensor) const {
-        return Folds(Rule::facts[pass_], tensor.variant.passes[pass_].folded, tensor.plan);
+    Folds folds_of(const Tensor& tensor, int pass) const {
+        return Folds(Rule::facts[pass], tensor.variant.passes[pass].folded, tensor.plan);
     }
 
     const ThetacLaunch& launch_;
@@ -184,6 +211,7 @@ private:
     Share tensors_;
     const int end_;
     int pass_ = 0;
+    bool is_first_sweep_ = true;
 };
 
 }  // namespace

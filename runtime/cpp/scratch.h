@@ -1,7 +1,8 @@
 // The memory of a launch that computes numbers per parameter, row and column: where each of them is.
 //
 // Comes in: a launch, and what the generated struct `Rule` says of its numbers, vectors and folds. Comes out: a `Plan`,
-// written once into memory that the runtime owns, and read in every step. Must not know what the numbers mean.
+// written once into memory that the runtime owns, and read in every step. Small tensors have no memory in it: the thread
+// that does all their passes has it on its stack. Must not know what the numbers mean.
 #pragma once
 
 #include "fold.h"
@@ -56,13 +57,14 @@ struct TensorPlan {
     Tiling tiling;
     int64 first_tile;
     int64 unfinished;  // tiles of the current pass
-    double* numbers;
+    double* numbers;   // null: there is no memory but on a thread's stack, see `Local`
     double** vectors;
     // Of the folds that a pass has of each extent: results of single tiles, where these are not the fold itself.
     double* of_tiles;    // [folds][tiles]
     double* of_rows;     // [folds][column tiles][rows]; those of matrices are the first, then those of rows
     double* of_columns;  // [folds][row tiles][columns]
 
+    bool is_local() const { return numbers == nullptr; }
     bool rows_are_in_place() const { return tiling.column_tiles == 1; }
     bool columns_are_in_place() const { return tiling.row_tiles == 1; }
 };
@@ -104,6 +106,57 @@ inline Shape shape_of(const ThetacLaunch& launch, int64 tensor, bool has_axes) {
     return has_axes ? Shape{sizes[0], sizes[1], sizes[2]} : Shape{1, 1, sizes[0] * sizes[1] * sizes[2]};
 }
 
+// Takes the memory of a tensor's numbers, vectors and folds.
+template <class Rule>
+void take_numbers(Arena& arena, TensorPlan& tensor) {
+    const Tiling& tiling = tensor.tiling;
+    tensor.numbers = arena.take<double>(Rule::NUMBERS);
+    tensor.vectors = arena.take<double*>(Rule::VECTORS);
+    for (int vector = 0; vector < Rule::VECTORS; ++vector) {
+        double* const memory = arena.take<double>(count_of(Rule::vectors[vector], tiling.shape));
+        if (tensor.vectors != nullptr) tensor.vectors[vector] = memory;
+    }
+    tensor.of_tiles = arena.take<double>(most_folds<Rule>(Extent::PARAMETER) * tiling.tiles);
+    const int64 of_matrices = most_folds<Rule>(Extent::MATRIX);
+    const int64 of_rows = tensor.rows_are_in_place() ? 0 : most_folds<Rule>(Extent::ROW);
+    const int64 of_columns = tensor.columns_are_in_place() ? 0 : most_folds<Rule>(Extent::COLUMN);
+    tensor.of_rows = arena.take<double>((of_matrices + of_rows) * tiling.column_tiles * tiling.shape.all_rows());
+    tensor.of_columns = arena.take<double>(of_columns * tiling.row_tiles * tiling.shape.all_columns());
+}
+
+// Whether kernels of a rule wait for totals over all parameters, for which numbers are kept from call to call.
+template <class Rule, class = void>
+constexpr bool waits = false;
+template <class Rule>
+constexpr bool waits<Rule, decltype(void(Rule::terms))> = true;
+
+// The memory of a small tensor, of one tile, on the stack of the thread that does all its passes.
+class Local {
+public:
+    // Whether a tensor has its memory here.
+    template <class Rule>
+    static bool fits(TensorPlan tensor) {
+        if (waits<Rule> || tensor.tiling.tiles > 1) return false;
+        Arena counting(nullptr);
+        take_numbers<Rule>(counting, tensor);
+        return counting.used() <= BYTES;
+    }
+
+    template <class Rule>
+    TensorPlan& give(const TensorPlan& tensor) {
+        Arena arena(memory_);
+        plan_ = tensor;
+        take_numbers<Rule>(arena, plan_);
+        return plan_;
+    }
+
+private:
+    static constexpr int64 BYTES = 8192;
+
+    TensorPlan plan_{Tiling(Shape{0, 0, 0}), 0, 0, nullptr, nullptr, nullptr, nullptr, nullptr};
+    alignas(64) char memory_[BYTES];
+};
+
 // Returns the bytes that a launch needs; writes the plan to `launch.scratch` if that is given.
 template <class Rule>
 int64 prepare(const ThetacLaunch& launch) {
@@ -113,21 +166,9 @@ int64 prepare(const ThetacLaunch& launch) {
     int64 n_tiles = 0;
     for (int64 i = 0; i < launch.n_tensors; ++i) {
         const Tiling tiling(shape_of(launch, i, Rule::HAS_AXES));
-        const Shape& shape = tiling.shape;
         TensorPlan tensor{tiling, n_tiles, tiling.tiles, nullptr, nullptr, nullptr, nullptr, nullptr};
         n_tiles += tiling.tiles;
-        tensor.numbers = arena.take<double>(Rule::NUMBERS);
-        tensor.vectors = arena.take<double*>(Rule::VECTORS);
-        for (int vector = 0; vector < Rule::VECTORS; ++vector) {
-            double* const memory = arena.take<double>(count_of(Rule::vectors[vector], shape));
-            if (tensor.vectors != nullptr) tensor.vectors[vector] = memory;
-        }
-        tensor.of_tiles = arena.take<double>(most_folds<Rule>(Extent::PARAMETER) * tiling.tiles);
-        const int64 of_matrices = most_folds<Rule>(Extent::MATRIX);
-        const int64 of_rows = tensor.rows_are_in_place() ? 0 : most_folds<Rule>(Extent::ROW);
-        const int64 of_columns = tensor.columns_are_in_place() ? 0 : most_folds<Rule>(Extent::COLUMN);
-        tensor.of_rows = arena.take<double>((of_matrices + of_rows) * tiling.column_tiles * shape.all_rows());
-        tensor.of_columns = arena.take<double>(of_columns * tiling.row_tiles * shape.all_columns());
+        if (!Local::fits<Rule>(tensor)) take_numbers<Rule>(arena, tensor);
         if (tensors != nullptr) tensors[i] = tensor;
     }
     TileEntry* const tiles = arena.take<TileEntry>(n_tiles);

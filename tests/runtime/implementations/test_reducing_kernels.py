@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 import thetac
-from tests.support.runtime_helpers import run_kernels_of
+from tests.support.runtime_helpers import give_gradients, run_kernels_of
+from thetac.runtime.implementations import launch_cpp
 from thetac.runtime.implementations.fused import usual_dtypes
 from thetac.runtime.optimizer import Optimizer
 
@@ -170,3 +172,23 @@ def test_a_gradient_is_unscaled_in_one_pass_only(monkeypatch: pytest.MonkeyPatch
             scaler.update()
             assert torch.equal(param.grad, wanted)
         assert torch.equal(plain.param_groups[0]["params"][0], scaled.param_groups[0]["params"][0])
+
+
+@pytest.mark.parametrize(("shape", "share"), [((20, 50), 0.05), ((768, 768), 0.05), ((32,), 2.0)])
+def test_little_memory_is_kept_beside_many_tensors(
+    shape: tuple[int, ...], share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a small tensor only where it is; what is computed per row and column of it is on the stack of a thread."""
+    kept: list[Tensor] = []
+
+    def prepare(launcher: launch_cpp.CppLauncher, *arguments: Any) -> None:
+        original(launcher, *arguments)
+        kept.append(launcher._scratch)
+
+    original = launch_cpp.CppLauncher._prepare
+    monkeypatch.setattr(launch_cpp.CppLauncher, "_prepare", prepare)
+    params = [torch.nn.Parameter(torch.ones(shape)) for _ in range(20)]
+    give_gradients(params, 0)
+    thetac.Adafactor(params, fused=True).step()
+    (scratch,) = kept
+    assert scratch.nbytes <= share * 20 * params[0].nbytes, scratch.nbytes / (20 * params[0].nbytes)
