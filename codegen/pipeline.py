@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from thetac.codegen.backends.eager import foreach, forloop
-from thetac.codegen.backends.kernels import cpp, scalar_program, triton
+from thetac.codegen.backends.kernels import cpp, scalar_program, staged_scalars, triton
 from thetac.codegen.backends.package import optimizer_class
 from thetac.codegen.backends.package.init_files import package_init
 from thetac.codegen.backends.printing.escaping import module_name
@@ -19,7 +19,6 @@ from thetac.codegen.emit import environment
 from thetac.codegen.errors import NOWHERE, Diagnostic, Diagnostics
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
-from thetac.codegen.ir.fused import without_kernels
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.ir.verify import verify, verify_fused
@@ -44,12 +43,12 @@ BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
     "optimizer.py": lambda written, rule, fused: optimizer_class.render(written, rule, fused, environment()),
     "forloop.py": lambda written, rule, fused: forloop.render(rule, environment()),
     "foreach.py": lambda written, rule, fused: foreach.render(rule, environment()),
-    "scalars.py": lambda written, rule, fused: scalar_program.render(rule, fused, environment()),
+    "scalars.py": lambda written, rule, fused: _scalars(rule, fused),  # one program, or one in stages
     "triton_kernels.py": lambda written, rule, fused: triton.render(rule, fused, environment()),
     "kernels.cpp": lambda written, rule, fused: cpp.render(rule, fused, environment()),
 }
 
-OF_KERNELS = ("scalars.py", "triton_kernels.py", "kernels.cpp")  # files that a rule without kernels does not have
+ON_GPU = ("triton_kernels.py",)  # what a rule with totals does not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +126,6 @@ def lower(written: Rule) -> tuple[Rule, Fused]:
     verify(decided, "decided")
     rule = lift(name_totals(resolve(features.apply(expand(decided)))))
     verify(rule, "features")
-    if has_totals(rule):
-        return rule, without_kernels(rule)
     in_kernels = kernel_form(rule)
     small = {state.name: state.value_kind.dims for state in rule.small_states}
     fused = phases(hoist(in_kernels), infer(in_kernels), small)
@@ -144,9 +141,14 @@ def _check_row(written: Rule, fused: Fused, diagnostics: Diagnostics) -> None:
         diagnostics.add(written.location if location is NOWHERE else location, cause, "compute fewer of them")
 
 
+def _scalars(rule: Rule, fused: Fused) -> str:
+    render = staged_scalars.render if has_totals(rule) else scalar_program.render
+    return render(rule, fused, environment())
+
+
 def _render(written: Rule, rule: Rule, fused: Fused) -> Compiled:
     """Return the optimizer with the file of every backend."""
-    needed = BACKENDS if fused.passes else {name: BACKENDS[name] for name in BACKENDS if name not in OF_KERNELS}
-    files = {name: render(written, rule, fused) for name, render in needed.items()}
+    left_out = ON_GPU if has_totals(rule) else ()
+    files = {name: render(written, rule, fused) for name, render in BACKENDS.items() if name not in left_out}
     files = {name: lay_out(text) if name.endswith(".py") else text for name, text in files.items()}
     return Compiled(written, rule, fused, module_name(written.name), files, advice(written))

@@ -214,7 +214,8 @@ class Schema:
     shape_conditions: tuple[str, ...] = ()  # those of them that decide which states and statements a step has
     shared: tuple[Shared, ...] = ()  # in the spec's order
     uniform: tuple[str, ...] = ()  # keys that must agree in all groups, since numbers of the optimizer follow from them
-    waits: bool = False  # implementations are generators that wait for sums over all parameters, and have no kernels
+    # Implementations are generators that wait for sums over all parameters; a GPU has no kernels that do.
+    waits: bool = False
     complex_error: str = ""  # the text of the RuntimeError for a complex parameter; empty: it is supported
 
     def __new__(cls, *_: object, **given: object) -> Self:

@@ -39,7 +39,7 @@ ROOMS = (
     ("param_groups",),
     ("tensor_facts",),
     ("totals",),
-    ("schema", "tensors", "triton_folds", "triton_passes", "building"),
+    ("schema", "tensors", "triton_folds", "triton_passes", "scalar_stages", "building"),
     ("triton_ops",),
     ("contract", "scalar_math", "triton_elementary"),
 )

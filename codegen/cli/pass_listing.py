@@ -20,10 +20,10 @@ from thetac.codegen.ir.fused import (
     walk_elements,
 )
 from thetac.codegen.ir.listing import listing
-from thetac.codegen.ir.nodes import Const, Expr, Stmt, names_read
+from thetac.codegen.ir.nodes import Const, Expr, Scope, Stmt, names_read
 from thetac.codegen.ir.printer import expression_text
 
-NO_KERNELS = "sums over all parameters"  # why a rule has none
+NO_TRITON = "its totals are sums on the host, which kernels of a GPU do not wait for"  # why a rule has none
 
 
 def host_listing(fused: Fused) -> list[str]:
@@ -40,13 +40,11 @@ def host_listing(fused: Fused) -> list[str]:
 
 def passes_listing(fused: Fused) -> list[str]:
     """Return the lines of the passes: what each waits for, loads, stores and adds up, and its statements."""
-    if not fused.passes:
-        return [f"no kernels: the rule {NO_KERNELS}"]
     moved = sum(_is_ever(use.loaded) + _is_ever(use.stored) for one in fused.passes for use in one.streams)
-    number = len(fused.passes)
+    number = fused.sweeps
     lines = [f"{number} pass{'es' if number > 1 else ''} over the elements, {moved} streams moved"]
     for index, one in enumerate(fused.passes):
-        lines += ["", f"pass {index}", *_program(one, fused), *_sweep(one, index, fused)]
+        lines += ["", f"pass {index}", *_program(one, fused), *_sweep(one, index, fused), *_totals(index, fused)]
     return lines
 
 
@@ -82,6 +80,21 @@ def _sweep(one: Pass, index: int, fused: Fused) -> list[str]:
     lines += [f"  stores {use.name}{_when(use.stored)}" for use in one.streams if _is_ever(use.stored)]
     lines += [f"  gives {fold.target} = {fold.op} of {fold.value}{_when(fold.needed)}" for fold in one.folds]
     return [*lines, "  once per element:", *(f"    {line}" for line in _statements(one.body))]
+
+
+def _totals(index: int, fused: Fused) -> list[str]:
+    """Return the lines of what the host waits for after a pass, and the numbers of the row that it then knows."""
+    totals = [total for total in fused.totals if total.passes == index + 1]
+    if not totals:
+        return []
+    earlier = sum(total.passes <= index for total in fused.totals)
+    known = [entry.name for entry in fused.row if earlier < entry.after <= earlier + len(totals)]
+    whose = {Scope.GROUP: "the group", Scope.OPTIMIZER: "the optimizer"}
+    return [
+        "  then waits for all parameters:",
+        *(f"    {total.target} = sum of {total.term} over {whose[total.scope]}" for total in totals),
+        *([f"  and computes {', '.join(known)}"] if known else []),
+    ]
 
 
 def _targets(use: Stream, one: Pass) -> list[str]:

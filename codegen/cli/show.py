@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from thetac.codegen.backends.documentation.algorithm_box import algorithm
 from thetac.codegen.cli.library import UsageError, compile_named, print_warnings
-from thetac.codegen.cli.pass_listing import NO_KERNELS, host_listing, passes_listing
+from thetac.codegen.cli.pass_listing import NO_TRITON, host_listing, passes_listing
 from thetac.codegen.ir.listing import rule_listing
 from thetac.codegen.pipeline import Compiled
 
@@ -49,7 +49,7 @@ def show(name: str, backend: str | None, stage: str | None) -> int:
     elif backend is not None:
         file = _FILES[backend]
         if file not in one.files:
-            raise UsageError(f"{one.class_name} has no kernels: it {NO_KERNELS}")
+            raise UsageError(f"{one.class_name} has no such kernels: {NO_TRITON}")
         text, language = one.files[file], "cpp" if file.endswith(".cpp") else "python"
     else:
         text, language = "\n".join(_STAGES[stage or "checked"](one)), "python"

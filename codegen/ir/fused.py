@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from thetac.codegen.ir.nodes import Assign, Expr, If, Rule, Stmt, names_read
+from thetac.codegen.ir.nodes import Assign, Expr, If, Scope, Stmt, names_read
 from thetac.codegen.ir.value_kinds import Dims
 
 
@@ -30,6 +30,7 @@ class Entry:
     variable: str  # holds it when the scalar program has run
     definition: Expr  # in the spec's terms, for readers
     truth: bool  # a truth value: 1 or 0 in the row
+    after: int = 0  # how many totals, in their order, have to be known before it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +142,24 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """A sum over all parameters, which the host waits for between two passes."""
+
+    target: str  # the host's name for it
+    term: str  # a `TensorValue`: the number that a parameter adds
+    scope: Scope  # over which parameters
+    passes: int = 0  # how many passes come before it: the terms are known then, and every pass after it may read it
+
+
+@dataclass(frozen=True, slots=True)
 class Fused:
     """A Rule, ready for kernels that do a whole step at once."""
 
     inputs: tuple[str, ...]  # what the scalar program and the row read: counters, scalar states, firsts, values, flags
     scalars: tuple[str, ...]  # names of the scalar states that are assigned, which rounds unless they are float64
-    host: tuple[Stmt, ...]  # the scalar program; `first(s)` is the name `first_s` there
+    # The scalar program; `first(s)` is the name `first_s` there. A total is an assignment of its own, over its term;
+    # behind the n-th of them is what needs the first n.
+    host: tuple[Stmt, ...]
     row: tuple[Entry, ...]
     specialisations: tuple[Specialisation, ...]
     streams: tuple[str, ...]  # param, grad, then the tensor states in the rule's order: what kernels get addresses of
@@ -154,6 +167,13 @@ class Fused:
     truths: frozenset[str] = frozenset()  # locals of sweeps and tensor programs that hold truth values
     small: tuple[SmallState, ...] = ()  # in the rule's order; kernels get their addresses after those of the streams
     tensor_values: tuple[TensorValue, ...] = ()
+    totals: tuple[Total, ...] = ()  # in the order in which every implementation waits for them
+    shared: tuple[str, ...] = ()  # the shared numbers, which the scalar program reads and gives new values
+
+    @property
+    def sweeps(self) -> int:
+        """The number of passes that look at elements."""
+        return sum(bool(one.body) for one in self.passes)
 
     @property
     def has_axes(self) -> bool:
@@ -161,8 +181,3 @@ class Fused:
         dims = [state.dims for state in self.small] + [value.dims for value in self.tensor_values]
         dims += [fold.dims for one in self.passes for fold in one.folds]
         return any(extents is not None for extents in dims)
-
-
-def without_kernels(rule: Rule) -> Fused:
-    """Return what kernels would be made of for a rule that has none: no pass."""
-    return Fused((), (), (), (), (), ("param", "grad", *rule.element_states), passes=())

@@ -26,8 +26,9 @@ _ARGUMENTS = (
     "self super closure group groups params grads defaults state tensors round_to grad_scale clip_factor found_inf"
 )
 _MODULES = "torch math triton tl ops scalar_math annotations Tensor Scalar Sequence Callable ClassVar Schema Optimizer"
+_OF_STAGES = "LastStage"  # what a scalar program with totals returns
 _OF_PARAM = (name for one in SHAPE_NUMBERS.values() for name in (one.variable, one.listed))
-_GENERATED = frozenset((*_ARGUMENTS.split(), *_MODULES.split(), *_OF_PARAM))
+_GENERATED = frozenset((*_ARGUMENTS.split(), *_MODULES.split(), _OF_STAGES, *_OF_PARAM))
 # A state of torch's is called `sum`, and generated code never calls it by this name; nor does it what `param` decides.
 _ALSO_NAMES = frozenset({"sum", *SHAPE_NUMBERS})
 _BUILTINS = frozenset(dir(builtins)) - _ALSO_NAMES

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, elements_assigned, elements_read
+from thetac.codegen.ir.fused import (
+    Barrier,
+    ElementAssign,
+    ElementIf,
+    ElementStmt,
+    Fused,
+    elements_assigned,
+    elements_read,
+)
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -31,6 +39,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, NUMBER_BY_NUMBER, OPS, Shape
 from thetac.codegen.ir.reductions import is_reduction, reductions_in, split_axis
+from thetac.codegen.ir.totals import is_total
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.shape_numbers import VARIABLES
 
@@ -143,8 +152,16 @@ def verify_fused(fused: Fused, rule: Rule) -> None:
             assert fold.target in values, f"{here}: {fold.target} is not kept"
             assert fold.target not in known, f"{here}: {fold.target} has a value already"
             _check_static(fold.needed, specialisations, here)
+        ends = {total.passes for total in fused.totals}
+        assert (one_pass.barrier is Barrier.TOTAL) == (index + 1 in ends), f"{here}: the barrier is {one_pass.barrier}"
+        waited = sum(total.passes <= index for total in fused.totals)
+        now = set(elements_read((*one_pass.before, *one_pass.body)))
+        early = [entry.name for entry in fused.row if entry.name in now and entry.after > waited]
+        assert not early, f"{here}: {early} are read before the totals that they need are known"
         known |= {fold.target for fold in one_pass.folds}
-        read |= set(elements_read((*one_pass.before, *one_pass.body)))
+        unset = {total.term for total in fused.totals if total.passes == index + 1} - known
+        assert not unset, f"{here}: the terms {sorted(unset)} have no value"
+        read |= now
     left = set(fused.streams) & {name for one in fused.passes for name in elements_assigned(one.body)} - kept - {"grad"}
     assert not left, f"{where}: {sorted(left)} are assigned and not stored"
     assert set(entries) <= read, f"{where}: no element reads {sorted(set(entries) - read)} of the row"
@@ -152,14 +169,18 @@ def verify_fused(fused: Fused, rule: Rule) -> None:
 
 def _verify_host(fused: Fused, where: str) -> None:
     """Assert that the program of the host is legal and computes every number of the row."""
-    known = _bound(fused.host, set(fused.inputs), f"{where}, host")
+    terms = {total.term for total in fused.totals}
+    known = _bound(fused.host, set(fused.inputs) | terms, f"{where}, host")
+    found = tuple(s.target for s in fused.host if isinstance(s, Assign) and is_total(s.value))
+    assert found == tuple(total.target for total in fused.totals), f"{where}: the host waits for {found}"
     unset = [entry.variable for entry in fused.row if entry.variable not in known]
     assert not unset, f"{where}: {unset} of the row may have no value"
-    changed = set(assigned(fused.host)) & set(fused.inputs) - set(fused.scalars)
+    changed = set(assigned(fused.host)) & set(fused.inputs) - {*fused.scalars, *fused.shared}
     assert not changed, f"{where}: the host assigns the inputs {sorted(changed)}"
     for statement in walk_statements(fused.host):
         expression = statement.condition if isinstance(statement, If) else statement.value
-        _check_expression(expression, _HOST_OPS, f"{where}, host")
+        if not is_total(expression):
+            _check_expression(expression, _HOST_OPS, f"{where}, host")
 
 
 def _bound_elements(

@@ -10,11 +10,12 @@ outside its branch; an entry that belongs to a branch not taken is 0, and no ker
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Entry, Fused, Pass, Specialisation
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Entry, Fused, Pass, Specialisation, Total
 from thetac.codegen.ir.nodes import (
     Assign,
     Call,
@@ -29,10 +30,12 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
+from thetac.codegen.ir.totals import is_total, scope_of
 from thetac.codegen.ir.value_kinds import HOST_TRUTH
 from thetac.codegen.passes.analysis.kinds import infer, is_on_host, is_static, kind_of
 from thetac.codegen.passes.analysis.streams import streams
 from thetac.codegen.passes.host_program import finish, names_read_in
+from thetac.codegen.passes.host_stages import in_stages
 from thetac.codegen.passes.naming import RESERVED, entry_name, first_argument, role_name, specialisation_name, unique
 from thetac.options import IN_UPDATE
 from thetac.shape_numbers import VARIABLES
@@ -46,13 +49,27 @@ def hoist(rule: Rule) -> Fused:
     host, body = hoister.block(rule.body)
     entries = tuple(hoister.entries.values())
     host, row = finish((*hoister.copies.values(), *host), entries, hoister.find_unchanged(), hoister.inputs)
+    if hoister.totals:
+        host, row = in_stages(host, row)
     names = ("param", "grad", *rule.element_states)
     passes = (Pass(streams(names, body), body),)
     scalars = tuple(name for name in rule.names_of(StateKind.SCALAR) if name in assigned(rule.body))
-    read = {*scalars, *(entry.variable for entry in row), *names_read_in(host)}
+    shared = tuple(one.name for one in rule.shared)
+    read = {*scalars, *shared, *(entry.variable for entry in row), *names_read_in(host)}
     inputs = tuple(name for name in hoister.inputs if name in read)
     truths = frozenset(name for name, kind in hoister.kinds.items() if kind.truth and not kind.is_on_host)
-    return Fused(inputs, scalars, host, row, tuple(hoister.specialisations.values()), names, passes, truths)
+    return Fused(
+        inputs,
+        scalars,
+        host,
+        row,
+        tuple(hoister.specialisations.values()),
+        names,
+        passes,
+        truths,
+        totals=tuple(hoister.totals),
+        shared=shared,
+    )
 
 
 def _inputs(rule: Rule) -> tuple[str, ...]:
@@ -64,6 +81,7 @@ def _inputs(rule: Rule) -> tuple[str, ...]:
     return (
         *rule.names_of(StateKind.COUNTER),
         *rule.names_of(StateKind.SCALAR),
+        *(shared.name for shared in rule.shared),
         *(first_argument(state.name) for state in rule.states if first_argument(state.name) in firsts),
         *(name for hyperparameter in rule.hyperparameters for name in hyperparameter.value_names),
         *(flag.name for flag in rule.flags),
@@ -107,8 +125,11 @@ class _Hoister:
         self.copies: dict[str, Assign] = {}  # of inputs that elements read, in case the program changes them
         self.computed: frozenset[_Capture] = frozenset()  # what every path up to this statement has computed
         self.kinds |= {name: HOST_TRUTH for name in self.inputs if name not in self.kinds}
+        self.totals: list[Total] = []
         self.host: list[Stmt] = []  # of the block being walked
         # Names that elements read; a host scalar must not share its name with one of them.
+        self.times_assigned = Counter(s.target for s in walk_statements(rule.body) if isinstance(s, Assign))
+        self.times_assigned.update(self.inputs)
         self.taken = set(RESERVED) | {name for name, kind in self.kinds.items() if not kind.is_on_host}
         self.host_names = set(self.inputs) | {name for name, kind in self.kinds.items() if kind.is_on_host}
 
@@ -118,6 +139,8 @@ class _Hoister:
         elements: list[ElementStmt] = []
         for statement in body:
             match statement:
+                case Assign(value=Call() as call) if is_total(call):
+                    elements += self._total(statement, call)
                 case Assign(target=target, value=value) if self.kinds[target].is_on_host:
                     self.host.append(replace(statement, value=_plain(value)))
                     self._new_version(target)
@@ -130,6 +153,23 @@ class _Hoister:
                     assert_never(statement)
         host, self.host = tuple(self.host), outer
         return host, tuple(elements)
+
+    def _total(self, statement: Assign, call: Call) -> Iterable[ElementAssign]:
+        """Add a total, and yield the statement on elements that its terms need beside those that there are."""
+        (operand,) = call.args
+        assert isinstance(operand, Ref), "a total is over a name"
+        term, target = operand.name, statement.target
+        if is_on_host(operand, self.kinds):
+            term = unique([f"{target}_term"], self.taken)
+            self.taken.add(term)
+            yield ElementAssign(term, self._element(operand, term, term), replace(statement, target=term))
+        name = unique([target], self.host_names) if self.times_assigned[target] > 1 else target
+        self.host_names.add(name)
+        self.host.append(replace(statement, target=name, value=replace(call, args=(Ref(term),))))
+        if name != target:
+            self.host.append(Assign(target, Ref(name)))
+        self.totals.append(Total(name, term, scope_of(call)))
+        self._new_version(target)
 
     def _branch(self, statement: If) -> tuple[ElementIf, ...]:
         static = is_static(statement.condition, self.rule)

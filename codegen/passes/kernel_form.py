@@ -2,8 +2,9 @@
 
 In: a Rule after passes/lift.py. Out: the Rule with the same meaning, in which
 - reductions are sums and maxima: a norm is the root of a sum of squares;
-- a reduction stands alone on a right side, over a name that is assigned once; its axis is -1 or -2, as kernels are told
-  by their launcher what rows and columns are;
+- a reduction stands alone on a right side, over a name that is assigned once; what parameters add to a total is such a
+  name, too;
+- an axis is -1 or -2, as kernels are told by their launcher what rows and columns are;
 - expressions of elements read no part that is the same for a whole parameter, row or column, but a name for it, which
   is assigned once. Kernels compute those per parameter, in float64.
 A rule of elements alone is returned as it is. Must not know targets, nor how statements are spread over passes.
@@ -25,6 +26,7 @@ from thetac.codegen.ir.reductions import (
     split_axis,
     written_axis,
 )
+from thetac.codegen.ir.totals import is_total
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, EVERY_ELEMENT, ROW_VECTOR, Dims
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, kind_of
 from thetac.codegen.passes.lift import Lifter, lift
@@ -119,12 +121,12 @@ def _count(dims: Dims, axis: int | None, *, of_matrix: bool) -> Expr:
 
 
 def _name_operands(rule: Rule) -> Rule:
-    """Return the rule in which reductions are over names that are assigned once."""
+    """Return the rule in which reductions and totals are over names that are assigned once."""
     once = _assigned_once(rule)
 
     def takes(part: Expr, statement: Assign) -> bool:
         return (
-            is_reduction(statement.value)
+            (is_reduction(statement.value) or is_total(statement.value))
             and isinstance(statement.value, Call)
             and part is statement.value.args[0]
             and not (isinstance(part, Ref) and part.name in once)

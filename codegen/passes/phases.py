@@ -8,6 +8,9 @@ there in the tensor program before pass n + 1; elements that read such a number 
 of the statements that its folds and the states that it stores need, so that elements are computed anew rather than kept
 in memory. A state may be stored in any pass from its level on, and later passes then read it back instead of computing
 it: of all such choices the one that moves the fewest streams is taken, then the one that computes least.
+
+A total is known to all passes after the one that gives its terms, and all parameters wait for it there. Totals become
+known in the order of the text, whatever they need, since every implementation waits for them in that order.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from itertools import product
 from typing import assert_never
 
 from thetac.codegen.ir.fused import (
+    Barrier,
     ElementAssign,
     ElementIf,
     ElementStmt,
@@ -33,9 +37,9 @@ from thetac.codegen.ir.fused import (
     elements_read,
     walk_elements,
 )
-from thetac.codegen.ir.nodes import Call, Const, Ref, walk_expression
+from thetac.codegen.ir.nodes import Call, Const, Ref, names_read, walk_expression
 from thetac.codegen.ir.reductions import is_reduction
-from thetac.codegen.ir.value_kinds import Dims
+from thetac.codegen.ir.value_kinds import TENSOR_NUMBER, Dims
 from thetac.codegen.passes.analysis.kinds import Kinds
 from thetac.codegen.passes.analysis.reaching import BEFORE, Reaching, reaching
 from thetac.codegen.passes.analysis.streams import streams
@@ -53,12 +57,13 @@ def phases(fused: Fused, kinds: Kinds, small: Mapping[str, Dims | None]) -> Fuse
         kinds: Of all names that statements assign, and of states.
         small: The dimensions of states that are not like the parameter, in the rule's order.
     """
+    kinds = {**{total.term: TENSOR_NUMBER for total in fused.totals}, **kinds}
     plan = _Plan(fused, kinds, frozenset(small))
     if not small and not plan.folds and not plan.has_tensor_programs:
         return fused
     stored = _choose(plan)
     passes = tuple(plan.make_pass(number, stored) for number in range(plan.programs))
-    values = _tensor_values(passes, kinds, small)
+    values = _tensor_values(passes, kinds, small, [total.term for total in fused.totals])
     names = {value.name for value in values}
     passes = tuple(
         replace(one, reads=tuple(name for name in elements_read(one.body) if name in names)) for one in passes
@@ -71,6 +76,7 @@ def phases(fused: Fused, kinds: Kinds, small: Mapping[str, Dims | None]) -> Fuse
             SmallState(use.name, small[use.name], use.loaded, use.stored) for use in streams(tuple(small), everything)
         ),
         tensor_values=values,
+        totals=plan.totals,
     )
     return _without_unread_numbers(done)
 
@@ -86,9 +92,16 @@ class _Plan:
         self._body, self.folds = _with_folds(only.body, kinds, {*kinds, *_entry_names(fused)}, small)
         self.found: Reaching = reaching(self._body)
         self._of_sweep = tuple(self._is_sweep(one) for one in self.found.assignments)
+        self._totals_needed = _totals_needed(self._body, {entry.name: entry.after for entry in fused.row})
+        places = {one.target: place for place, one in enumerate(self.found.assignments)}
+        self._terms = tuple(places[total.term] for total in fused.totals)
         self._known_slices: dict[tuple[frozenset[int], frozenset[str]], frozenset[int] | None] = {}
         self._known_uses: dict[frozenset[int], tuple[Stream, ...]] = {}
         self.level = self._levels()
+        self.totals = tuple(
+            replace(total, passes=self._passes_before(index + 1, self.level))
+            for index, total in enumerate(fused.totals)
+        )
         needed = [self.level[place] for name in self.states for place in self._final(name)]
         needed += [self.level[self._operand(place)] for place in self._folds_at]
         self.last = max(needed, default=0)  # sweep
@@ -139,6 +152,7 @@ class _Plan:
             level = max(
                 (levels[of] for places in self.found.read[place].values() for of in places if of != BEFORE), default=0
             )
+            level = max(level, self._passes_before(self._totals_needed[place], levels))
             if self._is_fold(one):
                 level += 1
             elif not self._of_sweep[place]:
@@ -147,6 +161,11 @@ class _Plan:
                 touched |= {name: max(level, touched.get(name, 0)) for name in (one.target, *self.found.read[place])}
             levels.append(level)
         return levels
+
+    def _passes_before(self, totals: int, levels: Sequence[int]) -> int:
+        """Return how many passes come before so many totals are known, from the levels of their terms."""
+        of_terms = ((self.found.assignments[place], levels[place]) for place in self._terms[:totals])
+        return max((level if self._is_fold(one) else level + 1 for one, level in of_terms), default=0)
 
     def level_of_state(self, name: str) -> int:
         """Return the first pass that can store a state."""
@@ -218,7 +237,9 @@ class _Plan:
                 fold = self.folds[self.found.assignments[place].target]
                 (use,) = streams((fold.value,), body)
                 folds.append(replace(fold, needed=use.stored))
-        return Pass(self.uses(places, number, stored), body, self.body(program), folds=tuple(folds))
+        waits = any(total.passes == number + 1 for total in self.totals)
+        barrier = Barrier.TOTAL if waits else Barrier.NONE
+        return Pass(self.uses(places, number, stored), body, self.body(program), folds=tuple(folds), barrier=barrier)
 
 
 def _without_unread_numbers(fused: Fused) -> Fused:
@@ -227,7 +248,8 @@ def _without_unread_numbers(fused: Fused) -> Fused:
     row = tuple(entry for entry in fused.row if entry.name in read)
     if row == fused.row:
         return fused
-    kept = frozenset((*fused.scalars, *(entry.variable for entry in row)))
+    totals = (total.target for total in fused.totals)
+    kept = frozenset((*fused.scalars, *fused.shared, *totals, *(entry.variable for entry in row)))
     host = without_unread(fused.host, kept)
     needed = kept | names_read_in(host)
     return replace(fused, row=row, host=host, inputs=tuple(name for name in fused.inputs if name in needed))
@@ -311,8 +333,25 @@ def _restricted(body: Sequence[ElementStmt], keeps: Callable[[], bool]) -> tuple
     return tuple(kept)
 
 
-def _tensor_values(passes: Sequence[Pass], kinds: Kinds, small: Iterable[str]) -> tuple[TensorValue, ...]:
-    """Return the numbers and vectors that are kept until later programs or sweeps have read them."""
+def _totals_needed(body: Iterable[ElementStmt], after: Mapping[str, int], least: int = 0) -> tuple[int, ...]:
+    """Return of each assignment how many totals the numbers of the row need that it or its branch reads."""
+    found: list[int] = []
+    for statement in body:
+        match statement:
+            case ElementAssign(value=value):
+                found.append(max([least, *(after.get(name, 0) for name in names_read(value))]))
+            case ElementIf(condition=condition, then=then, orelse=orelse):
+                inside = max([least, *(after.get(name, 0) for name in names_read(condition))])
+                found += _totals_needed((*then, *orelse), after, inside)
+            case _:
+                assert_never(statement)
+    return tuple(found)
+
+
+def _tensor_values(
+    passes: Sequence[Pass], kinds: Kinds, small: Iterable[str], terms: Iterable[str]
+) -> tuple[TensorValue, ...]:
+    """Return the numbers and vectors that are kept until later programs, sweeps or the host have read them."""
     found: dict[str, TensorValue] = {}
     assigned_in: dict[str, int] = {}
     for number, one in enumerate(passes):
@@ -326,6 +365,8 @@ def _tensor_values(passes: Sequence[Pass], kinds: Kinds, small: Iterable[str]) -
         for name in (*later, *swept):
             if name not in small:
                 found.setdefault(name, TensorValue(name, kinds[name].dims, kinds[name].truth))
+    for name in terms:
+        found.setdefault(name, TensorValue(name, None, truth=False))
     return tuple(found.values())
 
 

@@ -198,6 +198,9 @@ class DAdaptAdam(Optimizer):
         requirements=(
         ),
         specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
+            Specialisation("decouple", holds=lambda group: group["decouple"]),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",

@@ -148,6 +148,7 @@ class DAdaptLion(Optimizer):
         requirements=(
         ),
         specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",

@@ -239,6 +239,10 @@ class Prodigy(Optimizer):
         requirements=(
         ),
         specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
+            Specialisation("decouple", holds=lambda group: group["decouple"]),
+            Specialisation("beta1_positive", holds=lambda group: group["betas"][0] > 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",

@@ -219,3 +219,7 @@ private:
 
 // Returns the bytes of scratch memory that a launch needs; fills that memory if the launch has it.
 extern "C" __INT64_TYPE__ thetac_prepare(const ThetacLaunch* launch);
+
+// Writes what each tensor adds to the totals over all parameters: [totals][tensors]. Only kernels of rules with totals
+// define it.
+extern "C" void thetac_terms(const ThetacLaunch* launch, double* terms);

@@ -181,5 +181,13 @@ int64 prepare(const ThetacLaunch& launch) {
     return arena.used();
 }
 
+// Copies what the tensors add to totals over all parameters, once the passes that compute it are done.
+template <class Rule>
+void copy_terms(const ThetacLaunch& launch, double* terms) {
+    const TensorPlan* const tensors = static_cast<const Plan*>(launch.scratch)->tensors;
+    for (const int number : Rule::terms)
+        for (int64 i = 0; i < launch.n_tensors; ++i) *terms++ = tensors[i].numbers[number];
+}
+
 }  // namespace
 }  // namespace thetac

@@ -1,29 +1,35 @@
-"""The executor of fused kernels: one bucket, one table of addresses, one launch per step.
+"""The executor of fused kernels: one bucket, one table of addresses, few launches per step.
 
-In: members of any groups that agree in device, dtypes and specialisations. Out: a launch per step. Must
-not know which fused implementation launches, nor whether the plan is still valid: `stepping/guards.py` checks it, and
+In: members of any groups that agree in device, dtypes and specialisations; of one group where the rule has totals.
+Out: a launch per step, or one between each two barriers, at which all executors wait for totals. Must not know which
+fused implementation launches, nor whether the plan is still valid: `stepping/guards.py` checks it, and
 `stepping/plan.py` hands over the addresses that have changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.launcher import LaunchedBucket, MakeLauncher
+from thetac.runtime.implementations.executor import Unfinished
+from thetac.runtime.implementations.launcher import LaunchedBucket, MakeLauncher, StagedLauncher
 from thetac.runtime.implementations.scalar_rows import ScalarRows
+from thetac.runtime.implementations.staged_rows import StagedRows
 from thetac.runtime.implementations.tables import ALIGNED, ALIGNMENT, ELEMENTS, HEADER, ROW
 from thetac.runtime.param_groups.grad_scaling import Scaling
 from thetac.runtime.param_groups.groups import HostScalars
 from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.shared_numbers import numbers_of
 from thetac.runtime.param_groups.state import number_dtype
 from thetac.runtime.param_groups.step_tensors import FIRST_STATE, GRAD, PARAM, StepTensors
 from thetac.runtime.schema import Group, Schema, Shape
 from thetac.runtime.tensor_facts.memory import pack_integers
 from thetac.runtime.tensor_facts.reader_choice import load_reader
 from thetac.runtime.tensor_facts.selection import Selection
+from thetac.runtime.totals import Terms, Waiting
 
 
 class Bucket:
@@ -89,7 +95,10 @@ class FusedExecutor(Bucket):
         tensors: StepTensors,
     ) -> None:
         super().__init__(schema, members, selection, tensors)
-        self._rows = ScalarRows(schema, members, self.dtypes["param"], selection, tensors)
+        self._schema = schema
+        self._group = members[0].group  # of all members, where they wait for totals
+        rows = StagedRows if schema.waits else ScalarRows
+        self._rows = rows(schema, members, self.dtypes["param"], selection, tensors)
         device = members[0].param.device
         self._launcher = make(LaunchedBucket(schema, device, self.dtypes, specialisations, self.sizes, self.shapes))
 
@@ -103,7 +112,10 @@ class FusedExecutor(Bucket):
         return self._rows.check(tensors)
 
     def refresh(self, groups: Sequence[Group], host_scalars: Mapping[int, HostScalars], tensors: StepTensors) -> None:
-        """Compute the scalar rows."""
+        """Compute the scalar rows, or what they hold before totals are known."""
+        if self._schema.shared:
+            shared = numbers_of(self._schema, groups[self._group])
+            host_scalars = {self._group: {**host_scalars[self._group], **shared}}
         if self._rows.compute(host_scalars, tensors):
             self.table[:, ROW] = self._rows.row_of_member
 
@@ -115,12 +127,31 @@ class FusedExecutor(Bucket):
         """Return False: the host computes counters."""
         return False
 
-    def run(self, tensors: StepTensors, scaling: Scaling) -> None:
-        """Store counters and scalar states, then launch."""
+    def run(self, tensors: StepTensors, scaling: Scaling) -> Unfinished | None:
+        """Store counters and scalar states, then launch; or return what waits for totals."""
+        if isinstance(self._rows, StagedRows):
+            return Unfinished(self._group, self._rest(self._rows, tensors, scaling))
         # Before the launch, which evicts the scalar states just read from the caches: 3-8% of a step on a CPU.
         self._rows.store(tensors)
         self.mark_written(tensors, scaling)
         self._launcher.launch(self.table, self._rows.rows, scaling)
+        return None
+
+    def _rest(self, rows: StagedRows, tensors: StepTensors, scaling: Scaling) -> Waiting:
+        """Return the step, which waits for all other members at each total."""
+        launcher = cast(StagedLauncher, self._launcher)  # a rule that waits has no other
+        self.mark_written(tensors, scaling)
+        begin, totals = 0, 0
+        for barrier in rows.barriers:
+            launcher.launch_passes(self.table, rows.rows, scaling, (begin, barrier.passes))
+            terms, sums = launcher.read_terms()[totals:], []
+            for of_members, in_group in zip(terms, barrier.in_group, strict=False):
+                sums.append((yield Terms(of_members, in_group)))
+            rows.advance(sums)
+            begin, totals = barrier.passes, totals + len(sums)
+        rows.store(tensors)
+        launcher.launch_passes(self.table, rows.rows, scaling, (begin, None))
+        return rows.shared
 
     def finish(self) -> None:
         """Do nothing: `ScalarRows.store` has recorded that every state exists."""

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar, cast
 from torch import Tensor
 
 from thetac.runtime.param_groups.groups import HostScalars
+from thetac.runtime.scalar_stages import Barrier, Stages
 from thetac.runtime.tensors import Scalar
 from thetac.runtime.triton_passes import Counts, PassKernels
 
@@ -55,6 +56,17 @@ class Scalars(Protocol):
 
     def scalars_on_tensors(self, **keywords: object) -> tuple[Sequence[Scalar], Sequence[Scalar]]:
         """Return the same in tensor arithmetic, which copies no value to the host."""
+        ...
+
+
+class StagedScalars(Protocol):
+    """`scalars.py` of a rule whose parameters wait for totals, or share numbers."""
+
+    ROW: tuple[str, ...]
+    BARRIERS: tuple[Barrier, ...]
+
+    def scalars(self, **keywords: object) -> Stages:
+        """Yield what a scalar row gains in each stage."""
         ...
 
 
@@ -111,6 +123,12 @@ def foreach_of(package: str) -> Foreach:
 def scalars_of(package: str) -> Scalars:
     """Return the module that computes scalar rows."""
     return cast(Scalars, importlib.import_module(f"{package}.scalars"))
+
+
+@cache
+def staged_scalars_of(package: str) -> StagedScalars:
+    """Return the module that computes scalar rows in stages."""
+    return cast(StagedScalars, importlib.import_module(f"{package}.scalars"))
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from thetac.runtime.implementations.cpp_interface import (
     Launch,
     macros,
 )
-from thetac.runtime.implementations.generated_modules import kernel_source
+from thetac.runtime.implementations.generated_modules import kernel_source, staged_scalars_of
 from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.openmp import openmp
 from thetac.runtime.implementations.tables import chunk_table, shape_table
@@ -103,6 +104,11 @@ class CppLauncher:
         self._address = ctypes.byref(self._launch)
         if hasattr(library, "thetac_prepare"):
             self._prepare(library.thetac_prepare, bucket)
+        if bucket.schema.waits:
+            totals = sum(len(barrier.in_group) for barrier in staged_scalars_of(bucket.schema.package).BARRIERS)
+            self._terms = torch.empty((totals, len(bucket.sizes)), dtype=torch.float64, device="cpu")
+            if totals:
+                self._read_terms = _returning_nothing(library.thetac_terms)
 
     def _prepare(self, prepare: ctypes._NamedFuncPointer, bucket: LaunchedBucket) -> None:
         """Make the memory in which a kernel of several passes keeps what it computes per parameter, row and column."""
@@ -111,7 +117,6 @@ class CppLauncher:
         launch = self._launch
         launch.n_tensors = len(self._shapes)
         launch.shapes = self._shapes.data_ptr()
-        launch.end_pass = ALL_PASSES
         # torch aligns it to 64 bytes.
         self._scratch = torch.empty(prepare(self._address), dtype=torch.uint8, device="cpu")
         launch.scratch = self._scratch.data_ptr()
@@ -124,7 +129,12 @@ class CppLauncher:
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket; see `Launcher`."""
+        self.launch_passes(tensors, rows, scaling, (0, None))
+
+    def launch_passes(self, tensors: Tensor, rows: Tensor, scaling: Scaling, passes: tuple[int, int | None]) -> None:
+        """Do some passes of a step; see `StagedLauncher`."""
         launch = self._launch
+        launch.first_pass, launch.end_pass = passes[0], ALL_PASSES if passes[1] is None else passes[1]
         launch.rows = rows.data_ptr()
         launch.grad_scale = 1.0 if scaling.grad_scale is None else scaling.grad_scale.item()
         launch.clip = 1.0 if scaling.clip_coefficient is None else scaling.clip_coefficient.item()
@@ -132,6 +142,11 @@ class CppLauncher:
         self._use_threads(torch.get_num_threads())  # the kernel takes fewer for small work
         launch.tensors = tensors.data_ptr()
         self._step(self._address)
+
+    def read_terms(self) -> list[list[float]]:
+        """Return for each total what each tensor adds to it; see `StagedLauncher`."""
+        self._read_terms(self._address, ctypes.c_void_p(self._terms.data_ptr()))
+        return cast(list[list[float]], self._terms.tolist())
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
         """Return the sum over all gradients, added up in one order whatever the number of threads; see `Launcher`."""

@@ -52,4 +52,23 @@ class Launcher(Protocol):
         ...
 
 
+class StagedLauncher(Launcher, Protocol):
+    """The compiled kernels of a rule with totals: between some passes, the host adds up what they have computed."""
+
+    def launch_passes(self, tensors: Tensor, rows: Tensor, scaling: Scaling, passes: tuple[int, int | None]) -> None:
+        """Do some passes of a step; see `launch`.
+
+        Args:
+            tensors: the address table
+            rows: the scalar rows, of which these passes and earlier ones have all that they read
+            scaling: the same for all passes of a step
+            passes: the first of them, and the one after the last; None: up to the end
+        """
+        ...
+
+    def read_terms(self) -> list[list[float]]:
+        """Return for each total what each tensor adds to it; those of passes that are not done mean nothing."""
+        ...
+
+
 MakeLauncher = Callable[[LaunchedBucket], Launcher]

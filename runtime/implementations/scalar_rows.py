@@ -134,12 +134,20 @@ class ScalarRows:
                 keywords["round_to"] = state.round
             if state.name in self._takes:
                 keywords[state.name] = value
+        return self._numbers(keywords)
+
+    def _numbers(self, keywords: Mapping[str, object]) -> Sequence[float]:
+        """Return the row of these keywords, and keep the new values of scalar states."""
         row, new_states = self._module.scalars(**keywords)
-        news = dict(zip(self._scalars, new_states, strict=True))
+        self._keep_states(new_states)
+        return row
+
+    def _keep_states(self, values: Sequence[float]) -> None:
+        """Keep the new values of scalar states, in the schema's order, for one row more."""
+        news = dict(zip(self._scalars, values, strict=True))
         for state, new in zip(self._states, self._new, strict=True):
             if not state.is_counter and not state.is_constant:
                 new.append(news[state.name])
-        return row
 
 
 def numbers_of_param(schema: Schema, shape: Shape, takes: frozenset[str]) -> dict[str, float]:

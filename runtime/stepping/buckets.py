@@ -45,6 +45,7 @@ def form_executors(
         lambda one: (
             one.on_device,
             one.implementation,
+            one.member.group if schema.waits else None,
             *_kind_of(schema, one.member),
             *readings[one.member.group].specialisations_of(one.member).values(),
         ),

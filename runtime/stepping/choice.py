@@ -38,7 +38,7 @@ from thetac.runtime.tensor_facts.memory import (
 _OVER_PROCESSES = "the parameter is distributed, and its rule has sums over all of it"
 
 
-NO_KERNELS = "kernels do not sum over all parameters"  # of a rule that does
+NO_KERNELS = "kernels of a GPU do not wait for sums over all parameters"  # of a rule that does
 
 
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
@@ -168,10 +168,10 @@ def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
     for_loop = Choice(Implementation.FOR_LOOP, "takes every tensor")
     if schema.reduces and is_dtensor(param):
         return [replace(for_loop, reason=_OVER_PROCESSES, is_fallback=True)]
-    if fused and schema.waits:
-        return [replace(for_loop, reason=NO_KERNELS, is_fallback=True)]
     if fused:
         implementation = fused_implementation(param.device)
+        if schema.waits and implementation is Implementation.TRITON:
+            return [replace(for_loop, reason=NO_KERNELS, is_fallback=True)]
         if missing := missing_for(schema, implementation, param):
             raise RuntimeError(f"`fused=True` {missing}")
         return [Choice(implementation, "fused=True", is_explicit=True), for_loop]
@@ -210,10 +210,11 @@ def _fastest(schema: Schema, param: Tensor) -> list[Choice]:
     found: list[Choice] = []
     implementation = fused_implementation(param.device)
     interpreted = kind == "cpu" and implementation is Implementation.TRITON
-    if not interpreted and not schema.waits and not missing_for(schema, implementation, param):
+    waits_on_host = schema.waits and implementation is Implementation.TRITON
+    if not interpreted and not waits_on_host and not missing_for(schema, implementation, param):
         found.append(Choice(implementation, f"the fastest on {kind}"))
     if kind == "cpu" or kind in _get_foreach_kernels_supported_devices():
-        why = f", since {NO_KERNELS}" if schema.waits else f" without kernels for {param.dtype}"
+        why = f", since {NO_KERNELS}" if waits_on_host else f" without kernels for {param.dtype}"
         found.append(Choice(Implementation.FOREACH, f"the fastest on {kind}{why}"))
     return found
 

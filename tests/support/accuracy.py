@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -95,6 +95,7 @@ def complaints(
     loop, kernel = Training.start(compiled, values, param), start(compiled, values, param)
     wide = Training.start(compiled, values, param)
     truth, state, usual = exact(param, dtype), {}, values["lr"]
+    shared: Mapping[str, float] = {}
     largest: dict[str, Array] = {}
     for number, flat in enumerate(gradients(dtype) if grads is None else grads):
         grad = flat.reshape(shape)
@@ -108,7 +109,7 @@ def complaints(
         with np.errstate(all="ignore"):
             step = interpret(
                 compiled.rule,
-                values,
+                {**values, **shared},
                 state,
                 truth,
                 exact(grad, dtype),
@@ -116,7 +117,7 @@ def complaints(
                 shape=shape,
                 epsilon=torch.finfo(dtype).eps,
             )
-        truth, state = step.param, step.state
+        truth, state, shared = step.param, step.state, step.shared
         for name, value in {**state, "param": truth}.items():
             largest[name] = np.maximum(largest.get(name, 0), np.abs(value))
     found = []

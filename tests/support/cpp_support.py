@@ -24,6 +24,7 @@ from torch import Tensor
 from tests.support.paths import ROOT
 from tests.support.triton_support import Training, Values, specialised
 from tests.support.views import sees_matrix
+from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.pipeline import Compiled
 from thetac.runtime.implementations.cpp_interface import ALL_PASSES, KERNEL, Launch, macros
@@ -144,8 +145,12 @@ def launch_cpp(
     members: Sequence[Member],
     rows: Sequence[Sequence[float]],
     options: Options = Options(),
+    advance: Callable[[list[list[float]]], Sequence[Sequence[float]]] | None = None,
 ) -> None:
-    """One launch over parameters of one dtype, each with its own row."""
+    """A step of parameters of one dtype, each with its own row: one launch, or one between two barriers.
+
+    At each barrier `advance` is given what each parameter adds to each total, and returns the rows for later passes.
+    """
     names = (*compiled.fused.streams, *(state.name for state in compiled.fused.small))
     first = {"param": members[0][0], "grad": members[0][1], **members[0][2]}
     dtypes = tuple(first.get(name, first["param"]).dtype for name in names)
@@ -180,6 +185,16 @@ def launch_cpp(
     if hasattr(loaded, "thetac_prepare"):
         prepared = _prepare(loaded, launch, [param for param, _, _ in members], of_matrix=sees_matrix(compiled.rule))
         assert len(prepared) == 2
+    totals = compiled.fused.totals
+    for passes in sorted({total.passes for total in totals}):
+        assert advance is not None
+        launch.end_pass = passes
+        options.call(loaded.thetac_step, launch)
+        terms = torch.empty((len(totals), len(members)), dtype=torch.float64)
+        loaded.thetac_terms(ctypes.byref(launch), ctypes.c_void_p(terms.data_ptr()))
+        known = [row for row, total in zip(terms.tolist(), totals, strict=True) if total.passes == passes]
+        row_table.copy_(torch.tensor(advance(known)))
+        launch.first_pass, launch.end_pass = passes, ALL_PASSES
     options.call(loaded.thetac_step, launch)
 
 
@@ -200,6 +215,30 @@ class CppTraining(Training):
     """The tensors of one parameter, stepped by the C++ kernel too."""
 
     def step_cpp(self, grad: Tensor, options: Options = Options()) -> None:
+        if has_totals(self.compiled.rule):
+            self._step_in_stages(grad, options)
+            return
         row, scalar_states = self.row()
         launch_cpp(self.compiled, self.values, [(self.param, grad, self.states)], [row], options)
         self.store(scalar_states)
+
+    def _step_in_stages(self, grad: Tensor, options: Options) -> None:
+        """Step a parameter that is the only one: what it adds to a total is the total."""
+        program, row, last = self.scalars(), [0.0] * len(self.compiled.fused.row), []
+        known = 0
+
+        def go_on(terms: list[list[float]] | None) -> Sequence[Sequence[float]]:
+            nonlocal known
+            try:
+                gained = next(program) if terms is None else program.send([term for (term,) in terms])
+            except StopIteration as end:
+                last.append(end.value)
+                gained = end.value.row
+            row[known : known + len(gained)] = gained
+            known += len(gained)
+            return [row]
+
+        launch_cpp(self.compiled, self.values, [(self.param, grad, self.states)], go_on(None), options, go_on)
+        assert known == len(row)
+        self.store(last[0].states)
+        self.shared = dict(last[0].shared)

@@ -10,20 +10,22 @@ from tests.support.views import sees_matrix
 from thetac.codegen.frontend.views import View
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fold, Fused, Stream
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt
+from thetac.codegen.ir.totals import is_total
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, ROW_VECTOR
 
 
 def as_rule(rule: Rule, fused: Fused) -> Rule:
-    """Return a rule that does what kernels do: the host's program, then each pass on what is in memory."""
+    """Return a rule that does what kernels do: host programs up to totals, and passes on what is in memory."""
     firsts = [s.name for s in rule.states if f"first_{s.name}" in fused.inputs]
     body: list[Stmt] = [Assign(f"first_{name}", Call("first", (Ref(name),))) for name in firsts]
-    body += fused.host
-    body += [Assign(f"{entry.name} of the row", Ref(entry.variable)) for entry in fused.row]
     body += [Assign(f"{one.name} of the group", one.condition) for one in fused.specialisations]
     in_kernels = {entry.name: f"{entry.name} of the row" for entry in fused.row}
     in_kernels |= {one.name: f"{one.name} of the group" for one in fused.specialisations}
     body += [s for name in fused.streams for s in _where_it_exists(rule, name, Assign(f"{name} in memory", Ref(name)))]
-    for one in fused.passes:
+    host = list(fused.host)
+    known = 0  # totals
+    body += _stage(host, fused, known)
+    for index, one in enumerate(fused.passes):
         body += [_statement(statement, in_kernels) for statement in one.before]
         body += [s for stream in one.streams for s in _loads(stream, in_kernels)]
         # What a branch that is not taken leaves unset is NaN, so that nothing can read what is made of it unseen.
@@ -32,10 +34,20 @@ def as_rule(rule: Rule, fused: Fused) -> Rule:
         body += [_statement(statement, in_kernels) for statement in one.body]
         body += [s for stream in one.streams for s in _stores(stream, in_kernels)]
         body += [s for fold in one.folds for s in _complete(fold, in_kernels)]
+        while known < len(fused.totals) and fused.totals[known].passes <= index + 1:
+            known += 1
+            body += [host.pop(0), *_stage(host, fused, known)]
     body += [s for name in fused.streams for s in _where_it_exists(rule, name, Assign(name, Ref(f"{name} in memory")))]
     # Kernels know one sort of rows and columns: those that their launcher tells them of.
     view = View.MATRIX if sees_matrix(rule) else View.LAST_AXES
     return replace(rule, body=view.body(tuple(body)))
+
+
+def _stage(host: list[Stmt], fused: Fused, known: int) -> Iterator[Stmt]:
+    """Take the host's statements up to the next total, and write the numbers of the row that need so many totals."""
+    while host and not (isinstance(host[0], Assign) and is_total(host[0].value)):
+        yield host.pop(0)
+    yield from (Assign(f"{one.name} of the row", Ref(one.variable)) for one in fused.row if one.after == known)
 
 
 def _where_it_exists(rule: Rule, name: str, statement: Stmt) -> Iterator[Stmt]:

@@ -6,7 +6,7 @@ import importlib.util
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -34,7 +34,9 @@ from thetac.codegen.ir.nodes import (
     names_read,
     walk_statements,
 )
+from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
+from thetac.runtime.implementations.barriers import run_alone
 from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.implementations.triton_sequence import launches_of
@@ -46,10 +48,21 @@ Modules = Mapping[str, ModuleType]
 
 @cache
 def every_spec() -> Mapping[str, Compiled]:
-    """Every spec of this checkout that has kernels, compiled, by the name of its class."""
+    """Every spec of this checkout whose parameters do not wait for each other, compiled, by the name of its class."""
+    return {name: compiled for name, compiled in _all_specs().items() if not has_totals(compiled.rule)}
+
+
+@cache
+def specs_with_totals() -> Mapping[str, Compiled]:
+    """The others: they have kernels for a CPU alone."""
+    return {name: compiled for name, compiled in _all_specs().items() if has_totals(compiled.rule)}
+
+
+@cache
+def _all_specs() -> Mapping[str, Compiled]:
     paths = sorted(SPECS.rglob("*.yaml"))
     sources = [Source(path.relative_to(SPECS).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
-    return {compiled.class_name: compiled for compiled in compile_specs(sources) if compiled.fused.passes}
+    return {compiled.class_name: compiled for compiled in compile_specs(sources)}
 
 
 DECLARATIONS = {
@@ -252,6 +265,7 @@ class Training:
     param: Tensor
     states: dict[str, Tensor]  # those that exist
     created: bool = True  # no step has been done yet
+    shared: dict[str, float] = field(default_factory=dict)  # the numbers that parameters share: this one is alone
 
     @classmethod
     def start(cls, compiled: Compiled, values: Values, param: Tensor) -> Training:
@@ -269,7 +283,8 @@ class Training:
                 states[state.name] = torch.full(shape, value, dtype=param.dtype)
             else:
                 states[state.name] = torch.tensor(value, dtype=torch.float64 if state.float64 else torch.float32)
-        return cls(compiled, values, param.clone(), states)
+        shared = {one.name: float(host_value(one.init, values)) for one in compiled.rule.shared}
+        return cls(compiled, values, param.clone(), states, shared=shared)
 
     def step_for_loop(self, grad: Tensor) -> None:
         from thetac.codegen.backends.printing.arguments import asks_first, list_names
@@ -278,8 +293,10 @@ class Training:
         states = {lists[s.name]: [self.states.get(s.name)] for s in self.compiled.rule.states}
         firsts = {f"first_{name}": [self.created] for name in asks_first(self.compiled.rule)}
         lists_of_numbers = {one.listed: [self.values[one.variable]] for one in SHAPE_NUMBERS.values()}
-        arguments = {**states, **firsts, **lists_of_numbers, **self.values}
-        call(module(self.compiled, "forloop.py").step, [self.param], [grad], **arguments)
+        arguments = {**states, **firsts, **lists_of_numbers, **self.values, **self.shared}
+        rest = call(module(self.compiled, "forloop.py").step, [self.param], [grad], **arguments)
+        if rest is not None:
+            self.shared = dict(run_alone(rest))
         self.created = False
 
     def step_for_loop_in_float32(self, grad: Tensor) -> None:
@@ -294,8 +311,14 @@ class Training:
 
     def row(self) -> tuple[Sequence[float], Sequence[float]]:
         """The numbers that a kernel reads in the next step, and the scalar states after it. Counts the step."""
-        rule, scalars = self.compiled.rule, module(self.compiled, "scalars.py")
-        arguments: dict[str, object] = dict(self.values)
+        row, states = self.scalars()
+        assert len(row) == len(module(self.compiled, "scalars.py").ROW)
+        return row, states
+
+    def scalars(self) -> Any:
+        """What the scalar program returns for the next step: a generator where there are totals. Counts the step."""
+        rule = self.compiled.rule
+        arguments: dict[str, object] = {**self.values, **self.shared}
         for state in rule.states:
             if state.kind is StateKind.COUNTER:
                 self.states[state.name] += 1
@@ -306,9 +329,7 @@ class Training:
         if self.compiled.fused.scalars:
             arguments["round_to"] = lambda number: torch.tensor(number, dtype=torch.float32).item()
         self.created = False
-        row, states = call(scalars.scalars, **arguments)
-        assert len(row) == len(scalars.ROW)
-        return row, states
+        return call(module(self.compiled, "scalars.py").scalars, **arguments)
 
     def step_triton(self, grad: Tensor, **constants: int) -> None:
         row, scalar_states = self.row()

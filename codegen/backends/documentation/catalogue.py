@@ -87,8 +87,8 @@ def row(entry: Entry, facts: Facts) -> tuple[str, ...]:
         str(entry.lines),
         "" if code is None else str(code.lines),
         state_size(entry.rule),
-        str(len(entry.fused.passes)) if entry.fused.passes else "no kernels",
-        str(bytes_moved(entry.lowered, entry.fused)) if entry.fused.passes else "",
+        str(entry.fused.sweeps),
+        str(bytes_moved(entry.lowered, entry.fused)),
         "" if comparison is None else comparison.oracle,
         "" if comparison is None else f"{comparison.deviation:.0e}" if comparison.deviation else "0",
         ", ".join(one.name for one in facts.frameworks if name in one.names.values()),
@@ -117,6 +117,6 @@ def page(entries: Sequence[Entry], facts: Facts) -> str:
 
 def _class_of(fused: Fused) -> str:
     """Return what a step adds up before elements can be computed, in words."""
-    if not fused.passes or any(one.barrier is Barrier.TOTAL for one in fused.passes):
+    if any(one.barrier is Barrier.TOTAL for one in fused.passes):
         return "sums over all parameters"
     return "sums over a parameter" if fused.tensor_values or fused.small else "elementwise"

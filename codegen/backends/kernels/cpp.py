@@ -52,6 +52,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         programs=[lowering.program(index) for index in range(len(fused.passes)) if lowering.programs.exists(index)],
         updates=[update for update in updates if update.exists],
         passes=lowering.passes(updates) if lowering.has_passes else (),
+        has_totals=bool(fused.totals),
     )
 
 
@@ -101,7 +102,7 @@ class _Lowering:
     def facts(self) -> list[str]:
         """Return the constants that say what passes read and reduce, whatever the conditions."""
         existing = [self.programs.exists(index) for index in range(len(self.sweeps))]
-        return facts(self.layout, self.sweeps, existing)
+        return facts(self.layout, self.sweeps, existing, [total.term for total in self.fused.totals])
 
     def program(self, index: int) -> _Program:
         """Return the text of the tensor program of a pass."""

@@ -176,13 +176,14 @@ def sweep_of(one: Pass, layout: Layout) -> Sweep:
     return Sweep(body, streams(vectors, body), numbers, tuple(terms.items()), tuple(sweep_folds), runs)
 
 
-def facts(layout: Layout, sweeps: Sequence[Sweep], has_program: Sequence[bool]) -> list[str]:
+def facts(layout: Layout, sweeps: Sequence[Sweep], has_program: Sequence[bool], terms: Sequence[str]) -> list[str]:
     """Return the constants of the struct `Rule` that do not depend on conditions.
 
     Args:
         layout: The places of numbers and vectors.
         sweeps: Those of the passes.
         has_program: Whether there is a tensor program before each.
+        terms: The numbers that are added up over all parameters, in the order of the totals.
     """
     further = max(len(sweep.vectors) + len(sweep.terms) for sweep in sweeps)
     lines = [
@@ -193,6 +194,9 @@ def facts(layout: Layout, sweeps: Sequence[Sweep], has_program: Sequence[bool]) 
     ]
     extents = [extent(dims) for dims in layout.extents] or [extent(None)]
     lines.append(f"static constexpr thetac::Extent vectors[] = {{{', '.join(extents)}}};")
+    if terms:
+        places = ", ".join(str(layout.numbers.index(term)) for term in terms)
+        lines.append(f"static constexpr int terms[] = {{{places}}};  // numbers that are added up over all parameters")
     passes = []
     for index, sweep in enumerate(sweeps):
         vectors, folds = "nullptr", "nullptr"

@@ -18,7 +18,7 @@ from thetac.codegen.backends.eager.lines import call_lines, else_lines
 from thetac.codegen.backends.printing.escaping import calls, comment, uses
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, on_tensors
 from thetac.codegen.emit import header
-from thetac.codegen.ir.fused import Fused
+from thetac.codegen.ir.fused import Entry, Fused
 from thetac.codegen.ir.nodes import Assign, Call, Expr, If, Range, Rule, Stmt, walk_statements
 from thetac.codegen.ir.printer import Precedence, Table, expression_text
 from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH
@@ -36,12 +36,10 @@ ON_TENSORS = on_tensors("tensors.")
 
 def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """Return the text of `scalars.py`."""
-    body = _Program(rule, fused).lines(fused.host)
+    body = Program(rule, fused).lines(fused.host)
     on_tensors = _ProgramOnTensors(rule, fused)
     tensors_body = on_tensors.lines(on_tensors.selected.body)
-    flags = {first_argument(state.name) for state in rule.states} | {flag.name for flag in rule.flags}
-    flags.update(IN_UPDATE)
-    row = [f"float({entry.variable})" if entry.truth else entry.variable for entry in fused.row]
+    flags = truths_among_inputs(rule)
     return environment.get_template("scalars.py.jinja").render(
         header=header(rule.source),
         optimizer=rule.name,
@@ -51,26 +49,38 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         rounds=calls("round_to", body),
         body=body,
         tensors_body=tensors_body,
-        row=row,
+        row=[number_text(entry) for entry in fused.row],
         tensor_row=[entry.variable for entry in fused.row],
-        states=_tuple(fused.scalars),
+        states=tuple_text(fused.scalars),
         state_names=", ".join(fused.scalars),
         modules=[name for name in ("scalar_math", "tensors") if uses(name, (*body, *tensors_body))],
     )
 
 
-def _on_tensors(name: str, flags: set[str]) -> str:
+def truths_among_inputs(rule: Rule) -> frozenset[str]:
+    """Return the names of inputs of a scalar program that are truth values."""
+    firsts = (first_argument(state.name) for state in rule.states)
+    return frozenset((*firsts, *(flag.name for flag in rule.flags), *IN_UPDATE))
+
+
+def number_text(entry: Entry) -> str:
+    """Return a number of the row as text."""
+    return f"float({entry.variable})" if entry.truth else entry.variable
+
+
+def _on_tensors(name: str, flags: frozenset[str]) -> str:
     if name not in flags:
         return "Scalar"
     return "bool | Tensor" if name.startswith("first_") else "bool"
 
 
-def _tuple(names: Sequence[str]) -> str:
+def tuple_text(names: Sequence[str]) -> str:
+    """Return a tuple of names as text."""
     return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
 
 
 @dataclass
-class _Program:
+class Program:
     """The scalar program on Python floats."""
 
     rule: Rule
@@ -143,7 +153,7 @@ class _Program:
         return lines
 
 
-class _ProgramOnTensors(_Program):
+class _ProgramOnTensors(Program):
     """The scalar program without branches on numbers that may be tensors."""
 
     def __init__(self, rule: Rule, fused: Fused) -> None:

@@ -9,11 +9,12 @@ from torch import Tensor
 from tests.support.accuracy import DTYPES, complaints, unlike_the_for_loop
 from tests.support.cpp_support import CppTraining, Options
 from tests.support.every_optimizer import REPRESENTATIVES, everything
-from tests.support.triton_support import Training, combinations, every_spec
+from tests.support.triton_support import Training, combinations, every_spec, specs_with_totals
 
+SPECS = {**every_spec(), **specs_with_totals()}
 CASES = [
     (name, dtype)
-    for name in every_spec()
+    for name in SPECS
     for dtype in DTYPES
     if dtype is torch.float32 or everything() or name in REPRESENTATIVES
 ]
@@ -21,7 +22,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "dtype"), CASES, ids=str)
 def test_kernels_are_as_close_to_the_definition_as_the_for_loop(name: str, dtype: torch.dtype) -> None:
-    compiled = every_spec()[name]
+    compiled = SPECS[name]
     options = Options(optimised=dtype.itemsize > 2)  # what is between conversions is optimised for float32
 
     def step(kernel: Training, grad: Tensor) -> None:
@@ -39,7 +40,7 @@ def test_kernels_are_as_close_to_the_definition_as_the_for_loop(name: str, dtype
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered:RuntimeWarning")
 @pytest.mark.parametrize(("name", "dtype"), [case for case in CASES if case[1].itemsize >= 4], ids=str)
 def test_nan_and_infinity_propagate_as_in_the_for_loop(name: str, dtype: torch.dtype) -> None:
-    compiled = every_spec()[name]
+    compiled = SPECS[name]
     found: list[str] = []
     for values in combinations(compiled):
         found += unlike_the_for_loop(compiled, values, dtype, CppTraining.step_cpp, CppTraining.start)
