@@ -191,7 +191,7 @@ def test_mixed_dtypes(name: str, options: Options, grouped: bool) -> None:
 def _assert_numbers_of_all(name: str, options: Options, *, grouped: bool) -> None:
     """Both dtypes add their parts. In 16 bits, the distances that some add up are lost in rounding."""
     params = [param for dtype in (torch.float32, torch.float64) for param in parameters([(3, 2), (6,)], dtype)]
-    wide = [Parameter(param.detach().double()) for param in params]
+    wide = [Parameter(param.detach().clone().double()) for param in params]
     has_distance = any(hyperparameter.name == "reps_rel" for hyperparameter in ours(name).schema.hyperparameters)
     start = {"reps_rel": 0.01} if has_distance else {}  # of a first step that float32 does not lose
     mixed, expected = (
@@ -201,7 +201,7 @@ def _assert_numbers_of_all(name: str, options: Options, *, grouped: bool) -> Non
     for step in range(3):
         give_gradients(params, step)
         for param, other in zip(params, wide, strict=True):
-            other.grad = param.grad.double()
+            other.grad = param.grad.clone().double()
         mixed.step()
         expected.step()
     for group, wanted in zip(mixed.param_groups, expected.param_groups, strict=True):
