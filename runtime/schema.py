@@ -91,6 +91,8 @@ class State:
     integer: bool = False  # whether a counter is a Python int in `optimizer.state`, unless its group is capturable
     # Of a tensor, its last two axes: the parameter's, or of size 1. The axes before them are always the parameter's.
     dims: tuple[Literal["rows", "1"], Literal["columns", "1"]] = ("rows", "columns")
+    # Of a tensor: `dims` are those of the parameter seen as a matrix: its first axis, and all others together.
+    of_matrix: bool = False
 
     @property
     def like_param(self) -> bool:
@@ -127,6 +129,8 @@ class State:
 
     def has_axis(self, axis: int, rank: int) -> bool:
         """Return whether a tensor has an axis of its parameter, which has `rank` of them; else its size is 1 there."""
+        if self.of_matrix and rank > 1:
+            return self.dims[min(axis, 1)] != "1"
         from_end = axis - rank
         return from_end < -2 or self.dims[from_end] != "1"
 
@@ -200,6 +204,9 @@ class Schema:
     derived: tuple[DerivedFlag, ...] = ()
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them
     has_axes: bool = False  # kernels compute numbers per row or column, so they take contiguous parameters only
+    # What rows and columns are: those of matrices of the last two axes, those of the parameter seen as a matrix, whose
+    # rows are the indices of the first axis, or now the one and now the other.
+    view: Literal["last_axes", "matrix", "both"] = "last_axes"
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
     reduces: bool = False  # whether it needs sums over parameters, rows or columns: no shard is updated by itself
     shape_requirements: tuple[ShapeRequirement, ...] = ()  # checked in this order, after `requirements`

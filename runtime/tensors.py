@@ -17,6 +17,8 @@ from thetac.runtime import scalar_math
 Scalar = float | Tensor  # a host scalar, or a tensor with the value of one
 TensorList = list[Tensor] | tuple[Tensor, ...]  # what torch's list operations take, and what they return
 
+Axis = int | tuple[int, ...] | None  # along which numbers are reduced; None: all
+
 Pair = TypeVar("Pair", Tensor, Tensor | None)
 Value = TypeVar("Value", float, Tensor, Scalar)
 
@@ -70,29 +72,61 @@ def read_numbers(*lists: Sequence[Tensor]) -> tuple[list[float], ...]:
     return tuple([next(numbers) for _ in tensors] for tensors in lists)
 
 
-def largest(x: Tensor, axis: int | None = None) -> Tensor:
-    """Return the largest number of a tensor or, with that axis of the size 1, along an axis.
+def largest(x: Tensor, axis: Axis = None) -> Tensor:
+    """Return the largest number of a tensor or, with that axis of the size 1, along an axis or several.
 
     It is NaN if one is, and -inf if there is none.
     """
     return _extreme(x, axis, torch.amax, -math.inf)
 
 
-def smallest(x: Tensor, axis: int | None = None) -> Tensor:
-    """Return the smallest number of a tensor or, with that axis of the size 1, along an axis.
+def smallest(x: Tensor, axis: Axis = None) -> Tensor:
+    """Return the smallest number of a tensor or, with that axis of the size 1, along an axis or several.
 
     It is NaN if one is, and inf if there is none.
     """
     return _extreme(x, axis, torch.amin, math.inf)
 
 
-def _extreme(x: Tensor, axis: int | None, reduce: Callable[..., Tensor], of_nothing: float) -> Tensor:
+def _extreme(x: Tensor, axis: Axis, reduce: Callable[..., Tensor], of_nothing: float) -> Tensor:
     """Return a reduction that torch refuses where there is nothing to reduce."""
     if axis is None:
         return reduce(x) if x.numel() else x.new_full((), of_nothing)
-    if x.dim() and not x.shape[axis]:
+    axes = (axis,) if isinstance(axis, int) else axis
+    if x.dim() and not all(x.shape[one] for one in axes):
         return x.new_full(x.sum(axis, keepdim=True).shape, of_nothing)
     return reduce(x, axis, keepdim=True)
+
+
+def sum_of_rest(x: Tensor) -> Tensor:
+    """Return the sum for each index of the first axis; the others, at least one, stay with the size 1."""
+    return x.sum(_rest(x), keepdim=True)
+
+
+def mean_of_rest(x: Tensor) -> Tensor:
+    """Return the mean for each index of the first axis, as `sum_of_rest` does."""
+    return x.mean(_rest(x), keepdim=True)
+
+
+def norm_of_rest(x: Tensor) -> Tensor:
+    """Return the norm for each index of the first axis, as `sum_of_rest` does."""
+    norms: Tensor = torch.linalg.vector_norm(x, dim=_rest(x), keepdim=True)
+    return norms
+
+
+def largest_of_rest(x: Tensor) -> Tensor:
+    """Return the largest number for each index of the first axis, as `largest` and `sum_of_rest` do."""
+    return largest(x, _rest(x))
+
+
+def smallest_of_rest(x: Tensor) -> Tensor:
+    """Return the smallest number for each index of the first axis, as `smallest` and `sum_of_rest` do."""
+    return smallest(x, _rest(x))
+
+
+def _rest(x: Tensor) -> tuple[int, ...]:
+    """Return all axes of a tensor but the first."""
+    return tuple(range(1, x.dim()))
 
 
 def copied(value: Value) -> Value:

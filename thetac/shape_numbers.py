@@ -16,11 +16,14 @@ from dataclasses import dataclass
 class ShapeNumber:
     """A number of the host that a parameter alone decides."""
 
-    name: str  # the function of the language
+    name: str
     variable: str  # in generated code: that of one parameter, or of several that agree in it
     listed: str  # in generated code: the list of those of several parameters
     doc: str  # for the reference of the language
     of: Callable[[Sequence[int], float], float]  # from a shape, and the machine epsilon of a dtype
+    # The function of the language that means this number where a rule sees a parameter as a matrix, which has one row
+    # for each index of the first axis; empty: `name` is the function, everywhere.
+    of_matrix: str = ""
 
 
 _ROWS = (
@@ -49,9 +52,23 @@ _ROWS = (
         "the distance from 1 to the next number of the parameter's dtype",
         lambda shape, epsilon: epsilon,
     ),
+    ShapeNumber(
+        "matrix_rows", "param_matrix_rows", "matrix_rows_of_params",
+        "the same under `view: matrix`: the parameter's extent along its first axis; 1 if there is no other",
+        lambda shape, epsilon: float(shape[0]) if len(shape) > 1 else 1.0,
+        of_matrix="rows",
+    ),
+    ShapeNumber(
+        "matrix_columns", "param_matrix_columns", "matrix_columns_of_params",
+        "the same under `view: matrix`: the number of elements that belong to one index of the first axis",
+        lambda shape, epsilon: float(math.prod(shape[1:] if len(shape) > 1 else shape)),
+        of_matrix="columns",
+    ),
 )  # fmt: skip
 
 SHAPE_NUMBERS: Mapping[str, ShapeNumber] = {one.name: one for one in _ROWS}
+
+OF_MATRIX: Mapping[str, str] = {one.of_matrix: one.name for one in _ROWS if one.of_matrix}
 
 VARIABLES = tuple(one.variable for one in _ROWS)  # in the order of the table
 

@@ -22,6 +22,7 @@ from thetac.codegen.frontend.reading import Fields, line_of, lines_of
 from thetac.codegen.frontend.source import read_source, split_source
 from thetac.codegen.frontend.spec import StateEntry
 from thetac.codegen.frontend.translate import NOTHING_DECLARED
+from thetac.codegen.frontend.views import View
 from thetac.codegen.frontend.yaml_tree import Entry, Scalar, read_tree
 from thetac.codegen.ir.nodes import (
     UPDATE,
@@ -43,7 +44,7 @@ from thetac.codegen.ir.renaming import rename, rename_in
 FOLDER = Path(__file__).resolve().parents[1] / "features"
 KEYS = (
     *("feature", "position", "title", "summary", "references", "notes", "hyperparameters", "state"),
-    *("require", "complex", "gradient", "update", "param"),
+    *("require", "complex", "view", "gradient", "update", "param"),
 )
 
 
@@ -61,6 +62,7 @@ class FeatureFile:
     states: tuple[Entry, ...]
     requirements: tuple[Entry, ...]
     takes_complex: bool
+    view: View
     gradient: Scalar | None
     update: Scalar | None
     param: Scalar | None
@@ -115,6 +117,7 @@ def read_feature(path: Path) -> FeatureFile:
         _entries(fields, "state"),
         _entries(fields, "require"),
         fields.choice("complex", ("unsupported",)) is None,
+        View(fields.choice("view", [view.value for view in View]) or View.LAST_AXES),
         fields.text("gradient"),
         fields.text("update"),
         fields.text("param"),
@@ -166,15 +169,15 @@ def _declare(file: FeatureFile, entry: Entry, diagnostics: Diagnostics) -> Added
     for one in file.states:
         states.append(read_state(one, diagnostics))
         names[states[-1].name] = f"{file.name}_{states[-1].name}"
-    bodies = [_parse(text, diagnostics) for text in (file.gradient, file.update, file.param)]
+    bodies = [file.view.body(_parse(text, diagnostics)) for text in (file.gradient, file.update, file.param)]
     given = ("grad", "param", "update")
     names |= {name: f"{file.name}_{name}" for body in bodies for name in assigned(body) if name not in (*given, *names)}
     feature = Feature(file.name, *(_marked(rename(body, names), file.name) for body in bodies))
     return Added(
         file,
         tuple(_renamed_argument(argument, names) for argument in arguments),
-        tuple(_state(state, names, diagnostics) for state in states),
-        tuple(_requirement(one, names, diagnostics) for one in file.requirements),
+        tuple(_state(state, names, file.view, diagnostics) for state in states),
+        tuple(_requirement(one, names, file.view, diagnostics) for one in file.requirements),
         feature,
         needs=frozenset(n for body in bodies for n in names_in_body(body)) - names.keys() - {*given},
     )
@@ -223,15 +226,15 @@ def _renamed_argument(
     return replace(argument, name=names[argument.name])
 
 
-def _requirement(entry: Entry, names: Mapping[str, str], diagnostics: Diagnostics) -> Requirement:
-    condition = rename_in(parse_expression(entry.key, diagnostics), names)
+def _requirement(entry: Entry, names: Mapping[str, str], view: View, diagnostics: Diagnostics) -> Requirement:
+    condition = view.expression(rename_in(parse_expression(entry.key, diagnostics), names))
     return Requirement(condition, line_of(entry.value, "a message", diagnostics) or "", entry.key.location)
 
 
-def _state(entry: StateEntry, names: Mapping[str, str], diagnostics: Diagnostics) -> State:
+def _state(entry: StateEntry, names: Mapping[str, str], view: View, diagnostics: Diagnostics) -> State:
     """Return a state under its name in a rule."""
     init = Const(0) if entry.init is None else rename_in(parse_expression(entry.init, diagnostics), names)
-    when = None if entry.when is None else rename_in(parse_expression(entry.when, diagnostics), names)
+    when = None if entry.when is None else view.expression(rename_in(parse_expression(entry.when, diagnostics), names))
     return State(
         names[entry.name],
         entry.kind,
@@ -244,6 +247,7 @@ def _state(entry: StateEntry, names: Mapping[str, str], diagnostics: Diagnostics
         entry.dims,
         entry.float64,
         entry.integer,
+        of_matrix=view is View.MATRIX,
     )
 
 

@@ -14,6 +14,7 @@ from thetac.codegen.frontend.entries import read_symbol
 from thetac.codegen.frontend.reading import Fields, choice_of, lines_of, mapping_of, text_of
 from thetac.codegen.frontend.source import split_source
 from thetac.codegen.frontend.spec import DecayEntry, Spec
+from thetac.codegen.frontend.views import View
 from thetac.codegen.frontend.yaml_tree import Entry, Mapping, Node, Scalar, read_tree
 from thetac.codegen.ir import reserved_names
 from thetac.codegen.ir.nodes import (
@@ -26,7 +27,7 @@ from thetac.codegen.ir.nodes import (
 KEYS = (
     *("optimizer", "extends", "summary", "references", "notes", "signature", "group_keys", "hyperparameters"),
     *("require", "state", "state_created", "weight_decay", "complex", "half_precision", "sparse", "features"),
-    *("symbols", "update"),
+    *("view", "symbols", "update"),
 )
 
 _SYNONYMS = {
@@ -91,6 +92,7 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
     sparse_mode, sparse_error = _sparse(fields, diagnostics)
     complex_mode = fields.choice("complex", [mode.value for mode in ComplexMode])
     half_precision = fields.choice("half_precision", [precision.value for precision in HalfPrecision])
+    view = fields.choice("view", [view.value for view in View])
     created = fields.choice("state_created", ("construction", "first_step"))
     sections = {key: _entries(fields, key, example) for key, example in _SECTIONS.items()}
     return Spec(
@@ -112,6 +114,7 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         half_precision=None if half_precision is None else HalfPrecision(half_precision),
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
+        view=None if view is None else View(view),
         update=_update(fields, diagnostics),
         symbols=_symbols(fields, diagnostics),
         unreadable=frozenset(key for key, found in sections.items() if found is None),

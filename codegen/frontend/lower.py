@@ -19,6 +19,7 @@ from thetac.codegen.frontend.parse import NOTHING_READ, parse_expression, parse_
 from thetac.codegen.frontend.signature import make_signature, order_group_keys
 from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec, StateEntry
 from thetac.codegen.frontend.translate import Declared
+from thetac.codegen.frontend.views import View
 from thetac.codegen.frontend.yaml_tree import Scalar
 from thetac.codegen.ir.nodes import (
     UNREADABLE,
@@ -40,7 +41,6 @@ from thetac.codegen.ir.nodes import (
     Stmt,
     assigned,
 )
-from thetac.codegen.ir.reductions import takes_pairs
 
 MOST_HYPERPARAMETERS = 300  # and flags; a tuple counts as one
 MOST_STATES = 60
@@ -130,11 +130,10 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
             (*(e.name for e in declared), *(n for e in hyperparameters for n in e.elements), *(s.name for s in states))
         ),
     )
-    texts = _Texts(known, heritage, diagnostics)
+    view = nearest(family, lambda s: s.view) or View.LAST_AXES
+    texts = _Texts(known, heritage, view, diagnostics)
     sparse_mode, sparse_error = _sparse(family, any_features=bool(added))
     body = texts.body(family)
-    if not takes_pairs(body):
-        complex_mode = ComplexMode.UNSUPPORTED
     return Rule(
         name=spec.name,
         summary=spec.summary,
@@ -151,7 +150,10 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
             *(f"{one.file.title}: {note}" for one in added for note in one.file.notes),
         ),
         source=PurePath(spec.path).name,
-        hyperparameters=(*hyperparameters, *(one for one in arguments if isinstance(one, Hyperparameter))),
+        hyperparameters=(
+            *map(view.hyperparameter, hyperparameters),
+            *(one for one in arguments if isinstance(one, Hyperparameter)),
+        ),
         flags=(*flags, *(one for one in arguments if isinstance(one, Flag))),
         states=(
             *(state for entry in states if (state := _state(entry, texts)) is not None),
@@ -211,15 +213,16 @@ def _left(names: tuple[Scalar, ...] | None, heritage: Inheritance) -> tuple[Scal
 class _Texts:
     """Parses the texts of a family, which read the names that are known and not dropped."""
 
-    def __init__(self, known: Declared, heritage: Inheritance, diagnostics: Diagnostics) -> None:
+    def __init__(self, known: Declared, heritage: Inheritance, view: View, diagnostics: Diagnostics) -> None:
         self._known = known
         self._heritage = heritage
+        self.view = view
         self._diagnostics = diagnostics
 
     def expression(self, text: Scalar) -> Expr:
         """Return the expression in a text."""
         parsed = parse_expression(text, self._diagnostics, self._known)
-        return self._heritage.settle_expression(parsed, text.location)
+        return self.view.expression(self._heritage.settle_expression(parsed, text.location))
 
     def requirements(self, entries: tuple[RequireEntry, ...]) -> Iterator[Requirement]:
         """Yield the requirements that are not about something dropped."""
@@ -228,7 +231,7 @@ class _Texts:
             here = entry.condition.location
             if self._heritage.lacks(parsed, here):
                 continue
-            condition = self._heritage.settle_expression(parsed, here)
+            condition = self.view.expression(self._heritage.settle_expression(parsed, here))
             if condition != Const(True):
                 yield Requirement(condition, entry.message, here)
 
@@ -245,12 +248,15 @@ class _Texts:
 
     def body(self, family: tuple[Spec, ...]) -> tuple[Stmt, ...]:
         """Return the statements of the nearest update of a family; `super()` in it is the next one."""
+        return self.view.body(self._parsed(family))
+
+    def _parsed(self, family: tuple[Spec, ...]) -> tuple[Stmt, ...]:
         depth = next((depth for depth, spec in enumerate(family) if spec.update is not None), None)
         if depth is None:
             return NOTHING_READ
         update, further = family[depth].update, family[depth + 1 :]
         assert update is not None
-        parent = ParentUpdate((lambda: self.body(further)) if further else None)
+        parent = ParentUpdate((lambda: self._parsed(further)) if further else None)
         body = parse_statements(update, self._diagnostics, self._known, parent)
         return self._heritage.settle_body(body, update.location)
 
@@ -274,6 +280,7 @@ def _state(entry: StateEntry, texts: _Texts) -> State | None:
         entry.dims,
         entry.float64,
         entry.integer,
+        of_matrix=texts.view is View.MATRIX,
     )
 
 

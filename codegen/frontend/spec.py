@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thetac.codegen.errors import Location
+from thetac.codegen.frontend.views import View
 from thetac.codegen.frontend.yaml_tree import Entry, Scalar
 from thetac.codegen.ir.nodes import ComplexMode, DecayStyle, HalfPrecision, Scope, SparseMode, StateKind
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT, Dims
@@ -71,6 +72,7 @@ class Spec:
     half_precision: HalfPrecision | None
     sparse_mode: SparseMode | None
     sparse_error: str | None  # the author's own
+    view: View | None
     update: Scalar | None
     symbols: tuple[tuple[Scalar, str], ...]  # LaTeX of locals
     unreadable: frozenset[str]  # sections that are there but cannot be read

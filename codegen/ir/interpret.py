@@ -35,6 +35,7 @@ class Arithmetic(Generic[Number]):
 
     operations: Mapping[str, Callable[..., Number]]  # by name of the op; a comparison gives a mask that `where` takes
     # By name of the reduction: of numbers along an axis, which is kept with the extent 1; None: one float of them all.
+    # The axis 1 stands for all axes but the first, each of which is kept.
     reduce: Callable[[str, Number, int | None], Number | float]
     fill: Callable[[Number, float], Number]  # elements like the first argument, all of this value
 
@@ -243,7 +244,8 @@ class _Machine(Generic[Number]):
                 self.names[s.name] = param
             elif s.kind is StateKind.TENSOR:
                 like = param
-                for axis in (axis for axis, dim in zip((-2, -1), s.dims, strict=True) if dim is Dim.ONE):
+                axes = (0, 1) if s.of_matrix else (-2, -1)
+                for axis in (axis for axis, dim in zip(axes, s.dims, strict=True) if dim is Dim.ONE):
                     like = arithmetic.reduce("max", like, axis)  # type: ignore[assignment]  # along an axis: numbers
                 self.names[s.name] = arithmetic.fill(like, starts[s.name])
             else:

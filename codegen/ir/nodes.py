@@ -217,6 +217,7 @@ class State:
     dims: Dims = EVERY_ELEMENT  # of a tensor; the parameter's axes before the last two are its too
     float64: bool = False  # of a scalar or number: kept in float64, where others have torch's default dtype
     integer: bool = False  # of a counter: a Python int, as torch's SparseAdam has it
+    of_matrix: bool = False  # of a tensor: its rows and columns are those of the parameter seen as a matrix
 
     @property
     def is_like_param(self) -> bool:

@@ -37,7 +37,8 @@ class Shape(Enum):
 class Op:
     """An operation. What asks about a name, as predicates do, has neither meaning nor definition here.
 
-    A call of a reduction has its axis as a further argument: a constant, -1 or -2. Without it, it is over everything.
+    A call of a reduction has its axis as a further argument: a constant, one of those in `reductions.py`. Without it,
+    it is over everything.
     """
 
     name: str  # in Call.op
@@ -208,7 +209,10 @@ _ROWS = (
         latex=r"#1 \text{ is a tensor}",
     ),
     *(
-        Op(one.name, 1, Shape.OF_PARAM, f"{one.name}(param)", one.doc, latex=rf"\mathrm{{{one.name}}}(\theta)")
+        Op(
+            one.name, 1, Shape.OF_PARAM, f"{one.of_matrix or one.name}(param)", one.doc,
+            latex=rf"\mathrm{{{one.of_matrix or one.name}}}(\theta)",
+        )
         for one in SHAPE_NUMBERS.values()
     ),
 )  # fmt: skip

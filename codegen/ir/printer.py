@@ -13,6 +13,7 @@ from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Ref, compared
 from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS, OPS, Op, Shape
+from thetac.codegen.ir.reductions import ALL_AXES, is_reduction, split_axis, written_axis
 
 
 class Precedence(IntEnum):
@@ -59,23 +60,23 @@ def functions(module: str, ops: Iterable[Op]) -> dict[str, Row]:
     return {op.name: function(f"{module}{op.name}", op.arity) for op in ops}
 
 
-def row_along(op: Op) -> str:
-    """Return the key of the row of a reduction along an axis."""
-    return f"{op.name} along"
+def row_along(op: Op, axis: int) -> str:
+    """Return the key of the row of a reduction along an axis. Its template has no place for the axis."""
+    return f"{op.name} along {axis}"
 
 
 def row_of(call: Call, table: Table) -> Row:
     """Return how a call is written; raise KeyError if the table has no row for it."""
-    op = OPS.get(call.op)  # tables have rows of their own beside operations of the language
-    has_axis = op is not None and op.shape is Shape.REDUCTION and len(call.args) > op.arity
-    return table[row_along(op) if op is not None and has_axis else call.op]
+    if call.op not in OPS or not is_reduction(call):  # tables have rows beside those of operations of the language
+        return table[call.op]
+    _, axis = split_axis(call)
+    return table[call.op if axis is None else row_along(OPS[call.op], axis)]
 
 
-def _with_axis(op: Op) -> Row:
+def _with_axis(op: Op, axis: int) -> Row:
     arguments = ", ".join(f"{{{i}}}" for i in range(op.arity))
-    return Row(
-        f"{op.name}({arguments}, axis={{{op.arity}}})", Precedence.ATOM, (Precedence.CONDITIONAL,) * (op.arity + 1)
-    )
+    text = f"{op.name}({arguments}, axis={written_axis(axis)})"
+    return Row(text, Precedence.ATOM, (Precedence.CONDITIONAL,) * op.arity)
 
 
 def _binary(operator: str, precedence: Precedence, left: Precedence, right: Precedence) -> Row:
@@ -108,7 +109,13 @@ OPERATORS: Table = {
 SPEC: Table = {
     **OPERATORS,
     **functions("", FUNCTIONS.values()),
-    **{row_along(op): _with_axis(op) for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION},
+    **{op.name: function(op.syntax.partition("(")[0], op.arity) for op in OPS.values() if op.shape is Shape.OF_PARAM},
+    **{
+        row_along(op, axis): _with_axis(op, axis)
+        for op in FUNCTIONS.values()
+        if op.shape is Shape.REDUCTION
+        for axis in ALL_AXES
+    },
     **{name: Row(name, Precedence.ATOM, ()) for name in CONSTANTS},
 }
 _CONSTANTS = {value: name for name, value in CONSTANTS.items()}
@@ -144,6 +151,8 @@ def _expression(expression: Expr, table: Table, name: Name) -> tuple[str, Preced
             return name(ref).replace(" == ", " != ", 1), Precedence.COMPARISON
         case Call(args=args):
             row = row_of(expression, table)
+            if expression.op in OPS and is_reduction(expression):
+                args, _ = split_axis(expression)
             arguments = [expression_text(a, table, name, need) for a, need in zip(args, row.needs, strict=True)]
             return row.template.format(*arguments), row.precedence
         case _:

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, Stmt, walk_expression, walk_statements
 from thetac.codegen.ir.ops import OPS, Shape
 
-AXES = (-1, -2)
+AXES = (-1, -2)  # as authors write them: the last axis of a parameter, and the last but one
+# The same where a rule sees a parameter as a matrix: all axes but the first are its columns, the first one its rows.
+AXES_OF_MATRIX = {-1: 1, -2: 0}  # either sort indexes the dimensions of a value kind
+ALL_AXES = (*AXES, *AXES_OF_MATRIX.values())
 OF_PAIRS = ("sum", "norm", "dot")  # of the pairs of complex numbers, too: neither a count nor an order is in them
 
 
@@ -20,12 +23,12 @@ def is_reduction(expression: Expr) -> bool:
 
 
 def split_axis(call: Call) -> tuple[tuple[Expr, ...], int | None]:
-    """Return the operands of a reduction and its axis; None if it is over all of the parameter."""
+    """Return the operands of a reduction and its axis, one of `ALL_AXES`; None if it is over all of the parameter."""
     arity = OPS[call.op].arity
     match call.args[arity:]:
         case ():
             return call.args, None
-        case (Const(value=int() as axis),) if axis in AXES:
+        case (Const(value=int() as axis),) if axis in ALL_AXES:
             return call.args[:arity], int(axis)
         case _:
             raise AssertionError(f"{call.op} along {call.args[arity:]}")
@@ -34,6 +37,16 @@ def split_axis(call: Call) -> tuple[tuple[Expr, ...], int | None]:
 def along(call: Call, axis: int | None) -> Call:
     """Return a reduction over all of the parameter as one along an axis; the same one if the axis is None."""
     return call if axis is None else Call(call.op, (*call.args, Const(axis, call.location)), call.location)
+
+
+def is_of_matrix(axis: int) -> bool:
+    """Return whether an axis is one of a parameter that is seen as a matrix."""
+    return axis >= 0
+
+
+def written_axis(axis: int) -> int:
+    """Return the axis as authors write it."""
+    return axis - 2 if is_of_matrix(axis) else axis
 
 
 def reductions_in(expression: Expr) -> Iterator[Call]:
@@ -46,8 +59,15 @@ def has_reductions(body: tuple[Stmt, ...]) -> bool:
     return any(any(reductions_in(one.value)) for one in walk_statements(body) if isinstance(one, Assign))
 
 
-def takes_pairs(body: tuple[Stmt, ...]) -> bool:
-    """Return whether all reductions have a meaning where each number is a pair of real ones: no mean, order or axis."""
+def axes_in(body: tuple[Stmt, ...]) -> frozenset[int]:
+    """Return the axes along which statements reduce, branches included."""
+    assigned = (one.value for one in walk_statements(body) if isinstance(one, Assign))
+    found = (split_axis(call)[1] for value in assigned for call in reductions_in(value))
+    return frozenset(axis for axis in found if axis is not None)
+
+
+def refuses_pairs(body: tuple[Stmt, ...]) -> Iterator[Call]:
+    """Yield the reductions that have no meaning where each number is a pair of real ones: a mean, an order, an axis."""
     assigned = (one.value for one in walk_statements(body) if isinstance(one, Assign))
     reductions = (call for value in assigned for call in reductions_in(value))
-    return all(call.op in OF_PAIRS and split_axis(call)[1] is None for call in reductions)
+    return (call for call in reductions if call.op not in OF_PAIRS or split_axis(call)[1] is not None)

@@ -113,7 +113,7 @@ def reduced(kind: Kind, axis: int | None) -> Kind:
 
     Args:
         kind: Shaped.
-        axis: -1 or -2; None for all of the parameter.
+        axis: -1 or -2, or 1 or 0 of a parameter that is seen as a matrix; None for all of the parameter.
 
     Raises:
         ValueError: There is one number along that axis already, or one in all.

@@ -72,7 +72,8 @@ STAGES: dict[str, Stage] = {
 
 # Of a Fused: what its host program computes with, its elements, and its static conditions.
 _HOST_OPS = frozenset(op.name for op in OPS.values() if not op.defined and op.shape in NUMBER_BY_NUMBER)
-_ELEMENT_OPS = frozenset(OPS.keys() - FUNCTIONS.keys() - {"mod"} | {op.name for op in ELEMENT_FUNCTIONS})
+_OPERATORS = {op.name for op in OPS.values() if op.shape in NUMBER_BY_NUMBER} - FUNCTIONS.keys()
+_ELEMENT_OPS = frozenset(_OPERATORS - {"mod"} | {op.name for op in ELEMENT_FUNCTIONS})
 _PROGRAM_OPS = _HOST_OPS | {"sum", "max"}
 _LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
 

@@ -4,6 +4,7 @@ In: a Rule after passes/lift.py. Out: the Rule with the same meaning, in which
 - reductions are sums and maxima: a norm is the root of a sum of squares;
 - a reduction stands alone on a right side, over a name that is assigned once; what parameters add to a total is such a
   name, too;
+- an axis is -1 or -2, as kernels are told by their launcher what rows and columns are;
 - expressions of elements read no part that is the same for a whole parameter, row or column, but a name for it, which
   is assigned once. Kernels compute those per parameter, in float64.
 A rule of elements alone is returned as it is. Must not know targets, nor how statements are spread over passes.
@@ -16,12 +17,20 @@ from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt, walk_statements
-from thetac.codegen.ir.reductions import along, is_reduction, reductions_in, split_axis
+from thetac.codegen.ir.reductions import (
+    along,
+    axes_in,
+    is_of_matrix,
+    is_reduction,
+    reductions_in,
+    split_axis,
+    written_axis,
+)
 from thetac.codegen.ir.totals import is_total
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, EVERY_ELEMENT, ROW_VECTOR, Dims
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, kind_of
 from thetac.codegen.passes.lift import Lifter, lift
-from thetac.shape_numbers import SHAPE_NUMBERS
+from thetac.shape_numbers import OF_MATRIX, SHAPE_NUMBERS
 
 
 def kernel_form(rule: Rule) -> Rule:
@@ -30,7 +39,9 @@ def kernel_form(rule: Rule) -> Rule:
     of_elements_alone = all(kind.is_on_host or kind.is_sweep for kind in kinds.values())
     if of_elements_alone and not any(map(_has_reductions, walk_statements(rule.body))):
         return rule
-    rule = lift(replace(rule, body=tuple(_simplified(statement, kinds) for statement in rule.body)))
+    of_matrix = any(map(is_of_matrix, axes_in(rule.body)))
+    simplified = tuple(_simplified(statement, kinds, of_matrix=of_matrix) for statement in rule.body)
+    rule = lift(replace(rule, body=simplified))
     rule = _name_operands(rule)
     return _name_shared(rule)
 
@@ -39,28 +50,34 @@ def _has_reductions(statement: Stmt) -> bool:
     return isinstance(statement, Assign) and any(reductions_in(statement.value))
 
 
-def _simplified(statement: Stmt, kinds: Kinds) -> Stmt:
-    """Return a statement with sums and maxima in place of other reductions."""
+def _simplified(statement: Stmt, kinds: Kinds, *, of_matrix: bool) -> Stmt:
+    """Return a statement with sums and maxima in place of other reductions.
+
+    Args:
+        statement: What to write so.
+        kinds: Of the names in it.
+        of_matrix: Whether the rule sees parameters as matrices.
+    """
     match statement:
         case Assign(value=value):
-            return replace(statement, value=_simple(value, kinds))
+            return replace(statement, value=_simple(value, kinds, of_matrix=of_matrix))
         case If(then=then, orelse=orelse):
-            sides = [tuple(_simplified(inner, kinds) for inner in side) for side in (then, orelse)]
+            sides = [tuple(_simplified(inner, kinds, of_matrix=of_matrix) for inner in side) for side in (then, orelse)]
             return replace(statement, then=sides[0], orelse=sides[1])
         case _:
             assert_never(statement)
 
 
-def _simple(expression: Expr, kinds: Kinds) -> Expr:
+def _simple(expression: Expr, kinds: Kinds, *, of_matrix: bool) -> Expr:
     match expression:
         case Call(op=op, args=args, location=here) if is_reduction(expression):
             (operand,), axis = split_axis(expression)
             dims = kind_of(operand, kinds).dims
             assert dims is not None, "a reduction is of shaped values"
-            operand = _simple(operand, kinds)
+            operand = _simple(operand, kinds, of_matrix=of_matrix)
 
             def reduced(op: str, operand: Expr) -> Call:
-                return along(Call(op, (operand,), here), axis)
+                return along(Call(op, (operand,), here), None if axis is None else written_axis(axis))
 
             match op:
                 case "sum" | "max":
@@ -68,23 +85,27 @@ def _simple(expression: Expr, kinds: Kinds) -> Expr:
                 case "norm":
                     return Call("sqrt", (reduced("sum", Call("mul", (operand, operand), here)),), here)
                 case "mean":
-                    return Call("div", (reduced("sum", operand), _count(dims, axis)), here)
+                    return Call("div", (reduced("sum", operand), _count(dims, axis, of_matrix=of_matrix)), here)
                 case "min":
                     return Call("neg", (reduced("max", Call("neg", (operand,), here)),), here)
                 case _:
                     raise AssertionError(f"kernels have no reduction {op}")
         case Call(op=op, args=args, location=here):
-            return Call(op, tuple(_simple(argument, kinds) for argument in args), here)
+            return Call(op, tuple(_simple(argument, kinds, of_matrix=of_matrix) for argument in args), here)
         case Const() | Ref():
             return expression
         case _:
             assert_never(expression)
 
 
-def _count(dims: Dims, axis: int | None) -> Expr:
-    """Return how many numbers a reduction is of."""
-    size, rows, columns = (Ref(SHAPE_NUMBERS[name].variable) for name in ("size", "rows", "columns"))
-    match axis, dims:
+def _count(dims: Dims, axis: int | None, *, of_matrix: bool) -> Expr:
+    """Return how many numbers a reduction is of.
+
+    Vectors have no view of their own. Where a rule has both, kernels take parameters of which both views are the same.
+    """
+    names = [OF_MATRIX[name] if of_matrix else name for name in ("rows", "columns")]
+    size, rows, columns = (Ref(SHAPE_NUMBERS[name].variable) for name in ("size", *names))
+    match axis if axis is None else written_axis(axis), dims:
         case -1, _:
             return columns
         case -2, _:

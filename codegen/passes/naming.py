@@ -11,7 +11,7 @@ import math
 from collections.abc import Container
 
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
-from thetac.codegen.ir.reductions import is_reduction
+from thetac.codegen.ir.reductions import is_reduction, written_axis
 
 LONGEST = 36  # characters; a longer expression is named after its role instead
 
@@ -114,8 +114,8 @@ def spell(expression: Expr) -> str:
             return f"{spell(left)}_{_AGAINST_ZERO[op]}"
         case Call(op=op, args=(left, right)) if op in _INFIX:
             return f"{spell(left)}_{_INFIX[op]}_{spell(right)}"
-        case Call(op=op, args=(operand, Const(value=-1 | -2 as axis))) if is_reduction(expression):
-            return f"{'row' if axis == -1 else 'column'}_{op}_{spell(operand)}"
+        case Call(op=op, args=(operand, Const(value=-1 | -2 | 0 | 1 as axis))) if is_reduction(expression):
+            return f"{'row' if written_axis(int(axis)) == -1 else 'column'}_{op}_{spell(operand)}"
         case Call(op=op, args=args):
             return "_".join((_PREFIX.get(op, op), *(spell(argument) for argument in args)))
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, increment, read_numbers, scale_, store
+from thetac.runtime.tensors import TensorList, increment, mean_of_rest, read_numbers, scale_, store
 
 
 def step(
@@ -58,7 +58,7 @@ def step(
         # row_mean_grad_squared = mean(grad * grad, axis=-1)
         # tensor by tensor: torch has no list operation for `mean along`
         row_mean_grad_squareds = [
-            grad.mul(grad).mean(-1, keepdim=True)
+            mean_of_rest(grad.mul(grad))
             for grad in grads
         ]
         # v_row = beta2 * v_row + (1 - beta2) * row_mean_grad_squared

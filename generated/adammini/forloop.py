@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, sqrt, store
+from thetac.runtime.tensors import Scalar, mean_of_rest, sqrt, store
 
 
 def step(
@@ -59,7 +59,7 @@ def step(
             param.addcdiv_(m, v.sqrt().div_(correction).add_(eps), value=-rate)
         if blocks_is_row and param_rank > 1:
             # row_mean_grad_squared = mean(grad * grad, axis=-1)
-            row_mean_grad_squared = grad.mul(grad).mean(-1, keepdim=True)
+            row_mean_grad_squared = mean_of_rest(grad.mul(grad))
             assert v_row is not None
             # v_row = beta2 * v_row + (1 - beta2) * row_mean_grad_squared
             v_row.mul_(beta2).add_(row_mean_grad_squared, alpha=1 - beta2)
@@ -136,7 +136,7 @@ def step_on_tensors(
             param = param - rate * m / (sqrt(v) / correction + eps)
         if blocks_is_row and param_rank > 1:
             # row_mean_grad_squared = mean(grad * grad, axis=-1)
-            row_mean_grad_squared = (grad * grad).mean(-1, keepdim=True)
+            row_mean_grad_squared = mean_of_rest(grad * grad)
             assert v_row is not None
             v_row = beta2 * v_row + (1 - beta2) * row_mean_grad_squared
             param = param - m * (rate / (sqrt(v_row) / correction + eps))

@@ -92,7 +92,7 @@ struct Rule {
             const Number rate = row[4];
             const Number correction = row[5];
             const Number eps = row[6];
-            const Number param_columns = row[7];
+            const Number param_matrix_columns = row[7];
             const Number param_size = row[8];
             Number& sum_grad_squared = tensor.numbers[0];
             Number& param_part_2 = tensor.numbers[1];
@@ -106,9 +106,9 @@ struct Rule {
             if constexpr (blocks_is_row && param_rank_at_most_one || blocks_is_tensor)
                 tensor.load<thetac::THETAC_DTYPE_5>(5, thetac::Extent::PARAMETER, &vmean);
             if constexpr (blocks_is_row && param_rank_above_one) {
-                // row_mean_grad_squared = row_sum_grad_squared / param_columns
+                // row_mean_grad_squared = row_sum_grad_squared / param_matrix_columns
                 tensor.for_rows([&](int64 matrix, int64 i) { row_mean_grad_squared[i] = row_sum_grad_squared[i] /
-                    param_columns; });
+                    param_matrix_columns; });
                 // v_row = beta2 * v_row + (1 - beta2) * row_mean_grad_squared
                 tensor.for_rows([&](int64 matrix, int64 i) { v_row[i] = beta2 * v_row[i] + one_minus_beta2 *
                     row_mean_grad_squared[i]; });

@@ -83,8 +83,8 @@ class AdamMini(Optimizer):
           dim / n_heads elements of the matrix for one.
         - The authors leave out the decay of parameters whose names say norm, ln or bias; here their
           group has weight_decay=0.
-        - With row, a parameter with less than two axes is one block; with more than two, a row runs
-          along the last.
+        - With row, a parameter with less than two axes is one block; with more than two, a row is what
+          belongs to one index of the first.
 
     References:
         - Zhang et al., Adam-mini: Use Fewer Learning Rates To Gain More, ICLR 2025, arXiv:2406.16793
@@ -183,6 +183,7 @@ class AdamMini(Optimizer):
                 on_param_device=False,
                 when_shape=lambda group, shape: (group["blocks"] == "row") and shape["rank"] > 1,
                 dims=("rows", "1"),
+                of_matrix=True,
             ),
             State(
                 "vmean",
@@ -215,8 +216,9 @@ class AdamMini(Optimizer):
         state_at_construction=False,
         foreach_temporaries=2,
         has_axes=True,
+        view="matrix",
         separate_kernels=True,
-        shape_numbers=("rank", "size", "columns"),
+        shape_numbers=("rank", "size", "matrix_columns"),
         shape_conditions=("rank",),
         reduces=True,
         complex_error="AdamMini does not support complex parameters",

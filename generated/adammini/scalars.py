@@ -16,7 +16,7 @@ ROW = (
     "rate",
     "correction",
     "eps",
-    "param_columns",
+    "param_matrix_columns",
     "param_size",
 )
 
@@ -34,7 +34,7 @@ def scalars(
     blocks_is_element: bool,
     param_rank: float,
     param_size: float,
-    param_columns: float,
+    param_matrix_columns: float,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_lr_times_weight_decay = 0.0
@@ -58,7 +58,7 @@ def scalars(
         rate,
         correction,
         eps,
-        param_columns,
+        param_matrix_columns,
         param_size,
     ), ()
 
@@ -76,7 +76,7 @@ def scalars_on_tensors(
     blocks_is_element: bool,
     param_rank: Scalar,
     param_size: Scalar,
-    param_columns: Scalar,
+    param_matrix_columns: Scalar,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_lr_times_weight_decay: Scalar = 0.0
@@ -100,6 +100,6 @@ def scalars_on_tensors(
         rate,
         correction,
         eps,
-        param_columns,
+        param_matrix_columns,
         param_size,
     ), ()

@@ -32,7 +32,7 @@ def update_elements(
     rate,
     correction,
     eps,
-    param_columns,
+    param_matrix_columns,
     param_size,
     row_sum_grad_squared,
     sum_grad_squared,
@@ -123,7 +123,7 @@ def kernel(
     rate = tl.load(row + 4)
     correction = tl.load(row + 5)
     eps = tl.load(row + 6)
-    param_columns = tl.load(row + 7)
+    param_matrix_columns = tl.load(row + 7)
     param_size = tl.load(row + 8)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
@@ -177,7 +177,7 @@ def kernel(
                 rate,
                 correction,
                 eps,
-                param_columns,
+                param_matrix_columns,
                 param_size,
                 row_sum_grad_squared,
                 sum_grad_squared,
@@ -226,7 +226,7 @@ def kernel(
                 rate,
                 correction,
                 eps,
-                param_columns,
+                param_matrix_columns,
                 param_size,
                 row_sum_grad_squared,
                 sum_grad_squared,
@@ -294,7 +294,7 @@ def tensor_program_1(
     rate = tl.load(row + 4).to(math)
     correction = tl.load(row + 5).to(math)
     eps = tl.load(row + 6).to(math)
-    param_columns = tl.load(row + 7).to(math)
+    param_matrix_columns = tl.load(row + 7).to(math)
     param_size = tl.load(row + 8).to(math)
     v_row_ptr = ops.pointer(tl.load(tensor + header + 4), v_row_dtype, 0)
     vmean_ptr = ops.pointer(tl.load(tensor + header + 5), vmean_dtype, 0)
@@ -336,8 +336,8 @@ def tensor_program_1(
                     row_sum_grad_squared_partials_ptr, at, inside, across, matrices * height
                 )
                 tl.store(row_sum_grad_squared_ptr + at, row_sum_grad_squared, mask=inside)
-                # row_mean_grad_squared = row_sum_grad_squared / param_columns
-                row_mean_grad_squared = ops.divide(row_sum_grad_squared, param_columns)
+                # row_mean_grad_squared = row_sum_grad_squared / param_matrix_columns
+                row_mean_grad_squared = ops.divide(row_sum_grad_squared, param_matrix_columns)
                 # v_row = beta2 * v_row + (1 - beta2) * row_mean_grad_squared
                 v_row = beta2 * v_row + one_minus_beta2 * row_mean_grad_squared
                 ops.store(v_row_ptr + at, v_row, inside)
@@ -361,7 +361,7 @@ def update_elements_1(
     rate,
     correction,
     eps,
-    param_columns,
+    param_matrix_columns,
     param_size,
     param_part,
     param_part_2,
@@ -473,7 +473,7 @@ def kernel_1(
     rate = tl.load(row + 4)
     correction = tl.load(row + 5)
     eps = tl.load(row + 6)
-    param_columns = tl.load(row + 7)
+    param_matrix_columns = tl.load(row + 7)
     param_size = tl.load(row + 8)
     own_numbers = numbers + 2 * tl.load(chunk).to(tl.int64)
     param_part_2 = tl.load(own_numbers + 1).to(math)
@@ -528,7 +528,7 @@ def kernel_1(
                 rate,
                 correction,
                 eps,
-                param_columns,
+                param_matrix_columns,
                 param_size,
                 param_part,
                 param_part_2,
@@ -574,7 +574,7 @@ def kernel_1(
                 rate,
                 correction,
                 eps,
-                param_columns,
+                param_matrix_columns,
                 param_size,
                 param_part,
                 param_part_2,

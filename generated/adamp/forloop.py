@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, divide, largest, maximum, sqrt, store, where
+from thetac.runtime.tensors import Scalar, divide, largest, maximum, norm_of_rest, sqrt, store, sum_of_rest, where
 
 
 def step(
@@ -21,8 +21,7 @@ def step(
     exp_avg_sqs: Sequence[Tensor],
     ranks_of_params: Sequence[float],
     sizes_of_params: Sequence[float],
-    rows_of_params: Sequence[float],
-    columns_of_params: Sequence[float],
+    matrix_columns_of_params: Sequence[float],
     lr: float,
     beta1: float,
     beta2: float,
@@ -34,7 +33,7 @@ def step(
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
-    for param, grad, step_t, exp_avg, exp_avg_sq, param_rank, param_size, param_rows, param_columns in zip(
+    for param, grad, step_t, exp_avg, exp_avg_sq, param_rank, param_size, param_matrix_columns in zip(
         params,
         grads,
         steps,
@@ -42,8 +41,7 @@ def step(
         exp_avg_sqs,
         ranks_of_params,
         sizes_of_params,
-        rows_of_params,
-        columns_of_params,
+        matrix_columns_of_params,
         strict=True,
     ):
         step_t += 1
@@ -84,66 +82,28 @@ def step(
             # projected = where(is_flat, tangent, perturb)
             projected = (tangent if is_flat else perturb).clone()
             ratio = wd_ratio if is_flat else 1
-            if param_rank == 2:
-                # row_sum_grad_times_param = sum(grad * param, axis=-1)
-                row_sum_grad_times_param = grad.mul(param).sum(-1, keepdim=True)
-                # row_norm_grad = norm(grad, axis=-1)
-                row_norm_grad = grad.norm(dim=-1, keepdim=True)
-                # row_norm_param = norm(param, axis=-1)
-                row_norm_param = param.norm(dim=-1, keepdim=True)
-                # row_cosine = abs(row_sum_grad_times_param) / (maximum(row_norm_grad, eps) * maximum(row_norm_param,
-                #   eps))
-                row_cosine = row_sum_grad_times_param.abs().div_(
-                    row_norm_grad.clamp(min=eps).mul_(row_norm_param.clamp(min=eps))
-                )
-                # row_unit = param / (row_norm_param + eps)
-                row_unit = param.div(row_norm_param.add(eps))
-                # row_sum_row_unit_times_perturb = sum(row_unit * perturb, axis=-1)
-                row_sum_row_unit_times_perturb = row_unit.mul(perturb).sum(-1, keepdim=True)
-                # row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb
-                row_tangent = perturb.addcmul(row_unit, row_sum_row_unit_times_perturb, value=-1)
-                # max_row_cosine = max(row_cosine)
-                max_row_cosine = largest(row_cosine).item()
-                is_row_flat = max_row_cosine < scalar_math.divide(delta, param_columns**0.5)
-                # projected = where(is_row_flat, row_tangent, projected)
-                projected = (row_tangent if is_row_flat else projected).clone()
-                ratio = wd_ratio if is_row_flat else ratio
-            if param_rank == 3:
-                # row_sum_grad_squared = sum(grad * grad, axis=-1)
-                row_sum_grad_squared = grad.mul(grad).sum(-1, keepdim=True)
-                # column_sum_row_sum_grad_squared = sum(row_sum_grad_squared, axis=-2)
-                column_sum_row_sum_grad_squared = row_sum_grad_squared.sum(-2, keepdim=True)
-                # grad_length = sqrt(column_sum_row_sum_grad_squared)
-                grad_length = column_sum_row_sum_grad_squared.sqrt()
-                # row_sum_param_squared = sum(param * param, axis=-1)
-                row_sum_param_squared = param.mul(param).sum(-1, keepdim=True)
-                # column_sum_row_sum_param_squared = sum(row_sum_param_squared, axis=-2)
-                column_sum_row_sum_param_squared = row_sum_param_squared.sum(-2, keepdim=True)
-                # length = sqrt(column_sum_row_sum_param_squared)
-                length = column_sum_row_sum_param_squared.sqrt()
-                # slice_cosine_part = sum(grad * param, axis=-1)
-                slice_cosine_part = grad.mul(param).sum(-1, keepdim=True)
-                # column_sum_row_sum_grad_times_param = sum(slice_cosine_part, axis=-2)
-                column_sum_row_sum_grad_times_param = slice_cosine_part.sum(-2, keepdim=True)
-                # slice_cosine = abs(column_sum_row_sum_grad_times_param) / (maximum(grad_length, eps) * maximum(length,
-                #   eps))
-                slice_cosine = column_sum_row_sum_grad_times_param.abs().div_(
-                    grad_length.clamp(min=eps).mul_(length.clamp(min=eps))
-                )
-                # slice_unit = param / (length + eps)
-                slice_unit = param.div(length.add(eps))
-                # row_sum_slice_unit_times_perturb = sum(slice_unit * perturb, axis=-1)
-                row_sum_slice_unit_times_perturb = slice_unit.mul(perturb).sum(-1, keepdim=True)
-                # slice_tangent_part = sum(row_sum_slice_unit_times_perturb, axis=-2)
-                slice_tangent_part = row_sum_slice_unit_times_perturb.sum(-2, keepdim=True)
-                # slice_tangent = perturb - slice_unit * slice_tangent_part
-                slice_tangent = perturb.addcmul(slice_unit, slice_tangent_part, value=-1)
-                # max_slice_cosine = max(slice_cosine)
-                max_slice_cosine = largest(slice_cosine).item()
-                is_slice_flat = max_slice_cosine < scalar_math.divide(delta, (param_rows * param_columns) ** 0.5)
-                # projected = where(is_slice_flat, slice_tangent, projected)
-                projected = (slice_tangent if is_slice_flat else projected).clone()
-                ratio = wd_ratio if is_slice_flat else ratio
+            # row_sum_grad_times_param = sum(grad * param, axis=-1)
+            row_sum_grad_times_param = sum_of_rest(grad.mul(param))
+            # row_norm_grad = norm(grad, axis=-1)
+            row_norm_grad = norm_of_rest(grad)
+            # row_norm_param = norm(param, axis=-1)
+            row_norm_param = norm_of_rest(param)
+            # row_cosine = abs(row_sum_grad_times_param) / (maximum(row_norm_grad, eps) * maximum(row_norm_param, eps))
+            row_cosine = row_sum_grad_times_param.abs().div_(
+                row_norm_grad.clamp(min=eps).mul_(row_norm_param.clamp(min=eps))
+            )
+            # row_unit = param / (row_norm_param + eps)
+            row_unit = param.div(row_norm_param.add(eps))
+            # row_sum_row_unit_times_perturb = sum(row_unit * perturb, axis=-1)
+            row_sum_row_unit_times_perturb = sum_of_rest(row_unit.mul(perturb))
+            # row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb
+            row_tangent = perturb.addcmul(row_unit, row_sum_row_unit_times_perturb, value=-1)
+            # max_row_cosine = max(row_cosine)
+            max_row_cosine = largest(row_cosine).item()
+            is_row_flat = max_row_cosine < scalar_math.divide(delta, param_matrix_columns**0.5)
+            # projected = where(is_row_flat, row_tangent, projected)
+            projected = (row_tangent if is_row_flat else projected).clone()
+            ratio = wd_ratio if is_row_flat else ratio
             perturb = projected
             if weight_decay > 0:
                 # param = param * (1 - lr * weight_decay * ratio)
@@ -164,8 +124,7 @@ def step_on_tensors(
     exp_avg_sqs: Sequence[Tensor],
     ranks_of_params: Sequence[float],
     sizes_of_params: Sequence[float],
-    rows_of_params: Sequence[float],
-    columns_of_params: Sequence[float],
+    matrix_columns_of_params: Sequence[float],
     lr: float | Tensor,
     beta1: float,
     beta2: float,
@@ -182,7 +141,7 @@ def step_on_tensors(
 
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
-    for param_out, grad, step_t, exp_avg_out, exp_avg_sq_out, param_rank, param_size, param_rows, param_columns in zip(
+    for param_out, grad, step_t, exp_avg_out, exp_avg_sq_out, param_rank, param_size, param_matrix_columns in zip(
         params,
         grads,
         steps,
@@ -190,8 +149,7 @@ def step_on_tensors(
         exp_avg_sqs,
         ranks_of_params,
         sizes_of_params,
-        rows_of_params,
-        columns_of_params,
+        matrix_columns_of_params,
         strict=True,
     ):
         param = param_out
@@ -230,56 +188,23 @@ def step_on_tensors(
             is_flat = cosine < divide(delta, sqrt(param_size))
             projected = where(is_flat, tangent, perturb)
             ratio: Scalar = where(is_flat, wd_ratio, 1)
-            if param_rank == 2:
-                # row_sum_grad_times_param = sum(grad * param, axis=-1)
-                row_sum_grad_times_param = (grad * param).sum(-1, keepdim=True)
-                # row_norm_grad = norm(grad, axis=-1)
-                row_norm_grad = grad.norm(dim=-1, keepdim=True)
-                # row_norm_param = norm(param, axis=-1)
-                row_norm_param = param.norm(dim=-1, keepdim=True)
-                row_cosine = (
-                    abs(row_sum_grad_times_param) / (maximum(row_norm_grad, eps) * maximum(row_norm_param, eps))
-                )
-                row_unit = param / (row_norm_param + eps)
-                # row_sum_row_unit_times_perturb = sum(row_unit * perturb, axis=-1)
-                row_sum_row_unit_times_perturb = (row_unit * perturb).sum(-1, keepdim=True)
-                row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb
-                # max_row_cosine = max(row_cosine)
-                max_row_cosine = largest(row_cosine)
-                # is_row_flat = max_row_cosine < delta / sqrt(param_columns)
-                is_row_flat = max_row_cosine < divide(delta, sqrt(param_columns))
-                projected = where(is_row_flat, row_tangent, projected)
-                ratio = where(is_row_flat, wd_ratio, ratio)
-            if param_rank == 3:
-                # row_sum_grad_squared = sum(grad * grad, axis=-1)
-                row_sum_grad_squared = (grad * grad).sum(-1, keepdim=True)
-                # column_sum_row_sum_grad_squared = sum(row_sum_grad_squared, axis=-2)
-                column_sum_row_sum_grad_squared = row_sum_grad_squared.sum(-2, keepdim=True)
-                grad_length = sqrt(column_sum_row_sum_grad_squared)
-                # row_sum_param_squared = sum(param * param, axis=-1)
-                row_sum_param_squared = (param * param).sum(-1, keepdim=True)
-                # column_sum_row_sum_param_squared = sum(row_sum_param_squared, axis=-2)
-                column_sum_row_sum_param_squared = row_sum_param_squared.sum(-2, keepdim=True)
-                length = sqrt(column_sum_row_sum_param_squared)
-                # slice_cosine_part = sum(grad * param, axis=-1)
-                slice_cosine_part = (grad * param).sum(-1, keepdim=True)
-                # column_sum_row_sum_grad_times_param = sum(slice_cosine_part, axis=-2)
-                column_sum_row_sum_grad_times_param = slice_cosine_part.sum(-2, keepdim=True)
-                slice_cosine = (
-                    abs(column_sum_row_sum_grad_times_param) / (maximum(grad_length, eps) * maximum(length, eps))
-                )
-                slice_unit = param / (length + eps)
-                # row_sum_slice_unit_times_perturb = sum(slice_unit * perturb, axis=-1)
-                row_sum_slice_unit_times_perturb = (slice_unit * perturb).sum(-1, keepdim=True)
-                # slice_tangent_part = sum(row_sum_slice_unit_times_perturb, axis=-2)
-                slice_tangent_part = row_sum_slice_unit_times_perturb.sum(-2, keepdim=True)
-                slice_tangent = perturb - slice_unit * slice_tangent_part
-                # max_slice_cosine = max(slice_cosine)
-                max_slice_cosine = largest(slice_cosine)
-                # is_slice_flat = max_slice_cosine < delta / sqrt(param_rows * param_columns)
-                is_slice_flat = max_slice_cosine < divide(delta, sqrt(param_rows * param_columns))
-                projected = where(is_slice_flat, slice_tangent, projected)
-                ratio = where(is_slice_flat, wd_ratio, ratio)
+            # row_sum_grad_times_param = sum(grad * param, axis=-1)
+            row_sum_grad_times_param = sum_of_rest(grad * param)
+            # row_norm_grad = norm(grad, axis=-1)
+            row_norm_grad = norm_of_rest(grad)
+            # row_norm_param = norm(param, axis=-1)
+            row_norm_param = norm_of_rest(param)
+            row_cosine = abs(row_sum_grad_times_param) / (maximum(row_norm_grad, eps) * maximum(row_norm_param, eps))
+            row_unit = param / (row_norm_param + eps)
+            # row_sum_row_unit_times_perturb = sum(row_unit * perturb, axis=-1)
+            row_sum_row_unit_times_perturb = sum_of_rest(row_unit * perturb)
+            row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb
+            # max_row_cosine = max(row_cosine)
+            max_row_cosine = largest(row_cosine)
+            # is_row_flat = max_row_cosine < delta / sqrt(param_matrix_columns)
+            is_row_flat = max_row_cosine < divide(delta, sqrt(param_matrix_columns))
+            projected = where(is_row_flat, row_tangent, projected)
+            ratio = where(is_row_flat, wd_ratio, ratio)
             perturb = projected
             if weight_decay > 0:
                 param = param * (1 - lr * weight_decay * ratio)

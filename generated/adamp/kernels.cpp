@@ -1,8 +1,8 @@
 // Generated from specs/adamp.yaml by thetac 0.1.0; do not edit.
 //
 // AdamP on a CPU: one step of some elements.
-// Compiled for the conditions of a group. docs/cpp.md describes how it is called.
-// The dtypes of the streams, and what the group decides, are given on the compiler's command line.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
 
 #include "passes.h"
 
@@ -17,8 +17,8 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 4;
-    static constexpr int ENTRIES = 13;  // of a row
-    static constexpr int CONDITIONS = 0;
+    static constexpr int ENTRIES = 12;  // of a row
+    static constexpr int CONDITIONS = 4;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
         thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
@@ -28,38 +28,31 @@ struct Rule {
 
     // What is computed per parameter, row and column. Addresses are those of the streams, then those of small states.
     static constexpr int COLUMNS = 4;
-    static constexpr int NUMBERS = 9;  // per parameter, in double
-    static constexpr int VECTORS = 9;
-    static constexpr int FURTHER = 5;  // pointers of a sweep, after those of the streams
+    static constexpr int NUMBERS = 8;  // per parameter, in double
+    static constexpr int VECTORS = 3;
+    static constexpr int FURTHER = 3;  // pointers of a sweep, after those of the streams
     static constexpr bool HAS_AXES = true;
-    static constexpr thetac::Extent vectors[] = {thetac::Extent::ROW, thetac::Extent::ROW, thetac::Extent::ROW, thetac::Extent::ROW, thetac::Extent::ROW, thetac::Extent::ROW, thetac::Extent::MATRIX, thetac::Extent::MATRIX, thetac::Extent::MATRIX};
+    static constexpr thetac::Extent vectors[] = {thetac::Extent::ROW, thetac::Extent::ROW, thetac::Extent::ROW};
     static constexpr thetac::Fold folds_0[] = {
         {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 4, 0},  // sum_grad_times_param
         {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 5, 1},  // sum_grad_squared
         {thetac::FoldOp::SQUARES, thetac::Extent::PARAMETER, 0, 2},  // sum_param_squared
         {thetac::FoldOp::SUM, thetac::Extent::ROW, 4, 0},  // row_sum_grad_times_param
-        {thetac::FoldOp::SQUARES, thetac::Extent::ROW, 5, 1},  // row_norm_grad_part
-        {thetac::FoldOp::SQUARES, thetac::Extent::ROW, 0, 2},  // row_norm_param_part
-        {thetac::FoldOp::SQUARES, thetac::Extent::ROW, 5, 3},  // row_sum_grad_squared
-        {thetac::FoldOp::SQUARES, thetac::Extent::ROW, 0, 4},  // row_sum_param_squared
-        {thetac::FoldOp::SUM, thetac::Extent::ROW, 4, 5},  // slice_cosine_part
+        {thetac::FoldOp::SQUARES, thetac::Extent::ROW, 5, 1},  // row_sum_grad_squared
+        {thetac::FoldOp::SQUARES, thetac::Extent::ROW, 0, 2},  // row_sum_param_squared
     };
-    static constexpr int vectors_1[] = {1, 7};  // row_norm_param_plus_eps, length_plus_eps
+    static constexpr int vectors_1[] = {1};  // row_norm_param_plus_eps
     static constexpr thetac::Fold folds_1[] = {
-        {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 6, 3},  // sum_unit_times_perturb
-        {thetac::FoldOp::SUM, thetac::Extent::ROW, 7, 0},  // row_sum_row_unit_times_perturb
-        {thetac::FoldOp::SUM, thetac::Extent::ROW, 8, 2},  // row_sum_slice_unit_times_perturb
+        {thetac::FoldOp::SUM, thetac::Extent::PARAMETER, 5, 3},  // sum_unit_times_perturb
+        {thetac::FoldOp::SUM, thetac::Extent::ROW, 6, 0},  // row_sum_row_unit_times_perturb
     };
-    static constexpr int vectors_2[] = {1, 0, 7, 6};  // row_norm_param_plus_eps, row_sum_row_unit_times_perturb, length_plus_eps, slice_tangent_part
+    static constexpr int vectors_2[] = {1, 0};  // row_norm_param_plus_eps, row_sum_row_unit_times_perturb
     static constexpr thetac::PassFacts facts[] = {
-        {true, nullptr, 0, folds_0, 9},
-        {true, vectors_1, 2, folds_1, 3},
-        {true, vectors_2, 4, nullptr, 0},
+        {true, nullptr, 0, folds_0, 6},
+        {true, vectors_1, 1, folds_1, 2},
+        {true, vectors_2, 2, nullptr, 0},
     };
-    static constexpr bool has_program[] = {false, true, true};  // before the sweep
-
-    // What a parameter group decides. There are too many combinations to compile them all.
-    static constexpr bool holds[] = {THETAC_HOLDS};
+    static constexpr bool has_program[] = {false, true, false};  // before the sweep
 
     // The conditions that may change from step to step.
     static Mask row_conditions(const Number*) {
@@ -69,15 +62,17 @@ struct Rule {
 
     template <Mask mask>
     struct Kernel {
-        static constexpr bool maximize = holds[0];
-        static constexpr bool nesterov = holds[1];
-        static constexpr bool param_rank_above_one = holds[2];
-        static constexpr bool param_rank_equal_to_two = holds[3];
-        static constexpr bool param_rank_equal_to_three = holds[4];
-        static constexpr bool weight_decay_positive = holds[5];
+        static constexpr bool maximize = mask >> 0 & 1;
+        static constexpr bool nesterov = mask >> 1 & 1;
+        static constexpr bool param_rank_above_one = mask >> 2 & 1;
+        static constexpr bool weight_decay_positive = mask >> 3 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
-        static constexpr Mask relevant_conditions = 0;
+        static constexpr Mask relevant_conditions =
+            Mask(1) << 0
+            | Mask(1) << 1
+            | Mask(1) << 2
+            | Mask(1) << 3;
         static constexpr Mask loaded =
             Mask(param_rank_above_one) << 0
             | Mask(maximize || param_rank_above_one) << 1;
@@ -89,10 +84,7 @@ struct Rule {
             | Mask(param_rank_above_one) << 2
             | Mask(param_rank_above_one) << 3
             | Mask(param_rank_above_one) << 4
-            | Mask(param_rank_above_one) << 5
-            | Mask(param_rank_above_one) << 6
-            | Mask(param_rank_above_one) << 7
-            | Mask(param_rank_above_one) << 8;
+            | Mask(param_rank_above_one) << 5;
         static constexpr Mask loaded_1 =
             Mask(param_rank_above_one) << 0
             | Mask(1) << 1
@@ -102,12 +94,10 @@ struct Rule {
             Mask(1) << 2
             | Mask(1) << 3;
         static constexpr Mask read_1 =
-            Mask(param_rank_above_one && param_rank_equal_to_two) << 0
-            | Mask(param_rank_above_one && param_rank_equal_to_three) << 1;
+            Mask(param_rank_above_one) << 0;
         static constexpr Mask folded_1 =
             Mask(param_rank_above_one) << 0
-            | Mask(param_rank_above_one && param_rank_equal_to_two) << 1
-            | Mask(param_rank_above_one && param_rank_equal_to_three) << 2;
+            | Mask(param_rank_above_one) << 1;
         static constexpr Mask loaded_2 =
             Mask(1) << 0
             | Mask(maximize || nesterov) << 1
@@ -116,10 +106,8 @@ struct Rule {
         static constexpr Mask stored_2 =
             Mask(1) << 0;
         static constexpr Mask read_2 =
-            Mask(param_rank_above_one && param_rank_equal_to_two) << 0
-            | Mask(param_rank_above_one && param_rank_equal_to_two) << 1
-            | Mask(param_rank_above_one && param_rank_equal_to_three) << 2
-            | Mask(param_rank_above_one && param_rank_equal_to_three) << 3;
+            Mask(param_rank_above_one) << 0
+            | Mask(param_rank_above_one) << 1;
         static constexpr Mask folded_2 = 0;
 
         static void before_1(const thetac::ProgramTensor& tensor, const typename Rule::Number* row) {
@@ -127,40 +115,27 @@ struct Rule {
             const Number eps = row[5];
             const Number delta_over_sqrt_param_size = row[6];
             const Number wd_ratio = row[7];
-            const Number delta_over_sqrt_param_columns = row[8];
-            const Number max_slice_cosine_bound = row[9];
-            const Number lr_times_weight_decay = row[10];
+            const Number delta_over_sqrt_param_matrix_columns = row[8];
+            const Number lr_times_weight_decay = row[9];
             Number& sum_grad_times_param = tensor.numbers[0];
             Number& sum_grad_squared = tensor.numbers[1];
             Number& sum_param_squared = tensor.numbers[2];
             Number& norm_param_plus_eps = tensor.numbers[4];
             Number& is_flat = tensor.numbers[5];
             Number& is_row_flat = tensor.numbers[6];
-            Number& is_slice_flat = tensor.numbers[7];
-            Number& param_part = tensor.numbers[8];
+            Number& param_part = tensor.numbers[7];
             Number* const row_sum_grad_times_param = tensor.vector(0);
-            Number* const row_norm_grad_part = tensor.vector(1);
-            Number* const row_norm_param_part = tensor.vector(2);
-            Number* const row_sum_grad_squared = tensor.vector(3);
-            Number* const row_sum_param_squared = tensor.vector(4);
-            Number* const slice_cosine_part = tensor.vector(5);
+            Number* const row_sum_grad_squared = tensor.vector(1);
+            Number* const row_sum_param_squared = tensor.vector(2);
             Number* const row_norm_grad = tensor.vector(1);
             Number* const row_norm_param = tensor.vector(2);
             Number* const row_cosine = tensor.vector(0);
             Number* const row_norm_param_plus_eps = tensor.vector(1);
-            Number* const column_sum_row_sum_grad_squared = tensor.vector(6);
-            Number* const grad_length = tensor.vector(6);
-            Number* const column_sum_row_sum_param_squared = tensor.vector(7);
-            Number* const length = tensor.vector(7);
-            Number* const column_sum_row_sum_grad_times_param = tensor.vector(8);
-            Number* const slice_cosine = tensor.vector(6);
-            Number* const length_plus_eps = tensor.vector(7);
             Number norm_grad = 0;
             Number norm_param = 0;
             Number cosine = 0;
             Number ratio = 0;
             Number max_row_cosine = 0;
-            Number max_slice_cosine = 0;
             if constexpr (param_rank_above_one) {
                 // norm_grad = sqrt(sum_grad_squared)
                 norm_grad = ops::square_root(sum_grad_squared);
@@ -174,75 +149,29 @@ struct Rule {
                 is_flat = cosine < delta_over_sqrt_param_size;
                 // ratio = where(is_flat, wd_ratio, 1)
                 ratio = is_flat ? wd_ratio : Number(1.0);
-                if constexpr (param_rank_equal_to_two) {
-                    // row_norm_grad = sqrt(row_norm_grad_part)
-                    tensor.for_rows([&](int64 matrix, int64 i) { row_norm_grad[i] =
-                        ops::square_root(row_norm_grad_part[i]); });
-                    // row_norm_param = sqrt(row_norm_param_part)
-                    tensor.for_rows([&](int64 matrix, int64 i) { row_norm_param[i] =
-                        ops::square_root(row_norm_param_part[i]); });
-                    // row_cosine = abs(row_sum_grad_times_param) / (maximum(row_norm_grad, eps) *
-                    //     maximum(row_norm_param, eps))
-                    tensor.for_rows([&](int64 matrix, int64 i) { row_cosine[i] =
-                        ops::absolute(row_sum_grad_times_param[i]) / (ops::maximum(row_norm_grad[i], eps) *
-                        ops::maximum(row_norm_param[i], eps)); });
-                    // row_norm_param_plus_eps = row_norm_param + eps
-                    tensor.for_rows([&](int64 matrix, int64 i) { row_norm_param_plus_eps[i] = row_norm_param[i] +
-                        eps; });
-                    // max_row_cosine = max(row_cosine)
-                    max_row_cosine = tensor.fold_all<thetac::Max>(thetac::Extent::ROW, row_cosine);
-                    // is_row_flat = max_row_cosine < delta / sqrt(param_columns)
-                    is_row_flat = max_row_cosine < delta_over_sqrt_param_columns;
-                    // ratio = where(is_row_flat, wd_ratio, ratio)
-                    ratio = is_row_flat ? wd_ratio : ratio;
-                }
-                if constexpr (param_rank_equal_to_three) {
-                    // column_sum_row_sum_grad_squared = sum(row_sum_grad_squared, axis=-2)
-                    tensor.fold_matrices<thetac::Sum>(thetac::Extent::ROW, row_sum_grad_squared,
-                        column_sum_row_sum_grad_squared);
-                    // grad_length = sqrt(column_sum_row_sum_grad_squared)
-                    tensor.for_matrices([&](int64 matrix, int64 i) { grad_length[matrix] =
-                        ops::square_root(column_sum_row_sum_grad_squared[matrix]); });
-                    // column_sum_row_sum_param_squared = sum(row_sum_param_squared, axis=-2)
-                    tensor.fold_matrices<thetac::Sum>(thetac::Extent::ROW, row_sum_param_squared,
-                        column_sum_row_sum_param_squared);
-                    // length = sqrt(column_sum_row_sum_param_squared)
-                    tensor.for_matrices([&](int64 matrix, int64 i) { length[matrix] =
-                        ops::square_root(column_sum_row_sum_param_squared[matrix]); });
-                    // column_sum_row_sum_grad_times_param = sum(slice_cosine_part, axis=-2)
-                    tensor.fold_matrices<thetac::Sum>(thetac::Extent::ROW, slice_cosine_part,
-                        column_sum_row_sum_grad_times_param);
-                    // slice_cosine = abs(column_sum_row_sum_grad_times_param) / (maximum(grad_length, eps) *
-                    //     maximum(length, eps))
-                    tensor.for_matrices([&](int64 matrix, int64 i) { slice_cosine[matrix] =
-                        ops::absolute(column_sum_row_sum_grad_times_param[matrix]) /
-                        (ops::maximum(grad_length[matrix], eps) * ops::maximum(length[matrix], eps)); });
-                    // length_plus_eps = length + eps
-                    tensor.for_matrices([&](int64 matrix, int64 i) { length_plus_eps[matrix] = length[matrix] + eps;
-                        });
-                    // max_slice_cosine = max(slice_cosine)
-                    max_slice_cosine = tensor.fold_all<thetac::Max>(thetac::Extent::MATRIX, slice_cosine);
-                    // is_slice_flat = max_slice_cosine < delta / sqrt(param_rows * param_columns)
-                    is_slice_flat = max_slice_cosine < max_slice_cosine_bound;
-                    // ratio = where(is_slice_flat, wd_ratio, ratio)
-                    ratio = is_slice_flat ? wd_ratio : ratio;
-                }
+                // row_norm_grad = sqrt(row_sum_grad_squared)
+                tensor.for_rows([&](int64 matrix, int64 i) { row_norm_grad[i] =
+                    ops::square_root(row_sum_grad_squared[i]); });
+                // row_norm_param = sqrt(row_sum_param_squared)
+                tensor.for_rows([&](int64 matrix, int64 i) { row_norm_param[i] =
+                    ops::square_root(row_sum_param_squared[i]); });
+                // row_cosine = abs(row_sum_grad_times_param) / (maximum(row_norm_grad, eps) *
+                //     maximum(row_norm_param, eps))
+                tensor.for_rows([&](int64 matrix, int64 i) { row_cosine[i] =
+                    ops::absolute(row_sum_grad_times_param[i]) / (ops::maximum(row_norm_grad[i], eps) *
+                    ops::maximum(row_norm_param[i], eps)); });
+                // row_norm_param_plus_eps = row_norm_param + eps
+                tensor.for_rows([&](int64 matrix, int64 i) { row_norm_param_plus_eps[i] = row_norm_param[i] + eps;
+                    });
+                // max_row_cosine = max(row_cosine)
+                max_row_cosine = tensor.fold_all<thetac::Max>(thetac::Extent::ROW, row_cosine);
+                // is_row_flat = max_row_cosine < delta / sqrt(param_matrix_columns)
+                is_row_flat = max_row_cosine < delta_over_sqrt_param_matrix_columns;
+                // ratio = where(is_row_flat, wd_ratio, ratio)
+                ratio = is_row_flat ? wd_ratio : ratio;
                 if constexpr (weight_decay_positive) {
                     // param_part = 1 - lr * weight_decay * ratio
                     param_part = Number(1.0) - lr_times_weight_decay * ratio;
-                }
-            }
-        }
-
-        static void before_2(const thetac::ProgramTensor& tensor, const typename Rule::Number* row) {
-            using Number = double;
-            Number* const row_sum_slice_unit_times_perturb = tensor.vector(2);
-            Number* const slice_tangent_part = tensor.vector(6);
-            if constexpr (param_rank_above_one) {
-                if constexpr (param_rank_equal_to_three) {
-                    // slice_tangent_part = sum(row_sum_slice_unit_times_perturb, axis=-2)
-                    tensor.fold_matrices<thetac::Sum>(thetac::Extent::ROW, row_sum_slice_unit_times_perturb,
-                        slice_tangent_part);
                 }
             }
         }
@@ -290,10 +219,8 @@ struct Rule {
             Number* __restrict exp_avg_ptr = streams[2];
             Number* __restrict exp_avg_sq_ptr = streams[3];
             const Number* __restrict row_norm_param_plus_eps_ptr = streams[4];
-            const Number* __restrict length_plus_eps_ptr = streams[5];
-            Number* __restrict unit_times_perturb_ptr = streams[6];
-            Number* __restrict row_unit_times_perturb_ptr = streams[7];
-            Number* __restrict slice_unit_times_perturb_ptr = streams[8];
+            Number* __restrict unit_times_perturb_ptr = streams[5];
+            Number* __restrict row_unit_times_perturb_ptr = streams[6];
 
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
@@ -301,10 +228,8 @@ struct Rule {
                 Number grad = grad_ptr[i];
                 Number exp_avg = exp_avg_ptr[i];
                 Number exp_avg_sq = exp_avg_sq_ptr[i];
-                const Number row_norm_param_plus_eps = param_rank_above_one && param_rank_equal_to_two ?
-                    row_norm_param_plus_eps_ptr[i] : Number(0);
-                const Number length_plus_eps = param_rank_above_one && param_rank_equal_to_three ?
-                    length_plus_eps_ptr[i] : Number(0);
+                const Number row_norm_param_plus_eps = param_rank_above_one ? row_norm_param_plus_eps_ptr[i] :
+                    Number(0);
 
                 if constexpr (maximize) {
                     // maximize
@@ -327,29 +252,19 @@ struct Rule {
                 Number unit_times_perturb = 0;
                 Number row_unit = 0;
                 Number row_unit_times_perturb = 0;
-                Number slice_unit = 0;
-                Number slice_unit_times_perturb = 0;
                 if constexpr (param_rank_above_one) {
                     unit = param / norm_param_plus_eps;
                     unit_times_perturb = unit * perturb;
-                    if constexpr (param_rank_equal_to_two) {
-                        row_unit = param / row_norm_param_plus_eps;
-                        row_unit_times_perturb = row_unit * perturb;
-                    }
-                    if constexpr (param_rank_equal_to_three) {
-                        slice_unit = param / length_plus_eps;
-                        slice_unit_times_perturb = slice_unit * perturb;
-                    }
+                    row_unit = param / row_norm_param_plus_eps;
+                    row_unit_times_perturb = row_unit * perturb;
                 }
 
                 exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);
                 exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_sq);
                 if constexpr (param_rank_above_one)
                     unit_times_perturb_ptr[i] = unit_times_perturb;
-                if constexpr (param_rank_above_one && param_rank_equal_to_two)
+                if constexpr (param_rank_above_one)
                     row_unit_times_perturb_ptr[i] = row_unit_times_perturb;
-                if constexpr (param_rank_above_one && param_rank_equal_to_three)
-                    slice_unit_times_perturb_ptr[i] = slice_unit_times_perturb;
             }
         }
 
@@ -358,22 +273,19 @@ struct Rule {
             const Number one_minus_beta1 = row[1];
             const Number sqrt_one_minus_beta2_pow_step = row[4];
             const Number eps = row[5];
-            const Number one_minus_lr_times_weight_decay = row[11];
-            const Number rate = row[12];
+            const Number one_minus_lr_times_weight_decay = row[10];
+            const Number rate = row[11];
             const Number norm_param_plus_eps = Number(numbers[4]);
             const Number sum_unit_times_perturb = Number(numbers[3]);
             const bool is_flat = numbers[5] != 0;
             const bool is_row_flat = numbers[6] != 0;
-            const bool is_slice_flat = numbers[7] != 0;
-            const Number param_part = Number(numbers[8]);
+            const Number param_part = Number(numbers[7]);
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             const Number* __restrict exp_avg_ptr = streams[2];
             const Number* __restrict exp_avg_sq_ptr = streams[3];
             const Number* __restrict row_norm_param_plus_eps_ptr = streams[4];
             const Number* __restrict row_sum_row_unit_times_perturb_ptr = streams[5];
-            const Number* __restrict length_plus_eps_ptr = streams[6];
-            const Number* __restrict slice_tangent_part_ptr = streams[7];
 
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
@@ -381,14 +293,10 @@ struct Rule {
                 Number grad = maximize || nesterov ? grad_ptr[i] : Number(0);
                 Number exp_avg = exp_avg_ptr[i];
                 Number exp_avg_sq = exp_avg_sq_ptr[i];
-                const Number row_norm_param_plus_eps = param_rank_above_one && param_rank_equal_to_two ?
-                    row_norm_param_plus_eps_ptr[i] : Number(0);
-                const Number row_sum_row_unit_times_perturb = param_rank_above_one && param_rank_equal_to_two ?
+                const Number row_norm_param_plus_eps = param_rank_above_one ? row_norm_param_plus_eps_ptr[i] :
+                    Number(0);
+                const Number row_sum_row_unit_times_perturb = param_rank_above_one ?
                     row_sum_row_unit_times_perturb_ptr[i] : Number(0);
-                const Number length_plus_eps = param_rank_above_one && param_rank_equal_to_three ?
-                    length_plus_eps_ptr[i] : Number(0);
-                const Number slice_tangent_part = param_rank_above_one && param_rank_equal_to_three ?
-                    slice_tangent_part_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize
@@ -408,25 +316,15 @@ struct Rule {
                 Number projected = 0;
                 Number row_unit = 0;
                 Number row_tangent = 0;
-                Number slice_unit = 0;
-                Number slice_tangent = 0;
                 if constexpr (param_rank_above_one) {
                     unit = param / norm_param_plus_eps;
                     tangent = perturb - unit * sum_unit_times_perturb;
                     // projected = where(is_flat, tangent, perturb)
                     projected = is_flat ? tangent : perturb;
-                    if constexpr (param_rank_equal_to_two) {
-                        row_unit = param / row_norm_param_plus_eps;
-                        row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb;
-                        // projected = where(is_row_flat, row_tangent, projected)
-                        projected = is_row_flat ? row_tangent : projected;
-                    }
-                    if constexpr (param_rank_equal_to_three) {
-                        slice_unit = param / length_plus_eps;
-                        slice_tangent = perturb - slice_unit * slice_tangent_part;
-                        // projected = where(is_slice_flat, slice_tangent, projected)
-                        projected = is_slice_flat ? slice_tangent : projected;
-                    }
+                    row_unit = param / row_norm_param_plus_eps;
+                    row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb;
+                    // projected = where(is_row_flat, row_tangent, projected)
+                    projected = is_row_flat ? row_tangent : projected;
                     perturb = projected;
                     if constexpr (weight_decay_positive) {
                         param = param * param_part;
@@ -444,7 +342,7 @@ struct Rule {
         static constexpr thetac::PassCode<Number> passes[] = {
             {&update, loaded, stored, read, folded, nullptr},
             {&update_1, loaded_1, stored_1, read_1, folded_1, &before_1},
-            {&update_2, loaded_2, stored_2, read_2, folded_2, &before_2},
+            {&update_2, loaded_2, stored_2, read_2, folded_2, nullptr},
         };
     };
 };

@@ -33,8 +33,7 @@ def update_elements(
     eps,
     delta_over_sqrt_param_size,
     wd_ratio,
-    delta_over_sqrt_param_columns,
-    max_slice_cosine_bound,
+    delta_over_sqrt_param_matrix_columns,
     lr_times_weight_decay,
     one_minus_lr_times_weight_decay,
     rate,
@@ -42,19 +41,14 @@ def update_elements(
     sum_grad_squared,
     sum_param_squared,
     row_sum_grad_times_param,
-    row_norm_grad_part,
-    row_norm_param_part,
     row_sum_grad_squared,
     row_sum_param_squared,
-    slice_cosine_part,
     grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    param_rank_equal_to_two: tl.constexpr,
-    param_rank_equal_to_three: tl.constexpr,
     weight_decay_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
@@ -76,13 +70,10 @@ def update_elements(
         sum_grad_squared = folds.sum_lanes(sum_grad_squared, grad_squared, mask)
         sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
         row_sum_grad_times_param = folds.sum_lanes(row_sum_grad_times_param, grad_times_param, mask)
-        row_norm_grad_part = folds.sum_lanes(row_norm_grad_part, grad_squared, mask)
-        row_norm_param_part = folds.sum_lanes(row_norm_param_part, param_squared, mask)
         row_sum_grad_squared = folds.sum_lanes(row_sum_grad_squared, grad_squared, mask)
         row_sum_param_squared = folds.sum_lanes(row_sum_param_squared, param_squared, mask)
-        slice_cosine_part = folds.sum_lanes(slice_cosine_part, grad_times_param, mask)
 
-    return sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_norm_grad_part, row_norm_param_part, row_sum_grad_squared, row_sum_param_squared, slice_cosine_part
+    return sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_sum_grad_squared, row_sum_param_squared
 
 
 @triton.jit
@@ -103,8 +94,6 @@ def kernel(
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    param_rank_equal_to_two: tl.constexpr,
-    param_rank_equal_to_three: tl.constexpr,
     weight_decay_positive: tl.constexpr,
     tile_matrices: tl.constexpr,
     tile_rows: tl.constexpr,
@@ -124,7 +113,7 @@ def kernel(
     tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 13 * tl.load(tensor + 1)
+    row = rows + 12 * tl.load(tensor + 1)
     beta1 = tl.load(row + 0)
     one_minus_beta1 = tl.load(row + 1)
     beta2 = tl.load(row + 2)
@@ -133,11 +122,10 @@ def kernel(
     eps = tl.load(row + 5)
     delta_over_sqrt_param_size = tl.load(row + 6)
     wd_ratio = tl.load(row + 7)
-    delta_over_sqrt_param_columns = tl.load(row + 8)
-    max_slice_cosine_bound = tl.load(row + 9)
-    lr_times_weight_decay = tl.load(row + 10)
-    one_minus_lr_times_weight_decay = tl.load(row + 11)
-    rate = tl.load(row + 12)
+    delta_over_sqrt_param_matrix_columns = tl.load(row + 8)
+    lr_times_weight_decay = tl.load(row + 9)
+    one_minus_lr_times_weight_decay = tl.load(row + 10)
+    rate = tl.load(row + 11)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
@@ -157,26 +145,14 @@ def kernel(
         vector_partials, place, 6, 0, 0, 0, tile_rows * tile_steps, tile_columns
     )
     row_sum_grad_times_param_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
-    row_norm_grad_part_ptr = folds.vector_partials(
-        vector_partials, place, 6, 1, 0, 0, tile_rows * tile_steps, tile_columns
-    )
-    row_norm_grad_part_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
-    row_norm_param_part_ptr = folds.vector_partials(
-        vector_partials, place, 6, 2, 0, 0, tile_rows * tile_steps, tile_columns
-    )
-    row_norm_param_part_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
     row_sum_grad_squared_ptr = folds.vector_partials(
-        vector_partials, place, 6, 3, 0, 0, tile_rows * tile_steps, tile_columns
+        vector_partials, place, 6, 1, 0, 0, tile_rows * tile_steps, tile_columns
     )
     row_sum_grad_squared_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
     row_sum_param_squared_ptr = folds.vector_partials(
-        vector_partials, place, 6, 4, 0, 0, tile_rows * tile_steps, tile_columns
+        vector_partials, place, 6, 2, 0, 0, tile_rows * tile_steps, tile_columns
     )
     row_sum_param_squared_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
-    slice_cosine_part_ptr = folds.vector_partials(
-        vector_partials, place, 6, 5, 0, 0, tile_rows * tile_steps, tile_columns
-    )
-    slice_cosine_part_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
     sum_grad_times_param = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
     sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
     sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
@@ -198,12 +174,9 @@ def kernel(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             row_sum_grad_times_param = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            row_norm_grad_part = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            row_norm_param_part = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            slice_cosine_part = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_norm_grad_part, row_norm_param_part, row_sum_grad_squared, row_sum_param_squared, slice_cosine_part = update_elements(
+            sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_sum_grad_squared, row_sum_param_squared = update_elements(
                 param_ptr,
                 grad_ptr,
                 exp_avg_ptr,
@@ -218,8 +191,7 @@ def kernel(
                 eps,
                 delta_over_sqrt_param_size,
                 wd_ratio,
-                delta_over_sqrt_param_columns,
-                max_slice_cosine_bound,
+                delta_over_sqrt_param_matrix_columns,
                 lr_times_weight_decay,
                 one_minus_lr_times_weight_decay,
                 rate,
@@ -227,35 +199,20 @@ def kernel(
                 sum_grad_squared,
                 sum_param_squared,
                 row_sum_grad_times_param,
-                row_norm_grad_part,
-                row_norm_param_part,
                 row_sum_grad_squared,
                 row_sum_param_squared,
-                slice_cosine_part,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                param_rank_equal_to_two,
-                param_rank_equal_to_three,
                 weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
                     row_sum_grad_times_param_ptr + at_matrix * height + at_row,
                     folds.sum_along(row_sum_grad_times_param, 2),
-                    mask=along,
-                )
-                tl.store(
-                    row_norm_grad_part_ptr + at_matrix * height + at_row,
-                    folds.sum_along(row_norm_grad_part, 2),
-                    mask=along,
-                )
-                tl.store(
-                    row_norm_param_part_ptr + at_matrix * height + at_row,
-                    folds.sum_along(row_norm_param_part, 2),
                     mask=along,
                 )
                 tl.store(
@@ -266,11 +223,6 @@ def kernel(
                 tl.store(
                     row_sum_param_squared_ptr + at_matrix * height + at_row,
                     folds.sum_along(row_sum_param_squared, 2),
-                    mask=along,
-                )
-                tl.store(
-                    slice_cosine_part_ptr + at_matrix * height + at_row,
-                    folds.sum_along(slice_cosine_part, 2),
                     mask=along,
                 )
     else:
@@ -287,12 +239,9 @@ def kernel(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             row_sum_grad_times_param = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            row_norm_grad_part = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            row_norm_param_part = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            slice_cosine_part = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_norm_grad_part, row_norm_param_part, row_sum_grad_squared, row_sum_param_squared, slice_cosine_part = update_elements(
+            sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_sum_grad_squared, row_sum_param_squared = update_elements(
                 param_ptr,
                 grad_ptr,
                 exp_avg_ptr,
@@ -307,8 +256,7 @@ def kernel(
                 eps,
                 delta_over_sqrt_param_size,
                 wd_ratio,
-                delta_over_sqrt_param_columns,
-                max_slice_cosine_bound,
+                delta_over_sqrt_param_matrix_columns,
                 lr_times_weight_decay,
                 one_minus_lr_times_weight_decay,
                 rate,
@@ -316,35 +264,20 @@ def kernel(
                 sum_grad_squared,
                 sum_param_squared,
                 row_sum_grad_times_param,
-                row_norm_grad_part,
-                row_norm_param_part,
                 row_sum_grad_squared,
                 row_sum_param_squared,
-                slice_cosine_part,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                param_rank_equal_to_two,
-                param_rank_equal_to_three,
                 weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
                     row_sum_grad_times_param_ptr + at_matrix * height + at_row,
                     folds.sum_along(row_sum_grad_times_param, 2),
-                    mask=along,
-                )
-                tl.store(
-                    row_norm_grad_part_ptr + at_matrix * height + at_row,
-                    folds.sum_along(row_norm_grad_part, 2),
-                    mask=along,
-                )
-                tl.store(
-                    row_norm_param_part_ptr + at_matrix * height + at_row,
-                    folds.sum_along(row_norm_param_part, 2),
                     mask=along,
                 )
                 tl.store(
@@ -355,11 +288,6 @@ def kernel(
                 tl.store(
                     row_sum_param_squared_ptr + at_matrix * height + at_row,
                     folds.sum_along(row_sum_param_squared, 2),
-                    mask=along,
-                )
-                tl.store(
-                    slice_cosine_part_ptr + at_matrix * height + at_row,
-                    folds.sum_along(slice_cosine_part, 2),
                     mask=along,
                 )
 
@@ -383,8 +311,6 @@ def tensor_program_1(
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    param_rank_equal_to_two: tl.constexpr,
-    param_rank_equal_to_three: tl.constexpr,
     weight_decay_positive: tl.constexpr,
     tile_matrices: tl.constexpr,
     tile_rows: tl.constexpr,
@@ -401,14 +327,13 @@ def tensor_program_1(
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
-    own_numbers = numbers + 9 * tl.load(chunk).to(tl.int64)
-    row = rows + 13 * tl.load(tensor + 1)
+    own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
+    row = rows + 12 * tl.load(tensor + 1)
     eps = tl.load(row + 5).to(math)
     delta_over_sqrt_param_size = tl.load(row + 6).to(math)
     wd_ratio = tl.load(row + 7).to(math)
-    delta_over_sqrt_param_columns = tl.load(row + 8).to(math)
-    max_slice_cosine_bound = tl.load(row + 9).to(math)
-    lr_times_weight_decay = tl.load(row + 10).to(math)
+    delta_over_sqrt_param_matrix_columns = tl.load(row + 8).to(math)
+    lr_times_weight_decay = tl.load(row + 9).to(math)
     matrices, height, width = folds.extents(place)
     across = tl.cdiv(width, tile_columns)
     down = tl.cdiv(height, tile_rows * tile_steps)
@@ -440,32 +365,20 @@ def tensor_program_1(
         tl.store(own_numbers + 5, is_flat.to(math))
         # ratio = where(is_flat, wd_ratio, 1)
         ratio = tl.where(is_flat, wd_ratio, 1.0)
-    if param_rank_above_one or param_rank_above_one and param_rank_equal_to_two:
+    if param_rank_above_one:
         row_sum_grad_times_param_ptr = folds.vector(vectors, place, 0, 0, 0)
-        row_norm_grad_part_ptr = folds.vector(vectors, place, 1, 0, 0)
-        row_norm_param_part_ptr = folds.vector(vectors, place, 2, 0, 0)
-        row_sum_grad_squared_ptr = folds.vector(vectors, place, 3, 0, 0)
-        row_sum_param_squared_ptr = folds.vector(vectors, place, 4, 0, 0)
-        slice_cosine_part_ptr = folds.vector(vectors, place, 5, 0, 0)
-        row_cosine_ptr = folds.vector(vectors, place, 9, 0, 2)
-        row_norm_param_plus_eps_ptr = folds.vector(vectors, place, 8, 0, 0)
+        row_sum_grad_squared_ptr = folds.vector(vectors, place, 1, 0, 0)
+        row_sum_param_squared_ptr = folds.vector(vectors, place, 2, 0, 0)
+        row_cosine_ptr = folds.vector(vectors, place, 5, 0, 0)
+        row_norm_param_plus_eps_ptr = folds.vector(vectors, place, 4, 0, 0)
         row_sum_grad_times_param_partials_ptr = folds.vector_partials(
             vector_partials, place, 6, 0, 0, 0, tile_rows * tile_steps, tile_columns
         )
-        row_norm_grad_part_partials_ptr = folds.vector_partials(
+        row_sum_grad_squared_partials_ptr = folds.vector_partials(
             vector_partials, place, 6, 1, 0, 0, tile_rows * tile_steps, tile_columns
         )
-        row_norm_param_part_partials_ptr = folds.vector_partials(
-            vector_partials, place, 6, 2, 0, 0, tile_rows * tile_steps, tile_columns
-        )
-        row_sum_grad_squared_partials_ptr = folds.vector_partials(
-            vector_partials, place, 6, 3, 0, 0, tile_rows * tile_steps, tile_columns
-        )
         row_sum_param_squared_partials_ptr = folds.vector_partials(
-            vector_partials, place, 6, 4, 0, 0, tile_rows * tile_steps, tile_columns
-        )
-        slice_cosine_part_partials_ptr = folds.vector_partials(
-            vector_partials, place, 6, 5, 0, 0, tile_rows * tile_steps, tile_columns
+            vector_partials, place, 6, 2, 0, 0, tile_rows * tile_steps, tile_columns
         )
         for first in range(first_matrix * height, last_matrix * height, folds.BLOCK):
             at = first + tl.arange(0, folds.BLOCK)
@@ -475,14 +388,6 @@ def tensor_program_1(
                     row_sum_grad_times_param_partials_ptr, at, inside, across, matrices * height
                 )
                 tl.store(row_sum_grad_times_param_ptr + at, row_sum_grad_times_param, mask=inside)
-                row_norm_grad_part = folds.sum_tiles(
-                    row_norm_grad_part_partials_ptr, at, inside, across, matrices * height
-                )
-                tl.store(row_norm_grad_part_ptr + at, row_norm_grad_part, mask=inside)
-                row_norm_param_part = folds.sum_tiles(
-                    row_norm_param_part_partials_ptr, at, inside, across, matrices * height
-                )
-                tl.store(row_norm_param_part_ptr + at, row_norm_param_part, mask=inside)
                 row_sum_grad_squared = folds.sum_tiles(
                     row_sum_grad_squared_partials_ptr, at, inside, across, matrices * height
                 )
@@ -491,15 +396,10 @@ def tensor_program_1(
                     row_sum_param_squared_partials_ptr, at, inside, across, matrices * height
                 )
                 tl.store(row_sum_param_squared_ptr + at, row_sum_param_squared, mask=inside)
-                slice_cosine_part = folds.sum_tiles(
-                    slice_cosine_part_partials_ptr, at, inside, across, matrices * height
-                )
-                tl.store(slice_cosine_part_ptr + at, slice_cosine_part, mask=inside)
-            if param_rank_above_one and param_rank_equal_to_two:
-                # row_norm_grad = sqrt(row_norm_grad_part)
-                row_norm_grad = ops.sqrt(row_norm_grad_part)
-                # row_norm_param = sqrt(row_norm_param_part)
-                row_norm_param = ops.sqrt(row_norm_param_part)
+                # row_norm_grad = sqrt(row_sum_grad_squared)
+                row_norm_grad = ops.sqrt(row_sum_grad_squared)
+                # row_norm_param = sqrt(row_sum_param_squared)
+                row_norm_param = ops.sqrt(row_sum_param_squared)
                 # row_cosine = abs(row_sum_grad_times_param) / (maximum(row_norm_grad, eps) * maximum(row_norm_param,
                 #   eps))
                 row_cosine = ops.divide(
@@ -510,59 +410,19 @@ def tensor_program_1(
                 row_norm_param_plus_eps = row_norm_param + eps
                 tl.store(row_norm_param_plus_eps_ptr + at, row_norm_param_plus_eps, mask=inside)
         tl.debug_barrier()  # what follows reads what other threads stored
-    row_cosine_ptr = folds.vector(vectors, place, 9, 0, 2)
-    if param_rank_above_one and param_rank_equal_to_two:
+    row_cosine_ptr = folds.vector(vectors, place, 5, 0, 0)
+    if param_rank_above_one:
         # max_row_cosine = max(row_cosine)
         max_row_cosine = folds.max_range(row_cosine_ptr, first_matrix * height, last_matrix * height, 1)
-        # is_row_flat = max_row_cosine < delta / sqrt(param_columns)
-        is_row_flat = max_row_cosine < delta_over_sqrt_param_columns
+        # is_row_flat = max_row_cosine < delta / sqrt(param_matrix_columns)
+        is_row_flat = max_row_cosine < delta_over_sqrt_param_matrix_columns
         tl.store(own_numbers + 6, is_row_flat.to(math))
         # ratio = where(is_row_flat, wd_ratio, ratio)
         ratio = tl.where(is_row_flat, wd_ratio, ratio)
-    if param_rank_above_one and param_rank_equal_to_three:
-        row_sum_grad_squared_ptr = folds.vector(vectors, place, 3, 0, 0)
-        row_sum_param_squared_ptr = folds.vector(vectors, place, 4, 0, 0)
-        slice_cosine_part_ptr = folds.vector(vectors, place, 5, 0, 0)
-        slice_cosine_ptr = folds.vector(vectors, place, 10, 0, 2)
-        length_plus_eps_ptr = folds.vector(vectors, place, 9, 0, 0)
-        for first in range(first_matrix, last_matrix, tile_matrices):
-            at = first + tl.arange(0, tile_matrices)
-            inside = at < last_matrix
-            if param_rank_above_one and param_rank_equal_to_three:
-                # column_sum_row_sum_grad_squared = sum(row_sum_grad_squared, axis=-2)
-                column_sum_row_sum_grad_squared = folds.sum_each(row_sum_grad_squared_ptr, at, inside, height)
-                # grad_length = sqrt(column_sum_row_sum_grad_squared)
-                grad_length = ops.sqrt(column_sum_row_sum_grad_squared)
-                # column_sum_row_sum_param_squared = sum(row_sum_param_squared, axis=-2)
-                column_sum_row_sum_param_squared = folds.sum_each(row_sum_param_squared_ptr, at, inside, height)
-                # length = sqrt(column_sum_row_sum_param_squared)
-                length = ops.sqrt(column_sum_row_sum_param_squared)
-                # column_sum_row_sum_grad_times_param = sum(slice_cosine_part, axis=-2)
-                column_sum_row_sum_grad_times_param = folds.sum_each(slice_cosine_part_ptr, at, inside, height)
-                # slice_cosine = abs(column_sum_row_sum_grad_times_param) / (maximum(grad_length, eps) * maximum(length,
-                #   eps))
-                slice_cosine = ops.divide(
-                    tl.abs(column_sum_row_sum_grad_times_param),
-                    ops.maximum(grad_length, eps) * ops.maximum(length, eps),
-                )
-                tl.store(slice_cosine_ptr + at, slice_cosine, mask=inside)
-                # length_plus_eps = length + eps
-                length_plus_eps = length + eps
-                tl.store(length_plus_eps_ptr + at, length_plus_eps, mask=inside)
-        tl.debug_barrier()  # what follows reads what other threads stored
-    slice_cosine_ptr = folds.vector(vectors, place, 10, 0, 2)
-    if param_rank_above_one and param_rank_equal_to_three:
-        # max_slice_cosine = max(slice_cosine)
-        max_slice_cosine = folds.max_range(slice_cosine_ptr, first_matrix, last_matrix, 1)
-        # is_slice_flat = max_slice_cosine < delta / sqrt(param_rows * param_columns)
-        is_slice_flat = max_slice_cosine < max_slice_cosine_bound
-        tl.store(own_numbers + 7, is_slice_flat.to(math))
-        # ratio = where(is_slice_flat, wd_ratio, ratio)
-        ratio = tl.where(is_slice_flat, wd_ratio, ratio)
     if param_rank_above_one and weight_decay_positive:
         # param_part = 1 - lr * weight_decay * ratio
         param_part = 1 - lr_times_weight_decay * ratio
-        tl.store(own_numbers + 8, param_part)
+        tl.store(own_numbers + 7, param_part)
 
 
 @triton.jit
@@ -581,25 +441,20 @@ def update_elements_1(
     eps,
     delta_over_sqrt_param_size,
     wd_ratio,
-    delta_over_sqrt_param_columns,
-    max_slice_cosine_bound,
+    delta_over_sqrt_param_matrix_columns,
     lr_times_weight_decay,
     one_minus_lr_times_weight_decay,
     rate,
     norm_param_plus_eps,
     row_norm_param_plus_eps,
-    length_plus_eps,
     sum_unit_times_perturb,
     row_sum_row_unit_times_perturb,
-    row_sum_slice_unit_times_perturb,
     grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    param_rank_equal_to_two: tl.constexpr,
-    param_rank_equal_to_three: tl.constexpr,
     weight_decay_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
@@ -629,26 +484,16 @@ def update_elements_1(
         # unit = param / norm_param_plus_eps
         unit = ops.divide(param, norm_param_plus_eps)
         unit_times_perturb = unit * perturb
-        if param_rank_equal_to_two:
-            # row_unit = param / row_norm_param_plus_eps
-            row_unit = ops.divide(param, row_norm_param_plus_eps)
-            row_unit_times_perturb = row_unit * perturb
-        if param_rank_equal_to_three:
-            # slice_unit = param / length_plus_eps
-            slice_unit = ops.divide(param, length_plus_eps)
-            slice_unit_times_perturb = slice_unit * perturb
+        # row_unit = param / row_norm_param_plus_eps
+        row_unit = ops.divide(param, row_norm_param_plus_eps)
+        row_unit_times_perturb = row_unit * perturb
     if param_rank_above_one:
         sum_unit_times_perturb = folds.sum_lanes(sum_unit_times_perturb, unit_times_perturb, mask)
-    if param_rank_above_one and param_rank_equal_to_two:
         row_sum_row_unit_times_perturb = folds.sum_lanes(row_sum_row_unit_times_perturb, row_unit_times_perturb, mask)
-    if param_rank_above_one and param_rank_equal_to_three:
-        row_sum_slice_unit_times_perturb = folds.sum_lanes(
-            row_sum_slice_unit_times_perturb, slice_unit_times_perturb, mask
-        )
 
     ops.store(exp_avg_ptr + offsets, exp_avg, mask)
     ops.store(exp_avg_sq_ptr + offsets, exp_avg_sq, mask)
-    return sum_unit_times_perturb, row_sum_row_unit_times_perturb, row_sum_slice_unit_times_perturb
+    return sum_unit_times_perturb, row_sum_row_unit_times_perturb
 
 
 @triton.jit
@@ -669,8 +514,6 @@ def kernel_1(
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    param_rank_equal_to_two: tl.constexpr,
-    param_rank_equal_to_three: tl.constexpr,
     weight_decay_positive: tl.constexpr,
     tile_matrices: tl.constexpr,
     tile_rows: tl.constexpr,
@@ -690,7 +533,7 @@ def kernel_1(
     tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 13 * tl.load(tensor + 1)
+    row = rows + 12 * tl.load(tensor + 1)
     beta1 = tl.load(row + 0)
     one_minus_beta1 = tl.load(row + 1)
     beta2 = tl.load(row + 2)
@@ -699,12 +542,11 @@ def kernel_1(
     eps = tl.load(row + 5)
     delta_over_sqrt_param_size = tl.load(row + 6)
     wd_ratio = tl.load(row + 7)
-    delta_over_sqrt_param_columns = tl.load(row + 8)
-    max_slice_cosine_bound = tl.load(row + 9)
-    lr_times_weight_decay = tl.load(row + 10)
-    one_minus_lr_times_weight_decay = tl.load(row + 11)
-    rate = tl.load(row + 12)
-    own_numbers = numbers + 9 * tl.load(chunk).to(tl.int64)
+    delta_over_sqrt_param_matrix_columns = tl.load(row + 8)
+    lr_times_weight_decay = tl.load(row + 9)
+    one_minus_lr_times_weight_decay = tl.load(row + 10)
+    rate = tl.load(row + 11)
+    own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
     norm_param_plus_eps = tl.load(own_numbers + 4).to(math)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
@@ -721,19 +563,11 @@ def kernel_1(
     at_column = first_column + tl.arange(0, tile_columns)[None, None, :]
     from_matrix = tl.arange(0, tile_matrices)[:, None, None] * height
     across = (at_matrix < matrices) & (at_column < width)
-    row_norm_param_plus_eps_ptr = folds.vector(vectors, place, 8, 0, 0)
-    if param_rank_above_one and param_rank_equal_to_three:
-        length_plus_eps = tl.load(folds.vector(vectors, place, 9, 0, 0) + at_matrix, mask=at_matrix < matrices).to(math)
-    else:
-        length_plus_eps = 0.0
+    row_norm_param_plus_eps_ptr = folds.vector(vectors, place, 4, 0, 0)
     row_sum_row_unit_times_perturb_ptr = folds.vector_partials(
         vector_partials, place, 9, 0, 0, 0, tile_rows * tile_steps, tile_columns
     )
     row_sum_row_unit_times_perturb_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
-    row_sum_slice_unit_times_perturb_ptr = folds.vector_partials(
-        vector_partials, place, 9, 1, 0, 0, tile_rows * tile_steps, tile_columns
-    )
-    row_sum_slice_unit_times_perturb_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
     sum_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
     whole = (first_column + tile_columns <= width) & (
@@ -752,15 +586,14 @@ def kernel_1(
                 (from_matrix + below + tl.arange(0, tile_rows)[None, :, None]).to(tl.int64) * apart
                 + tl.arange(0, tile_columns)[None, None, :]
             )
-            if param_rank_above_one and param_rank_equal_to_two:
+            if param_rank_above_one:
                 row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
                     math
                 )
             else:
                 row_norm_param_plus_eps = 0.0
             row_sum_row_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            row_sum_slice_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            sum_unit_times_perturb, row_sum_row_unit_times_perturb, row_sum_slice_unit_times_perturb = update_elements_1(
+            sum_unit_times_perturb, row_sum_row_unit_times_perturb = update_elements_1(
                 param_ptr,
                 grad_ptr,
                 exp_avg_ptr,
@@ -775,37 +608,26 @@ def kernel_1(
                 eps,
                 delta_over_sqrt_param_size,
                 wd_ratio,
-                delta_over_sqrt_param_columns,
-                max_slice_cosine_bound,
+                delta_over_sqrt_param_matrix_columns,
                 lr_times_weight_decay,
                 one_minus_lr_times_weight_decay,
                 rate,
                 norm_param_plus_eps,
                 row_norm_param_plus_eps,
-                length_plus_eps,
                 sum_unit_times_perturb,
                 row_sum_row_unit_times_perturb,
-                row_sum_slice_unit_times_perturb,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                param_rank_equal_to_two,
-                param_rank_equal_to_three,
                 weight_decay_positive,
             )
-            if param_rank_above_one and param_rank_equal_to_two:
+            if param_rank_above_one:
                 tl.store(
                     row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row,
                     folds.sum_along(row_sum_row_unit_times_perturb, 2),
-                    mask=along,
-                )
-            if param_rank_above_one and param_rank_equal_to_three:
-                tl.store(
-                    row_sum_slice_unit_times_perturb_ptr + at_matrix * height + at_row,
-                    folds.sum_along(row_sum_slice_unit_times_perturb, 2),
                     mask=along,
                 )
     else:
@@ -821,15 +643,14 @@ def kernel_1(
                 (from_matrix + below + tl.arange(0, tile_rows)[None, :, None]).to(tl.int64) * apart
                 + tl.arange(0, tile_columns)[None, None, :]
             )
-            if param_rank_above_one and param_rank_equal_to_two:
+            if param_rank_above_one:
                 row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
                     math
                 )
             else:
                 row_norm_param_plus_eps = 0.0
             row_sum_row_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            row_sum_slice_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            sum_unit_times_perturb, row_sum_row_unit_times_perturb, row_sum_slice_unit_times_perturb = update_elements_1(
+            sum_unit_times_perturb, row_sum_row_unit_times_perturb = update_elements_1(
                 param_ptr,
                 grad_ptr,
                 exp_avg_ptr,
@@ -844,37 +665,26 @@ def kernel_1(
                 eps,
                 delta_over_sqrt_param_size,
                 wd_ratio,
-                delta_over_sqrt_param_columns,
-                max_slice_cosine_bound,
+                delta_over_sqrt_param_matrix_columns,
                 lr_times_weight_decay,
                 one_minus_lr_times_weight_decay,
                 rate,
                 norm_param_plus_eps,
                 row_norm_param_plus_eps,
-                length_plus_eps,
                 sum_unit_times_perturb,
                 row_sum_row_unit_times_perturb,
-                row_sum_slice_unit_times_perturb,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                param_rank_equal_to_two,
-                param_rank_equal_to_three,
                 weight_decay_positive,
             )
-            if param_rank_above_one and param_rank_equal_to_two:
+            if param_rank_above_one:
                 tl.store(
                     row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row,
                     folds.sum_along(row_sum_row_unit_times_perturb, 2),
-                    mask=along,
-                )
-            if param_rank_above_one and param_rank_equal_to_three:
-                tl.store(
-                    row_sum_slice_unit_times_perturb_ptr + at_matrix * height + at_row,
-                    folds.sum_along(row_sum_slice_unit_times_perturb, 2),
                     mask=along,
                 )
 
@@ -896,8 +706,6 @@ def tensor_program_2(
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    param_rank_equal_to_two: tl.constexpr,
-    param_rank_equal_to_three: tl.constexpr,
     weight_decay_positive: tl.constexpr,
     tile_matrices: tl.constexpr,
     tile_rows: tl.constexpr,
@@ -914,7 +722,7 @@ def tensor_program_2(
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
-    own_numbers = numbers + 9 * tl.load(chunk).to(tl.int64)
+    own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
     matrices, height, width = folds.extents(place)
     across = tl.cdiv(width, tile_columns)
     down = tl.cdiv(height, tile_rows * tile_steps)
@@ -926,39 +734,19 @@ def tensor_program_2(
             partials + 1 * tl.load(place + 7) + 0, 0, tl.load(place + 8).to(tl.int32), 1
         )
         tl.store(own_numbers + 3, sum_unit_times_perturb)
-    if param_rank_above_one and param_rank_equal_to_two or param_rank_above_one and param_rank_equal_to_three:
-        row_sum_row_unit_times_perturb_ptr = folds.vector(vectors, place, 6, 0, 0)
-        row_sum_slice_unit_times_perturb_ptr = folds.vector(vectors, place, 7, 0, 0)
+    if param_rank_above_one:
+        row_sum_row_unit_times_perturb_ptr = folds.vector(vectors, place, 3, 0, 0)
         row_sum_row_unit_times_perturb_partials_ptr = folds.vector_partials(
             vector_partials, place, 9, 0, 0, 0, tile_rows * tile_steps, tile_columns
-        )
-        row_sum_slice_unit_times_perturb_partials_ptr = folds.vector_partials(
-            vector_partials, place, 9, 1, 0, 0, tile_rows * tile_steps, tile_columns
         )
         for first in range(first_matrix * height, last_matrix * height, folds.BLOCK):
             at = first + tl.arange(0, folds.BLOCK)
             inside = at < last_matrix * height
-            if param_rank_above_one and param_rank_equal_to_two:
+            if param_rank_above_one:
                 row_sum_row_unit_times_perturb = folds.sum_tiles(
                     row_sum_row_unit_times_perturb_partials_ptr, at, inside, across, matrices * height
                 )
                 tl.store(row_sum_row_unit_times_perturb_ptr + at, row_sum_row_unit_times_perturb, mask=inside)
-            if param_rank_above_one and param_rank_equal_to_three:
-                row_sum_slice_unit_times_perturb = folds.sum_tiles(
-                    row_sum_slice_unit_times_perturb_partials_ptr, at, inside, across, matrices * height
-                )
-                tl.store(row_sum_slice_unit_times_perturb_ptr + at, row_sum_slice_unit_times_perturb, mask=inside)
-        tl.debug_barrier()  # what follows reads what other threads stored
-    if param_rank_above_one and param_rank_equal_to_three:
-        row_sum_slice_unit_times_perturb_ptr = folds.vector(vectors, place, 7, 0, 0)
-        slice_tangent_part_ptr = folds.vector(vectors, place, 9, 0, 1)
-        for first in range(first_matrix, last_matrix, tile_matrices):
-            at = first + tl.arange(0, tile_matrices)
-            inside = at < last_matrix
-            if param_rank_above_one and param_rank_equal_to_three:
-                # slice_tangent_part = sum(row_sum_slice_unit_times_perturb, axis=-2)
-                slice_tangent_part = folds.sum_each(row_sum_slice_unit_times_perturb_ptr, at, inside, height)
-                tl.store(slice_tangent_part_ptr + at, slice_tangent_part, mask=inside)
 
 
 @triton.jit
@@ -977,8 +765,7 @@ def update_elements_2(
     eps,
     delta_over_sqrt_param_size,
     wd_ratio,
-    delta_over_sqrt_param_columns,
-    max_slice_cosine_bound,
+    delta_over_sqrt_param_matrix_columns,
     lr_times_weight_decay,
     one_minus_lr_times_weight_decay,
     rate,
@@ -988,9 +775,6 @@ def update_elements_2(
     row_norm_param_plus_eps,
     row_sum_row_unit_times_perturb,
     is_row_flat,
-    length_plus_eps,
-    slice_tangent_part,
-    is_slice_flat,
     param_part,
     grad_scale,
     clip_factor,
@@ -998,8 +782,6 @@ def update_elements_2(
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    param_rank_equal_to_two: tl.constexpr,
-    param_rank_equal_to_three: tl.constexpr,
     weight_decay_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
@@ -1028,18 +810,11 @@ def update_elements_2(
         tangent = perturb - unit * sum_unit_times_perturb
         # projected = where(is_flat, tangent, perturb)
         projected = tl.where(is_flat, tangent, perturb)
-        if param_rank_equal_to_two:
-            # row_unit = param / row_norm_param_plus_eps
-            row_unit = ops.divide(param, row_norm_param_plus_eps)
-            row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb
-            # projected = where(is_row_flat, row_tangent, projected)
-            projected = tl.where(is_row_flat, row_tangent, projected)
-        if param_rank_equal_to_three:
-            # slice_unit = param / length_plus_eps
-            slice_unit = ops.divide(param, length_plus_eps)
-            slice_tangent = perturb - slice_unit * slice_tangent_part
-            # projected = where(is_slice_flat, slice_tangent, projected)
-            projected = tl.where(is_slice_flat, slice_tangent, projected)
+        # row_unit = param / row_norm_param_plus_eps
+        row_unit = ops.divide(param, row_norm_param_plus_eps)
+        row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb
+        # projected = where(is_row_flat, row_tangent, projected)
+        projected = tl.where(is_row_flat, row_tangent, projected)
         perturb = projected
         if weight_decay_positive:
             param = param * param_part
@@ -1069,8 +844,6 @@ def kernel_2(
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    param_rank_equal_to_two: tl.constexpr,
-    param_rank_equal_to_three: tl.constexpr,
     weight_decay_positive: tl.constexpr,
     tile_matrices: tl.constexpr,
     tile_rows: tl.constexpr,
@@ -1090,7 +863,7 @@ def kernel_2(
     tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 13 * tl.load(tensor + 1)
+    row = rows + 12 * tl.load(tensor + 1)
     beta1 = tl.load(row + 0)
     one_minus_beta1 = tl.load(row + 1)
     beta2 = tl.load(row + 2)
@@ -1099,18 +872,16 @@ def kernel_2(
     eps = tl.load(row + 5)
     delta_over_sqrt_param_size = tl.load(row + 6)
     wd_ratio = tl.load(row + 7)
-    delta_over_sqrt_param_columns = tl.load(row + 8)
-    max_slice_cosine_bound = tl.load(row + 9)
-    lr_times_weight_decay = tl.load(row + 10)
-    one_minus_lr_times_weight_decay = tl.load(row + 11)
-    rate = tl.load(row + 12)
-    own_numbers = numbers + 9 * tl.load(chunk).to(tl.int64)
+    delta_over_sqrt_param_matrix_columns = tl.load(row + 8)
+    lr_times_weight_decay = tl.load(row + 9)
+    one_minus_lr_times_weight_decay = tl.load(row + 10)
+    rate = tl.load(row + 11)
+    own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
     norm_param_plus_eps = tl.load(own_numbers + 4).to(math)
     sum_unit_times_perturb = tl.load(own_numbers + 3).to(math)
     is_flat = tl.load(own_numbers + 5) != 0
     is_row_flat = tl.load(own_numbers + 6) != 0
-    is_slice_flat = tl.load(own_numbers + 7) != 0
-    param_part = tl.load(own_numbers + 8).to(math)
+    param_part = tl.load(own_numbers + 7).to(math)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
@@ -1126,18 +897,8 @@ def kernel_2(
     at_column = first_column + tl.arange(0, tile_columns)[None, None, :]
     from_matrix = tl.arange(0, tile_matrices)[:, None, None] * height
     across = (at_matrix < matrices) & (at_column < width)
-    row_norm_param_plus_eps_ptr = folds.vector(vectors, place, 8, 0, 0)
-    row_sum_row_unit_times_perturb_ptr = folds.vector(vectors, place, 6, 0, 0)
-    if param_rank_above_one and param_rank_equal_to_three:
-        length_plus_eps = tl.load(folds.vector(vectors, place, 9, 0, 0) + at_matrix, mask=at_matrix < matrices).to(math)
-    else:
-        length_plus_eps = 0.0
-    if param_rank_above_one and param_rank_equal_to_three:
-        slice_tangent_part = tl.load(folds.vector(vectors, place, 9, 0, 1) + at_matrix, mask=at_matrix < matrices).to(
-            math
-        )
-    else:
-        slice_tangent_part = 0.0
+    row_norm_param_plus_eps_ptr = folds.vector(vectors, place, 4, 0, 0)
+    row_sum_row_unit_times_perturb_ptr = folds.vector(vectors, place, 3, 0, 0)
 
     whole = (first_column + tile_columns <= width) & (
         tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
@@ -1155,13 +916,13 @@ def kernel_2(
                 (from_matrix + below + tl.arange(0, tile_rows)[None, :, None]).to(tl.int64) * apart
                 + tl.arange(0, tile_columns)[None, None, :]
             )
-            if param_rank_above_one and param_rank_equal_to_two:
+            if param_rank_above_one:
                 row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
                     math
                 )
             else:
                 row_norm_param_plus_eps = 0.0
-            if param_rank_above_one and param_rank_equal_to_two:
+            if param_rank_above_one:
                 row_sum_row_unit_times_perturb = tl.load(row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along).to(
                     math
                 )
@@ -1182,8 +943,7 @@ def kernel_2(
                 eps,
                 delta_over_sqrt_param_size,
                 wd_ratio,
-                delta_over_sqrt_param_columns,
-                max_slice_cosine_bound,
+                delta_over_sqrt_param_matrix_columns,
                 lr_times_weight_decay,
                 one_minus_lr_times_weight_decay,
                 rate,
@@ -1193,9 +953,6 @@ def kernel_2(
                 row_norm_param_plus_eps,
                 row_sum_row_unit_times_perturb,
                 is_row_flat,
-                length_plus_eps,
-                slice_tangent_part,
-                is_slice_flat,
                 param_part,
                 grad_scale,
                 clip_factor,
@@ -1203,8 +960,6 @@ def kernel_2(
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                param_rank_equal_to_two,
-                param_rank_equal_to_three,
                 weight_decay_positive,
             )
     else:
@@ -1220,13 +975,13 @@ def kernel_2(
                 (from_matrix + below + tl.arange(0, tile_rows)[None, :, None]).to(tl.int64) * apart
                 + tl.arange(0, tile_columns)[None, None, :]
             )
-            if param_rank_above_one and param_rank_equal_to_two:
+            if param_rank_above_one:
                 row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
                     math
                 )
             else:
                 row_norm_param_plus_eps = 0.0
-            if param_rank_above_one and param_rank_equal_to_two:
+            if param_rank_above_one:
                 row_sum_row_unit_times_perturb = tl.load(row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along).to(
                     math
                 )
@@ -1247,8 +1002,7 @@ def kernel_2(
                 eps,
                 delta_over_sqrt_param_size,
                 wd_ratio,
-                delta_over_sqrt_param_columns,
-                max_slice_cosine_bound,
+                delta_over_sqrt_param_matrix_columns,
                 lr_times_weight_decay,
                 one_minus_lr_times_weight_decay,
                 rate,
@@ -1258,9 +1012,6 @@ def kernel_2(
                 row_norm_param_plus_eps,
                 row_sum_row_unit_times_perturb,
                 is_row_flat,
-                length_plus_eps,
-                slice_tangent_part,
-                is_slice_flat,
                 param_part,
                 grad_scale,
                 clip_factor,
@@ -1268,8 +1019,6 @@ def kernel_2(
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                param_rank_equal_to_two,
-                param_rank_equal_to_three,
                 weight_decay_positive,
             )
 
@@ -1280,14 +1029,14 @@ PASSES = (
         divides=False,
         sweep=kernel,
         tiled=True,
-        folds=passes.Counts(3, 6, 0, 0),
+        folds=passes.Counts(3, 3, 0, 0),
     ),
     passes.PassKernels(
         program=tensor_program_1,
         divides=False,
         sweep=kernel_1,
         tiled=True,
-        folds=passes.Counts(1, 2, 0, 0),
+        folds=passes.Counts(1, 1, 0, 0),
     ),
     passes.PassKernels(
         program=tensor_program_2,
@@ -1297,10 +1046,10 @@ PASSES = (
         folds=passes.Counts(0, 0, 0, 0),
     ),
 )
-SCRATCH = passes.Counts(9, 10, 0, 3)
+SCRATCH = passes.Counts(8, 6, 0, 0)
 AXES = True  # whether anything is per row, column or matrix
 
 
-def has_vectors(*, maximize: bool, nesterov: bool, param_rank_above_one: bool, param_rank_equal_to_two: bool, param_rank_equal_to_three: bool, weight_decay_positive: bool) -> bool:
+def has_vectors(*, maximize: bool, nesterov: bool, param_rank_above_one: bool, weight_decay_positive: bool) -> bool:
     """Return whether kernels of these specialisations compute anything per row, column or matrix."""
-    return param_rank_above_one or param_rank_above_one and param_rank_equal_to_two or param_rank_above_one and param_rank_equal_to_three
+    return param_rank_above_one

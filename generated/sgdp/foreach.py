@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, largest, read_numbers, scale_
+from thetac.runtime.tensors import TensorList, largest, norm_of_rest, read_numbers, scale_, sum_of_rest
 
 
 def step(
@@ -17,8 +17,7 @@ def step(
     momentum_buffers: TensorList,
     param_rank: float,
     param_size: float,
-    param_rows: float,
-    param_columns: float,
+    param_matrix_columns: float,
     lr: float,
     momentum: float,
     dampening: float,
@@ -37,7 +36,11 @@ def step(
     scale_(momentum_buffers, momentum)
     torch._foreach_add_(momentum_buffers, grads, alpha=1 - dampening)
     # perturb = momentum_buffer
-    perturbs: TensorList = momentum_buffers
+    # tensor by tensor: torch has no list operation for `clone`
+    perturbs: TensorList = [
+        momentum_buffer.clone()
+        for momentum_buffer in momentum_buffers
+    ]
     if nesterov:
         # perturb = grad + momentum * momentum_buffer
         perturbs = torch._foreach_add(grads, momentum_buffers, alpha=momentum)
@@ -95,151 +98,66 @@ def step(
             wd_ratio if is_flat else 1
             for is_flat in is_flats
         ]
-        if param_rank == 2:
-            # row_sum_grad_times_param = sum(grad * param, axis=-1)
-            # tensor by tensor: torch has no list operation for `sum along`
-            row_sum_grad_times_params = [
-                grad.mul(param).sum(-1, keepdim=True)
-                for grad, param in zip(grads, params, strict=True)
-            ]
-            # row_norm_grad = norm(grad, axis=-1)
-            # tensor by tensor: torch has no list operation for `norm along`
-            row_norm_grads = [
-                grad.norm(dim=-1, keepdim=True)
-                for grad in grads
-            ]
-            # row_norm_param = norm(param, axis=-1)
-            # tensor by tensor: torch has no list operation for `norm along`
-            row_norm_params = [
-                param.norm(dim=-1, keepdim=True)
-                for param in params
-            ]
-            # row_cosine = abs(row_sum_grad_times_param) / (maximum(row_norm_grad, eps) * maximum(row_norm_param, eps))
-            row_cosines = torch._foreach_abs(row_sum_grad_times_params)
-            maxima = torch._foreach_clamp_min(row_norm_grads, eps)
-            torch._foreach_mul_(maxima, torch._foreach_clamp_min(row_norm_params, eps))
-            torch._foreach_div_(row_cosines, maxima)
-            # row_unit = param / (row_norm_param + eps)
-            row_units = torch._foreach_div(params, torch._foreach_add(row_norm_params, eps))
-            # row_sum_row_unit_times_perturb = sum(row_unit * perturb, axis=-1)
-            # tensor by tensor: torch has no list operation for `sum along`
-            row_sum_row_unit_times_perturbs = [
-                row_unit.mul(perturb).sum(-1, keepdim=True)
-                for row_unit, perturb in zip(row_units, perturbs, strict=True)
-            ]
-            # row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb
-            row_tangents = torch._foreach_addcmul(perturbs, row_units, row_sum_row_unit_times_perturbs, value=-1)
-            # max_row_cosine = max(row_cosine)
-            max_row_cosine_tensors = [
-                largest(row_cosine)
-                for row_cosine in row_cosines
-            ]
-            (max_row_cosines,) = read_numbers(max_row_cosine_tensors)
-            # is_row_flat = max_row_cosine < delta / sqrt(param_columns)
-            is_row_flats = [
-                max_row_cosine < scalar_math.divide(delta, param_columns**0.5)
-                for max_row_cosine in max_row_cosines
-            ]
-            # projected = where(is_row_flat, row_tangent, projected)
-            # tensor by tensor: torch has no list operation for `clone` or `choose`
-            projecteds = [
-                (row_tangent if is_row_flat else projected).clone()
-                for row_tangent, projected, is_row_flat in zip(row_tangents, projecteds, is_row_flats, strict=True)
-            ]
-            # ratio = where(is_row_flat, wd_ratio, ratio)
-            ratios = [
-                wd_ratio if is_row_flat else ratio
-                for is_row_flat, ratio in zip(is_row_flats, ratios, strict=True)
-            ]
-        if param_rank == 3:
-            # row_sum_grad_squared = sum(grad * grad, axis=-1)
-            # tensor by tensor: torch has no list operation for `sum along`
-            row_sum_grad_squareds = [
-                grad.mul(grad).sum(-1, keepdim=True)
-                for grad in grads
-            ]
-            # column_sum_row_sum_grad_squared = sum(row_sum_grad_squared, axis=-2)
-            # tensor by tensor: torch has no list operation for `sum along`
-            column_sum_row_sum_grad_squareds = [
-                row_sum_grad_squared.sum(-2, keepdim=True)
-                for row_sum_grad_squared in row_sum_grad_squareds
-            ]
-            # grad_length = sqrt(column_sum_row_sum_grad_squared)
-            grad_lengths = torch._foreach_sqrt(column_sum_row_sum_grad_squareds)
-            # row_sum_param_squared = sum(param * param, axis=-1)
-            # tensor by tensor: torch has no list operation for `sum along`
-            row_sum_param_squareds = [
-                param.mul(param).sum(-1, keepdim=True)
-                for param in params
-            ]
-            # column_sum_row_sum_param_squared = sum(row_sum_param_squared, axis=-2)
-            # tensor by tensor: torch has no list operation for `sum along`
-            column_sum_row_sum_param_squareds = [
-                row_sum_param_squared.sum(-2, keepdim=True)
-                for row_sum_param_squared in row_sum_param_squareds
-            ]
-            # length = sqrt(column_sum_row_sum_param_squared)
-            lengths = torch._foreach_sqrt(column_sum_row_sum_param_squareds)
-            # slice_cosine_part = sum(grad * param, axis=-1)
-            # tensor by tensor: torch has no list operation for `sum along`
-            slice_cosine_parts = [
-                grad.mul(param).sum(-1, keepdim=True)
-                for grad, param in zip(grads, params, strict=True)
-            ]
-            # column_sum_row_sum_grad_times_param = sum(slice_cosine_part, axis=-2)
-            # tensor by tensor: torch has no list operation for `sum along`
-            column_sum_row_sum_grad_times_params = [
-                slice_cosine_part.sum(-2, keepdim=True)
-                for slice_cosine_part in slice_cosine_parts
-            ]
-            # slice_cosine = abs(column_sum_row_sum_grad_times_param) / (maximum(grad_length, eps) * maximum(length,
-            #   eps))
-            slice_cosines = torch._foreach_abs(column_sum_row_sum_grad_times_params)
-            maxima_ = torch._foreach_clamp_min(grad_lengths, eps)
-            torch._foreach_mul_(maxima_, torch._foreach_clamp_min(lengths, eps))
-            torch._foreach_div_(slice_cosines, maxima_)
-            # slice_unit = param / (length + eps)
-            slice_units = torch._foreach_div(params, torch._foreach_add(lengths, eps))
-            # row_sum_slice_unit_times_perturb = sum(slice_unit * perturb, axis=-1)
-            # tensor by tensor: torch has no list operation for `sum along`
-            row_sum_slice_unit_times_perturbs = [
-                slice_unit.mul(perturb).sum(-1, keepdim=True)
-                for slice_unit, perturb in zip(slice_units, perturbs, strict=True)
-            ]
-            # slice_tangent_part = sum(row_sum_slice_unit_times_perturb, axis=-2)
-            # tensor by tensor: torch has no list operation for `sum along`
-            slice_tangent_parts = [
-                row_sum_slice_unit_times_perturb.sum(-2, keepdim=True)
-                for row_sum_slice_unit_times_perturb in row_sum_slice_unit_times_perturbs
-            ]
-            # slice_tangent = perturb - slice_unit * slice_tangent_part
-            slice_tangents = torch._foreach_addcmul(perturbs, slice_units, slice_tangent_parts, value=-1)
-            # max_slice_cosine = max(slice_cosine)
-            max_slice_cosine_tensors = [
-                largest(slice_cosine)
-                for slice_cosine in slice_cosines
-            ]
-            (max_slice_cosines,) = read_numbers(max_slice_cosine_tensors)
-            # is_slice_flat = max_slice_cosine < delta / sqrt(param_rows * param_columns)
-            is_slice_flats = [
-                max_slice_cosine < scalar_math.divide(delta, (param_rows * param_columns) ** 0.5)
-                for max_slice_cosine in max_slice_cosines
-            ]
-            # projected = where(is_slice_flat, slice_tangent, projected)
-            # tensor by tensor: torch has no list operation for `clone` or `choose`
-            projecteds = [
-                (slice_tangent if is_slice_flat else projected).clone()
-                for slice_tangent, projected, is_slice_flat in zip(
-                    slice_tangents, projecteds, is_slice_flats, strict=True
-                )
-            ]
-            # ratio = where(is_slice_flat, wd_ratio, ratio)
-            ratios = [
-                wd_ratio if is_slice_flat else ratio
-                for is_slice_flat, ratio in zip(is_slice_flats, ratios, strict=True)
-            ]
+        # row_sum_grad_times_param = sum(grad * param, axis=-1)
+        # tensor by tensor: torch has no list operation for `sum along`
+        row_sum_grad_times_params = [
+            sum_of_rest(grad.mul(param))
+            for grad, param in zip(grads, params, strict=True)
+        ]
+        # row_norm_grad = norm(grad, axis=-1)
+        # tensor by tensor: torch has no list operation for `norm along`
+        row_norm_grads = [
+            norm_of_rest(grad)
+            for grad in grads
+        ]
+        # row_norm_param = norm(param, axis=-1)
+        # tensor by tensor: torch has no list operation for `norm along`
+        row_norm_params = [
+            norm_of_rest(param)
+            for param in params
+        ]
+        # row_cosine = abs(row_sum_grad_times_param) / (maximum(row_norm_grad, eps) * maximum(row_norm_param, eps))
+        row_cosines = torch._foreach_abs(row_sum_grad_times_params)
+        maxima = torch._foreach_clamp_min(row_norm_grads, eps)
+        torch._foreach_mul_(maxima, torch._foreach_clamp_min(row_norm_params, eps))
+        torch._foreach_div_(row_cosines, maxima)
+        # row_unit = param / (row_norm_param + eps)
+        row_units = torch._foreach_div(params, torch._foreach_add(row_norm_params, eps))
+        # row_sum_row_unit_times_perturb = sum(row_unit * perturb, axis=-1)
+        # tensor by tensor: torch has no list operation for `sum along`
+        row_sum_row_unit_times_perturbs = [
+            sum_of_rest(row_unit.mul(perturb))
+            for row_unit, perturb in zip(row_units, perturbs, strict=True)
+        ]
+        # row_tangent = perturb - row_unit * row_sum_row_unit_times_perturb
+        row_tangents = torch._foreach_addcmul(perturbs, row_units, row_sum_row_unit_times_perturbs, value=-1)
+        # max_row_cosine = max(row_cosine)
+        max_row_cosine_tensors = [
+            largest(row_cosine)
+            for row_cosine in row_cosines
+        ]
+        (max_row_cosines,) = read_numbers(max_row_cosine_tensors)
+        # is_row_flat = max_row_cosine < delta / sqrt(param_matrix_columns)
+        is_row_flats = [
+            max_row_cosine < scalar_math.divide(delta, param_matrix_columns**0.5)
+            for max_row_cosine in max_row_cosines
+        ]
+        # projected = where(is_row_flat, row_tangent, projected)
+        # tensor by tensor: torch has no list operation for `clone` or `choose`
+        projecteds = [
+            (row_tangent if is_row_flat else projected).clone()
+            for row_tangent, projected, is_row_flat in zip(row_tangents, projecteds, is_row_flats, strict=True)
+        ]
+        # ratio = where(is_row_flat, wd_ratio, ratio)
+        ratios = [
+            wd_ratio if is_row_flat else ratio
+            for is_row_flat, ratio in zip(is_row_flats, ratios, strict=True)
+        ]
         # perturb = projected
         perturbs = projecteds
+        if not nesterov:
+            # momentum_buffer = projected
+            torch._foreach_copy_(momentum_buffers, projecteds)
         if weight_decay > 0:
             # param = param * (1 - lr * weight_decay * ratio / (1 - momentum))
             for param, ratio in zip(params, ratios, strict=True):

@@ -30,25 +30,16 @@ class SGDP(Optimizer):
           is_flat = cosine < delta / sqrt(size(param))
           projected = where(is_flat, tangent, perturb)
           ratio = where(is_flat, wd_ratio, 1)
-          if rank(param) == 2:
-            row_cosine = abs(sum(grad * param, axis=-1)) / (maximum(norm(grad, axis=-1), eps) *
-                maximum(norm(param, axis=-1), eps))
-            row_unit = param / (norm(param, axis=-1) + eps)
-            row_tangent = perturb - row_unit * sum(row_unit * perturb, axis=-1)
-            is_row_flat = max(row_cosine) < delta / sqrt(columns(param))
-            projected = where(is_row_flat, row_tangent, projected)
-            ratio = where(is_row_flat, wd_ratio, ratio)
-          if rank(param) == 3:
-            grad_length = sqrt(sum(sum(grad * grad, axis=-1), axis=-2))
-            length = sqrt(sum(sum(param * param, axis=-1), axis=-2))
-            slice_cosine = abs(sum(sum(grad * param, axis=-1), axis=-2)) / (maximum(grad_length, eps) *
-                maximum(length, eps))
-            slice_unit = param / (length + eps)
-            slice_tangent = perturb - slice_unit * sum(sum(slice_unit * perturb, axis=-1), axis=-2)
-            is_slice_flat = max(slice_cosine) < delta / sqrt(rows(param) * columns(param))
-            projected = where(is_slice_flat, slice_tangent, projected)
-            ratio = where(is_slice_flat, wd_ratio, ratio)
+          row_cosine = abs(sum(grad * param, axis=-1)) / (maximum(norm(grad, axis=-1), eps) *
+              maximum(norm(param, axis=-1), eps))
+          row_unit = param / (norm(param, axis=-1) + eps)
+          row_tangent = perturb - row_unit * sum(row_unit * perturb, axis=-1)
+          is_row_flat = max(row_cosine) < delta / sqrt(columns(param))
+          projected = where(is_row_flat, row_tangent, projected)
+          ratio = where(is_row_flat, wd_ratio, ratio)
           perturb = projected
+          if not nesterov:
+            momentum_buffer = projected
           if weight_decay > 0:
             param = param * (1 - lr * weight_decay * ratio / (1 - momentum))
         elif weight_decay > 0:
@@ -91,8 +82,9 @@ class SGDP(Optimizer):
     Notes:
         - A parameter is taken for scale-invariant where its gradient is nearly orthogonal to it: in
           each of its channels, or as a whole.
-        - Channels run along the first axis. They are seen in parameters with two or three axes; with
-          more, only the whole parameter is.
+        - Channels run along the first axis, whatever the number of axes.
+        - Without nesterov, what is left out of a step is left out of the momentum, too, as in the
+          authors' code; in the paper it is not.
         - The first gradient enters the buffer dampened, unlike in torch's SGD.
         - lr has no default in the authors' code; 0.1 is that of their README.
 
@@ -188,8 +180,6 @@ class SGDP(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
             Specialisation("nesterov", holds=lambda group: group["nesterov"]),
             Specialisation("param_rank_above_one", holds_for=lambda group, shape: shape["rank"] > 1),
-            Specialisation("param_rank_equal_to_two", holds_for=lambda group, shape: shape["rank"] == 2),
-            Specialisation("param_rank_equal_to_three", holds_for=lambda group, shape: shape["rank"] == 3),
             Specialisation("weight_decay_positive", holds=lambda group: group["weight_decay"] > 0),
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
@@ -199,10 +189,10 @@ class SGDP(Optimizer):
         sparse_error="SGDP does not support sparse gradients",
         decays_gradient=lambda group: False,
         state_at_construction=False,
-        foreach_temporaries=9,
+        foreach_temporaries=7,
         has_axes=True,
-        separate_kernels=True,
-        shape_numbers=("rank", "size", "rows", "columns"),
+        view="matrix",
+        shape_numbers=("rank", "size", "matrix_columns"),
         shape_conditions=("rank",),
         reduces=True,
         complex_error="SGDP does not support complex parameters",

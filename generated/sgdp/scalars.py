@@ -14,8 +14,7 @@ ROW = (
     "eps",
     "delta_over_sqrt_param_size",  # delta / sqrt(param_size)
     "wd_ratio",
-    "delta_over_sqrt_param_columns",  # delta / sqrt(param_columns)
-    "max_slice_cosine_bound",  # delta / sqrt(param_rows * param_columns)
+    "delta_over_sqrt_param_matrix_columns",  # delta / sqrt(param_matrix_columns)
     "lr_times_weight_decay",  # lr * weight_decay
     "one_minus_momentum",  # 1 - momentum
     "param_factor",  # 1 - lr * weight_decay / (1 - momentum)
@@ -34,23 +33,18 @@ def scalars(
     wd_ratio: float,
     param_rank: float,
     param_size: float,
-    param_rows: float,
-    param_columns: float,
+    param_matrix_columns: float,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_dampening = 1 - dampening
     delta_over_sqrt_param_size = 0.0
-    delta_over_sqrt_param_columns = 0.0
-    max_slice_cosine_bound = 0.0
+    delta_over_sqrt_param_matrix_columns = 0.0
     lr_times_weight_decay = 0.0
     one_minus_momentum = 0.0
     param_factor = 0.0
     if param_rank > 1:
         delta_over_sqrt_param_size = scalar_math.divide(delta, param_size**0.5)
-        if param_rank == 2:
-            delta_over_sqrt_param_columns = scalar_math.divide(delta, param_columns**0.5)
-        if param_rank == 3:
-            max_slice_cosine_bound = scalar_math.divide(delta, (param_rows * param_columns) ** 0.5)
+        delta_over_sqrt_param_matrix_columns = scalar_math.divide(delta, param_matrix_columns**0.5)
         if weight_decay > 0:
             lr_times_weight_decay = lr * weight_decay
             one_minus_momentum = 1 - momentum
@@ -62,8 +56,7 @@ def scalars(
         eps,
         delta_over_sqrt_param_size,
         wd_ratio,
-        delta_over_sqrt_param_columns,
-        max_slice_cosine_bound,
+        delta_over_sqrt_param_matrix_columns,
         lr_times_weight_decay,
         one_minus_momentum,
         param_factor,
@@ -82,23 +75,18 @@ def scalars_on_tensors(
     wd_ratio: Scalar,
     param_rank: Scalar,
     param_size: Scalar,
-    param_rows: Scalar,
-    param_columns: Scalar,
+    param_matrix_columns: Scalar,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_dampening = 1 - dampening
     delta_over_sqrt_param_size: Scalar = 0.0
-    delta_over_sqrt_param_columns: Scalar = 0.0
-    max_slice_cosine_bound: Scalar = 0.0
+    delta_over_sqrt_param_matrix_columns: Scalar = 0.0
     lr_times_weight_decay: Scalar = 0.0
     one_minus_momentum: Scalar = 0.0
     param_factor: Scalar = 0.0
     if param_rank > 1:
         delta_over_sqrt_param_size = tensors.divide(delta, tensors.sqrt(param_size))
-        if param_rank == 2:
-            delta_over_sqrt_param_columns = tensors.divide(delta, tensors.sqrt(param_columns))
-        if param_rank == 3:
-            max_slice_cosine_bound = tensors.divide(delta, tensors.sqrt(param_rows * param_columns))
+        delta_over_sqrt_param_matrix_columns = tensors.divide(delta, tensors.sqrt(param_matrix_columns))
         if weight_decay > 0:
             lr_times_weight_decay = lr * weight_decay
             one_minus_momentum = 1 - momentum
@@ -110,8 +98,7 @@ def scalars_on_tensors(
         eps,
         delta_over_sqrt_param_size,
         wd_ratio,
-        delta_over_sqrt_param_columns,
-        max_slice_cosine_bound,
+        delta_over_sqrt_param_matrix_columns,
         lr_times_weight_decay,
         one_minus_momentum,
         param_factor,

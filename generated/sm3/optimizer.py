@@ -67,7 +67,7 @@ class SM3(Optimizer):
     Notes:
         - The authors keep one vector for each axis. Of a parameter with more than two axes, here each
           matrix of the last two keeps its rows and columns: more numbers, and a closer bound.
-        - lr and momentum have no defaults in the authors' code; 0.1 and 0.9 are those of their README.
+        - lr and momentum have no defaults in the authors' code; 0.1 and 0.9 are those of its test.
         - The momentum is an average of the scaled gradients, as in the authors' code.
         - The authors' rule for sparse gradients is left out.
 

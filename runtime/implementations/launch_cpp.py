@@ -113,7 +113,7 @@ class CppLauncher:
     def _prepare(self, prepare: ctypes._NamedFuncPointer, bucket: LaunchedBucket) -> None:
         """Make the memory in which a kernel of several passes keeps what it computes per parameter, row and column."""
         prepare.restype = ctypes.c_int64
-        self._shapes = shape_table(bucket.shapes, bucket.sizes)
+        self._shapes = shape_table(bucket.shapes, bucket.sizes, of_matrix=bucket.schema.view == "matrix")
         launch = self._launch
         launch.n_tensors = len(self._shapes)
         launch.shapes = self._shapes.data_ptr()

@@ -23,12 +23,14 @@ HEADER = 3
 ALIGNMENT = 16  # bytes, for 128-bit loads and stores
 
 
-def shape_table(shapes: Sequence[torch.Size], sizes: Sequence[int]) -> Tensor:
-    """Return the shapes of tensors as matrices of their last two axes.
+def shape_table(shapes: Sequence[torch.Size], sizes: Sequence[int], *, of_matrix: bool) -> Tensor:
+    """Return the shapes of tensors as kernels see them, in rows and columns.
 
     Args:
         shapes: of the tensors of a bucket
         sizes: numbers of elements; where these are twice what the shape says, so are the columns
+        of_matrix: whether a tensor is one matrix with a row for each index of its first axis, and not matrices of its
+            last two axes
 
     Returns:
         int64 [tensors, 3]: the number of matrices, the rows of each, the columns
@@ -37,6 +39,9 @@ def shape_table(shapes: Sequence[torch.Size], sizes: Sequence[int]) -> Tensor:
     for shape, size in zip(shapes, sizes, strict=True):
         columns = shape[-1] if shape else 1
         parts = size // shape.numel() if size else 1
+        if of_matrix and len(shape) > 2:
+            rows.append((1, shape[0], shape[1:].numel() * parts))
+            continue
         rows.append((shape[:-2].numel(), shape[-2] if len(shape) > 1 else 1, columns * parts))
     return torch.tensor(rows, dtype=torch.int64, device="cpu").view(-1, 3)
 

@@ -84,7 +84,8 @@ class _Passes:
         self._has_vectors = kernels.has_vectors(**bucket.specialisations)
         itemsize = bucket.dtypes["param"].itemsize
         if self._has_vectors:
-            self._extents = [Extents(*shape) for shape in shape_table(bucket.shapes, bucket.sizes).tolist()]
+            shapes = shape_table(bucket.shapes, bucket.sizes, of_matrix=bucket.schema.view == "matrix")
+            self._extents = [Extents(*shape) for shape in shapes.tolist()]
         else:
             self._extents = [Extents.of_any_shape(size, itemsize) for size in bucket.sizes]
         self._tiles = [Tile.of(extents, itemsize) for extents in self._extents]

@@ -104,9 +104,16 @@ def _buckets(schema: Schema, readings: Sequence[GroupReading], assignments: Sequ
 def _form_eager(
     schema: Schema, assignments: Sequence[Assignment], tensors: StepTensors
 ) -> tuple[list[Executor], list[Part]]:
-    """Return an executor for each group and implementation that is no kernel, in the order of the groups."""
+    """Return an executor for each group and implementation that is no kernel, in the order of the groups.
+
+    Where parameters share numbers there is one for each device, as tensors of the numbers are on one.
+    """
     executors: list[Executor] = []
-    for positions in _sort(assignments, lambda one: (one.member.group, one.implementation), fused=False):
+    for positions in _sort(
+        assignments,
+        lambda one: (one.member.group, one.implementation, one.member.param.device if schema.shared else None),
+        fused=False,
+    ):
         first, inside, selection = _members_at(assignments, positions)
         executors.append(_eager_executor(first.implementation, schema, inside, selection, tensors))
     parts = [

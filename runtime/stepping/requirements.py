@@ -126,6 +126,8 @@ def _fused_obstacle(schema: Schema, member: Member) -> str:
         return "a state of numbers per parameter, row or column is not contiguous"
     if schema.has_axes and not member.param.is_contiguous():
         return "the parameter is not contiguous, and the rule computes numbers per row or column"
+    if schema.view == "both" and member.param.dim() > 2:
+        return "the rule sees a parameter of more than two axes now as one matrix, now as many"
     if not all(tensor.dtype in FUSED_DTYPES for tensor in tensors):
         return "a state has a dtype that kernels do not take"
     if not all(tensor.data_ptr() for tensor in tensors if tensor.numel()):

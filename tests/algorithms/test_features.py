@@ -14,14 +14,14 @@ import pytest
 import torch
 
 import thetac
-from tests.references.features import ORDER, RULES, Array, Values, trained
+from tests.references.features import ORDER, RULES, Array, Memory, Values, agc, trained
 from tests.support.runtime_helpers import run_kernels_of
 from tests.support.step_helpers import IMPLEMENTATIONS, Options
 from thetac.codegen.frontend.features import feature_files
 from thetac.runtime.optimizer import Optimizer
 
 STEPS = 12
-SHAPES = ((3, 5), (7,), (2, 3, 2), ())
+SHAPES = ((3, 5), (7,), (2, 3, 2), (3, 2, 2, 2), ())
 # Beside the defaults: what makes the most of a feature within a dozen steps.
 VALUES: Mapping[str, tuple[Values, ...]] = {
     "agc": ({"clip": 0.3},),
@@ -175,13 +175,48 @@ def test_features_that_reduce_take_no_complex_parameters() -> None:
         made([param]).step()
 
 
+@pytest.mark.parametrize("layout", ["channels last", "transposed", "with gaps"])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("feature", ["agc", "centralization"])
-def test_units_of_convolutions_are_refused(feature: str) -> None:
-    made = thetac.compose("SGD", **{feature: True})
-    with pytest.raises(
-        ValueError, match=r"at most three axes; parameter 1 has the shape torch.Size\(\[4, 3, 2, 2\]\)$"
-    ):
-        made([torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(4, 3, 2, 2))])
+def test_units_of_parameters_in_any_layout(feature: str, implementation: str, layout: str) -> None:
+    start, grads = inputs((3, 2, 2, 2))
+    expected, _ = trained("AdamW", {feature: {}}, start, grads)
+    memory = {
+        "channels last": torch.empty(3, 2, 2, 2, dtype=torch.float64).to(memory_format=torch.channels_last),
+        "transposed": torch.empty(2, 2, 2, 3, dtype=torch.float64).permute(3, 1, 0, 2),
+        "with gaps": torch.empty(3, 2, 4, 2, dtype=torch.float64)[:, :, ::2],
+    }[layout]
+    param = torch.nn.Parameter(memory)
+    with torch.no_grad():
+        param.copy_(torch.tensor(start))
+    optimizer = composed("AdamW", {feature: {}})([param], **RULES["AdamW"].arguments, **IMPLEMENTATIONS[implementation])  # type: ignore[arg-type]
+    for grad in grads:
+        param.grad = torch.empty_like(param).copy_(torch.tensor(grad))
+        optimizer.step()
+    moved = np.linalg.norm(expected - start)
+    assert np.linalg.norm(param.detach().numpy() - expected) <= 1e-12 * moved
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("rule", ["Adafactor", "SM3"])
+def test_units_beside_a_rule_with_rows_and_columns_of_the_last_two_axes(rule: str, implementation: str) -> None:
+    shapes, options = ((3, 5), (3, 2, 2, 2)), IMPLEMENTATIONS[implementation]
+    starts, grads = zip(*(inputs(shape) for shape in shapes), strict=True)
+    ours, plain = ([torch.nn.Parameter(torch.tensor(start)) for start in starts] for _ in range(2))
+    both = composed(rule, {"agc": {"clip": 0.3}})(ours, **options)  # type: ignore[arg-type]
+    alone = getattr(thetac, rule)(plain, foreach=False)
+    for step in range(STEPS):
+        for index, (one, other) in enumerate(zip(ours, plain, strict=True)):
+            one.grad = torch.tensor(grads[index][step])
+            clipped = agc(Memory(), grads[index][step], other.detach().numpy(), clip=0.3)
+            other.grad = torch.tensor(clipped)
+        both.step()
+        alone.step()
+    for one, other, start in zip(ours, plain, starts, strict=True):
+        moved = (other.detach() - torch.tensor(start)).norm()
+        assert (one - other).norm() <= 1e-12 * moved
+    if implementation == "fused":
+        assert "the rule sees a parameter of more than two axes now as one matrix, now as many" in both.explain()
 
 
 def test_sparse_gradients_are_refused() -> None:

@@ -33,7 +33,7 @@ class AdamMini:
         others = dict(settings)
         name, decay = NAMES[others.pop("blocks", "tensor")], others.pop("weight_decay", 0.0)
         theirs = [
-            (parameter.view(-1, parameter.shape[-1]) if parameter.dim() > 2 else parameter).detach().requires_grad_()
+            (parameter.view(len(parameter), -1) if parameter.dim() > 2 else parameter).detach().requires_grad_()
             for parameter in parameters
         ]
         names = [NAMES["tensor"] if name == NAMES["row"] and one.dim() < 2 else name for one in theirs]

@@ -14,7 +14,7 @@ from tests.oracles.oracle import Steps
 
 STEPS = 50
 LIMIT = 1e-12  # of the distance moved
-SHAPES: Sequence[tuple[int, ...]] = ((5,), (4, 3), (2, 3, 2), ())
+SHAPES: Sequence[tuple[int, ...]] = ((5,), (4, 3), (2, 3, 2), (), (4, 2, 3, 3))
 LATE = 7  # in a late run, the second parameter has no gradient before this step
 
 Start = Callable[[Sequence[Tensor]], Steps]
@@ -32,14 +32,14 @@ def deviation(ours: Start, theirs: Start, *, late: bool) -> float:
         For the parameter where it is largest: the largest difference of an element, divided by the largest distance of
         an element from where it began. Infinity if theirs does not move and ours does, or where there is a NaN.
     """
-    generator = torch.Generator().manual_seed(3)
+    generators = _generators()
     # As small as weights are: the rounding of large ones would drown the steps of a small lr.
-    begin = [0.1 * torch.randn(shape, generator=generator, dtype=torch.float64) for shape in SHAPES]
+    begin = [0.1 * draw for draw in _draws(generators)]
     mine, others = ([parameter.clone() for parameter in begin] for _ in range(2))
     optimizers = ours(mine), theirs(others)
     apart, moved = [0.0 for _ in begin], [0.0 for _ in begin]
     for step in range(STEPS):
-        noise = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in SHAPES]
+        noise = _draws(generators)
         for optimizer, parameters in zip(optimizers, (mine, others), strict=True):
             for index, parameter in enumerate(parameters):
                 missing = late and index == 1 and step < LATE
@@ -49,6 +49,16 @@ def deviation(ours: Start, theirs: Start, *, late: bool) -> float:
         apart = [max(before, _largest(a - b)) for before, a, b in zip(apart, mine, others, strict=True)]
         moved = [max(before, _largest(a - b)) for before, a, b in zip(moved, others, begin, strict=True)]
     return max(_fraction(difference, distance) for difference, distance in zip(apart, moved, strict=True))
+
+
+def _generators() -> list[torch.Generator]:
+    """Return a generator for each parameter: the convolution has one of its own, beside the others' common one."""
+    common = torch.Generator().manual_seed(3)
+    return [*(common for _ in SHAPES[:-1]), torch.Generator().manual_seed(4)]
+
+
+def _draws(generators: Sequence[torch.Generator]) -> list[Tensor]:
+    return [torch.randn(s, generator=g, dtype=torch.float64) for s, g in zip(SHAPES, generators, strict=True)]
 
 
 def _largest(tensor: Tensor) -> float:

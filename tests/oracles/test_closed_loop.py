@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.oracles.closed_loop import LATE, LIMIT, deviation
+from tests.oracles.closed_loop import LATE, LIMIT, SHAPES, deviation
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 
@@ -33,7 +33,7 @@ def test_an_optimizer_does_not_come_apart_from_itself(late: bool) -> None:
     assert deviation(SGD, SGD, late=late) == 0.0
 
 
-@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("index", range(len(SHAPES)))
 def test_a_small_difference_in_any_parameter_is_found(index: int) -> None:
     apart = deviation(partial(Skewed, by=1e-11, index=index), SGD, late=False)
     assert LIMIT < apart < 1e-8

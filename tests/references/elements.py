@@ -52,6 +52,9 @@ def reduce(name: str, values: Array, axis: int | None) -> Array | float:
     assert meaning is not None, f"{name} is composed"
     if axis is None:
         return meaning(values.ravel().tolist())
+    if axis == 1 and values.ndim > 2:  # of a matrix: all axes but the first
+        found = np.array([meaning(row.ravel().tolist()) for row in values], dtype=values.dtype)
+        return found.reshape(len(values), *(1 for _ in values.shape[1:]))
     along = np.moveaxis(values, axis, -1)
     every = np.ndindex(along.shape[:-1])
     found = np.array([meaning(along[position].tolist()) for position in every], dtype=values.dtype)

@@ -130,17 +130,20 @@ CONTRACT = 1
 NAMES = {
     "Schema": "contract name package hyperparameters flags states requirements specialisations options half_precision "
     "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries choices derived fixed "
-    "has_axes separate_kernels reduces shape_requirements shape_numbers shape_conditions complex_error",
+    "has_axes view separate_kernels reduces shape_requirements shape_numbers shape_conditions shared uniform waits "
+    "complex_error",
     "Hyperparameter": "name elements intervals is_tuple tensor error integer none",
     "Interval": "low high low_closed high_closed",
     "Requirement": "holds message",
     "ShapeRequirement": "holds message",
     "Specialisation": "name holds holds_for",
-    "State": "name argument kind init when on_param_device first copies_param when_shape constant float64 integer dims",
+    "State": "name argument kind init when on_param_device first copies_param when_shape constant float64 integer dims "
+    "of_matrix",
 }
 FUNCTIONS = (
     "as_lists_of_pairs as_pairs atan2 both cbrt copied cos cube_roots divide either exp fitting floor increment "
-    "largest log maximum minimum modulo negation power read_numbers rsqrt scale_ sign smallest sqrt store tanh where"
+    "largest largest_of_rest log maximum mean_of_rest minimum modulo negation norm_of_rest power read_numbers rsqrt "
+    "scale_ sign smallest smallest_of_rest sqrt store sum_of_rest tanh where"
 )
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tests.support.paths import ROOT
 from tests.support.triton_support import Training, Values, specialised
+from tests.support.views import sees_matrix
 from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.pipeline import Compiled
@@ -182,7 +183,7 @@ def launch_cpp(
         *(openmp() if options.threads > 1 else (None, None)),
     )
     if hasattr(loaded, "thetac_prepare"):
-        prepared = _prepare(loaded, launch, [param for param, _, _ in members])
+        prepared = _prepare(loaded, launch, [param for param, _, _ in members], of_matrix=sees_matrix(compiled.rule))
         assert len(prepared) == 2
     totals = compiled.fused.totals
     for passes in sorted({total.passes for total in totals}):
@@ -197,10 +198,12 @@ def launch_cpp(
     options.call(loaded.thetac_step, launch)
 
 
-def _prepare(loaded: ctypes.CDLL, launch: Launch, params: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def _prepare(
+    loaded: ctypes.CDLL, launch: Launch, params: Sequence[Tensor], *, of_matrix: bool
+) -> tuple[Tensor, Tensor]:
     """Give a launch of several passes its shapes and its memory, which live as long as what is returned."""
     loaded.thetac_prepare.restype = ctypes.c_int64
-    shapes = shape_table([param.shape for param in params], [param.numel() for param in params])
+    shapes = shape_table([param.shape for param in params], [param.numel() for param in params], of_matrix=of_matrix)
     launch.n_tensors, launch.shapes, launch.end_pass = len(params), shapes.data_ptr(), ALL_PASSES
     memory = torch.full((loaded.thetac_prepare(ctypes.byref(launch)),), 0xFF, dtype=torch.uint8)
     launch.scratch = memory.data_ptr()

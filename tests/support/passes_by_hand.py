@@ -270,7 +270,7 @@ def launch(
             for index, m in enumerate(members)
         ]
     )
-    shapes = shape_table([m["param"].shape for m in members], [m["param"].numel() for m in members])
+    shapes = shape_table([m["param"].shape for m in members], [m["param"].numel() for m in members], of_matrix=False)
     row_table = torch.tensor(rows, dtype=torch.float64 if param.dtype is torch.float64 else torch.float32)
     made_for = Launch(
         tensors=table.data_ptr(),

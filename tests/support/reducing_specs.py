@@ -154,6 +154,7 @@ def reducing_specs(draw: st.DrawFn, *, gentle: bool = False) -> str:
     starts = [draw(st.sampled_from(("zeros", "lr"))) for _ in range(3)]
     decay = draw(st.sampled_from(("none", "l2", "decoupled", "{flag: decoupled_after, else: cautious}")))
     half = draw(st.sampled_from(("native", "float32")))
+    view = draw(st.sampled_from(("", "view: matrix\n")))
     return f"""\
 optimizer: Reducing
 summary: An arbitrary legal program that reduces.
@@ -165,7 +166,7 @@ hyperparameters:
   mode: {{default: slow, choices: [slow, fast], doc: a choice}}
   least: {{default: none, none: epsilon(param), doc: a number or None}}{require}
 complex: unsupported
-half_precision: {half}
+{view}half_precision: {half}
 state:
   step: counter
   buffer: {{init: {starts[0]}}}

@@ -19,6 +19,7 @@ from torch import Tensor
 import thetac as ours
 from tests.references.rules import SPECS
 from tests.support.generated_calls import call
+from tests.support.views import sees_matrix, shape_of_state
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
 from thetac.codegen.ir.interpret import FLOATS, defaults
 from thetac.codegen.ir.nodes import (
@@ -34,7 +35,6 @@ from thetac.codegen.ir.nodes import (
     walk_statements,
 )
 from thetac.codegen.ir.totals import has_totals
-from thetac.codegen.ir.value_kinds import Dim
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 from thetac.runtime.implementations.barriers import run_alone
 from thetac.runtime.implementations.launcher import LaunchedBucket
@@ -279,9 +279,7 @@ class Training:
                 continue
             value = float(host_value(state.init, values))
             if state.kind is StateKind.TENSOR:
-                dims = zip(state.dims, (-2, -1), strict=True)
-                ones = {axis % param.dim() for dim, axis in dims if dim is Dim.ONE and param.dim() >= -axis}
-                shape = [1 if axis in ones else size for axis, size in enumerate(param.shape)]
+                shape = shape_of_state(state, tuple(param.shape))
                 states[state.name] = torch.full(shape, value, dtype=param.dtype)
             else:
                 states[state.name] = torch.tensor(value, dtype=torch.float64 if state.float64 else torch.float32)
@@ -354,10 +352,14 @@ def launch(
 ) -> None:
     """The launches of one step over parameters of one dtype, each with its own row."""
     kernels = module(compiled, "triton_kernels.py")
+    of_matrix = sees_matrix(compiled.rule)
     launch_kernels(
         kernels,
         specialised(compiled.fused, values),
-        [{"param": param, "grad": grad, **states} for param, grad, states in members],
+        [
+            {"param": param.flatten(1) if of_matrix and param.dim() > 2 else param, "grad": grad, **states}
+            for param, grad, states in members
+        ],
         rows,
         **constants,
     )

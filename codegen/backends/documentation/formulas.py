@@ -18,7 +18,7 @@ from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref
 from thetac.codegen.ir.ops import FUNCTIONS, OPS, Op, Shape
 from thetac.codegen.ir.printer import Precedence, Row, Table
-from thetac.codegen.ir.reductions import is_reduction, split_axis
+from thetac.codegen.ir.reductions import is_reduction, split_axis, written_axis
 
 _LOOSE = Precedence.CONDITIONAL
 _SUM, _PRODUCT, _SIGN, _ATOM = Precedence.SUM, Precedence.PRODUCT, Precedence.SIGN, Precedence.ATOM
@@ -67,7 +67,8 @@ OPERATORS: Table = {
     "not": Row(r"\text{{not }} {0}", Precedence.NOT, (Precedence.NOT,)),
 }
 
-LATEX: Table = {**OPERATORS, **{name: _function(op) for name, op in FUNCTIONS.items()}}
+_OF_PARAM = [op for op in OPS.values() if op.shape is Shape.OF_PARAM]
+LATEX: Table = {**OPERATORS, **{op.name: _function(op) for op in (*FUNCTIONS.values(), *_OF_PARAM)}}
 
 # By axis.
 REDUCTIONS: Mapping[int, Table] = {
@@ -102,7 +103,7 @@ def _set(expression: Expr, read: Callable[[str], str]) -> tuple[str, Precedence]
             return _set(arranged(expanded(expression)), read)
         case Call(op=op) if is_reduction(expression):
             operands, axis = split_axis(expression)
-            row = LATEX[op] if axis is None else REDUCTIONS[axis][op]
+            row = LATEX[op] if axis is None else REDUCTIONS[written_axis(axis)][op]
             texts = [formula(operand, read, need) for operand, need in zip(operands, row.needs, strict=True)]
             return row.template.format(*texts), row.precedence
         case Call(op=op, args=args):

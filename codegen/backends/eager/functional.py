@@ -21,7 +21,7 @@ from thetac.codegen.backends.eager.lines import (
     release_lines,
     shared_lines,
 )
-from thetac.codegen.backends.eager.torch_ops import TORCH_OPS
+from thetac.codegen.backends.eager.torch_ops import FUNCTIONS_OF_REST, TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
     asks_first,
@@ -52,6 +52,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.ops import REDUCTIONS, TOTALS
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, functions, row_along
+from thetac.codegen.ir.reductions import ALL_AXES
 from thetac.codegen.ir.totals import has_totals, is_total
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host, is_static
 from thetac.codegen.passes.select import SELECTION, select
@@ -61,8 +62,13 @@ from thetac.shape_numbers import VARIABLES
 def _reductions() -> dict[str, Row]:
     """Return how reductions are written: as in the for-loop."""
     whole = {op.name: Row(TORCH_OPS[op.name].new, Precedence.ATOM, (Precedence.ATOM,)) for op in REDUCTIONS}
-    keys = map(row_along, REDUCTIONS)
-    return whole | {key: Row(TORCH_OPS[key].new, Precedence.ATOM, (Precedence.ATOM, Precedence.SIGN)) for key in keys}
+    keys = [row_along(op, axis) for op in REDUCTIONS for axis in ALL_AXES]
+    return whole | {key: Row(TORCH_OPS[key].new, Precedence.ATOM, (_needed(TORCH_OPS[key].new),)) for key in keys}
+
+
+def _needed(template: str) -> Precedence:
+    """Return how tightly the operand of a reduction must bind: as what a method is of, or as an argument."""
+    return Precedence.ATOM if template.startswith("{0}") else Precedence.CONDITIONAL
 
 
 # torch.lerp does not take a weight of another dtype, nor torch.clamp bounds of which one is a tensor.
@@ -75,7 +81,9 @@ ON_TENSORS: Table = {
 }
 
 # Of runtime/tensors.py.
-FUNCTIONS = tuple(sorted({"as_pairs", "copied", "largest", "smallest", "store", *TENSOR_FUNCTIONS.values()}))
+FUNCTIONS = tuple(
+    sorted({"as_pairs", "copied", "largest", "smallest", "store", *FUNCTIONS_OF_REST, *TENSOR_FUNCTIONS.values()})
+)
 
 
 def body(rule: Rule) -> list[str]:

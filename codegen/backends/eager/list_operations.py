@@ -197,7 +197,8 @@ def _without_list_form(tree: Tree) -> list[str]:
     for part in trees_in(tree):
         if isinstance(part, Apply):
             row = TORCH_OPS[part.op]
-            name = part.op.removesuffix("_of_number")
+            name, along, _ = part.op.removesuffix("_of_number").partition(" along")
+            name += along
             if not (row.foreach_in_place if part.in_place else row.foreach) and name not in missing:
                 missing.append(name)
     # A constant is an argument of another operation.

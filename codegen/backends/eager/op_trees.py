@@ -175,7 +175,7 @@ class TreeBuilder:
             return Apply(call.op, (self.tree(operand),), _ONE)
         dims = kind_of(call, self.kinds).dims
         assert dims is not None
-        return Apply(row_along(OPS[call.op]), (self.tree(operand), Number(Const(axis))), dims)
+        return Apply(row_along(OPS[call.op], axis), (self.tree(operand),), dims)
 
     def _is_number(self, expression: Expr) -> bool:
         return is_number(expression, self.kinds)

@@ -3,7 +3,7 @@
 Functions of one argument have their rows from the registry. `{0}` is the tensor that an operation is a method of, the
 rest its arguments; `{out}` the tensor that an in-place form without a method writes to. An empty in-place form: the
 operation always makes a new tensor. An empty foreach form: torch has no list operation with the same bits, and foreach
-loops over the tensors instead. A reduction has two rows: of everything, which gives a 0-d tensor, and along an axis
+loops over the tensors instead. A reduction has a row for everything, which gives a 0-d tensor, and one for each axis
 (`row_along`), which keeps that axis with the size 1.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS
 from thetac.codegen.ir.printer import Precedence, row_along
+from thetac.codegen.ir.reductions import ALL_AXES, AXES_OF_MATRIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,34 @@ _OF_EVERYTHING: Mapping[str, TorchOp] = {
     "max": TorchOp("largest({0})"),
     "min": TorchOp("smallest({0})"),
 }
-_ALONG_AXIS: Mapping[str, TorchOp] = {
-    "sum": TorchOp("{0}.sum({1}, keepdim=True)"),
-    "mean": TorchOp("{0}.mean({1}, keepdim=True)"),
-    "norm": TorchOp("{0}.norm(dim={1}, keepdim=True)"),
-    "max": TorchOp("largest({0}, {1})"),
-    "min": TorchOp("smallest({0}, {1})"),
+_ALONG_AXIS = {
+    "sum": "{0}.sum(AXIS, keepdim=True)",
+    "mean": "{0}.mean(AXIS, keepdim=True)",
+    "norm": "{0}.norm(dim=AXIS, keepdim=True)",
+    "max": "largest({0}, AXIS)",
+    "min": "smallest({0}, AXIS)",
 }
+# Of runtime/tensors.py, along all axes but the first: how many there are differs between parameters.
+_ALONG_REST = {
+    "sum": "sum_of_rest",
+    "mean": "mean_of_rest",
+    "norm": "norm_of_rest",
+    "max": "largest_of_rest",
+    "min": "smallest_of_rest",
+}
+FUNCTIONS_OF_REST = tuple(_ALONG_REST.values())
+
+
+def _along(name: str, axis: int) -> TorchOp:
+    """Return a reduction along an axis, which stays with the size 1."""
+    if axis == AXES_OF_MATRIX[-1]:
+        return TorchOp(f"{_ALONG_REST[name]}({{0}})")
+    return TorchOp(_ALONG_AXIS[name].replace("AXIS", str(axis)))
+
 
 TORCH_OPS: Mapping[str, TorchOp] = {
     **_OF_EVERYTHING,
-    **{row_along(OPS[name]): op for name, op in _ALONG_AXIS.items()},
+    **{row_along(OPS[name], axis): _along(name, axis) for name in _ALONG_AXIS for axis in ALL_AXES},
     # A function of one argument is torch's of that name. Others have rows: which arguments may be numbers differs.
     **{op.name: _method(op.name) for op in ELEMENT_FUNCTIONS if op.arity == 1},
     "add": _method("add", "{1}"),

@@ -41,7 +41,7 @@ from thetac.codegen.ir.nodes import (
     names_of,
 )
 from thetac.codegen.ir.printer import number
-from thetac.codegen.ir.reductions import has_reductions
+from thetac.codegen.ir.reductions import axes_in, has_reductions, is_of_matrix
 from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
@@ -100,6 +100,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         fixed=_names(fixed) if fixed else "",
         reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
+        view=_view(lowered),
         separate_kernels=not kernels_are_few(fused),
         shape_numbers=_names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",
         shape_conditions=_names(numbers) if (numbers := shape_numbers_that_decide(lowered)) else "",
@@ -122,6 +123,13 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         ),
         needs_literal=any(not choice.fixed for choice in rule.choices),
     )
+
+
+def _view(rule: Rule) -> str:
+    """Return what rows and columns are to a rule, as `Schema.view` has it."""
+    seen = {is_of_matrix(axis) for axis in axes_in(rule.body)}
+    seen |= {state.of_matrix for state in rule.states if state.dims != EVERY_ELEMENT}
+    return "both" if len(seen) > 1 else "matrix" if True in seen else "last_axes"
 
 
 Declared = Mapping[str, Hyperparameter | Flag | Choice]  # by name
@@ -259,6 +267,7 @@ def _states(lowered: Rule, group: GroupAccess) -> list[list[str]]:
             *(["integer=True"] if state.integer else []),
             *(["constant=True"] if state.kind is StateKind.SCALAR and state.name not in written else []),
             *([f"dims={_names(dim.value for dim in state.dims)}"] if state.dims != EVERY_ELEMENT else []),
+            *(["of_matrix=True"] if state.dims != EVERY_ELEMENT and state.of_matrix else []),
         ]
         for state in lowered.states
     ]

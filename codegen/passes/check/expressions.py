@@ -13,7 +13,7 @@ from thetac.codegen.errors import Diagnostics, quote
 from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, names_read
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS, Op, Shape
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.ir.reductions import split_axis
+from thetac.codegen.ir.reductions import split_axis, written_axis
 from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, Dim, Kind, Place, join, reduced
 
 Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after an error has been noted
@@ -132,7 +132,8 @@ class ExpressionCheck:
             self._diagnostics.add(operands[0].location, f"`{op.name}` of {kind}", remedy)
             return None
         if axis is not None and kind.dims[axis] is Dim.ONE:
-            cause = f"{quote(expression_text(operands[0]))} is {kind}: there is nothing along the axis {axis}"
+            nothing = f"there is nothing along the axis {written_axis(axis)}"
+            cause = f"{quote(expression_text(operands[0]))} is {kind}: {nothing}"
             remedy = f"`{expression_text(Call(op.name, operands))}` is over all of it"
             self._diagnostics.add(call.location, cause, remedy)
             return None

@@ -1,8 +1,9 @@
-"""Check that computations on complex numbers are linear in their elements.
+"""Check that computations on complex numbers mean something.
 
-That is everything under `complex: native`, and the updates of `param` under `complex: pairs_except_param`.
-In: a checked Rule. Out: a diagnostic for each product, quotient or function of elements that is not linear, and for
-each expression in which a complex `param` would meet pairs of numbers.
+They are linear in their elements: everything under `complex: native`, and the updates of `param` under
+`complex: pairs_except_param`. Reductions are sums of squares or products, unless there are no complex numbers.
+In: a checked Rule. Out: a diagnostic for each product, quotient or function of elements that is not linear, for each
+expression in which a complex `param` would meet pairs of numbers, and for a reduction that pairs do not have.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from thetac.codegen.errors import Diagnostics
 from thetac.codegen.ir.nodes import Assign, Call, Expr, Ref, Rule, walk_expression, walk_statements
 from thetac.codegen.ir.ops import OPS
+from thetac.codegen.ir.reductions import refuses_pairs, split_axis
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
 
 _REMEDY = "`complex: pairs` computes with real and imaginary parts"
@@ -33,6 +35,14 @@ def check_complex_param(rule: Rule, diagnostics: Diagnostics) -> None:
             _check_without_param(statement.value, diagnostics)
     for state in rule.states:
         _check_without_param(state.init, diagnostics)
+
+
+def check_reductions_of_complex(rule: Rule, diagnostics: Diagnostics) -> None:
+    """Note an error for the first reduction of an update that has no meaning of complex parameters."""
+    for call in refuses_pairs(rule.body):
+        what = f"`{call.op}`" if split_axis(call)[1] is None else f"`{call.op}` along an axis"
+        diagnostics.add(call.location, f"{what} has no meaning of complex parameters", "say `complex: unsupported`")
+        return
 
 
 def _check_without_param(expression: Expr, diagnostics: Diagnostics) -> None:

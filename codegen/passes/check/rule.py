@@ -33,7 +33,7 @@ from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind
 from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.body import BodyCheck
 from thetac.codegen.passes.check.expressions import ExpressionCheck
-from thetac.codegen.passes.check.linear import check_complex_param, check_linear
+from thetac.codegen.passes.check.linear import check_complex_param, check_linear, check_reductions_of_complex
 from thetac.codegen.passes.check.shapes import check_shapes
 from thetac.codegen.passes.check.totals import check_totals
 from thetac.options import OPTIONS
@@ -107,6 +107,8 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
         check_linear(rule, diagnostics)
     if rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM and body.complete and len(diagnostics) == before:
         check_complex_param(rule, diagnostics)
+    if rule.complex_mode is not ComplexMode.UNSUPPORTED and body.complete and len(diagnostics) == before:
+        check_reductions_of_complex(rule, diagnostics)
 
 
 def _states(rule: Rule) -> dict[str, Kind]:

@@ -20,7 +20,7 @@ from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Call, Ref, names_read, walk_expression
 from thetac.codegen.ir.ops import CONSTANTS, NUMBER_BY_NUMBER, OPS, TOTALS, Op, Shape
 from thetac.codegen.ir.printer import SPEC, Row, row_along
-from thetac.codegen.ir.reductions import along, reductions_in, split_axis
+from thetac.codegen.ir.reductions import ALL_AXES, along, reductions_in, split_axis
 from thetac.runtime import scalar_math, tensors, totals, triton_ops
 
 VALUES = [op for op in OPS.values() if op.shape in NUMBER_BY_NUMBER]
@@ -71,7 +71,8 @@ def test_a_row_for_every_operation() -> None:
     everything, numbers = set(OPS), {op.name for op in PRIMITIVE}
     predicates = {op.name for op in OPS.values() if op.shape is Shape.PREDICATE}
     elements = {op.name for op in ON_ELEMENTS} - {"pow"}  # powers of elements are expanded
-    assert SPEC.keys() == everything | {row_along(op) for op in REDUCTIONS} | CONSTANTS.keys()
+    along_axes = {row_along(op, axis) for op in REDUCTIONS for axis in ALL_AXES}
+    assert SPEC.keys() == everything | along_axes | CONSTANTS.keys()
     assert LATEX.keys() == everything
     assert PYTHON.keys() >= numbers | predicates
     assert ON_TENSORS.keys() >= numbers

@@ -74,6 +74,7 @@ def test_passes_do_what_any_rule_says(random: Random, depth: int, flag: bool) ->
 SPEC = """\
 optimizer: Any
 summary: Any rule.
+complex: unsupported
 hyperparameters: {{{hyperparameters}}}
 state: {{{states}}}
 update: |

@@ -266,11 +266,12 @@ def adam_mini(
     """adam_mini.py of adam-mini 1.1.1: the rules for bias terms, for matrices of neurons, and for other blocks."""
     by_row = blocks == "row" and x.ndim > 1
     m = np.zeros_like(x)
-    v: Array = np.zeros_like(x) if blocks == "element" else np.zeros((*x.shape[:-1], 1) if by_row else ())
+    rest = tuple(range(1, x.ndim))
+    v: Array = np.zeros_like(x) if blocks == "element" else np.zeros((len(x), *(1 for _ in rest)) if by_row else ())
     for t, g in enumerate(gradients, 1):
         square = g * g
         if by_row:
-            square = square.mean(axis=-1, keepdims=True)
+            square = square.mean(axis=rest, keepdims=True)
         elif blocks != "element":
             square = np.asarray(math.fsum(square.ravel()) / x.size)
         v = v * betas[1] + square * (1 - betas[1])

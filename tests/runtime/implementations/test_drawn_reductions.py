@@ -21,7 +21,7 @@ from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.pipeline import Source, front_end, lower
 from thetac.runtime.optimizer import Optimizer
 
-MATRICES = ((3, 4), (2, 3, 4), (70, 9), (1, 5), (6, 1))
+MATRICES = ((3, 4), (3, 2, 2, 2), (2, 3, 4), (70, 9), (1, 5), (6, 1))
 OTHERS = ((5,), (), (600,), (1,))
 STEPS = 4
 Values = Mapping[str, bool | str]

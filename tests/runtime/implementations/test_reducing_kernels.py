@@ -39,6 +39,7 @@ LAYERWISE = """
 hyperparameters:
   lr: {default: 0.01, range: "[0, inf)"}
   beta: {default: 0.9, doc: decay}
+complex: unsupported
 state:
   second: {init: zeros, shape: number}
   peak: {init: zeros, shape: number}
@@ -74,6 +75,7 @@ DELAYED = """
 hyperparameters:
   lr: {default: 0.01, range: "[0, inf)"}
   beta: {default: 0.9, doc: decay}
+complex: unsupported
 state:
   scale: {init: 1, shape: number}
 update: |

@@ -104,6 +104,7 @@ hyperparameters:
 state:
   step: counter
   far: {init: zeros, shape: number}
+complex: unsupported
 update: |
   if step == 1:
     far = norm(param) + max(abs(grad))

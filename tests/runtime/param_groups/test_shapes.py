@@ -102,15 +102,17 @@ def parameters(dtype: torch.dtype) -> list[torch.nn.Parameter]:
 
 def test_numbers_of_shapes() -> None:
     expected = {
-        (): (0, 1, 1, 1),
-        (3,): (1, 3, 1, 3),
-        (3, 5): (2, 15, 3, 5),
-        (2, 3, 4): (3, 24, 3, 4),
-        (2, 0): (2, 0, 2, 0),
+        (): (0, 1, 1, 1, 1, 1),
+        (3,): (1, 3, 1, 3, 1, 3),
+        (3, 5): (2, 15, 3, 5, 3, 5),
+        (2, 3, 4): (3, 24, 3, 4, 2, 12),
+        (2, 0): (2, 0, 2, 0, 2, 0),
+        (0, 3, 2, 2): (4, 0, 2, 2, 0, 12),
     }
-    for shape, (rank, size, rows, columns) in expected.items():
+    for shape, (rank, size, rows, columns, matrix_rows, matrix_columns) in expected.items():
         for dtype, epsilon in ((torch.float32, 2.0**-23), (torch.bfloat16, 2.0**-7), (torch.complex128, 2.0**-52)):
             numbers = {"rank": rank, "size": size, "rows": rows, "columns": columns, "epsilon": epsilon}
+            numbers |= {"matrix_rows": matrix_rows, "matrix_columns": matrix_columns}
             assert shape_numbers(shape, epsilon) == numbers
             assert shape_numbers_of(torch.empty(shape, dtype=dtype)) == numbers
 

@@ -21,6 +21,7 @@ from tests.support.every_optimizer import examples
 from tests.support.generated_calls import call
 from tests.support.host_reads import no_host_reads
 from tests.support.shaped_bodies import shaped_body, shaped_rule
+from tests.support.views import shape_of_state
 from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.printing.arguments import list_names
 from thetac.codegen.backends.printing.layout import lay_out
@@ -31,7 +32,6 @@ from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.interpret import exact, interpret
 from thetac.codegen.ir.listing import listing
 from thetac.codegen.ir.nodes import ComplexMode, Rule, StateKind
-from thetac.codegen.ir.value_kinds import Dim
 from thetac.codegen.passes import features
 from thetac.codegen.passes.expand import expand
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
@@ -98,11 +98,12 @@ SHAPED = {
 SHAPES: Mapping[str, Sequence[tuple[int, ...]]] = {
     "matrices": [(3, 4), (5, 2), (1, 6), (4, 1)],
     "batches": [(2, 3, 4), (1, 5, 2), (2, 2, 3)],
+    "convolutions": [(3, 2, 2, 2), (1, 4, 1, 3), (2, 1, 1, 1, 2)],
     "vectors": [(7,), (1,), (600,)],
     "numbers": [(), ()],
     "nothing": [(0,), (0,)],
     "no rows": [(0, 3), (2, 0, 4)],
-    "no columns": [(3, 0), (2, 1, 0)],
+    "no columns": [(3, 0), (2, 1, 0), (2, 0, 3)],
 }
 
 
@@ -159,16 +160,9 @@ def problem(rule: Rule, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype = 
             case StateKind.NUMBER:
                 states[state.name] = [torch.zeros((), dtype=dtype) for _ in shapes]
             case _:
-                kept = [1 if dim is Dim.ONE else None for dim in state.dims]
-                states[state.name] = [torch.zeros(_with_axes(shape, kept), dtype=dtype) for shape in shapes]
+                states[state.name] = [torch.zeros(shape_of_state(state, shape), dtype=dtype) for shape in shapes]
     params = [draw(shape) for shape in shapes]
     return Problem(rule, params, [[draw(shape) for shape in shapes] for _ in range(3)], states)
-
-
-def _with_axes(shape: tuple[int, ...], sizes: Sequence[int | None]) -> tuple[int, ...]:
-    """The shape with the last two axes of these sizes, where they are given."""
-    last = shape[-2:]
-    return (*shape[:-2], *(size or own for size, own in zip(sizes[len(sizes) - len(last) :], last, strict=True)))
 
 
 def run(done: Problem, how: str, *, flag: bool = True) -> list[Tensor]:
@@ -205,14 +199,21 @@ def defined(done: Problem, *, flag: bool = True) -> list[Tensor]:
     return [torch.as_tensor(np.asarray(value, dtype=np.float64)) for value in found]
 
 
-CASES = [(name, update, shapes) for name, update in WHOLE.items() for shapes in SHAPES]
-CASES += [(name, update, shapes) for name, update in SHAPED.items() for shapes in SHAPES if len(SHAPES[shapes][0]) > 1]
+WITH_AXES = [shapes for shapes, (first, *_) in SHAPES.items() if len(first) > 1]
+CASES = [(name, update, shapes, "") for name, update in WHOLE.items() for shapes in SHAPES]
+CASES += [(name, update, shapes, "") for name, update in SHAPED.items() for shapes in WITH_AXES]
+CASES += [(f"{name} of the matrix", update, s, "view: matrix\n") for name, update in SHAPED.items() for s in WITH_AXES]
+NAMED = [pytest.param(*case, id=f"{name}, {case[1]}") for name, *case in CASES]
 
 
 @pytest.mark.parametrize("flag", [True, False])
-@pytest.mark.parametrize(("update", "shapes"), [pytest.param(u, s, id=f"{name}, {s}") for name, u, s in CASES])
-def test_every_implementation_computes_what_the_interpreter_says(update: str, shapes: str, flag: bool) -> None:
-    rule = compiled(update)
+@pytest.mark.parametrize(
+    ("update", "shapes", "view"), [pytest.param(*case, id=f"{n}, {case[1]}") for n, *case in CASES]
+)
+def test_every_implementation_computes_what_the_interpreter_says(
+    update: str, shapes: str, view: str, flag: bool
+) -> None:
+    rule = compiled(update, view)
     expected = defined(problem(rule, SHAPES[shapes]), flag=flag)
     for how in ("for-loop", "foreach", "capturable", "differentiable"):
         for got, want in zip(run(problem(rule, SHAPES[shapes]), how, flag=flag), expected, strict=True):
