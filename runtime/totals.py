@@ -8,7 +8,8 @@ optimizers, groups or implementations.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -75,6 +76,20 @@ def together(steps: Sequence[Totals[Number]]) -> Totals[Number]:
     finally:
         for one in steps:
             one.close()
+
+
+def in_context(rest: Totals[Number], make_context: Callable[[], AbstractContextManager[object]]) -> Totals[Number]:
+    """Run a step from total to total, each part of it within a context of its own, which ends where the step waits."""
+    number: Number | None = None
+    try:
+        while True:
+            with make_context():
+                terms = next(rest) if number is None else rest.send(number)
+            number = yield terms
+    except StopIteration as end:
+        return dict(end.value)
+    finally:
+        rest.close()
 
 
 def advance(

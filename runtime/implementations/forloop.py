@@ -26,7 +26,7 @@ from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.dtensors import is_dtensor
 from thetac.runtime.tensor_facts.selection import Selection
 from thetac.runtime.tensors import Scalar, where
-from thetac.runtime.totals import Totals
+from thetac.runtime.totals import Totals, in_context
 from thetac.shape_numbers import SHAPE_NUMBERS
 
 
@@ -140,7 +140,8 @@ class OnTensorsExecutor:
         if self._schema.waits:
             with torch.set_grad_enabled(self._differentiable):
                 scaled = scaling.apply(grads)
-            rest = self._recorded(self._step(params, scaled, **states, **self._values))
+            rest: Totals[Scalar] = self._step(params, scaled, **states, **self._values)
+            rest = in_context(rest, lambda: torch.set_grad_enabled(self._differentiable))
             if scaling.found_inf is not None:
                 rest = self._undone(rest, params, states, scaling)
             return Unfinished(self._group, rest, self._device)
@@ -152,19 +153,6 @@ class OnTensorsExecutor:
             else:
                 self._step(params, scaling.apply(grads), **states, **self._values)
         return None
-
-    def _recorded(self, rest: Totals[Scalar]) -> Totals[Scalar]:
-        """Run a step from total to total, recorded by autograd if the group is differentiable."""
-        number: Scalar | None = None
-        try:
-            while True:
-                with torch.set_grad_enabled(self._differentiable):
-                    terms = next(rest) if number is None else rest.send(number)
-                number = yield terms
-        except StopIteration as end:
-            return dict(end.value)
-        finally:
-            rest.close()
 
     def _run_or_undo(
         self, params: list[Tensor], grads: list[Tensor], states: Mapping[str, list[Any]], scaling: Scaling
@@ -205,7 +193,7 @@ def _restore_skipped(before: Sequence[tuple[Tensor, Tensor]], scaling: Scaling) 
 def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
     """Return the step for some members: widened where some member is not computed in its own dtype."""
     if schema.reduces and any(is_dtensor(member.param) for member in members):
-        step = on_global_tensors(step)
+        step = on_global_tensors(step, waits=schema.waits)
     return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
 
 
