@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 
@@ -50,6 +50,8 @@ def add_up(values: Sequence[Scalar]) -> Scalar:
     Of floats it is rounded once. Where there are tensors it is a 0-d tensor, on the device of the first of them, and
     gradients flow through it.
     """
+    if values and isinstance(values[0], float) and set(map(type, values)) == {float}:  # the usual case, in a few calls
+        return scalar_math.total(cast(Sequence[float], values))
     tensors = [value for value in values if isinstance(value, torch.Tensor)]
     if not tensors:
         return scalar_math.total([value for value in values if not isinstance(value, torch.Tensor)])
