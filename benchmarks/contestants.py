@@ -23,6 +23,15 @@ TORCH = ("torch for-loop", "torch foreach", "torch fused")
 COMPILED = "torch compiled"
 OTHERS = ("optimi", "pytorch_optimizer")
 BY_HAND = "by hand"  # in torch's list operations, where torch has no such optimizer
+AUTHORS = "its authors'"  # the package that the authors of an algorithm have published
+
+# Where the classes of authors are, by their name and ours.
+THEIR_PACKAGES: Mapping[str, str] = {
+    "DAdaptAdam": "dadaptation",
+    "DAdaptLion": "dadaptation",
+    "DAdaptSGD": "dadaptation",
+    "Prodigy": "prodigyopt",
+}
 
 # What makes an algorithm the usual one where its defaults do not.
 ARGUMENTS: Mapping[str, Mapping[str, object]] = {
@@ -118,6 +127,10 @@ def optimizer_of(algorithm: str, label: str, params: list[torch.nn.Parameter]) -
         if written is None:
             raise UnavailableError("it is not written by hand")
         return _made(written, params, arguments)
+    if label == AUTHORS:
+        if algorithm not in THEIR_PACKAGES:
+            raise UnavailableError("no package of its authors is measured")
+        return _made(_class(THEIR_PACKAGES[algorithm], algorithm), params, arguments)
     theirs = _class(who, algorithm)
     if label == COMPILED:  # a float would be compiled anew whenever a scheduler changes it
         learning_rate = arguments.get("lr", inspect.signature(theirs).parameters["lr"].default)
@@ -134,7 +147,7 @@ def _class(library: str, algorithm: str) -> Callable[..., torch.optim.Optimizer]
         module = torch.optim if library == "torch" else importlib.import_module(library)
     except ImportError as error:
         raise UnavailableError(f"{library} is not installed") from error
-    name = THEIR_NAMES[library].get(algorithm, algorithm)
+    name = THEIR_NAMES.get(library, {}).get(algorithm, algorithm)
     made: Callable[..., torch.optim.Optimizer] | None = getattr(module, name, None) if name else None
     if made is None:
         raise UnavailableError(f"{library} does not have it")

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks.contestants import BY_HAND, COMPILED, OTHERS, OURS, TORCH, algorithms
+from benchmarks.contestants import AUTHORS, BY_HAND, COMPILED, OTHERS, OURS, THEIR_PACKAGES, TORCH, algorithms
 from benchmarks.shapes import GRID, MODELS
 
 SMALL, MIDDLE, LARGE = "500 x 1,000", "160 ResNet-like", "GPT-2 124M"
 FUSED = ("ours fused", "torch fused", "torch foreach", BY_HAND)  # in the order in which memory is given to them
+WAITING = ("ours fused", AUTHORS)
 
 Case = tuple[str, str, tuple[str, ...]]  # algorithm, shapes, contestants
 
@@ -39,6 +40,7 @@ def full(names: Sequence[str] | None = None) -> Plan:
     chosen = tuple(names or algorithms())
     steady: list[Case] = [(name, SMALL, (*OURS, *TORCH, *OTHERS, BY_HAND)) for name in chosen]
     steady += [(name, shapes, FUSED) for shapes in (MIDDLE, LARGE) for name in chosen]
+    steady += [(name, shapes, WAITING) for shapes in (SMALL, LARGE) for name in _among(chosen, *THEIR_PACKAGES)]
     steady += [(name, "500 x 10", (*OURS, *TORCH, *OTHERS, BY_HAND)) for name in _among(chosen, "AdamW", "SGD")]
     steady += [(name, shapes, FUSED) for shapes in (*MODELS, *GRID) for name in _among(chosen, "AdamW")]
     fresh: list[Case] = [(name, SMALL, FUSED) for name in chosen]

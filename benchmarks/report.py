@@ -29,7 +29,8 @@ load at the start and at the end should be small.
 
 - *ours* (thetac) and *torch* each have a for-loop, foreach (operations on lists of tensors)
   and fused (a kernel; torch has one for four algorithms). *torch compiled* is `torch.compile`
-  of torch's step, with a tensor learning rate. *optimi* and *pytorch_optimizer* are the
+  of torch's step, with a tensor learning rate. *its authors'* is the package that the authors of
+  an algorithm have published. *optimi* and *pytorch_optimizer* are the
   libraries of these names, where they have the same algorithm and it is not torch's own.
 - *floor* is a kernel that moves the parameters, gradients and states of thetac's step, with
   the same threads, and computes nothing. A ratio of 0.95 means that thetac's step reaches 95%

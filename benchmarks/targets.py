@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.contestants import BY_HAND, OTHERS
+from benchmarks.contestants import AUTHORS, BY_HAND, OTHERS
 
 Case = Mapping[str, Any]  # as JSON gives it
 
@@ -113,6 +113,8 @@ def _whole_tensors(results: _Results) -> Iterator[Target]:
             yield Target(f"{algorithm}, {shapes}", "others' best", bound, results.ratio(algorithm, shapes, others))
     for shapes, bound in ((_SMALL, 10.0), (_LARGE, 2.0)):
         yield Target(f"Adafactor, {shapes}", "torch's best", bound, results.ratio("Adafactor", shapes, _TORCH))
+    value = results.ratio("Prodigy", _LARGE, [AUTHORS])
+    yield Target(f"Prodigy, {_LARGE}", "its authors' package", 4.0, value)
 
 
 def _compiled(results: _Results) -> Iterator[Target]:

@@ -33,7 +33,7 @@ from thetac.runtime.param_groups.groups import (
 )
 from thetac.runtime.param_groups.integer_counters import as_tensors, keep_as_tensors, to_integers
 from thetac.runtime.param_groups.shape_classes import ShapeClasses, check_shapes
-from thetac.runtime.param_groups.shared_numbers import check_agreement, check_shared, first_values
+from thetac.runtime.param_groups.shared_numbers import check_agreement, check_shared, first_values, restore_floats
 from thetac.runtime.param_groups.spelling import describe_unexpected_keyword
 from thetac.runtime.param_groups.state import restored_entry
 from thetac.runtime.schema import Schema
@@ -109,6 +109,7 @@ class Optimizer(torch.optim.Optimizer):
             for param in group["params"]:
                 if entry := self.state.get(param):
                     entry.update(restored_entry(self.schema, group, param, entry))
+        restore_floats(self.schema, self.param_groups)
 
     @_disable_dynamo
     def load_state_dict(self, state_dict: StateDict) -> None:

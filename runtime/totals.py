@@ -8,9 +8,10 @@ optimizers, groups or implementations.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 
@@ -49,6 +50,8 @@ def add_up(values: Sequence[Scalar]) -> Scalar:
     Of floats it is rounded once. Where there are tensors it is a 0-d tensor, on the device of the first of them, and
     gradients flow through it.
     """
+    if values and isinstance(values[0], float) and set(map(type, values)) == {float}:  # the usual case, in a few calls
+        return scalar_math.total(cast(Sequence[float], values))
     tensors = [value for value in values if isinstance(value, torch.Tensor)]
     if not tensors:
         return scalar_math.total([value for value in values if not isinstance(value, torch.Tensor)])
@@ -75,6 +78,20 @@ def together(steps: Sequence[Totals[Number]]) -> Totals[Number]:
     finally:
         for one in steps:
             one.close()
+
+
+def in_context(rest: Totals[Number], make_context: Callable[[], AbstractContextManager[object]]) -> Totals[Number]:
+    """Run a step from total to total, each part of it within a context of its own, which ends where the step waits."""
+    number: Number | None = None
+    try:
+        while True:
+            with make_context():
+                terms = next(rest) if number is None else rest.send(number)
+            number = yield terms
+    except StopIteration as end:
+        return dict(end.value)
+    finally:
+        rest.close()
 
 
 def advance(

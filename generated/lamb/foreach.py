@@ -52,13 +52,13 @@ def step(
     scale_(exp_avg_sqs, beta2)
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
     if bias_correction:
-        # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
+        bias_correction1 = 1 - beta1**step
+        # denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
         denoms = torch._foreach_sqrt(exp_avg_sqs)
-        torch._foreach_div_(denoms, (1 - beta2**step) ** 0.5)
-        torch._foreach_add_(denoms, eps)
-        # direction = exp_avg / (1 - beta1 ** step) / denom
-        directions: TensorList = torch._foreach_div(exp_avgs, 1 - beta1**step)
-        torch._foreach_div_(directions, denoms)
+        scale_(denoms, bias_correction1 / (1 - beta2**step) ** 0.5)
+        torch._foreach_add_(denoms, bias_correction1 * eps)
+        # direction = exp_avg / denom
+        directions: TensorList = torch._foreach_div(exp_avgs, denoms)
     else:
         # direction = exp_avg / (sqrt(exp_avg_sq) + eps)
         roots = torch._foreach_sqrt(exp_avg_sqs)

@@ -53,10 +53,11 @@ def step(
         # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         if bias_correction:
-            # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-            denom = exp_avg_sq.sqrt().div_((1 - beta2**step) ** 0.5).add_(eps)
-            # direction = exp_avg / (1 - beta1 ** step) / denom
-            direction = exp_avg.div(1 - beta1**step).div_(denom)
+            bias_correction1 = 1 - beta1**step
+            # denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
+            denom = exp_avg_sq.sqrt().mul_(bias_correction1 / (1 - beta2**step) ** 0.5).add_(bias_correction1 * eps)
+            # direction = exp_avg / denom
+            direction = exp_avg.div(denom)
         else:
             # direction = exp_avg / (sqrt(exp_avg_sq) + eps)
             direction = exp_avg.div(exp_avg_sq.sqrt().add_(eps))
@@ -132,8 +133,9 @@ def step_on_tensors(
             exp_avg = beta1 * exp_avg + grad
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         if bias_correction:
-            denom = sqrt(exp_avg_sq) / sqrt(1 - beta2**step) + eps
-            direction = exp_avg / (1 - beta1**step) / denom
+            bias_correction1 = 1 - beta1**step
+            denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2**step)) + bias_correction1 * eps
+            direction = exp_avg / denom
         else:
             direction = exp_avg / (sqrt(exp_avg_sq) + eps)
         if weight_decay != 0 and not decoupled_decay:

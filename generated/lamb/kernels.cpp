@@ -115,9 +115,9 @@ struct Rule {
             const Number beta1 = row[2];
             const Number beta2 = row[3];
             const Number one_minus_beta2 = row[4];
-            const Number sqrt_one_minus_beta2_pow_step = row[5];
-            const Number eps = row[6];
-            const Number one_minus_beta1_pow_step = row[7];
+            const Number denom_factor = row[5];
+            const Number bias_correction1_times_eps = row[6];
+            const Number eps = row[7];
             const Number weight_decay = row[8];
             const Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
@@ -154,10 +154,9 @@ struct Rule {
                 Number denom = 0;
                 Number direction = 0;
                 if constexpr (bias_correction) {
-                    // denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-                    denom = ops::square_root(exp_avg_sq) / sqrt_one_minus_beta2_pow_step + eps;
-                    // direction = exp_avg / (1 - beta1 ** step) / denom
-                    direction = exp_avg / one_minus_beta1_pow_step / denom;
+                    // denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
+                    denom = ops::square_root(exp_avg_sq) * denom_factor + bias_correction1_times_eps;
+                    direction = exp_avg / denom;
                 } else {
                     // direction = exp_avg / (sqrt(exp_avg_sq) + eps)
                     direction = exp_avg / (ops::square_root(exp_avg_sq) + eps);
@@ -185,9 +184,9 @@ struct Rule {
 
         static void update_1(Number* const* streams, int64 count, const Number* row, const double* numbers) {
             const Number one_minus_lr_times_weight_decay = row[0];
-            const Number sqrt_one_minus_beta2_pow_step = row[5];
-            const Number eps = row[6];
-            const Number one_minus_beta1_pow_step = row[7];
+            const Number denom_factor = row[5];
+            const Number bias_correction1_times_eps = row[6];
+            const Number eps = row[7];
             const Number weight_decay = row[8];
             const Number lr = row[9];
             const Number new_trust_ratio = Number(numbers[2]);
@@ -210,10 +209,9 @@ struct Rule {
                 Number denom = 0;
                 Number direction = 0;
                 if constexpr (bias_correction) {
-                    // denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-                    denom = ops::square_root(exp_avg_sq) / sqrt_one_minus_beta2_pow_step + eps;
-                    // direction = exp_avg / (1 - beta1 ** step) / denom
-                    direction = exp_avg / one_minus_beta1_pow_step / denom;
+                    // denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
+                    denom = ops::square_root(exp_avg_sq) * denom_factor + bias_correction1_times_eps;
+                    direction = exp_avg / denom;
                 } else {
                     // direction = exp_avg / (sqrt(exp_avg_sq) + eps)
                     direction = exp_avg / (ops::square_root(exp_avg_sq) + eps);

@@ -28,8 +28,10 @@ class LAMB(Optimizer):
           exp_avg = beta1 * exp_avg + grad
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         if bias_correction:
-          denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-          direction = exp_avg / (1 - beta1 ** step) / denom
+          bias_correction1 = 1 - beta1 ** step
+          denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 *
+              eps
+          direction = exp_avg / denom
         else:
           direction = exp_avg / (sqrt(exp_avg_sq) + eps)
         if weight_decay != 0 and not decoupled_decay:

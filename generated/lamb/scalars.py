@@ -14,9 +14,9 @@ ROW = (
     "beta1",
     "beta2",
     "one_minus_beta2",  # 1 - beta2
-    "sqrt_one_minus_beta2_pow_step",  # sqrt(1 - beta2 ** step)
+    "denom_factor",  # bias_correction1 / sqrt(1 - beta2 ** step)
+    "bias_correction1_times_eps",  # bias_correction1 * eps
     "eps",
-    "one_minus_beta1_pow_step",  # 1 - beta1 ** step
     "weight_decay",
     "lr",
 )
@@ -43,20 +43,21 @@ def scalars(
     if grad_averaging:
         one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = 0.0
-    one_minus_beta1_pow_step = 0.0
+    denom_factor = 0.0
+    bias_correction1_times_eps = 0.0
     if bias_correction:
-        sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
-        one_minus_beta1_pow_step = 1 - beta1**step
+        bias_correction1 = 1 - beta1**step
+        denom_factor = bias_correction1 / (1 - beta2**step) ** 0.5
+        bias_correction1_times_eps = bias_correction1 * eps
     return (
         one_minus_lr_times_weight_decay,
         one_minus_beta1,
         beta1,
         beta2,
         one_minus_beta2,
-        sqrt_one_minus_beta2_pow_step,
+        denom_factor,
+        bias_correction1_times_eps,
         eps,
-        one_minus_beta1_pow_step,
         weight_decay,
         lr,
     ), ()
@@ -83,20 +84,21 @@ def scalars_on_tensors(
     if grad_averaging:
         one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step: Scalar = 0.0
-    one_minus_beta1_pow_step: Scalar = 0.0
+    denom_factor: Scalar = 0.0
+    bias_correction1_times_eps: Scalar = 0.0
     if bias_correction:
-        sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2**step)
-        one_minus_beta1_pow_step = 1 - beta1**step
+        bias_correction1 = 1 - beta1**step
+        denom_factor = bias_correction1 / tensors.sqrt(1 - beta2**step)
+        bias_correction1_times_eps = bias_correction1 * eps
     return (
         one_minus_lr_times_weight_decay,
         one_minus_beta1,
         beta1,
         beta2,
         one_minus_beta2,
-        sqrt_one_minus_beta2_pow_step,
+        denom_factor,
+        bias_correction1_times_eps,
         eps,
-        one_minus_beta1_pow_step,
         weight_decay,
         lr,
     ), ()

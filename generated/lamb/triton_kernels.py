@@ -30,9 +30,9 @@ def update_elements(
     beta1,
     beta2,
     one_minus_beta2,
-    sqrt_one_minus_beta2_pow_step,
+    denom_factor,
+    bias_correction1_times_eps,
     eps,
-    one_minus_beta1_pow_step,
     weight_decay,
     lr,
     sum_param_squared,
@@ -71,10 +71,10 @@ def update_elements(
     # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
     if bias_correction:
-        # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-        denom = ops.divide(ops.sqrt(exp_avg_sq), sqrt_one_minus_beta2_pow_step) + eps
-        # direction = exp_avg / (1 - beta1 ** step) / denom
-        direction = ops.divide(ops.divide(exp_avg, one_minus_beta1_pow_step), denom)
+        # denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
+        denom = ops.sqrt(exp_avg_sq) * denom_factor + bias_correction1_times_eps
+        # direction = exp_avg / denom
+        direction = ops.divide(exp_avg, denom)
     else:
         # direction = exp_avg / (sqrt(exp_avg_sq) + eps)
         direction = ops.divide(exp_avg, ops.sqrt(exp_avg_sq) + eps)
@@ -138,9 +138,9 @@ def kernel(
     beta1 = tl.load(row + 2)
     beta2 = tl.load(row + 3)
     one_minus_beta2 = tl.load(row + 4)
-    sqrt_one_minus_beta2_pow_step = tl.load(row + 5)
-    eps = tl.load(row + 6)
-    one_minus_beta1_pow_step = tl.load(row + 7)
+    denom_factor = tl.load(row + 5)
+    bias_correction1_times_eps = tl.load(row + 6)
+    eps = tl.load(row + 7)
     weight_decay = tl.load(row + 8)
     lr = tl.load(row + 9)
     param_address = tl.load(tensor + header + 0)
@@ -168,9 +168,9 @@ def kernel(
                 beta1,
                 beta2,
                 one_minus_beta2,
-                sqrt_one_minus_beta2_pow_step,
+                denom_factor,
+                bias_correction1_times_eps,
                 eps,
-                one_minus_beta1_pow_step,
                 weight_decay,
                 lr,
                 sum_param_squared,
@@ -205,9 +205,9 @@ def kernel(
                 beta1,
                 beta2,
                 one_minus_beta2,
-                sqrt_one_minus_beta2_pow_step,
+                denom_factor,
+                bias_correction1_times_eps,
                 eps,
-                one_minus_beta1_pow_step,
                 weight_decay,
                 lr,
                 sum_param_squared,
@@ -300,9 +300,9 @@ def update_elements_1(
     beta1,
     beta2,
     one_minus_beta2,
-    sqrt_one_minus_beta2_pow_step,
+    denom_factor,
+    bias_correction1_times_eps,
     eps,
-    one_minus_beta1_pow_step,
     weight_decay,
     lr,
     new_trust_ratio,
@@ -327,10 +327,10 @@ def update_elements_1(
             # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
     if bias_correction:
-        # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-        denom = ops.divide(ops.sqrt(exp_avg_sq), sqrt_one_minus_beta2_pow_step) + eps
-        # direction = exp_avg / (1 - beta1 ** step) / denom
-        direction = ops.divide(ops.divide(exp_avg, one_minus_beta1_pow_step), denom)
+        # denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
+        denom = ops.sqrt(exp_avg_sq) * denom_factor + bias_correction1_times_eps
+        # direction = exp_avg / denom
+        direction = ops.divide(exp_avg, denom)
     else:
         # direction = exp_avg / (sqrt(exp_avg_sq) + eps)
         direction = ops.divide(exp_avg, ops.sqrt(exp_avg_sq) + eps)
@@ -389,9 +389,9 @@ def kernel_1(
     beta1 = tl.load(row + 2)
     beta2 = tl.load(row + 3)
     one_minus_beta2 = tl.load(row + 4)
-    sqrt_one_minus_beta2_pow_step = tl.load(row + 5)
-    eps = tl.load(row + 6)
-    one_minus_beta1_pow_step = tl.load(row + 7)
+    denom_factor = tl.load(row + 5)
+    bias_correction1_times_eps = tl.load(row + 6)
+    eps = tl.load(row + 7)
     weight_decay = tl.load(row + 8)
     lr = tl.load(row + 9)
     own_numbers = numbers + 3 * tl.load(chunk).to(tl.int64)
@@ -419,9 +419,9 @@ def kernel_1(
                 beta1,
                 beta2,
                 one_minus_beta2,
-                sqrt_one_minus_beta2_pow_step,
+                denom_factor,
+                bias_correction1_times_eps,
                 eps,
-                one_minus_beta1_pow_step,
                 weight_decay,
                 lr,
                 new_trust_ratio,
@@ -455,9 +455,9 @@ def kernel_1(
                 beta1,
                 beta2,
                 one_minus_beta2,
-                sqrt_one_minus_beta2_pow_step,
+                denom_factor,
+                bias_correction1_times_eps,
                 eps,
-                one_minus_beta1_pow_step,
                 weight_decay,
                 lr,
                 new_trust_ratio,

@@ -93,11 +93,10 @@ def step(
             torch._foreach_maximum_(max_exp_avg_sqs, exp_avg_sqs)
             # second_moment = max_exp_avg_sq
             second_moments = max_exp_avg_sqs
-        # direction = exp_avg / ((sqrt(second_moment) / correction2 + eps) * correction1)
+        # direction = exp_avg / (sqrt(second_moment) * (correction1 / correction2) + correction1 * eps)
         roots = torch._foreach_sqrt(second_moments)
-        torch._foreach_div_(roots, correction2)
-        torch._foreach_add_(roots, eps)
-        scale_(roots, correction1)
+        scale_(roots, scalar_math.divide(correction1, correction2))
+        torch._foreach_add_(roots, correction1 * eps)
         directions = torch._foreach_div(exp_avgs, roots)
     # param = param - rate * (decay * param + direction)
     products = torch._foreach_mul(params, decay)

@@ -101,8 +101,10 @@ def step(
                 # max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
                 torch.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
                 second_moment = max_exp_avg_sq
-            # direction = exp_avg / ((sqrt(second_moment) / correction2 + eps) * correction1)
-            direction = exp_avg.div(second_moment.sqrt().div_(correction2).add_(eps).mul_(correction1))
+            # direction = exp_avg / (sqrt(second_moment) * (correction1 / correction2) + correction1 * eps)
+            direction = exp_avg.div(
+                second_moment.sqrt().mul_(scalar_math.divide(correction1, correction2)).add_(correction1 * eps)
+            )
         # param = param - rate * (decay * param + direction)
         param.add_(param.mul(decay).add_(direction), alpha=fitting(-rate, param.dtype))
 
@@ -209,7 +211,8 @@ def step_on_tensors(
                 assert max_exp_avg_sq is not None
                 max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
                 second_moment = max_exp_avg_sq
-            direction = exp_avg / ((sqrt(second_moment) / correction2 + eps) * correction1)
+            # direction = exp_avg / (sqrt(second_moment) * (correction1 / correction2) + correction1 * eps)
+            direction = exp_avg / (sqrt(second_moment) * divide(correction1, correction2) + correction1 * eps)
         param = param - rate * (decay * param + direction)
         store(param_out, param)
         store(exp_avg_out, exp_avg)

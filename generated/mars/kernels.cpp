@@ -17,7 +17,7 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 6;
-    static constexpr int ENTRIES = 14;  // of a row
+    static constexpr int ENTRIES = 13;  // of a row
     static constexpr int CONDITIONS = 6;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
@@ -142,11 +142,10 @@ struct Rule {
             const Number one_minus_beta1_1d = row[6];
             const Number beta2_1d = row[7];
             const Number one_minus_beta2_1d = row[8];
-            const Number correction2 = row[9];
-            const Number eps = row[10];
-            const Number correction1 = row[11];
-            const Number rate = row[12];
-            const Number decay = row[13];
+            const Number correction1_over_correction2 = row[9];
+            const Number correction1_times_eps = row[10];
+            const Number rate = row[11];
+            const Number decay = row[12];
             const Number max_of_norm_corrected_one = Number(numbers[1]);
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
@@ -204,8 +203,9 @@ struct Rule {
                         max_exp_avg_sq = ops::maximum(max_exp_avg_sq, exp_avg_sq);
                         second_moment = max_exp_avg_sq;
                     }
-                    // direction = exp_avg / ((sqrt(second_moment) / correction2 + eps) * correction1)
-                    direction = exp_avg / ((ops::square_root(second_moment) / correction2 + eps) * correction1);
+                    // direction = exp_avg / (sqrt(second_moment) * (correction1 / correction2) + correction1 * eps)
+                    direction = exp_avg / (ops::square_root(second_moment) * correction1_over_correction2 +
+                        correction1_times_eps);
                 }
                 param = param - rate * (decay * param + direction);
 

@@ -46,7 +46,7 @@ class MARS(Optimizer):
           if amsgrad:
             max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
             second_moment = max_exp_avg_sq
-          direction = exp_avg / ((sqrt(second_moment) / correction2 + eps) * correction1)
+          direction = exp_avg / (sqrt(second_moment) * (correction1 / correction2) + correction1 * eps)
         param = param - rate * (decay * param + direction)
 
     Args:

@@ -18,9 +18,8 @@ ROW = (
     "one_minus_beta1_1d",  # 1 - beta1_1d
     "beta2_1d",
     "one_minus_beta2_1d",  # 1 - beta2_1d
-    "correction2",
-    "eps",
-    "correction1",
+    "correction1_over_correction2",  # correction1 / correction2
+    "correction1_times_eps",  # correction1 * eps
     "rate",
     "decay",
 )
@@ -42,6 +41,7 @@ def scalars(
     weight_decay_1d: float,
     optimize_1d: bool,
     mars_type_is_adamw: bool,
+    mars_type_is_lion: bool,
     param_rank: float,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
@@ -66,6 +66,11 @@ def scalars(
         correction2 = (1 - beta2_1d**step) ** 0.5
         rate = lr * (scalar_math.divide(lr_1d, start_lr) if start_lr != 0 else 1)
         decay = weight_decay_1d
+    correction1_over_correction2 = 0.0
+    correction1_times_eps = 0.0
+    if not (mars_type_is_lion and (optimize_1d or param_rank == 2)):
+        correction1_over_correction2 = correction1 / correction2
+        correction1_times_eps = correction1 * eps
     return (
         corrected_factor,
         beta1,
@@ -76,9 +81,8 @@ def scalars(
         one_minus_beta1_1d,
         beta2_1d,
         one_minus_beta2_1d,
-        correction2,
-        eps,
-        correction1,
+        correction1_over_correction2,
+        correction1_times_eps,
         rate,
         decay,
     ), ()
@@ -100,6 +104,7 @@ def scalars_on_tensors(
     weight_decay_1d: Scalar,
     optimize_1d: bool,
     mars_type_is_adamw: bool,
+    mars_type_is_lion: bool,
     param_rank: Scalar,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
@@ -124,6 +129,11 @@ def scalars_on_tensors(
         correction2 = tensors.sqrt(1 - beta2_1d**step)
         rate = lr * tensors.where(start_lr != 0, tensors.divide(lr_1d, start_lr), 1)
         decay = weight_decay_1d
+    correction1_over_correction2: Scalar = 0.0
+    correction1_times_eps: Scalar = 0.0
+    if not (mars_type_is_lion and (optimize_1d or param_rank == 2)):
+        correction1_over_correction2 = correction1 / correction2
+        correction1_times_eps = correction1 * eps
     return (
         corrected_factor,
         beta1,
@@ -134,9 +144,8 @@ def scalars_on_tensors(
         one_minus_beta1_1d,
         beta2_1d,
         one_minus_beta2_1d,
-        correction2,
-        eps,
-        correction1,
+        correction1_over_correction2,
+        correction1_times_eps,
         rate,
         decay,
     ), ()

@@ -36,9 +36,8 @@ def update_elements(
     one_minus_beta1_1d,
     beta2_1d,
     one_minus_beta2_1d,
-    correction2,
-    eps,
-    correction1,
+    correction1_over_correction2,
+    correction1_times_eps,
     rate,
     decay,
     sum_corrected_squared,
@@ -113,7 +112,7 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 14 * tl.load(tensor + 1)
+    row = rows + 13 * tl.load(tensor + 1)
     corrected_factor = tl.load(row + 0)
     beta1 = tl.load(row + 1)
     one_minus_beta1 = tl.load(row + 2)
@@ -123,11 +122,10 @@ def kernel(
     one_minus_beta1_1d = tl.load(row + 6)
     beta2_1d = tl.load(row + 7)
     one_minus_beta2_1d = tl.load(row + 8)
-    correction2 = tl.load(row + 9)
-    eps = tl.load(row + 10)
-    correction1 = tl.load(row + 11)
-    rate = tl.load(row + 12)
-    decay = tl.load(row + 13)
+    correction1_over_correction2 = tl.load(row + 9)
+    correction1_times_eps = tl.load(row + 10)
+    rate = tl.load(row + 11)
+    decay = tl.load(row + 12)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
@@ -162,9 +160,8 @@ def kernel(
                 one_minus_beta1_1d,
                 beta2_1d,
                 one_minus_beta2_1d,
-                correction2,
-                eps,
-                correction1,
+                correction1_over_correction2,
+                correction1_times_eps,
                 rate,
                 decay,
                 sum_corrected_squared,
@@ -205,9 +202,8 @@ def kernel(
                 one_minus_beta1_1d,
                 beta2_1d,
                 one_minus_beta2_1d,
-                correction2,
-                eps,
-                correction1,
+                correction1_over_correction2,
+                correction1_times_eps,
                 rate,
                 decay,
                 sum_corrected_squared,
@@ -286,9 +282,8 @@ def update_elements_1(
     one_minus_beta1_1d,
     beta2_1d,
     one_minus_beta2_1d,
-    correction2,
-    eps,
-    correction1,
+    correction1_over_correction2,
+    correction1_times_eps,
     rate,
     decay,
     max_of_norm_corrected_one,
@@ -352,8 +347,8 @@ def update_elements_1(
             # max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
             max_exp_avg_sq = ops.maximum(max_exp_avg_sq, exp_avg_sq)
             second_moment = max_exp_avg_sq
-        # direction = exp_avg / ((sqrt(second_moment) / correction2 + eps) * correction1)
-        direction = ops.divide(exp_avg, (ops.divide(ops.sqrt(second_moment), correction2) + eps) * correction1)
+        # direction = exp_avg / (sqrt(second_moment) * (correction1 / correction2) + correction1 * eps)
+        direction = ops.divide(exp_avg, ops.sqrt(second_moment) * correction1_over_correction2 + correction1_times_eps)
     param = param - rate * (decay * param + direction)
 
     ops.store(param_ptr + offsets, param, mask)
@@ -410,7 +405,7 @@ def kernel_1(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 14 * tl.load(tensor + 1)
+    row = rows + 13 * tl.load(tensor + 1)
     corrected_factor = tl.load(row + 0)
     beta1 = tl.load(row + 1)
     one_minus_beta1 = tl.load(row + 2)
@@ -420,11 +415,10 @@ def kernel_1(
     one_minus_beta1_1d = tl.load(row + 6)
     beta2_1d = tl.load(row + 7)
     one_minus_beta2_1d = tl.load(row + 8)
-    correction2 = tl.load(row + 9)
-    eps = tl.load(row + 10)
-    correction1 = tl.load(row + 11)
-    rate = tl.load(row + 12)
-    decay = tl.load(row + 13)
+    correction1_over_correction2 = tl.load(row + 9)
+    correction1_times_eps = tl.load(row + 10)
+    rate = tl.load(row + 11)
+    decay = tl.load(row + 12)
     own_numbers = numbers + 2 * tl.load(chunk).to(tl.int64)
     max_of_norm_corrected_one = tl.load(own_numbers + 1).to(math)
     param_address = tl.load(tensor + header + 0)
@@ -460,9 +454,8 @@ def kernel_1(
                 one_minus_beta1_1d,
                 beta2_1d,
                 one_minus_beta2_1d,
-                correction2,
-                eps,
-                correction1,
+                correction1_over_correction2,
+                correction1_times_eps,
                 rate,
                 decay,
                 max_of_norm_corrected_one,
@@ -503,9 +496,8 @@ def kernel_1(
                 one_minus_beta1_1d,
                 beta2_1d,
                 one_minus_beta2_1d,
-                correction2,
-                eps,
-                correction1,
+                correction1_over_correction2,
+                correction1_times_eps,
                 rate,
                 decay,
                 max_of_norm_corrected_one,

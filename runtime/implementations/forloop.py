@@ -6,7 +6,7 @@ In: members of one group that were gathered and checked. Out: nothing; parameter
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -25,8 +25,8 @@ from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.dtensors import is_dtensor
 from thetac.runtime.tensor_facts.selection import Selection
-from thetac.runtime.tensors import Scalar
-from thetac.runtime.totals import Totals
+from thetac.runtime.tensors import Scalar, where
+from thetac.runtime.totals import Totals, in_context
 from thetac.shape_numbers import SHAPE_NUMBERS
 
 
@@ -128,11 +128,8 @@ class OnTensorsExecutor:
             return sum_of_squares(self._selection.select(tensors.grads))
 
     def can_skip_on_device(self, tensors: StepTensors) -> bool:
-        """Return whether the group is capturable, not differentiable, and no gradient is sparse.
-
-        Numbers that parameters share are not undone.
-        """
-        if self._schema.waits or any(grad.is_sparse for grad in self._selection.select(tensors.grads)):
+        """Return whether the group is capturable, not differentiable, and no gradient is sparse."""
+        if any(grad.is_sparse for grad in self._selection.select(tensors.grads)):
             return False
         return self._capturable and not self._differentiable
 
@@ -143,8 +140,11 @@ class OnTensorsExecutor:
         if self._schema.waits:
             with torch.set_grad_enabled(self._differentiable):
                 scaled = scaling.apply(grads)
-            rest = self._step(params, scaled, **states, **self._values)
-            return Unfinished(self._group, self._recorded(rest), self._device)
+            rest: Totals[Scalar] = self._step(params, scaled, **states, **self._values)
+            rest = in_context(rest, lambda: torch.set_grad_enabled(self._differentiable))
+            if scaling.found_inf is not None:
+                rest = self._undone(rest, params, states, scaling)
+            return Unfinished(self._group, rest, self._device)
         with torch.set_grad_enabled(self._differentiable):
             if scaling.found_inf is not None:
                 self._run_or_undo(params, grads, states, scaling)
@@ -154,40 +154,46 @@ class OnTensorsExecutor:
                 self._step(params, scaling.apply(grads), **states, **self._values)
         return None
 
-    def _recorded(self, rest: Totals[Scalar]) -> Totals[Scalar]:
-        """Run a step from total to total, recorded by autograd if the group is differentiable."""
-        number: Scalar | None = None
-        try:
-            while True:
-                with torch.set_grad_enabled(self._differentiable):
-                    terms = next(rest) if number is None else rest.send(number)
-                number = yield terms
-        except StopIteration as end:
-            return dict(end.value)
-        finally:
-            rest.close()
-
     def _run_or_undo(
         self, params: list[Tensor], grads: list[Tensor], states: Mapping[str, list[Any]], scaling: Scaling
     ) -> None:
         """Update parameters one by one, so that copies of at most one parameter and its state exist at a time."""
         for index, param in enumerate(params):
             mine = _at(states, index)
-            values = [value for listed in mine.values() for value in listed]
-            written = [param, *(value for value in values if isinstance(value, Tensor))]
-            before = [tensor.clone() for tensor in written]
+            before = _copied([param], mine)
             _step_each(self._schema, [param], [grads[index]], mine, self._step, self._values, scaling)
-            for tensor, old in zip(written, before, strict=True):
-                tensor.copy_(torch.where(scaling.is_skipped_on(tensor.device), old, tensor))
+            _restore_skipped(before, scaling)
+
+    def _undone(
+        self, rest: Totals[Scalar], params: list[Tensor], states: Mapping[str, list[Any]], scaling: Scaling
+    ) -> Totals[Scalar]:
+        """Run a step from total to total, and restore what it has written where the step is one to skip."""
+        before = _copied(params, states)
+        shared = yield from rest
+        _restore_skipped(before, scaling)
+        skipped = scaling.is_skipped_on(self._device)
+        return {name: where(skipped, cast(Tensor, self._values[name]), value) for name, value in shared.items()}
 
     def finish(self) -> None:
         """Do nothing: the executor is used for one step only."""
 
 
+def _copied(params: Sequence[Tensor], states: Mapping[str, list[Any]]) -> list[tuple[Tensor, Tensor]]:
+    """Return parameters and states, each with a copy."""
+    values = [value for listed in states.values() for value in listed if isinstance(value, Tensor)]
+    return [(tensor, tensor.clone()) for tensor in (*params, *values)]
+
+
+def _restore_skipped(before: Sequence[tuple[Tensor, Tensor]], scaling: Scaling) -> None:
+    """Copy tensors back from their copies where the step is one to skip, which only the device knows."""
+    for tensor, old in before:
+        tensor.copy_(torch.where(scaling.is_skipped_on(tensor.device), old, tensor))
+
+
 def _in_computing_dtype(schema: Schema, step: Step, members: Sequence[Member]) -> Step:
     """Return the step for some members: widened where some member is not computed in its own dtype."""
     if schema.reduces and any(is_dtensor(member.param) for member in members):
-        step = on_global_tensors(step)
+        step = on_global_tensors(step, waits=schema.waits)
     return one_by_one(schema, widened(schema, step)) if any(widens(schema, member) for member in members) else step
 
 

@@ -8,7 +8,7 @@ fused implementation launches, nor whether the plan is still valid: `stepping/gu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -52,7 +52,7 @@ class Bucket:
         self._streams = self._addresses.unbind(dim=1)
         self._of_elements = self._addresses[:, : 2 + sum(declared.like_param for declared in schema.states)]
         self._aligned = self.table[:, ALIGNED]
-        self._written = []
+        self._written: list[int] = []
         for index, (number, stream) in enumerate(
             zip(stream_numbers(schema), streams(schema, first).values(), strict=True)
         ):
@@ -75,6 +75,10 @@ class Bucket:
     def mark_aligned(self) -> None:
         """Update the column that tells kernels which members are aligned in all streams of elements."""
         self._aligned.copy_((self._of_elements & (ALIGNMENT - 1) == 0).all(dim=1))
+
+    def written(self, tensors: StepTensors) -> list[Tensor]:
+        """Return the tensors that a launch writes, gradients left out."""
+        return [tensor for number in self._written for tensor in self._selection.select(tensors.lists[number])]
 
     def mark_written(self, tensors: StepTensors, scaling: Scaling) -> None:
         """Tell autograd which tensors a launch writes."""
@@ -141,17 +145,25 @@ class FusedExecutor(Bucket):
         """Return the step, which waits for all other members at each total."""
         launcher = cast(StagedLauncher, self._launcher)  # a rule that waits has no other
         self.mark_written(tensors, scaling)
+
+        def launch(begin: int, end: int | None) -> None:
+            self.call(lambda: launcher.launch_passes(self.table, rows.rows, scaling, (begin, end)), tensors)
+
         begin, totals = 0, 0
         for barrier in rows.barriers:
-            launcher.launch_passes(self.table, rows.rows, scaling, (begin, barrier.passes))
+            launch(begin, barrier.passes)
             terms, sums = launcher.read_terms()[totals:], []
             for of_members, in_group in zip(terms, barrier.in_group, strict=False):
                 sums.append((yield Terms(of_members, in_group)))
             rows.advance(sums)
             begin, totals = barrier.passes, totals + len(sums)
         rows.store(tensors)
-        launcher.launch_passes(self.table, rows.rows, scaling, (begin, None))
+        launch(begin, None)
         return rows.shared
+
+    def call(self, launch: Callable[[], None], tensors: StepTensors) -> None:
+        """Call a launch between two totals."""
+        launch()
 
     def finish(self) -> None:
         """Do nothing: `ScalarRows.store` has recorded that every state exists."""

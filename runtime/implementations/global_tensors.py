@@ -17,6 +17,8 @@ from torch.overrides import TorchFunctionMode
 
 from thetac.runtime.implementations.widened import Step
 from thetac.runtime.tensor_facts.dtensors import complete, has_empty_shards, is_dtensor, replicate, to_global
+from thetac.runtime.tensors import Scalar
+from thetac.runtime.totals import Terms, Totals, advance, in_context
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
 _REFUSES_NOTHING = (torch.amax, torch.amin)  # raise in a process whose shard is empty
 
 
-def on_global_tensors(step: Step) -> Step:
-    """Return the same step, whose operations on DTensors give the results of all processes together."""
+def on_global_tensors(step: Step, *, waits: bool) -> Step:
+    """Return the same step, whose operations on DTensors give the results of all processes together.
+
+    Args:
+        step: The step.
+        waits: Whether it waits for totals. Its terms then are those of all processes, too.
+    """
 
     @wraps(step)
     def on_all(*args: Any, **keywords: Any) -> None:
@@ -33,7 +40,25 @@ def on_global_tensors(step: Step) -> Step:
         with _CompleteResults():
             step(*args, **keywords)
 
-    return on_all
+    @wraps(step)
+    def on_all_waiting(*args: Any, **keywords: Any) -> Totals[Any]:
+        """Run the step from total to total with complete reductions."""
+        rest = in_context(step(*args, **keywords), _CompleteResults)
+        try:
+            terms, results = advance([rest], None)
+            while terms:
+                number = yield Terms([_whole(value) for value in terms[0].values], terms[0].in_group)
+                terms, results = advance([rest], [number])
+            return results[0]
+        finally:
+            rest.close()
+
+    return on_all_waiting if waits else on_all
+
+
+def _whole(value: Scalar) -> Scalar:
+    """Return a term of a total that has no parts in other processes."""
+    return to_global(value) if isinstance(value, Tensor) else value
 
 
 class _CompleteResults(TorchFunctionMode):

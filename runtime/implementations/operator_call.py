@@ -1,14 +1,15 @@
-"""Calls of the operator `thetac::fused_step`, which does a fused step as one operation of torch's.
+"""Calls of the operators `thetac::fused_step` and `thetac::fused_passes`, which modes and graphs see as operations.
 
 In: the members of a group, which graphs and modes see as parameters, gradients and states of one call. Out: the call.
-Its arguments are tensors, floats, and the index of a registered kernel, which has everything else. Must not know what
-the operator does: `torch_compile/custom_op.py` defines it.
+Its arguments are tensors, floats, and the index of a registered kernel, which has everything else. Where kernels wait
+for totals there is a call for each launch, and no graph has it. Must not know what the operators do:
+`torch_compile/custom_op.py` defines them.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from thetac.options import OPTIONS
+from thetac.runtime.implementations.fused import FusedExecutor
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
 from thetac.runtime.param_groups.groups import HostScalars, Value, find_none, values_of
 from thetac.runtime.param_groups.members import Member
@@ -45,6 +47,7 @@ class Kernel:
 
 
 kernels: list[Kernel] = []  # by number
+launches: dict[int, Callable[[], None]] = {}  # that are being called, by number
 
 
 def register_kernel(schema: Schema, group: Group, members: Sequence[Member], kept: KeptPlans) -> int:
@@ -119,3 +122,16 @@ class OperatorExecutor:
 
     def finish(self) -> None:
         """Do nothing: the executor is used for one step only."""
+
+
+class ObservedFusedExecutor(FusedExecutor):
+    """Updates members of a group whose kernels wait for totals: modes see each launch as a call of an operator."""
+
+    def call(self, launch: Callable[[], None], tensors: StepTensors) -> None:
+        """Call a launch through the operator `thetac::fused_passes`."""
+        number = id(launch)
+        launches[number] = launch
+        try:
+            torch.ops.thetac.fused_passes(number, self.written(tensors), self._selection.select(tensors.grads))
+        finally:
+            del launches[number]

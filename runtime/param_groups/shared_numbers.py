@@ -113,11 +113,21 @@ def keep_as_tensors(schema: Schema, groups: Sequence[dict[str, Any]], *, in_all:
                     group[name] = value
 
 
+def restore_floats(schema: Schema, groups: Sequence[dict[str, Any]]) -> None:
+    """Replace tensors of a checkpoint or pickle by floats where no group is capturable, since the host reads them."""
+    if any(option(group, "capturable") for group in groups):
+        return
+    for group in groups:
+        for shared in schema.shared:
+            if isinstance(value := group.get(shared.name), Tensor) and value.numel() == 1:
+                group[shared.name] = float(value)
+
+
 def put_shared(schema: Schema, groups: Sequence[dict[str, Any]], found: Mapping[int, SharedNumbers]) -> None:
     """Put the shared numbers that a step has computed into the groups.
 
-    A tensor in a group is written in place, since a graph may read it in every step; where a step gives a tensor and a
-    group has a float, the group gets the tensor.
+    A tensor in a group is written in place, since a graph may read it in every step, unless a group is differentiable:
+    autograd may need its old value. Where a step gives a tensor and a group has a float, the group gets the tensor.
 
     Args:
         schema: The schema of the optimizer.
@@ -127,15 +137,16 @@ def put_shared(schema: Schema, groups: Sequence[dict[str, Any]], found: Mapping[
     if not found:
         return
     first = next(iter(found.values()))
+    in_place = not any(option(group, "differentiable") for group in groups)
     for shared in schema.shared:
         name = shared.name
         if shared.scope == "optimizer":
-            value = _kept_or_new(groups[0][name], first[name])
+            value = _kept_or_new(groups[0][name], first[name], in_place=in_place)
             for group in groups:
                 _put(group, name, value)  # one tensor, if it is one
         else:
             for index, numbers in found.items():
-                _put(groups[index], name, _kept_or_new(groups[index][name], numbers[name]))
+                _put(groups[index], name, _kept_or_new(groups[index][name], numbers[name], in_place=in_place))
 
 
 def _put(group: dict[str, Any], name: str, value: Scalar) -> None:
@@ -149,9 +160,9 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _kept_or_new(kept: Scalar, value: Scalar) -> Scalar:
+def _kept_or_new(kept: Scalar, value: Scalar, *, in_place: bool) -> Scalar:
     """Return the tensor of a group with a new value written into it, or the new value itself."""
-    if not isinstance(kept, Tensor) or (isinstance(value, Tensor) and value.requires_grad):
+    if not in_place or not isinstance(kept, Tensor):
         return value
     store(kept, value)
     return kept

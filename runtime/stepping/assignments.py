@@ -58,15 +58,12 @@ def assign_observed(schema: Schema, groups: Sequence[Group], members: Sequence[M
     """Return an assignment per member for a step whose operations modes observe.
 
     Kernels are called through an operator of torch.
-    The operator makes assignments of its own, so all scalars are the host's here. It has no part in totals over all
-    parameters: the for-loop takes its place for rules that wait for them.
+    The operator makes assignments of its own, so all scalars are the host's here. No graph has kernels that wait for
+    totals.
     """
-    choices = choose_all(schema, groups, members)
-    if schema.waits:
-        for_loop = Choice(Implementation.FOR_LOOP, "operations are observed", is_fallback=True)
-        choices = [for_loop if choice.implementation in FUSED else choice for choice in choices]
+    kept = () if schema.waits else FUSED
     traced = Choice(Implementation.ON_TENSORS, "a graph is traced") if is_traced() else None
     return [
-        Assignment(member, choice if traced is None or choice.implementation in FUSED else traced, False)
-        for member, choice in zip(members, choices, strict=True)
+        Assignment(member, choice if traced is None or choice.implementation in kept else traced, False)
+        for member, choice in zip(members, choose_all(schema, groups, members), strict=True)
     ]

@@ -15,7 +15,7 @@ from thetac.runtime.implementations.foreach import ForeachExecutor
 from thetac.runtime.implementations.forloop import ForLoopExecutor, OnTensorsExecutor
 from thetac.runtime.implementations.fused import FusedExecutor
 from thetac.runtime.implementations.fused_on_device import FusedOnDeviceExecutor
-from thetac.runtime.implementations.operator_call import KeptPlans, OperatorExecutor
+from thetac.runtime.implementations.operator_call import KeptPlans, ObservedFusedExecutor, OperatorExecutor
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
@@ -40,18 +40,7 @@ def form_executors(
     """Return an executor for each group and eager implementation, and one for each bucket of kernels."""
     executors, parts = _form_eager(schema, assignments, tensors)
     launches = 0
-    by_bucket = _sort(
-        assignments,
-        lambda one: (
-            one.on_device,
-            one.implementation,
-            one.member.group if schema.waits else None,
-            *_kind_of(schema, one.member),
-            *readings[one.member.group].specialisations_of(one.member).values(),
-        ),
-        fused=True,
-    )
-    for positions in by_bucket:
+    for positions in _buckets(schema, readings, assignments):
         first, inside, selection = _members_at(assignments, positions)
         specialisations = readings[first.member.group].specialisations_of(first.member)
         bucket: FusedExecutor | FusedOnDeviceExecutor
@@ -69,6 +58,7 @@ def form_executors(
 def form_observed_executors(
     schema: Schema,
     groups: Sequence[Group],
+    readings: Sequence[GroupReading],
     assignments: Sequence[Assignment],
     tensors: StepTensors,
     kept: KeptPlans,
@@ -76,9 +66,16 @@ def form_observed_executors(
     """Return executors for a step that modes observe.
 
     Where kernels would run there is a call of the operator for the parameters of each group that agree in which states
-    they have.
+    they have, or one for each launch where kernels wait for totals.
     """
     executors, _ = _form_eager(schema, assignments, tensors)
+    if schema.waits:
+        for positions in _buckets(schema, readings, assignments):
+            first, inside, selection = _members_at(assignments, positions)
+            specialisations = readings[first.member.group].specialisations_of(first.member)
+            make = launcher_of(first.implementation)
+            executors.append(ObservedFusedExecutor(schema, inside, selection, specialisations, make, tensors))
+        return Executors(tuple(executors), (), 0)
     for positions in _sort(
         assignments,
         lambda one: (one.member.group, *(state is not None for state in one.member.states)),
@@ -89,12 +86,34 @@ def form_observed_executors(
     return Executors(tuple(executors), (), 0)
 
 
+def _buckets(schema: Schema, readings: Sequence[GroupReading], assignments: Sequence[Assignment]) -> list[list[int]]:
+    """Return positions of those assigned to kernels that can be launched together."""
+    return _sort(
+        assignments,
+        lambda one: (
+            one.on_device,
+            one.implementation,
+            one.member.group if schema.waits else None,
+            *_kind_of(schema, one.member),
+            *readings[one.member.group].specialisations_of(one.member).values(),
+        ),
+        fused=True,
+    )
+
+
 def _form_eager(
     schema: Schema, assignments: Sequence[Assignment], tensors: StepTensors
 ) -> tuple[list[Executor], list[Part]]:
-    """Return an executor for each group and implementation that is no kernel, in the order of the groups."""
+    """Return an executor for each group and implementation that is no kernel, in the order of the groups.
+
+    Where parameters share numbers there is one for each device, as tensors of the numbers are on one.
+    """
     executors: list[Executor] = []
-    for positions in _sort(assignments, lambda one: (one.member.group, one.implementation), fused=False):
+    for positions in _sort(
+        assignments,
+        lambda one: (one.member.group, one.implementation, one.member.param.device if schema.shared else None),
+        fused=False,
+    ):
         first, inside, selection = _members_at(assignments, positions)
         executors.append(_eager_executor(first.implementation, schema, inside, selection, tensors))
     parts = [

@@ -245,7 +245,7 @@ def make_plan(
         if observed_by is None:
             formed = form_executors(schema, readings, assignments, tensors)
         else:
-            formed = form_observed_executors(schema, groups, assignments, tensors, observed_by)
+            formed = form_observed_executors(schema, groups, readings, assignments, tensors, observed_by)
         plan = Plan(
             executors=formed.executors,
             launches=formed.launches,

@@ -1,5 +1,7 @@
 """`thetac::fused_step`: a fused step as one operation, for graphs and for modes that see operations.
 
+`thetac::fused_passes` is a part of a step that waits for totals, for modes alone.
+
 In: the number of a kernel, under which all that is neither number nor tensor is registered, and the tensors of one
 group. Out: parameters and state, written in place. A kernel keeps a plan from call to call, and every call checks its
 tensors by it: those of the last call, or copies that a graph passes because it must not write to its inputs. Must not
@@ -13,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thetac.runtime.implementations.operator_call import Kernel, kernels
+from thetac.runtime.implementations.operator_call import Kernel, kernels, launches
 from thetac.runtime.param_groups.grad_scaling import NONE
 from thetac.runtime.param_groups.groups import Value
 from thetac.runtime.param_groups.members import Member
@@ -63,6 +65,22 @@ def fused_step(
         [next(rest) if existing else None for existing in exist] if any(exist) else [] for exist in known.exists
     ]
     _step(kernel, {**known.fixed, **values}, StepTensors([params, grads, *columns]))
+
+
+@torch.library.custom_op(
+    "thetac::fused_passes",
+    mutates_args=("written",),
+    schema="(int launch, Tensor(a!)[] written, Tensor[] grads) -> ()",
+)
+def fused_passes(launch: int, written: list[Tensor], grads: list[Tensor]) -> None:
+    """Do the passes of a kernel up to the next total.
+
+    Args:
+        launch: The number under which the launch is registered.
+        written: The parameters and states.
+        grads: The gradients.
+    """
+    launches[launch]()
 
 
 def _as_in_group(kernel: Kernel, hyperparameter: Hyperparameter, name: str, element: Value) -> Value | None:

@@ -29,6 +29,7 @@ from thetac.runtime.param_groups.integer_counters import keep_as_tensors as keep
 from thetac.runtime.param_groups.shared_numbers import check_agreement, keep_as_tensors, put_shared, tensors_of
 from thetac.runtime.schema import Schema
 from thetac.runtime.stepping.choice import choose_all
+from thetac.runtime.tensor_facts.dtensors import is_dtensor
 from thetac.shape_numbers import SHAPE_NUMBERS
 
 _Step = TypeVar("_Step", bound=Callable[..., float | None])
@@ -119,6 +120,8 @@ def why_not(optimizer: Traceable) -> str:
             return "a differentiable step"
         if option(group, "clip_grad_norm") is not None:
             return "clipping, whose norm becomes an attribute of the optimizer"
+        if optimizer.schema.waits and any(map(is_dtensor, group["params"])):
+            return "a sum over distributed parameters"
         if not all(isinstance(group[shared.name], Tensor) for shared in optimizer.schema.shared):
             return "a shared number that was a float when the graph first looked at groups"
     return ""

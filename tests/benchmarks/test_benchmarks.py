@@ -22,6 +22,7 @@ pytest.importorskip("tqdm")
 
 from benchmarks import cases, costs, gpu
 from benchmarks.contestants import (
+    AUTHORS,
     COMPILED,
     UnavailableError,
     algorithms,
@@ -102,6 +103,14 @@ def test_other_libraries_are_asked_for_the_same_algorithm() -> None:
         contestant("AdamW", "pytorch_optimizer", params)
     with pytest.raises(UnavailableError, match="does not have it"):  # its ASGD is not averaged
         contestant("ASGD", "pytorch_optimizer", params)
+
+
+def test_authors_are_asked_for_their_own_algorithm() -> None:
+    library = pytest.importorskip("prodigyopt")
+    params = parameters(gradients(equal(3, 5)))
+    assert type(contestant("Prodigy", AUTHORS, params).optimizer) is library.Prodigy
+    with pytest.raises(UnavailableError, match="no package of its authors"):
+        contestant("AdamW", AUTHORS, params)
 
 
 def test_contestants_take_turns() -> None:

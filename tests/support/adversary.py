@@ -82,8 +82,8 @@ def done_by_both(action: Action, number: int, left: World, right: World) -> None
 Compared = Callable[[int, str, Tensor, Tensor], None]  # the number of a parameter, what of it, and its two values
 
 
-def compare(left: World, right: World, compared: Compared) -> None:
-    """Parameters, gradients, states, and what is in groups."""
+def compare(left: World, right: World, compared: Compared, shared_rtol: float = 0.0) -> None:
+    """Parameters, gradients, states, and what is in groups; numbers that parameters share up to `shared_rtol`."""
     for index, (a, b) in enumerate(zip(left.params, right.params, strict=True)):
         compared(index, "value", a.detach(), b.detach())
         assert (a.grad is None) == (b.grad is None)
@@ -98,7 +98,15 @@ def compare(left: World, right: World, compared: Compared) -> None:
                 assert value == other[name], f"{name} of parameter {index}"
     for ours, theirs in zip(left.optimizer.param_groups, right.optimizer.param_groups, strict=True):
         for key in ours.keys() & theirs.keys() - {"params", "foreach", "fused"}:
-            assert ours[key] == theirs[key], key
+            if key in shared_names(left) and shared_rtol:
+                torch.testing.assert_close(float(ours[key]), float(theirs[key]), rtol=shared_rtol, atol=1e-6, msg=key)
+            else:
+                assert ours[key] == theirs[key], key
+
+
+def shared_names(world: World) -> set[str]:
+    """Keys of groups that are numbers which parameters share."""
+    return {shared.name for shared in world.optimizer.schema.shared}  # type: ignore[attr-defined]
 
 
 # Most steps are to be fused.

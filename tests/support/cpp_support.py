@@ -193,7 +193,7 @@ def launch_cpp(
         terms = torch.empty((len(totals), len(members)), dtype=torch.float64)
         loaded.thetac_terms(ctypes.byref(launch), ctypes.c_void_p(terms.data_ptr()))
         known = [row for row, total in zip(terms.tolist(), totals, strict=True) if total.passes == passes]
-        row_table.copy_(torch.tensor(advance(known)))
+        row_table.copy_(torch.tensor(advance(known), dtype=row_table.dtype))
         launch.first_pass, launch.end_pass = passes, ALL_PASSES
     options.call(loaded.thetac_step, launch)
 

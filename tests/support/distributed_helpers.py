@@ -96,6 +96,10 @@ def assert_close_to_whole(parts: torch.optim.Optimizer, whole: torch.optim.Optim
     for part_of, entry in zip(states(parts), states(whole), strict=True):
         found = {key: full(value) for key, value in part_of.items()}
         torch.testing.assert_close(found, dict(entry), rtol=rtol, atol=rtol)
+    schema = getattr(whole, "schema", None)  # torch's classes have none
+    for name in (shared.name for shared in (schema.shared if schema is not None else ())):
+        for of_parts, of_whole in zip(parts.param_groups, whole.param_groups, strict=True):
+            torch.testing.assert_close(float(of_parts[name]), float(of_whole[name]), rtol=rtol, atol=rtol)
 
 
 def assert_placed_like_parameters(optimizer: torch.optim.Optimizer) -> None:

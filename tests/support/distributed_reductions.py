@@ -27,6 +27,7 @@ from tests.support.distributed_helpers import (
     train_whole,
 )
 from tests.support.runtime_helpers import states
+from thetac.runtime.optimizer import Optimizer
 
 # Shards of them are uneven, or empty in one process.
 SHAPES = ((5, 3), (4, 2), (1, 4), (3, 1), (2, 3, 4), (3,), (1,), ())
@@ -97,6 +98,13 @@ def load_sharded(text: str, folder: Path, steps: Sequence[int]) -> None:
 
 def assert_equal_in_all_processes(optimizer: torch.optim.Optimizer) -> None:
     """What every process has is the same in every bit."""
+    assert isinstance(optimizer, Optimizer)
+    shared = [float(group[one.name]) for group in optimizer.param_groups for one in optimizer.schema.shared]
+    if shared:
+        here = torch.tensor(shared, dtype=torch.float64)
+        first = here.clone()
+        torch.distributed.broadcast(first, 0)
+        assert torch.equal(first, here)
     for param, entry in zip(params_of(optimizer), states(optimizer), strict=True):
         for value in (param.detach(), *entry.values()):
             if isinstance(value, DTensor) and not all(p.is_replicate() for p in value.placements):

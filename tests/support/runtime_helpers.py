@@ -75,7 +75,9 @@ def picture(optimizer: torch.optim.Optimizer) -> object:
             (id(param), {name: _copy(value) for name, value in entry.items()})
             for param, entry in optimizer.state.items()
         ],
-        "groups": [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups],
+        "groups": [
+            {key: _copy(value) for key, value in group.items() if key != "params"} for group in optimizer.param_groups
+        ],
     }
 
 

@@ -303,11 +303,11 @@ class Training:
         """Step a parameter of 16 bits with the for-loop's operations in float32, and round what it stores."""
         stored = {"param": self.param, **self.states}
         wider = {name: one.float() if one.dtype is self.param.dtype else one for name, one in stored.items()}
-        wide = Training(self.compiled, self.values, wider.pop("param"), wider, self.created)
+        wide = Training(self.compiled, self.values, wider.pop("param"), wider, self.created, self.shared)
         wide.step_for_loop(grad.float())
         for name, value in {"param": wide.param, **wide.states}.items():
             stored[name].copy_(value)
-        self.created = False
+        self.created, self.shared = False, wide.shared
 
     def row(self) -> tuple[Sequence[float], Sequence[float]]:
         """The numbers that a kernel reads in the next step, and the scalar states after it. Counts the step."""

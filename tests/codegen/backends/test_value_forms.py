@@ -20,6 +20,7 @@ from torch.distributed.checkpoint.state_dict import (
     get_optimizer_state_dict,
     set_optimizer_state_dict,
 )
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import thetac
 from tests.support.comparing import assert_same_bits
@@ -195,6 +196,52 @@ def test_a_compiled_step_is_the_same() -> None:
             step()
         results.append(optimizer)
     assert_same_bits(results[0], results[1], "compiled")
+
+
+@pytest.mark.parametrize("options", [{"fused": True}, {"foreach": False}], ids=str)
+def test_a_graph_counts_in_tensors(options: dict[str, bool]) -> None:
+    """An int would be a constant of the graph. Ordinary steps go on with the tensors, checkpoints make ints of them."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.randn(5, generator=generator) for _ in GROUPS]
+    graphed, ordinary = (new([torch.nn.Parameter(one.clone()) for one in drawn], options) for _ in range(2))
+    step = type(graphed).step.__wrapped__.__wrapped__  # type: ignore[attr-defined]
+    compiled_step = torch.compile(lambda: step(graphed), backend="eager", fullgraph=True)
+    for count in range(7):
+        for one in (graphed, ordinary):
+            for group, numbers in zip(one.param_groups, drawn, strict=True):
+                group["params"][0].grad = (numbers * (count + 1)).cos()
+        (compiled_step if count in (2, 3, 5) else graphed.step)()
+        ordinary.step()
+    for mine, theirs in zip(graphed.param_groups, ordinary.param_groups, strict=True):
+        (param,), (other,) = mine["params"], theirs["params"]
+        torch.testing.assert_close(param, other, rtol=1e-5, atol=1e-6)
+        assert isinstance(graphed.state[param]["step"], torch.Tensor)
+        assert graphed.state[param]["step"] == ordinary.state[other]["step"] == 7
+    graphed.load_state_dict(graphed.state_dict())
+    assert all(type(entry["step"]) is int for entry in graphed.state.values())
+
+
+def test_a_traced_graph_counts_in_tensors() -> None:
+    drawn = [torch.arange(5.0) + index for index in range(len(GROUPS))]
+    graphed, ordinary = (new([torch.nn.Parameter(one.clone()) for one in drawn], {"foreach": False}) for _ in range(2))
+
+    def step(optimizer: Optimizer, *grads: torch.Tensor) -> None:
+        for group, grad in zip(optimizer.param_groups, grads, strict=True):
+            group["params"][0].grad = grad
+        optimizer.step()
+
+    def grads(count: int) -> list[torch.Tensor]:
+        return [(one * (count + 1)).cos() for one in drawn]
+
+    step(graphed, *grads(0))
+    graph = make_fx(lambda *given: step(graphed, *given))(*grads(1))
+    with torch.no_grad():
+        graph(*grads(2))
+    for count in range(3):
+        step(ordinary, *grads(count))
+    for mine, theirs in zip(graphed.param_groups, ordinary.param_groups, strict=True):
+        torch.testing.assert_close(mine["params"][0], theirs["params"][0], rtol=1e-5, atol=1e-6)
+        assert graphed.state[mine["params"][0]]["step"] == 3
 
 
 @pytest.mark.parametrize("sides", [1, 2])

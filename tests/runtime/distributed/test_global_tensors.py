@@ -74,6 +74,19 @@ update: |
     direction = grad / (unit + sqrt(place + block) + 0.1)
   param = param - lr * direction
 """,
+    "totals": HEADER % "Shared"
+    + """
+  m: {init: zeros}
+  origin: {init: param}
+  rate: {per: optimizer, init: lr}
+  squares: {per: group, init: 0}
+update: |
+  m = lerp(m, grad, 0.3)
+  moved = param - origin
+  squares = squares + group_total(sum(grad * grad) + 0.1 * step)
+  rate = maximum(rate, sqrt(total(sum(moved * moved))) / (1 + total(norm(m))))
+  param = param - rate / sqrt(squares) * m
+""",
 }
 IMPLEMENTATIONS: Mapping[str, Options] = {
     "for-loop": {"foreach": False},

@@ -11,7 +11,7 @@ import torch
 
 import thetac
 from tests.support.comparing import assert_identical, assert_same_training
-from tests.support.every_optimizer import error_of, every_class, ours, torchs
+from tests.support.every_optimizer import error_of, every_class, ours, runs_kernels, torchs
 from tests.support.host_reads import HostRead, no_host_reads
 from tests.support.runtime_helpers import parameters, picture, run_kernels_of, states
 from tests.support.scaler_helpers import (
@@ -25,6 +25,7 @@ from tests.support.scaler_helpers import (
     scaler,
     triton,
 )
+from thetac.runtime.param_groups import checks
 
 __all__ = ["options", "triton"]  # fixtures
 
@@ -33,17 +34,23 @@ __all__ = ["options", "triton"]  # fixtures
 
 @pytest.mark.feature("modes", "GradScaler: fused steps on a GPU do not make the host wait, skipped ones included")
 @every_class
-def test_the_host_reads_nothing(name: str, triton: None) -> None:
-    optimizer, by = make(name, fused=True), scaler()
+def test_the_host_reads_nothing(name: str, triton: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a rule sums over all parameters, and so has no kernels there, if it is capturable."""
+    monkeypatch.setattr(checks, "_get_capturable_supported_devices", lambda: ["cpu"])
+    by_kernels = runs_kernels(name, {"fused": True})
+    optimizer, by = make(name, fused=True, **({} if by_kernels else {"capturable": True})), scaler()
     for step in range(6):
         backward(optimizer, step, by, overflow=step in (1, 4))
+        before = picture(optimizer)
         if step < 3:
             by.step(optimizer)
         else:
             with no_host_reads():
                 by.step(optimizer)
+        if step == 4:
+            assert_identical(before, picture(optimizer))
         by.update()
-    assert "Triton for 3 parameters" in optimizer.explain()
+    assert f"{'Triton' if by_kernels else 'for-loop on tensors'} for 3 parameters" in optimizer.explain()
     counters = [entry[s.name] for entry in states(optimizer) for s in optimizer.schema.states if s.kind == "counter"]
     assert all(counter == 4 for counter in counters)
 

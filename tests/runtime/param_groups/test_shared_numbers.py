@@ -98,6 +98,46 @@ def test_a_capturable_step_reads_nothing(on_cpu: None) -> None:
     np.testing.assert_allclose(numbers(optimizer), numbers(plain), rtol=1e-12)
 
 
+def test_a_checkpoint_of_a_capturable_optimizer(on_cpu: None) -> None:
+    """One that is capturable goes on with tensors of its own, and one that is not with floats."""
+    optimizer = make(capturable=True)
+    run(optimizer, 3)
+    saved = optimizer.state_dict()
+    on_host = copy.deepcopy(saved)
+    for group in on_host["param_groups"]:
+        group["capturable"] = False
+    loaded = [make(capturable=True), make()]
+    for other, state in zip(loaded, (saved, on_host), strict=True):
+        other.load_state_dict(copy.deepcopy(state))
+        with torch.no_grad():
+            for mine, theirs in zip(params_of(other), params_of(optimizer), strict=True):
+                mine.copy_(theirs)
+    first, second = (other.param_groups[0]["rate"] for other in loaded)
+    assert first is loaded[0].param_groups[1]["rate"]
+    assert first is not optimizer.param_groups[0]["rate"]
+    assert type(second) is float
+    for other in (optimizer, *loaded):
+        run(other, 2, begin=3)
+    for other in loaded:
+        assert_same_training(other, optimizer, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(numbers(other), numbers(optimizer), rtol=1e-12)
+
+
+@pytest.mark.parametrize("capturable", [0, 1])
+def test_one_group_is_capturable_and_the_other_is_not(on_cpu: None, capturable: int) -> None:
+    """Each is sent the sums as it computes with them."""
+    mixed, plain = make(foreach=False), make(foreach=False)
+    mixed.param_groups[capturable]["capturable"] = True
+    run(mixed, 6)
+    run(plain, 6)
+    assert_same_training(mixed, plain, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(numbers(mixed), numbers(plain), rtol=1e-12)
+    of_optimizer, of_group = mixed.param_groups[0]["rate"], [group["share"] for group in mixed.param_groups]
+    assert isinstance(of_optimizer, Tensor), "one tensor, which a graph reads"
+    assert mixed.param_groups[1]["rate"] is of_optimizer
+    assert [isinstance(number, Tensor) for number in of_group] == [capturable == 0, capturable == 1]
+
+
 def test_gradients_flow_from_one_parameter_to_another() -> None:
     leaves = [torch.randn(3, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     optimizer = sharing()([leaf.clone() for leaf in leaves], weight_decay=0.1, differentiable=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import itertools
 import weakref
@@ -200,6 +201,86 @@ def test_what_comes_between_two_steps(name: str, form: str) -> None:
         by_hand.step()
     exact = {} if form == "fused" else CLOSE
     assert_same_training(by_graph, by_hand, **exact)
+
+
+@pytest.mark.parametrize("form", ["for-loop", "fused"])
+def test_state_is_new_for_the_graph_that_runs(form: str) -> None:
+    """Where an input is a float64 number on the host, torch traces the first step twice."""
+    lr = torch.tensor(0.01, dtype=torch.float64)
+    by_graph, by_hand = (make("SGD", lr=lr, momentum=0.9, dampening=0.5, **FORMS[form]) for _ in range(2))
+    counter = Graphs("aot_eager")
+    train_both(by_graph, by_hand, compiled_step(by_graph, counter), range(4))
+    assert_same_training(by_graph, by_hand, **({} if form == "fused" else CLOSE))
+    assert counter.frame_count == 2
+
+
+@pytest.mark.parametrize("load", [False, True])
+def test_state_is_new_after_a_graph_that_was_not_compiled(load: bool) -> None:
+    """Dynamo has made the state by then. What a checkpoint brings instead is kept."""
+
+    def fails(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., object]:
+        raise RuntimeError("no memory")
+
+    by_graph, by_hand, saved = (make("SGD", dampening=0.5, fused=True) for _ in range(3))
+    give_gradients(params_of(by_graph), 0)
+    with pytest.raises(Exception, match="no memory"):
+        compiled_step(by_graph, fails)()
+    if load:
+        train_both(saved, make("SGD"), saved.step, range(1))
+        for optimizer in (by_graph, by_hand):
+            optimizer.load_state_dict(copy.deepcopy(saved.state_dict()))
+    train_both(by_graph, by_hand, by_graph.step, range(3))
+    assert_same_training(by_graph, by_hand)
+
+
+def test_a_tensor_in_place_of_any_number() -> None:
+    """The operator takes it as it is, and new values of it compile nothing."""
+    decay = torch.tensor(0.1)
+    by_graph, by_hand = (make("AdamW", weight_decay=decay, fused=True) for _ in range(2))
+    counter = CompileCounterWithBackend("aot_eager")
+    step = compiled_step(by_graph, counter)
+    for seed, value in enumerate((0.1, 0.2, 0.0, 0.3)):
+        decay.fill_(value)
+        train_both(by_graph, by_hand, step, range(seed, seed + 1))
+    assert_same_training(by_graph, by_hand)
+    assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize("name", ["Prodigy", "DoG"])
+def test_shared_numbers_become_tensors_for_a_graph(name: str) -> None:
+    """Also where steps were taken before; ordinary steps go on with them."""
+    by_graph, by_hand = make(name), make(name)
+    counter = Graphs("aot_eager")
+    step = compiled_step(by_graph, counter)
+    for run, seeds in (
+        (by_graph.step, range(2)),
+        (step, range(2, 5)),
+        (by_graph.step, range(5, 7)),
+        (step, range(7, 9)),
+    ):
+        train_both(by_graph, by_hand, run, seeds)
+    assert_same_training(by_graph, by_hand, **CLOSE)
+    assert counter.frame_count == 1
+    kept = [group[shared.name] for group in by_graph.param_groups for shared in ours(name).schema.shared]
+    assert all(isinstance(number, Tensor) and number.dtype == torch.float64 for number in kept)
+    by_graph.load_state_dict(by_graph.state_dict())
+    loaded = [group[shared.name] for group in by_graph.param_groups for shared in ours(name).schema.shared]
+    assert all(type(number) is float for number in loaded)
+    assert loaded == [number.item() for number in kept]
+
+
+def test_a_graph_that_has_looked_at_shared_numbers_before_breaks_once() -> None:
+    by_graph, by_hand = make("Prodigy"), make("Prodigy")
+    step = type(by_graph).step.__wrapped__.__wrapped__
+
+    def scheduled() -> float:
+        lr = by_graph.param_groups[0]["lr"]
+        step(by_graph)
+        return lr
+
+    train_both(by_graph, by_hand, torch.compile(scheduled, backend="eager"), range(4))
+    assert_same_training(by_graph, by_hand, **CLOSE)
+    assert not any(group["capturable"] for group in by_graph.param_groups)
 
 
 def test_a_loss_from_a_closure() -> None:

@@ -113,6 +113,8 @@ def test_a_mode_that_counts_sees_every_step(name: str, options: Mapping[str, boo
         params = params_of(watched)
         sets = {tuple(watched.state[param]) for param in params if param in watched.state}
         assert counting.operations.count("thetac.fused_step.default") == max(len(sets), 1), "one per set of states"
+    elif ours(name).schema.waits and (options.get("fused") or not options):
+        assert counting.operations.count("thetac.fused_passes.default") > 1, "one per launch"
     else:
         assert len(counting.operations) > len(SHAPES)
     assert_same_training(watched, eager)
