@@ -151,7 +151,7 @@ def test_options_of_ours_are_in_it_only_where_they_are_used(name: str) -> None:
     """A key that torch's class does not have stands in a group only if somebody asked for what it does."""
     schema = ours(name).schema
     known = {h.name for h in schema.hyperparameters} | {*schema.flags, *schema.options, *schema.fixed, "params"}
-    known |= {shared.name for shared in schema.shared}
+    known |= {one.name for one in (*schema.shared, *schema.choices)}
     (plain,) = ours(name)(parameters_of(FLOAT32)).state_dict()["param_groups"]
     assert set(plain) == known
     for used in ({"clip_grad_norm": 1.0}, {"fused": True}):
