@@ -124,6 +124,20 @@ def smallest_of_rest(x: Tensor) -> Tensor:
     return smallest(x, _rest(x))
 
 
+def mean_of_blocks(x: Tensor, number: float) -> Tensor:
+    """Return for each index of the first axis the mean of the block that it belongs to.
+
+    Args:
+        x: A tensor.
+        number: How many blocks the first axis is cut into; the last may be shorter.
+    """
+    length = max(-(-len(x) // int(number)), 1)
+    if len(x) % length == 0:
+        blocks = x.view(len(x) // length, length, *x.shape[1:])
+        return blocks.mean(1, keepdim=True).expand_as(blocks).flatten(0, 1)
+    return torch.cat([block.mean(0, keepdim=True).expand_as(block) for block in torch.split(x, length)])
+
+
 def _rest(x: Tensor) -> tuple[int, ...]:
     """Return all axes of a tensor but the first."""
     return tuple(range(1, x.dim()))

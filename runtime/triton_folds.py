@@ -182,6 +182,20 @@ def sum_each(pointer, at, inside, length):
 
 
 @triton.jit
+def mean_of_blocks(pointer, at, inside, height, number):
+    """Return for each row `at` the mean of its block: of the `number` blocks of each matrix the last may be shorter."""
+    wanted = number.to(tl.int32)
+    length = tl.cdiv(height, wanted)
+    first = at % height // length * length
+    size = tl.minimum(length, height - first)
+    block = pointer + at // height * height + first
+    sums = sum_start(at.shape, tl.float64)
+    for entry in range(length):
+        sums += tl.load(block + entry, mask=inside & (entry < size), other=0).to(tl.float64)
+    return sums / size.to(tl.float64)
+
+
+@triton.jit
 def max_each(pointer, at, inside, length):
     """Return for each matrix `at` the maximum of its `length` entries, which lie side by side."""
     entries: tl.constexpr = BLOCK // at.shape[0] if at.shape[0] < BLOCK else 1

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from thetac.codegen.errors import Diagnostics, Location
 from thetac.codegen.frontend.features import Added
 from thetac.codegen.frontend.spec import DecayEntry, Spec
-from thetac.codegen.ir.nodes import DECAY_READS, UNREADABLE, ComplexMode, DecayStyle, Hyperparameter
+from thetac.codegen.frontend.views import View
+from thetac.codegen.ir.nodes import DECAY_READS, UNREADABLE, ComplexMode, DecayStyle, Hyperparameter, Stmt
+from thetac.codegen.ir.reductions import blocks_in
 
 
 def check_number(locations: Sequence[Location], most: int, what: tuple[str, str], diagnostics: Diagnostics) -> None:
@@ -65,3 +67,11 @@ def check_decay_of_complex(
             cause = f"weight decay `cautious` compares signs, which `complex: {mode.value}` leaves to complex numbers"
             here = entry.location if spec.decay is not None else spec.location
             diagnostics.add(here, cause, "say `complex: pairs`, or choose another style")
+
+
+def check_blocks(body: tuple[Stmt, ...], view: View, diagnostics: Diagnostics) -> None:
+    """Note an error for the first mean of blocks of rows, unless all rows of a parameter are those of one matrix."""
+    call = next(blocks_in(body), None)
+    if call is not None and view is not View.MATRIX:
+        cause = f"`{call.op}` of a parameter that may be many matrices"
+        diagnostics.add(call.location, cause, "say `view: matrix`: rows are then the indices of the first axis")

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from thetac.codegen.errors import Diagnostics, did_you_mean, quote
 from thetac.codegen.frontend.family import family_of, nearest
 from thetac.codegen.frontend.features import declare_features
-from thetac.codegen.frontend.fit import check_decay, check_decay_of_complex, check_needs, check_number
+from thetac.codegen.frontend.fit import check_blocks, check_decay, check_decay_of_complex, check_needs, check_number
 from thetac.codegen.frontend.inheritance import Inheritance, ParentUpdate
 from thetac.codegen.frontend.merged_entries import MergedEntries
 from thetac.codegen.frontend.parse import NOTHING_READ, parse_expression, parse_statements
@@ -134,6 +134,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     texts = _Texts(known, heritage, view, diagnostics)
     sparse_mode, sparse_error = _sparse(family, any_features=bool(added))
     body = texts.body(family)
+    check_blocks(body, view, diagnostics)
     return Rule(
         name=spec.name,
         summary=spec.summary,

@@ -20,7 +20,7 @@ from thetac.codegen.ir import ieee
 from thetac.codegen.ir.definitions import composed, expanded
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Scope, StateKind, Stmt
 from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, Shape
-from thetac.codegen.ir.reductions import split_axis
+from thetac.codegen.ir.reductions import is_of_blocks, split_axis
 from thetac.codegen.ir.totals import is_total, scope_of
 from thetac.codegen.ir.value_kinds import Dim
 from thetac.options import IN_UPDATE, OPTIONS
@@ -37,6 +37,7 @@ class Arithmetic(Generic[Number]):
     # By name of the reduction: of numbers along an axis, which is kept with the extent 1; None: one float of them all.
     # The axis 1 stands for all axes but the first, each of which is kept.
     reduce: Callable[[str, Number, int | None], Number | float]
+    blocks: Callable[[Number, float], Number]  # for each row the mean of its block; how many blocks there are
     fill: Callable[[Number, float], Number]  # elements like the first argument, all of this value
 
 
@@ -116,7 +117,12 @@ def _reduce_float(name: str, value: float, axis: int | None) -> float:
     return meaning([value])
 
 
-FLOATS: Arithmetic[float] = Arithmetic(operations=_operations(), reduce=_reduce_float, fill=lambda like, value: value)
+FLOATS: Arithmetic[float] = Arithmetic(
+    operations=_operations(),
+    reduce=_reduce_float,
+    blocks=lambda of_rows, number: of_rows,
+    fill=lambda like, value: value,
+)
 
 
 def interpret(
@@ -293,6 +299,8 @@ class _Machine(Generic[Number]):
                     return self.value(expanded(expression))
                 (operand,), axis = split_axis(expression)
                 return self.arithmetic.reduce(op, self.value(operand), axis)  # type: ignore[arg-type]
+            case Call(args=(of_rows, number)) if is_of_blocks(expression):
+                return self.arithmetic.blocks(self.value(of_rows), self.host(number))  # type: ignore[arg-type]
             case Call(op=op, args=args):
                 operands = [self.value(argument) for argument in args]
                 if all(type(operand) in (float, bool) for operand in operands):

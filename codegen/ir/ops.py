@@ -30,6 +30,7 @@ class Shape(Enum):
     PREDICATE = "predicate"  # a name gives a truth value of the host: first(state), is_tensor(hyperparameter)
     OF_PARAM = "of param"  # `param` itself gives a number of the host: rank(param); passes/expand.py makes names of it
     REDUCTION = "reduction"  # many numbers give one: of the whole parameter, or of each row or column
+    BLOCKS = "blocks"  # one number per row and how many blocks of rows there are: for each row the mean of its block
     TOTAL = "total"  # a number of each parameter gives one of the host for all of them
 
 
@@ -192,6 +193,11 @@ _ROWS = (
         defined="sum(x * y)", latex=r"\left\langle #1, #2 \right\rangle",
     ),
     Op(
+        "mean_of_blocks", 2, Shape.BLOCKS, "mean_of_blocks(x, n)",
+        "for each row the mean of one number per row over its block, of which there are n; the last may be shorter",
+        latex=r"\operatorname{mean}_{\text{block}}\left( #1, #2 \right)",
+    ),
+    Op(
         "total", 1, Shape.TOTAL, "total(a)", "sum of a number over all parameters that have a gradient",
         meaning=ieee.total, latex=r"\sum_{\theta} #1",
     ),
@@ -228,5 +234,6 @@ NUMBER_BY_NUMBER = (Shape.ELEMENTWISE, Shape.COMPARISON, Shape.LOGIC, Shape.SELE
 _OF_VALUES = tuple(op for op in FUNCTIONS.values() if op.shape in NUMBER_BY_NUMBER)
 HOST_FUNCTIONS = tuple(op for op in _OF_VALUES if not op.defined)
 REDUCTIONS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION and not op.defined)
+OF_BLOCKS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.BLOCKS)
 TOTALS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.TOTAL)
 ELEMENT_FUNCTIONS = tuple(op for op in _OF_VALUES if (op.whole_on_elements if op.defined else not op.host_only))

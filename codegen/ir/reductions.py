@@ -22,6 +22,24 @@ def is_reduction(expression: Expr) -> bool:
     return isinstance(expression, Call) and OPS[expression.op].shape is Shape.REDUCTION
 
 
+def stands_alone(expression: Expr) -> bool:
+    """Return whether an expression is not computed number by number: a reduction, or a mean of blocks."""
+    return is_reduction(expression) or is_of_blocks(expression)
+
+
+def is_of_blocks(expression: Expr) -> bool:
+    """Return whether an expression is a mean of blocks: one number per row gives one per row."""
+    return isinstance(expression, Call) and OPS[expression.op].shape is Shape.BLOCKS
+
+
+def blocks_in(body: tuple[Stmt, ...]) -> Iterator[Call]:
+    """Yield the means of blocks in statements, branches included."""
+    for one in walk_statements(body):
+        for part in walk_expression(one.value) if isinstance(one, Assign) else ():
+            if isinstance(part, Call) and is_of_blocks(part):
+                yield part
+
+
 def split_axis(call: Call) -> tuple[tuple[Expr, ...], int | None]:
     """Return the operands of a reduction and its axis, one of `ALL_AXES`; None if it is over all of the parameter."""
     arity = OPS[call.op].arity

@@ -37,7 +37,7 @@ from thetac.codegen.ir.nodes import (
     walk_expression,
     walk_statements,
 )
-from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, NUMBER_BY_NUMBER, OPS, Shape
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, NUMBER_BY_NUMBER, OF_BLOCKS, OPS, Shape
 from thetac.codegen.ir.reductions import is_reduction, reductions_in, split_axis
 from thetac.codegen.ir.totals import is_total
 from thetac.options import IN_UPDATE, OPTIONS
@@ -74,7 +74,7 @@ STAGES: dict[str, Stage] = {
 _HOST_OPS = frozenset(op.name for op in OPS.values() if not op.defined and op.shape in NUMBER_BY_NUMBER)
 _OPERATORS = {op.name for op in OPS.values() if op.shape in NUMBER_BY_NUMBER} - FUNCTIONS.keys()
 _ELEMENT_OPS = frozenset(_OPERATORS - {"mod"} | {op.name for op in ELEMENT_FUNCTIONS})
-_PROGRAM_OPS = _HOST_OPS | {"sum", "max"}
+_PROGRAM_OPS = _HOST_OPS | {"sum", "max", *(op.name for op in OF_BLOCKS)}
 _LOGIC = frozenset(op.name for op in OPS.values() if op.shape is Shape.LOGIC)
 
 

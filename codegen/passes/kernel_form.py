@@ -2,8 +2,8 @@
 
 In: a Rule after passes/lift.py. Out: the Rule with the same meaning, in which
 - reductions are sums and maxima: a norm is the root of a sum of squares;
-- a reduction stands alone on a right side, over a name that is assigned once; what parameters add to a total is such a
-  name, too;
+- a reduction or mean of blocks stands alone on a right side, over a name that is assigned once; what parameters add to
+  a total is such a name, too;
 - an axis is -1 or -2, as kernels are told by their launcher what rows and columns are;
 - expressions of elements read no part that is the same for a whole parameter, row or column, but a name for it, which
   is assigned once. Kernels compute those per parameter, in float64.
@@ -24,6 +24,7 @@ from thetac.codegen.ir.reductions import (
     is_reduction,
     reductions_in,
     split_axis,
+    stands_alone,
     written_axis,
 )
 from thetac.codegen.ir.totals import is_total
@@ -126,7 +127,7 @@ def _name_operands(rule: Rule) -> Rule:
 
     def takes(part: Expr, statement: Assign) -> bool:
         return (
-            (is_reduction(statement.value) or is_total(statement.value))
+            (stands_alone(statement.value) or is_total(statement.value))
             and isinstance(statement.value, Call)
             and part is statement.value.args[0]
             and not (isinstance(part, Ref) and part.name in once)

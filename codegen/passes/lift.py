@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt, assigned, names_read
-from thetac.codegen.ir.reductions import is_reduction
+from thetac.codegen.ir.reductions import stands_alone
 from thetac.codegen.ir.value_kinds import Kind
 from thetac.codegen.passes.analysis.kinds import infer, is_on_host, kind_of
 from thetac.codegen.passes.naming import entry_name, unique
@@ -25,8 +25,8 @@ Takes = Callable[[Expr, Assign], bool]  # whether a part of the value of a state
 
 
 def lift(rule: Rule) -> Rule:
-    """Return the rule with every reduction alone on a right side."""
-    return Lifter(rule, lambda part, statement: is_reduction(part), within=True).run()
+    """Return the rule with every reduction and every mean of blocks alone on a right side."""
+    return Lifter(rule, lambda part, statement: stands_alone(part), within=True).run()
 
 
 class Lifter:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, increment, mean_of_rest, read_numbers, scale_, store
+from thetac.runtime.tensors import TensorList, increment, mean_of_blocks, mean_of_rest, read_numbers, scale_, store
 
 
 def step(
@@ -25,8 +25,10 @@ def step(
     beta2: float,
     eps: float,
     weight_decay: float,
+    n_heads: float,
     blocks_is_tensor: bool,
     blocks_is_row: bool,
+    blocks_is_head: bool,
     blocks_is_element: bool,
     maximize: bool,
 ) -> None:
@@ -54,16 +56,23 @@ def step(
         torch._foreach_div_(roots, correction)
         torch._foreach_add_(roots, eps)
         torch._foreach_addcdiv_(params, ms, roots, value=-rate)
-    if blocks_is_row and param_rank > 1:
-        # row_mean_grad_squared = mean(grad * grad, axis=-1)
+    if (blocks_is_row or blocks_is_head) and param_rank > 1:
+        # square = mean(grad * grad, axis=-1)
         # tensor by tensor: torch has no list operation for `mean along`
-        row_mean_grad_squareds = [
+        squares: TensorList = [
             mean_of_rest(grad.mul(grad))
             for grad in grads
         ]
-        # v_row = beta2 * v_row + (1 - beta2) * row_mean_grad_squared
+        if blocks_is_head:
+            # square = mean_of_blocks(square, n_heads)
+            # tensor by tensor: torch has no list operation for `mean_of_blocks`
+            squares = [
+                mean_of_blocks(square, n_heads)
+                for square in squares
+            ]
+        # v_row = beta2 * v_row + (1 - beta2) * square
         scale_(v_rows, beta2)
-        torch._foreach_add_(v_rows, row_mean_grad_squareds, alpha=1 - beta2)
+        torch._foreach_add_(v_rows, squares, alpha=1 - beta2)
         # param = param - m * (rate / (sqrt(v_row) / correction + eps))
         roots_ = torch._foreach_sqrt(v_rows)
         torch._foreach_div_(roots_, correction)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, mean_of_rest, sqrt, store
+from thetac.runtime.tensors import Scalar, mean_of_blocks, mean_of_rest, sqrt, store
 
 
 def step(
@@ -27,8 +27,10 @@ def step(
     beta2: float,
     eps: float,
     weight_decay: float,
+    n_heads: float,
     blocks_is_tensor: bool,
     blocks_is_row: bool,
+    blocks_is_head: bool,
     blocks_is_element: bool,
     maximize: bool,
 ) -> None:
@@ -57,12 +59,14 @@ def step(
             v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
             # param = param - rate * m / (sqrt(v) / correction + eps)
             param.addcdiv_(m, v.sqrt().div_(correction).add_(eps), value=-rate)
-        if blocks_is_row and param_rank > 1:
-            # row_mean_grad_squared = mean(grad * grad, axis=-1)
-            row_mean_grad_squared = mean_of_rest(grad.mul(grad))
+        if (blocks_is_row or blocks_is_head) and param_rank > 1:
+            # square = mean(grad * grad, axis=-1)
+            square = mean_of_rest(grad.mul(grad))
+            if blocks_is_head:
+                square = mean_of_blocks(square, n_heads)
             assert v_row is not None
-            # v_row = beta2 * v_row + (1 - beta2) * row_mean_grad_squared
-            v_row.mul_(beta2).add_(row_mean_grad_squared, alpha=1 - beta2)
+            # v_row = beta2 * v_row + (1 - beta2) * square
+            v_row.mul_(beta2).add_(square, alpha=1 - beta2)
             # param = param - m * (rate / (sqrt(v_row) / correction + eps))
             param.addcmul_(m, v_row.sqrt().div_(correction).add_(eps).reciprocal_().mul_(rate), value=-1)
         if blocks_is_tensor or blocks_is_row and param_rank <= 1:
@@ -91,8 +95,10 @@ def step_on_tensors(
     beta2: float,
     eps: float,
     weight_decay: float,
+    n_heads: float,
     blocks_is_tensor: bool,
     blocks_is_row: bool,
+    blocks_is_head: bool,
     blocks_is_element: bool,
     maximize: bool,
     capturable: bool,
@@ -134,11 +140,13 @@ def step_on_tensors(
             assert v is not None
             v = beta2 * v + (1 - beta2) * grad * grad
             param = param - rate * m / (sqrt(v) / correction + eps)
-        if blocks_is_row and param_rank > 1:
-            # row_mean_grad_squared = mean(grad * grad, axis=-1)
-            row_mean_grad_squared = mean_of_rest(grad * grad)
+        if (blocks_is_row or blocks_is_head) and param_rank > 1:
+            # square = mean(grad * grad, axis=-1)
+            square = mean_of_rest(grad * grad)
+            if blocks_is_head:
+                square = mean_of_blocks(square, n_heads)
             assert v_row is not None
-            v_row = beta2 * v_row + (1 - beta2) * row_mean_grad_squared
+            v_row = beta2 * v_row + (1 - beta2) * square
             param = param - m * (rate / (sqrt(v_row) / correction + eps))
         if blocks_is_tensor or blocks_is_row and param_rank <= 1:
             # mean_grad_squared = mean(grad * grad)

@@ -10,7 +10,7 @@ from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.schema import (
-    Choice, DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+    Choice, DerivedFlag, Hyperparameter, Interval, Requirement, Schema, ShapeRequirement, Specialisation, State
 )
 
 
@@ -29,8 +29,11 @@ class AdamMini(Optimizer):
         if blocks == "element":
           v = beta2 * v + (1 - beta2) * grad * grad
           param = param - rate * m / (sqrt(v) / correction + eps)
-        if blocks == "row" and rank(param) > 1:
-          v_row = beta2 * v_row + (1 - beta2) * mean(grad * grad, axis=-1)
+        if (blocks == "row" or blocks == "head") and rank(param) > 1:
+          square = mean(grad * grad, axis=-1)
+          if blocks == "head":
+            square = mean_of_blocks(square, n_heads)
+          v_row = beta2 * v_row + (1 - beta2) * square
           param = param - m * (rate / (sqrt(v_row) / correction + eps))
         if blocks == "tensor" or blocks == "row" and rank(param) <= 1:
           vmean = beta2 * vmean + (1 - beta2) * mean(grad * grad)
@@ -44,7 +47,10 @@ class AdamMini(Optimizer):
         eps (float, default: 1e-08, eps >= 0): term added to the denominator for numerical stability
         weight_decay (float, default: 0.0, weight_decay >= 0): each step takes away lr * weight_decay of
             the parameter
-        blocks ("tensor" or "row" or "element", default: "tensor"): what shares a second moment
+        blocks ("tensor" or "row" or "head" or "element", default: "tensor"): what shares a second
+            moment
+        n_heads (int, default: 32, n_heads >= 1 and finite): with head: number of blocks of rows, all
+            equally high
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -57,18 +63,20 @@ class AdamMini(Optimizer):
             the step; the gradients themselves stay as they are
 
     Raises:
-        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        ValueError: params is empty; a hyperparameter is NaN or out of its range; "parameter {index} has
+            the shape {shape}, and no rows to divide among heads"; "the rows of parameter {index} with
+            the shape {shape} cannot be divided equally among n_heads"
         TypeError: params holds something other than tensors, or a hyperparameter is not a number
         RuntimeError: fused is combined with foreach or differentiable
 
     State of a parameter, in float32 4 bytes per element, 4 more if blocks == "element", 4/columns more
-            if blocks == "row" and rank(param) > 1:
+            if (blocks == "row" or blocks == "head") and rank(param) > 1:
         step: 0-d, the number of steps
         m: running average of the gradient; like the parameter, at first 0
         v: running average of the squared gradient; like the parameter, at first 0, if blocks ==
             "element"
-        v_row: running average of the rows' mean squared gradients; one number per row, at first 0, if
-            blocks == "row" and rank(param) > 1
+        v_row: running average of the rows' or heads' mean squared gradients; one number per row, at
+            first 0, if (blocks == "row" or blocks == "head") and rank(param) > 1
         vmean: running average of the mean squared gradient; 0-d, a number on the parameter's device, at
             first 0, if blocks == "tensor" or blocks == "row" and rank(param) <= 1
 
@@ -76,11 +84,12 @@ class AdamMini(Optimizer):
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
 
     Notes:
-        - The authors choose blocks by a parameter's name; here a parameter group names them: row for
-          embeddings, output, value, projection and MLP matrices, element for biases, tensor for the
-          rest.
-        - One block for each head of a query or key matrix cannot be had; the authors' code takes dim *
-          dim / n_heads elements of the matrix for one.
+        - The authors choose blocks by a parameter's name; here a parameter group names them: head for
+          queries and keys, row for embeddings, output, value, projection and MLP matrices, element for
+          biases, tensor for the rest.
+        - The authors' heads have dim * dim / n_heads elements; here n_heads is that of the group's
+          parameters, such as the authors' n_kv_heads for keys, and each row keeps a copy of its head's
+          average.
         - The authors leave out the decay of parameters whose names say norm, ln or bias; here their
           group has weight_decay=0.
         - With row, a parameter with less than two axes is one block; with more than two, a row is what
@@ -135,18 +144,28 @@ class AdamMini(Optimizer):
                 tensor=False,
                 error="Invalid weight_decay value: {value}",
             ),
+            Hyperparameter(
+                "n_heads",
+                elements=("n_heads",),
+                intervals=(Interval(1.0, float("inf"), True, False),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid n_heads value: {value}",
+                integer=True,
+            ),
         ),
         flags=(),
         choices=(
             Choice(
                 "blocks",
-                choices=("tensor", "row", "element"),
+                choices=("tensor", "row", "head", "element"),
                 error="Invalid blocks value: {0}",
             ),
         ),
         derived=(
             DerivedFlag("blocks_is_tensor", holds=lambda group: (group["blocks"] == "tensor")),
             DerivedFlag("blocks_is_row", holds=lambda group: (group["blocks"] == "row")),
+            DerivedFlag("blocks_is_head", holds=lambda group: (group["blocks"] == "head")),
             DerivedFlag("blocks_is_element", holds=lambda group: (group["blocks"] == "element")),
         ),
         states=(
@@ -181,7 +200,8 @@ class AdamMini(Optimizer):
                 init=None,
                 when=None,
                 on_param_device=False,
-                when_shape=lambda group, shape: (group["blocks"] == "row") and shape["rank"] > 1,
+                when_shape=lambda group,
+                shape: ((group["blocks"] == "row") or (group["blocks"] == "head")) and shape["rank"] > 1,
                 dims=("rows", "1"),
                 of_matrix=True,
             ),
@@ -203,6 +223,7 @@ class AdamMini(Optimizer):
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
             Specialisation("blocks_is_element", holds=lambda group: (group["blocks"] == "element")),
             Specialisation("blocks_is_row", holds=lambda group: (group["blocks"] == "row")),
+            Specialisation("blocks_is_head", holds=lambda group: (group["blocks"] == "head")),
             Specialisation("param_rank_above_one", holds_for=lambda group, shape: shape["rank"] > 1),
             Specialisation("blocks_is_tensor", holds=lambda group: (group["blocks"] == "tensor")),
             Specialisation("param_rank_at_most_one", holds_for=lambda group, shape: shape["rank"] <= 1),
@@ -218,6 +239,17 @@ class AdamMini(Optimizer):
         has_axes=True,
         view="matrix",
         separate_kernels=True,
+        shape_requirements=(
+            ShapeRequirement(
+                holds=lambda group, shape: not (group["blocks"] == "head") or shape["rank"] > 1,
+                message="parameter {index} has the shape {shape}, and no rows to divide among heads",
+            ),
+            ShapeRequirement(
+                holds=lambda group,
+                shape: not (group["blocks"] == "head") or shape["matrix_rows"] % group["n_heads"] == 0,
+                message="the rows of parameter {index} with the shape {shape} cannot be divided equally among n_heads",
+            ),
+        ),
         shape_numbers=("rank", "size", "matrix_columns"),
         shape_conditions=("rank",),
         reduces=True,
@@ -231,7 +263,8 @@ class AdamMini(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
         weight_decay: float = 0.0,
-        blocks: Literal["tensor", "row", "element"] = "tensor",
+        blocks: Literal["tensor", "row", "head", "element"] = "tensor",
+        n_heads: int = 32,
         *,
         maximize: bool = False,
         foreach: bool | None = None,
@@ -248,6 +281,7 @@ class AdamMini(Optimizer):
                 "eps": eps,
                 "weight_decay": weight_decay,
                 "blocks": blocks,
+                "n_heads": n_heads,
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,

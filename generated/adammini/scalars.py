@@ -17,6 +17,7 @@ ROW = (
     "correction",
     "eps",
     "param_matrix_columns",
+    "n_heads",
     "param_size",
 )
 
@@ -29,8 +30,10 @@ def scalars(
     beta2: float,
     eps: float,
     weight_decay: float,
+    n_heads: float,
     blocks_is_tensor: bool,
     blocks_is_row: bool,
+    blocks_is_head: bool,
     blocks_is_element: bool,
     param_rank: float,
     param_size: float,
@@ -46,7 +49,7 @@ def scalars(
     one_minus_beta2 = 0.0
     if blocks_is_element:
         one_minus_beta2 = 1 - beta2
-    if blocks_is_row and param_rank > 1:
+    if (blocks_is_row or blocks_is_head) and param_rank > 1:
         one_minus_beta2 = 1 - beta2
     if blocks_is_tensor or blocks_is_row and param_rank <= 1:
         one_minus_beta2 = 1 - beta2
@@ -59,6 +62,7 @@ def scalars(
         correction,
         eps,
         param_matrix_columns,
+        n_heads,
         param_size,
     ), ()
 
@@ -71,8 +75,10 @@ def scalars_on_tensors(
     beta2: Scalar,
     eps: Scalar,
     weight_decay: Scalar,
+    n_heads: Scalar,
     blocks_is_tensor: bool,
     blocks_is_row: bool,
+    blocks_is_head: bool,
     blocks_is_element: bool,
     param_rank: Scalar,
     param_size: Scalar,
@@ -88,7 +94,7 @@ def scalars_on_tensors(
     one_minus_beta2: Scalar = 0.0
     if blocks_is_element:
         one_minus_beta2 = 1 - beta2
-    if blocks_is_row and param_rank > 1:
+    if (blocks_is_row or blocks_is_head) and param_rank > 1:
         one_minus_beta2 = 1 - beta2
     if blocks_is_tensor or blocks_is_row and param_rank <= 1:
         one_minus_beta2 = 1 - beta2
@@ -101,5 +107,6 @@ def scalars_on_tensors(
         correction,
         eps,
         param_matrix_columns,
+        n_heads,
         param_size,
     ), ()

@@ -33,6 +33,7 @@ def update_elements(
     correction,
     eps,
     param_matrix_columns,
+    n_heads,
     param_size,
     row_sum_grad_squared,
     sum_grad_squared,
@@ -43,6 +44,7 @@ def update_elements(
     weight_decay_nonzero: tl.constexpr,
     blocks_is_element: tl.constexpr,
     blocks_is_row: tl.constexpr,
+    blocks_is_head: tl.constexpr,
     param_rank_above_one: tl.constexpr,
     blocks_is_tensor: tl.constexpr,
     param_rank_at_most_one: tl.constexpr,
@@ -50,7 +52,7 @@ def update_elements(
     """One step of one block of elements. Without a mask all of them exist."""
     if (
         (
-            blocks_is_row and param_rank_above_one
+            (blocks_is_head or blocks_is_row) and param_rank_above_one
             or blocks_is_row and param_rank_at_most_one
             or blocks_is_tensor
             or maximize
@@ -63,11 +65,11 @@ def update_elements(
     if maximize:
         # maximize: grad = -grad
         grad = ops.negative(grad)
-    if blocks_is_row and param_rank_above_one:
+    if (blocks_is_row or blocks_is_head) and param_rank_above_one:
         grad_squared = grad * grad
     if blocks_is_tensor or blocks_is_row and param_rank_at_most_one:
         sum_grad_squared_part = grad * grad
-    if blocks_is_row and param_rank_above_one:
+    if (blocks_is_head or blocks_is_row) and param_rank_above_one:
         row_sum_grad_squared = folds.sum_lanes(row_sum_grad_squared, grad_squared, mask)
     if blocks_is_row and param_rank_at_most_one or blocks_is_tensor:
         sum_grad_squared = folds.sum_lanes(sum_grad_squared, sum_grad_squared_part, mask)
@@ -94,6 +96,7 @@ def kernel(
     weight_decay_nonzero: tl.constexpr,
     blocks_is_element: tl.constexpr,
     blocks_is_row: tl.constexpr,
+    blocks_is_head: tl.constexpr,
     param_rank_above_one: tl.constexpr,
     blocks_is_tensor: tl.constexpr,
     param_rank_at_most_one: tl.constexpr,
@@ -115,7 +118,7 @@ def kernel(
     tensor = tensors + (header + 6) * tl.load(chunk).to(tl.int64)
     place = geometry + 10 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 9 * tl.load(tensor + 1)
+    row = rows + 10 * tl.load(tensor + 1)
     one_minus_lr_times_weight_decay = tl.load(row + 0)
     one_minus_beta1 = tl.load(row + 1)
     beta2 = tl.load(row + 2)
@@ -124,7 +127,8 @@ def kernel(
     correction = tl.load(row + 5)
     eps = tl.load(row + 6)
     param_matrix_columns = tl.load(row + 7)
-    param_size = tl.load(row + 8)
+    n_heads = tl.load(row + 8)
+    param_size = tl.load(row + 9)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     m_address = tl.load(tensor + header + 2)
@@ -178,6 +182,7 @@ def kernel(
                 correction,
                 eps,
                 param_matrix_columns,
+                n_heads,
                 param_size,
                 row_sum_grad_squared,
                 sum_grad_squared,
@@ -188,11 +193,12 @@ def kernel(
                 weight_decay_nonzero,
                 blocks_is_element,
                 blocks_is_row,
+                blocks_is_head,
                 param_rank_above_one,
                 blocks_is_tensor,
                 param_rank_at_most_one,
             )
-            if blocks_is_row and param_rank_above_one:
+            if (blocks_is_head or blocks_is_row) and param_rank_above_one:
                 tl.store(
                     row_sum_grad_squared_ptr + at_matrix * height + at_row,
                     folds.sum_along(row_sum_grad_squared, 2),
@@ -227,6 +233,7 @@ def kernel(
                 correction,
                 eps,
                 param_matrix_columns,
+                n_heads,
                 param_size,
                 row_sum_grad_squared,
                 sum_grad_squared,
@@ -237,11 +244,12 @@ def kernel(
                 weight_decay_nonzero,
                 blocks_is_element,
                 blocks_is_row,
+                blocks_is_head,
                 param_rank_above_one,
                 blocks_is_tensor,
                 param_rank_at_most_one,
             )
-            if blocks_is_row and param_rank_above_one:
+            if (blocks_is_head or blocks_is_row) and param_rank_above_one:
                 tl.store(
                     row_sum_grad_squared_ptr + at_matrix * height + at_row,
                     folds.sum_along(row_sum_grad_squared, 2),
@@ -269,6 +277,7 @@ def tensor_program_1(
     weight_decay_nonzero: tl.constexpr,
     blocks_is_element: tl.constexpr,
     blocks_is_row: tl.constexpr,
+    blocks_is_head: tl.constexpr,
     param_rank_above_one: tl.constexpr,
     blocks_is_tensor: tl.constexpr,
     param_rank_at_most_one: tl.constexpr,
@@ -288,14 +297,15 @@ def tensor_program_1(
     tensor = tensors + (header + 6) * tl.load(chunk).to(tl.int64)
     place = geometry + 10 * tl.load(chunk).to(tl.int64)
     own_numbers = numbers + 2 * tl.load(chunk).to(tl.int64)
-    row = rows + 9 * tl.load(tensor + 1)
+    row = rows + 10 * tl.load(tensor + 1)
     beta2 = tl.load(row + 2).to(math)
     one_minus_beta2 = tl.load(row + 3).to(math)
     rate = tl.load(row + 4).to(math)
     correction = tl.load(row + 5).to(math)
     eps = tl.load(row + 6).to(math)
     param_matrix_columns = tl.load(row + 7).to(math)
-    param_size = tl.load(row + 8).to(math)
+    n_heads = tl.load(row + 8).to(math)
+    param_size = tl.load(row + 9).to(math)
     v_row_ptr = ops.pointer(tl.load(tensor + header + 4), v_row_dtype, 0)
     vmean_ptr = ops.pointer(tl.load(tensor + header + 5), vmean_dtype, 0)
     matrices, height, width = folds.extents(place)
@@ -320,26 +330,58 @@ def tensor_program_1(
         # param_part_2 = rate / (sqrt(vmean) / correction + eps)
         param_part_2 = ops.divide(rate, ops.divide(ops.sqrt(vmean), correction) + eps)
         tl.store(own_numbers + 1, param_part_2)
-    if blocks_is_row and param_rank_above_one:
+    if (
+        (blocks_is_head or blocks_is_row) and param_rank_above_one
+        or (blocks_is_row or blocks_is_head) and param_rank_above_one
+        or (blocks_is_row or blocks_is_head) and param_rank_above_one and blocks_is_head
+    ):
         row_sum_grad_squared_ptr = folds.vector(vectors, place, 0, 0, 0)
-        param_part_ptr = folds.vector(vectors, place, 1, 0, 0)
+        square_ptr = folds.vector(vectors, place, 3, 0, 0)
+        new_square_ptr = folds.vector(vectors, place, 2, 0, 0)
         row_sum_grad_squared_partials_ptr = folds.vector_partials(
             vector_partials, place, 6, 0, 0, 0, tile_rows * tile_steps, tile_columns
         )
         for first in range(first_matrix * height, last_matrix * height, folds.BLOCK):
             at = first + tl.arange(0, folds.BLOCK)
             inside = at < last_matrix * height
-            if blocks_is_row and param_rank_above_one:
-                v_row = ops.load(v_row_ptr + at, inside, math)
-            if blocks_is_row and param_rank_above_one:
+            row_sum_grad_squared = ops.load(row_sum_grad_squared_ptr + at, inside, math)
+            if (blocks_is_head or blocks_is_row) and param_rank_above_one:
                 row_sum_grad_squared = folds.sum_tiles(
                     row_sum_grad_squared_partials_ptr, at, inside, across, matrices * height
                 )
                 tl.store(row_sum_grad_squared_ptr + at, row_sum_grad_squared, mask=inside)
-                # row_mean_grad_squared = row_sum_grad_squared / param_matrix_columns
-                row_mean_grad_squared = ops.divide(row_sum_grad_squared, param_matrix_columns)
-                # v_row = beta2 * v_row + (1 - beta2) * row_mean_grad_squared
-                v_row = beta2 * v_row + one_minus_beta2 * row_mean_grad_squared
+            if (blocks_is_row or blocks_is_head) and param_rank_above_one:
+                # square = row_sum_grad_squared / param_matrix_columns
+                square = ops.divide(row_sum_grad_squared, param_matrix_columns)
+                tl.store(square_ptr + at, square, mask=inside)
+            if (blocks_is_row or blocks_is_head) and param_rank_above_one and blocks_is_head:
+                # new_square = square
+                new_square = square
+                tl.store(new_square_ptr + at, new_square, mask=inside)
+        tl.debug_barrier()  # what follows reads what other threads stored
+    if (blocks_is_row or blocks_is_head) and param_rank_above_one and blocks_is_head:
+        new_square_ptr = folds.vector(vectors, place, 2, 0, 0)
+        square_ptr = folds.vector(vectors, place, 3, 0, 0)
+        for first in range(first_matrix * height, last_matrix * height, folds.BLOCK):
+            at = first + tl.arange(0, folds.BLOCK)
+            inside = at < last_matrix * height
+            if (blocks_is_row or blocks_is_head) and param_rank_above_one and blocks_is_head:
+                # square = mean_of_blocks(new_square, n_heads)
+                square = folds.mean_of_blocks(new_square_ptr, at, inside, height, n_heads)
+                tl.store(square_ptr + at, square, mask=inside)
+        tl.debug_barrier()  # what follows reads what other threads stored
+    if (blocks_is_row or blocks_is_head) and param_rank_above_one:
+        square_ptr = folds.vector(vectors, place, 3, 0, 0)
+        param_part_ptr = folds.vector(vectors, place, 1, 0, 0)
+        for first in range(first_matrix * height, last_matrix * height, folds.BLOCK):
+            at = first + tl.arange(0, folds.BLOCK)
+            inside = at < last_matrix * height
+            square = ops.load(square_ptr + at, inside, math)
+            if (blocks_is_head or blocks_is_row) and param_rank_above_one:
+                v_row = ops.load(v_row_ptr + at, inside, math)
+            if (blocks_is_row or blocks_is_head) and param_rank_above_one:
+                # v_row = beta2 * v_row + (1 - beta2) * square
+                v_row = beta2 * v_row + one_minus_beta2 * square
                 ops.store(v_row_ptr + at, v_row, inside)
                 # param_part = rate / (sqrt(v_row) / correction + eps)
                 param_part = ops.divide(rate, ops.divide(ops.sqrt(v_row), correction) + eps)
@@ -362,6 +404,7 @@ def update_elements_1(
     correction,
     eps,
     param_matrix_columns,
+    n_heads,
     param_size,
     param_part,
     param_part_2,
@@ -372,6 +415,7 @@ def update_elements_1(
     weight_decay_nonzero: tl.constexpr,
     blocks_is_element: tl.constexpr,
     blocks_is_row: tl.constexpr,
+    blocks_is_head: tl.constexpr,
     param_rank_above_one: tl.constexpr,
     blocks_is_tensor: tl.constexpr,
     param_rank_at_most_one: tl.constexpr,
@@ -379,10 +423,10 @@ def update_elements_1(
     """One step of one block of elements. Without a mask all of them exist."""
     if (
         blocks_is_element
-        or (not blocks_is_row or not param_rank_above_one)
+        or (not blocks_is_head and not blocks_is_row or not param_rank_above_one)
+        and ((blocks_is_head or blocks_is_row) and param_rank_above_one or blocks_is_row and param_rank_at_most_one)
         and (not blocks_is_row or not param_rank_at_most_one)
-        and (blocks_is_row and param_rank_above_one or blocks_is_row and param_rank_at_most_one)
-        or blocks_is_row and param_rank_above_one
+        or (blocks_is_head or blocks_is_row) and param_rank_above_one
         or blocks_is_row and param_rank_at_most_one
         or blocks_is_tensor
         or weight_decay_nonzero
@@ -407,14 +451,14 @@ def update_elements_1(
         v = beta2 * v + one_minus_beta2 * grad * grad
         # param = param - rate * m / (sqrt(v) / correction + eps)
         param = param - ops.divide(rate * m, ops.divide(ops.sqrt(v), correction) + eps)
-    if blocks_is_row and param_rank_above_one:
+    if (blocks_is_row or blocks_is_head) and param_rank_above_one:
         param = param - m * param_part
     if blocks_is_tensor or blocks_is_row and param_rank_at_most_one:
         param = param - m * param_part_2
 
     if (
         blocks_is_element
-        or blocks_is_row and param_rank_above_one
+        or (blocks_is_head or blocks_is_row) and param_rank_above_one
         or blocks_is_row and param_rank_at_most_one
         or blocks_is_tensor
         or weight_decay_nonzero
@@ -444,6 +488,7 @@ def kernel_1(
     weight_decay_nonzero: tl.constexpr,
     blocks_is_element: tl.constexpr,
     blocks_is_row: tl.constexpr,
+    blocks_is_head: tl.constexpr,
     param_rank_above_one: tl.constexpr,
     blocks_is_tensor: tl.constexpr,
     param_rank_at_most_one: tl.constexpr,
@@ -465,7 +510,7 @@ def kernel_1(
     tensor = tensors + (header + 6) * tl.load(chunk).to(tl.int64)
     place = geometry + 10 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 9 * tl.load(tensor + 1)
+    row = rows + 10 * tl.load(tensor + 1)
     one_minus_lr_times_weight_decay = tl.load(row + 0)
     one_minus_beta1 = tl.load(row + 1)
     beta2 = tl.load(row + 2)
@@ -474,7 +519,8 @@ def kernel_1(
     correction = tl.load(row + 5)
     eps = tl.load(row + 6)
     param_matrix_columns = tl.load(row + 7)
-    param_size = tl.load(row + 8)
+    n_heads = tl.load(row + 8)
+    param_size = tl.load(row + 9)
     own_numbers = numbers + 2 * tl.load(chunk).to(tl.int64)
     param_part_2 = tl.load(own_numbers + 1).to(math)
     param_address = tl.load(tensor + header + 0)
@@ -510,7 +556,7 @@ def kernel_1(
                 (from_matrix + below + tl.arange(0, tile_rows)[None, :, None]).to(tl.int64) * apart
                 + tl.arange(0, tile_columns)[None, None, :]
             )
-            if blocks_is_row and param_rank_above_one:
+            if (blocks_is_row or blocks_is_head) and param_rank_above_one:
                 param_part = tl.load(param_part_ptr + at_matrix * height + at_row, mask=along).to(math)
             else:
                 param_part = 0.0
@@ -529,6 +575,7 @@ def kernel_1(
                 correction,
                 eps,
                 param_matrix_columns,
+                n_heads,
                 param_size,
                 param_part,
                 param_part_2,
@@ -539,6 +586,7 @@ def kernel_1(
                 weight_decay_nonzero,
                 blocks_is_element,
                 blocks_is_row,
+                blocks_is_head,
                 param_rank_above_one,
                 blocks_is_tensor,
                 param_rank_at_most_one,
@@ -556,7 +604,7 @@ def kernel_1(
                 (from_matrix + below + tl.arange(0, tile_rows)[None, :, None]).to(tl.int64) * apart
                 + tl.arange(0, tile_columns)[None, None, :]
             )
-            if blocks_is_row and param_rank_above_one:
+            if (blocks_is_row or blocks_is_head) and param_rank_above_one:
                 param_part = tl.load(param_part_ptr + at_matrix * height + at_row, mask=along).to(math)
             else:
                 param_part = 0.0
@@ -575,6 +623,7 @@ def kernel_1(
                 correction,
                 eps,
                 param_matrix_columns,
+                n_heads,
                 param_size,
                 param_part,
                 param_part_2,
@@ -585,6 +634,7 @@ def kernel_1(
                 weight_decay_nonzero,
                 blocks_is_element,
                 blocks_is_row,
+                blocks_is_head,
                 param_rank_above_one,
                 blocks_is_tensor,
                 param_rank_at_most_one,
@@ -607,10 +657,10 @@ PASSES = (
         folds=passes.Counts(0, 0, 0, 0),
     ),
 )
-SCRATCH = passes.Counts(2, 2, 0, 0)
+SCRATCH = passes.Counts(2, 4, 0, 0)
 AXES = True  # whether anything is per row, column or matrix
 
 
-def has_vectors(*, maximize: bool, weight_decay_nonzero: bool, blocks_is_element: bool, blocks_is_row: bool, param_rank_above_one: bool, blocks_is_tensor: bool, param_rank_at_most_one: bool) -> bool:
+def has_vectors(*, maximize: bool, weight_decay_nonzero: bool, blocks_is_element: bool, blocks_is_row: bool, blocks_is_head: bool, param_rank_above_one: bool, blocks_is_tensor: bool, param_rank_at_most_one: bool) -> bool:
     """Return whether kernels of these specialisations compute anything per row, column or matrix."""
-    return blocks_is_row and param_rank_above_one
+    return (blocks_is_head or blocks_is_row) and param_rank_above_one or (blocks_is_row or blocks_is_head) and param_rank_above_one

@@ -59,6 +59,19 @@ THETAC_VECTORIZE
             results[matrix] = fold<Op>(vector + matrix * each, each);
     }
 
+    // Replaces the numbers of rows by the mean of their block; of `number` blocks the last may be shorter. The results
+    // may take the place of the vector.
+    void mean_of_blocks(const double* vector, double number, double* results) const {
+        const int64 rows = shape_.rows, wanted = static_cast<int64>(number), length = (rows + wanted - 1) / wanted;
+        for (int64 matrix = 0; matrix < shape_.batch; ++matrix) {
+            for (int64 first = 0; first < rows; first += length) {
+                const int64 begin = matrix * rows + first, size = rows - first < length ? rows - first : length;
+                const double mean = fold<Sum>(vector + begin, size) / static_cast<double>(size);
+                for (int64 i = begin; i < begin + size; ++i) results[i] = mean;
+            }
+        }
+    }
+
     // Reads and writes a small state; `column` is that of its address in the table.
     template <class Dtype>
     void load(int column, Extent extent, double* numbers) const {

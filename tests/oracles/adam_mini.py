@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from tests.references.algorithms.forms import Array, Result
 from tests.references.algorithms.per_tensor import adam_mini
 from tests.references.torch_inputs import Settings
 
-NAMES: Mapping[object, str] = {"tensor": "norm", "row": "mlp", "element": "bias"}  # by `blocks`
+NAMES: Mapping[object, str] = {"tensor": "norm", "row": "mlp", "head": "wq", "element": "bias"}  # by `blocks`
 PACKAGE = Package("adam-mini", "adam_mini:Adam_mini")
 
 
@@ -22,6 +22,7 @@ class AdamMini:
     """The authors' optimizer, given parameters under names that make it choose the blocks of the settings."""
 
     late: str = ""
+    undefined: Callable[[Settings], bool] = lambda settings: False
 
     @property
     def label(self) -> str:
@@ -32,6 +33,9 @@ class AdamMini:
         """Return an optimizer of the same memory: theirs needs matrices for rows, and parameters with gradients."""
         others = dict(settings)
         name, decay = NAMES[others.pop("blocks", "tensor")], others.pop("weight_decay", 0.0)
+        if name == NAMES["head"]:  # of one size in all parameters: theirs have dim * dim / n_heads elements
+            (size,) = {parameter.numel() // int(others["n_heads"]) for parameter in parameters}  # type: ignore[call-overload]
+            others |= {"dim": size, "n_heads": size}
         theirs = [
             (parameter.view(len(parameter), -1) if parameter.dim() > 2 else parameter).detach().requires_grad_()
             for parameter in parameters

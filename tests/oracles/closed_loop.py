@@ -20,26 +20,27 @@ LATE = 7  # in a late run, the second parameter has no gradient before this step
 Start = Callable[[Sequence[Tensor]], Steps]
 
 
-def deviation(ours: Start, theirs: Start, *, late: bool) -> float:
+def deviation(ours: Start, theirs: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES) -> float:
     """Return the largest difference between the parameters of both, in any step.
 
     Args:
         ours: Makes the optimizer to judge from its parameters, in float64.
         theirs: Makes the one to compare with.
         late: Whether the second parameter gets its first gradient late.
+        shapes: Those of the parameters.
 
     Returns:
         For the parameter where it is largest: the largest difference of an element, divided by the largest distance of
         an element from where it began. Infinity if theirs does not move and ours does, or where there is a NaN.
     """
-    generators = _generators()
+    generators = _generators(shapes)
     # As small as weights are: the rounding of large ones would drown the steps of a small lr.
-    begin = [0.1 * draw for draw in _draws(generators)]
+    begin = [0.1 * draw for draw in _draws(shapes, generators)]
     mine, others = ([parameter.clone() for parameter in begin] for _ in range(2))
     optimizers = ours(mine), theirs(others)
     apart, moved = [0.0 for _ in begin], [0.0 for _ in begin]
     for step in range(STEPS):
-        noise = _draws(generators)
+        noise = _draws(shapes, generators)
         for optimizer, parameters in zip(optimizers, (mine, others), strict=True):
             for index, parameter in enumerate(parameters):
                 missing = late and index == 1 and step < LATE
@@ -51,14 +52,14 @@ def deviation(ours: Start, theirs: Start, *, late: bool) -> float:
     return max(_fraction(difference, distance) for difference, distance in zip(apart, moved, strict=True))
 
 
-def _generators() -> list[torch.Generator]:
-    """Return a generator for each parameter: the convolution has one of its own, beside the others' common one."""
+def _generators(shapes: Sequence[tuple[int, ...]]) -> list[torch.Generator]:
+    """Return a generator for each parameter: the last has one of its own, beside the others' common one."""
     common = torch.Generator().manual_seed(3)
-    return [*(common for _ in SHAPES[:-1]), torch.Generator().manual_seed(4)]
+    return [*(common for _ in shapes[:-1]), torch.Generator().manual_seed(4)]
 
 
-def _draws(generators: Sequence[torch.Generator]) -> list[Tensor]:
-    return [torch.randn(s, generator=g, dtype=torch.float64) for s, g in zip(SHAPES, generators, strict=True)]
+def _draws(shapes: Sequence[tuple[int, ...]], generators: Sequence[torch.Generator]) -> list[Tensor]:
+    return [torch.randn(s, generator=g, dtype=torch.float64) for s, g in zip(shapes, generators, strict=True)]
 
 
 def _largest(tensor: Tensor) -> float:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import thetac
-from tests.oracles.closed_loop import LIMIT
+from tests.oracles.adam_mini import AdamMini
+from tests.oracles.closed_loop import LIMIT, deviation
 from tests.oracles.compare import IMPLEMENTATIONS, deviations, double_precision, pairs_of_changes, single_changes
 from tests.oracles.oracles import ORACLES
 from tests.references.rules import rules
@@ -38,6 +39,27 @@ def test_implementations_compute_what_the_oracle_computes(name: str, implementat
         for case in single_changes(name)[:: 1 if everything() else 5]:
             for what, value in deviations(name, ORACLES[name][0], implementation, case):
                 assert value <= LIMIT, f"{what}: {value:.1e} of the distance moved"
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_heads_have_one_second_moment_each(implementation: str, late: bool) -> None:
+    """No other test has them: all parameters can be divided into them, and are matrices."""
+    options, settings = IMPLEMENTATIONS[implementation], {"blocks": "head", "n_heads": 2, "weight_decay": 0.1}
+    with double_precision():
+        apart = deviation(
+            lambda parameters: thetac.AdamMini(parameters, **settings, **options),  # type: ignore[arg-type]
+            lambda parameters: AdamMini().start(parameters, settings),
+            late=late,
+            shapes=((8, 4), (2, 16), (4, 2, 2, 2)),
+        )
+    assert apart <= LIMIT, f"{apart:.1e} of the distance moved"
+
+
+@pytest.mark.parametrize(("shape", "message"), [((8,), r"\(\[8\]\), and no rows"), ((6, 4), "equally among n_heads")])
+def test_rows_that_heads_cannot_share_are_refused(shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        thetac.AdamMini([torch.nn.Parameter(torch.ones(shape))], blocks="head", n_heads=4)
 
 
 @pytest.mark.parametrize("kind", ["matrix", "embedding", "bias", "gain"])

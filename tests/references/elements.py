@@ -61,4 +61,12 @@ def reduce(name: str, values: Array, axis: int | None) -> Array | float:
     return np.expand_dims(found.reshape(along.shape[:-1]), axis)
 
 
-ELEMENTS: Arithmetic[Array] = Arithmetic(operations=_OPERATIONS, reduce=reduce, fill=np.full_like)
+def blocks(of_rows: Array, number: float) -> Array:
+    """Return for each row the mean over its block of rows, rounded once, to float64."""
+    length = max(-(-len(of_rows) // int(number)), 1)
+    parts = [of_rows[first : first + length] for first in range(0, len(of_rows), length)]
+    means = [np.full_like(part, reduce("mean", part, None)) for part in parts]
+    return np.concatenate(means) if means else of_rows
+
+
+ELEMENTS: Arithmetic[Array] = Arithmetic(operations=_OPERATIONS, reduce=reduce, blocks=blocks, fill=np.full_like)

@@ -29,6 +29,7 @@ from tests.support.distributed_helpers import (
     assert_equals_whole,
     assert_placed_like_parameters,
     full,
+    give_mean_gradients,
     loss_of,
     make_model,
     params_of,
@@ -263,6 +264,21 @@ def trains_data_parallel(name: str, options: Options, folder: Path, bucket_view:
     assert_equals_whole(optimizer, whole_run(name, options, 4))
 
 
+def assert_summed_by_process(name: str, options: Options, model: nn.Module, owned: Sequence[str]) -> None:
+    """Totals are over the parameters of one process, which knows no others: as several optimizers would train them."""
+    by_process: list[Sequence[str]] = [()] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(by_process, owned)
+    alone = make_model()
+    named = dict(alone.named_parameters())
+    optimizers = [class_of(name)([named[one] for one in names], **options) for names in by_process]
+    for step in range(2):
+        give_mean_gradients(alone, step)
+        for optimizer in optimizers:
+            optimizer.step()
+    for param, expected in zip(model.parameters(), alone.parameters(), strict=True):
+        assert_identical(param.detach(), expected.detach())
+
+
 def trains_with_zero(name: str, options: Options, folder: Path, bucket_view: bool) -> None:
     """Each process has the state of some parameters; brought together, it is that of an optimizer of all of them."""
     make = partial(
@@ -275,8 +291,11 @@ def trains_with_zero(name: str, options: Options, folder: Path, bucket_view: boo
     model = DistributedDataParallel(make_model())
     optimizer = make(model.parameters())
     train_part(model, optimizer, range(2))
-    owned = [name for name, param in model.named_parameters() if optimizer.optim.state.get(param)]
+    owned = [name for name, param in model.module.named_parameters() if optimizer.optim.state.get(param)]
     assert len(owned) < 4, "every process keeps the state of some parameters only"
+    if isinstance(optimizer.optim, Optimizer) and optimizer.optim.schema.waits:
+        assert_summed_by_process(name, options, model.module, owned)
+        return
     optimizer.consolidate_state_dict(to=0)
     if torch.distributed.get_rank() == 0:
         torch.save({"model": model.module.state_dict(), "optimizer": optimizer.state_dict()}, path)

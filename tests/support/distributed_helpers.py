@@ -38,13 +38,17 @@ def loss_of(model: nn.Module, step: int, rank: int) -> Tensor:
 def train_whole(model: nn.Module, optimizer: torch.optim.Optimizer, steps: Sequence[int]) -> None:
     """In one process, on the mean of what the gradients of all processes would be."""
     for step in steps:
-        optimizer.zero_grad()
-        for rank in range(COUNT):
-            loss_of(model, step, rank).backward()
-        for param in model.parameters():
-            assert param.grad is not None
-            param.grad /= COUNT
+        give_mean_gradients(model, step)
         optimizer.step()
+
+
+def give_mean_gradients(model: nn.Module, step: int) -> None:
+    model.zero_grad()
+    for rank in range(COUNT):
+        loss_of(model, step, rank).backward()
+    for param in model.parameters():
+        assert param.grad is not None
+        param.grad /= COUNT
 
 
 def train_part(model: nn.Module, optimizer: torch.optim.Optimizer, steps: Sequence[int]) -> None:

@@ -116,9 +116,14 @@ def assert_equal_in_all_processes(optimizer: torch.optim.Optimizer) -> None:
             assert torch.equal(first, here), f"{here} here, {first} in process 0"
 
 
+def _lacking(name: str, rank: int) -> set[int]:
+    """The axes of a parameter that a state of this name has not: of rows and columns, of a matrix of all of it."""
+    rest = set(range(1, rank))
+    return {"row": {rank - 1}, "column": {rank - 2}, "unit": rest, "block": rest, "place": {0}}.get(name, set())
+
+
 def assert_placed(optimizer: torch.optim.Optimizer) -> None:
     """A state is cut along the axes that it has, as its parameter is; a number is plain."""
-    lacking = {"row": -1, "column": -2}  # axes by the names of states
     numbers = ("step", "second")
     for param, entry in zip(params_of(optimizer), states(optimizer), strict=True):
         assert isinstance(param, DTensor)
@@ -128,10 +133,10 @@ def assert_placed(optimizer: torch.optim.Optimizer) -> None:
                 assert value.dim() == 0, name
                 continue
             assert isinstance(value, DTensor), name
-            axis = lacking[name] % param.dim() if name in lacking else None
-            cut = [placement != Shard(axis) if axis is not None else True for placement in param.placements]
+            lacking = _lacking(name, param.dim())
+            cut = [placement not in [Shard(axis) for axis in lacking] for placement in param.placements]
             expected = [old if is_cut else Replicate() for old, is_cut in zip(param.placements, cut, strict=True)]
             assert list(value.placements) == expected, name
             whole = full(value)
             assert isinstance(whole, Tensor)
-            assert list(whole.shape) == [1 if at == axis else size for at, size in enumerate(param.shape)], name
+            assert list(whole.shape) == [1 if at in lacking else size for at, size in enumerate(param.shape)], name

@@ -43,6 +43,7 @@ class _Lines:
     """Draw statements. `gentle` ones are continuous and keep values within some units."""
 
     gentle: bool
+    of_matrix: bool = False  # the view of the spec
 
     def host(self) -> st.SearchStrategy[str]:
         return st.sampled_from(GENTLE_HOST if self.gentle else HOST)
@@ -59,6 +60,7 @@ class _Lines:
         either = st.one_of(other, self.host())
         made = [leaf, st.tuples(inner, st.sampled_from("+-*"), either).map(lambda t: f"({t[0]} {t[1]} {t[2]})")]
         made += [self.reduced(kind, depth, axes=axes)] * 2 if kind != "element" else []
+        made += [inner.map(lambda row: f"mean_of_blocks({row}, parts)")] if kind == "row" and self.of_matrix else []
         made += self._gently(inner, either) if self.gentle else self._wildly(inner, either)
         return st.one_of(made)
 
@@ -129,6 +131,7 @@ def indented(lines: list[str]) -> list[str]:
 
 
 VECTORS = ("r = sum(e, axis=-1)", "c = mean(e, axis=-2)", "per_row = lerp(per_row, r, beta)")
+BLOCKS = ("r = mean_of_blocks(r, parts)", "per_row = per_row * beta + r * parts / 8")
 VECTORS_LATER = ("per_column = per_column * beta + c", "e = e + r * per_column")
 
 
@@ -139,9 +142,10 @@ def reducing_specs(draw: st.DrawFn, *, gentle: bool = False) -> str:
     Half of them are for matrices and batches of matrices alone; the others ask for `rank(param) > 1` first. Gentle ones
     are continuous, and no value grows.
     """
-    lines, only_matrices = _Lines(gentle), draw(st.booleans())
+    of_matrix, only_matrices = draw(st.booleans()), draw(st.booleans())
+    lines = _Lines(gentle, of_matrix)
     before, after = draw(lines.lines(1, axes=False)), draw(lines.lines(1, axes=False))
-    shaped = [*VECTORS, *draw(lines.lines(2, axes=True)), *VECTORS_LATER]
+    shaped = [*VECTORS, *(BLOCKS if of_matrix else ()), *draw(lines.lines(2, axes=True)), *VECTORS_LATER]
     body = [*before, *(shaped if only_matrices else ["if rank(param) > 1:", *indented(shaped)]), *after]
     if not only_matrices and draw(st.booleans()):
         body = [*before, "if rank(param) > 1:", *indented(shaped), "else:", *indented(["extra = extra + e"]), *after]
@@ -154,7 +158,8 @@ def reducing_specs(draw: st.DrawFn, *, gentle: bool = False) -> str:
     starts = [draw(st.sampled_from(("zeros", "lr"))) for _ in range(3)]
     decay = draw(st.sampled_from(("none", "l2", "decoupled", "{flag: decoupled_after, else: cautious}")))
     half = draw(st.sampled_from(("native", "float32")))
-    view = draw(st.sampled_from(("", "view: matrix\n")))
+    view = "view: matrix\n" if of_matrix else ""
+    parts = '\n  parts: {default: 2, integer: true, range: "[1, inf)", doc: how many blocks}' if of_matrix else ""
     return f"""\
 optimizer: Reducing
 summary: An arbitrary legal program that reduces.
@@ -164,7 +169,7 @@ hyperparameters:
   weight_decay: {{default: 0.1}}
   flag: {{default: false, doc: a flag}}
   mode: {{default: slow, choices: [slow, fast], doc: a choice}}
-  least: {{default: none, none: epsilon(param), doc: a number or None}}{require}
+  least: {{default: none, none: epsilon(param), doc: a number or None}}{parts}{require}
 complex: unsupported
 {view}half_precision: {half}
 state:

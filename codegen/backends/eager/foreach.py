@@ -40,7 +40,7 @@ from thetac.codegen.backends.eager.lines import (
 from thetac.codegen.backends.eager.list_operations import ListOperations, loop_text
 from thetac.codegen.backends.eager.number_reads import find_number_reads
 from thetac.codegen.backends.eager.op_trees import numbers_read
-from thetac.codegen.backends.eager.torch_ops import FUNCTIONS_OF_REST
+from thetac.codegen.backends.eager.torch_ops import FUNCTIONS_OF_ROWS
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
     asks_first,
@@ -63,7 +63,7 @@ from thetac.codegen.passes.analysis.kinds import infer
 
 _LIST_FUNCTIONS = ("as_lists_of_pairs", "cube_roots", "increment", "read_numbers", "scale_")
 FUNCTIONS = tuple(  # of runtime/tensors.py
-    sorted((*_LIST_FUNCTIONS, "cbrt", "fitting", "largest", "smallest", "store", *FUNCTIONS_OF_REST))
+    sorted((*_LIST_FUNCTIONS, "cbrt", "fitting", "largest", "smallest", "store", *FUNCTIONS_OF_ROWS))
 )
 
 

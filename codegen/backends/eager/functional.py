@@ -21,7 +21,7 @@ from thetac.codegen.backends.eager.lines import (
     release_lines,
     shared_lines,
 )
-from thetac.codegen.backends.eager.torch_ops import FUNCTIONS_OF_REST, TORCH_OPS
+from thetac.codegen.backends.eager.torch_ops import FUNCTIONS_OF_ROWS, TORCH_OPS
 from thetac.codegen.backends.printing.arguments import (
     RESERVED,
     asks_first,
@@ -50,7 +50,7 @@ from thetac.codegen.ir.nodes import (
     assigned,
     names_read,
 )
-from thetac.codegen.ir.ops import REDUCTIONS, TOTALS
+from thetac.codegen.ir.ops import OF_BLOCKS, REDUCTIONS, TOTALS
 from thetac.codegen.ir.printer import Precedence, Row, Table, expression_text, functions, row_along
 from thetac.codegen.ir.reductions import ALL_AXES
 from thetac.codegen.ir.totals import has_totals, is_total
@@ -75,14 +75,14 @@ def _needed(template: str) -> Precedence:
 ON_TENSORS: Table = {
     **on_tensors(""),
     **_reductions(),
-    **functions("", TOTALS),
+    **functions("", (*TOTALS, *OF_BLOCKS)),
     "clamp": Row("minimum(maximum({0}, {1}), {2})", Precedence.ATOM, (Precedence.CONDITIONAL,) * 3),
     "first": Row("is_first_{0}", Precedence.ATOM, (Precedence.ATOM,)),
 }
 
 # Of runtime/tensors.py.
 FUNCTIONS = tuple(
-    sorted({"as_pairs", "copied", "largest", "smallest", "store", *FUNCTIONS_OF_REST, *TENSOR_FUNCTIONS.values()})
+    sorted({"as_pairs", "copied", "largest", "smallest", "store", *FUNCTIONS_OF_ROWS, *TENSOR_FUNCTIONS.values()})
 )
 
 

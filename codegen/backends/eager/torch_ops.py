@@ -66,7 +66,7 @@ _ALONG_REST = {
     "max": "largest_of_rest",
     "min": "smallest_of_rest",
 }
-FUNCTIONS_OF_REST = tuple(_ALONG_REST.values())
+FUNCTIONS_OF_ROWS = (*_ALONG_REST.values(), "mean_of_blocks")
 
 
 def _along(name: str, axis: int) -> TorchOp:
@@ -100,6 +100,7 @@ TORCH_OPS: Mapping[str, TorchOp] = {
     "pow_number": _method("pow", "{1}", refuses=(1,)),
     "pow_of_number": TorchOp("torch.pow({1}, {0})", foreach="torch._foreach_pow({1}, {0})"),
     "cbrt": TorchOp("cbrt({0})", foreach="cube_roots({0})"),  # of runtime/tensors.py: torch has none
+    "mean_of_blocks": TorchOp("mean_of_blocks({0}, {1})"),
     "atan2": TorchOp("torch.atan2({0}, {1})", "{0}.atan2_({1})"),
     "atan2_of_number": TorchOp("torch.atan2({1}, {0})"),
     "maximum": TorchOp(

@@ -151,6 +151,8 @@ class Programs:
                 if dims != of:
                     return f"tensor.fold_matrices<{fold}, {safe(target)});"
                 value = Ref(vector)
+            case Call(op="mean_of_blocks", args=(Ref(name=vector), number)):
+                return f"tensor.mean_of_blocks({safe(vector)}, {cpp_text(number)}, {safe(target)});"
         if dims is None:
             return f"{safe(target)} = {cpp_text(value)};"
         text = cpp_text(value, name=self._in_loop)

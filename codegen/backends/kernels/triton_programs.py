@@ -15,6 +15,7 @@ from thetac.codegen.backends.kernels.triton_expressions import condition_text, t
 from thetac.codegen.backends.kernels.triton_scratch import Scratch, either, number_folds
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fold, Fused, SmallState
 from thetac.codegen.ir.nodes import Call, Const, Expr, chain, names_read
+from thetac.codegen.ir.reductions import is_of_blocks
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, ROW_VECTOR, Dim, Dims
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.naming import safe
@@ -176,7 +177,7 @@ class TensorProgram:
 
     def _is_at_hand(self, name: str, unit: _Unit, position: int, reader: _Item) -> bool:
         """Return whether items of a unit before this position have computed a vector whenever the reader needs it."""
-        if self._dims[name] != unit.dims or _is_reduction(reader.value):
+        if self._dims[name] != unit.dims or _reads_entries(reader.value):
             return False
         own = [item for item in unit.items[:position] if item.target == name]
         elsewhere = name in self._scratch.dims or name in self._small or len(self._assigned_in.get(name, ())) > 1
@@ -222,7 +223,7 @@ class TensorProgram:
         first, last = (f"{end}_matrix * {length}" if length else f"{end}_matrix" for end in ("first", "last"))
         body = [f"at = first + tl.arange(0, {block})", f"inside = at < {last}"]
         for name in self._from_memory(unit):
-            if not any(_is_reduction(item.value) and name in item.reads for item in unit.items):
+            if not any(_reads_entries(item.value) and name in item.reads for item in unit.items):
                 index = "at" if self._dims[name] == dims else f"at // {length}"
                 truth = " != 0" if name in self._truths else ""
                 load = f"{safe(name)} = ops.load({name}_ptr + {index}, inside, math){truth}"
@@ -285,6 +286,10 @@ class TensorProgram:
         """Return the text of what an item computes."""
         if isinstance(item.value, Fold):
             return self._completion(item.value)
+        if _is_of_blocks(item.value):
+            assert isinstance(item.value, Call)
+            vector, number = names_read(item.value)
+            return f"folds.mean_of_blocks({vector}_ptr, at, inside, height, {safe(number)})"
         if not _is_reduction(item.value):
             return typed_text(item.value, self._row_truths)
         assert isinstance(item.value, Call)
@@ -322,10 +327,21 @@ def _sorted_into_units(items: Sequence[_Item]) -> tuple[_Unit, ...]:
         skipped: list[_Item] = []
         for item in left:
             fits = item.dims == dims and not any(item.waits_for(other) for other in skipped)
+            fits &= not taken or not any(_is_of_blocks(one.value) for one in (item, *taken))  # entries wait for others
             (taken if fits else skipped).append(item)
         units.append(_Unit(dims, tuple(taken)))
         left = skipped
     return tuple(units)
+
+
+def _is_of_blocks(value: Expr | Fold) -> bool:
+    """Return whether a value is a mean of blocks of rows."""
+    return isinstance(value, Call) and is_of_blocks(value)
+
+
+def _reads_entries(value: Expr | Fold) -> bool:
+    """Return whether each entry of a value is made of many of a vector, which it reads where it is stored."""
+    return _is_reduction(value) or _is_of_blocks(value)
 
 
 def _is_reduction(value: Expr | Fold) -> bool:

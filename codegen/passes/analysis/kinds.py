@@ -51,7 +51,7 @@ def kind_of(expression: Expr, kinds: Kinds) -> Kind:
                     return HOST_TRUTH
                 case Shape.OF_PARAM:
                     return HOST_NUMBER
-                case Shape.ELEMENTWISE | Shape.SELECT:
+                case Shape.ELEMENTWISE | Shape.SELECT | Shape.BLOCKS:
                     return join((kind_of(argument, kinds) for argument in args), truth=False)
                 case Shape.COMPARISON | Shape.LOGIC:
                     return join((kind_of(argument, kinds) for argument in args), truth=True)

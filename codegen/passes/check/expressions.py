@@ -14,7 +14,7 @@ from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, names_re
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS, Op, Shape
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.reductions import split_axis, written_axis
-from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, Dim, Kind, Place, join, reduced
+from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, ROW_VECTOR, Dim, Kind, Place, join, reduced
 
 Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after an error has been noted
 Ask = Callable[[str, Ref], bool]  # whether something may be asked of a name, by op; notes an error if not
@@ -98,6 +98,8 @@ class ExpressionCheck:
                 return _join([self._truth(argument, f"`{op.name}`") for argument in call.args], truth=True)
             case Shape.REDUCTION:
                 return self._reduction(call, op)
+            case Shape.BLOCKS:
+                return self._blocks(call, op)
             case Shape.TOTAL:
                 return self._total(call, op)
             case Shape.SELECT:
@@ -142,6 +144,15 @@ class ExpressionCheck:
             self._diagnostics.add(call.location, cause, "use it under `if rank(param) > 1:`, or `require` that")
             return None
         return reduced(kind, axis)
+
+    def _blocks(self, call: Call, op: Op) -> Kind | None:
+        kinds = [self._number(argument, op) for argument in call.args]
+        for kind, wanted, argument in zip(kinds, (Kind(Place.SHAPED, ROW_VECTOR), HOST_NUMBER), call.args, strict=True):
+            if kind is not None and kind != wanted:
+                remedy = f"`{op.syntax}` takes {Kind(Place.SHAPED, ROW_VECTOR)}, and the number of blocks"
+                self._diagnostics.add(argument.location, f"{quote(expression_text(argument))} is {kind}", remedy)
+                return None
+        return kinds[0] if None not in kinds else None
 
     def _total(self, call: Call, op: Op) -> Kind | None:
         kind = self._number(call.args[0], op)

@@ -13,6 +13,7 @@ from thetac.codegen.errors import Diagnostics, join_names, quote
 from thetac.codegen.ir.nodes import (
     Call,
     Expr,
+    Ref,
     Requirement,
     Rule,
     SparseMode,
@@ -23,6 +24,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.ir.reductions import blocks_in
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR
 from thetac.codegen.passes.check.body import conjuncts, means_two_axes
 
@@ -34,6 +36,8 @@ def check_shapes(rule: Rule, diagnostics: Diagnostics) -> None:
     for state in rule.states:
         if state.kind is StateKind.TENSOR and not state.is_like_param:
             _check_vector(rule, state, diagnostics)
+    for call in blocks_in(rule.body):
+        _check_blocks(rule, call, diagnostics)
     for requirement in rule.requirements:
         _check_text(requirement, diagnostics)
     _check_none(rule, diagnostics)
@@ -62,6 +66,14 @@ def _check_vector(rule: Rule, state: State, diagnostics: Diagnostics) -> None:
             f"state `{state.name}` has one number per column, but a parameter may have less than two axes",
             f"write `{state.name}: {{..., when: rank(param) > 1}}`, or require it",
         )
+
+
+def _check_blocks(rule: Rule, call: Call, diagnostics: Diagnostics) -> None:
+    """Note an error unless the number of blocks is a hyperparameter that is a whole number."""
+    whole = [h.name for h in rule.hyperparameters if h.integer and not h.elements]
+    if not isinstance(call.args[1], Ref) or call.args[1].name not in whole:
+        remedy = "name a hyperparameter with `integer: true`"
+        diagnostics.add(call.args[1].location, "the number of blocks may be no whole number", remedy)
 
 
 def _check_none(rule: Rule, diagnostics: Diagnostics) -> None:

@@ -58,6 +58,22 @@ update: |
   direction = grad / sqrt(estimate)
   param = param - lr / maximum(1, norm(direction) / sqrt(size(param))) * direction
 """,
+    "matrix": (HEADER % "Matrix").replace(
+        "}\n", ", parts: {default: 2, integer: true, doc: blocks}}\nview: matrix\n", 1
+    )
+    + """
+  unit: {init: zeros, shape: rows, when: rank(param) > 1}
+  place: {init: zeros, shape: columns, when: rank(param) > 1}
+  block: {init: zeros, shape: rows, when: rank(param) > 1}
+update: |
+  direction = grad
+  if rank(param) > 1:
+    unit = lerp(unit, max(abs(grad), axis=-1) * columns(param) / 8, 0.4)
+    place = lerp(place, mean(grad * grad, axis=-2), 0.4)
+    block = lerp(block, mean_of_blocks(sum(grad * grad, axis=-1), parts), 0.4)
+    direction = grad / (unit + sqrt(place + block) + 0.1)
+  param = param - lr * direction
+""",
     "totals": HEADER % "Shared"
     + """
   m: {init: zeros}
