@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,7 @@ class AdamMini:
     """The authors' optimizer, given parameters under names that make it choose the blocks of the settings."""
 
     late: str = ""
+    undefined: Callable[[Settings], bool] = lambda settings: False
 
     @property
     def label(self) -> str:

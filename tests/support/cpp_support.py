@@ -27,8 +27,10 @@ from tests.support.views import sees_matrix
 from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.pipeline import Compiled
+from thetac.runtime import scalar_math
 from thetac.runtime.implementations.cpp_interface import ALL_PASSES, KERNEL, Launch, macros
 from thetac.runtime.implementations.tables import shape_table
+from thetac.runtime.scalar_stages import LastStage
 
 HEADERS = ROOT / "runtime" / "cpp"
 FLAGS = ("-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
@@ -216,29 +218,37 @@ class CppTraining(Training):
 
     def step_cpp(self, grad: Tensor, options: Options = Options()) -> None:
         if has_totals(self.compiled.rule):
-            self._step_in_stages(grad, options)
+            step_in_stages([self], [grad], options)
             return
         row, scalar_states = self.row()
         launch_cpp(self.compiled, self.values, [(self.param, grad, self.states)], [row], options)
         self.store(scalar_states)
 
-    def _step_in_stages(self, grad: Tensor, options: Options) -> None:
-        """Step a parameter that is the only one: what it adds to a total is the total."""
-        program, row, last = self.scalars(), [0.0] * len(self.compiled.fused.row), []
-        known = 0
 
-        def go_on(terms: list[list[float]] | None) -> Sequence[Sequence[float]]:
-            nonlocal known
+def step_in_stages(members: Sequence[Training], grads: Sequence[Tensor], options: Options = Options()) -> None:
+    """Step parameters of one group, which have the same values: they wait for totals over all of them."""
+    compiled = members[0].compiled
+    programs = [member.scalars() for member in members]
+    rows = [[0.0] * len(compiled.fused.row) for _ in members]
+    ends: list[LastStage] = []
+    known = 0
+
+    def go_on(terms: list[list[float]] | None) -> Sequence[Sequence[float]]:
+        nonlocal known
+        gained: Sequence[float] = ()
+        for program, row in zip(programs, rows, strict=True):
             try:
-                gained = next(program) if terms is None else program.send([term for (term,) in terms])
+                gained = next(program) if terms is None else program.send(list(map(scalar_math.total, terms)))
             except StopIteration as end:
-                last.append(end.value)
+                ends.append(end.value)
                 gained = end.value.row
             row[known : known + len(gained)] = gained
-            known += len(gained)
-            return [row]
+        known += len(gained)
+        return rows
 
-        launch_cpp(self.compiled, self.values, [(self.param, grad, self.states)], go_on(None), options, go_on)
-        assert known == len(row)
-        self.store(last[0].states)
-        self.shared = dict(last[0].shared)
+    tensors = [(member.param, grad, member.states) for member, grad in zip(members, grads, strict=True)]
+    launch_cpp(compiled, members[0].values, tensors, go_on(None), options, go_on)
+    assert known == len(compiled.fused.row)
+    for member, end in zip(members, ends, strict=True):
+        member.store(end.states)
+        member.shared = dict(end.shared)

@@ -18,7 +18,7 @@ from torch import Tensor
 import thetac
 from tests.references.rules import SPECS
 from tests.support.accuracy import DTYPES, complaints, gradients, numbers, parameters, special
-from tests.support.cpp_support import HEADERS, Build, CppTraining, Options, launch_cpp, levels
+from tests.support.cpp_support import HEADERS, Build, CppTraining, Options, launch_cpp, levels, step_in_stages
 from tests.support.every_optimizer import of_every_class
 from tests.support.triton_support import (
     Values,
@@ -29,9 +29,11 @@ from tests.support.triton_support import (
     resolved,
     rule_of,
     specialised,
+    specs_with_totals,
 )
 from thetac.codegen.backends.kernels.cpp_tables import RESERVED
 from thetac.codegen.ir.reserved_names import why_not
+from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
@@ -64,7 +66,8 @@ def loops(compiled: Compiled, dtype: torch.dtype) -> tuple[Counter[str], list[st
     return done, missed
 
 
-NAMED = [(name, torch.float32) for name in every_spec()]
+EVERY = {**every_spec(), **specs_with_totals()}
+NAMED = [(name, torch.float32) for name in EVERY]
 NAMED += [(name, torch.float64) for name in of_every_class(every_spec())]
 NAMED += [(name, dtype) for name in ("AdamW", "Everything") for dtype in (torch.bfloat16, torch.float16)]
 
@@ -72,7 +75,7 @@ NAMED += [(name, dtype) for name in ("AdamW", "Everything") for dtype in (torch.
 @pytest.mark.parametrize(("name", "dtype"), NAMED, ids=str)
 def test_every_loop_over_elements_is_vector_code(name: str, dtype: torch.dtype) -> None:
     """What is between the conversions of 16-bit dtypes is the code of float32."""
-    compiled = every_spec().get(name) or everything()
+    compiled = EVERY.get(name) or everything()
     done, missed = loops(compiled, dtype)
     assert not missed, "\n".join(missed)
     assert done["kernels.cpp"] >= kernels_needed(compiled)
@@ -197,7 +200,7 @@ def awkward(dtype: torch.dtype, size: int, seed: int) -> Tensor:
 
 
 def trained(compiled: Compiled, values: Values, dtype: torch.dtype, options: Options) -> list[Tensor]:
-    """Several tensors of many sizes, two steps each in one launch per step: the bits of everything."""
+    """Several tensors of many sizes, two steps each, all of them in the same launches: the bits of everything."""
     sizes = (1, 7, 512, 1000, 40_000, 131)
     members = []
     for index, size in enumerate(sizes):
@@ -206,8 +209,11 @@ def trained(compiled: Compiled, values: Values, dtype: torch.dtype, options: Opt
             if state.dim():
                 state.copy_(awkward(dtype, state.numel(), 50 + index).abs())
     for step in (100, 200):
-        rows = [member.row()[0] for member in members]
         grads = [awkward(dtype, size, step + index) for index, size in enumerate(sizes)]
+        if has_totals(compiled.rule):
+            step_in_stages(members, grads, options)
+            continue
+        rows = [member.row()[0] for member in members]
         tensors = [(m.param, g, m.states) for m, g in zip(members, grads, strict=True)]
         launch_cpp(compiled, values, tensors, rows, options)
     integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -226,9 +232,9 @@ def last_of(compiled: Compiled) -> Values:
     return {**list(combinations(compiled))[-1], "maximize": False}
 
 
-@pytest.mark.parametrize("name", every_spec())
+@pytest.mark.parametrize("name", EVERY)
 def test_threads_and_order_do_not_change_a_bit(name: str) -> None:
-    compiled = every_spec()[name]
+    compiled = EVERY[name]
     for values in (next(combinations(compiled)), last_of(compiled)):
         alone = trained(compiled, values, torch.float32, Options())
         for options in (Options(threads=2), Options(threads=3, backwards=True)):
@@ -246,10 +252,10 @@ def test_chunks_do_not_change_a_bit(dtype: torch.dtype, tmp_path: Path) -> None:
         assert_same(usual, trained(compiled, values, dtype, Options(headers=headers)), f"chunks of {size}")
 
 
-@pytest.mark.parametrize("name", of_every_class(every_spec()))
+@pytest.mark.parametrize("name", of_every_class(EVERY))
 def test_levels_of_the_processor_do_not_change_a_bit(name: str) -> None:
     """float32 and the lowest level for every rule; conversions, and what is between, are the same code for all."""
-    compiled = every_spec()[name]
+    compiled = EVERY[name]
     thorough = name == "AdamW"
     for dtype in DTYPES if thorough else (torch.float32,):
         for values in (next(combinations(compiled)), last_of(compiled)):
@@ -385,7 +391,7 @@ def test_work_that_is_small_or_none_stays_on_one_thread() -> None:
 
 
 def test_a_bit_of_the_mask_is_a_specialisation_in_the_schemas_order() -> None:
-    for compiled in every_spec().values():
+    for compiled in EVERY.values():
         source = compiled.files["kernels.cpp"]
         named = re.findall(r"static constexpr bool (\w+) = (?:mask >> |holds\[)(\d+)(?: & 1|\]);", source)
         schema = [one.name for one in compiled.fused.specialisations]
