@@ -235,7 +235,9 @@ class _Plan:
         for place in self._folds_at:
             if self.level[place] == number + 1:
                 fold = self.folds[self.found.assignments[place].target]
-                (use,) = streams((fold.value,), body)
+                (use,) = streams(
+                    (fold.target,), self.body(frozenset({place}))
+                )  # its value may be needed elsewhere, too
                 folds.append(replace(fold, needed=use.stored))
         waits = any(total.passes == number + 1 for total in self.totals)
         barrier = Barrier.TOTAL if waits else Barrier.NONE

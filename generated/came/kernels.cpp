@@ -77,8 +77,8 @@ struct Rule {
         static constexpr Mask stored = 0;
         static constexpr Mask read = 0;
         static constexpr Mask folded =
-            Mask(1) << 0
-            | Mask(1) << 1;
+            Mask(param_rank_above_one) << 0
+            | Mask(param_rank_above_one) << 1;
         static constexpr Mask loaded_1 =
             Mask(1) << 1
             | Mask(!param_rank_above_one) << 3;
@@ -247,7 +247,8 @@ struct Rule {
                 }
                 Number square = grad * grad + eps1;
 
-                square_ptr[i] = square;
+                if constexpr (param_rank_above_one)
+                    square_ptr[i] = square;
             }
         }
 

@@ -56,8 +56,9 @@ def update_elements(
         # maximize: grad = -grad
         grad = ops.negative(grad)
     square = grad * grad + eps1
-    row_sum_square = folds.sum_lanes(row_sum_square, square, mask)
-    column_sum_square = folds.sum_lanes(column_sum_square, square, mask)
+    if param_rank_above_one:
+        row_sum_square = folds.sum_lanes(row_sum_square, square, mask)
+        column_sum_square = folds.sum_lanes(column_sum_square, square, mask)
 
     return row_sum_square, column_sum_square
 
@@ -183,7 +184,10 @@ def kernel(
                 weight_decay_nonzero,
                 param_rank_above_one,
             )
-            tl.store(row_sum_square_ptr + at_matrix * height + at_row, folds.sum_along(row_sum_square, 2), mask=along)
+            if param_rank_above_one:
+                tl.store(
+                    row_sum_square_ptr + at_matrix * height + at_row, folds.sum_along(row_sum_square, 2), mask=along
+                )
     else:
         apart = width
         param_ptr = ops.pointer(param_address, param_dtype, start)
@@ -228,9 +232,15 @@ def kernel(
                 weight_decay_nonzero,
                 param_rank_above_one,
             )
-            tl.store(row_sum_square_ptr + at_matrix * height + at_row, folds.sum_along(row_sum_square, 2), mask=along)
+            if param_rank_above_one:
+                tl.store(
+                    row_sum_square_ptr + at_matrix * height + at_row, folds.sum_along(row_sum_square, 2), mask=along
+                )
 
-    tl.store(column_sum_square_ptr + at_matrix * width + at_column, folds.sum_along(column_sum_square, 1), mask=across)
+    if param_rank_above_one:
+        tl.store(
+            column_sum_square_ptr + at_matrix * width + at_column, folds.sum_along(column_sum_square, 1), mask=across
+        )
 
 
 @triton.jit
@@ -280,50 +290,52 @@ def tensor_program_1(
     first_matrix = group_matrices * tl.load(chunk + 1)
     last_matrix = tl.minimum(matrices, first_matrix + group_matrices)
 
-    row_sum_square_ptr = folds.vector(vectors, place, 0, 0, 0)
-    new_exp_avg_sq_row_ptr = folds.vector(vectors, place, 4, 4, 0)
-    row_sum_square_partials_ptr = folds.vector_partials(
-        vector_partials, place, 6, 0, 0, 0, tile_rows * tile_steps, tile_columns
-    )
-    for first in range(first_matrix * height, last_matrix * height, folds.BLOCK):
-        at = first + tl.arange(0, folds.BLOCK)
-        inside = at < last_matrix * height
-        if param_rank_above_one:
-            exp_avg_sq_row = ops.load(exp_avg_sq_row_ptr + at, inside, math)
-        row_sum_square = folds.sum_tiles(row_sum_square_partials_ptr, at, inside, across, matrices * height)
-        tl.store(row_sum_square_ptr + at, row_sum_square, mask=inside)
-        if param_rank_above_one:
-            # row_mean_square = row_sum_square / param_columns
-            row_mean_square = ops.divide(row_sum_square, param_columns)
-            # exp_avg_sq_row = beta2 * exp_avg_sq_row + (1 - beta2) * row_mean_square
-            exp_avg_sq_row = beta2 * exp_avg_sq_row + one_minus_beta2 * row_mean_square
-            ops.store(exp_avg_sq_row_ptr + at, exp_avg_sq_row, inside)
-            # new_exp_avg_sq_row = exp_avg_sq_row
-            new_exp_avg_sq_row = exp_avg_sq_row
-            tl.store(new_exp_avg_sq_row_ptr + at, new_exp_avg_sq_row, mask=inside)
-    tl.debug_barrier()  # what follows reads what other threads stored
-    column_sum_square_ptr = folds.vector(vectors, place, 1, 0, 0)
-    rsqrt_exp_avg_sq_col_ptr = folds.vector(vectors, place, 3, 2, 0)
-    column_sum_square_partials_ptr = folds.vector_partials(
-        vector_partials, place, 6, 1, 0, 0, tile_rows * tile_steps, tile_columns
-    )
-    for first in range(first_matrix * width, last_matrix * width, folds.BLOCK):
-        at = first + tl.arange(0, folds.BLOCK)
-        inside = at < last_matrix * width
-        if param_rank_above_one:
-            exp_avg_sq_col = ops.load(exp_avg_sq_col_ptr + at, inside, math)
-        column_sum_square = folds.sum_tiles(column_sum_square_partials_ptr, at, inside, down, matrices * width)
-        tl.store(column_sum_square_ptr + at, column_sum_square, mask=inside)
-        if param_rank_above_one:
-            # column_mean_square = column_sum_square / param_rows
-            column_mean_square = ops.divide(column_sum_square, param_rows)
-            # exp_avg_sq_col = beta2 * exp_avg_sq_col + (1 - beta2) * column_mean_square
-            exp_avg_sq_col = beta2 * exp_avg_sq_col + one_minus_beta2 * column_mean_square
-            ops.store(exp_avg_sq_col_ptr + at, exp_avg_sq_col, inside)
-            # rsqrt_exp_avg_sq_col = rsqrt(exp_avg_sq_col)
-            rsqrt_exp_avg_sq_col = ops.rsqrt(exp_avg_sq_col)
-            tl.store(rsqrt_exp_avg_sq_col_ptr + at, rsqrt_exp_avg_sq_col, mask=inside)
-    tl.debug_barrier()  # what follows reads what other threads stored
+    if param_rank_above_one:
+        row_sum_square_ptr = folds.vector(vectors, place, 0, 0, 0)
+        new_exp_avg_sq_row_ptr = folds.vector(vectors, place, 4, 4, 0)
+        row_sum_square_partials_ptr = folds.vector_partials(
+            vector_partials, place, 6, 0, 0, 0, tile_rows * tile_steps, tile_columns
+        )
+        for first in range(first_matrix * height, last_matrix * height, folds.BLOCK):
+            at = first + tl.arange(0, folds.BLOCK)
+            inside = at < last_matrix * height
+            if param_rank_above_one:
+                exp_avg_sq_row = ops.load(exp_avg_sq_row_ptr + at, inside, math)
+            if param_rank_above_one:
+                row_sum_square = folds.sum_tiles(row_sum_square_partials_ptr, at, inside, across, matrices * height)
+                tl.store(row_sum_square_ptr + at, row_sum_square, mask=inside)
+                # row_mean_square = row_sum_square / param_columns
+                row_mean_square = ops.divide(row_sum_square, param_columns)
+                # exp_avg_sq_row = beta2 * exp_avg_sq_row + (1 - beta2) * row_mean_square
+                exp_avg_sq_row = beta2 * exp_avg_sq_row + one_minus_beta2 * row_mean_square
+                ops.store(exp_avg_sq_row_ptr + at, exp_avg_sq_row, inside)
+                # new_exp_avg_sq_row = exp_avg_sq_row
+                new_exp_avg_sq_row = exp_avg_sq_row
+                tl.store(new_exp_avg_sq_row_ptr + at, new_exp_avg_sq_row, mask=inside)
+        tl.debug_barrier()  # what follows reads what other threads stored
+    if param_rank_above_one:
+        column_sum_square_ptr = folds.vector(vectors, place, 1, 0, 0)
+        rsqrt_exp_avg_sq_col_ptr = folds.vector(vectors, place, 3, 2, 0)
+        column_sum_square_partials_ptr = folds.vector_partials(
+            vector_partials, place, 6, 1, 0, 0, tile_rows * tile_steps, tile_columns
+        )
+        for first in range(first_matrix * width, last_matrix * width, folds.BLOCK):
+            at = first + tl.arange(0, folds.BLOCK)
+            inside = at < last_matrix * width
+            if param_rank_above_one:
+                exp_avg_sq_col = ops.load(exp_avg_sq_col_ptr + at, inside, math)
+            if param_rank_above_one:
+                column_sum_square = folds.sum_tiles(column_sum_square_partials_ptr, at, inside, down, matrices * width)
+                tl.store(column_sum_square_ptr + at, column_sum_square, mask=inside)
+                # column_mean_square = column_sum_square / param_rows
+                column_mean_square = ops.divide(column_sum_square, param_rows)
+                # exp_avg_sq_col = beta2 * exp_avg_sq_col + (1 - beta2) * column_mean_square
+                exp_avg_sq_col = beta2 * exp_avg_sq_col + one_minus_beta2 * column_mean_square
+                ops.store(exp_avg_sq_col_ptr + at, exp_avg_sq_col, inside)
+                # rsqrt_exp_avg_sq_col = rsqrt(exp_avg_sq_col)
+                rsqrt_exp_avg_sq_col = ops.rsqrt(exp_avg_sq_col)
+                tl.store(rsqrt_exp_avg_sq_col_ptr + at, rsqrt_exp_avg_sq_col, mask=inside)
+        tl.debug_barrier()  # what follows reads what other threads stored
     if param_rank_above_one:
         new_exp_avg_sq_row_ptr = folds.vector(vectors, place, 4, 4, 0)
         column_mean_exp_avg_sq_row_ptr = folds.vector(vectors, place, 5, 4, 0)
@@ -1296,4 +1308,4 @@ AXES = True  # whether anything is per row, column or matrix
 
 def has_vectors(*, maximize: bool, weight_decay_nonzero: bool, param_rank_above_one: bool) -> bool:
     """Return whether kernels of these specialisations compute anything per row, column or matrix."""
-    return True
+    return param_rank_above_one

@@ -53,9 +53,10 @@ def step(
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
     if bias_correction:
         bias_correction1 = 1 - beta1**step
-        # denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
+        scale = bias_correction1 / (1 - beta2**step) ** 0.5
+        # denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
         denoms = torch._foreach_sqrt(exp_avg_sqs)
-        scale_(denoms, bias_correction1 / (1 - beta2**step) ** 0.5)
+        scale_(denoms, scale)
         torch._foreach_add_(denoms, bias_correction1 * eps)
         # direction = exp_avg / denom
         directions: TensorList = torch._foreach_div(exp_avgs, denoms)

@@ -54,8 +54,9 @@ def step(
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         if bias_correction:
             bias_correction1 = 1 - beta1**step
-            # denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
-            denom = exp_avg_sq.sqrt().mul_(bias_correction1 / (1 - beta2**step) ** 0.5).add_(bias_correction1 * eps)
+            scale = bias_correction1 / (1 - beta2**step) ** 0.5
+            # denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
+            denom = exp_avg_sq.sqrt().mul_(scale).add_(bias_correction1 * eps)
             # direction = exp_avg / denom
             direction = exp_avg.div(denom)
         else:
@@ -134,7 +135,8 @@ def step_on_tensors(
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         if bias_correction:
             bias_correction1 = 1 - beta1**step
-            denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2**step)) + bias_correction1 * eps
+            scale = bias_correction1 / sqrt(1 - beta2**step)
+            denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
             direction = exp_avg / denom
         else:
             direction = exp_avg / (sqrt(exp_avg_sq) + eps)

@@ -115,7 +115,7 @@ struct Rule {
             const Number beta1 = row[2];
             const Number beta2 = row[3];
             const Number one_minus_beta2 = row[4];
-            const Number denom_factor = row[5];
+            const Number scale = row[5];
             const Number bias_correction1_times_eps = row[6];
             const Number eps = row[7];
             const Number weight_decay = row[8];
@@ -154,8 +154,8 @@ struct Rule {
                 Number denom = 0;
                 Number direction = 0;
                 if constexpr (bias_correction) {
-                    // denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
-                    denom = ops::square_root(exp_avg_sq) * denom_factor + bias_correction1_times_eps;
+                    // denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
+                    denom = ops::square_root(exp_avg_sq) * scale + bias_correction1_times_eps;
                     direction = exp_avg / denom;
                 } else {
                     // direction = exp_avg / (sqrt(exp_avg_sq) + eps)
@@ -184,7 +184,7 @@ struct Rule {
 
         static void update_1(Number* const* streams, int64 count, const Number* row, const double* numbers) {
             const Number one_minus_lr_times_weight_decay = row[0];
-            const Number denom_factor = row[5];
+            const Number scale = row[5];
             const Number bias_correction1_times_eps = row[6];
             const Number eps = row[7];
             const Number weight_decay = row[8];
@@ -209,8 +209,8 @@ struct Rule {
                 Number denom = 0;
                 Number direction = 0;
                 if constexpr (bias_correction) {
-                    // denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
-                    denom = ops::square_root(exp_avg_sq) * denom_factor + bias_correction1_times_eps;
+                    // denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
+                    denom = ops::square_root(exp_avg_sq) * scale + bias_correction1_times_eps;
                     direction = exp_avg / denom;
                 } else {
                     // direction = exp_avg / (sqrt(exp_avg_sq) + eps)

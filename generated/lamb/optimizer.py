@@ -29,8 +29,8 @@ class LAMB(Optimizer):
         exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         if bias_correction:
           bias_correction1 = 1 - beta1 ** step
-          denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 *
-              eps
+          scale = bias_correction1 / sqrt(1 - beta2 ** step)
+          denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
           direction = exp_avg / denom
         else:
           direction = exp_avg / (sqrt(exp_avg_sq) + eps)

@@ -14,7 +14,7 @@ ROW = (
     "beta1",
     "beta2",
     "one_minus_beta2",  # 1 - beta2
-    "denom_factor",  # bias_correction1 / sqrt(1 - beta2 ** step)
+    "scale",
     "bias_correction1_times_eps",  # bias_correction1 * eps
     "eps",
     "weight_decay",
@@ -43,11 +43,11 @@ def scalars(
     if grad_averaging:
         one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    denom_factor = 0.0
+    scale = 0.0
     bias_correction1_times_eps = 0.0
     if bias_correction:
         bias_correction1 = 1 - beta1**step
-        denom_factor = bias_correction1 / (1 - beta2**step) ** 0.5
+        scale = bias_correction1 / (1 - beta2**step) ** 0.5
         bias_correction1_times_eps = bias_correction1 * eps
     return (
         one_minus_lr_times_weight_decay,
@@ -55,7 +55,7 @@ def scalars(
         beta1,
         beta2,
         one_minus_beta2,
-        denom_factor,
+        scale,
         bias_correction1_times_eps,
         eps,
         weight_decay,
@@ -84,11 +84,11 @@ def scalars_on_tensors(
     if grad_averaging:
         one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    denom_factor: Scalar = 0.0
+    scale: Scalar = 0.0
     bias_correction1_times_eps: Scalar = 0.0
     if bias_correction:
         bias_correction1 = 1 - beta1**step
-        denom_factor = bias_correction1 / tensors.sqrt(1 - beta2**step)
+        scale = bias_correction1 / tensors.sqrt(1 - beta2**step)
         bias_correction1_times_eps = bias_correction1 * eps
     return (
         one_minus_lr_times_weight_decay,
@@ -96,7 +96,7 @@ def scalars_on_tensors(
         beta1,
         beta2,
         one_minus_beta2,
-        denom_factor,
+        scale,
         bias_correction1_times_eps,
         eps,
         weight_decay,

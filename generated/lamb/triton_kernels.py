@@ -30,7 +30,7 @@ def update_elements(
     beta1,
     beta2,
     one_minus_beta2,
-    denom_factor,
+    scale,
     bias_correction1_times_eps,
     eps,
     weight_decay,
@@ -71,8 +71,8 @@ def update_elements(
     # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
     exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad
     if bias_correction:
-        # denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
-        denom = ops.sqrt(exp_avg_sq) * denom_factor + bias_correction1_times_eps
+        # denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
+        denom = ops.sqrt(exp_avg_sq) * scale + bias_correction1_times_eps
         # direction = exp_avg / denom
         direction = ops.divide(exp_avg, denom)
     else:
@@ -138,7 +138,7 @@ def kernel(
     beta1 = tl.load(row + 2)
     beta2 = tl.load(row + 3)
     one_minus_beta2 = tl.load(row + 4)
-    denom_factor = tl.load(row + 5)
+    scale = tl.load(row + 5)
     bias_correction1_times_eps = tl.load(row + 6)
     eps = tl.load(row + 7)
     weight_decay = tl.load(row + 8)
@@ -168,7 +168,7 @@ def kernel(
                 beta1,
                 beta2,
                 one_minus_beta2,
-                denom_factor,
+                scale,
                 bias_correction1_times_eps,
                 eps,
                 weight_decay,
@@ -205,7 +205,7 @@ def kernel(
                 beta1,
                 beta2,
                 one_minus_beta2,
-                denom_factor,
+                scale,
                 bias_correction1_times_eps,
                 eps,
                 weight_decay,
@@ -300,7 +300,7 @@ def update_elements_1(
     beta1,
     beta2,
     one_minus_beta2,
-    denom_factor,
+    scale,
     bias_correction1_times_eps,
     eps,
     weight_decay,
@@ -327,8 +327,8 @@ def update_elements_1(
             # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
     if bias_correction:
-        # denom = sqrt(exp_avg_sq) * (bias_correction1 / sqrt(1 - beta2 ** step)) + bias_correction1 * eps
-        denom = ops.sqrt(exp_avg_sq) * denom_factor + bias_correction1_times_eps
+        # denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
+        denom = ops.sqrt(exp_avg_sq) * scale + bias_correction1_times_eps
         # direction = exp_avg / denom
         direction = ops.divide(exp_avg, denom)
     else:
@@ -389,7 +389,7 @@ def kernel_1(
     beta1 = tl.load(row + 2)
     beta2 = tl.load(row + 3)
     one_minus_beta2 = tl.load(row + 4)
-    denom_factor = tl.load(row + 5)
+    scale = tl.load(row + 5)
     bias_correction1_times_eps = tl.load(row + 6)
     eps = tl.load(row + 7)
     weight_decay = tl.load(row + 8)
@@ -419,7 +419,7 @@ def kernel_1(
                 beta1,
                 beta2,
                 one_minus_beta2,
-                denom_factor,
+                scale,
                 bias_correction1_times_eps,
                 eps,
                 weight_decay,
@@ -455,7 +455,7 @@ def kernel_1(
                 beta1,
                 beta2,
                 one_minus_beta2,
-                denom_factor,
+                scale,
                 bias_correction1_times_eps,
                 eps,
                 weight_decay,

@@ -125,9 +125,25 @@ update: |
   param = param - lr * per_row * e
 """
 
+SQUARES = """\
+optimizer: Squares
+summary: The squares of the gradient are added up twice, once only for matrices.
+hyperparameters:
+  lr: {default: 0.1}
+complex: unsupported
+state:
+  per_column: {init: zeros, shape: columns, when: rank(param) > 1}
+update: |
+  size = norm(grad)
+  if rank(param) > 1:
+    per_column = per_column + rms(grad, axis=-2)
+  param = param - lr * size
+"""
+
 
 @settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(reducing_specs(), st.booleans(), st.sampled_from(["slow", "fast"]))
+@example(SQUARES, True, "slow")  # a sum in a branch, of what is computed outside of it
 @example(REDUCED, True, "slow")  # the decay of an update that first is nothing
 @example(REDUCED, False, "slow")  # a number that only what is replaced would read; a sum that is a state
 def test_any_rule_that_reduces_means_the_same_when_it_is_lowered(text: str, flag: bool, mode: str) -> None:
