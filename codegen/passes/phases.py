@@ -237,7 +237,7 @@ class _Plan:
                 fold = self.folds[self.found.assignments[place].target]
                 (use,) = streams(
                     (fold.target,), self.body(frozenset({place}))
-                )  # its value may be needed elsewhere, too
+                )  # its value has more uses
                 folds.append(replace(fold, needed=use.stored))
         waits = any(total.passes == number + 1 for total in self.totals)
         barrier = Barrier.TOTAL if waits else Barrier.NONE
