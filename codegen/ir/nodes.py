@@ -130,9 +130,8 @@ class Hyperparameter:
     required: bool = False  # the constructor has no default for it
     integer: bool = False  # groups hold integers; updates read them as numbers like any other
     none: tuple[Expr | None, ...] = ()  # per element what None stands for in a group; None: it must be a number
-    errors: tuple[
-        str, ...
-    ] = ()  # the author's wording for a value out of range, for all or per element; {0}, {1}: values
+    # The author's wording for a value out of range, for all or per element; {0}, {1}: values.
+    errors: tuple[str, ...] = ()
     doc: str = ""  # a sentence for the documentation
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 

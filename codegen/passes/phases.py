@@ -235,9 +235,7 @@ class _Plan:
         for place in self._folds_at:
             if self.level[place] == number + 1:
                 fold = self.folds[self.found.assignments[place].target]
-                (use,) = streams(
-                    (fold.target,), self.body(frozenset({place}))
-                )  # its value has more uses
+                (use,) = streams((fold.target,), self.body(frozenset({place})))  # its value has more uses
                 folds.append(replace(fold, needed=use.stored))
         waits = any(total.passes == number + 1 for total in self.totals)
         barrier = Barrier.TOTAL if waits else Barrier.NONE

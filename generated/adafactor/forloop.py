@@ -35,7 +35,19 @@ def step(
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
-    for param, grad, step_t, row_var, col_var, variance, param_rank, param_size, param_rows, param_columns, param_epsilon in zip(
+    for (
+        param,
+        grad,
+        step_t,
+        row_var,
+        col_var,
+        variance,
+        param_rank,
+        param_size,
+        param_rows,
+        param_columns,
+        param_epsilon,
+    ) in zip(
         params,
         grads,
         steps,
@@ -123,7 +135,19 @@ def step_on_tensors(
 
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
-    for param_out, grad, step_t, row_var_out, col_var_out, variance_out, param_rank, param_size, param_rows, param_columns, param_epsilon in zip(
+    for (
+        param_out,
+        grad,
+        step_t,
+        row_var_out,
+        col_var_out,
+        variance_out,
+        param_rank,
+        param_size,
+        param_rows,
+        param_columns,
+        param_epsilon,
+    ) in zip(
         params,
         grads,
         steps,

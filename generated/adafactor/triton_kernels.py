@@ -21,19 +21,8 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 def update_elements(
     param_ptr,
     grad_ptr,
-    variance_ptr,
     offsets,
     mask,
-    param_size_pow_half,
-    eps2,
-    rho,
-    one_minus_lr_times_weight_decay,
-    param_columns,
-    weight,
-    param_rows,
-    eps1_or_default,
-    eps1_or_default_squared,
-    param_size_pow_half_times_d,
     sum_param_squared,
     row_sum_grad_squared,
     column_sum_grad_squared,
@@ -41,7 +30,6 @@ def update_elements(
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    weight_decay_nonzero: tl.constexpr,
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
@@ -99,20 +87,8 @@ def kernel(
     tensor = tensors + (header + 5) * tl.load(chunk).to(tl.int64)
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 10 * tl.load(tensor + 1)
-    param_size_pow_half = tl.load(row + 0)
-    eps2 = tl.load(row + 1)
-    rho = tl.load(row + 2)
-    one_minus_lr_times_weight_decay = tl.load(row + 3)
-    param_columns = tl.load(row + 4)
-    weight = tl.load(row + 5)
-    param_rows = tl.load(row + 6)
-    eps1_or_default = tl.load(row + 7)
-    eps1_or_default_squared = tl.load(row + 8)
-    param_size_pow_half_times_d = tl.load(row + 9)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    variance_address = tl.load(tensor + header + 2)
 
     matrices, height, width = folds.extents(place)
     tile = tl.load(chunk + 1)
@@ -135,14 +111,14 @@ def kernel(
     sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
     column_sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        variance_ptr = ops.aligned_pointer(variance_address, variance_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -154,19 +130,8 @@ def kernel(
             sum_param_squared, row_sum_grad_squared, column_sum_grad_squared = update_elements(
                 param_ptr,
                 grad_ptr,
-                variance_ptr,
                 offsets,
                 None,
-                param_size_pow_half,
-                eps2,
-                rho,
-                one_minus_lr_times_weight_decay,
-                param_columns,
-                weight,
-                param_rows,
-                eps1_or_default,
-                eps1_or_default_squared,
-                param_size_pow_half_times_d,
                 sum_param_squared,
                 row_sum_grad_squared,
                 column_sum_grad_squared,
@@ -174,7 +139,6 @@ def kernel(
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
             if param_rank_above_one:
@@ -187,7 +151,6 @@ def kernel(
         apart = width
         param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        variance_ptr = ops.pointer(variance_address, variance_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -199,19 +162,8 @@ def kernel(
             sum_param_squared, row_sum_grad_squared, column_sum_grad_squared = update_elements(
                 param_ptr,
                 grad_ptr,
-                variance_ptr,
                 offsets,
                 across & along,
-                param_size_pow_half,
-                eps2,
-                rho,
-                one_minus_lr_times_weight_decay,
-                param_columns,
-                weight,
-                param_rows,
-                eps1_or_default,
-                eps1_or_default_squared,
-                param_size_pow_half_times_d,
                 sum_param_squared,
                 row_sum_grad_squared,
                 column_sum_grad_squared,
@@ -219,7 +171,6 @@ def kernel(
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
             if param_rank_above_one:
@@ -367,30 +318,19 @@ def tensor_program_1(
 
 @triton.jit
 def update_elements_1(
-    param_ptr,
     grad_ptr,
     variance_ptr,
     offsets,
     mask,
-    param_size_pow_half,
-    eps2,
-    rho,
-    one_minus_lr_times_weight_decay,
-    param_columns,
     weight,
-    param_rows,
-    eps1_or_default,
     eps1_or_default_squared,
-    param_size_pow_half_times_d,
     estimate_part,
     new_col_var,
     estimate_part_2,
     sum_change_squared,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    weight_decay_nonzero: tl.constexpr,
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
@@ -453,17 +393,8 @@ def kernel_1(
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
     row = rows + 10 * tl.load(tensor + 1)
-    param_size_pow_half = tl.load(row + 0)
-    eps2 = tl.load(row + 1)
-    rho = tl.load(row + 2)
-    one_minus_lr_times_weight_decay = tl.load(row + 3)
-    param_columns = tl.load(row + 4)
     weight = tl.load(row + 5)
-    param_rows = tl.load(row + 6)
-    eps1_or_default = tl.load(row + 7)
     eps1_or_default_squared = tl.load(row + 8)
-    param_size_pow_half_times_d = tl.load(row + 9)
-    param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     variance_address = tl.load(tensor + header + 2)
 
@@ -490,12 +421,12 @@ def kernel_1(
         estimate_part_2 = 0.0
     sum_change_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
-        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         variance_ptr = ops.aligned_pointer(variance_address, variance_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
@@ -510,35 +441,23 @@ def kernel_1(
             else:
                 estimate_part = 0.0
             sum_change_squared = update_elements_1(
-                param_ptr,
                 grad_ptr,
                 variance_ptr,
                 offsets,
                 None,
-                param_size_pow_half,
-                eps2,
-                rho,
-                one_minus_lr_times_weight_decay,
-                param_columns,
                 weight,
-                param_rows,
-                eps1_or_default,
                 eps1_or_default_squared,
-                param_size_pow_half_times_d,
                 estimate_part,
                 new_col_var,
                 estimate_part_2,
                 sum_change_squared,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
     else:
         apart = width
-        param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
         variance_ptr = ops.pointer(variance_address, variance_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
@@ -553,30 +472,19 @@ def kernel_1(
             else:
                 estimate_part = 0.0
             sum_change_squared = update_elements_1(
-                param_ptr,
                 grad_ptr,
                 variance_ptr,
                 offsets,
                 across & along,
-                param_size_pow_half,
-                eps2,
-                rho,
-                one_minus_lr_times_weight_decay,
-                param_columns,
                 weight,
-                param_rows,
-                eps1_or_default,
                 eps1_or_default_squared,
-                param_size_pow_half_times_d,
                 estimate_part,
                 new_col_var,
                 estimate_part_2,
                 sum_change_squared,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
 
@@ -644,21 +552,13 @@ def update_elements_2(
     variance_ptr,
     offsets,
     mask,
-    param_size_pow_half,
-    eps2,
-    rho,
     one_minus_lr_times_weight_decay,
-    param_columns,
     weight,
-    param_rows,
-    eps1_or_default,
     eps1_or_default_squared,
-    param_size_pow_half_times_d,
     estimate_part,
     new_col_var,
     estimate_part_2,
     alpha_over_denom,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -730,16 +630,9 @@ def kernel_2(
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
     row = rows + 10 * tl.load(tensor + 1)
-    param_size_pow_half = tl.load(row + 0)
-    eps2 = tl.load(row + 1)
-    rho = tl.load(row + 2)
     one_minus_lr_times_weight_decay = tl.load(row + 3)
-    param_columns = tl.load(row + 4)
     weight = tl.load(row + 5)
-    param_rows = tl.load(row + 6)
-    eps1_or_default = tl.load(row + 7)
     eps1_or_default_squared = tl.load(row + 8)
-    param_size_pow_half_times_d = tl.load(row + 9)
     own_numbers = numbers + 4 * tl.load(chunk).to(tl.int64)
     alpha_over_denom = tl.load(own_numbers + 3).to(math)
     param_address = tl.load(tensor + header + 0)
@@ -768,8 +661,9 @@ def kernel_2(
     else:
         estimate_part_2 = 0.0
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
@@ -793,21 +687,13 @@ def kernel_2(
                 variance_ptr,
                 offsets,
                 None,
-                param_size_pow_half,
-                eps2,
-                rho,
                 one_minus_lr_times_weight_decay,
-                param_columns,
                 weight,
-                param_rows,
-                eps1_or_default,
                 eps1_or_default_squared,
-                param_size_pow_half_times_d,
                 estimate_part,
                 new_col_var,
                 estimate_part_2,
                 alpha_over_denom,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -836,21 +722,13 @@ def kernel_2(
                 variance_ptr,
                 offsets,
                 across & along,
-                param_size_pow_half,
-                eps2,
-                rho,
                 one_minus_lr_times_weight_decay,
-                param_columns,
                 weight,
-                param_rows,
-                eps1_or_default,
                 eps1_or_default_squared,
-                param_size_pow_half_times_d,
                 estimate_part,
                 new_col_var,
                 estimate_part_2,
                 alpha_over_denom,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,

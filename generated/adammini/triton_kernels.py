@@ -19,30 +19,15 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 
 @triton.jit
 def update_elements(
-    param_ptr,
     grad_ptr,
-    m_ptr,
-    v_ptr,
     offsets,
     mask,
-    one_minus_lr_times_weight_decay,
-    one_minus_beta1,
-    beta2,
-    one_minus_beta2,
-    rate,
-    correction,
-    eps,
-    param_matrix_columns,
-    n_heads,
-    param_size,
     row_sum_grad_squared,
     sum_grad_squared,
     grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    weight_decay_nonzero: tl.constexpr,
-    blocks_is_element: tl.constexpr,
     blocks_is_row: tl.constexpr,
     blocks_is_head: tl.constexpr,
     param_rank_above_one: tl.constexpr,
@@ -118,21 +103,7 @@ def kernel(
     tensor = tensors + (header + 6) * tl.load(chunk).to(tl.int64)
     place = geometry + 10 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 10 * tl.load(tensor + 1)
-    one_minus_lr_times_weight_decay = tl.load(row + 0)
-    one_minus_beta1 = tl.load(row + 1)
-    beta2 = tl.load(row + 2)
-    one_minus_beta2 = tl.load(row + 3)
-    rate = tl.load(row + 4)
-    correction = tl.load(row + 5)
-    eps = tl.load(row + 6)
-    param_matrix_columns = tl.load(row + 7)
-    n_heads = tl.load(row + 8)
-    param_size = tl.load(row + 9)
-    param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    m_address = tl.load(tensor + header + 2)
-    v_address = tl.load(tensor + header + 3)
 
     matrices, height, width = folds.extents(place)
     tile = tl.load(chunk + 1)
@@ -150,15 +121,13 @@ def kernel(
     row_sum_grad_squared_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
     sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
-        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        m_ptr = ops.aligned_pointer(m_address, m_dtype, start)
-        v_ptr = ops.aligned_pointer(v_address, v_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -168,30 +137,15 @@ def kernel(
             )
             row_sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_grad_squared, sum_grad_squared = update_elements(
-                param_ptr,
                 grad_ptr,
-                m_ptr,
-                v_ptr,
                 offsets,
                 None,
-                one_minus_lr_times_weight_decay,
-                one_minus_beta1,
-                beta2,
-                one_minus_beta2,
-                rate,
-                correction,
-                eps,
-                param_matrix_columns,
-                n_heads,
-                param_size,
                 row_sum_grad_squared,
                 sum_grad_squared,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
-                blocks_is_element,
                 blocks_is_row,
                 blocks_is_head,
                 param_rank_above_one,
@@ -206,10 +160,7 @@ def kernel(
                 )
     else:
         apart = width
-        param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        m_ptr = ops.pointer(m_address, m_dtype, start)
-        v_ptr = ops.pointer(v_address, v_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -219,30 +170,15 @@ def kernel(
             )
             row_sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_grad_squared, sum_grad_squared = update_elements(
-                param_ptr,
                 grad_ptr,
-                m_ptr,
-                v_ptr,
                 offsets,
                 across & along,
-                one_minus_lr_times_weight_decay,
-                one_minus_beta1,
-                beta2,
-                one_minus_beta2,
-                rate,
-                correction,
-                eps,
-                param_matrix_columns,
-                n_heads,
-                param_size,
                 row_sum_grad_squared,
                 sum_grad_squared,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
-                blocks_is_element,
                 blocks_is_row,
                 blocks_is_head,
                 param_rank_above_one,
@@ -403,12 +339,8 @@ def update_elements_1(
     rate,
     correction,
     eps,
-    param_matrix_columns,
-    n_heads,
-    param_size,
     param_part,
     param_part_2,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -518,9 +450,6 @@ def kernel_1(
     rate = tl.load(row + 4)
     correction = tl.load(row + 5)
     eps = tl.load(row + 6)
-    param_matrix_columns = tl.load(row + 7)
-    n_heads = tl.load(row + 8)
-    param_size = tl.load(row + 9)
     own_numbers = numbers + 2 * tl.load(chunk).to(tl.int64)
     param_part_2 = tl.load(own_numbers + 1).to(math)
     param_address = tl.load(tensor + header + 0)
@@ -540,8 +469,9 @@ def kernel_1(
     across = (at_matrix < matrices) & (at_column < width)
     param_part_ptr = folds.vector(vectors, place, 1, 0, 0)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
@@ -574,12 +504,8 @@ def kernel_1(
                 rate,
                 correction,
                 eps,
-                param_matrix_columns,
-                n_heads,
-                param_size,
                 param_part,
                 param_part_2,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -622,12 +548,8 @@ def kernel_1(
                 rate,
                 correction,
                 eps,
-                param_matrix_columns,
-                n_heads,
-                param_size,
                 param_part,
                 param_part_2,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -661,6 +583,19 @@ SCRATCH = passes.Counts(2, 4, 0, 0)
 AXES = True  # whether anything is per row, column or matrix
 
 
-def has_vectors(*, maximize: bool, weight_decay_nonzero: bool, blocks_is_element: bool, blocks_is_row: bool, blocks_is_head: bool, param_rank_above_one: bool, blocks_is_tensor: bool, param_rank_at_most_one: bool) -> bool:
+def has_vectors(
+    *,
+    maximize: bool,
+    weight_decay_nonzero: bool,
+    blocks_is_element: bool,
+    blocks_is_row: bool,
+    blocks_is_head: bool,
+    param_rank_above_one: bool,
+    blocks_is_tensor: bool,
+    param_rank_at_most_one: bool,
+) -> bool:
     """Return whether kernels of these specialisations compute anything per row, column or matrix."""
-    return (blocks_is_head or blocks_is_row) and param_rank_above_one or (blocks_is_row or blocks_is_head) and param_rank_above_one
+    return (
+        (blocks_is_head or blocks_is_row) and param_rank_above_one
+        or (blocks_is_row or blocks_is_head) and param_rank_above_one
+    )

@@ -21,22 +21,8 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 def update_elements(
     param_ptr,
     grad_ptr,
-    exp_avg_ptr,
-    exp_avg_sq_ptr,
     offsets,
     mask,
-    beta1,
-    one_minus_beta1,
-    beta2,
-    one_minus_beta2,
-    sqrt_one_minus_beta2_pow_step,
-    eps,
-    delta_over_sqrt_param_size,
-    wd_ratio,
-    delta_over_sqrt_param_matrix_columns,
-    lr_times_weight_decay,
-    one_minus_lr_times_weight_decay,
-    rate,
     sum_grad_times_param,
     sum_grad_squared,
     sum_param_squared,
@@ -47,9 +33,7 @@ def update_elements(
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    weight_decay_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     if param_rank_above_one:
@@ -73,7 +57,14 @@ def update_elements(
         row_sum_grad_squared = folds.sum_lanes(row_sum_grad_squared, grad_squared, mask)
         row_sum_param_squared = folds.sum_lanes(row_sum_param_squared, param_squared, mask)
 
-    return sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_sum_grad_squared, row_sum_param_squared
+    return (
+        sum_grad_times_param,
+        sum_grad_squared,
+        sum_param_squared,
+        row_sum_grad_times_param,
+        row_sum_grad_squared,
+        row_sum_param_squared,
+    )
 
 
 @triton.jit
@@ -113,23 +104,8 @@ def kernel(
     tensor = tensors + (header + 4) * tl.load(chunk).to(tl.int64)
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 12 * tl.load(tensor + 1)
-    beta1 = tl.load(row + 0)
-    one_minus_beta1 = tl.load(row + 1)
-    beta2 = tl.load(row + 2)
-    one_minus_beta2 = tl.load(row + 3)
-    sqrt_one_minus_beta2_pow_step = tl.load(row + 4)
-    eps = tl.load(row + 5)
-    delta_over_sqrt_param_size = tl.load(row + 6)
-    wd_ratio = tl.load(row + 7)
-    delta_over_sqrt_param_matrix_columns = tl.load(row + 8)
-    lr_times_weight_decay = tl.load(row + 9)
-    one_minus_lr_times_weight_decay = tl.load(row + 10)
-    rate = tl.load(row + 11)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    exp_avg_address = tl.load(tensor + header + 2)
-    exp_avg_sq_address = tl.load(tensor + header + 3)
 
     matrices, height, width = folds.extents(place)
     tile = tl.load(chunk + 1)
@@ -157,15 +133,14 @@ def kernel(
     sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
     sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
-        exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -176,25 +151,18 @@ def kernel(
             row_sum_grad_times_param = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_sum_grad_squared, row_sum_param_squared = update_elements(
+            (
+                sum_grad_times_param,
+                sum_grad_squared,
+                sum_param_squared,
+                row_sum_grad_times_param,
+                row_sum_grad_squared,
+                row_sum_param_squared,
+            ) = update_elements(
                 param_ptr,
                 grad_ptr,
-                exp_avg_ptr,
-                exp_avg_sq_ptr,
                 offsets,
                 None,
-                beta1,
-                one_minus_beta1,
-                beta2,
-                one_minus_beta2,
-                sqrt_one_minus_beta2_pow_step,
-                eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_lr_times_weight_decay,
-                rate,
                 sum_grad_times_param,
                 sum_grad_squared,
                 sum_param_squared,
@@ -205,9 +173,7 @@ def kernel(
                 clip_factor,
                 math,
                 maximize,
-                nesterov,
                 param_rank_above_one,
-                weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
@@ -229,8 +195,6 @@ def kernel(
         apart = width
         param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
-        exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -241,25 +205,18 @@ def kernel(
             row_sum_grad_times_param = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_sum_grad_squared, row_sum_param_squared = update_elements(
+            (
+                sum_grad_times_param,
+                sum_grad_squared,
+                sum_param_squared,
+                row_sum_grad_times_param,
+                row_sum_grad_squared,
+                row_sum_param_squared,
+            ) = update_elements(
                 param_ptr,
                 grad_ptr,
-                exp_avg_ptr,
-                exp_avg_sq_ptr,
                 offsets,
                 across & along,
-                beta1,
-                one_minus_beta1,
-                beta2,
-                one_minus_beta2,
-                sqrt_one_minus_beta2_pow_step,
-                eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_lr_times_weight_decay,
-                rate,
                 sum_grad_times_param,
                 sum_grad_squared,
                 sum_param_squared,
@@ -270,9 +227,7 @@ def kernel(
                 clip_factor,
                 math,
                 maximize,
-                nesterov,
                 param_rank_above_one,
-                weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
@@ -439,23 +394,15 @@ def update_elements_1(
     one_minus_beta2,
     sqrt_one_minus_beta2_pow_step,
     eps,
-    delta_over_sqrt_param_size,
-    wd_ratio,
-    delta_over_sqrt_param_matrix_columns,
-    lr_times_weight_decay,
-    one_minus_lr_times_weight_decay,
-    rate,
     norm_param_plus_eps,
     row_norm_param_plus_eps,
     sum_unit_times_perturb,
     row_sum_row_unit_times_perturb,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    weight_decay_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     if param_rank_above_one:
@@ -540,12 +487,6 @@ def kernel_1(
     one_minus_beta2 = tl.load(row + 3)
     sqrt_one_minus_beta2_pow_step = tl.load(row + 4)
     eps = tl.load(row + 5)
-    delta_over_sqrt_param_size = tl.load(row + 6)
-    wd_ratio = tl.load(row + 7)
-    delta_over_sqrt_param_matrix_columns = tl.load(row + 8)
-    lr_times_weight_decay = tl.load(row + 9)
-    one_minus_lr_times_weight_decay = tl.load(row + 10)
-    rate = tl.load(row + 11)
     own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
     norm_param_plus_eps = tl.load(own_numbers + 4).to(math)
     param_address = tl.load(tensor + header + 0)
@@ -570,8 +511,9 @@ def kernel_1(
     row_sum_row_unit_times_perturb_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
     sum_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
@@ -587,9 +529,9 @@ def kernel_1(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             if param_rank_above_one:
-                row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_norm_param_plus_eps = tl.load(
+                    row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_norm_param_plus_eps = 0.0
             row_sum_row_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
@@ -606,23 +548,15 @@ def kernel_1(
                 one_minus_beta2,
                 sqrt_one_minus_beta2_pow_step,
                 eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_lr_times_weight_decay,
-                rate,
                 norm_param_plus_eps,
                 row_norm_param_plus_eps,
                 sum_unit_times_perturb,
                 row_sum_row_unit_times_perturb,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
@@ -644,9 +578,9 @@ def kernel_1(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             if param_rank_above_one:
-                row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_norm_param_plus_eps = tl.load(
+                    row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_norm_param_plus_eps = 0.0
             row_sum_row_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
@@ -663,23 +597,15 @@ def kernel_1(
                 one_minus_beta2,
                 sqrt_one_minus_beta2_pow_step,
                 eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_lr_times_weight_decay,
-                rate,
                 norm_param_plus_eps,
                 row_norm_param_plus_eps,
                 sum_unit_times_perturb,
                 row_sum_row_unit_times_perturb,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
@@ -759,14 +685,8 @@ def update_elements_2(
     mask,
     beta1,
     one_minus_beta1,
-    beta2,
-    one_minus_beta2,
     sqrt_one_minus_beta2_pow_step,
     eps,
-    delta_over_sqrt_param_size,
-    wd_ratio,
-    delta_over_sqrt_param_matrix_columns,
-    lr_times_weight_decay,
     one_minus_lr_times_weight_decay,
     rate,
     norm_param_plus_eps,
@@ -776,7 +696,6 @@ def update_elements_2(
     row_sum_row_unit_times_perturb,
     is_row_flat,
     param_part,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -866,14 +785,8 @@ def kernel_2(
     row = rows + 12 * tl.load(tensor + 1)
     beta1 = tl.load(row + 0)
     one_minus_beta1 = tl.load(row + 1)
-    beta2 = tl.load(row + 2)
-    one_minus_beta2 = tl.load(row + 3)
     sqrt_one_minus_beta2_pow_step = tl.load(row + 4)
     eps = tl.load(row + 5)
-    delta_over_sqrt_param_size = tl.load(row + 6)
-    wd_ratio = tl.load(row + 7)
-    delta_over_sqrt_param_matrix_columns = tl.load(row + 8)
-    lr_times_weight_decay = tl.load(row + 9)
     one_minus_lr_times_weight_decay = tl.load(row + 10)
     rate = tl.load(row + 11)
     own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
@@ -900,8 +813,9 @@ def kernel_2(
     row_norm_param_plus_eps_ptr = folds.vector(vectors, place, 4, 0, 0)
     row_sum_row_unit_times_perturb_ptr = folds.vector(vectors, place, 3, 0, 0)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
@@ -917,15 +831,15 @@ def kernel_2(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             if param_rank_above_one:
-                row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_norm_param_plus_eps = tl.load(
+                    row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_norm_param_plus_eps = 0.0
             if param_rank_above_one:
-                row_sum_row_unit_times_perturb = tl.load(row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_sum_row_unit_times_perturb = tl.load(
+                    row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_sum_row_unit_times_perturb = 0.0
             update_elements_2(
@@ -937,14 +851,8 @@ def kernel_2(
                 None,
                 beta1,
                 one_minus_beta1,
-                beta2,
-                one_minus_beta2,
                 sqrt_one_minus_beta2_pow_step,
                 eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
                 one_minus_lr_times_weight_decay,
                 rate,
                 norm_param_plus_eps,
@@ -954,7 +862,6 @@ def kernel_2(
                 row_sum_row_unit_times_perturb,
                 is_row_flat,
                 param_part,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -976,15 +883,15 @@ def kernel_2(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             if param_rank_above_one:
-                row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_norm_param_plus_eps = tl.load(
+                    row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_norm_param_plus_eps = 0.0
             if param_rank_above_one:
-                row_sum_row_unit_times_perturb = tl.load(row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_sum_row_unit_times_perturb = tl.load(
+                    row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_sum_row_unit_times_perturb = 0.0
             update_elements_2(
@@ -996,14 +903,8 @@ def kernel_2(
                 across & along,
                 beta1,
                 one_minus_beta1,
-                beta2,
-                one_minus_beta2,
                 sqrt_one_minus_beta2_pow_step,
                 eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
                 one_minus_lr_times_weight_decay,
                 rate,
                 norm_param_plus_eps,
@@ -1013,7 +914,6 @@ def kernel_2(
                 row_sum_row_unit_times_perturb,
                 is_row_flat,
                 param_part,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,

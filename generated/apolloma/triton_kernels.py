@@ -22,18 +22,10 @@ def update_elements(
     param_ptr,
     grad_ptr,
     exp_avg_grad_ptr,
-    approx_hessian_ptr,
     direction_ptr,
     offsets,
     mask,
     weight_decay,
-    alpha,
-    eps,
-    eps_over_0_01,
-    minus_alpha,
-    eps_over_alpha,
-    param_size,
-    rate,
     sum_direction_squared_squared,
     max_abs_delta_grad,
     grad_scale,
@@ -126,17 +118,9 @@ def kernel(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 8 * tl.load(tensor + 1)
     weight_decay = tl.load(row + 0)
-    alpha = tl.load(row + 1)
-    eps = tl.load(row + 2)
-    eps_over_0_01 = tl.load(row + 3)
-    minus_alpha = tl.load(row + 4)
-    eps_over_alpha = tl.load(row + 5)
-    param_size = tl.load(row + 6)
-    rate = tl.load(row + 7)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_grad_address = tl.load(tensor + header + 2)
-    approx_hessian_address = tl.load(tensor + header + 3)
     direction_address = tl.load(tensor + header + 4)
     sum_direction_squared_squared = folds.sum_start((block,), math)
     max_abs_delta_grad = folds.max_start((block,), math)
@@ -145,25 +129,16 @@ def kernel(
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         exp_avg_grad_ptr = ops.aligned_pointer(exp_avg_grad_address, exp_avg_grad_dtype, start)
-        approx_hessian_ptr = ops.aligned_pointer(approx_hessian_address, approx_hessian_dtype, start)
         direction_ptr = ops.aligned_pointer(direction_address, direction_dtype, start)
         for first in range(0, chunk_size, block):
             sum_direction_squared_squared, max_abs_delta_grad = update_elements(
                 param_ptr,
                 grad_ptr,
                 exp_avg_grad_ptr,
-                approx_hessian_ptr,
                 direction_ptr,
                 first + tl.arange(0, block),
                 None,
                 weight_decay,
-                alpha,
-                eps,
-                eps_over_0_01,
-                minus_alpha,
-                eps_over_alpha,
-                param_size,
-                rate,
                 sum_direction_squared_squared,
                 max_abs_delta_grad,
                 grad_scale,
@@ -181,7 +156,6 @@ def kernel(
         param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
         exp_avg_grad_ptr = ops.pointer(exp_avg_grad_address, exp_avg_grad_dtype, start)
-        approx_hessian_ptr = ops.pointer(approx_hessian_address, approx_hessian_dtype, start)
         direction_ptr = ops.pointer(direction_address, direction_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
@@ -189,18 +163,10 @@ def kernel(
                 param_ptr,
                 grad_ptr,
                 exp_avg_grad_ptr,
-                approx_hessian_ptr,
                 direction_ptr,
                 offsets,
                 offsets < elements,
                 weight_decay,
-                alpha,
-                eps,
-                eps_over_0_01,
-                minus_alpha,
-                eps_over_alpha,
-                param_size,
-                rate,
                 sum_direction_squared_squared,
                 max_abs_delta_grad,
                 grad_scale,
@@ -286,16 +252,9 @@ def update_elements_1(
     mask,
     weight_decay,
     alpha,
-    eps,
-    eps_over_0_01,
-    minus_alpha,
-    eps_over_alpha,
-    param_size,
-    rate,
     new_last_denom,
     delta_part,
     delta_part_2,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -304,7 +263,6 @@ def update_elements_1(
     rebound_is_constant: tl.constexpr,
     weight_decay_type_is_decoupled: tl.constexpr,
     weight_decay_type_is_stable: tl.constexpr,
-    rebound_is_belief: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     if (
@@ -390,12 +348,6 @@ def kernel_1(
     row = rows + 8 * tl.load(tensor + 1)
     weight_decay = tl.load(row + 0)
     alpha = tl.load(row + 1)
-    eps = tl.load(row + 2)
-    eps_over_0_01 = tl.load(row + 3)
-    minus_alpha = tl.load(row + 4)
-    eps_over_alpha = tl.load(row + 5)
-    param_size = tl.load(row + 6)
-    rate = tl.load(row + 7)
     own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
     new_last_denom = tl.load(own_numbers + 5).to(math)
     param_address = tl.load(tensor + header + 0)
@@ -423,16 +375,9 @@ def kernel_1(
                 None,
                 weight_decay,
                 alpha,
-                eps,
-                eps_over_0_01,
-                minus_alpha,
-                eps_over_alpha,
-                param_size,
-                rate,
                 new_last_denom,
                 delta_part,
                 delta_part_2,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -441,7 +386,6 @@ def kernel_1(
                 rebound_is_constant,
                 weight_decay_type_is_decoupled,
                 weight_decay_type_is_stable,
-                rebound_is_belief,
             )
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
@@ -461,16 +405,9 @@ def kernel_1(
                 offsets < elements,
                 weight_decay,
                 alpha,
-                eps,
-                eps_over_0_01,
-                minus_alpha,
-                eps_over_alpha,
-                param_size,
-                rate,
                 new_last_denom,
                 delta_part,
                 delta_part_2,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -479,7 +416,6 @@ def kernel_1(
                 rebound_is_constant,
                 weight_decay_type_is_decoupled,
                 weight_decay_type_is_stable,
-                rebound_is_belief,
             )
 
     tl.store(partials + 2 * tl.program_id(0) + 0, folds.sum_all(delta_part))
@@ -529,33 +465,17 @@ def tensor_program_2(
 
 @triton.jit
 def update_elements_2(
-    param_ptr,
-    grad_ptr,
-    exp_avg_grad_ptr,
     approx_hessian_ptr,
     direction_ptr,
     offsets,
     mask,
-    weight_decay,
-    alpha,
-    eps,
-    eps_over_0_01,
-    minus_alpha,
     eps_over_alpha,
-    param_size,
-    rate,
     new_last_denom,
     delta,
     max_abs_delta_grad,
     sum_denom,
-    grad_scale,
-    clip_factor,
     math: tl.constexpr,
-    maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
-    weight_decay_type_is_L2: tl.constexpr,
-    rebound_is_constant: tl.constexpr,
-    weight_decay_type_is_decoupled: tl.constexpr,
     weight_decay_type_is_stable: tl.constexpr,
     rebound_is_belief: tl.constexpr,
 ):
@@ -624,99 +544,51 @@ def kernel_2(
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
     row = rows + 8 * tl.load(tensor + 1)
-    weight_decay = tl.load(row + 0)
-    alpha = tl.load(row + 1)
-    eps = tl.load(row + 2)
-    eps_over_0_01 = tl.load(row + 3)
-    minus_alpha = tl.load(row + 4)
     eps_over_alpha = tl.load(row + 5)
-    param_size = tl.load(row + 6)
-    rate = tl.load(row + 7)
     own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
     new_last_denom = tl.load(own_numbers + 5).to(math)
     delta = tl.load(own_numbers + 6).to(math)
     max_abs_delta_grad = tl.load(own_numbers + 1).to(math)
-    param_address = tl.load(tensor + header + 0)
-    grad_address = tl.load(tensor + header + 1)
-    exp_avg_grad_address = tl.load(tensor + header + 2)
     approx_hessian_address = tl.load(tensor + header + 3)
     direction_address = tl.load(tensor + header + 4)
     sum_denom = folds.sum_start((block,), math)
 
     if aligned & (elements >= chunk_size):
-        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
-        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        exp_avg_grad_ptr = ops.aligned_pointer(exp_avg_grad_address, exp_avg_grad_dtype, start)
         approx_hessian_ptr = ops.aligned_pointer(approx_hessian_address, approx_hessian_dtype, start)
         direction_ptr = ops.aligned_pointer(direction_address, direction_dtype, start)
         for first in range(0, chunk_size, block):
             sum_denom = update_elements_2(
-                param_ptr,
-                grad_ptr,
-                exp_avg_grad_ptr,
                 approx_hessian_ptr,
                 direction_ptr,
                 first + tl.arange(0, block),
                 None,
-                weight_decay,
-                alpha,
-                eps,
-                eps_over_0_01,
-                minus_alpha,
                 eps_over_alpha,
-                param_size,
-                rate,
                 new_last_denom,
                 delta,
                 max_abs_delta_grad,
                 sum_denom,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
-                weight_decay_type_is_L2,
-                rebound_is_constant,
-                weight_decay_type_is_decoupled,
                 weight_decay_type_is_stable,
                 rebound_is_belief,
             )
     else:
-        param_ptr = ops.pointer(param_address, param_dtype, start)
-        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        exp_avg_grad_ptr = ops.pointer(exp_avg_grad_address, exp_avg_grad_dtype, start)
         approx_hessian_ptr = ops.pointer(approx_hessian_address, approx_hessian_dtype, start)
         direction_ptr = ops.pointer(direction_address, direction_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
             sum_denom = update_elements_2(
-                param_ptr,
-                grad_ptr,
-                exp_avg_grad_ptr,
                 approx_hessian_ptr,
                 direction_ptr,
                 offsets,
                 offsets < elements,
-                weight_decay,
-                alpha,
-                eps,
-                eps_over_0_01,
-                minus_alpha,
                 eps_over_alpha,
-                param_size,
-                rate,
                 new_last_denom,
                 delta,
                 max_abs_delta_grad,
                 sum_denom,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
-                weight_decay_type_is_L2,
-                rebound_is_constant,
-                weight_decay_type_is_decoupled,
                 weight_decay_type_is_stable,
                 rebound_is_belief,
             )
@@ -771,29 +643,19 @@ def tensor_program_3(
 @triton.jit
 def update_elements_3(
     param_ptr,
-    grad_ptr,
     exp_avg_grad_ptr,
     approx_hessian_ptr,
     direction_ptr,
     offsets,
     mask,
     weight_decay,
-    alpha,
-    eps,
-    eps_over_0_01,
-    minus_alpha,
     eps_over_alpha,
-    param_size,
     rate,
     max_abs_delta_grad,
     weight_decay_over_mean_denom,
-    grad_scale,
-    clip_factor,
     math: tl.constexpr,
-    maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     weight_decay_type_is_L2: tl.constexpr,
-    rebound_is_constant: tl.constexpr,
     weight_decay_type_is_decoupled: tl.constexpr,
     weight_decay_type_is_stable: tl.constexpr,
     rebound_is_belief: tl.constexpr,
@@ -864,61 +726,43 @@ def kernel_3(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 8 * tl.load(tensor + 1)
     weight_decay = tl.load(row + 0)
-    alpha = tl.load(row + 1)
-    eps = tl.load(row + 2)
-    eps_over_0_01 = tl.load(row + 3)
-    minus_alpha = tl.load(row + 4)
     eps_over_alpha = tl.load(row + 5)
-    param_size = tl.load(row + 6)
     rate = tl.load(row + 7)
     own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
     max_abs_delta_grad = tl.load(own_numbers + 1).to(math)
     weight_decay_over_mean_denom = tl.load(own_numbers + 7).to(math)
     param_address = tl.load(tensor + header + 0)
-    grad_address = tl.load(tensor + header + 1)
     exp_avg_grad_address = tl.load(tensor + header + 2)
     approx_hessian_address = tl.load(tensor + header + 3)
     direction_address = tl.load(tensor + header + 4)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
-        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         exp_avg_grad_ptr = ops.aligned_pointer(exp_avg_grad_address, exp_avg_grad_dtype, start)
         approx_hessian_ptr = ops.aligned_pointer(approx_hessian_address, approx_hessian_dtype, start)
         direction_ptr = ops.aligned_pointer(direction_address, direction_dtype, start)
         for first in range(0, chunk_size, block):
             update_elements_3(
                 param_ptr,
-                grad_ptr,
                 exp_avg_grad_ptr,
                 approx_hessian_ptr,
                 direction_ptr,
                 first + tl.arange(0, block),
                 None,
                 weight_decay,
-                alpha,
-                eps,
-                eps_over_0_01,
-                minus_alpha,
                 eps_over_alpha,
-                param_size,
                 rate,
                 max_abs_delta_grad,
                 weight_decay_over_mean_denom,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
                 weight_decay_type_is_L2,
-                rebound_is_constant,
                 weight_decay_type_is_decoupled,
                 weight_decay_type_is_stable,
                 rebound_is_belief,
             )
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
-        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
         exp_avg_grad_ptr = ops.pointer(exp_avg_grad_address, exp_avg_grad_dtype, start)
         approx_hessian_ptr = ops.pointer(approx_hessian_address, approx_hessian_dtype, start)
         direction_ptr = ops.pointer(direction_address, direction_dtype, start)
@@ -926,29 +770,19 @@ def kernel_3(
             offsets = first + tl.arange(0, block)
             update_elements_3(
                 param_ptr,
-                grad_ptr,
                 exp_avg_grad_ptr,
                 approx_hessian_ptr,
                 direction_ptr,
                 offsets,
                 offsets < elements,
                 weight_decay,
-                alpha,
-                eps,
-                eps_over_0_01,
-                minus_alpha,
                 eps_over_alpha,
-                param_size,
                 rate,
                 max_abs_delta_grad,
                 weight_decay_over_mean_denom,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
                 weight_decay_type_is_L2,
-                rebound_is_constant,
                 weight_decay_type_is_decoupled,
                 weight_decay_type_is_stable,
                 rebound_is_belief,
@@ -989,6 +823,15 @@ SCRATCH = passes.Counts(8, 0, 0, 0)
 AXES = False  # whether anything is per row, column or matrix
 
 
-def has_vectors(*, maximize: bool, weight_decay_nonzero: bool, weight_decay_type_is_L2: bool, rebound_is_constant: bool, weight_decay_type_is_decoupled: bool, weight_decay_type_is_stable: bool, rebound_is_belief: bool) -> bool:
+def has_vectors(
+    *,
+    maximize: bool,
+    weight_decay_nonzero: bool,
+    weight_decay_type_is_L2: bool,
+    rebound_is_constant: bool,
+    weight_decay_type_is_decoupled: bool,
+    weight_decay_type_is_stable: bool,
+    rebound_is_belief: bool,
+) -> bool:
     """Return whether kernels of these specialisations compute anything per row, column or matrix."""
     return False

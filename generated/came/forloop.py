@@ -34,7 +34,17 @@ def step(
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
-    for param, grad, exp_avg, exp_avg_sq_row, exp_avg_sq_col, exp_avg_res_row, exp_avg_res_col, exp_avg_sq, param_rank in zip(
+    for (
+        param,
+        grad,
+        exp_avg,
+        exp_avg_sq_row,
+        exp_avg_sq_col,
+        exp_avg_res_row,
+        exp_avg_res_col,
+        exp_avg_sq,
+        param_rank,
+    ) in zip(
         params,
         grads,
         exp_avgs,
@@ -131,7 +141,17 @@ def step_on_tensors(
 
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
-    for param_out, grad, exp_avg_out, exp_avg_sq_row_out, exp_avg_sq_col_out, exp_avg_res_row_out, exp_avg_res_col_out, exp_avg_sq_out, param_rank in zip(
+    for (
+        param_out,
+        grad,
+        exp_avg_out,
+        exp_avg_sq_row_out,
+        exp_avg_sq_col_out,
+        exp_avg_res_row_out,
+        exp_avg_res_col_out,
+        exp_avg_sq_out,
+        param_rank,
+    ) in zip(
         params,
         grads,
         exp_avgs,

@@ -19,33 +19,16 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 
 @triton.jit
 def update_elements(
-    param_ptr,
     grad_ptr,
-    exp_avg_ptr,
-    exp_avg_sq_ptr,
     offsets,
     mask,
-    one_minus_lr_times_weight_decay,
     eps1,
-    param_columns,
-    beta2,
-    one_minus_beta2,
-    param_rows,
-    param_size,
-    clip_threshold,
-    beta1,
-    one_minus_beta1,
-    eps2,
-    beta3,
-    one_minus_beta3,
-    lr,
     row_sum_square,
     column_sum_square,
     grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    weight_decay_nonzero: tl.constexpr,
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
@@ -100,24 +83,8 @@ def kernel(
     place = geometry + 16 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
     row = rows + 14 * tl.load(tensor + 1)
-    one_minus_lr_times_weight_decay = tl.load(row + 0)
     eps1 = tl.load(row + 1)
-    param_columns = tl.load(row + 2)
-    beta2 = tl.load(row + 3)
-    one_minus_beta2 = tl.load(row + 4)
-    param_rows = tl.load(row + 5)
-    param_size = tl.load(row + 6)
-    clip_threshold = tl.load(row + 7)
-    beta1 = tl.load(row + 8)
-    one_minus_beta1 = tl.load(row + 9)
-    eps2 = tl.load(row + 10)
-    beta3 = tl.load(row + 11)
-    one_minus_beta3 = tl.load(row + 12)
-    lr = tl.load(row + 13)
-    param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    exp_avg_address = tl.load(tensor + header + 2)
-    exp_avg_sq_address = tl.load(tensor + header + 3)
 
     matrices, height, width = folds.extents(place)
     tile = tl.load(chunk + 1)
@@ -137,15 +104,13 @@ def kernel(
     column_sum_square_ptr += (first_row // (tile_rows * tile_steps)).to(tl.int64) * matrices * width
     column_sum_square = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
-        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
-        exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -155,33 +120,16 @@ def kernel(
             )
             row_sum_square = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_square, column_sum_square = update_elements(
-                param_ptr,
                 grad_ptr,
-                exp_avg_ptr,
-                exp_avg_sq_ptr,
                 offsets,
                 None,
-                one_minus_lr_times_weight_decay,
                 eps1,
-                param_columns,
-                beta2,
-                one_minus_beta2,
-                param_rows,
-                param_size,
-                clip_threshold,
-                beta1,
-                one_minus_beta1,
-                eps2,
-                beta3,
-                one_minus_beta3,
-                lr,
                 row_sum_square,
                 column_sum_square,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
             if param_rank_above_one:
@@ -190,10 +138,7 @@ def kernel(
                 )
     else:
         apart = width
-        param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
-        exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -203,33 +148,16 @@ def kernel(
             )
             row_sum_square = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_square, column_sum_square = update_elements(
-                param_ptr,
                 grad_ptr,
-                exp_avg_ptr,
-                exp_avg_sq_ptr,
                 offsets,
                 across & along,
-                one_minus_lr_times_weight_decay,
                 eps1,
-                param_columns,
-                beta2,
-                one_minus_beta2,
-                param_rows,
-                param_size,
-                clip_threshold,
-                beta1,
-                one_minus_beta1,
-                eps2,
-                beta3,
-                one_minus_beta3,
-                lr,
                 row_sum_square,
                 column_sum_square,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
             if param_rank_above_one:
@@ -366,34 +294,19 @@ def tensor_program_1(
 
 @triton.jit
 def update_elements_1(
-    param_ptr,
     grad_ptr,
-    exp_avg_ptr,
     exp_avg_sq_ptr,
     offsets,
     mask,
-    one_minus_lr_times_weight_decay,
     eps1,
-    param_columns,
     beta2,
     one_minus_beta2,
-    param_rows,
-    param_size,
-    clip_threshold,
-    beta1,
-    one_minus_beta1,
-    eps2,
-    beta3,
-    one_minus_beta3,
-    lr,
     scaled_part,
     rsqrt_exp_avg_sq_col,
     sum_scaled_squared,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    weight_decay_nonzero: tl.constexpr,
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
@@ -456,23 +369,10 @@ def kernel_1(
     place = geometry + 16 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
     row = rows + 14 * tl.load(tensor + 1)
-    one_minus_lr_times_weight_decay = tl.load(row + 0)
     eps1 = tl.load(row + 1)
-    param_columns = tl.load(row + 2)
     beta2 = tl.load(row + 3)
     one_minus_beta2 = tl.load(row + 4)
-    param_rows = tl.load(row + 5)
-    param_size = tl.load(row + 6)
-    clip_threshold = tl.load(row + 7)
-    beta1 = tl.load(row + 8)
-    one_minus_beta1 = tl.load(row + 9)
-    eps2 = tl.load(row + 10)
-    beta3 = tl.load(row + 11)
-    one_minus_beta3 = tl.load(row + 12)
-    lr = tl.load(row + 13)
-    param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    exp_avg_address = tl.load(tensor + header + 2)
     exp_avg_sq_address = tl.load(tensor + header + 3)
 
     matrices, height, width = folds.extents(place)
@@ -487,21 +387,20 @@ def kernel_1(
     across = (at_matrix < matrices) & (at_column < width)
     scaled_part_ptr = folds.vector(vectors, place, 2, 2, 0)
     if param_rank_above_one:
-        rsqrt_exp_avg_sq_col = tl.load(folds.vector(vectors, place, 3, 2, 0) + at_matrix * width + at_column, mask=across).to(
-            math
-        )
+        rsqrt_exp_avg_sq_col = tl.load(
+            folds.vector(vectors, place, 3, 2, 0) + at_matrix * width + at_column, mask=across
+        ).to(math)
     else:
         rsqrt_exp_avg_sq_col = 0.0
     sum_scaled_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
-        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
@@ -515,41 +414,24 @@ def kernel_1(
             else:
                 scaled_part = 0.0
             sum_scaled_squared = update_elements_1(
-                param_ptr,
                 grad_ptr,
-                exp_avg_ptr,
                 exp_avg_sq_ptr,
                 offsets,
                 None,
-                one_minus_lr_times_weight_decay,
                 eps1,
-                param_columns,
                 beta2,
                 one_minus_beta2,
-                param_rows,
-                param_size,
-                clip_threshold,
-                beta1,
-                one_minus_beta1,
-                eps2,
-                beta3,
-                one_minus_beta3,
-                lr,
                 scaled_part,
                 rsqrt_exp_avg_sq_col,
                 sum_scaled_squared,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
     else:
         apart = width
-        param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
@@ -563,34 +445,19 @@ def kernel_1(
             else:
                 scaled_part = 0.0
             sum_scaled_squared = update_elements_1(
-                param_ptr,
                 grad_ptr,
-                exp_avg_ptr,
                 exp_avg_sq_ptr,
                 offsets,
                 across & along,
-                one_minus_lr_times_weight_decay,
                 eps1,
-                param_columns,
                 beta2,
                 one_minus_beta2,
-                param_rows,
-                param_size,
-                clip_threshold,
-                beta1,
-                one_minus_beta1,
-                eps2,
-                beta3,
-                one_minus_beta3,
-                lr,
                 scaled_part,
                 rsqrt_exp_avg_sq_col,
                 sum_scaled_squared,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
 
@@ -651,36 +518,25 @@ def tensor_program_2(
 
 @triton.jit
 def update_elements_2(
-    param_ptr,
     grad_ptr,
     exp_avg_ptr,
     exp_avg_sq_ptr,
     offsets,
     mask,
-    one_minus_lr_times_weight_decay,
     eps1,
-    param_columns,
     beta2,
     one_minus_beta2,
-    param_rows,
-    param_size,
-    clip_threshold,
     beta1,
     one_minus_beta1,
     eps2,
-    beta3,
-    one_minus_beta3,
-    lr,
     scaled_part,
     rsqrt_exp_avg_sq_col,
     scaled_part_2,
     row_sum_instability,
     column_sum_instability,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    weight_decay_nonzero: tl.constexpr,
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
@@ -754,23 +610,14 @@ def kernel_2(
     place = geometry + 16 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
     row = rows + 14 * tl.load(tensor + 1)
-    one_minus_lr_times_weight_decay = tl.load(row + 0)
     eps1 = tl.load(row + 1)
-    param_columns = tl.load(row + 2)
     beta2 = tl.load(row + 3)
     one_minus_beta2 = tl.load(row + 4)
-    param_rows = tl.load(row + 5)
-    param_size = tl.load(row + 6)
-    clip_threshold = tl.load(row + 7)
     beta1 = tl.load(row + 8)
     one_minus_beta1 = tl.load(row + 9)
     eps2 = tl.load(row + 10)
-    beta3 = tl.load(row + 11)
-    one_minus_beta3 = tl.load(row + 12)
-    lr = tl.load(row + 13)
     own_numbers = numbers + 2 * tl.load(chunk).to(tl.int64)
     scaled_part_2 = tl.load(own_numbers + 1).to(math)
-    param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
     exp_avg_sq_address = tl.load(tensor + header + 3)
@@ -787,9 +634,9 @@ def kernel_2(
     across = (at_matrix < matrices) & (at_column < width)
     scaled_part_ptr = folds.vector(vectors, place, 2, 2, 0)
     if param_rank_above_one:
-        rsqrt_exp_avg_sq_col = tl.load(folds.vector(vectors, place, 3, 2, 0) + at_matrix * width + at_column, mask=across).to(
-            math
-        )
+        rsqrt_exp_avg_sq_col = tl.load(
+            folds.vector(vectors, place, 3, 2, 0) + at_matrix * width + at_column, mask=across
+        ).to(math)
     else:
         rsqrt_exp_avg_sq_col = 0.0
     row_sum_instability_ptr = folds.vector_partials(
@@ -802,12 +649,12 @@ def kernel_2(
     column_sum_instability_ptr += (first_row // (tile_rows * tile_steps)).to(tl.int64) * matrices * width
     column_sum_instability = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
-        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
@@ -824,36 +671,25 @@ def kernel_2(
                 scaled_part = 0.0
             row_sum_instability = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_instability, column_sum_instability = update_elements_2(
-                param_ptr,
                 grad_ptr,
                 exp_avg_ptr,
                 exp_avg_sq_ptr,
                 offsets,
                 None,
-                one_minus_lr_times_weight_decay,
                 eps1,
-                param_columns,
                 beta2,
                 one_minus_beta2,
-                param_rows,
-                param_size,
-                clip_threshold,
                 beta1,
                 one_minus_beta1,
                 eps2,
-                beta3,
-                one_minus_beta3,
-                lr,
                 scaled_part,
                 rsqrt_exp_avg_sq_col,
                 scaled_part_2,
                 row_sum_instability,
                 column_sum_instability,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
             if param_rank_above_one:
@@ -864,7 +700,6 @@ def kernel_2(
                 )
     else:
         apart = width
-        param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
@@ -881,36 +716,25 @@ def kernel_2(
                 scaled_part = 0.0
             row_sum_instability = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_instability, column_sum_instability = update_elements_2(
-                param_ptr,
                 grad_ptr,
                 exp_avg_ptr,
                 exp_avg_sq_ptr,
                 offsets,
                 across & along,
-                one_minus_lr_times_weight_decay,
                 eps1,
-                param_columns,
                 beta2,
                 one_minus_beta2,
-                param_rows,
-                param_size,
-                clip_threshold,
                 beta1,
                 one_minus_beta1,
                 eps2,
-                beta3,
-                one_minus_beta3,
-                lr,
                 scaled_part,
                 rsqrt_exp_avg_sq_col,
                 scaled_part_2,
                 row_sum_instability,
                 column_sum_instability,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
                 param_rank_above_one,
             )
             if param_rank_above_one:
@@ -1056,31 +880,14 @@ def tensor_program_3(
 @triton.jit
 def update_elements_3(
     param_ptr,
-    grad_ptr,
     exp_avg_ptr,
-    exp_avg_sq_ptr,
     offsets,
     mask,
     one_minus_lr_times_weight_decay,
-    eps1,
-    param_columns,
-    beta2,
-    one_minus_beta2,
-    param_rows,
-    param_size,
-    clip_threshold,
-    beta1,
-    one_minus_beta1,
-    eps2,
-    beta3,
-    one_minus_beta3,
     lr,
     direction_part,
     rsqrt_exp_avg_res_col,
-    grad_scale,
-    clip_factor,
     math: tl.constexpr,
-    maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     param_rank_above_one: tl.constexpr,
 ):
@@ -1137,23 +944,9 @@ def kernel_3(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 14 * tl.load(tensor + 1)
     one_minus_lr_times_weight_decay = tl.load(row + 0)
-    eps1 = tl.load(row + 1)
-    param_columns = tl.load(row + 2)
-    beta2 = tl.load(row + 3)
-    one_minus_beta2 = tl.load(row + 4)
-    param_rows = tl.load(row + 5)
-    param_size = tl.load(row + 6)
-    clip_threshold = tl.load(row + 7)
-    beta1 = tl.load(row + 8)
-    one_minus_beta1 = tl.load(row + 9)
-    eps2 = tl.load(row + 10)
-    beta3 = tl.load(row + 11)
-    one_minus_beta3 = tl.load(row + 12)
     lr = tl.load(row + 13)
     param_address = tl.load(tensor + header + 0)
-    grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
-    exp_avg_sq_address = tl.load(tensor + header + 3)
 
     matrices, height, width = folds.extents(place)
     tile = tl.load(chunk + 1)
@@ -1167,21 +960,20 @@ def kernel_3(
     across = (at_matrix < matrices) & (at_column < width)
     direction_part_ptr = folds.vector(vectors, place, 3, 3, 0)
     if param_rank_above_one:
-        rsqrt_exp_avg_res_col = tl.load(folds.vector(vectors, place, 4, 3, 0) + at_matrix * width + at_column, mask=across).to(
-            math
-        )
+        rsqrt_exp_avg_res_col = tl.load(
+            folds.vector(vectors, place, 4, 3, 0) + at_matrix * width + at_column, mask=across
+        ).to(math)
     else:
         rsqrt_exp_avg_res_col = 0.0
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
-        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
-        exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -1195,40 +987,21 @@ def kernel_3(
                 direction_part = 0.0
             update_elements_3(
                 param_ptr,
-                grad_ptr,
                 exp_avg_ptr,
-                exp_avg_sq_ptr,
                 offsets,
                 None,
                 one_minus_lr_times_weight_decay,
-                eps1,
-                param_columns,
-                beta2,
-                one_minus_beta2,
-                param_rows,
-                param_size,
-                clip_threshold,
-                beta1,
-                one_minus_beta1,
-                eps2,
-                beta3,
-                one_minus_beta3,
                 lr,
                 direction_part,
                 rsqrt_exp_avg_res_col,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
                 param_rank_above_one,
             )
     else:
         apart = width
         param_ptr = ops.pointer(param_address, param_dtype, start)
-        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
-        exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -1242,31 +1015,14 @@ def kernel_3(
                 direction_part = 0.0
             update_elements_3(
                 param_ptr,
-                grad_ptr,
                 exp_avg_ptr,
-                exp_avg_sq_ptr,
                 offsets,
                 across & along,
                 one_minus_lr_times_weight_decay,
-                eps1,
-                param_columns,
-                beta2,
-                one_minus_beta2,
-                param_rows,
-                param_size,
-                clip_threshold,
-                beta1,
-                one_minus_beta1,
-                eps2,
-                beta3,
-                one_minus_beta3,
                 lr,
                 direction_part,
                 rsqrt_exp_avg_res_col,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
                 param_rank_above_one,
             )

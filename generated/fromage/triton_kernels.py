@@ -24,9 +24,6 @@ def update_elements(
     offsets,
     mask,
     first_max_norm,
-    p_bound_or_default,
-    lr,
-    sqrt_one_plus_lr_squared,
     sum_param_squared,
     ratio_part_part,
     sum_grad_squared,
@@ -93,9 +90,6 @@ def kernel(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 4 * tl.load(tensor + 1)
     first_max_norm = tl.load(row + 0)
-    p_bound_or_default = tl.load(row + 1)
-    lr = tl.load(row + 2)
-    sqrt_one_plus_lr_squared = tl.load(row + 3)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     sum_param_squared = folds.sum_start((block,), math)
@@ -112,9 +106,6 @@ def kernel(
                 first + tl.arange(0, block),
                 None,
                 first_max_norm,
-                p_bound_or_default,
-                lr,
-                sqrt_one_plus_lr_squared,
                 sum_param_squared,
                 ratio_part_part,
                 sum_grad_squared,
@@ -135,9 +126,6 @@ def kernel(
                 offsets,
                 offsets < elements,
                 first_max_norm,
-                p_bound_or_default,
-                lr,
-                sqrt_one_plus_lr_squared,
                 sum_param_squared,
                 ratio_part_part,
                 sum_grad_squared,
@@ -217,13 +205,10 @@ def update_elements_1(
     grad_ptr,
     offsets,
     mask,
-    first_max_norm,
-    p_bound_or_default,
     lr,
     sqrt_one_plus_lr_squared,
     ratio,
     param_part_part,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -281,8 +266,6 @@ def kernel_1(
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
     row = rows + 4 * tl.load(tensor + 1)
-    first_max_norm = tl.load(row + 0)
-    p_bound_or_default = tl.load(row + 1)
     lr = tl.load(row + 2)
     sqrt_one_plus_lr_squared = tl.load(row + 3)
     own_numbers = numbers + 7 * tl.load(chunk).to(tl.int64)
@@ -300,13 +283,10 @@ def kernel_1(
                 grad_ptr,
                 first + tl.arange(0, block),
                 None,
-                first_max_norm,
-                p_bound_or_default,
                 lr,
                 sqrt_one_plus_lr_squared,
                 ratio,
                 param_part_part,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -322,13 +302,10 @@ def kernel_1(
                 grad_ptr,
                 offsets,
                 offsets < elements,
-                first_max_norm,
-                p_bound_or_default,
                 lr,
                 sqrt_one_plus_lr_squared,
                 ratio,
                 param_part_part,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -387,14 +364,11 @@ def update_elements_2(
     grad_ptr,
     offsets,
     mask,
-    first_max_norm,
-    p_bound_or_default,
     lr,
     sqrt_one_plus_lr_squared,
     ratio,
     param_part_above_max_norm,
     max_norm_over_param_part,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -451,8 +425,6 @@ def kernel_2(
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
     row = rows + 4 * tl.load(tensor + 1)
-    first_max_norm = tl.load(row + 0)
-    p_bound_or_default = tl.load(row + 1)
     lr = tl.load(row + 2)
     sqrt_one_plus_lr_squared = tl.load(row + 3)
     own_numbers = numbers + 7 * tl.load(chunk).to(tl.int64)
@@ -471,14 +443,11 @@ def kernel_2(
                 grad_ptr,
                 first + tl.arange(0, block),
                 None,
-                first_max_norm,
-                p_bound_or_default,
                 lr,
                 sqrt_one_plus_lr_squared,
                 ratio,
                 param_part_above_max_norm,
                 max_norm_over_param_part,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -494,14 +463,11 @@ def kernel_2(
                 grad_ptr,
                 offsets,
                 offsets < elements,
-                first_max_norm,
-                p_bound_or_default,
                 lr,
                 sqrt_one_plus_lr_squared,
                 ratio,
                 param_part_above_max_norm,
                 max_norm_over_param_part,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,

@@ -34,7 +34,6 @@ def update_elements(
     bias_correction1_times_eps,
     eps,
     weight_decay,
-    lr,
     sum_param_squared,
     sum_direction_squared,
     grad_scale,
@@ -46,7 +45,6 @@ def update_elements(
     grad_averaging: tl.constexpr,
     bias_correction: tl.constexpr,
     always_adapt: tl.constexpr,
-    trust_clip: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     if always_adapt or weight_decay_nonzero:
@@ -142,7 +140,6 @@ def kernel(
     bias_correction1_times_eps = tl.load(row + 6)
     eps = tl.load(row + 7)
     weight_decay = tl.load(row + 8)
-    lr = tl.load(row + 9)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
@@ -172,7 +169,6 @@ def kernel(
                 bias_correction1_times_eps,
                 eps,
                 weight_decay,
-                lr,
                 sum_param_squared,
                 sum_direction_squared,
                 grad_scale,
@@ -184,7 +180,6 @@ def kernel(
                 grad_averaging,
                 bias_correction,
                 always_adapt,
-                trust_clip,
             )
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
@@ -209,7 +204,6 @@ def kernel(
                 bias_correction1_times_eps,
                 eps,
                 weight_decay,
-                lr,
                 sum_param_squared,
                 sum_direction_squared,
                 grad_scale,
@@ -221,7 +215,6 @@ def kernel(
                 grad_averaging,
                 bias_correction,
                 always_adapt,
-                trust_clip,
             )
 
     if always_adapt or weight_decay_nonzero:
@@ -290,32 +283,22 @@ def tensor_program_1(
 @triton.jit
 def update_elements_1(
     param_ptr,
-    grad_ptr,
     exp_avg_ptr,
     exp_avg_sq_ptr,
     offsets,
     mask,
     one_minus_lr_times_weight_decay,
-    one_minus_beta1,
-    beta1,
-    beta2,
-    one_minus_beta2,
     scale,
     bias_correction1_times_eps,
     eps,
     weight_decay,
     lr,
     new_trust_ratio,
-    grad_scale,
-    clip_factor,
     math: tl.constexpr,
-    maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
-    grad_averaging: tl.constexpr,
     bias_correction: tl.constexpr,
     always_adapt: tl.constexpr,
-    trust_clip: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     param = ops.load(param_ptr + offsets, mask, math)
@@ -385,10 +368,6 @@ def kernel_1(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 10 * tl.load(tensor + 1)
     one_minus_lr_times_weight_decay = tl.load(row + 0)
-    one_minus_beta1 = tl.load(row + 1)
-    beta1 = tl.load(row + 2)
-    beta2 = tl.load(row + 3)
-    one_minus_beta2 = tl.load(row + 4)
     scale = tl.load(row + 5)
     bias_correction1_times_eps = tl.load(row + 6)
     eps = tl.load(row + 7)
@@ -397,80 +376,57 @@ def kernel_1(
     own_numbers = numbers + 3 * tl.load(chunk).to(tl.int64)
     new_trust_ratio = tl.load(own_numbers + 2).to(math)
     param_address = tl.load(tensor + header + 0)
-    grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
     exp_avg_sq_address = tl.load(tensor + header + 3)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
-        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for first in range(0, chunk_size, block):
             update_elements_1(
                 param_ptr,
-                grad_ptr,
                 exp_avg_ptr,
                 exp_avg_sq_ptr,
                 first + tl.arange(0, block),
                 None,
                 one_minus_lr_times_weight_decay,
-                one_minus_beta1,
-                beta1,
-                beta2,
-                one_minus_beta2,
                 scale,
                 bias_correction1_times_eps,
                 eps,
                 weight_decay,
                 lr,
                 new_trust_ratio,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
                 decoupled_decay,
-                grad_averaging,
                 bias_correction,
                 always_adapt,
-                trust_clip,
             )
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
-        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
             update_elements_1(
                 param_ptr,
-                grad_ptr,
                 exp_avg_ptr,
                 exp_avg_sq_ptr,
                 offsets,
                 offsets < elements,
                 one_minus_lr_times_weight_decay,
-                one_minus_beta1,
-                beta1,
-                beta2,
-                one_minus_beta2,
                 scale,
                 bias_correction1_times_eps,
                 eps,
                 weight_decay,
                 lr,
                 new_trust_ratio,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
                 decoupled_decay,
-                grad_averaging,
                 bias_correction,
                 always_adapt,
-                trust_clip,
             )
 
 
@@ -494,6 +450,15 @@ SCRATCH = passes.Counts(3, 0, 0, 0)
 AXES = False  # whether anything is per row, column or matrix
 
 
-def has_vectors(*, maximize: bool, weight_decay_nonzero: bool, decoupled_decay: bool, grad_averaging: bool, bias_correction: bool, always_adapt: bool, trust_clip: bool) -> bool:
+def has_vectors(
+    *,
+    maximize: bool,
+    weight_decay_nonzero: bool,
+    decoupled_decay: bool,
+    grad_averaging: bool,
+    bias_correction: bool,
+    always_adapt: bool,
+    trust_clip: bool,
+) -> bool:
     """Return whether kernels of these specialisations compute anything per row, column or matrix."""
     return False

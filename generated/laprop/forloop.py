@@ -35,7 +35,17 @@ def step(
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
-    for param, grad, step_t, exp_avg, exp_avg_lr_1_t, exp_avg_lr_2_t, exp_avg_sq, exp_mean_avg_beta2, max_exp_avg_sq in zip(
+    for (
+        param,
+        grad,
+        step_t,
+        exp_avg,
+        exp_avg_lr_1_t,
+        exp_avg_lr_2_t,
+        exp_avg_sq,
+        exp_mean_avg_beta2,
+        max_exp_avg_sq,
+    ) in zip(
         params,
         grads,
         steps,
@@ -119,7 +129,17 @@ def step_on_tensors(
 
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
-    for param_out, grad, step_t, exp_avg_out, exp_avg_lr_1_out, exp_avg_lr_2_out, exp_avg_sq_out, exp_mean_avg_beta2_out, max_exp_avg_sq_out in zip(
+    for (
+        param_out,
+        grad,
+        step_t,
+        exp_avg_out,
+        exp_avg_lr_1_out,
+        exp_avg_lr_2_out,
+        exp_avg_sq_out,
+        exp_mean_avg_beta2_out,
+        max_exp_avg_sq_out,
+    ) in zip(
         params,
         grads,
         steps,

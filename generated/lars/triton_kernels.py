@@ -21,16 +21,8 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 def update_elements(
     param_ptr,
     grad_ptr,
-    momentum_buffer_ptr,
     offsets,
     mask,
-    trust_coeff,
-    weight_decay,
-    eps,
-    lr,
-    first_momentum_buffer,
-    momentum,
-    one_minus_dampening,
     sum_param_squared,
     sum_grad_squared,
     grad_scale,
@@ -39,9 +31,6 @@ def update_elements(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     always_adapt: tl.constexpr,
-    trust_clip: tl.constexpr,
-    momentum_nonzero: tl.constexpr,
-    nesterov: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     if always_adapt or weight_decay_nonzero:
@@ -101,38 +90,20 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 7 * tl.load(tensor + 1)
-    trust_coeff = tl.load(row + 0)
-    weight_decay = tl.load(row + 1)
-    eps = tl.load(row + 2)
-    lr = tl.load(row + 3)
-    first_momentum_buffer = tl.load(row + 4)
-    momentum = tl.load(row + 5)
-    one_minus_dampening = tl.load(row + 6)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    momentum_buffer_address = tl.load(tensor + header + 2)
     sum_param_squared = folds.sum_start((block,), math)
     sum_grad_squared = folds.sum_start((block,), math)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        momentum_buffer_ptr = ops.aligned_pointer(momentum_buffer_address, momentum_buffer_dtype, start)
         for first in range(0, chunk_size, block):
             sum_param_squared, sum_grad_squared = update_elements(
                 param_ptr,
                 grad_ptr,
-                momentum_buffer_ptr,
                 first + tl.arange(0, block),
                 None,
-                trust_coeff,
-                weight_decay,
-                eps,
-                lr,
-                first_momentum_buffer,
-                momentum,
-                one_minus_dampening,
                 sum_param_squared,
                 sum_grad_squared,
                 grad_scale,
@@ -141,29 +112,17 @@ def kernel(
                 maximize,
                 weight_decay_nonzero,
                 always_adapt,
-                trust_clip,
-                momentum_nonzero,
-                nesterov,
             )
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        momentum_buffer_ptr = ops.pointer(momentum_buffer_address, momentum_buffer_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
             sum_param_squared, sum_grad_squared = update_elements(
                 param_ptr,
                 grad_ptr,
-                momentum_buffer_ptr,
                 offsets,
                 offsets < elements,
-                trust_coeff,
-                weight_decay,
-                eps,
-                lr,
-                first_momentum_buffer,
-                momentum,
-                one_minus_dampening,
                 sum_param_squared,
                 sum_grad_squared,
                 grad_scale,
@@ -172,9 +131,6 @@ def kernel(
                 maximize,
                 weight_decay_nonzero,
                 always_adapt,
-                trust_clip,
-                momentum_nonzero,
-                nesterov,
             )
 
     if always_adapt or weight_decay_nonzero:
@@ -251,21 +207,17 @@ def update_elements_1(
     momentum_buffer_ptr,
     offsets,
     mask,
-    trust_coeff,
     weight_decay,
-    eps,
     lr,
     first_momentum_buffer,
     momentum,
     one_minus_dampening,
     new_trust_ratio,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     always_adapt: tl.constexpr,
-    trust_clip: tl.constexpr,
     momentum_nonzero: tl.constexpr,
     nesterov: tl.constexpr,
 ):
@@ -338,9 +290,7 @@ def kernel_1(
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
     row = rows + 7 * tl.load(tensor + 1)
-    trust_coeff = tl.load(row + 0)
     weight_decay = tl.load(row + 1)
-    eps = tl.load(row + 2)
     lr = tl.load(row + 3)
     first_momentum_buffer = tl.load(row + 4)
     momentum = tl.load(row + 5)
@@ -362,21 +312,17 @@ def kernel_1(
                 momentum_buffer_ptr,
                 first + tl.arange(0, block),
                 None,
-                trust_coeff,
                 weight_decay,
-                eps,
                 lr,
                 first_momentum_buffer,
                 momentum,
                 one_minus_dampening,
                 new_trust_ratio,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
                 always_adapt,
-                trust_clip,
                 momentum_nonzero,
                 nesterov,
             )
@@ -392,21 +338,17 @@ def kernel_1(
                 momentum_buffer_ptr,
                 offsets,
                 offsets < elements,
-                trust_coeff,
                 weight_decay,
-                eps,
                 lr,
                 first_momentum_buffer,
                 momentum,
                 one_minus_dampening,
                 new_trust_ratio,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 weight_decay_nonzero,
                 always_adapt,
-                trust_clip,
                 momentum_nonzero,
                 nesterov,
             )
@@ -432,6 +374,14 @@ SCRATCH = passes.Counts(3, 0, 0, 0)
 AXES = False  # whether anything is per row, column or matrix
 
 
-def has_vectors(*, maximize: bool, weight_decay_nonzero: bool, always_adapt: bool, trust_clip: bool, momentum_nonzero: bool, nesterov: bool) -> bool:
+def has_vectors(
+    *,
+    maximize: bool,
+    weight_decay_nonzero: bool,
+    always_adapt: bool,
+    trust_clip: bool,
+    momentum_nonzero: bool,
+    nesterov: bool,
+) -> bool:
     """Return whether kernels of these specialisations compute anything per row, column or matrix."""
     return False

@@ -25,11 +25,6 @@ def update_elements(
     offsets,
     mask,
     weight_decay,
-    initial_factor,
-    step_equal_to_one,
-    eta_value,
-    init_eta_or_default,
-    lr,
     sum_param_squared,
     sum_param_minus_init_buffer_squared,
     sum_grad_squared,
@@ -99,11 +94,6 @@ def kernel(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 6 * tl.load(tensor + 1)
     weight_decay = tl.load(row + 0)
-    initial_factor = tl.load(row + 1)
-    step_equal_to_one = tl.load(row + 2)
-    eta_value = tl.load(row + 3)
-    init_eta_or_default = tl.load(row + 4)
-    lr = tl.load(row + 5)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     init_buffer_address = tl.load(tensor + header + 2)
@@ -123,11 +113,6 @@ def kernel(
                 first + tl.arange(0, block),
                 None,
                 weight_decay,
-                initial_factor,
-                step_equal_to_one,
-                eta_value,
-                init_eta_or_default,
-                lr,
                 sum_param_squared,
                 sum_param_minus_init_buffer_squared,
                 sum_grad_squared,
@@ -150,11 +135,6 @@ def kernel(
                 offsets,
                 offsets < elements,
                 weight_decay,
-                initial_factor,
-                step_equal_to_one,
-                eta_value,
-                init_eta_or_default,
-                lr,
                 sum_param_squared,
                 sum_param_minus_init_buffer_squared,
                 sum_grad_squared,
@@ -237,17 +217,10 @@ def tensor_program_1(
 def update_elements_1(
     param_ptr,
     grad_ptr,
-    init_buffer_ptr,
     offsets,
     mask,
     weight_decay,
-    initial_factor,
-    step_equal_to_one,
-    eta_value,
-    init_eta_or_default,
-    lr,
     eta,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -305,36 +278,22 @@ def kernel_1(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 6 * tl.load(tensor + 1)
     weight_decay = tl.load(row + 0)
-    initial_factor = tl.load(row + 1)
-    step_equal_to_one = tl.load(row + 2)
-    eta_value = tl.load(row + 3)
-    init_eta_or_default = tl.load(row + 4)
-    lr = tl.load(row + 5)
     own_numbers = numbers + 4 * tl.load(chunk).to(tl.int64)
     eta = tl.load(own_numbers + 3).to(math)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    init_buffer_address = tl.load(tensor + header + 2)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        init_buffer_ptr = ops.aligned_pointer(init_buffer_address, init_buffer_dtype, start)
         for first in range(0, chunk_size, block):
             update_elements_1(
                 param_ptr,
                 grad_ptr,
-                init_buffer_ptr,
                 first + tl.arange(0, block),
                 None,
                 weight_decay,
-                initial_factor,
-                step_equal_to_one,
-                eta_value,
-                init_eta_or_default,
-                lr,
                 eta,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -343,23 +302,15 @@ def kernel_1(
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        init_buffer_ptr = ops.pointer(init_buffer_address, init_buffer_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
             update_elements_1(
                 param_ptr,
                 grad_ptr,
-                init_buffer_ptr,
                 offsets,
                 offsets < elements,
                 weight_decay,
-                initial_factor,
-                step_equal_to_one,
-                eta_value,
-                init_eta_or_default,
-                lr,
                 eta,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,

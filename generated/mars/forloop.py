@@ -142,7 +142,17 @@ def step_on_tensors(
 
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
-    for param_out, grad, step_t, exp_avg_out, exp_avg_sq_out, max_exp_avg_sq_out, last_grad_out, start_lr_out, param_rank in zip(
+    for (
+        param_out,
+        grad,
+        step_t,
+        exp_avg_out,
+        exp_avg_sq_out,
+        max_exp_avg_sq_out,
+        last_grad_out,
+        start_lr_out,
+        param_rank,
+    ) in zip(
         params,
         grads,
         steps,

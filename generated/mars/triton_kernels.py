@@ -19,27 +19,11 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 
 @triton.jit
 def update_elements(
-    param_ptr,
     grad_ptr,
-    exp_avg_ptr,
-    exp_avg_sq_ptr,
-    max_exp_avg_sq_ptr,
     last_grad_ptr,
     offsets,
     mask,
     corrected_factor,
-    beta1,
-    one_minus_beta1,
-    beta2,
-    one_minus_beta2,
-    beta1_1d,
-    one_minus_beta1_1d,
-    beta2_1d,
-    one_minus_beta2_1d,
-    correction1_over_correction2,
-    correction1_times_eps,
-    rate,
-    decay,
     sum_corrected_squared,
     grad_scale,
     clip_factor,
@@ -47,9 +31,6 @@ def update_elements(
     maximize: tl.constexpr,
     optimize_1d: tl.constexpr,
     param_rank_equal_to_two: tl.constexpr,
-    mars_type_is_adamw: tl.constexpr,
-    mars_type_is_lion: tl.constexpr,
-    amsgrad: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     if optimize_1d or param_rank_equal_to_two:
@@ -114,56 +95,20 @@ def kernel(
     aligned = tl.load(tensor + 2) != 0
     row = rows + 13 * tl.load(tensor + 1)
     corrected_factor = tl.load(row + 0)
-    beta1 = tl.load(row + 1)
-    one_minus_beta1 = tl.load(row + 2)
-    beta2 = tl.load(row + 3)
-    one_minus_beta2 = tl.load(row + 4)
-    beta1_1d = tl.load(row + 5)
-    one_minus_beta1_1d = tl.load(row + 6)
-    beta2_1d = tl.load(row + 7)
-    one_minus_beta2_1d = tl.load(row + 8)
-    correction1_over_correction2 = tl.load(row + 9)
-    correction1_times_eps = tl.load(row + 10)
-    rate = tl.load(row + 11)
-    decay = tl.load(row + 12)
-    param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    exp_avg_address = tl.load(tensor + header + 2)
-    exp_avg_sq_address = tl.load(tensor + header + 3)
-    max_exp_avg_sq_address = tl.load(tensor + header + 4)
     last_grad_address = tl.load(tensor + header + 5)
     sum_corrected_squared = folds.sum_start((block,), math)
 
     if aligned & (elements >= chunk_size):
-        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
-        exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
-        max_exp_avg_sq_ptr = ops.aligned_pointer(max_exp_avg_sq_address, max_exp_avg_sq_dtype, start)
         last_grad_ptr = ops.aligned_pointer(last_grad_address, last_grad_dtype, start)
         for first in range(0, chunk_size, block):
             sum_corrected_squared = update_elements(
-                param_ptr,
                 grad_ptr,
-                exp_avg_ptr,
-                exp_avg_sq_ptr,
-                max_exp_avg_sq_ptr,
                 last_grad_ptr,
                 first + tl.arange(0, block),
                 None,
                 corrected_factor,
-                beta1,
-                one_minus_beta1,
-                beta2,
-                one_minus_beta2,
-                beta1_1d,
-                one_minus_beta1_1d,
-                beta2_1d,
-                one_minus_beta2_1d,
-                correction1_over_correction2,
-                correction1_times_eps,
-                rate,
-                decay,
                 sum_corrected_squared,
                 grad_scale,
                 clip_factor,
@@ -171,41 +116,18 @@ def kernel(
                 maximize,
                 optimize_1d,
                 param_rank_equal_to_two,
-                mars_type_is_adamw,
-                mars_type_is_lion,
-                amsgrad,
             )
     else:
-        param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
-        exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
-        max_exp_avg_sq_ptr = ops.pointer(max_exp_avg_sq_address, max_exp_avg_sq_dtype, start)
         last_grad_ptr = ops.pointer(last_grad_address, last_grad_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
             sum_corrected_squared = update_elements(
-                param_ptr,
                 grad_ptr,
-                exp_avg_ptr,
-                exp_avg_sq_ptr,
-                max_exp_avg_sq_ptr,
                 last_grad_ptr,
                 offsets,
                 offsets < elements,
                 corrected_factor,
-                beta1,
-                one_minus_beta1,
-                beta2,
-                one_minus_beta2,
-                beta1_1d,
-                one_minus_beta1_1d,
-                beta2_1d,
-                one_minus_beta2_1d,
-                correction1_over_correction2,
-                correction1_times_eps,
-                rate,
-                decay,
                 sum_corrected_squared,
                 grad_scale,
                 clip_factor,
@@ -213,9 +135,6 @@ def kernel(
                 maximize,
                 optimize_1d,
                 param_rank_equal_to_two,
-                mars_type_is_adamw,
-                mars_type_is_lion,
-                amsgrad,
             )
 
     if optimize_1d or param_rank_equal_to_two:
@@ -287,7 +206,6 @@ def update_elements_1(
     rate,
     decay,
     max_of_norm_corrected_one,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -459,7 +377,6 @@ def kernel_1(
                 rate,
                 decay,
                 max_of_norm_corrected_one,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -501,7 +418,6 @@ def kernel_1(
                 rate,
                 decay,
                 max_of_norm_corrected_one,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -533,6 +449,14 @@ SCRATCH = passes.Counts(2, 0, 0, 0)
 AXES = False  # whether anything is per row, column or matrix
 
 
-def has_vectors(*, maximize: bool, optimize_1d: bool, param_rank_equal_to_two: bool, mars_type_is_adamw: bool, mars_type_is_lion: bool, amsgrad: bool) -> bool:
+def has_vectors(
+    *,
+    maximize: bool,
+    optimize_1d: bool,
+    param_rank_equal_to_two: bool,
+    mars_type_is_adamw: bool,
+    mars_type_is_lion: bool,
+    amsgrad: bool,
+) -> bool:
     """Return whether kernels of these specialisations compute anything per row, column or matrix."""
     return False

@@ -19,25 +19,14 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 
 @triton.jit
 def update_elements(
-    param_ptr,
     grad_ptr,
-    momentum_buffer_ptr,
     offsets,
     mask,
-    beta2,
-    one_minus_beta2,
-    eps,
-    weight_decay,
-    one_minus_beta1,
-    beta1,
-    lr,
     squared_norm,
     grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    weight_decay_positive: tl.constexpr,
-    grad_averaging: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     grad = ops.load(grad_ptr + offsets, mask, math)
@@ -87,71 +76,35 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 7 * tl.load(tensor + 1)
-    beta2 = tl.load(row + 0)
-    one_minus_beta2 = tl.load(row + 1)
-    eps = tl.load(row + 2)
-    weight_decay = tl.load(row + 3)
-    one_minus_beta1 = tl.load(row + 4)
-    beta1 = tl.load(row + 5)
-    lr = tl.load(row + 6)
-    param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    momentum_buffer_address = tl.load(tensor + header + 2)
     squared_norm = folds.sum_start((block,), math)
 
     if aligned & (elements >= chunk_size):
-        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        momentum_buffer_ptr = ops.aligned_pointer(momentum_buffer_address, momentum_buffer_dtype, start)
         for first in range(0, chunk_size, block):
             squared_norm = update_elements(
-                param_ptr,
                 grad_ptr,
-                momentum_buffer_ptr,
                 first + tl.arange(0, block),
                 None,
-                beta2,
-                one_minus_beta2,
-                eps,
-                weight_decay,
-                one_minus_beta1,
-                beta1,
-                lr,
                 squared_norm,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_positive,
-                grad_averaging,
             )
     else:
-        param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        momentum_buffer_ptr = ops.pointer(momentum_buffer_address, momentum_buffer_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
             squared_norm = update_elements(
-                param_ptr,
                 grad_ptr,
-                momentum_buffer_ptr,
                 offsets,
                 offsets < elements,
-                beta2,
-                one_minus_beta2,
-                eps,
-                weight_decay,
-                one_minus_beta1,
-                beta1,
-                lr,
                 squared_norm,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_positive,
-                grad_averaging,
             )
 
     tl.store(partials + 1 * tl.program_id(0) + 0, folds.sum_all(squared_norm))
@@ -208,15 +161,11 @@ def update_elements_1(
     momentum_buffer_ptr,
     offsets,
     mask,
-    beta2,
-    one_minus_beta2,
-    eps,
     weight_decay,
     one_minus_beta1,
     beta1,
     lr,
     sqrt_grads_ema_plus_eps,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -282,9 +231,6 @@ def kernel_1(
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
     row = rows + 7 * tl.load(tensor + 1)
-    beta2 = tl.load(row + 0)
-    one_minus_beta2 = tl.load(row + 1)
-    eps = tl.load(row + 2)
     weight_decay = tl.load(row + 3)
     one_minus_beta1 = tl.load(row + 4)
     beta1 = tl.load(row + 5)
@@ -306,15 +252,11 @@ def kernel_1(
                 momentum_buffer_ptr,
                 first + tl.arange(0, block),
                 None,
-                beta2,
-                one_minus_beta2,
-                eps,
                 weight_decay,
                 one_minus_beta1,
                 beta1,
                 lr,
                 sqrt_grads_ema_plus_eps,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -333,15 +275,11 @@ def kernel_1(
                 momentum_buffer_ptr,
                 offsets,
                 offsets < elements,
-                beta2,
-                one_minus_beta2,
-                eps,
                 weight_decay,
                 one_minus_beta1,
                 beta1,
                 lr,
                 sqrt_grads_ema_plus_eps,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,

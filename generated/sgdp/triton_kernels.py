@@ -21,19 +21,8 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 def update_elements(
     param_ptr,
     grad_ptr,
-    momentum_buffer_ptr,
     offsets,
     mask,
-    momentum,
-    one_minus_dampening,
-    eps,
-    delta_over_sqrt_param_size,
-    wd_ratio,
-    delta_over_sqrt_param_matrix_columns,
-    lr_times_weight_decay,
-    one_minus_momentum,
-    param_factor,
-    lr,
     sum_grad_times_param,
     sum_grad_squared,
     sum_param_squared,
@@ -44,9 +33,7 @@ def update_elements(
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    weight_decay_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     if param_rank_above_one:
@@ -70,7 +57,14 @@ def update_elements(
         row_sum_grad_squared = folds.sum_lanes(row_sum_grad_squared, grad_squared, mask)
         row_sum_param_squared = folds.sum_lanes(row_sum_param_squared, param_squared, mask)
 
-    return sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_sum_grad_squared, row_sum_param_squared
+    return (
+        sum_grad_times_param,
+        sum_grad_squared,
+        sum_param_squared,
+        row_sum_grad_times_param,
+        row_sum_grad_squared,
+        row_sum_param_squared,
+    )
 
 
 @triton.jit
@@ -109,20 +103,8 @@ def kernel(
     tensor = tensors + (header + 3) * tl.load(chunk).to(tl.int64)
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 10 * tl.load(tensor + 1)
-    momentum = tl.load(row + 0)
-    one_minus_dampening = tl.load(row + 1)
-    eps = tl.load(row + 2)
-    delta_over_sqrt_param_size = tl.load(row + 3)
-    wd_ratio = tl.load(row + 4)
-    delta_over_sqrt_param_matrix_columns = tl.load(row + 5)
-    lr_times_weight_decay = tl.load(row + 6)
-    one_minus_momentum = tl.load(row + 7)
-    param_factor = tl.load(row + 8)
-    lr = tl.load(row + 9)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    momentum_buffer_address = tl.load(tensor + header + 2)
 
     matrices, height, width = folds.extents(place)
     tile = tl.load(chunk + 1)
@@ -150,14 +132,14 @@ def kernel(
     sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
     sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        momentum_buffer_ptr = ops.aligned_pointer(momentum_buffer_address, momentum_buffer_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -168,22 +150,18 @@ def kernel(
             row_sum_grad_times_param = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_sum_grad_squared, row_sum_param_squared = update_elements(
+            (
+                sum_grad_times_param,
+                sum_grad_squared,
+                sum_param_squared,
+                row_sum_grad_times_param,
+                row_sum_grad_squared,
+                row_sum_param_squared,
+            ) = update_elements(
                 param_ptr,
                 grad_ptr,
-                momentum_buffer_ptr,
                 offsets,
                 None,
-                momentum,
-                one_minus_dampening,
-                eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_momentum,
-                param_factor,
-                lr,
                 sum_grad_times_param,
                 sum_grad_squared,
                 sum_param_squared,
@@ -194,9 +172,7 @@ def kernel(
                 clip_factor,
                 math,
                 maximize,
-                nesterov,
                 param_rank_above_one,
-                weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
@@ -218,7 +194,6 @@ def kernel(
         apart = width
         param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        momentum_buffer_ptr = ops.pointer(momentum_buffer_address, momentum_buffer_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -229,22 +204,18 @@ def kernel(
             row_sum_grad_times_param = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_grad_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
             row_sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
-            sum_grad_times_param, sum_grad_squared, sum_param_squared, row_sum_grad_times_param, row_sum_grad_squared, row_sum_param_squared = update_elements(
+            (
+                sum_grad_times_param,
+                sum_grad_squared,
+                sum_param_squared,
+                row_sum_grad_times_param,
+                row_sum_grad_squared,
+                row_sum_param_squared,
+            ) = update_elements(
                 param_ptr,
                 grad_ptr,
-                momentum_buffer_ptr,
                 offsets,
                 across & along,
-                momentum,
-                one_minus_dampening,
-                eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_momentum,
-                param_factor,
-                lr,
                 sum_grad_times_param,
                 sum_grad_squared,
                 sum_param_squared,
@@ -255,9 +226,7 @@ def kernel(
                 clip_factor,
                 math,
                 maximize,
-                nesterov,
                 param_rank_above_one,
-                weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
@@ -420,25 +389,15 @@ def update_elements_1(
     mask,
     momentum,
     one_minus_dampening,
-    eps,
-    delta_over_sqrt_param_size,
-    wd_ratio,
-    delta_over_sqrt_param_matrix_columns,
-    lr_times_weight_decay,
-    one_minus_momentum,
-    param_factor,
-    lr,
     norm_param_plus_eps,
     row_norm_param_plus_eps,
     sum_unit_times_perturb,
     row_sum_row_unit_times_perturb,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
     nesterov: tl.constexpr,
     param_rank_above_one: tl.constexpr,
-    weight_decay_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     if param_rank_above_one:
@@ -508,14 +467,6 @@ def kernel_1(
     row = rows + 10 * tl.load(tensor + 1)
     momentum = tl.load(row + 0)
     one_minus_dampening = tl.load(row + 1)
-    eps = tl.load(row + 2)
-    delta_over_sqrt_param_size = tl.load(row + 3)
-    wd_ratio = tl.load(row + 4)
-    delta_over_sqrt_param_matrix_columns = tl.load(row + 5)
-    lr_times_weight_decay = tl.load(row + 6)
-    one_minus_momentum = tl.load(row + 7)
-    param_factor = tl.load(row + 8)
-    lr = tl.load(row + 9)
     own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
     norm_param_plus_eps = tl.load(own_numbers + 4).to(math)
     param_address = tl.load(tensor + header + 0)
@@ -539,8 +490,9 @@ def kernel_1(
     row_sum_row_unit_times_perturb_ptr += (first_column // tile_columns).to(tl.int64) * matrices * height
     sum_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
@@ -555,9 +507,9 @@ def kernel_1(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             if param_rank_above_one:
-                row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_norm_param_plus_eps = tl.load(
+                    row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_norm_param_plus_eps = 0.0
             row_sum_row_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
@@ -569,25 +521,15 @@ def kernel_1(
                 None,
                 momentum,
                 one_minus_dampening,
-                eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_momentum,
-                param_factor,
-                lr,
                 norm_param_plus_eps,
                 row_norm_param_plus_eps,
                 sum_unit_times_perturb,
                 row_sum_row_unit_times_perturb,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
@@ -608,9 +550,9 @@ def kernel_1(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             if param_rank_above_one:
-                row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_norm_param_plus_eps = tl.load(
+                    row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_norm_param_plus_eps = 0.0
             row_sum_row_unit_times_perturb = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
@@ -622,25 +564,15 @@ def kernel_1(
                 across & along,
                 momentum,
                 one_minus_dampening,
-                eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_momentum,
-                param_factor,
-                lr,
                 norm_param_plus_eps,
                 row_norm_param_plus_eps,
                 sum_unit_times_perturb,
                 row_sum_row_unit_times_perturb,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
                 nesterov,
                 param_rank_above_one,
-                weight_decay_positive,
             )
             if param_rank_above_one:
                 tl.store(
@@ -719,12 +651,6 @@ def update_elements_2(
     mask,
     momentum,
     one_minus_dampening,
-    eps,
-    delta_over_sqrt_param_size,
-    wd_ratio,
-    delta_over_sqrt_param_matrix_columns,
-    lr_times_weight_decay,
-    one_minus_momentum,
     param_factor,
     lr,
     norm_param_plus_eps,
@@ -734,7 +660,6 @@ def update_elements_2(
     row_sum_row_unit_times_perturb,
     is_row_flat,
     param_part,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -820,12 +745,6 @@ def kernel_2(
     row = rows + 10 * tl.load(tensor + 1)
     momentum = tl.load(row + 0)
     one_minus_dampening = tl.load(row + 1)
-    eps = tl.load(row + 2)
-    delta_over_sqrt_param_size = tl.load(row + 3)
-    wd_ratio = tl.load(row + 4)
-    delta_over_sqrt_param_matrix_columns = tl.load(row + 5)
-    lr_times_weight_decay = tl.load(row + 6)
-    one_minus_momentum = tl.load(row + 7)
     param_factor = tl.load(row + 8)
     lr = tl.load(row + 9)
     own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
@@ -851,8 +770,9 @@ def kernel_2(
     row_norm_param_plus_eps_ptr = folds.vector(vectors, place, 4, 0, 0)
     row_sum_row_unit_times_perturb_ptr = folds.vector(vectors, place, 3, 0, 0)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
@@ -867,15 +787,15 @@ def kernel_2(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             if param_rank_above_one:
-                row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_norm_param_plus_eps = tl.load(
+                    row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_norm_param_plus_eps = 0.0
             if param_rank_above_one:
-                row_sum_row_unit_times_perturb = tl.load(row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_sum_row_unit_times_perturb = tl.load(
+                    row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_sum_row_unit_times_perturb = 0.0
             update_elements_2(
@@ -886,12 +806,6 @@ def kernel_2(
                 None,
                 momentum,
                 one_minus_dampening,
-                eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_momentum,
                 param_factor,
                 lr,
                 norm_param_plus_eps,
@@ -901,7 +815,6 @@ def kernel_2(
                 row_sum_row_unit_times_perturb,
                 is_row_flat,
                 param_part,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -922,15 +835,15 @@ def kernel_2(
                 + tl.arange(0, tile_columns)[None, None, :]
             )
             if param_rank_above_one:
-                row_norm_param_plus_eps = tl.load(row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_norm_param_plus_eps = tl.load(
+                    row_norm_param_plus_eps_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_norm_param_plus_eps = 0.0
             if param_rank_above_one:
-                row_sum_row_unit_times_perturb = tl.load(row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along).to(
-                    math
-                )
+                row_sum_row_unit_times_perturb = tl.load(
+                    row_sum_row_unit_times_perturb_ptr + at_matrix * height + at_row, mask=along
+                ).to(math)
             else:
                 row_sum_row_unit_times_perturb = 0.0
             update_elements_2(
@@ -941,12 +854,6 @@ def kernel_2(
                 across & along,
                 momentum,
                 one_minus_dampening,
-                eps,
-                delta_over_sqrt_param_size,
-                wd_ratio,
-                delta_over_sqrt_param_matrix_columns,
-                lr_times_weight_decay,
-                one_minus_momentum,
                 param_factor,
                 lr,
                 norm_param_plus_eps,
@@ -956,7 +863,6 @@ def kernel_2(
                 row_sum_row_unit_times_perturb,
                 is_row_flat,
                 param_part,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,

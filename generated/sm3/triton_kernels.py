@@ -211,8 +211,9 @@ def kernel(
     max_for_column_ptr += (first_row // (tile_rows * tile_steps)).to(tl.int64) * matrices * width
     max_for_column = folds.max_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it

@@ -19,7 +19,6 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 
 @triton.jit
 def update_elements(
-    param_ptr,
     grad_ptr,
     exp_avg_ptr,
     exp_avg_sq_ptr,
@@ -29,18 +28,11 @@ def update_elements(
     beta2_hat,
     one_minus_beta2_hat,
     eps_squared,
-    param_size,
-    lr,
-    rate_divisor,
-    weight_decay,
-    eps,
     spread_part_part,
     grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
-    weight_decay_nonzero: tl.constexpr,
-    decouple_lr: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     grad = ops.load(grad_ptr + offsets, mask, math)
@@ -105,25 +97,17 @@ def kernel(
     beta2_hat = tl.load(row + 1)
     one_minus_beta2_hat = tl.load(row + 2)
     eps_squared = tl.load(row + 3)
-    param_size = tl.load(row + 4)
-    lr = tl.load(row + 5)
-    rate_divisor = tl.load(row + 6)
-    weight_decay = tl.load(row + 7)
-    eps = tl.load(row + 8)
-    param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
     exp_avg_sq_address = tl.load(tensor + header + 3)
     spread_part_part = folds.sum_start((block,), math)
 
     if aligned & (elements >= chunk_size):
-        param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for first in range(0, chunk_size, block):
             spread_part_part = update_elements(
-                param_ptr,
                 grad_ptr,
                 exp_avg_ptr,
                 exp_avg_sq_ptr,
@@ -133,28 +117,19 @@ def kernel(
                 beta2_hat,
                 one_minus_beta2_hat,
                 eps_squared,
-                param_size,
-                lr,
-                rate_divisor,
-                weight_decay,
-                eps,
                 spread_part_part,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
-                decouple_lr,
             )
     else:
-        param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
             spread_part_part = update_elements(
-                param_ptr,
                 grad_ptr,
                 exp_avg_ptr,
                 exp_avg_sq_ptr,
@@ -164,18 +139,11 @@ def kernel(
                 beta2_hat,
                 one_minus_beta2_hat,
                 eps_squared,
-                param_size,
-                lr,
-                rate_divisor,
-                weight_decay,
-                eps,
                 spread_part_part,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
-                weight_decay_nonzero,
-                decouple_lr,
             )
 
     tl.store(partials + 1 * tl.program_id(0) + 0, folds.sum_all(spread_part_part))
@@ -234,27 +202,15 @@ def tensor_program_1(
 @triton.jit
 def update_elements_1(
     param_ptr,
-    grad_ptr,
     exp_avg_ptr,
     exp_avg_sq_ptr,
     offsets,
     mask,
-    one_minus_beta1_hat,
-    beta2_hat,
-    one_minus_beta2_hat,
-    eps_squared,
-    param_size,
-    lr,
-    rate_divisor,
-    weight_decay,
     eps,
     param_part,
     one_minus_rate_times_weight_decay,
     rate,
-    grad_scale,
-    clip_factor,
     math: tl.constexpr,
-    maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decouple_lr: tl.constexpr,
 ):
@@ -311,86 +267,51 @@ def kernel_1(
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
     row = rows + 9 * tl.load(tensor + 1)
-    one_minus_beta1_hat = tl.load(row + 0)
-    beta2_hat = tl.load(row + 1)
-    one_minus_beta2_hat = tl.load(row + 2)
-    eps_squared = tl.load(row + 3)
-    param_size = tl.load(row + 4)
-    lr = tl.load(row + 5)
-    rate_divisor = tl.load(row + 6)
-    weight_decay = tl.load(row + 7)
     eps = tl.load(row + 8)
     own_numbers = numbers + 4 * tl.load(chunk).to(tl.int64)
     param_part = tl.load(own_numbers + 1).to(math)
     one_minus_rate_times_weight_decay = tl.load(own_numbers + 2).to(math)
     rate = tl.load(own_numbers + 3).to(math)
     param_address = tl.load(tensor + header + 0)
-    grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
     exp_avg_sq_address = tl.load(tensor + header + 3)
 
     if aligned & (elements >= chunk_size):
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
-        grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.aligned_pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.aligned_pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for first in range(0, chunk_size, block):
             update_elements_1(
                 param_ptr,
-                grad_ptr,
                 exp_avg_ptr,
                 exp_avg_sq_ptr,
                 first + tl.arange(0, block),
                 None,
-                one_minus_beta1_hat,
-                beta2_hat,
-                one_minus_beta2_hat,
-                eps_squared,
-                param_size,
-                lr,
-                rate_divisor,
-                weight_decay,
                 eps,
                 param_part,
                 one_minus_rate_times_weight_decay,
                 rate,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
                 decouple_lr,
             )
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
-        grad_ptr = ops.pointer(grad_address, grad_dtype, start)
         exp_avg_ptr = ops.pointer(exp_avg_address, exp_avg_dtype, start)
         exp_avg_sq_ptr = ops.pointer(exp_avg_sq_address, exp_avg_sq_dtype, start)
         for first in range(0, tl.minimum(elements, chunk_size).to(tl.int32), block):
             offsets = first + tl.arange(0, block)
             update_elements_1(
                 param_ptr,
-                grad_ptr,
                 exp_avg_ptr,
                 exp_avg_sq_ptr,
                 offsets,
                 offsets < elements,
-                one_minus_beta1_hat,
-                beta2_hat,
-                one_minus_beta2_hat,
-                eps_squared,
-                param_size,
-                lr,
-                rate_divisor,
-                weight_decay,
                 eps,
                 param_part,
                 one_minus_rate_times_weight_decay,
                 rate,
-                grad_scale,
-                clip_factor,
                 math,
-                maximize,
                 weight_decay_nonzero,
                 decouple_lr,
             )

@@ -21,18 +21,8 @@ LAUNCH_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}  # every operation 
 def update_elements(
     param_ptr,
     grad_ptr,
-    m_ptr,
     offsets,
     mask,
-    kept,
-    one_minus_beta_over_grad_accum_steps,
-    param_columns,
-    rate,
-    weight_decay,
-    param_size,
-    rate_times_half,
-    center,
-    shrink_ratio,
     broken_part,
     row_sum_param_squared,
     sum_param_squared,
@@ -108,19 +98,8 @@ def kernel(
     tensor = tensors + (header + 3) * tl.load(chunk).to(tl.int64)
     place = geometry + 10 * tl.load(chunk).to(tl.int64)
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 9 * tl.load(tensor + 1)
-    kept = tl.load(row + 0)
-    one_minus_beta_over_grad_accum_steps = tl.load(row + 1)
-    param_columns = tl.load(row + 2)
-    rate = tl.load(row + 3)
-    weight_decay = tl.load(row + 4)
-    param_size = tl.load(row + 5)
-    rate_times_half = tl.load(row + 6)
-    center = tl.load(row + 7)
-    shrink_ratio = tl.load(row + 8)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
-    m_address = tl.load(tensor + header + 2)
 
     matrices, height, width = folds.extents(place)
     tile = tl.load(chunk + 1)
@@ -139,14 +118,14 @@ def kernel(
     broken_part = folds.max_start((tile_matrices, tile_rows, tile_columns), math)
     sum_param_squared = folds.sum_start((tile_matrices, tile_rows, tile_columns), math)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
         param_ptr = ops.aligned_pointer(param_address, param_dtype, start)
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
-        m_ptr = ops.aligned_pointer(m_address, m_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -158,18 +137,8 @@ def kernel(
             broken_part, row_sum_param_squared, sum_param_squared = update_elements(
                 param_ptr,
                 grad_ptr,
-                m_ptr,
                 offsets,
                 None,
-                kept,
-                one_minus_beta_over_grad_accum_steps,
-                param_columns,
-                rate,
-                weight_decay,
-                param_size,
-                rate_times_half,
-                center,
-                shrink_ratio,
                 broken_part,
                 row_sum_param_squared,
                 sum_param_squared,
@@ -191,7 +160,6 @@ def kernel(
         apart = width
         param_ptr = ops.pointer(param_address, param_dtype, start)
         grad_ptr = ops.pointer(grad_address, grad_dtype, start)
-        m_ptr = ops.pointer(m_address, m_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
             at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
             along = (at_matrix < matrices) & (at_row < height)
@@ -203,18 +171,8 @@ def kernel(
             broken_part, row_sum_param_squared, sum_param_squared = update_elements(
                 param_ptr,
                 grad_ptr,
-                m_ptr,
                 offsets,
                 across & along,
-                kept,
-                one_minus_beta_over_grad_accum_steps,
-                param_columns,
-                rate,
-                weight_decay,
-                param_size,
-                rate_times_half,
-                center,
-                shrink_ratio,
                 broken_part,
                 row_sum_param_squared,
                 sum_param_squared,
@@ -327,17 +285,13 @@ def update_elements_1(
     mask,
     kept,
     one_minus_beta_over_grad_accum_steps,
-    param_columns,
-    rate,
     weight_decay,
-    param_size,
     rate_times_half,
     center,
     shrink_ratio,
     broken,
     change_part,
     rate_times_sqrt_mean_param_squared,
-    grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
@@ -413,10 +367,7 @@ def kernel_1(
     row = rows + 9 * tl.load(tensor + 1)
     kept = tl.load(row + 0)
     one_minus_beta_over_grad_accum_steps = tl.load(row + 1)
-    param_columns = tl.load(row + 2)
-    rate = tl.load(row + 3)
     weight_decay = tl.load(row + 4)
-    param_size = tl.load(row + 5)
     rate_times_half = tl.load(row + 6)
     center = tl.load(row + 7)
     shrink_ratio = tl.load(row + 8)
@@ -439,8 +390,9 @@ def kernel_1(
     across = (at_matrix < matrices) & (at_column < width)
     change_part_ptr = folds.vector(vectors, place, 1, 0, 0)
 
-    whole = (first_column + tile_columns <= width) & (
-        tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0
+    whole = (
+        (first_column + tile_columns <= width)
+        & (tl.minimum(height - first_row, tile_rows * tile_steps) % tile_rows == 0)
     )
     if aligned & whole & (width % row_alignment == 0) & (tile_matrices == 1):
         apart = row_alignment * (width // row_alignment)  # so that the compiler knows what divides it
@@ -466,17 +418,13 @@ def kernel_1(
                 None,
                 kept,
                 one_minus_beta_over_grad_accum_steps,
-                param_columns,
-                rate,
                 weight_decay,
-                param_size,
                 rate_times_half,
                 center,
                 shrink_ratio,
                 broken,
                 change_part,
                 rate_times_sqrt_mean_param_squared,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,
@@ -508,17 +456,13 @@ def kernel_1(
                 across & along,
                 kept,
                 one_minus_beta_over_grad_accum_steps,
-                param_columns,
-                rate,
                 weight_decay,
-                param_size,
                 rate_times_half,
                 center,
                 shrink_ratio,
                 broken,
                 change_part,
                 rate_times_sqrt_mean_param_squared,
-                grad_scale,
                 clip_factor,
                 math,
                 maximize,

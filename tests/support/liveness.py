@@ -29,6 +29,8 @@ class _Walk:
                 return self.assigned(statement, target, live) | _read(value)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 return self.assigned(statement, target, live) | _read(value)
+            case ast.Delete(targets=targets):  # of what was read: its memory is free before the function goes on
+                return live - {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
             case ast.Pass() | ast.Expr() | ast.AugAssign() | ast.Return() | ast.Assert() | ast.Raise():
                 names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
                 return live | names

@@ -7,6 +7,7 @@ a block of which one extent is 1. Must not know tensor programs.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from thetac.codegen.backends.kernels.triton_expressions import block, condition_text, conditional_lines
@@ -33,6 +34,10 @@ class Sweep:
 
     suffix: str  # of the names of its functions
     tiled: bool
+    streams: list[tuple[int, str]]  # those that it moves, with their places in the table
+    row: list[tuple[int, str]]  # numbers of the row that its elements read, with their places
+    specialisations: list[str]  # those that its elements ask for
+    scaling: list[str]  # what the gradient is multiplied by, where it is loaded
     reads: list[str]  # numbers and vectors that its elements read
     folds: list[str]
     loads: list[str]
@@ -54,6 +59,9 @@ class Sweeps:
         self._row_truths = frozenset(entry.name for entry in fused.row if entry.truth)
         self._truths = frozenset(value.name for value in fused.tensor_values if value.truth)
         self._used = [any(map(_is_used, one.streams)) for one in fused.passes]
+        self._fused = fused
+        self._row = [safe(entry.name) for entry in fused.row]
+        self._specialisations = [one.name for one in fused.specialisations]
 
     def sweep(self, index: int, one: Pass) -> Sweep | None:
         """Return the sweep of the pass of that index; None if it moves nothing."""
@@ -61,21 +69,31 @@ class Sweeps:
             return None
         tiled = any(self._scratch.dims[name] is not None for name in one.reads)
         tiled |= any(fold.dims is not None for fold in one.folds)
-        streams = {stream.name: stream for stream in one.streams}
+        gradient = next(stream for stream in one.streams if stream.name == "grad")
+        loads = [*self._loads(index, one), *self._gradient(index, gradient)]
+        body = [
+            *(_start(fold.value, fold.op, "offsets.shape") for fold in one.folds if _may_be_unset(fold, one)),
+            *block(one.body, self._row_truths),
+            *conditional_lines([(_add(fold), fold.needed) for fold in one.folds]),
+        ]
+        stores = conditional_lines(
+            [(f"ops.store({s.name}_ptr + offsets, {safe(s.name)}, mask)", s.stored) for s in one.streams]
+        )
+        words = frozenset(
+            word for line in (*loads, *body, *stores) for word in re.findall(r"\w+", line.partition("#")[0])
+        )
         return Sweep(
             suffix=f"_{index}" if index else "",
             tiled=tiled,
+            streams=[(place, name) for place, name in enumerate(self._fused.streams) if f"{name}_ptr" in words],
+            row=[(place, name) for place, name in enumerate(self._row) if name in words],
+            specialisations=[name for name in self._specialisations if name in words],
+            scaling=[name for name in ("grad_scale", "clip_factor") if name in words],
             reads=list(map(safe, one.reads)),
             folds=[safe(fold.target) for fold in one.folds],
-            loads=[*self._loads(index, one), *self._gradient(index, streams["grad"])],
-            body=[
-                *(_start(fold.value, fold.op, "offsets.shape") for fold in one.folds if _may_be_unset(fold, one)),
-                *block(one.body, self._row_truths),
-                *conditional_lines([(_add(fold), fold.needed) for fold in one.folds]),
-            ],
-            stores=conditional_lines(
-                [(f"ops.store({s.name}_ptr + offsets, {safe(s.name)}, mask)", s.stored) for s in one.streams]
-            ),
+            loads=loads,
+            body=body,
+            stores=stores,
             numbers=[
                 f"{safe(name)} = {self._read(f'tl.load({self._scratch.number(name)})', name)}"
                 for name in one.reads

@@ -20,11 +20,14 @@ DEEPEST = 40  # brackets within each other; Python reads 200
 _INDENT = "    "
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 # What a long expression is broken at, the loosest first; an operator begins a line, a comma ends one.
-_BREAKS = ((",",), ("if", "else"), ("or",), ("and",), ("<", "<=", ">", ">=", "==", "!="), ("+", "-"), ("*", "/", "%"))
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+_BREAKS = ((",",), ("if", "else"), ("or",), ("and",), _COMPARISONS, ("|",), ("&",), ("+", "-"), ("*", "/", "%"))
 _KEYWORDS = ("for ", "return ", "raise ", "assert ")
+_TARGETS = re.compile(r"(?P<head>for |)(?P<targets>\w+(?:, \w+)+)(?P<rest> (?:in|=) [^()]*\(.*)")
 _STATEMENT = re.compile(
     r"(?P<head>(?:if|elif) |from [\w.]+ import |[\w, ]+(?:: [\w |]+)? = |\w+=lambda \w+: )(?P<body>.*?)(?P<tail>[:,]?)"
 )
+_END = re.compile(r",|:| -> \w+:|")  # what follows the last brackets of a statement, or of an item
 
 
 def lay_out(text: str) -> str:
@@ -65,8 +68,15 @@ def _statement(code: str, indent: str) -> list[str]:
     """Return a statement, or an item of a list, over as many lines as it takes."""
     if len(indent) + len(code) <= WIDTH:
         return [indent + code]
+    targets = _TARGETS.fullmatch(code)
+    if targets is not None and len(indent) + code.index("(") >= WIDTH:
+        names = [f"{indent}{_INDENT}{name}," for name in targets["targets"].split(", ")]
+        return [f"{indent}{targets['head']}(", *names, *_statement(f"){targets['rest']}", indent)]
     match = _STATEMENT.fullmatch(code)
     if match is None:
+        if code.startswith("return ") and len(parts := _parts(code.removeprefix("return "))) > 1:
+            inner = [line for part in parts for line in _expression(part, indent + _INDENT, DEEPEST)]
+            return [f"{indent}return (", *inner, f"{indent})"]
         if code.startswith(_KEYWORDS):
             return _within_brackets(code, indent, DEEPEST)
         return _expression(code, indent, DEEPEST)
@@ -86,11 +96,12 @@ def _expression(code: str, indent: str, depth: int) -> list[str]:
 
 
 def _within_brackets(code: str, indent: str, depth: int) -> list[str]:
-    """Return the code broken within its last brackets, if something can be broken there."""
-    brackets = _last_brackets(code)
-    if brackets is None or not depth:
+    """Return the code broken within its last brackets, or the last before which the rest fits, if there are any."""
+    brackets = _brackets(code)
+    if not brackets or not depth:
         return [indent + code]
-    begin, end = brackets
+    fitting = [pair for pair in brackets if len(indent) + max(pair[0], len(code) - pair[1]) <= WIDTH]
+    begin, end = (fitting or brackets)[-1]
     inner = _expression(code[begin:end], indent + _INDENT, depth - 1)
     return [indent + code[:begin], *inner, indent + code[end:]]
 
@@ -101,7 +112,11 @@ def _parts(code: str) -> list[str]:
     for operators in _BREAKS:
         cuts = []
         for before, token in pairwise(outer):
-            is_binary = before.type in (tokenize.NAME, tokenize.NUMBER, tokenize.STRING) or before.string in _CLOSE
+            is_binary = (
+                token.string == ","
+                or before.type in (tokenize.NAME, tokenize.NUMBER, tokenize.STRING)
+                or before.string in _CLOSE
+            )
             if token.string in operators and is_binary:
                 cuts.append(token.end[1] if token.string == "," else token.start[1])
         pieces = [code[i:j].strip() for i, j in zip([0, *cuts], [*cuts, len(code)], strict=True)]
@@ -111,16 +126,18 @@ def _parts(code: str) -> list[str]:
     return []
 
 
-def _last_brackets(code: str) -> tuple[int, int] | None:
-    """Return where the last brackets begin and end, if nothing but a comma or colon follows them."""
-    begin, nesting, end = 0, 0, -1
+def _brackets(code: str) -> list[tuple[int, int]]:
+    """Return where brackets that are in no others begin and end, if nothing but what ends a statement follows them."""
+    begin, nesting = 0, 0
+    found: list[tuple[int, int]] = []
     for token in _tokens(code):
         if token.string in _OPEN:
             begin, nesting = begin if nesting else token.end[1], nesting + 1
         elif token.string in _CLOSE:
             nesting -= 1
-            end = token.start[1]
-    return (begin, end) if end > begin and code[end + 1 :] in ("", ",", ":") else None
+            if nesting == 0 and token.start[1] > begin:
+                found.append((begin, token.start[1]))
+    return found if found and _END.fullmatch(code, found[-1][1] + 1) else []
 
 
 def _in_no_brackets(tokens: Sequence[tokenize.TokenInfo]) -> Iterator[tokenize.TokenInfo]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tests.support.liveness import dead_assignments, unused_arguments
 
 FOLDER = Path(str(thetac.generated.__file__)).resolve().parent
 GENERATED = sorted(FOLDER.rglob("*.py"))
+# The runtime calls these with the same arguments, where a module has several of them.
+LAUNCHED = re.compile(r"(kernel|tensor_program)(_\d+)?|has_vectors")
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef]:
@@ -34,6 +37,7 @@ def test_no_argument_is_asked_for_in_vain() -> None:
         f"{path.relative_to(FOLDER.parent)}, {function.name}: {unused}"
         for path in GENERATED
         for function in functions(path)
+        if not LAUNCHED.fullmatch(function.name) or "PASSES = (" not in path.read_text(encoding="utf-8")
         for unused in unused_arguments(function)
     ]
     assert not wrong, "\n".join(wrong)

@@ -53,8 +53,18 @@ def test_a_call_is_broken_in_its_own_brackets() -> None:
         f"x = {'f(' * 9}{' * '.join(NAMES)}{')' * 9}",
         f"# {' '.join(NAMES)}",
         f"from a.package import {', '.join(NAMES)}",
+        f"for {', '.join(NAMES)} in zip(\n    lists,\n):\n    pass",
+        f"{', '.join(NAMES)} = f(\n    x,\n)",
+        f"def f():\n    return {', '.join(NAMES)}",
+        f"def f():\n    return {' or '.join(NAMES)}",
+        f"def f(*, {', '.join(f'{name}: bool' for name in NAMES)}) -> bool:\n    pass",
+        f"x = tl.load({' + '.join(NAMES)}, mask=along).to(math)",
+        f"x = ({NAMES[0]} + {NAMES[1]} <= {NAMES[2]}) & (f({NAMES[3]}, {NAMES[4]}) == 0)",
     ],
-    ids=["if", "elif", "for", "conditional", "lambda", "strings", "nested", "comment", "import"],
+    ids=[
+        *("if", "elif", "for", "conditional", "lambda", "strings", "nested", "comment", "import", "for targets"),
+        *("targets", "return", "return one", "def", "method", "and of bits"),
+    ],
 )
 def test_a_long_line_is_the_same_program_over_several(code: str) -> None:
     assert ast.dump(ast.parse(laid_out(code))) == ast.dump(ast.parse(code))

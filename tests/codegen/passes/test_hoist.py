@@ -130,7 +130,7 @@ def test_every_pass_has_functions_of_its_own() -> None:
     texts = {backend: backend.render(made.rule, two, environment()) for backend in (cpp, triton)}
     first, second = texts[triton].split("def kernel(")
     assert re.findall(r"^def (\w+)", texts[triton], re.MULTILINE) == [
-        *("update_elements", "kernel", "update_elements_1", "kernel_1")
+        *("update_elements", "kernel", "update_elements_1", "kernel_1", "has_vectors")
     ]
     assert re.findall(r"ops\.store\((\w+)", texts[triton]) == ["seen_ptr", "param_ptr"]
     assert re.findall(r"(\w+) = ops\.load", first) == ["grad", "seen"]

@@ -47,7 +47,9 @@ def harmless(rule: Rule) -> Rule:
         references=tuple("text" for _ in rule.references),
         notes=tuple("text" for _ in rule.notes),
         hyperparameters=tuple(
-            replace(h, doc=h.doc and "text", error=h.error and "text", symbols=tuple("" for _ in h.symbols))
+            replace(
+                h, doc=h.doc and "text", errors=tuple("text" for _ in h.errors), symbols=tuple("" for _ in h.symbols)
+            )
             for h in rule.hyperparameters
         ),
         flags=tuple(replace(flag, doc=flag.doc and "text") for flag in rule.flags),
