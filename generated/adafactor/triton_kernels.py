@@ -525,11 +525,6 @@ def tensor_program_2(
     own_numbers = numbers + 4 * tl.load(chunk).to(tl.int64)
     row = rows + 10 * tl.load(tensor + 1)
     param_size_pow_half_times_d = tl.load(row + 9).to(math)
-    matrices, height, width = folds.extents(place)
-    across = tl.cdiv(width, tile_columns)
-    down = tl.cdiv(height, tile_rows * tile_steps)
-    first_matrix = group_matrices * tl.load(chunk + 1)
-    last_matrix = tl.minimum(matrices, first_matrix + group_matrices)
 
     alpha = tl.load(own_numbers + 2)
     sum_change_squared = folds.sum_range(partials + 1 * tl.load(place + 7) + 0, 0, tl.load(place + 8).to(tl.int32), 1)

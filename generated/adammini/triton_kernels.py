@@ -246,7 +246,6 @@ def tensor_program_1(
     vmean_ptr = ops.pointer(tl.load(tensor + header + 5), vmean_dtype, 0)
     matrices, height, width = folds.extents(place)
     across = tl.cdiv(width, tile_columns)
-    down = tl.cdiv(height, tile_rows * tile_steps)
     first_matrix = group_matrices * tl.load(chunk + 1)
     last_matrix = tl.minimum(matrices, first_matrix + group_matrices)
 

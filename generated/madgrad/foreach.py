@@ -44,11 +44,9 @@ def step(
         param.clone()
         for param in params
     ]
-    # start = param
-    starts: TensorList = params
     if momentum != 0:
         # start = x0
-        starts = x0s
+        starts: TensorList = x0s
     else:
         # last_root = cbrt(grad_sum_sq) + eps
         last_roots: TensorList = cube_roots(grad_sum_sqs)

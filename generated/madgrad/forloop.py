@@ -44,7 +44,6 @@ def step(
         weight = rate * step**0.5
         # before = param
         before = param.clone()
-        start = param
         if momentum != 0:
             assert x0 is not None
             start = x0
@@ -122,7 +121,6 @@ def step_on_tensors(
         rate = where(lr != 0, lr + eps, lr)
         weight = rate * sqrt(step)
         before = param
-        start = param
         if momentum != 0:
             assert x0 is not None
             start = x0

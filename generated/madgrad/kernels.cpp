@@ -90,7 +90,7 @@ struct Rule {
                     }
                 }
                 Number before = param;
-                Number start = param;
+                Number start = 0;
                 Number last_root = 0;
                 if constexpr (momentum_nonzero) {
                     start = x0;

@@ -25,7 +25,6 @@ class MADGRAD(Optimizer):
         rate = where(lr != 0, lr + eps, lr)
         weight = rate * sqrt(step)
         before = param
-        start = param
         if momentum != 0:
           start = x0
         else:

@@ -54,8 +54,6 @@ def update_elements(
             # weight decay
             grad = grad + weight_decay * param
     before = param
-    # start = param
-    start_ = param
     if momentum_nonzero:
         # start = x0
         start_ = x0

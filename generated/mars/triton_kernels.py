@@ -164,9 +164,7 @@ def tensor_program_1(
     if found_inf is not None:
         if tl.load(found_inf) != 0:
             return
-    math: tl.constexpr = tl.float64
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + (header + 6) * tl.load(chunk).to(tl.int64)
     place = geometry + 10 * tl.load(chunk).to(tl.int64)
     own_numbers = numbers + 2 * tl.load(chunk).to(tl.int64)
 

@@ -291,7 +291,6 @@ def tensor_program_1(
     one_minus_momentum = tl.load(row + 7).to(math)
     matrices, height, width = folds.extents(place)
     across = tl.cdiv(width, tile_columns)
-    down = tl.cdiv(height, tile_rows * tile_steps)
     first_matrix = group_matrices * tl.load(chunk + 1)
     last_matrix = tl.minimum(matrices, first_matrix + group_matrices)
 
@@ -611,14 +610,11 @@ def tensor_program_2(
     if found_inf is not None:
         if tl.load(found_inf) != 0:
             return
-    math: tl.constexpr = tl.float64
     chunk = chunks + 2 * tl.program_id(0)
-    tensor = tensors + (header + 3) * tl.load(chunk).to(tl.int64)
     place = geometry + 13 * tl.load(chunk).to(tl.int64)
     own_numbers = numbers + 8 * tl.load(chunk).to(tl.int64)
     matrices, height, width = folds.extents(place)
     across = tl.cdiv(width, tile_columns)
-    down = tl.cdiv(height, tile_rows * tile_steps)
     first_matrix = group_matrices * tl.load(chunk + 1)
     last_matrix = tl.minimum(matrices, first_matrix + group_matrices)
 

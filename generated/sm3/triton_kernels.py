@@ -48,12 +48,9 @@ def tensor_program(
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + (header + 6) * tl.load(chunk).to(tl.int64)
     place = geometry + 10 * tl.load(chunk).to(tl.int64)
-    own_numbers = numbers + 0 * tl.load(chunk).to(tl.int64)
     row_ptr = ops.pointer(tl.load(tensor + header + 4), row_dtype, 0)
     column_ptr = ops.pointer(tl.load(tensor + header + 5), column_dtype, 0)
     matrices, height, width = folds.extents(place)
-    across = tl.cdiv(width, tile_columns)
-    down = tl.cdiv(height, tile_rows * tile_steps)
     first_matrix = group_matrices * tl.load(chunk + 1)
     last_matrix = tl.minimum(matrices, first_matrix + group_matrices)
 
@@ -329,11 +326,9 @@ def tensor_program_1(
     if found_inf is not None:
         if tl.load(found_inf) != 0:
             return
-    math: tl.constexpr = tl.float64
     chunk = chunks + 2 * tl.program_id(0)
     tensor = tensors + (header + 6) * tl.load(chunk).to(tl.int64)
     place = geometry + 10 * tl.load(chunk).to(tl.int64)
-    own_numbers = numbers + 0 * tl.load(chunk).to(tl.int64)
     row_ptr = ops.pointer(tl.load(tensor + header + 4), row_dtype, 0)
     column_ptr = ops.pointer(tl.load(tensor + header + 5), column_dtype, 0)
     matrices, height, width = folds.extents(place)

@@ -233,7 +233,6 @@ def tensor_program_1(
     param_size = tl.load(row + 5).to(math)
     matrices, height, width = folds.extents(place)
     across = tl.cdiv(width, tile_columns)
-    down = tl.cdiv(height, tile_rows * tile_steps)
     first_matrix = group_matrices * tl.load(chunk + 1)
     last_matrix = tl.minimum(matrices, first_matrix + group_matrices)
 

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, Replicate, init_device_mesh
+from torch.distributed.tensor import DTensor, Placement, Replicate, Shard, init_device_mesh
 
 from tests.support.comparing import assert_identical
 from tests.support.every_optimizer import class_of
@@ -106,16 +106,19 @@ def assert_close_to_whole(parts: torch.optim.Optimizer, whole: torch.optim.Optim
             torch.testing.assert_close(float(of_parts[name]), float(of_whole[name]), rtol=rtol, atol=rtol)
 
 
+def _without_axes_of_one(placement: Placement, param: DTensor, state: DTensor) -> Placement:
+    """The placement of a state of rows or columns: it is not cut along an axis that it does not have."""
+    is_cut = isinstance(placement, Shard) and (state.shape[placement.dim] > 1 or param.shape[placement.dim] == 1)
+    return placement if is_cut else Replicate()
+
+
 def assert_placed_like_parameters(optimizer: torch.optim.Optimizer) -> None:
-    """State with a number per element is a DTensor that lies as its parameter does; counters are plain."""
+    """State with a number per element, row or column is a DTensor, placed like its parameter; counters are plain."""
     for param, entry in zip(params_of(optimizer), states(optimizer), strict=True):
         assert isinstance(param, DTensor)
         for name, value in entry.items():
-            if isinstance(value, DTensor) and name in (
-                "row_var",
-                "col_var",
-            ):  # without the axis that is cut, or with it
-                placements = tuple(Replicate() for _ in param.placements) if name == "col_var" else param.placements
+            if isinstance(value, DTensor) and value.shape != param.shape:
+                placements = tuple(_without_axes_of_one(one, param, value) for one in param.placements)
                 assert (value.placements, value.device_mesh) == (placements, param.device_mesh), name
             elif isinstance(value, Tensor) and value.shape == param.shape:
                 assert isinstance(value, DTensor), name

@@ -71,7 +71,8 @@ def test_hooks_of_a_step_run_in_torchs_order(name: str) -> None:
         optimizer.step()
         assert events == expected, "removed handles call nobody"
         after = optimizer.param_groups[0]["params"]
-        assert not any(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+        moved = [not torch.equal(one, two) for one, two in zip(before, after, strict=True)]
+        assert any(moved) if ours(name).schema.shared else all(moved), "a first estimate of the rate may be tiny"
 
 
 @pytest.mark.feature("hooks", "of step: a hook may replace the arguments")

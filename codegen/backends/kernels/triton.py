@@ -15,7 +15,7 @@ import jinja2
 from thetac.codegen.backends.kernels.triton_expressions import condition_text
 from thetac.codegen.backends.kernels.triton_programs import TensorProgram
 from thetac.codegen.backends.kernels.triton_scratch import Scratch, count
-from thetac.codegen.backends.kernels.triton_sweeps import BITS_PER_THREAD, CHUNK, WARPS, Sweep, Sweeps
+from thetac.codegen.backends.kernels.triton_sweeps import BITS_PER_THREAD, CHUNK, WARPS, Sweep, Sweeps, words_of
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
 from thetac.codegen.ir.nodes import Rule
@@ -32,6 +32,12 @@ class _Program:
     row: list[tuple[int, str]]
     small: list[tuple[int, str]]
     lines: list[str]
+    words: frozenset[str]  # of the lines
+
+    @property
+    def has_extents(self) -> bool:
+        """Whether it asks how many matrices, rows, columns or tiles there are."""
+        return not self.words.isdisjoint({"matrices", "height", "width", "across", "down", "last_matrix"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,9 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
 
 def _program(index: int, program: TensorProgram) -> _Program:
     title = f"What is computed once per tensor before sweep {index}"
-    return _Program(f"_{index}" if index else "", title, program.divides, program.row, program.small, program.lines())
+    suffix = f"_{index}" if index else ""
+    lines = program.lines()
+    return _Program(suffix, title, program.divides, program.row, program.small, lines, words_of(lines))
 
 
 def _counts(per_parameter: int, others: str) -> str:

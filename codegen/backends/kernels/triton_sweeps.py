@@ -8,6 +8,7 @@ a block of which one extent is 1. Must not know tensor programs.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from thetac.codegen.backends.kernels.triton_expressions import block, condition_text, conditional_lines
@@ -79,9 +80,7 @@ class Sweeps:
         stores = conditional_lines(
             [(f"ops.store({s.name}_ptr + offsets, {safe(s.name)}, mask)", s.stored) for s in one.streams]
         )
-        words = frozenset(
-            word for line in (*loads, *body, *stores) for word in re.findall(r"\w+", line.partition("#")[0])
-        )
+        words = words_of((*loads, *body, *stores))
         return Sweep(
             suffix=f"_{index}" if index else "",
             tiled=tiled,
@@ -186,6 +185,11 @@ _ENTRIES_BEFORE = {
     COLUMN_VECTOR: "(first_row // (tile_rows * tile_steps)).to(tl.int64) * matrices * width",
     MATRIX_NUMBER: "(tile % folds.tiles_of_matrix(height, width, tile_rows * tile_steps, tile_columns)) * matrices",
 }
+
+
+def words_of(lines: Iterable[str]) -> frozenset[str]:
+    """Return the words of lines of code: names among them, without those of comments."""
+    return frozenset(word for line in lines for word in re.findall(r"\w+", line.partition("#")[0]))
 
 
 def _is_used(stream: Stream) -> bool:

@@ -85,7 +85,10 @@ def test_attributes(name: str) -> None:
     theirs = control([dict(group) for group in groups])
     assert mine.defaults == theirs.defaults
     assert type(mine.state) is type(theirs.state)
-    assert list(mine.state) == list(theirs.state)
+    if torchs(name) is None and ours(name).schema.state_at_construction:
+        assert len(mine.state) == 2
+    else:
+        assert list(mine.state) == list(theirs.state)
     assert repr(mine) == repr(theirs).replace("Optimizer (", f"{name} (")
 
 
@@ -127,7 +130,8 @@ def test_wrong_params(name: str, mistake: str) -> None:
 @every_class
 def test_a_tensor_that_is_no_leaf_may_be_stepped_differentiably(name: str) -> None:
     for cls in both(name):
-        cls([Parameter(torch.ones(2)) * 2], differentiable=True)
+        if "differentiable" in inspect.signature(cls).parameters:  # torch's Adafactor has no such option
+            cls([Parameter(torch.ones(2)) * 2], differentiable=True)
 
 
 @pytest.mark.feature("construction", "a required value that is missing is torch's error")
