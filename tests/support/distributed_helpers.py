@@ -106,10 +106,20 @@ def assert_close_to_whole(parts: torch.optim.Optimizer, whole: torch.optim.Optim
             torch.testing.assert_close(float(of_parts[name]), float(of_whole[name]), rtol=rtol, atol=rtol)
 
 
-def _without_axes_of_one(placement: Placement, param: DTensor, state: DTensor) -> Placement:
-    """The placement of a state of rows or columns: it is not cut along an axis that it does not have."""
-    is_cut = isinstance(placement, Shard) and (state.shape[placement.dim] > 1 or param.shape[placement.dim] == 1)
-    return placement if is_cut else Replicate()
+def _is_placed_like(state: DTensor, param: DTensor) -> bool:
+    """Whether a state is cut along the axes that its parameter is cut along, but for those that it does not have."""
+    if state.device_mesh != param.device_mesh:
+        return False
+    for mine, theirs in zip(state.placements, param.placements, strict=True):
+        if not isinstance(theirs, Shard) or state.shape[theirs.dim] > 1:
+            allowed: tuple[Placement, ...] = (theirs,)
+        elif param.shape[theirs.dim] > 1:
+            allowed = (Replicate(),)
+        else:  # whether a state of that size has the axis cannot be seen
+            allowed = (theirs, Replicate())
+        if mine not in allowed:
+            return False
+    return True
 
 
 def assert_placed_like_parameters(optimizer: torch.optim.Optimizer) -> None:
@@ -117,15 +127,13 @@ def assert_placed_like_parameters(optimizer: torch.optim.Optimizer) -> None:
     for param, entry in zip(params_of(optimizer), states(optimizer), strict=True):
         assert isinstance(param, DTensor)
         for name, value in entry.items():
-            if isinstance(value, DTensor) and value.shape != param.shape:
-                placements = tuple(_without_axes_of_one(one, param, value) for one in param.placements)
-                assert (value.placements, value.device_mesh) == (placements, param.device_mesh), name
-            elif isinstance(value, Tensor) and value.shape == param.shape:
-                assert isinstance(value, DTensor), name
-                assert (value.placements, value.device_mesh) == (param.placements, param.device_mesh), name
-                assert value._local_tensor.shape == param._local_tensor.shape, name
-            else:
+            if not isinstance(value, DTensor):
                 assert type(value) is Tensor, name
+                assert value.dim() == 0 or value.shape != param.shape, name
+                continue
+            assert _is_placed_like(value, param), name
+            if value.shape == param.shape and value.placements == param.placements:
+                assert value._local_tensor.shape == param._local_tensor.shape, name
 
 
 def plans_made(optimizer: torch.optim.Optimizer) -> dict[str, int]:
