@@ -207,6 +207,7 @@ class Schema:
     # What rows and columns are: those of matrices of the last two axes, those of the parameter seen as a matrix, whose
     # rows are the indices of the first axis, or now the one and now the other.
     view: Literal["last_axes", "matrix", "both"] = "last_axes"
+    reread: tuple[str, ...] = ()  # states that a pass of a kernel reads as an earlier one has stored them
     separate_kernels: bool = False  # a C++ object holds the kernel for one value of each specialisation, not for all
     reduces: bool = False  # whether it needs sums over parameters, rows or columns: no shard is updated by itself
     shape_requirements: tuple[ShapeRequirement, ...] = ()  # checked in this order, after `requirements`

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from thetac.codegen.ir.nodes import Assign, Expr, If, Scope, Stmt, names_read
+from thetac.codegen.ir.nodes import Assign, Const, Expr, If, Scope, Stmt, names_read
 from thetac.codegen.ir.value_kinds import Dims
 
 
@@ -174,6 +174,16 @@ class Fused:
     def sweeps(self) -> int:
         """The number of passes that look at elements."""
         return sum(bool(one.body) for one in self.passes)
+
+    @property
+    def reread(self) -> tuple[str, ...]:
+        """The streams that a pass loads after an earlier one has stored them, rounded to their dtype."""
+        stored: set[str] = set()
+        found: set[str] = set()
+        for one in self.passes:
+            found |= {use.name for use in one.streams if use.loaded != Const(False) and use.name in stored}
+            stored |= {use.name for use in one.streams if use.stored != Const(False)}
+        return tuple(name for name in self.streams if name in found)
 
     @property
     def has_axes(self) -> bool:

@@ -201,6 +201,7 @@ class AdamP(Optimizer):
         foreach_temporaries=8,
         has_axes=True,
         view="matrix",
+        reread=("exp_avg", "exp_avg_sq"),
         shape_numbers=("rank", "size", "matrix_columns"),
         shape_conditions=("rank",),
         reduces=True,

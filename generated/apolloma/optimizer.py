@@ -264,6 +264,7 @@ class ApolloMa(Optimizer):
         ),
         state_at_construction=False,
         foreach_temporaries=6,
+        reread=("exp_avg_grad", "approx_hessian"),
         separate_kernels=True,
         shape_numbers=("size",),
         reduces=True,

@@ -230,6 +230,7 @@ class CAME(Optimizer):
         state_at_construction=False,
         foreach_temporaries=9,
         has_axes=True,
+        reread=("exp_avg",),
         shape_numbers=("rank", "size", "rows", "columns"),
         shape_conditions=("rank",),
         reduces=True,

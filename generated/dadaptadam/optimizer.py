@@ -210,6 +210,7 @@ class DAdaptAdam(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        reread=("exp_avg", "exp_avg_sq"),
         reduces=True,
         shared=(
             Shared("d", scope="optimizer", init=lambda group: group["d0"]),

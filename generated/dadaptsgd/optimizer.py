@@ -174,6 +174,7 @@ class DAdaptSGD(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        reread=("s",),
         reduces=True,
         shared=(
             Shared("d", scope="optimizer", init=lambda group: group["d0"]),

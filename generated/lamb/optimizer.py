@@ -190,6 +190,7 @@ class LAMB(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
+        reread=("exp_avg", "exp_avg_sq"),
         separate_kernels=True,
         reduces=True,
     )

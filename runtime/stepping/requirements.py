@@ -128,11 +128,19 @@ def _fused_obstacle(schema: Schema, member: Member) -> str:
         return "the parameter is not contiguous, and the rule computes numbers per row or column"
     if schema.view == "both" and member.param.dim() > 2:
         return "the rule sees a parameter of more than two axes now as one matrix, now as many"
+    if schema.reread and any(tensor.dtype is torch.float16 for tensor in _reread(schema, member)):
+        return "float16 does not hold the small numbers that a pass hands on to the next in a state"
     if not all(tensor.dtype in FUSED_DTYPES for tensor in tensors):
         return "a state has a dtype that kernels do not take"
     if not all(tensor.data_ptr() for tensor in tensors if tensor.numel()):
         return "a tensor has no memory"
     return ""
+
+
+def _reread(schema: Schema, member: Member) -> list[Tensor]:
+    """Return the states that a pass of a kernel reads as an earlier one has stored them, as far as they exist."""
+    pairs = zip(schema.states, member.states, strict=True)
+    return [tensor for state, tensor in pairs if state.name in schema.reread and tensor is not None]
 
 
 def _stream_dtypes(schema: Schema, member: Member) -> tuple[torch.dtype, ...]:

@@ -186,7 +186,7 @@ class _Lowering:
         elif is_reduction(value) and is_number(value, self.kinds):
             assert isinstance(value, Call), "a reduction is a call"
             assert self.kinds[target].dims is None, "one number for many"
-            yield Reduce(statement, self.trees.reduction(value))
+            yield Reduce(statement, self._guarded(self.trees.reduction(value)))
             if target in self.numbers:
                 stored = replace(statement, value=Ref(target), comment="")
                 yield SetScalarState(stored, "", Ref(target), self.reads.is_needed_after(statement))
@@ -207,7 +207,10 @@ class _Lowering:
 
     def _tree(self, value: Expr) -> Tree:
         """Return the operations, with numbers that neither Python nor torch refuses."""
-        return guard_numbers(self.magnitudes.fit_tree(self.trees.tree(value)), self.known)
+        return self._guarded(self.trees.tree(value))
+
+    def _guarded(self, tree: Tree) -> Tree:
+        return guard_numbers(self.magnitudes.fit_tree(tree), self.known)
 
     def _set_complex_param(self, statement: Assign) -> Iterator[Step]:
         """Yield an update of a complex `param`: the tensors that it reads become complex for this statement."""

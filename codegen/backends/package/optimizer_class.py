@@ -100,6 +100,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         fixed=_names(fixed) if fixed else "",
         reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
+        reread=_names(reread) if (reread := [name for name in fused.reread if name != "param"]) else "",
         view=_view(lowered),
         separate_kernels=not kernels_are_few(fused),
         shape_numbers=_names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",

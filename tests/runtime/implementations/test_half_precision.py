@@ -20,6 +20,7 @@ from thetac.runtime.implementations import foreach
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups import checks
 from thetac.runtime.param_groups.members import Member
+from thetac.runtime.param_groups.shape_classes import shape_of
 
 HALF = (torch.float16, torch.bfloat16)
 OTHERS = [name for name in NAMES if name not in IN_TORCH]
@@ -122,7 +123,7 @@ def test_a_step_is_that_of_float32_rounded_once(
 @every_half
 @pytest.mark.parametrize("name", OTHERS)
 def test_kernels_give_about_the_same(name: str, dtype: torch.dtype) -> None:
-    """So that whether a C++ compiler is found decides nothing."""
+    """So that whether a C++ compiler is found decides nothing. Float16 has no number as small as these squares."""
     lists, kernels = (half_and_float(name, dtype, options)[0] for options in ({"foreach": True}, {"fused": True}))
     for step in range(3):
         for optimizer in (lists, kernels):
@@ -182,11 +183,30 @@ def test_sparse_gradients_too(sparse: str, dtype: torch.dtype) -> None:
         assert param.flatten().tolist() == [1.0, 1.0, 1.0, 1.0, -6.75, 1.0]
 
 
+def test_kernels_hand_nothing_on_in_float16() -> None:
+    """A later pass reads a mean of squares as it was stored: as 0, where float16 has no number as small."""
+    for dtype, expected in ((torch.float16, "foreach"), (torch.bfloat16, "C++"), (torch.float32, "C++")):
+        param = torch.nn.Parameter(torch.ones(3, dtype=dtype))
+        param.grad = torch.full_like(param, 1e-5)
+        optimizer = thetac.LAMB([param])
+        optimizer.step()
+        assert expected in optimizer.explain()
+        assert ("float16 does not hold the small numbers" in optimizer.explain()) == (dtype is torch.float16)
+
+
 def test_copies_count_against_the_memory_of_foreach(monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunk's temporaries: those of float32 and copies of parameter, gradient and state."""
     schema = thetac.Yogi.schema
     members = [
-        Member(0, at, param, param, (torch.zeros(()), torch.zeros_like(param), torch.zeros_like(param)), False)
+        Member(
+            0,
+            at,
+            param,
+            param,
+            (torch.zeros(()), torch.zeros_like(param), torch.zeros_like(param)),
+            False,
+            shape_of(schema, param),
+        )
         for at, param in enumerate(torch.ones(100, dtype=torch.float16) for _ in range(10))
     ]
     of_states = sum(state.kind == "tensor" for state in schema.states)

@@ -60,7 +60,7 @@ def test_a_step_is_whole_or_not_at_all(name: str, dtype: torch.dtype, options: O
     """For every hyperparameter, at sizes around the limits of all dtypes; where torch's for-loop steps, so do we."""
     cls, control = ours(name), torchs(name)
     for hyperparameter in cls.schema.hyperparameters:
-        if hyperparameter.name in cls.schema.fixed:
+        if hyperparameter.name in cls.schema.fixed or hyperparameter.integer:
             continue
         for size in (7e4, 1e30, 3.395e38, 1e39, 1e300):
             value = (size,) * len(hyperparameter.elements) if hyperparameter.is_tuple else size
@@ -167,6 +167,8 @@ def test_a_scalar_state_saturates_as_torch_s_does(options: Options) -> None:
 @every_class
 def test_ordinary_steps_are_not_rehearsed(name: str, options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with default arguments, an lr that a schedule changes, and hyperparameters that need not be ordinary."""
+    if name == "Amos":
+        pytest.skip("its default epsilon, the smallest normal number of float32, is not ordinary")
     rehearsed: list[object] = []
     monkeypatch.setattr(rehearsal.Rehearsal, "of", lambda self, *arguments: rehearsed.append(arguments))
     optimizer = ours(name)(parameters(dtype=torch.float16), **remembering(name), **options)
