@@ -306,8 +306,9 @@ inline double power_of_magnitude(double x, double y) {
 inline double power(double x, double y) { return with_sign_of_power(power_of_magnitude(x, y), x, y); }
 
 inline float power(float x, float y) {
-    const double exponent = limited_exponent(double(y));
-    return with_sign_of_power(float(exponential(exponent * logarithm(double(magnitude(x))))), x, y);
+    const double of_base = logarithm(double(magnitude(x)));
+    const double product = of_base == 0 ? 0.0 : double(y) * of_base;  // also where the exponent is infinite
+    return with_sign_of_power(float(exponential(product)), x, y);
 }
 
 }  // namespace elementary

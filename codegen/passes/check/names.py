@@ -18,6 +18,7 @@ from thetac.codegen.ir.nodes import (
     Rule,
     StateKind,
     compared,
+    comparison,
     names_of,
     names_read,
 )
@@ -89,7 +90,8 @@ def _explain_choice(rule: Rule, name: str) -> tuple[str, str] | None:
         return (f"`{chosen}` {what}, and never a text", "only a hyperparameter with `choices` is one") if text else None
     known = [known for known in choice.choices if known is not None]
     if not text:
-        return f"`{name}` is one of several texts", f"compare it, such as `{choice.comparisons[0][0]}`"
+        example = comparison(name, known[0] if known else "...")
+        return f"`{name}` is one of several texts", f"compare it, such as `{example}`"
     there = f"there are {join_names(known, 'and')}" if known else "it has no choices but None"
     return f"`{chosen}` is never {quote(text)}", did_you_mean(text, known, there)
 

@@ -26,7 +26,7 @@ from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.printing.arguments import list_names
 from thetac.codegen.backends.printing.layout import lay_out
 from thetac.codegen.emit import environment
-from thetac.codegen.errors import Diagnostics
+from thetac.codegen.errors import Diagnostics, SpecError
 from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.lower import lower_specs
 from thetac.codegen.ir.interpret import exact, interpret
@@ -36,6 +36,7 @@ from thetac.codegen.passes import features
 from thetac.codegen.passes.expand import expand
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
 from thetac.codegen.passes.lift import lift
+from thetac.codegen.pipeline import Source, front_end
 
 HEADER = """
 optimizer: Reducing
@@ -261,13 +262,33 @@ def test_a_norm_of_complex_numbers_is_that_of_their_pairs(mode: str, dtype: torc
             np.testing.assert_allclose(got.numpy(), want, rtol=1e-5 if dtype is torch.complex64 else 1e-12)
 
 
+OF_PAIRS = """\
+optimizer: OfPairs
+summary: Made for a test.
+references: [none]
+hyperparameters:
+  lr: {{default: 0.1}}
+require:
+  rank(param) > 1: "no matrix"
+{mode}update: |
+  n = {value}
+  param = param - lr * n * grad
+"""
+
+
 @pytest.mark.parametrize("value", ["mean(grad)", "rms(grad)", "max(grad)", "min(grad)", "norm(grad, axis=-1)"])
 @pytest.mark.parametrize("mode", ["", "complex: pairs\n"])
-def test_what_has_no_meaning_of_pairs_takes_no_complex_parameters(value: str, mode: str) -> None:
+def test_what_has_no_meaning_of_pairs_has_to_refuse_complex_parameters(value: str, mode: str) -> None:
     """A mean counts numbers, an order is of numbers, and an axis of pairs is the pair."""
-    rule = compiled(f"n = {value}\nparam = param - lr * n * grad", mode)
-    assert rule.complex_mode is ComplexMode.UNSUPPORTED
-    assert compiled("n = sum(grad)\nparam = param - lr * n * grad", mode).complex_mode is ComplexMode.PAIRS
+
+    def mode_of(value: str, mode: str) -> ComplexMode:
+        (written,) = front_end([Source("pairs.yaml", OF_PAIRS.format(mode=mode, value=value))])
+        return written.complex_mode
+
+    with pytest.raises(SpecError, match="has no meaning of complex parameters"):
+        mode_of(value, mode)
+    assert mode_of(value, "complex: unsupported\n") is ComplexMode.UNSUPPORTED
+    assert mode_of("sum(grad)", mode) is ComplexMode.PAIRS
 
 
 def lines_of(text: str, function: str = "step") -> list[str]:
