@@ -26,7 +26,7 @@ BOX = 38
 GAP = 14
 STOP = 35  # height of a stop in a list
 PANELS = {"codegen": (MARGIN, 470), "runtime": (484, WIDTH - MARGIN)}
-NOTES = {"contract": "what generated code imports"}
+NOTES = {"contract": "for generated code"}
 COLORS = {"blue": "#1f5fbf", "orange": "#b3470b"}
 STYLE = """
 text { font-family: "DejaVu Sans", Verdana, Arial, sans-serif; font-size: 12px; fill: #1c2733; }
