@@ -262,9 +262,10 @@ def adam_mini(
     eps: float = 1e-8,
     weight_decay: float = 0.0,
     blocks: str = "tensor",
+    n_heads: int = 32,
 ) -> Result:
-    """adam_mini.py of adam-mini 1.1.1: the rules for bias terms, for matrices of neurons, and for other blocks."""
-    by_row = blocks == "row" and x.ndim > 1
+    """adam_mini.py of adam-mini 1.1.1: the rules for bias terms, matrices of neurons, heads, and for other blocks."""
+    by_row = blocks in ("row", "head") and x.ndim > 1
     m = np.zeros_like(x)
     rest = tuple(range(1, x.ndim))
     v: Array = np.zeros_like(x) if blocks == "element" else np.zeros((len(x), *(1 for _ in rest)) if by_row else ())
@@ -272,6 +273,9 @@ def adam_mini(
         square = g * g
         if by_row:
             square = square.mean(axis=rest, keepdims=True)
+            if blocks == "head":
+                of_heads = square.reshape(n_heads, -1).mean(axis=1)
+                square = np.repeat(of_heads, len(x) // n_heads).reshape(square.shape)
         elif blocks != "element":
             square = np.asarray(math.fsum(square.ravel()) / x.size)
         v = v * betas[1] + square * (1 - betas[1])
