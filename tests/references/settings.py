@@ -102,6 +102,7 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
         "rebound": ["constant", "belief"],
         "weight_decay_type": [None, "L2", "decoupled", "stable"],
         "warmup": [500.0, 5.0],
+        "init_lr": [None, 0.002],  # with 0.1, its steps would be so long that roundings grow
     },
     "StableAdamW": {"decouple_lr": [False, True], "max_lr": [0.0, 0.002]},
     "PAdam": {"amsgrad": [True, False], "partial": [0.25, 0.1, 0.5, 0.0]},
@@ -121,7 +122,7 @@ NEEDS: Mapping[tuple[str, str], Settings] = {
     ("LARS", "trust_coeff"): {"always_adapt": True},
     ("LARS", "eps"): {"always_adapt": True},
     ("LARS", "trust_clip"): {"always_adapt": True},
-    ("ApolloMa", "init_lr"): {"warmup": 5.0},
+    ("ApolloMa", "init_lr"): {"warmup": 100.0},
     ("ApolloMa", "rebound"): {"warmup": 5.0},
     ("ApolloMa", "weight_decay_type"): {"weight_decay": 0.1},
     ("SGDP", "nesterov"): {"momentum": 0.9},
