@@ -246,10 +246,9 @@ inline Number with_sign_of_power(Number power, Number x, Number y) {
 }
 
 // Returns an exponent limited to where every power but that of 1 is 0 or infinite.
-template <class Number>
-inline Number limited_exponent(Number y) {
-    constexpr Number most = Number(0x1p65);
-    const Number above = y < -most ? -most : y;
+inline double limited_exponent(double y) {
+    constexpr double most = 0x1p65;
+    const double above = y < -most ? -most : y;
     return above > most ? most : above;
 }
 
@@ -288,7 +287,8 @@ inline double power_of_magnitude(double x, double y) {
     const double log_high = upper(((part_high + part_low) + start_high) + n);
     const double log_low = part_low - (((log_high - n) - start_high) - part_high);
     // The exponent of 2, in two parts, limited to where the result is 0 or infinite.
-    const double exponent = limited_exponent(y), exponent_high = upper(exponent);
+    // Zero is added so that it is a number of each element: compilers make no vectors of a choice between two others.
+    const double exponent = limited_exponent(y + (a - a)), exponent_high = upper(exponent);
     const double low = (exponent - exponent_high) * log_high + exponent * log_low, high = exponent_high * log_high;
     const double sum = low + high, not_low = sum < -1200 ? -1200.0 : high;
     const double inside_high = sum > 1200 ? 1200.0 : not_low, inside_low = magnitude(sum) > 1200 ? 0.0 : low;
