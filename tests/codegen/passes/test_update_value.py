@@ -13,6 +13,7 @@ from tests.support.front_end import front_end
 from thetac.codegen.ir.interpret import FLOATS, Step, interpret
 from thetac.codegen.ir.listing import listing
 from thetac.codegen.ir.nodes import Rule
+from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.passes.update_value import apply_update, name_of_update, take_out_update
 
 GRADS = (0.5, -1.25, 3.0, 0.0, -0.75, 2.0, 1e-3, -40.0)
@@ -36,7 +37,8 @@ def expect_close(one: Rule, values: dict[str, float | bool]) -> None:
         assert got == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", rules())
+# One parameter alone, computed in floats, has no totals.
+@pytest.mark.parametrize("name", [name for name, rule in rules().items() if not has_totals(rule)])
 def test_every_rule_takes_the_same_steps(name: str) -> None:
     for setting in settings_of(name):
         expect_close(rules()[name], {"maximize": False, **values_of(name, setting)})
