@@ -152,13 +152,13 @@ def test_files_of_two_versions_are_told_apart(tmp_path: Path) -> None:
     place = installed(tmp_path / "site")
     header = place / "thetac" / "runtime" / "cpp" / "launch.h"
     text = header.read_text(encoding="utf-8")
-    header.write_text(text.replace("thetac_abi = 1;", "thetac_abi = 7;"), encoding="utf-8")
+    header.write_text(text.replace("thetac_abi = 2;", "thetac_abi = 7;"), encoding="utf-8")
     assert header.read_text(encoding="utf-8") != text
     *_, default, _, fused = lines_of(place, tmp_path / "cache")
     assert default[1:3] == ["ran", "True"]
     assert default[3] == (
         "optimizers run without their C++ kernels, and slower: the object that was compiled from "
-        f"{place}/thetac/generated/adamw/kernels.cpp has version 7 of its interface, not 1: its .cpp and .h files are "
+        f"{place}/thetac/generated/adamw/kernels.cpp has version 7 of its interface, not 2: its .cpp and .h files are "
         "of another version of thetac; reinstall it"
     )
     assert fused[1].startswith("BuildError: `fused=True` cannot run: the object that was compiled from ")
