@@ -33,6 +33,7 @@ PROCESSES = 2
 # Of a sweep, per thread; docs/triton.md says why. Tiles need more, and tensor programs may have as many as float64.
 REGISTERS = {"float32": 72, "float64": 128, "float16": 128, "bfloat16": 128}
 OF_TILES, OF_POWERS, OF_PROGRAMS = 128, 128, 128
+OF_MIXED_TILES = 224  # blocks of 128 bits of 16-bit parameters, and as many elements of float32 states
 
 ITEMSIZES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
 WIDE = Extents(1, 1024, 1024)
@@ -115,6 +116,8 @@ def kernels_of(fused: Fused, constants: Mapping[str, bool]) -> dict[str, dict[st
             tiled = any(dims[name] is not None for name in (*one.reads, *(fold.target for fold in one.folds)))
             values = [step.value for step in walk_elements(one.body) if isinstance(step, ElementAssign)]
             gradient = next(bool(host_value(s.loaded, constants)) for s in one.streams if s.name == "grad")
+            if not stores and not any(host_value(fold.needed, constants) for fold in one.folds):
+                loads, gradient = 0, False  # nothing comes of it, and the compiler leaves it out
             found[f"kernel{suffix}"] = {
                 "loads": loads,
                 "stores": stores,
@@ -192,7 +195,8 @@ def spills(job: Job) -> list[str]:
     may_call = is_program or dtype != "float32" or job["name"] == "Unusual"
     if job["local"] or (job["stack"] and not may_call):
         wrong.append(f"{title(job)}: {job['stack']} bytes of stack, {job['local']} of local memory")
-    bound = OF_PROGRAMS if is_program else max(REGISTERS[dtype], job["tiled"] and OF_TILES, job["powers"] and OF_POWERS)
+    of_tiles = OF_TILES if len(set(job["dtypes"].values())) == 1 else OF_MIXED_TILES  # type: ignore[attr-defined]
+    bound = OF_PROGRAMS if is_program else max(REGISTERS[dtype], job["tiled"] and of_tiles, job["powers"] and OF_POWERS)
     if job["reg"] > bound:  # type: ignore[operator]
         wrong.append(f"{title(job)}: {job['reg']} registers per thread, the bound is {bound}")
     return wrong
