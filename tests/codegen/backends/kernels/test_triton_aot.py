@@ -23,8 +23,8 @@ from tests.support.triton_support import (
     specialised,
     written,
 )
-from thetac.codegen.ir.fused import ElementAssign, Fused, Pass, walk_elements
-from thetac.codegen.ir.nodes import Call, Const, Expr, walk_expression
+from thetac.codegen.ir.fused import ElementAssign, ElementStmt, Fused, Pass, walk_elements
+from thetac.codegen.ir.nodes import Call, Const, Expr, names_read, walk_expression
 from thetac.runtime.implementations.triton_scratch import Extents, Tile
 
 PROGRAM = Path(__file__).parent / "aot" / "compile_kernels.py"
@@ -33,7 +33,7 @@ PROCESSES = 2
 # Of a sweep, per thread; docs/triton.md says why. Tiles need more, and tensor programs may have as many as float64.
 REGISTERS = {"float32": 72, "float64": 128, "float16": 128, "bfloat16": 128}
 OF_TILES, OF_POWERS, OF_PROGRAMS = 128, 128, 128
-OF_MIXED_TILES = 224  # blocks of 128 bits of 16-bit parameters, and as many elements of float32 states
+OF_TILES_OF_16_BITS = 224  # a block has 8 elements per thread, computed in float32
 
 ITEMSIZES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
 WIDE = Extents(1, 1024, 1024)
@@ -112,12 +112,10 @@ def kernels_of(fused: Fused, constants: Mapping[str, bool]) -> dict[str, dict[st
             }
         moved = [use for stream in one.streams for use in (stream.loaded, stream.stored)]
         if any(use != Const(False) for use in moved):
-            loads, stores = (used(one, constants, how) for how in ("loaded", "stored"))
+            loads, stores = len(live_loads(one, constants)), used(one, constants, "stored")
             tiled = any(dims[name] is not None for name in (*one.reads, *(fold.target for fold in one.folds)))
             values = [step.value for step in walk_elements(one.body) if isinstance(step, ElementAssign)]
-            gradient = next(bool(host_value(s.loaded, constants)) for s in one.streams if s.name == "grad")
-            if not stores and not any(host_value(fold.needed, constants) for fold in one.folds):
-                loads, gradient = 0, False  # nothing comes of it, and the compiler leaves it out
+            gradient = "grad" in live_loads(one, constants)
             found[f"kernel{suffix}"] = {
                 "loads": loads,
                 "stores": stores,
@@ -132,6 +130,29 @@ def kernels_of(fused: Fused, constants: Mapping[str, bool]) -> dict[str, dict[st
 
 def _is_power(part: Expr) -> bool:
     return isinstance(part, Call) and part.op in ("pow", "atan2")  # sequences of many operations
+
+
+def live_loads(one: Pass, constants: Mapping[str, bool]) -> set[str]:
+    """The streams that a specialised sweep loads, and of which something comes: the compiler leaves out the others."""
+    stored = {stream.name for stream in one.streams if host_value(stream.stored, constants)}
+    needed = {fold.value for fold in one.folds if host_value(fold.needed, constants)}
+    live = _read_before(one.body, constants, stored | needed)
+    return {stream.name for stream in one.streams if host_value(stream.loaded, constants) and stream.name in live}
+
+
+def _read_before(body: Sequence[ElementStmt], constants: Mapping[str, bool], live: set[str]) -> set[str]:
+    """The names whose values before some statements matter, if those of `live` matter behind them."""
+    for statement in reversed(body):
+        if isinstance(statement, ElementAssign):
+            if statement.target in live:
+                live = live - {statement.target} | set(names_read(statement.value))
+        elif statement.static:
+            taken = statement.then if host_value(statement.condition, constants) else statement.orelse
+            live = _read_before(taken, constants, live)
+        else:
+            sides = [_read_before(side, constants, live) for side in (statement.then, statement.orelse)]
+            live = sides[0] | sides[1] | set(names_read(statement.condition))
+    return live
 
 
 def used(one: Pass, constants: Mapping[str, bool], how: str) -> int:
@@ -195,7 +216,7 @@ def spills(job: Job) -> list[str]:
     may_call = is_program or dtype != "float32" or job["name"] == "Unusual"
     if job["local"] or (job["stack"] and not may_call):
         wrong.append(f"{title(job)}: {job['stack']} bytes of stack, {job['local']} of local memory")
-    of_tiles = OF_TILES if len(set(job["dtypes"].values())) == 1 else OF_MIXED_TILES  # type: ignore[attr-defined]
+    of_tiles = OF_TILES if ITEMSIZES[dtype] > 2 else OF_TILES_OF_16_BITS
     bound = OF_PROGRAMS if is_program else max(REGISTERS[dtype], job["tiled"] and of_tiles, job["powers"] and OF_POWERS)
     if job["reg"] > bound:  # type: ignore[operator]
         wrong.append(f"{title(job)}: {job['reg']} registers per thread, the bound is {bound}")
