@@ -140,6 +140,11 @@ class Pass:
     folds: tuple[Fold, ...] = ()
     barrier: Barrier = Barrier.NONE
 
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it looks at elements, even if it loads and stores no stream: what it adds up may be vectors only."""
+        return bool(self.body)
+
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -173,7 +178,7 @@ class Fused:
     @property
     def sweeps(self) -> int:
         """The number of passes that look at elements."""
-        return sum(bool(one.body) for one in self.passes)
+        return sum(one.is_sweep for one in self.passes)
 
     @property
     def reread(self) -> tuple[str, ...]:

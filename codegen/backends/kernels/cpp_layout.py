@@ -143,8 +143,7 @@ class Sweep:
     numbers: tuple[str, ...]
     terms: tuple[tuple[str, Expr], ...]  # locals that are written to a pointer of their own, and when
     folds: tuple[SweepFold, ...]
-
-    runs: bool  # whether there is anything to load, store or fold
+    runs: bool  # whether there is a sweep at all
 
 
 def sweep_of(one: Pass, layout: Layout) -> Sweep:
@@ -172,8 +171,7 @@ def sweep_of(one: Pass, layout: Layout) -> Sweep:
     sweep_folds = [
         SweepFold(fold, "MAX" if fold.op == "max" else ops[fold.value], operands[fold.value]) for fold in one.folds
     ]
-    runs = any(stream.loaded != Const(False) or stream.stored != Const(False) for stream in one.streams)
-    return Sweep(body, streams(vectors, body), numbers, tuple(terms.items()), tuple(sweep_folds), runs)
+    return Sweep(body, streams(vectors, body), numbers, tuple(terms.items()), tuple(sweep_folds), one.is_sweep)
 
 
 def facts(layout: Layout, sweeps: Sequence[Sweep], has_program: Sequence[bool], terms: Sequence[str]) -> list[str]:

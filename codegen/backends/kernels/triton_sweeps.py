@@ -59,14 +59,13 @@ class Sweeps:
         self._scratch = scratch
         self._row_truths = frozenset(entry.name for entry in fused.row if entry.truth)
         self._truths = frozenset(value.name for value in fused.tensor_values if value.truth)
-        self._used = [any(map(_is_used, one.streams)) for one in fused.passes]
         self._fused = fused
         self._row = [safe(entry.name) for entry in fused.row]
         self._specialisations = [one.name for one in fused.specialisations]
 
     def sweep(self, index: int, one: Pass) -> Sweep | None:
-        """Return the sweep of the pass of that index; None if it moves nothing."""
-        if not self._used[index]:
+        """Return the sweep of the pass of that index; None if it has none."""
+        if not one.is_sweep:
             return None
         tiled = any(self._scratch.dims[name] is not None for name in one.reads)
         tiled |= any(fold.dims is not None for fold in one.folds)
@@ -117,7 +116,8 @@ class Sweeps:
 
     def _loads(self, index: int, one: Pass) -> list[str]:
         """Return the lines that load streams, but for a gradient that `_gradient` loads."""
-        streams = [s for s in one.streams if s.name != "grad" or s.loaded == Const(True) or any(self._used[:index])]
+        is_first = not self._is_swept_before(index)
+        streams = [s for s in one.streams if s.name != "grad" or s.loaded == Const(True) or not is_first]
         return conditional_lines(
             [(f"{safe(s.name)} = ops.load({s.name}_ptr + offsets, mask, math)", s.loaded) for s in streams]
         )
@@ -128,7 +128,7 @@ class Sweeps:
         The first sweep stores it divided by the scale, whether it needs it or not; later ones read it so.
         """
         scaled = "grad = ops.scaled(grad, grad_ptr + offsets, mask, {}, clip_factor)"
-        if any(self._used[:index]):
+        if self._is_swept_before(index):
             return conditional_lines([(scaled.format("None"), stream.loaded)])
         lines = [scaled.format("grad_scale")]
         if stream.loaded == Const(True):
@@ -136,6 +136,10 @@ class Sweeps:
         needed = "" if stream.loaded == Const(False) else f"({condition_text(stream.loaded)}) or "
         load = "grad = ops.load(grad_ptr + offsets, mask, math)"
         return [f"if {needed}grad_scale is not None:", *(f"    {line}" for line in (load, *lines))]
+
+    def _is_swept_before(self, index: int) -> bool:
+        """Return whether a pass before that one has a sweep."""
+        return any(one.is_sweep for one in self._fused.passes[:index])
 
     def _read(self, load: str, name: str) -> str:
         """Return the text that loads a value from scratch, in the dtype of the arithmetic or as a truth value."""
@@ -190,10 +194,6 @@ _ENTRIES_BEFORE = {
 def words_of(lines: Iterable[str]) -> frozenset[str]:
     """Return the words of lines of code: names among them, without those of comments."""
     return frozenset(word for line in lines for word in re.findall(r"\w+", line.partition("#")[0]))
-
-
-def _is_used(stream: Stream) -> bool:
-    return stream.loaded != Const(False) or stream.stored != Const(False)
 
 
 def _start(name: str, op: str, shape: str) -> str:

@@ -90,6 +90,37 @@ CASES = {"for-loop": examples(30), "foreach": examples(30), "Triton": 4, "C++": 
 FUSED = ("Triton", "C++")  # whose kernels take seconds to build, or to interpret
 
 
+VECTORS_ONLY = """
+optimizer: Reducing
+summary: Adds up products of a row and a column, for which a sweep loads and stores no stream.
+hyperparameters:
+  lr: {default: 0.1}
+  flag: {default: false, doc: a flag}
+  mode: {default: slow, choices: [slow, fast], doc: a choice}
+require:
+  rank(param) > 1: "no matrix"
+complex: unsupported
+state:
+  per_row: {init: lr, shape: rows}
+  per_column: {init: zeros, shape: columns}
+weight_decay: none
+update: |
+  r = mean(grad, axis=-1)
+  c = mean(grad, axis=-2)
+  if flag:
+    r = tanh(max(r * c, axis=-1))
+  if mode == "slow":
+    c = tanh(dot(r * c, per_row + per_column, axis=-2))
+  per_column = lerp(per_column, c, 0.5)
+  param = param - lr * (per_row + r) * per_column / (1 + norm(r * c))
+"""
+
+
+@pytest.mark.parametrize("implementation", CASES)
+def test_a_sweep_may_move_no_stream(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(VECTORS_ONLY, implementation, monkeypatch)
+
+
 @pytest.mark.parametrize(
     "implementation", [pytest.param(one, marks=[pytest.mark.thorough] if one in FUSED else []) for one in CASES]
 )
