@@ -33,8 +33,9 @@ def update_elements(
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     param = ops.load(param_ptr + offsets, mask, math)
-    if (maximize or param_rank_above_one) or grad_scale is not None:
+    if (param_rank_above_one) or grad_scale is not None:
         grad = ops.load(grad_ptr + offsets, mask, math)
         grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 

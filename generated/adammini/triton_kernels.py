@@ -35,12 +35,12 @@ def update_elements(
     param_rank_at_most_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     if (
         (
             (blocks_is_head or blocks_is_row) and param_rank_above_one
             or blocks_is_row and param_rank_at_most_one
             or blocks_is_tensor
-            or maximize
         )
         or grad_scale is not None
     ):

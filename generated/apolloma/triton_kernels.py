@@ -40,18 +40,24 @@ def update_elements(
     rebound_is_belief: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
+    exp_avg_grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     if (
-        (
+        rebound_is_belief
+        and (
             rebound_is_constant and not weight_decay_type_is_decoupled and not weight_decay_type_is_stable
             or weight_decay_type_is_L2
         )
         and weight_decay_nonzero
     ):
         param = ops.load(param_ptr + offsets, mask, math)
-    grad = ops.load(grad_ptr + offsets, mask, math)
-    exp_avg_grad = ops.load(exp_avg_grad_ptr + offsets, mask, math)
+    if rebound_is_belief:
+        exp_avg_grad = ops.load(exp_avg_grad_ptr + offsets, mask, math)
     direction = ops.load(direction_ptr + offsets, mask, math)
-    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
+    if (rebound_is_belief) or grad_scale is not None:
+        grad = ops.load(grad_ptr + offsets, mask, math)
+        grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # maximize: grad = -grad

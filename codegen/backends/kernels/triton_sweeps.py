@@ -70,7 +70,7 @@ class Sweeps:
         tiled = any(self._scratch.dims[name] is not None for name in one.reads)
         tiled |= any(fold.dims is not None for fold in one.folds)
         gradient = next(stream for stream in one.streams if stream.name == "grad")
-        loads = [*self._loads(index, one), *self._gradient(index, gradient)]
+        loads = [*_unloaded(one), *self._loads(index, one), *self._gradient(index, gradient)]
         body = [
             *(_start(fold.value, fold.op, "offsets.shape") for fold in one.folds if _may_be_unset(fold, one)),
             *block(one.body, self._row_truths),
@@ -198,6 +198,16 @@ def words_of(lines: Iterable[str]) -> frozenset[str]:
 
 def _start(name: str, op: str, shape: str) -> str:
     return f"{safe(name)} = folds.{op}_start({shape}, math)"
+
+
+def _unloaded(one: Pass) -> list[str]:
+    """Return lines that give streams a value where statements read them, but nothing comes of that."""
+    read = streams(tuple(use.name for use in one.streams), one.body)
+    return [
+        f"{safe(use.name)} = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it"
+        for use, anywhere in zip(one.streams, read, strict=True)
+        if use.loaded != anywhere.loaded
+    ]
 
 
 def _may_be_unset(fold: Fold, one: Pass) -> bool:
