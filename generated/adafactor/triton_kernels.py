@@ -43,9 +43,9 @@ def update_elements(
         # maximize: grad = -grad
         grad = ops.negative(grad)
     param_squared = param * param
+    sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
     if param_rank_above_one:
         grad_squared = grad * grad
-    sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
     if param_rank_above_one:
         row_sum_grad_squared = folds.sum_lanes(row_sum_grad_squared, grad_squared, mask)
         column_sum_grad_squared = folds.sum_lanes(column_sum_grad_squared, grad_squared, mask)

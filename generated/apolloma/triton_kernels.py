@@ -71,10 +71,10 @@ def update_elements(
             grad = grad + weight_decay * param
     delta_grad = grad - exp_avg_grad
     direction_squared_squared = direction * direction * (direction * direction)
+    sum_direction_squared_squared = folds.sum_lanes(sum_direction_squared_squared, direction_squared_squared, mask)
     if rebound_is_belief:
         # abs_delta_grad = abs(delta_grad)
         abs_delta_grad = tl.abs(delta_grad)
-    sum_direction_squared_squared = folds.sum_lanes(sum_direction_squared_squared, direction_squared_squared, mask)
     if rebound_is_belief:
         max_abs_delta_grad = folds.max_lanes(max_abs_delta_grad, abs_delta_grad, mask)
 
@@ -302,8 +302,8 @@ def update_elements_1(
     unit_squared = unit * unit
     # delta_part_part = delta_grad / new_last_denom * unit
     delta_part_part = ops.divide(delta_grad, new_last_denom) * unit
-    approx_hessian_times_unit_squared = approx_hessian * unit_squared
     delta_part = folds.sum_lanes(delta_part, delta_part_part, mask)
+    approx_hessian_times_unit_squared = approx_hessian * unit_squared
     delta_part_2 = folds.sum_lanes(delta_part_2, approx_hessian_times_unit_squared, mask)
 
     ops.store(exp_avg_grad_ptr + offsets, exp_avg_grad, mask)

@@ -45,11 +45,11 @@ def update_elements(
     if choice_of_p_bound_is_none_infinity_p_bound_below_infinity:
         if first_max_norm != 0:
             param_squared = param * param
-    ratio_part_part_part = param * param
-    grad_squared = grad * grad
     if choice_of_p_bound_is_none_infinity_p_bound_below_infinity:
         sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
+    ratio_part_part_part = param * param
     ratio_part_part = folds.sum_lanes(ratio_part_part, ratio_part_part_part, mask)
+    grad_squared = grad * grad
     sum_grad_squared = folds.sum_lanes(sum_grad_squared, grad_squared, mask)
 
     return sum_param_squared, ratio_part_part, sum_grad_squared

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from thetac.codegen.backends.kernels.triton_expressions import block, condition_text, conditional_lines
 from thetac.codegen.backends.kernels.triton_scratch import MATRIX_NUMBER, Scratch, number_folds
-from thetac.codegen.ir.fused import Fold, Fused, Pass, Stream
+from thetac.codegen.ir.fused import Fold, Fused, Pass, Stream, elements_assigned
 from thetac.codegen.ir.nodes import Const, Expr
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, ROW_VECTOR
 from thetac.codegen.passes.analysis.streams import streams
@@ -73,8 +73,7 @@ class Sweeps:
         loads = [*_unloaded(one), *self._loads(index, one), *self._gradient(index, gradient)]
         body = [
             *(_start(fold.value, fold.op, "offsets.shape") for fold in one.folds if _may_be_unset(fold, one)),
-            *block(one.body, self._row_truths),
-            *conditional_lines([(_add(fold), fold.needed) for fold in one.folds]),
+            *self._statements(one),
         ]
         stores = conditional_lines(
             [(f"ops.store({s.name}_ptr + offsets, {safe(s.name)}, mask)", s.stored) for s in one.streams]
@@ -113,6 +112,19 @@ class Sweeps:
             ),
             totals=_totals(one, tiled=tiled, programs=self._scratch.first_program(index)),
         )
+
+    def _statements(self, one: Pass) -> list[str]:
+        """Return the lines that compute, each value folded as soon as it is known: it needs no register after that."""
+        lines: list[str] = []
+        begin = 0
+        for end in range(1, len(one.body) + 1):
+            assigned, later = (elements_assigned(part) for part in (one.body[begin:end], one.body[end:]))
+            folds = [fold for fold in one.folds if fold.value in assigned and fold.value not in later]
+            if folds or end == len(one.body):
+                lines += block(one.body[begin:end], self._row_truths)
+                lines += conditional_lines([(_add(fold), fold.needed) for fold in folds])
+                begin = end
+        return lines
 
     def _loads(self, index: int, one: Pass) -> list[str]:
         """Return the lines that load streams, but for a gradient that `_gradient` loads."""
