@@ -9,9 +9,9 @@ from torch import Tensor
 from tests.support.accuracy import DTYPES, complaints, unlike_the_for_loop
 from tests.support.cpp_support import CppTraining, Options
 from tests.support.every_optimizer import REPRESENTATIVES, everything
-from tests.support.triton_support import Training, combinations, every_spec, specs_with_totals
+from tests.support.triton_support import Training, combinations, every_spec
 
-SPECS = {**every_spec(), **specs_with_totals()}
+SPECS = every_spec()
 CASES = [
     (name, dtype)
     for name in SPECS
