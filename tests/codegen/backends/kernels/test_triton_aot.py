@@ -39,6 +39,7 @@ PROGRAM = Path(__file__).parent / "aot" / "compile_kernels.py"
 # Registers per thread; docs/triton.md says why. Tensor programs may have as many as float64.
 REGISTERS = {"float32": 72, "float64": 128, "float16": 128, "bfloat16": 128}
 OF_TILES, OF_POWERS, OF_PROGRAMS = 128, 128, 128
+OF_SCALED_TILES = 144  # one more division: 3 programs, no longer 4
 OF_TILES_OF_16_BITS = 224  # a block has 8 elements per thread, computed in float32
 OF_A_MULTIPROCESSOR = 65536
 # Bytes that the threads of a multiprocessor wait for at a time: AdamW's of four streams with 72 registers, and what
@@ -251,7 +252,8 @@ def most_registers(job: Job) -> int:
     dtype = job["dtypes"]["param"]
     bound = REGISTERS[dtype]
     if job["tiled"]:
-        return max(bound, OF_TILES if ITEMSIZES[dtype] > 2 else OF_TILES_OF_16_BITS)
+        of_tiles = OF_SCALED_TILES if job["scaled"] else OF_TILES
+        return max(bound, of_tiles if ITEMSIZES[dtype] > 2 else OF_TILES_OF_16_BITS)
     if job["powers"]:
         return max(bound, OF_POWERS, registers_for(OF_LATENCY, job) if ITEMSIZES[dtype] == 2 else 0)
     return max(bound, registers_for(OF_ADAMW, job) if dtype == "float32" else 0)
