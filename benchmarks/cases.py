@@ -29,7 +29,7 @@ from benchmarks.contestants import (
     parameters,
     share_state,
 )
-from benchmarks.floor import floor
+from benchmarks.floor import floor, passes_of
 from benchmarks.shapes import ALL, size
 from benchmarks.timing import Rounds, Timed, take_turns
 from benchmarks.training import train
@@ -73,6 +73,7 @@ def steady(
         "shapes": shapes,
         "elements": size(ALL[shapes]),
         "tensors": len(ALL[shapes]),
+        "passes": passes_of(algorithm),
         "bytes": moved,
         "rounds": len(next(iter(rounds.seconds.values()), ())),
         "times": {label: asdict(rounds.time(label)) for label in functions},
@@ -96,7 +97,14 @@ def memory(algorithm: str) -> dict[str, object]:
     for label in (*OURS, *TORCH):
         with contextlib.suppress(UnavailableError):
             used[label] = dict(zip(("step", "kept"), costs.memory(algorithm, label, shapes), strict=True))
-    return {"kind": "memory", "algorithm": algorithm, "tensors": len(shapes), "bytes": used}
+    return {
+        "kind": "memory",
+        "algorithm": algorithm,
+        "elements": size(shapes),
+        "tensors": len(shapes),
+        "passes": passes_of(algorithm),
+        "bytes": used,
+    }
 
 
 def training(algorithm: str, budget: float) -> dict[str, object]:

@@ -66,6 +66,11 @@ def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[C
     return move, bytes_moved
 
 
+def passes_of(algorithm: str) -> int:
+    """Return how many times kernels look at each element."""
+    return compile_named(algorithm).fused.sweeps
+
+
 def streams_moved(one: Pass, optimizer: Optimizer, param: Tensor) -> Moved:
     """Return the streams that a pass moves of a parameter, for the values of the first group."""
     known = specialisations_of(optimizer.schema, optimizer.param_groups[0], shape_of(optimizer.schema, param))

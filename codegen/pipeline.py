@@ -48,8 +48,6 @@ BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
     "kernels.cpp": lambda written, rule, fused: cpp.render(rule, fused, environment()),
 }
 
-ON_GPU = ("triton_kernels.py",)  # what a rule with totals does not have
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -148,7 +146,6 @@ def _scalars(rule: Rule, fused: Fused) -> str:
 
 def _render(written: Rule, rule: Rule, fused: Fused) -> Compiled:
     """Return the optimizer with the file of every backend."""
-    left_out = ON_GPU if has_totals(rule) else ()
-    files = {name: render(written, rule, fused) for name, render in BACKENDS.items() if name not in left_out}
+    files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
     files = {name: lay_out(text) if name.endswith(".py") else text for name, text in files.items()}
     return Compiled(written, rule, fused, module_name(written.name), files, advice(written))

@@ -29,3 +29,4 @@ class PassKernels:
     sweep: Any | None  # the kernel of the sweep
     tiled: bool  # whether a program of the sweep takes a tile of a matrix, and not a chunk of the tensor
     folds: Counts  # of the sweep
+    terms: Any | None = None  # the kernel that completes folds that are added up over all parameters, after the sweep

@@ -101,6 +101,7 @@ class TritonKernels(Protocol):
     PASSES: tuple[PassKernels, ...]
     SCRATCH: Counts  # what kernels keep of each tensor
     AXES: bool  # whether anything is per row, column or matrix
+    TERMS: tuple[int, ...]  # of totals, where there are any: their places among a tensor's numbers
 
     def has_vectors(self, **specialisations: bool) -> bool:
         """Return whether kernels of these specialisations compute anything per row, column or matrix."""

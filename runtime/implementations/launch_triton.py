@@ -7,6 +7,7 @@ what the rows mean. On the CPU, where Triton's interpreter runs the kernel, tabl
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import cast
@@ -15,9 +16,9 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.generated_modules import Kernel, triton_kernels_of
-from thetac.runtime.implementations.launcher import LaunchedBucket
+from thetac.runtime.implementations.launcher import WHOLE_STEP, LaunchedBucket
 from thetac.runtime.implementations.tables import ALIGNMENT, HEADER, chunk_table
-from thetac.runtime.implementations.triton_sequence import launches_of, triton_dtype
+from thetac.runtime.implementations.triton_sequence import Launch, launches_of, triton_dtype
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
 
 
@@ -38,7 +39,8 @@ class TritonLauncher:
         self._chunk = module.CHUNK
         self._chunks = chunk_table(bucket.sizes, module.CHUNK).to(self.device)
         self._launches = launches_of(module, bucket, self._chunks)
-        self._kept = {id(one): one for launch in self._launches for one in (launch.programs, *launch.scratch)}
+        every = self._launches.launches
+        self._kept = {id(one): one for launch in every for one in (launch.programs, *launch.scratch)}
         self._staging: _Staging | None = None
         if self.device.type != "cpu":
             self._staging = _Staging(self.device)
@@ -47,22 +49,32 @@ class TritonLauncher:
     @property
     def launches(self) -> int:
         """See `Launcher`."""
-        return len(self._launches)
+        return len(self._launches.launches)
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket, with tables on the host; see `Launcher`."""
-        if not self._launches:
+        self.launch_passes(tensors, rows, scaling, WHOLE_STEP)
+
+    def launch_passes(self, tensors: Tensor, rows: Tensor, scaling: Scaling, passes: tuple[int, int | None]) -> None:
+        """Do some passes of a step, with tables on the host; see `StagedLauncher`."""
+        launches = self._launches.of(passes)
+        if not launches:
             return
         if self._staging is None:
-            self._update(tensors, rows, scaling)
+            self._update(launches, tensors, rows, scaling)
             return
         with torch.cuda.device(self.device):
             stream = torch.cuda.current_stream()
             tensors, rows = self._staging.move(stream, tensors, rows)
             for kept in self._kept.values():
                 kept.record_stream(stream)
-            self._update(tensors, rows, scaling)
+            self._update(launches, tensors, rows, scaling)
             self._staging.mark_read(stream)
+
+    def read_terms(self) -> list[list[float]]:
+        """Return for each total what each tensor adds to it, when kernels are done; see `StagedLauncher`."""
+        with self._as_current():
+            return cast(list[list[float]], torch.stack(tuple(self._launches.terms)).tolist())
 
     def sum_of_squares(self, tensors: Tensor) -> Tensor:
         """Return the sum of squares of all gradients: 0-d float64 on their device, without waiting for it."""
@@ -78,24 +90,22 @@ class TritonLauncher:
 
     def launch_on_device(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket, with tables on the device: no copy, so that a graph can capture it."""
-        if not self._launches:
-            return
         with self._as_current():
-            self._update(tensors, rows, scaling)
+            self._update(self._launches.launches, tensors, rows, scaling)
 
     def sum_of_squares_on_device(self, tensors: Tensor) -> Tensor:
         """Return the sum of squares of all gradients, from a table on the device; see `sum_of_squares`."""
         with self._as_current():
             return self._add_up(tensors)
 
-    def _update(self, tensors: Tensor, rows: Tensor, scaling: Scaling) -> None:
-        """Start the kernels, with tables where they run."""
+    def _update(self, launches: Sequence[Launch], tensors: Tensor, rows: Tensor, scaling: Scaling) -> None:
+        """Start kernels, with tables where they run."""
         on_device = {
             "grad_scale": self._here(scaling.grad_scale),
             "clip_factor": self._here(scaling.clip_coefficient),
             "found_inf": self._here(scaling.found_inf),
         }
-        for launch in self._launches:
+        for launch in launches:
             launch.start(tensors, rows, on_device)
 
     def _add_up(self, tensors: Tensor) -> Tensor:
@@ -130,7 +140,7 @@ class TritonLauncher:
             rows = torch.empty(
                 (1, 1), dtype=torch.float64 if dtype == torch.float64 else torch.float32, device=self.device
             )
-            for launch in self._launches:
+            for launch in self._launches.launches:
                 launch.compile(table, rows)
 
 

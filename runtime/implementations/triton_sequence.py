@@ -2,7 +2,8 @@
 
 In: a generated module of Triton kernels, and the bucket that it is to update. Out: launches on the current stream,
 which wait for nothing. Everything that is the same in every step, scratch included, is made with the plan. A rule
-without tensor programs is one launch.
+without tensor programs is one launch. Where parameters wait for totals, some of the launches run between two barriers,
+and what tensors add to the totals stays on the device until it is asked for.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _WARPS = 8  # of a tensor program: it has a multiprocessor to itself, and waits 
 class Launch:
     """One launch: a kernel, the table of its programs, and its constants."""
 
+    number: int  # of its pass
     kernel: Any
     programs: Tensor  # int32 [programs, 2], where the kernel runs
     scratch: tuple[Tensor, ...]
@@ -55,8 +57,21 @@ class Launch:
         self.kernel.warmup(tensors, self.programs, rows, *self.scratch, grid=grid, **self.constants)
 
 
-def launches_of(kernels: TritonKernels, bucket: LaunchedBucket, chunks: Tensor) -> list[Launch]:
-    """Return the launches of a step; none where every tensor is empty and there is no tensor program.
+@dataclass(frozen=True, slots=True)
+class Launches:
+    """The launches of a step, in order."""
+
+    launches: Sequence[Launch]  # none where every tensor is empty and there is no tensor program
+    terms: Sequence[Tensor]  # for each total what tensors add to it: float64 [tensors], where kernels run
+
+    def of(self, passes: tuple[int, int | None]) -> list[Launch]:
+        """Return those of some passes: the first of them, and the one after the last; None: up to the end."""
+        begin, end = passes
+        return [one for one in self.launches if begin <= one.number and (end is None or one.number < end)]
+
+
+def launches_of(kernels: TritonKernels, bucket: LaunchedBucket, chunks: Tensor) -> Launches:
+    """Return the launches of a step.
 
     Args:
         kernels: the generated module
@@ -64,10 +79,11 @@ def launches_of(kernels: TritonKernels, bucket: LaunchedBucket, chunks: Tensor) 
         chunks: the table of the bucket's chunks, where kernels run
     """
     if hasattr(kernels, "PASSES"):
-        launches = _Passes(kernels, bucket, chunks).launches()
+        passes = _Passes(kernels, bucket, chunks)
+        launches, terms = passes.launches(), passes.terms()
     else:
-        launches = [Launch(kernels.kernel, chunks, (), _sweep_constants(kernels, bucket), is_sweep=True)]
-    return [launch for launch in launches if len(launch.programs)]
+        launches, terms = [Launch(0, kernels.kernel, chunks, (), _sweep_constants(kernels, bucket), is_sweep=True)], []
+    return Launches([launch for launch in launches if len(launch.programs)], terms)
 
 
 class _Passes:
@@ -94,12 +110,18 @@ class _Passes:
     def launches(self) -> list[Launch]:
         """Return the launches of all passes."""
         found: list[Launch] = []
-        for one in self._passes:
+        for number, one in enumerate(self._passes):
             if one.program is not None:
-                found += self._program(one)
+                found += self._program(number, one.program, divides=one.divides)
             if one.sweep is not None:
-                found += self._sweep(one)
+                found += self._sweep(number, one)
+            if one.terms is not None:
+                found += self._program(number, one.terms, divides=False)
         return found
+
+    def terms(self) -> list[Tensor]:
+        """Return the numbers that tensors add to each total."""
+        return [self._scratch.numbers[:, place] for place in getattr(self._kernels, "TERMS", ())]
 
     def _make_scratch(self) -> Scratch:
         wide = self._bucket.dtypes["param"] == torch.float64
@@ -122,31 +144,31 @@ class _Passes:
             return [-(-size // self._kernels.CHUNK) for size in self._bucket.sizes]
         return [_product(tile.count(of)) for of, tile in zip(self._extents, self._tiles, strict=True)]
 
-    def _program(self, one: PassKernels) -> list[Launch]:
+    def _program(self, number: int, kernel: Any, *, divides: bool) -> list[Launch]:
         """Return the launches of a tensor program: one, or one for each sort of tile."""
         constants = {**_constants(self._kernels, self._bucket, self._kernels.SMALL), "num_warps": _WARPS}
         if not self._kernels.AXES:
-            return [self._launch(one.program, group_table(self._extents, ALL), constants, is_sweep=False)]
+            return [self._launch(number, kernel, group_table(self._extents, ALL), constants, is_sweep=False)]
         found = []
         for tile, positions in self._by_tile().items():
-            grouped = ALL if not one.divides else tile.matrices * GROUPED if tile.matrices > 1 else 1
+            grouped = ALL if not divides else tile.matrices * GROUPED if tile.matrices > 1 else 1
             programs = group_table([self._extents[position] for position in positions], grouped)
             own = {**constants, **_tile_constants(tile), "group_matrices": grouped}
-            found.append(self._launch(one.program, _of_positions(programs, positions), own, is_sweep=False))
+            found.append(self._launch(number, kernel, _of_positions(programs, positions), own, is_sweep=False))
         return found
 
-    def _sweep(self, one: PassKernels) -> list[Launch]:
+    def _sweep(self, number: int, one: PassKernels) -> list[Launch]:
         """Return the launches of a sweep: one, or one for each sort of tile."""
         constants = _sweep_constants(self._kernels, self._bucket)
         if not one.tiled:
-            return [self._launch(one.sweep, self._chunks, constants, is_sweep=True)]
+            return [self._launch(number, one.sweep, self._chunks, constants, is_sweep=True)]
         smallest = min(self._bucket.dtypes[name].itemsize for name in self._kernels.STREAMS)
         counts = self._counts(one)
         found = []
         for tile, positions in self._by_tile().items():
             programs = _of_positions(chunk_table([counts[position] for position in positions], 1), positions)
             own = {**constants, **_tile_constants(tile), "row_alignment": ALIGNMENT // smallest}
-            found.append(self._launch(one.sweep, programs, own, is_sweep=True))
+            found.append(self._launch(number, one.sweep, programs, own, is_sweep=True))
         return found
 
     def _by_tile(self) -> dict[Tile, list[int]]:
@@ -156,8 +178,10 @@ class _Passes:
             found.setdefault(tile, []).append(position)
         return found
 
-    def _launch(self, kernel: Any, programs: Tensor, constants: Mapping[str, object], *, is_sweep: bool) -> Launch:
-        return Launch(kernel, programs.to(self._bucket.device), self._scratch.pointers, constants, is_sweep)
+    def _launch(
+        self, number: int, kernel: Any, programs: Tensor, constants: Mapping[str, object], *, is_sweep: bool
+    ) -> Launch:
+        return Launch(number, kernel, programs.to(self._bucket.device), self._scratch.pointers, constants, is_sweep)
 
 
 def _sweep_constants(kernels: TritonKernels, bucket: LaunchedBucket) -> dict[str, object]:

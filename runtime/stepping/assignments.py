@@ -48,6 +48,7 @@ def assign(
             member,
             choice,
             choice.implementation is triton
+            and not schema.waits  # the host adds up, and therefore counts
             and (may_be_skipped or counts_on_device(schema, groups[member.group], member)),
         )
         for member, choice in zip(members, choose_all(schema, groups, members), strict=True)

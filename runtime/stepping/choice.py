@@ -36,9 +36,7 @@ from thetac.runtime.tensor_facts.memory import (
 )
 
 _OVER_PROCESSES = "the parameter is distributed, and its rule has sums over all of it"
-
-
-NO_KERNELS = "kernels of a GPU do not wait for sums over all parameters"  # of a rule that does
+ON_HOST = "the host adds up over all parameters between launches of its kernels"  # of a rule that waits for totals
 
 
 def choose_all(schema: Schema, groups: Sequence[Group], members: Sequence[Member]) -> list[Choice]:
@@ -170,8 +168,6 @@ def _candidates(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
         return [replace(for_loop, reason=_OVER_PROCESSES, is_fallback=True)]
     if fused:
         implementation = fused_implementation(param.device)
-        if schema.waits and implementation is Implementation.TRITON:
-            return [replace(for_loop, reason=NO_KERNELS, is_fallback=True)]
         if missing := missing_for(schema, implementation, param):
             raise RuntimeError(f"`fused=True` {missing}")
         return [Choice(implementation, "fused=True", is_explicit=True), for_loop]
@@ -190,7 +186,7 @@ def _capturable(schema: Schema, group: Group, param: Tensor) -> list[Choice]:
     if fused is False or option(group, "foreach") is not None or implementation is not Implementation.TRITON:
         return [on_tensors]
     if schema.waits:
-        return [replace(on_tensors, reason=NO_KERNELS, is_fallback=True) if fused else on_tensors]
+        return [replace(on_tensors, reason=ON_HOST, is_fallback=True) if fused else on_tensors]
     if is_captured(param.device):
         return [replace(on_tensors, reason="kernels need a step outside of the graph first", is_fallback=True)]
     if missing := missing_for(schema, implementation, param):
@@ -210,12 +206,10 @@ def _fastest(schema: Schema, param: Tensor) -> list[Choice]:
     found: list[Choice] = []
     implementation = fused_implementation(param.device)
     interpreted = kind == "cpu" and implementation is Implementation.TRITON
-    waits_on_host = schema.waits and implementation is Implementation.TRITON
-    if not interpreted and not waits_on_host and not missing_for(schema, implementation, param):
+    if not interpreted and not missing_for(schema, implementation, param):
         found.append(Choice(implementation, f"the fastest on {kind}"))
     if kind == "cpu" or kind in _get_foreach_kernels_supported_devices():
-        why = f", since {NO_KERNELS}" if waits_on_host else f" without kernels for {param.dtype}"
-        found.append(Choice(Implementation.FOREACH, f"the fastest on {kind}{why}"))
+        found.append(Choice(Implementation.FOREACH, f"the fastest on {kind} without kernels for {param.dtype}"))
     return found
 
 

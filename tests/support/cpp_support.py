@@ -11,9 +11,9 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from getpass import getuser
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
@@ -22,20 +22,16 @@ import torch
 from torch import Tensor
 
 from tests.support.paths import ROOT
-from tests.support.triton_support import Training, Values, specialised
+from tests.support.triton_support import Advance, Member, Training, Values, specialised, step_together
 from tests.support.views import sees_matrix
-from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.pipeline import Compiled
-from thetac.runtime import scalar_math
 from thetac.runtime.implementations.cpp_interface import ALL_PASSES, KERNEL, Launch, macros
 from thetac.runtime.implementations.tables import shape_table
-from thetac.runtime.scalar_stages import LastStage
 
 HEADERS = ROOT / "runtime" / "cpp"
 FLAGS = ("-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 REPORT = ("-fopt-info-vec-optimized-missed",)
-Member = tuple[Tensor, Tensor, Mapping[str, Tensor]]  # a parameter, its gradient and its states
 
 
 def _call(step: Callable[[object], None], launch: Launch) -> None:
@@ -147,7 +143,7 @@ def launch_cpp(
     members: Sequence[Member],
     rows: Sequence[Sequence[float]],
     options: Options = Options(),
-    advance: Callable[[list[list[float]]], Sequence[Sequence[float]]] | None = None,
+    advance: Advance | None = None,
 ) -> None:
     """A step of parameters of one dtype, each with its own row: one launch, or one between two barriers.
 
@@ -217,38 +213,4 @@ class CppTraining(Training):
     """The tensors of one parameter, stepped by the C++ kernel too."""
 
     def step_cpp(self, grad: Tensor, options: Options = Options()) -> None:
-        if has_totals(self.compiled.rule):
-            step_in_stages([self], [grad], options)
-            return
-        row, scalar_states = self.row()
-        launch_cpp(self.compiled, self.values, [(self.param, grad, self.states)], [row], options)
-        self.store(scalar_states)
-
-
-def step_in_stages(members: Sequence[Training], grads: Sequence[Tensor], options: Options = Options()) -> None:
-    """Step parameters of one group, which have the same values: they wait for totals over all of them."""
-    compiled = members[0].compiled
-    programs = [member.scalars() for member in members]
-    rows = [[0.0] * len(compiled.fused.row) for _ in members]
-    ends: list[LastStage] = []
-    known = 0
-
-    def go_on(terms: list[list[float]] | None) -> Sequence[Sequence[float]]:
-        nonlocal known
-        gained: Sequence[float] = ()
-        for program, row in zip(programs, rows, strict=True):
-            try:
-                gained = next(program) if terms is None else program.send(list(map(scalar_math.total, terms)))
-            except StopIteration as end:
-                ends.append(end.value)
-                gained = end.value.row
-            row[known : known + len(gained)] = gained
-        known += len(gained)
-        return rows
-
-    tensors = [(member.param, grad, member.states) for member, grad in zip(members, grads, strict=True)]
-    launch_cpp(compiled, members[0].values, tensors, go_on(None), options, go_on)
-    assert known == len(compiled.fused.row)
-    for member, end in zip(members, ends, strict=True):
-        member.store(end.states)
-        member.shared = dict(end.shared)
+        step_together([self], [grad], partial(launch_cpp, self.compiled, self.values, options=options))

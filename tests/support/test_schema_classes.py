@@ -36,13 +36,18 @@ def test_they_are_few_and_the_same_in_every_process() -> None:
 
 
 def test_an_optimizer_of_a_new_class_becomes_a_representative() -> None:
-    """A counter that is an integer, a requirement of shapes: no optimizer of today has them."""
+    """A counter that is an integer, a requirement of shapes: among optimizers that have none of them."""
     lion = thetac.Lion.schema
     assert lion.name not in REPRESENTATIVES
     counter = replace(thetac.AdamW.schema.states[0], integer=True)
     required = ShapeRequirement(lambda group, shape: True, "")
-    for new in (replace(lion, states=(*lion.states, counter)), replace(lion, shape_requirements=(required,))):
-        others = [schema for schema in SCHEMAS if schema.name != lion.name]
+    for name, new in (
+        ("a counter that is an integer", replace(lion, states=(*lion.states, counter))),
+        ("requirements of shapes", replace(lion, shape_requirements=(required,))),
+    ):
+        assert name in classes_of(new)
+        others = [schema for schema in SCHEMAS if schema.name != lion.name and name not in classes_of(schema)]
+        assert lion.name not in representatives([*others, lion])
         assert lion.name in representatives([*others, new])
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -36,10 +36,12 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
+from thetac.runtime import scalar_math
 from thetac.runtime.implementations.barriers import run_alone
 from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.implementations.triton_sequence import launches_of
+from thetac.runtime.scalar_stages import LastStage
 from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES, shape_numbers
 
 Values = Mapping[str, float | bool]
@@ -48,18 +50,7 @@ Modules = Mapping[str, ModuleType]
 
 @cache
 def every_spec() -> Mapping[str, Compiled]:
-    """Every spec of this checkout whose parameters do not wait for each other, compiled, by the name of its class."""
-    return {name: compiled for name, compiled in _all_specs().items() if not has_totals(compiled.rule)}
-
-
-@cache
-def specs_with_totals() -> Mapping[str, Compiled]:
-    """The others: they have kernels for a CPU alone."""
-    return {name: compiled for name, compiled in _all_specs().items() if has_totals(compiled.rule)}
-
-
-@cache
-def _all_specs() -> Mapping[str, Compiled]:
+    """Every spec of this checkout, compiled, by the name of its class."""
     paths = sorted(SPECS.rglob("*.yaml"))
     sources = [Source(path.relative_to(SPECS).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
     return {compiled.class_name: compiled for compiled in compile_specs(sources)}
@@ -332,9 +323,7 @@ class Training:
         return call(module(self.compiled, "scalars.py").scalars, **arguments)
 
     def step_triton(self, grad: Tensor, **constants: int) -> None:
-        row, scalar_states = self.row()
-        launch(self.compiled, self.values, [(self.param, grad, self.states)], [row], **constants)
-        self.store(scalar_states)
+        step_together([self], [grad], partial(launch, self.compiled, self.values, **constants))
 
     def store(self, scalar_states: Sequence[float]) -> None:
         """Write the new values of the scalar states that exist."""
@@ -343,11 +332,59 @@ class Training:
                 self.states[name].fill_(value)
 
 
+Member = tuple[Tensor, Tensor, Mapping[str, Tensor]]  # a parameter, its gradient and states
+# At a barrier: given what each parameter adds to each total, it returns the rows for later passes.
+Advance = Callable[[list[list[float]]], Sequence[Sequence[float]]]
+
+
+class Launched(Protocol):
+    def __call__(
+        self, members: Sequence[Member], rows: Sequence[Sequence[float]], *, advance: Advance | None = None
+    ) -> None: ...
+
+
+def step_together(members: Sequence[Training], grads: Sequence[Tensor], launched: Launched) -> None:
+    """Step parameters of one group, which have the same values; where the rule has totals, over all of them."""
+    compiled = members[0].compiled
+    tensors = [(member.param, grad, member.states) for member, grad in zip(members, grads, strict=True)]
+    if not has_totals(compiled.rule):
+        found = [member.row() for member in members]
+        launched(tensors, [row for row, _ in found])
+        for member, (_, states) in zip(members, found, strict=True):
+            member.store(states)
+        return
+    programs = [member.scalars() for member in members]
+    rows = [[0.0] * len(compiled.fused.row) for _ in members]
+    ends: list[LastStage] = []
+    known = 0
+
+    def go_on(terms: list[list[float]] | None) -> Sequence[Sequence[float]]:
+        nonlocal known
+        gained: Sequence[float] = ()
+        for program, row in zip(programs, rows, strict=True):
+            try:
+                gained = next(program) if terms is None else program.send(list(map(scalar_math.total, terms)))
+            except StopIteration as end:
+                ends.append(end.value)
+                gained = end.value.row
+            row[known : known + len(gained)] = gained
+        known += len(gained)
+        return rows
+
+    launched(tensors, go_on(None), advance=go_on)
+    assert known == len(compiled.fused.row)
+    for member, end in zip(members, ends, strict=True):
+        member.store(end.states)
+        member.shared = dict(end.shared)
+
+
 def launch(
     compiled: Compiled,
     values: Values,
-    members: Sequence[tuple[Tensor, Tensor, Mapping[str, Tensor]]],
+    members: Sequence[Member],
     rows: Sequence[Sequence[float]],
+    *,
+    advance: Advance | None = None,
     **constants: int,
 ) -> None:
     """The launches of one step over parameters of one dtype, each with its own row."""
@@ -361,6 +398,8 @@ def launch(
             for param, grad, states in members
         ],
         rows,
+        barriers=[total.passes for total in compiled.fused.totals],
+        advance=advance,
         **constants,
     )
 
@@ -371,6 +410,8 @@ def launch_kernels(
     members: Sequence[Mapping[str, Tensor]],
     rows: Sequence[Sequence[float]],
     scaling: Mapping[str, Tensor] = {},
+    barriers: Sequence[int] = (),
+    advance: Advance | None = None,
     **constants: int,
 ) -> int:
     """The launches of one step of a generated module; returns their number.
@@ -381,6 +422,8 @@ def launch_kernels(
         members: the tensors of each parameter by name, states that exist included.
         rows: the scalar row of each parameter.
         scaling: numbers by which gradients are scaled.
+        barriers: for each total how many passes come before it.
+        advance: what gives the rows of later passes.
         constants: of kernels over chunks, `chunk_size` and `threads`, in place of the module's.
     """
     names = (*kernels.STREAMS, *getattr(kernels, "SMALL", ()))
@@ -403,7 +446,14 @@ def launch_kernels(
     launches = launches_of(
         SimpleNamespace(**{**vars(kernels), "CHUNK": chunk}), bucket, chunk_table(bucket.sizes, chunk)
     )
-    for one in launches:
-        own = {name: value for name, value in constants.items() if name in one.kernel.arg_names}
-        replace(one, constants={**one.constants, **own}).start(torch.tensor(tables), numbers, {**none, **scaling})
-    return len(launches)
+    begin = 0
+    for end in (*sorted(set(barriers)), None):
+        for one in launches.of((begin, end)):
+            own = {name: value for name, value in constants.items() if name in one.kernel.arg_names}
+            replace(one, constants={**one.constants, **own}).start(torch.tensor(tables), numbers, {**none, **scaling})
+        if end is not None:
+            assert advance is not None
+            known = [of.tolist() for of, passes in zip(launches.terms, barriers, strict=True) if passes == end]
+            numbers.copy_(torch.tensor(advance(known), dtype=numbers.dtype))
+            begin = end
+    return len(launches.launches)

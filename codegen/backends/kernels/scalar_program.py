@@ -39,25 +39,39 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     body = Program(rule, fused).lines(fused.host)
     on_tensors = _ProgramOnTensors(rule, fused)
     tensors_body = on_tensors.lines(on_tensors.selected.body)
-    flags = truths_among_inputs(rule)
+    flags = _truths_among_inputs(rule)
     return environment.get_template("scalars.py.jinja").render(
-        header=header(rule.source),
-        optimizer=rule.name,
-        row_names=[(entry.name, comment(expression_text(entry.definition))) for entry in fused.row],
-        arguments=[(name, "bool" if name in flags else "float") for name in fused.inputs],
+        **program_on_floats(rule, fused, body),
         tensor_arguments=[(name, _on_tensors(name, flags)) for name in fused.inputs],
-        rounds=calls("round_to", body),
-        body=body,
         tensors_body=tensors_body,
         row=[number_text(entry) for entry in fused.row],
         tensor_row=[entry.variable for entry in fused.row],
-        states=tuple_text(fused.scalars),
         state_names=", ".join(fused.scalars),
         modules=[name for name in ("scalar_math", "tensors") if uses(name, (*body, *tensors_body))],
     )
 
 
-def truths_among_inputs(rule: Rule) -> frozenset[str]:
+def program_on_floats(rule: Rule, fused: Fused, body: Sequence[str]) -> dict[str, object]:
+    """Return what every template of a scalar program is given: the file's head, and the program on Python floats.
+
+    Args:
+        rule: Whose program it is.
+        fused: Its kernel form.
+        body: The lines of the program.
+    """
+    flags = _truths_among_inputs(rule)
+    return {
+        "header": header(rule.source),
+        "optimizer": rule.name,
+        "row_names": [(entry.name, comment(expression_text(entry.definition))) for entry in fused.row],
+        "arguments": [(name, "bool" if name in flags else "float") for name in fused.inputs],
+        "rounds": calls("round_to", body),
+        "body": body,
+        "states": tuple_text(fused.scalars),
+    }
+
+
+def _truths_among_inputs(rule: Rule) -> frozenset[str]:
     """Return the names of inputs of a scalar program that are truth values."""
     firsts = (first_argument(state.name) for state in rule.states)
     return frozenset((*firsts, *(flag.name for flag in rule.flags), *IN_UPDATE))

@@ -17,14 +17,12 @@ from thetac.codegen.backends.kernels.scalar_program import (
     INDENT,
     Program,
     number_text,
-    truths_among_inputs,
+    program_on_floats,
     tuple_text,
 )
-from thetac.codegen.backends.printing.escaping import calls, comment, uses
-from thetac.codegen.emit import header
+from thetac.codegen.backends.printing.escaping import uses
 from thetac.codegen.ir.fused import Fused, Total
 from thetac.codegen.ir.nodes import Assign, Rule, Scope, Stmt
-from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.totals import is_total
 
 
@@ -32,11 +30,8 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """Return the text of `scalars.py`."""
     barriers = [tuple(together) for _, together in groupby(fused.totals, key=attrgetter("passes"))]
     body = _StagedProgram(rule, fused).stages(barriers)
-    flags = truths_among_inputs(rule)
     return environment.get_template("staged_scalars.py.jinja").render(
-        header=header(rule.source),
-        optimizer=rule.name,
-        row_names=[(entry.name, comment(expression_text(entry.definition))) for entry in fused.row],
+        **program_on_floats(rule, fused, body),
         barriers=[
             (
                 together[0].passes,
@@ -45,11 +40,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
             )
             for together in barriers
         ],
-        arguments=[(name, "bool" if name in flags else "float") for name in fused.inputs],
-        rounds=calls("round_to", body),
-        body=body,
         row=[number_text(entry) for entry in fused.row if entry.after >= _first_of_last_stage(barriers)],
-        states=tuple_text(fused.scalars),
         shared=fused.shared,
         uses_scalar_math=uses("scalar_math", body),
     )

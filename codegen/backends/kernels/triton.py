@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import jinja2
 
+from thetac.codegen.backends.kernels.scalar_program import tuple_text
 from thetac.codegen.backends.kernels.triton_expressions import condition_text
 from thetac.codegen.backends.kernels.triton_programs import TensorProgram
 from thetac.codegen.backends.kernels.triton_scratch import Scratch, count
@@ -46,6 +47,7 @@ class _Pass:
 
     program: _Program | None
     sweep: Sweep | None
+    terms: _Program | None  # what completes terms of totals after the sweep, before the next program can be run
     folds: str
 
 
@@ -53,6 +55,8 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
     """Return the text of `triton_kernels.py`."""
     scratch = Scratch(fused)
     programs = [TensorProgram(fused, index, scratch) for index in range(len(fused.passes))]  # may add to the scratch
+    after = [[total.term for total in fused.totals if total.passes == index + 1] for index in range(len(programs))]
+    terms = [TensorProgram(fused, index + 1, scratch, only=names) for index, names in enumerate(after)]
     sweeps = Sweeps(fused, scratch)
     several = len(fused.passes) > 1 or not programs[0].is_empty
     return environment.get_template("triton_kernels.py.jinja").render(
@@ -71,23 +75,30 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         has_vectors=condition_text(scratch.has_vectors),
         count_of_numbers=len(scratch.numbers),
         geometry_columns=scratch.columns,
+        terms=tuple_text([str(scratch.numbers[total.term]) for total in fused.totals]) if fused.totals else "",
         passes=[
             _Pass(
-                None if program.is_empty else _program(index, program),
+                _program(_suffix(index), f"What is computed once per tensor before sweep {index}", program),
                 sweeps.sweep(index, one),
+                _program(f"_for_totals_{index}", f"What each tensor adds to totals after sweep {index}", for_totals),
                 _counts(
                     sum(fold.dims is None for fold in one.folds),
                     count(fold.dims for fold in one.folds).arguments,
                 ),
             )
-            for index, (program, one) in enumerate(zip(programs, fused.passes, strict=True))
+            for index, (program, one, for_totals) in enumerate(zip(programs, fused.passes, terms, strict=True))
         ],
     )
 
 
-def _program(index: int, program: TensorProgram) -> _Program:
-    title = f"What is computed once per tensor before sweep {index}"
-    suffix = f"_{index}" if index else ""
+def _suffix(index: int) -> str:
+    return f"_{index}" if index else ""
+
+
+def _program(suffix: str, title: str, program: TensorProgram) -> _Program | None:
+    """Return the text of a tensor program; None if it does nothing."""
+    if program.is_empty:
+        return None
     lines = program.lines()
     return _Program(suffix, title, program.divides, program.row, program.small, lines, words_of(lines))
 

@@ -7,7 +7,7 @@ entries: statements on vectors of one sort that do not wait for others share a l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from thetac.codegen.backends.eager.lines import comment_lines, indent
@@ -53,7 +53,15 @@ class _Unit:
 class TensorProgram:
     """The tensor program before the pass of that index, planned when it is made and written by `lines`."""
 
-    def __init__(self, fused: Fused, index: int, scratch: Scratch) -> None:
+    def __init__(self, fused: Fused, index: int, scratch: Scratch, *, only: Collection[str] | None = None) -> None:
+        """Plan the program.
+
+        Args:
+            fused: The kernels that it is one of.
+            index: Of the pass that it precedes; there need not be one.
+            scratch: Where it keeps values; it may add vectors of its own.
+            only: The folds of the pass before that it completes, and nothing else; None: the whole program.
+        """
         self._fused = fused
         self._index = index
         self._scratch = scratch
@@ -62,8 +70,9 @@ class TensorProgram:
         self._truths = fused.truths | {value.name for value in fused.tensor_values if value.truth}
         self._previous = fused.passes[index - 1] if index else None
         self._dims: dict[str, Dims | None] = {**scratch.dims, **{state.name: state.dims for state in fused.small}}
-        items = [self._completed(fold) for fold in (self._previous.folds if self._previous else ())]
-        items += self._flattened(fused.passes[index].before, (), ())
+        folds = self._previous.folds if self._previous else ()
+        items = [self._completed(fold) for fold in folds if only is None or fold.target in only]
+        items += self._flattened(fused.passes[index].before, (), ()) if only is None else []
         self._units = _sorted_into_units(items)
         self._kept = {value.name for value in fused.tensor_values}
         self._assigned_in = {

@@ -100,7 +100,7 @@ def test_a_run_goes_on_bit_for_bit(name: str, mix: str, implementation: str, mon
     train(unbroken, range(3, 6))
     train(broken, range(3, 6))
     assert_same_bits(unbroken, broken, name)
-    assert (implementation in broken.explain()) is not (implementation == "Triton" and ours(name).schema.waits)  # type: ignore[attr-defined]
+    assert implementation in broken.explain()  # type: ignore[attr-defined]
 
 
 @pytest.mark.feature("state_dict", "a run of kernels goes on in another implementation")

@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available() or triton_interprets(), reason="needs a GPU"),
 ]
 
+NAMES = ("SGD", "AdamW", "NAdam", "ASGD", "Adagrad", "Rprop", "Lion", "LAMB", "Adafactor", "DoG", "Prodigy")
 SIZES = (*SHAPES, (100_000,), (257, 129))
 
 
@@ -35,7 +36,7 @@ def _train(optimizer: Optimizer, steps: int) -> None:
         optimizer.step()
 
 
-@pytest.mark.parametrize("name", ["SGD", "AdamW", "NAdam", "ASGD", "Adagrad", "Rprop", "Lion"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_default_is_fused_and_agrees_with_the_for_loop(name: str) -> None:
     fused, forloop = getattr(ours, name)(_params()), getattr(ours, name)(_params(), foreach=False)
     for optimizer in (fused, forloop):

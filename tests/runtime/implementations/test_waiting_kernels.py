@@ -11,9 +11,11 @@ import torch
 
 import thetac
 from tests.support.comparing import assert_same_bits
-from tests.support.runtime_helpers import assert_unchanged, picture
+from tests.support.runtime_helpers import assert_unchanged, picture, run_kernels_of
 from tests.support.sharing import GROUPS, Interpreted, give_gradients, make, params_of, run, sharing
+from thetac.runtime.implementations.generated_modules import triton_kernels_of
 from thetac.runtime.implementations.launch_cpp import CppLauncher
+from thetac.runtime.implementations.launch_triton import TritonLauncher
 from thetac.runtime.optimizer import Optimizer
 
 SHARED = ("rate", "gain", "share")
@@ -34,6 +36,13 @@ def plans(optimizer: Optimizer) -> int:
     return sum(optimizer._stepper.plans_made.values())
 
 
+@pytest.fixture(params=["C++", "Triton"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The kernels that steps run in."""
+    run_kernels_of(request.param, monkeypatch)
+    return str(request.param)
+
+
 @contextmanager
 def threads(number: int) -> Iterator[None]:
     before = torch.get_num_threads()
@@ -44,12 +53,12 @@ def threads(number: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("late", [(), (1,), (0, 3)], ids=["all", "one late", "two late"])
 @pytest.mark.parametrize("arguments", [{}, {"mode": "fast"}, {"maximize": True}, {"betas": (0.5, 0.25)}], ids=str)
-def test_a_step_is_what_the_rule_says(arguments: dict[str, object], late: tuple[int, ...]) -> None:
+def test_a_step_is_what_the_rule_says(arguments: dict[str, object], late: tuple[int, ...], kernels: str) -> None:
     optimizer = make(fused=True, **arguments)
     wanted = Interpreted(optimizer)
     run(optimizer, 6, late)
     wanted.run(optimizer, 6, late)
-    assert served(optimizer) == {"C++"}
+    assert served(optimizer) == {kernels}
     for param, expected in zip(params_of(optimizer), wanted.params, strict=True):
         np.testing.assert_allclose(param.detach().numpy(), expected, rtol=1e-13, atol=1e-14)
     for group, of_group in zip(optimizer.param_groups, wanted.groups, strict=True):
@@ -71,9 +80,10 @@ def test_bits_do_not_depend_on_threads(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("company", [{"foreach": False}, {"foreach": True}], ids=["for-loop", "foreach"])
+@pytest.mark.usefixtures("kernels")
 def test_kernels_wait_together_with_other_implementations(company: dict[str, object]) -> None:
-    mixed, alike = make(), make()
-    mixed.param_groups[1].update(company)
+    mixed, alike = make(fused=True), make(foreach=False)
+    mixed.param_groups[1].update({"fused": None, **company})
     run(mixed, 6, late=(1,))
     run(alike, 6, late=(1,))
     assert len(served(mixed)) == 2
@@ -82,22 +92,25 @@ def test_kernels_wait_together_with_other_implementations(company: dict[str, obj
     np.testing.assert_allclose(numbers(mixed), numbers(alike), rtol=1e-12)
 
 
-def test_several_dtypes_are_several_buckets_of_one_group() -> None:
+def test_several_dtypes_are_several_buckets_of_one_group(kernels: str) -> None:
     def made(**options: object) -> Optimizer:
         dtypes = (torch.float64, torch.float32, torch.bfloat16)
         params = [torch.nn.Parameter(torch.linspace(0.5, 2, 6, dtype=dtype)) for dtype in dtypes]
         return sharing()(params, **options)  # type: ignore[call-arg]
 
-    kernels, loop = made(fused=True), made(foreach=False)
-    run(kernels, 4)
+    fused, loop = made(fused=True), made(foreach=False)
+    run(fused, 4)
     run(loop, 4)
-    np.testing.assert_allclose(numbers(kernels), numbers(loop), rtol=2e-3)
-    assert kernels._stepper is not None
-    assert kernels._stepper.launches == 3
-    for one, other in zip(params_of(kernels), params_of(loop), strict=True):
+    np.testing.assert_allclose(numbers(fused), numbers(loop), rtol=2e-3)
+    assert fused._stepper is not None
+    passes = triton_kernels_of(fused.schema.package).PASSES
+    of_triton = sum(kernel is not None for one in passes for kernel in (one.program, one.sweep, one.terms))
+    assert fused._stepper.launches == 3 * (1 if kernels == "C++" else of_triton)
+    for one, other in zip(params_of(fused), params_of(loop), strict=True):
         torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)
 
 
+@pytest.mark.usefixtures("kernels")
 def test_a_plan_is_kept_and_reads_new_numbers() -> None:
     optimizer = make(fused=True)
     wanted = Interpreted(optimizer)
@@ -117,6 +130,7 @@ def test_a_plan_is_kept_and_reads_new_numbers() -> None:
         np.testing.assert_allclose(param.detach().numpy(), expected, rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.usefixtures("kernels")
 def test_a_step_that_the_scaler_skips_changes_nothing_and_later_ones_go_on() -> None:
     scaled, plain = make(fused=True), make(fused=True)
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=100)
@@ -140,6 +154,7 @@ def test_a_step_that_the_scaler_skips_changes_nothing_and_later_ones_go_on() -> 
     assert_same_bits(scaled, plain, "scaled")
 
 
+@pytest.mark.usefixtures("kernels")
 def test_gradients_are_unscaled_once_and_clipped_in_every_pass() -> None:
     clipped, scaled = make(fused=True, clip_grad_norm=0.5), make(fused=True, clip_grad_norm=0.5)
     by_hand = make(fused=True)
@@ -157,16 +172,18 @@ def test_gradients_are_unscaled_once_and_clipped_in_every_pass() -> None:
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
 
 
-def test_what_fails_before_a_total_ends_the_step_and_the_next_one_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_before_a_total_ends_the_step_and_the_next_one_is_whole(
+    kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     optimizer = make(fused=True)
     run(optimizer, 2)
     kept = numbers(optimizer)
 
-    def fails(self: CppLauncher) -> list[list[float]]:
+    def fails(self: object) -> list[list[float]]:
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(CppLauncher, "read_terms", fails)
+        patch.setattr(CppLauncher if kernels == "C++" else TritonLauncher, "read_terms", fails)
         give_gradients(optimizer, 2)
         with pytest.raises(MemoryError):
             optimizer.step()
@@ -175,6 +192,7 @@ def test_what_fails_before_a_total_ends_the_step_and_the_next_one_is_whole(monke
     assert plans(optimizer) == 2
 
 
+@pytest.mark.usefixtures("kernels")
 def test_only_one_group_has_gradients() -> None:
     optimizer = make(fused=True)
     wanted = Interpreted(optimizer)
@@ -186,6 +204,6 @@ def test_only_one_group_has_gradients() -> None:
 
 
 @pytest.mark.parametrize("name", WITH_TOTALS)
-def test_explain_names_the_kernels(name: str) -> None:
+def test_explain_names_the_kernels(name: str, kernels: str) -> None:
     optimizer = getattr(thetac, name)([torch.nn.Parameter(torch.ones(3))], fused=True)
-    assert "C++ for 1 parameter of 3 elements (fused=True)" in optimizer.explain()
+    assert f"{kernels} for 1 parameter of 3 elements (fused=True)" in optimizer.explain()

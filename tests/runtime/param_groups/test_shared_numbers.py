@@ -63,6 +63,30 @@ def test_groups_share_what_the_interpreter_computes(options: dict[str, Any], lat
     assert numbers(optimizer)[0][2] != numbers(optimizer)[1][2]
 
 
+@pytest.mark.parametrize("late", [(), (1, 3)], ids=str)
+def test_kernels_of_a_gpu_share_what_the_interpreter_computes(
+    late: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THETAC_CPU_KERNELS", "triton")
+    optimizer = make(betas=(0.8, None), fused=True)
+    truth = Interpreted(optimizer)
+    truth.run(optimizer, 6, late)
+    run(optimizer, 6, late)
+    assert "group 0: Triton for 2 parameters of 13 elements (fused=True)" in optimizer.explain()
+    assert_as_interpreted(optimizer, truth, 1e-13)
+
+
+def test_the_for_loop_takes_the_place_of_kernels_where_numbers_stay_on_the_device(
+    on_cpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THETAC_CPU_KERNELS", "triton")
+    optimizer, plain = make(fused=True, capturable=True), make(foreach=False)
+    run(optimizer, 2)
+    run(plain, 2)
+    assert "(the host adds up over all parameters between launches of its kernels)" in optimizer.explain()
+    assert_same_training(optimizer, plain, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_foreach_has_the_bits_of_the_for_loop(dtype: torch.dtype) -> None:
     one, other = make(dtype, foreach=False), make(dtype, foreach=True)
@@ -291,18 +315,6 @@ def test_a_step_without_gradients_shares_nothing() -> None:
     before = picture(optimizer)
     optimizer.step()
     assert_unchanged(before, optimizer)
-
-
-@pytest.mark.parametrize("steps", [0, 2])
-def test_the_for_loop_takes_the_place_of_kernels_of_a_gpu(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THETAC_CPU_KERNELS", "triton")
-    optimizer, plain = make(fused=True), make(foreach=False)
-    run(optimizer, steps)
-    run(plain, steps)
-    expected = "(kernels of a GPU do not wait for sums over all parameters)"
-    assert f"group 0: for-loop for 2 parameters of 13 elements {expected}" in optimizer.explain()
-    assert_same_training(optimizer, plain)
-    assert numbers(optimizer) == numbers(plain)
 
 
 # Mistakes.

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from torch import Tensor
 import thetac
 from tests.references.rules import SPECS
 from tests.support.accuracy import DTYPES, complaints, gradients, numbers, parameters, special
-from tests.support.cpp_support import HEADERS, Build, CppTraining, Options, launch_cpp, levels, step_in_stages
+from tests.support.cpp_support import HEADERS, Build, CppTraining, Options, launch_cpp, levels
 from tests.support.every_optimizer import REPRESENTATIVES, of_every_class
 from tests.support.triton_support import (
     Values,
@@ -29,11 +29,10 @@ from tests.support.triton_support import (
     resolved,
     rule_of,
     specialised,
-    specs_with_totals,
+    step_together,
 )
 from thetac.codegen.backends.kernels.cpp_tables import RESERVED
 from thetac.codegen.ir.reserved_names import why_not
-from thetac.codegen.ir.totals import has_totals
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
@@ -66,9 +65,9 @@ def loops(compiled: Compiled, dtype: torch.dtype) -> tuple[Counter[str], list[st
     return done, missed
 
 
-EVERY = {**every_spec(), **specs_with_totals()}
+EVERY = every_spec()
 NAMED = [(name, torch.float32) for name in EVERY]
-NAMED += [(name, torch.float64) for name in every_spec() if name in REPRESENTATIVES]
+NAMED += [(name, torch.float64) for name in EVERY if name in REPRESENTATIVES]
 NAMED += [(name, dtype) for name in ("AdamW", "Everything") for dtype in (torch.bfloat16, torch.float16)]
 
 
@@ -210,12 +209,7 @@ def trained(compiled: Compiled, values: Values, dtype: torch.dtype, options: Opt
                 state.copy_(awkward(dtype, state.numel(), 50 + index).abs())
     for step in (100, 200):
         grads = [awkward(dtype, size, step + index) for index, size in enumerate(sizes)]
-        if has_totals(compiled.rule):
-            step_in_stages(members, grads, options)
-            continue
-        rows = [member.row()[0] for member in members]
-        tensors = [(m.param, g, m.states) for m, g in zip(members, grads, strict=True)]
-        launch_cpp(compiled, values, tensors, rows, options)
+        step_together(members, grads, partial(launch_cpp, compiled, values, options=options))
     integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}
     every = [tensor for member in members for tensor in (member.param, *member.states.values())]
     return [tensor.view(integers[tensor.element_size()]) for tensor in every]
@@ -261,7 +255,7 @@ def test_levels_of_the_processor_do_not_change_a_bit(name: str) -> None:
         for values in (next(combinations(compiled)), last_of(compiled)):
             best = trained(compiled, values, dtype, Options())
             for level in levels()[:-1] if thorough else levels()[:1]:
-                options = Options(level=level, optimised=name not in every_spec() or name in REPRESENTATIVES)
+                options = Options(level=level, optimised=name in REPRESENTATIVES)
                 found = trained(compiled, values, dtype, options)
                 assert_same(best, found, f"{level}, {dtype} ({described(compiled.rule, values)})")
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from tests.support.accuracy import complaints, dtypes_of, unlike_the_for_loop
 from tests.support.cpp_support import CppTraining, Options
-from tests.support.triton_support import Training, combinations, every_spec, specs_with_totals
+from tests.support.triton_support import Training, combinations, every_spec
 
-SPECS = {**every_spec(), **specs_with_totals()}
+SPECS = every_spec()
 CASES = [(name, dtype) for name in SPECS for dtype in dtypes_of(name)]
 
 
