@@ -38,9 +38,10 @@ def test_kernels_are_as_close_to_the_definition_as_the_for_loop(name: str) -> No
     compiled = every_spec()[name]
     found: list[str] = []
     every = [(shape, values) for shape in shapes_of(compiled) for values in combinations(compiled, shape)]
-    for shape, values in one_in(1 if name in REPRESENTATIVES else 2, every):
-        # Negating the gradient is exact in every dtype: one will do.
-        for dtype in DTYPES[:1] if values["maximize"] else dtypes_of(name):
+    for number, (shape, values) in enumerate(one_in(1 if name in REPRESENTATIVES else 2, every)):
+        # Negating the gradient is exact in every dtype: one will do. Other dtypes change what is loaded and stored.
+        in_all_dtypes = not values["maximize"] and (name in REPRESENTATIVES or number % 3 == 0)
+        for dtype in dtypes_of(name) if in_all_dtypes else DTYPES[:1]:
             found += complaints(
                 compiled,
                 values,
