@@ -71,6 +71,34 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[object]:
         raise
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_builds_for_16_bits() -> Iterator[None]:
+    """Let this process optimise less what it builds for 16-bit dtypes; results are the same.
+
+    What is between the conversions is the code of float32, which is built as for users.
+    """
+    from thetac.runtime.building import compiled_objects, compiler
+
+    usual = compiler.list_flags
+
+    def list_flags(recipe: compiler.Recipe, level: str) -> list[str]:
+        quick = any(value in ("BF16", "F16") for _, value in recipe.defines)
+        return ["-O1" if flag == "-O3" and quick else flag for flag in usual(recipe, level)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (compiled_objects, compiler):
+            patch.setattr(module, "list_flags", list_flags)
+        yield
+
+
+@pytest.fixture
+def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process optimise less what it builds: kernels of which nothing but results is looked at."""
+    from thetac.runtime.building import compiler
+
+    monkeypatch.setattr(compiler, "FLAGS", tuple("-O1" if flag == "-O3" else flag for flag in compiler.FLAGS))
+
+
 @pytest.fixture
 def unlistable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Makes a folder one that this user may not list; root, too, whom permissions do not stop."""

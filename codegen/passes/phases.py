@@ -40,9 +40,10 @@ from thetac.codegen.ir.fused import (
 from thetac.codegen.ir.nodes import Call, Const, Ref, names_read, walk_expression
 from thetac.codegen.ir.reductions import is_reduction
 from thetac.codegen.ir.value_kinds import TENSOR_NUMBER, Dims
+from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.kinds import Kinds
 from thetac.codegen.passes.analysis.reaching import BEFORE, Reaching, reaching
-from thetac.codegen.passes.analysis.streams import streams
+from thetac.codegen.passes.analysis.streams import loaded_where_needed, streams
 from thetac.codegen.passes.host_program import names_read_in, without_unread
 from thetac.codegen.passes.naming import unique
 
@@ -239,7 +240,14 @@ class _Plan:
                 folds.append(replace(fold, needed=use.stored))
         waits = any(total.passes == number + 1 for total in self.totals)
         barrier = Barrier.TOTAL if waits else Barrier.NONE
-        return Pass(self.uses(places, number, stored), body, self.body(program), folds=tuple(folds), barrier=barrier)
+        values = {
+            name: boolean_algebra.either(
+                *(boolean_algebra.condition(fold.needed) for fold in folds if fold.value == name)
+            )
+            for name in {fold.value: None for fold in folds}
+        }
+        uses = loaded_where_needed(self.uses(places, number, stored), body, values)
+        return Pass(uses, body, self.body(program), folds=tuple(folds), barrier=barrier)
 
 
 def _without_unread_numbers(fused: Fused) -> Fused:

@@ -33,8 +33,9 @@ def update_elements(
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     param = ops.load(param_ptr + offsets, mask, math)
-    if (maximize or param_rank_above_one) or grad_scale is not None:
+    if (param_rank_above_one) or grad_scale is not None:
         grad = ops.load(grad_ptr + offsets, mask, math)
         grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
@@ -42,9 +43,9 @@ def update_elements(
         # maximize: grad = -grad
         grad = ops.negative(grad)
     param_squared = param * param
+    sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
     if param_rank_above_one:
         grad_squared = grad * grad
-    sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
     if param_rank_above_one:
         row_sum_grad_squared = folds.sum_lanes(row_sum_grad_squared, grad_squared, mask)
         column_sum_grad_squared = folds.sum_lanes(column_sum_grad_squared, grad_squared, mask)

@@ -67,7 +67,7 @@ struct Rule {
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask relevant_conditions = 0;
         static constexpr Mask loaded =
-            Mask((blocks_is_head || blocks_is_row) && param_rank_above_one || blocks_is_row && param_rank_at_most_one || blocks_is_tensor || maximize) << 1;
+            Mask((blocks_is_head || blocks_is_row) && param_rank_above_one || blocks_is_row && param_rank_at_most_one || blocks_is_tensor) << 1;
         static constexpr Mask stored = 0;
         static constexpr Mask read = 0;
         static constexpr Mask folded =
@@ -147,7 +147,7 @@ struct Rule {
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number grad = (blocks_is_head || blocks_is_row) && param_rank_above_one || blocks_is_row &&
-                    param_rank_at_most_one || blocks_is_tensor || maximize ? grad_ptr[i] : Number(0);
+                    param_rank_at_most_one || blocks_is_tensor ? grad_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize

@@ -35,12 +35,12 @@ def update_elements(
     param_rank_at_most_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     if (
         (
             (blocks_is_head or blocks_is_row) and param_rank_above_one
             or blocks_is_row and param_rank_at_most_one
             or blocks_is_tensor
-            or maximize
         )
         or grad_scale is not None
     ):
@@ -52,10 +52,10 @@ def update_elements(
         grad = ops.negative(grad)
     if (blocks_is_row or blocks_is_head) and param_rank_above_one:
         grad_squared = grad * grad
-    if blocks_is_tensor or blocks_is_row and param_rank_at_most_one:
-        sum_grad_squared_part = grad * grad
     if (blocks_is_head or blocks_is_row) and param_rank_above_one:
         row_sum_grad_squared = folds.sum_lanes(row_sum_grad_squared, grad_squared, mask)
+    if blocks_is_tensor or blocks_is_row and param_rank_at_most_one:
+        sum_grad_squared_part = grad * grad
     if blocks_is_row and param_rank_at_most_one or blocks_is_tensor:
         sum_grad_squared = folds.sum_lanes(sum_grad_squared, sum_grad_squared_part, mask)
 

@@ -75,7 +75,7 @@ struct Rule {
             | Mask(1) << 3;
         static constexpr Mask loaded =
             Mask(param_rank_above_one) << 0
-            | Mask(maximize || param_rank_above_one) << 1;
+            | Mask(param_rank_above_one) << 1;
         static constexpr Mask stored = 0;
         static constexpr Mask read = 0;
         static constexpr Mask folded =
@@ -100,7 +100,7 @@ struct Rule {
             | Mask(param_rank_above_one) << 1;
         static constexpr Mask loaded_2 =
             Mask(1) << 0
-            | Mask(maximize || nesterov) << 1
+            | Mask(nesterov) << 1
             | Mask(1) << 2
             | Mask(1) << 3;
         static constexpr Mask stored_2 =
@@ -185,7 +185,7 @@ struct Rule {
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_rank_above_one ? param_ptr[i] : Number(0);
-                Number grad = maximize || param_rank_above_one ? grad_ptr[i] : Number(0);
+                Number grad = param_rank_above_one ? grad_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize
@@ -290,7 +290,7 @@ struct Rule {
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_ptr[i];
-                Number grad = maximize || nesterov ? grad_ptr[i] : Number(0);
+                Number grad = nesterov ? grad_ptr[i] : Number(0);
                 Number exp_avg = exp_avg_ptr[i];
                 Number exp_avg_sq = exp_avg_sq_ptr[i];
                 const Number row_norm_param_plus_eps = param_rank_above_one ? row_norm_param_plus_eps_ptr[i] :

@@ -36,9 +36,10 @@ def update_elements(
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     if param_rank_above_one:
         param = ops.load(param_ptr + offsets, mask, math)
-    if (maximize or param_rank_above_one) or grad_scale is not None:
+    if (param_rank_above_one) or grad_scale is not None:
         grad = ops.load(grad_ptr + offsets, mask, math)
         grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
@@ -700,12 +701,13 @@ def update_elements_2(
     weight_decay_positive: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     param = ops.load(param_ptr + offsets, mask, math)
-    if maximize or nesterov:
+    if nesterov:
         grad = ops.load(grad_ptr + offsets, mask, math)
     exp_avg = ops.load(exp_avg_ptr + offsets, mask, math)
     exp_avg_sq = ops.load(exp_avg_sq_ptr + offsets, mask, math)
-    if maximize or nesterov:
+    if nesterov:
         grad = ops.scaled(grad, grad_ptr + offsets, mask, None, clip_factor)
 
     if maximize:

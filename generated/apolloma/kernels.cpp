@@ -75,9 +75,9 @@ struct Rule {
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask relevant_conditions = 0;
         static constexpr Mask loaded =
-            Mask((rebound_is_constant && !weight_decay_type_is_decoupled && !weight_decay_type_is_stable || weight_decay_type_is_L2) && weight_decay_nonzero) << 0
-            | Mask(1) << 1
-            | Mask(1) << 2
+            Mask(rebound_is_belief && (rebound_is_constant && !weight_decay_type_is_decoupled && !weight_decay_type_is_stable || weight_decay_type_is_L2) && weight_decay_nonzero) << 0
+            | Mask(rebound_is_belief) << 1
+            | Mask(rebound_is_belief) << 2
             | Mask(1) << 4;
         static constexpr Mask stored = 0;
         static constexpr Mask read = 0;
@@ -166,10 +166,11 @@ struct Rule {
 
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
-                Number param = (rebound_is_constant && !weight_decay_type_is_decoupled && !weight_decay_type_is_stable
-                    || weight_decay_type_is_L2) && weight_decay_nonzero ? param_ptr[i] : Number(0);
-                Number grad = grad_ptr[i];
-                Number exp_avg_grad = exp_avg_grad_ptr[i];
+                Number param = rebound_is_belief && (rebound_is_constant && !weight_decay_type_is_decoupled &&
+                    !weight_decay_type_is_stable || weight_decay_type_is_L2) && weight_decay_nonzero ? param_ptr[i] :
+                    Number(0);
+                Number grad = rebound_is_belief ? grad_ptr[i] : Number(0);
+                Number exp_avg_grad = rebound_is_belief ? exp_avg_grad_ptr[i] : Number(0);
                 Number direction = direction_ptr[i];
 
                 if constexpr (maximize) {

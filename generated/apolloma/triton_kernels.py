@@ -40,18 +40,24 @@ def update_elements(
     rebound_is_belief: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    param = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
+    exp_avg_grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     if (
-        (
+        rebound_is_belief
+        and (
             rebound_is_constant and not weight_decay_type_is_decoupled and not weight_decay_type_is_stable
             or weight_decay_type_is_L2
         )
         and weight_decay_nonzero
     ):
         param = ops.load(param_ptr + offsets, mask, math)
-    grad = ops.load(grad_ptr + offsets, mask, math)
-    exp_avg_grad = ops.load(exp_avg_grad_ptr + offsets, mask, math)
+    if rebound_is_belief:
+        exp_avg_grad = ops.load(exp_avg_grad_ptr + offsets, mask, math)
     direction = ops.load(direction_ptr + offsets, mask, math)
-    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
+    if (rebound_is_belief) or grad_scale is not None:
+        grad = ops.load(grad_ptr + offsets, mask, math)
+        grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # maximize: grad = -grad
@@ -65,10 +71,10 @@ def update_elements(
             grad = grad + weight_decay * param
     delta_grad = grad - exp_avg_grad
     direction_squared_squared = direction * direction * (direction * direction)
+    sum_direction_squared_squared = folds.sum_lanes(sum_direction_squared_squared, direction_squared_squared, mask)
     if rebound_is_belief:
         # abs_delta_grad = abs(delta_grad)
         abs_delta_grad = tl.abs(delta_grad)
-    sum_direction_squared_squared = folds.sum_lanes(sum_direction_squared_squared, direction_squared_squared, mask)
     if rebound_is_belief:
         max_abs_delta_grad = folds.max_lanes(max_abs_delta_grad, abs_delta_grad, mask)
 
@@ -296,8 +302,8 @@ def update_elements_1(
     unit_squared = unit * unit
     # delta_part_part = delta_grad / new_last_denom * unit
     delta_part_part = ops.divide(delta_grad, new_last_denom) * unit
-    approx_hessian_times_unit_squared = approx_hessian * unit_squared
     delta_part = folds.sum_lanes(delta_part, delta_part_part, mask)
+    approx_hessian_times_unit_squared = approx_hessian * unit_squared
     delta_part_2 = folds.sum_lanes(delta_part_2, approx_hessian_times_unit_squared, mask)
 
     ops.store(exp_avg_grad_ptr + offsets, exp_avg_grad, mask)

@@ -73,7 +73,7 @@ struct Rule {
             | Mask(1) << 1
             | Mask(1) << 2;
         static constexpr Mask loaded =
-            Mask(1) << 1;
+            Mask(param_rank_above_one) << 1;
         static constexpr Mask stored = 0;
         static constexpr Mask read = 0;
         static constexpr Mask folded =
@@ -239,7 +239,7 @@ struct Rule {
 
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
-                Number grad = grad_ptr[i];
+                Number grad = param_rank_above_one ? grad_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize

@@ -32,8 +32,10 @@ def update_elements(
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    grad = ops.load(grad_ptr + offsets, mask, math)
-    grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
+    if (param_rank_above_one) or grad_scale is not None:
+        grad = ops.load(grad_ptr + offsets, mask, math)
+        grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
     if maximize:
         # maximize: grad = -grad

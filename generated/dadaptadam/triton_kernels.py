@@ -60,6 +60,7 @@ def update_elements(
         direction = grad + weight_decay * param
     # gain_term_part_part = direction * (s / (sqrt(exp_avg_sq) + eps))
     gain_term_part_part = direction * ops.divide(s, ops.sqrt(exp_avg_sq) + eps)
+    gain_term_part = folds.sum_lanes(gain_term_part, gain_term_part_part, mask)
     # exp_avg = beta1 * exp_avg + layer_scale * rate * (1 - beta1) * direction
     exp_avg = beta1 * exp_avg + direction_factor * direction
     # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * direction * direction
@@ -68,7 +69,6 @@ def update_elements(
     s = root * s + rate_times_one_minus_root * direction
     # abs_s = abs(s)
     abs_s = tl.abs(s)
-    gain_term_part = folds.sum_lanes(gain_term_part, gain_term_part_part, mask)
     sum_abs_s = folds.sum_lanes(sum_abs_s, abs_s, mask)
 
     ops.store(exp_avg_ptr + offsets, exp_avg, mask)

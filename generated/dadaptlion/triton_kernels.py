@@ -58,11 +58,11 @@ def update_elements(
     # exp_avg = beta2 * exp_avg + (1 - beta2) * rate * grad
     exp_avg = beta2 * exp_avg + one_minus_beta2_times_rate * grad
     direction_times_s = direction * s
+    sum_direction_times_s = folds.sum_lanes(sum_direction_times_s, direction_times_s, mask)
     # s = root * s + (1 - root) * rate * direction
     s = root * s + one_minus_root_times_rate * direction
     # abs_s = abs(s)
     abs_s = tl.abs(s)
-    sum_direction_times_s = folds.sum_lanes(sum_direction_times_s, direction_times_s, mask)
     sum_abs_s = folds.sum_lanes(sum_abs_s, abs_s, mask)
 
     ops.store(param_ptr + offsets, param, mask)

@@ -44,11 +44,11 @@ def update_elements(
         # maximize: grad = -grad
         grad = ops.negative(grad)
     grad_squared = grad * grad
+    sum_grad_squared = folds.sum_lanes(sum_grad_squared, grad_squared, mask)
     direction = grad
     if weight_decay_nonzero:
         direction = grad + weight_decay * param
     direction_times_s = direction * s
-    sum_grad_squared = folds.sum_lanes(sum_grad_squared, grad_squared, mask)
     sum_direction_times_s = folds.sum_lanes(sum_direction_times_s, direction_times_s, mask)
 
     return sum_grad_squared, sum_direction_times_s

@@ -47,11 +47,11 @@ def update_elements(
         # weight decay
         grad = grad + weight_decay * param
     param_squared = param * param
+    sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
     moved = param - init_buffer
     moved_squared = moved * moved
-    grad_squared = grad * grad
-    sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
     sum_moved_squared = folds.sum_lanes(sum_moved_squared, moved_squared, mask)
+    grad_squared = grad * grad
     sum_grad_squared = folds.sum_lanes(sum_grad_squared, grad_squared, mask)
 
     return sum_param_squared, sum_moved_squared, sum_grad_squared

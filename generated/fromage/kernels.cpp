@@ -74,8 +74,8 @@ struct Rule {
             | Mask(1) << 1
             | Mask(1) << 2;
         static constexpr Mask loaded_1 =
-            Mask(1) << 0
-            | Mask(1) << 1;
+            Mask(choice_of_p_bound_is_none_infinity_p_bound_below_infinity) << 0
+            | Mask(choice_of_p_bound_is_none_infinity_p_bound_below_infinity) << 1;
         static constexpr Mask stored_1 = 0;
         static constexpr Mask read_1 = 0;
         static constexpr Mask folded_1 =
@@ -162,8 +162,8 @@ struct Rule {
 
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
-                Number param = param_ptr[i];
-                Number grad = grad_ptr[i];
+                Number param = choice_of_p_bound_is_none_infinity_p_bound_below_infinity ? param_ptr[i] : Number(0);
+                Number grad = choice_of_p_bound_is_none_infinity_p_bound_below_infinity ? grad_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize

@@ -45,11 +45,11 @@ def update_elements(
     if choice_of_p_bound_is_none_infinity_p_bound_below_infinity:
         if first_max_norm != 0:
             param_squared = param * param
-    ratio_part_part_part = param * param
-    grad_squared = grad * grad
     if choice_of_p_bound_is_none_infinity_p_bound_below_infinity:
         sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
+    ratio_part_part_part = param * param
     ratio_part_part = folds.sum_lanes(ratio_part_part, ratio_part_part_part, mask)
+    grad_squared = grad * grad
     sum_grad_squared = folds.sum_lanes(sum_grad_squared, grad_squared, mask)
 
     return sum_param_squared, ratio_part_part, sum_grad_squared
@@ -215,9 +215,13 @@ def update_elements_1(
     choice_of_p_bound_is_none_infinity_p_bound_below_infinity: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
-    param = ops.load(param_ptr + offsets, mask, math)
-    grad = ops.load(grad_ptr + offsets, mask, math)
-    grad = ops.scaled(grad, grad_ptr + offsets, mask, None, clip_factor)
+    param = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
+    if choice_of_p_bound_is_none_infinity_p_bound_below_infinity:
+        param = ops.load(param_ptr + offsets, mask, math)
+        grad = ops.load(grad_ptr + offsets, mask, math)
+    if choice_of_p_bound_is_none_infinity_p_bound_below_infinity:
+        grad = ops.scaled(grad, grad_ptr + offsets, mask, None, clip_factor)
 
     if maximize:
         # maximize: grad = -grad

@@ -70,7 +70,7 @@ struct Rule {
             | Mask(momentum_nonzero) << 6;
         static constexpr Mask loaded =
             Mask(always_adapt || weight_decay_nonzero) << 0
-            | Mask(always_adapt || maximize || weight_decay_nonzero) << 1;
+            | Mask(always_adapt || weight_decay_nonzero) << 1;
         static constexpr Mask stored = 0;
         static constexpr Mask read = 0;
         static constexpr Mask folded =
@@ -120,7 +120,7 @@ struct Rule {
 
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
-                Number grad = always_adapt || maximize || weight_decay_nonzero ? grad_ptr[i] : Number(0);
+                Number grad = always_adapt || weight_decay_nonzero ? grad_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize

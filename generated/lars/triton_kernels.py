@@ -33,9 +33,10 @@ def update_elements(
     always_adapt: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     if always_adapt or weight_decay_nonzero:
         param = ops.load(param_ptr + offsets, mask, math)
-    if (always_adapt or maximize or weight_decay_nonzero) or grad_scale is not None:
+    if (always_adapt or weight_decay_nonzero) or grad_scale is not None:
         grad = ops.load(grad_ptr + offsets, mask, math)
         grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 

@@ -47,12 +47,12 @@ def update_elements(
         # weight decay
         grad = grad + weight_decay * param
     param_squared = param * param
-    param_minus_init_buffer_squared = (param - init_buffer) * (param - init_buffer)
-    grad_squared = grad * grad
     sum_param_squared = folds.sum_lanes(sum_param_squared, param_squared, mask)
+    param_minus_init_buffer_squared = (param - init_buffer) * (param - init_buffer)
     sum_param_minus_init_buffer_squared = folds.sum_lanes(
         sum_param_minus_init_buffer_squared, param_minus_init_buffer_squared, mask
     )
+    grad_squared = grad * grad
     sum_grad_squared = folds.sum_lanes(sum_grad_squared, grad_squared, mask)
 
     return sum_param_squared, sum_param_minus_init_buffer_squared, sum_grad_squared

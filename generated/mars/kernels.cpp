@@ -68,7 +68,7 @@ struct Rule {
             | Mask(1) << 4
             | Mask(!mars_type_is_lion || !optimize_1d && !param_rank_equal_to_two) << 5;
         static constexpr Mask loaded =
-            Mask(maximize || optimize_1d || param_rank_equal_to_two) << 1
+            Mask(optimize_1d || param_rank_equal_to_two) << 1
             | Mask(optimize_1d || param_rank_equal_to_two) << 5;
         static constexpr Mask stored = 0;
         static constexpr Mask read = 0;
@@ -111,7 +111,7 @@ struct Rule {
 
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
-                Number grad = maximize || optimize_1d || param_rank_equal_to_two ? grad_ptr[i] : Number(0);
+                Number grad = optimize_1d || param_rank_equal_to_two ? grad_ptr[i] : Number(0);
                 Number last_grad = optimize_1d || param_rank_equal_to_two ? last_grad_ptr[i] : Number(0);
 
                 if constexpr (maximize) {

@@ -33,9 +33,10 @@ def update_elements(
     param_rank_equal_to_two: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     if optimize_1d or param_rank_equal_to_two:
         last_grad = ops.load(last_grad_ptr + offsets, mask, math)
-    if (maximize or optimize_1d or param_rank_equal_to_two) or grad_scale is not None:
+    if (optimize_1d or param_rank_equal_to_two) or grad_scale is not None:
         grad = ops.load(grad_ptr + offsets, mask, math)
         grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 

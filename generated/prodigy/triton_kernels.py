@@ -51,12 +51,12 @@ def update_elements(
     if weight_decay_nonzero and not decouple:
         direction = grad + weight_decay * param
     direction_times_p0_minus_param = direction * (p0 - param)
-    s = beta3_or_default * s + gain * direction
-    # abs_s = abs(s)
-    abs_s = tl.abs(s)
     sum_direction_times_p0_minus_param = folds.sum_lanes(
         sum_direction_times_p0_minus_param, direction_times_p0_minus_param, mask
     )
+    s = beta3_or_default * s + gain * direction
+    # abs_s = abs(s)
+    abs_s = tl.abs(s)
     sum_abs_s = folds.sum_lanes(sum_abs_s, abs_s, mask)
 
     ops.store(s_ptr + offsets, s, mask)

@@ -74,7 +74,7 @@ struct Rule {
             | Mask(1) << 3;
         static constexpr Mask loaded =
             Mask(param_rank_above_one) << 0
-            | Mask(maximize || param_rank_above_one) << 1;
+            | Mask(param_rank_above_one) << 1;
         static constexpr Mask stored = 0;
         static constexpr Mask read = 0;
         static constexpr Mask folded =
@@ -86,8 +86,8 @@ struct Rule {
             | Mask(param_rank_above_one) << 5;
         static constexpr Mask loaded_1 =
             Mask(param_rank_above_one) << 0
-            | Mask(1) << 1
-            | Mask(1) << 2;
+            | Mask(param_rank_above_one) << 1
+            | Mask(param_rank_above_one) << 2;
         static constexpr Mask stored_1 = 0;
         static constexpr Mask read_1 =
             Mask(param_rank_above_one) << 0;
@@ -182,7 +182,7 @@ struct Rule {
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_rank_above_one ? param_ptr[i] : Number(0);
-                Number grad = maximize || param_rank_above_one ? grad_ptr[i] : Number(0);
+                Number grad = param_rank_above_one ? grad_ptr[i] : Number(0);
 
                 if constexpr (maximize) {
                     // maximize
@@ -217,8 +217,8 @@ struct Rule {
             THETAC_VECTORIZE
             for (int64 i = 0; i < count; ++i) {
                 Number param = param_rank_above_one ? param_ptr[i] : Number(0);
-                Number grad = grad_ptr[i];
-                Number momentum_buffer = momentum_buffer_ptr[i];
+                Number grad = param_rank_above_one ? grad_ptr[i] : Number(0);
+                Number momentum_buffer = param_rank_above_one ? momentum_buffer_ptr[i] : Number(0);
                 const Number row_norm_param_plus_eps = param_rank_above_one ? row_norm_param_plus_eps_ptr[i] :
                     Number(0);
 

@@ -36,9 +36,10 @@ def update_elements(
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     if param_rank_above_one:
         param = ops.load(param_ptr + offsets, mask, math)
-    if (maximize or param_rank_above_one) or grad_scale is not None:
+    if (param_rank_above_one) or grad_scale is not None:
         grad = ops.load(grad_ptr + offsets, mask, math)
         grad = ops.scaled(grad, grad_ptr + offsets, mask, grad_scale, clip_factor)
 
@@ -399,11 +400,14 @@ def update_elements_1(
     param_rank_above_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
+    grad = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
+    momentum_buffer = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it
     if param_rank_above_one:
         param = ops.load(param_ptr + offsets, mask, math)
-    grad = ops.load(grad_ptr + offsets, mask, math)
-    momentum_buffer = ops.load(momentum_buffer_ptr + offsets, mask, math)
-    grad = ops.scaled(grad, grad_ptr + offsets, mask, None, clip_factor)
+        grad = ops.load(grad_ptr + offsets, mask, math)
+        momentum_buffer = ops.load(momentum_buffer_ptr + offsets, mask, math)
+    if param_rank_above_one:
+        grad = ops.scaled(grad, grad_ptr + offsets, mask, None, clip_factor)
 
     if maximize:
         # maximize: grad = -grad

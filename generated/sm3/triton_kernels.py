@@ -120,6 +120,9 @@ def update_elements(
     else:
         accumulator = accumulator + grad * grad
         bound = accumulator
+    if param_rank_above_one:
+        max_for_row = folds.max_lanes(max_for_row, new_bound, mask)
+        max_for_column = folds.max_lanes(max_for_column, new_bound, mask)
     # scaled = (1 - momentum) * (grad * rsqrt(bound + 1e-30))
     scaled = one_minus_momentum * (grad * ops.rsqrt(bound + 1e-30))
     direction = scaled
@@ -128,9 +131,6 @@ def update_elements(
         momentum_buffer = momentum_buffer + (momentum_buffer * momentum_minus_one + scaled)
         direction = momentum_buffer
     param = param - lr * direction
-    if param_rank_above_one:
-        max_for_row = folds.max_lanes(max_for_row, new_bound, mask)
-        max_for_column = folds.max_lanes(max_for_column, new_bound, mask)
 
     ops.store(param_ptr + offsets, param, mask)
     if not param_rank_above_one:

@@ -49,11 +49,11 @@ def update_elements(
         grad = ops.negative(grad)
     # broken_part_part = where(grad == grad, 0, 1)
     broken_part_part = tl.where(grad == grad, tl.full((), 0.0, math), tl.full((), 1.0, math))
+    broken_part = folds.max_lanes(broken_part, broken_part_part, mask)
     if kind_is_embedding and param_rank_above_one:
         param_squared = param * param
     elif kind_is_matrix or kind_is_embedding:
         sum_param_squared_part = param * param
-    broken_part = folds.max_lanes(broken_part, broken_part_part, mask)
     if kind_is_embedding and param_rank_above_one:
         row_sum_param_squared = folds.sum_lanes(row_sum_param_squared, param_squared, mask)
     if (not kind_is_embedding or not param_rank_above_one) and (kind_is_embedding or kind_is_matrix):

@@ -20,7 +20,7 @@ import thetac as ours
 from tests.references.rules import SPECS
 from tests.support.generated_calls import call
 from tests.support.views import sees_matrix, shape_of_state
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fused, Pass
 from thetac.codegen.ir.interpret import FLOATS, defaults
 from thetac.codegen.ir.nodes import (
     Call,
@@ -166,6 +166,11 @@ def specialised(fused: Fused, values: Values) -> dict[str, bool]:
 def resolved(fused: Fused, constants: Mapping[str, bool]) -> tuple[object, ...]:
     """Return what specialised kernels still do of each pass: statements on elements, dynamic branches as tuples."""
     return tuple(_resolved(one.body, constants) for one in fused.passes)
+
+
+def resolved_program(one: Pass, constants: Mapping[str, bool]) -> tuple[object, ...]:
+    """Return what the specialised tensor program of a pass still does."""
+    return _resolved(one.before, constants)
 
 
 def _resolved(body: tuple[ElementStmt, ...], constants: Mapping[str, bool]) -> tuple[object, ...]:

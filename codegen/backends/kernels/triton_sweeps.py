@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from thetac.codegen.backends.kernels.triton_expressions import block, condition_text, conditional_lines
 from thetac.codegen.backends.kernels.triton_scratch import MATRIX_NUMBER, Scratch, number_folds
-from thetac.codegen.ir.fused import Fold, Fused, Pass, Stream
+from thetac.codegen.ir.fused import Fold, Fused, Pass, Stream, elements_assigned
 from thetac.codegen.ir.nodes import Const, Expr
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, ROW_VECTOR
 from thetac.codegen.passes.analysis.streams import streams
@@ -70,11 +70,10 @@ class Sweeps:
         tiled = any(self._scratch.dims[name] is not None for name in one.reads)
         tiled |= any(fold.dims is not None for fold in one.folds)
         gradient = next(stream for stream in one.streams if stream.name == "grad")
-        loads = [*self._loads(index, one), *self._gradient(index, gradient)]
+        loads = [*_unloaded(one), *self._loads(index, one), *self._gradient(index, gradient)]
         body = [
             *(_start(fold.value, fold.op, "offsets.shape") for fold in one.folds if _may_be_unset(fold, one)),
-            *block(one.body, self._row_truths),
-            *conditional_lines([(_add(fold), fold.needed) for fold in one.folds]),
+            *self._statements(one),
         ]
         stores = conditional_lines(
             [(f"ops.store({s.name}_ptr + offsets, {safe(s.name)}, mask)", s.stored) for s in one.streams]
@@ -113,6 +112,19 @@ class Sweeps:
             ),
             totals=_totals(one, tiled=tiled, programs=self._scratch.first_program(index)),
         )
+
+    def _statements(self, one: Pass) -> list[str]:
+        """Return the lines that compute, each value folded as soon as it is known: it needs no register after that."""
+        lines: list[str] = []
+        begin = 0
+        for end in range(1, len(one.body) + 1):
+            assigned, later = (elements_assigned(part) for part in (one.body[begin:end], one.body[end:]))
+            folds = [fold for fold in one.folds if fold.value in assigned and fold.value not in later]
+            if folds or end == len(one.body):
+                lines += block(one.body[begin:end], self._row_truths)
+                lines += conditional_lines([(_add(fold), fold.needed) for fold in folds])
+                begin = end
+        return lines
 
     def _loads(self, index: int, one: Pass) -> list[str]:
         """Return the lines that load streams, but for a gradient that `_gradient` loads."""
@@ -198,6 +210,16 @@ def words_of(lines: Iterable[str]) -> frozenset[str]:
 
 def _start(name: str, op: str, shape: str) -> str:
     return f"{safe(name)} = folds.{op}_start({shape}, math)"
+
+
+def _unloaded(one: Pass) -> list[str]:
+    """Return lines that give streams a value where statements read them, but nothing comes of that."""
+    read = streams(tuple(use.name for use in one.streams), one.body)
+    return [
+        f"{safe(use.name)} = tl.zeros(offsets.shape, math)  # where it is not loaded, nothing comes of it"
+        for use, anywhere in zip(one.streams, read, strict=True)
+        if use.loaded != anywhere.loaded
+    ]
 
 
 def _may_be_unset(fold: Fold, one: Pass) -> bool:

@@ -145,6 +145,11 @@ def expression(of: Condition) -> Expr:
             assert_never(of)
 
 
+def names_in(of: Condition) -> frozenset[str]:
+    """Return the names in a condition."""
+    return frozenset(name for name, _ in _names(of))
+
+
 def _names(of: Condition) -> tuple[tuple[str, bool], ...]:
     """Return the names in a condition, each with the value that it must have, in order."""
     match of:

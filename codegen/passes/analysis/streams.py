@@ -1,21 +1,24 @@
 """Find which tensors a kernel must load and store, and when.
 
 In: the statements on elements (ir/fused.py). Out: for each stream the conditions on specialisations under which its old
-value is needed and a new one is kept. A stream that a branch does not use is neither loaded nor stored.
+value is needed and a new one is kept. A stream that a branch does not use is neither loaded nor stored, nor is one
+loaded of which nothing comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import assert_never
 
 from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Stream
 from thetac.codegen.ir.nodes import names_read
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.boolean_algebra import ALWAYS, NEVER, Condition
+from thetac.codegen.passes.analysis.liveness import When, needed_before
 
-When = Mapping[str, Condition]  # of names; never for those that are not in it
+MOST_COMPARED = 12  # names in two conditions, up to which they are compared by trying all values
 
 
 def streams(names: tuple[str, ...], body: tuple[ElementStmt, ...]) -> tuple[Stream, ...]:
@@ -30,6 +33,37 @@ def streams(names: tuple[str, ...], body: tuple[ElementStmt, ...]) -> tuple[Stre
         loaded = boolean_algebra.either(use.loaded.get(name, NEVER), kept)
         found.append(Stream(name, boolean_algebra.expression(loaded), boolean_algebra.expression(stored)))
     return tuple(found)
+
+
+def loaded_where_needed(uses: Sequence[Stream], body: Sequence[ElementStmt], values: When) -> tuple[Stream, ...]:
+    """Return the use of streams without the loads of which nothing comes.
+
+    Args:
+        uses: As `streams` gives them, whatever the statements compute.
+        body: The statements, some of which compute nothing that is kept under some conditions.
+        values: The locals that are read behind the statements, and when.
+    """
+    stored = {use.name: boolean_algebra.condition(use.stored) for use in uses}
+    needed = needed_before(body, {**stored, **values})
+    something = boolean_algebra.either(*stored.values(), *values.values())
+    found = []
+    for use in uses:
+        exact = needed.get(use.name, NEVER)
+        if exact != NEVER:  # otherwise the statements still need a value, which backends have from a load
+            # The same condition may have several forms: what is read, and that something is computed, are short ones.
+            forms = (boolean_algebra.condition(use.loaded), something, exact)
+            shortest = next(form for form in forms if _are_same(form, exact))
+            use = replace(use, loaded=boolean_algebra.expression(shortest))
+        found.append(use)
+    return tuple(found)
+
+
+def _are_same(one: Condition, other: Condition) -> bool:
+    names = sorted(boolean_algebra.names_in(one) | boolean_algebra.names_in(other))
+    if one == other or len(names) > MOST_COMPARED:
+        return one == other
+    values = (dict(zip(names, truths, strict=True)) for truths in product((False, True), repeat=len(names)))
+    return all(boolean_algebra.holds(one, each) == boolean_algebra.holds(other, each) for each in values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from tests.support.liveness import dead_assignments, unused_arguments
 FOLDER = Path(str(thetac.generated.__file__)).resolve().parent
 GENERATED = sorted(FOLDER.rglob("*.py"))
 # The runtime calls these with the same arguments, where a module has several of them.
-LAUNCHED = re.compile(r"(kernel|tensor_program)(_\d+)?|has_vectors")
+LAUNCHED = re.compile(r"(kernel|tensor_program(_for_totals)?)(_\d+)?|has_vectors")
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef]:

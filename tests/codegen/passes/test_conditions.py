@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, names_re
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.combinations import relevant_conditions
-from thetac.codegen.passes.analysis.streams import streams
+from thetac.codegen.passes.analysis.streams import loaded_where_needed, streams
 
 NAMES = ("a", "b", "c", "d")
 STREAMS = ("param", "grad", "momentum")
@@ -100,6 +101,29 @@ def test_what_a_path_uses_is_loaded_and_stored_there(body: tuple[ElementStmt, ..
         assert holds(stream.stored, values) == bool(written and stream.name != "grad")
         if not any(stream.name in names_read(one.value) for one in path):
             assert not holds(stream.loaded, values), "nothing on this path reads it"
+
+
+@given(bodies, truths)
+def test_what_a_path_loads_is_what_something_comes_of(body: tuple[ElementStmt, ...], kept: Expr) -> None:
+    """A stream is loaded exactly where its old value reaches what is stored, or a local where that is kept."""
+    body = (*body, ElementAssign("local", Call("mul", (Ref("momentum"), Ref("momentum"))), NOTHING))
+    uses = streams(STREAMS, body)
+    values_kept = {"local": boolean_algebra.condition(kept)}
+    loaded = {use.name: use.loaded for use in loaded_where_needed(uses, body, values_kept)}
+    expected: dict[str, list[bool]] = {name: [] for name in STREAMS}
+    every = [dict(zip(NAMES, truths, strict=True)) for truths in product((False, True), repeat=len(NAMES))]
+    for values in every:
+        live = {use.name for use in uses if holds(use.stored, values)} | ({"local"} if holds(kept, values) else set())
+        for statement in reversed(taken(body, values, set())):
+            if statement.target in live:
+                live = live - {statement.target} | set(names_read(statement.value))
+        for name in STREAMS:
+            expected[name].append(name in live)
+    for name, when in expected.items():
+        if any(when):
+            assert [holds(loaded[name], values) for values in every] == when
+        else:
+            assert [use.loaded for use in uses if use.name == name] == [loaded[name]], "it stays as it is read"
 
 
 @given(bodies, values_of_names)

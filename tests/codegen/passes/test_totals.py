@@ -18,7 +18,7 @@ from thetac.codegen.ir.listing import rule_listing
 from thetac.codegen.ir.nodes import Assign, Ref
 from thetac.codegen.ir.totals import is_total, totals_in
 from thetac.codegen.passes.check.totals import uniform
-from thetac.codegen.pipeline import Compiled, Source, compile_specs
+from thetac.codegen.pipeline import BACKENDS, Compiled, Source, compile_specs
 
 HEAD = "optimizer: Test\nsummary: A test.\nhyperparameters: {lr: {default: 1.0}}\nstate:\n  buffer: {init: zeros}\n"
 
@@ -95,10 +95,8 @@ def test_no_step_waits_with_tensors_that_it_does_not_need() -> None:
         assert [name for line in deleted for name in line.split(", ") if name in names][:2] == list(names), file
 
 
-def test_kernels_of_a_gpu_are_left_out() -> None:
-    assert compiled().files.keys() == {
-        *("__init__.py", "optimizer.py", "forloop.py", "foreach.py", "scalars.py", "kernels.cpp")
-    }
+def test_every_backend_writes_its_file() -> None:
+    assert compiled().files.keys() == BACKENDS.keys()
 
 
 def test_documentation_has_the_numbers_that_parameters_share() -> None:

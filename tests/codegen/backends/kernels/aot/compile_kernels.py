@@ -1,8 +1,8 @@
 """Compile Triton kernels ahead of time, without a GPU, and say what came out.
 
-Run as a program, in a process of its own: where TRITON_INTERPRET is set, kernels cannot be compiled. Input: a file
-of JSON, a list of {module, kernel, target, dtypes, specialisations, scaled, tile}. Output: the list on stdout, with
-findings added.
+Run as a program, in a process of its own: where TRITON_INTERPRET is set, kernels cannot be compiled. Input: lines of
+JSON, each a list of {module, kernel, target, dtypes, specialisations, scaled, tile}. Output: for each line one with the
+same list, findings added.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,28 +65,30 @@ def resources(cubin: bytes, scratch: Path) -> dict[str, int]:
     return {name.lower(): int(re.search(rf"\b{name}:(\d+)", usage)[1]) for name in ("REG", "STACK", "LOCAL")}  # type: ignore[index]
 
 
-def main(jobs_file: str) -> None:
-    jobs = json.loads(Path(jobs_file).read_text())
-    modules = {path: load(path) for path in sorted({job["module"] for job in jobs})}
-    for job in jobs:
-        began = time.perf_counter()
-        try:
-            compiled = compile_kernel(modules[job["module"]], job)
-        except Exception as error:
-            job["error"] = f"{type(error).__name__}: {error}"
-            continue
-        if job["target"] == "sm_90":
-            ptx = compiled.asm["ptx"]
-            job["wide_loads"] = len(re.findall(r"\bld\.global(?:\.\w+)*\.(?:v4\.b32|v2\.b64)", ptx))
-            job["wide_stores"] = len(re.findall(r"\bst\.global(?:\.\w+)*\.(?:v4\.b32|v2\.b64)", ptx))
-            job["fused"] = re.findall(r"\bfma\.\S+", ptx)
-            job["approximate"] = re.findall(r"\b(?:div|sqrt|rcp|ex2|lg2)\.(?:approx|full)\S*", ptx)
-            job |= resources(compiled.asm["cubin"], Path(jobs_file).with_suffix(".cubin"))
-        else:
-            job["code"] = len(compiled.asm["hsaco"])
-        job["seconds"] = time.perf_counter() - began
-    json.dump(jobs, sys.stdout)
+def findings(module: ModuleType, job: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Return what a compiled kernel is made of, or the error with which compiling it ends."""
+    try:
+        compiled = compile_kernel(module, job)
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    if job["target"] != "sm_90":
+        return {"code": len(compiled.asm["hsaco"])}
+    ptx = compiled.asm["ptx"]
+    return {
+        "wide_loads": len(re.findall(r"\bld\.global(?:\.\w+)*\.(?:v4\.b32|v2\.b64)", ptx)),
+        "wide_stores": len(re.findall(r"\bst\.global(?:\.\w+)*\.(?:v4\.b32|v2\.b64)", ptx)),
+        "fused": re.findall(r"\bfma\.\S+", ptx),
+        "approximate": re.findall(r"\b(?:div|sqrt|rcp|ex2|lg2)\.(?:approx|full)\S*", ptx),
+        **resources(compiled.asm["cubin"], scratch),
+    }
+
+
+def main(scratch: Path) -> None:
+    for line in sys.stdin:
+        jobs = json.loads(line)
+        modules = {path: load(path) for path in sorted({job["module"] for job in jobs})}
+        print(json.dumps([job | findings(modules[job["module"]], job, scratch) for job in jobs]), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(Path(sys.argv[1]))
