@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Triton decides at import whether kernels run in its interpreter. Where there is no GPU, they must.
 if shutil.which("nvidia-smi") is None and shutil.which("rocm-smi") is None:
@@ -21,9 +22,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let modules of tests see `--all` when they are imported (tests/support/every_optimizer.py)."""
+    """Let modules of tests see `--all` when they are imported (tests/support/every_optimizer.py).
+
+    What Hypothesis draws is the same in each run under `--all` and where CI is set, and different elsewhere. A failure
+    is printed with the decorator that repeats it.
+    """
     if config.getoption("--all"):
         os.environ["THETAC_TEST_ALL"] = "1"
+    settings.register_profile(
+        "fixed", settings.get_profile("default"), derandomize=True, database=None, print_blob=True
+    )
+    settings.register_profile("fresh", settings.get_profile("default"), derandomize=False, print_blob=True)
+    if not config.getoption("--hypothesis-profile"):
+        everywhere_the_same = config.getoption("--all") or "CI" in os.environ
+        settings.load_profile("fixed" if everywhere_the_same else "fresh")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
