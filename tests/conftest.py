@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Triton decides at import whether kernels run in its interpreter. Where there is no GPU, they must.
 if shutil.which("nvidia-smi") is None and shutil.which("rocm-smi") is None:
@@ -21,9 +22,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let modules of tests see `--all` when they are imported (tests/support/every_optimizer.py)."""
+    """Let modules of tests see `--all` when they are imported (tests/support/every_optimizer.py).
+
+    What Hypothesis draws is the same in each run under `--all` and where CI is set, and different elsewhere. A failure
+    is printed with the decorator that repeats it.
+    """
     if config.getoption("--all"):
         os.environ["THETAC_TEST_ALL"] = "1"
+    settings.register_profile(
+        "fixed", settings.get_profile("default"), derandomize=True, database=None, print_blob=True
+    )
+    settings.register_profile("fresh", settings.get_profile("default"), derandomize=False, print_blob=True)
+    if not config.getoption("--hypothesis-profile"):
+        everywhere_the_same = config.getoption("--all") or "CI" in os.environ
+        settings.load_profile("fixed" if everywhere_the_same else "fresh")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,6 +69,34 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[object]:
                 except Exception as other:  # what the test made once may be in its own way
                     error.add_note(f"run once more, it ends in another way: {other}")
         raise
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_builds_for_16_bits() -> Iterator[None]:
+    """Let this process optimise less what it builds for 16-bit dtypes; results are the same.
+
+    What is between the conversions is the code of float32, which is built as for users.
+    """
+    from thetac.runtime.building import compiled_objects, compiler
+
+    usual = compiler.list_flags
+
+    def list_flags(recipe: compiler.Recipe, level: str) -> list[str]:
+        quick = any(value in ("BF16", "F16") for _, value in recipe.defines)
+        return ["-O1" if flag == "-O3" and quick else flag for flag in usual(recipe, level)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (compiled_objects, compiler):
+            patch.setattr(module, "list_flags", list_flags)
+        yield
+
+
+@pytest.fixture
+def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process optimise less what it builds: kernels of which nothing but results is looked at."""
+    from thetac.runtime.building import compiler
+
+    monkeypatch.setattr(compiler, "FLAGS", tuple("-O1" if flag == "-O3" else flag for flag in compiler.FLAGS))
 
 
 @pytest.fixture

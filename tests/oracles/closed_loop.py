@@ -18,38 +18,58 @@ SHAPES: Sequence[tuple[int, ...]] = ((5,), (4, 3), (2, 3, 2), (), (4, 2, 3, 3))
 LATE = 7  # in a late run, the second parameter has no gradient before this step
 
 Start = Callable[[Sequence[Tensor]], Steps]
+Path = tuple[Tensor, ...]  # of each parameter, its elements after each step
 
 
 def deviation(ours: Start, theirs: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES) -> float:
-    """Return the largest difference between the parameters of both, in any step.
+    """Return the largest difference between the parameters of both, in any step, as `largest_deviation` does.
 
     Args:
         ours: Makes the optimizer to judge from its parameters, in float64.
         theirs: Makes the one to compare with.
         late: Whether the second parameter gets its first gradient late.
         shapes: Those of the parameters.
+    """
+    return largest_deviation(*(path(start, late=late, shapes=shapes) for start in (ours, theirs)))
+
+
+def path(start: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES, steps: int = STEPS) -> Path:
+    """Train an optimizer on gradients at its own parameters.
+
+    Args:
+        start: Makes the optimizer from its parameters, in float64.
+        late: Whether the second parameter gets its first gradient late.
+        shapes: Those of the parameters.
+        steps: How many steps to train.
+
+    Returns:
+        For each parameter its elements before the first step and after each one, of shape (1 + steps, elements).
+    """
+    generators = _generators(shapes)
+    # As small as weights are: the rounding of large ones would drown the steps of a small lr.
+    parameters = [0.1 * draw for draw in _draws(shapes, generators)]
+    points = [[parameter.flatten().clone()] for parameter in parameters]
+    optimizer = start(parameters)
+    for step in range(steps):
+        noise = _draws(shapes, generators)
+        for index, parameter in enumerate(parameters):
+            missing = late and index == 1 and step < LATE
+            # A new tensor each time: some authors write into the gradient, or keep it.
+            parameter.grad = None if missing else noise[index] + 3 * parameter
+        optimizer.step()
+        for passed, parameter in zip(points, parameters, strict=True):
+            passed.append(parameter.detach().flatten().clone())
+    return tuple(torch.stack(passed) for passed in points)
+
+
+def largest_deviation(ours: Path, theirs: Path) -> float:
+    """Return how far the paths of two optimizers from the same point come apart.
 
     Returns:
         For the parameter where it is largest: the largest difference of an element, divided by the largest distance of
         an element from where it began. Infinity if theirs does not move and ours does, or where there is a NaN.
     """
-    generators = _generators(shapes)
-    # As small as weights are: the rounding of large ones would drown the steps of a small lr.
-    begin = [0.1 * draw for draw in _draws(shapes, generators)]
-    mine, others = ([parameter.clone() for parameter in begin] for _ in range(2))
-    optimizers = ours(mine), theirs(others)
-    apart, moved = [0.0 for _ in begin], [0.0 for _ in begin]
-    for step in range(STEPS):
-        noise = _draws(shapes, generators)
-        for optimizer, parameters in zip(optimizers, (mine, others), strict=True):
-            for index, parameter in enumerate(parameters):
-                missing = late and index == 1 and step < LATE
-                # A new tensor each time: some authors write into the gradient, or keep it.
-                parameter.grad = None if missing else noise[index] + 3 * parameter
-            optimizer.step()
-        apart = [max(before, _largest(a - b)) for before, a, b in zip(apart, mine, others, strict=True)]
-        moved = [max(before, _largest(a - b)) for before, a, b in zip(moved, others, begin, strict=True)]
-    return max(_fraction(difference, distance) for difference, distance in zip(apart, moved, strict=True))
+    return max(_fraction(_largest(a - b), _largest(b - b[0])) for a, b in zip(ours, theirs, strict=True))
 
 
 def _generators(shapes: Sequence[tuple[int, ...]]) -> list[torch.Generator]:

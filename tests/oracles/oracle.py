@@ -9,7 +9,7 @@ import importlib
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -127,16 +127,29 @@ class Transcription:
 
 
 class _Rerun:
-    """Steps with a reference: each computes all steps so far once more, from the starting point."""
+    """Steps with a reference: each computes all steps so far once more, from the starting point.
+
+    What another one has just computed, from the same gradients, is not computed again: with a late gradient, only one
+    parameter of a run differs.
+    """
+
+    _known: ClassVar[tuple[object, dict[bytes, Array]]] = (None, {})  # of one function under the latest settings
 
     def __init__(self, function: Reference, parameters: Sequence[Tensor], settings: Settings) -> None:
         self._function = function
         self._settings = settings
         self._parameters = [(parameter, parameter.numpy().copy(), list[Array]()) for parameter in parameters]
+        of = (function, dict(settings))
+        if _Rerun._known[0] != of:
+            _Rerun._known = (of, {})
+        self._points = _Rerun._known[1]
 
     def step(self) -> None:
         for parameter, start, gradients in self._parameters:
             if parameter.grad is not None:
                 gradients.append(parameter.grad.numpy().copy())
-                given = [gradient.copy() for gradient in gradients]
-                parameter.copy_(torch.as_tensor(self._function(start.copy(), given, **self._settings)[0]))
+                key = b"".join(array.tobytes() for array in (np.array(start.shape), start, *gradients))
+                if key not in self._points:
+                    given = [gradient.copy() for gradient in gradients]
+                    self._points[key] = self._function(start.copy(), given, **self._settings)[0]
+                parameter.copy_(torch.as_tensor(self._points[key]))

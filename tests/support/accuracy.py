@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.references.elements import ELEMENTS
+from tests.support.every_optimizer import REPRESENTATIVES, everything
 from tests.support.triton_support import VECTOR, Training, Values, described, of_shape
 from thetac.codegen.ir.interpret import interpret
 from thetac.codegen.ir.nodes import StateKind
@@ -22,6 +23,17 @@ KernelStep = Callable[[Training, Tensor], None]
 ELEMENTS_COMPARED = 16384
 STEPS = 10
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+
+def dtypes_of(name: str) -> tuple[torch.dtype, ...]:
+    """Return which dtypes the kernels of a rule are tried in: float32, the code of which every dtype shares.
+
+    Those of a representative are tried in all. With `pytest --all` others are tried in one more each, in turn.
+    """
+    if name in REPRESENTATIVES:
+        return DTYPES
+    others = DTYPES[1:]
+    return (DTYPES[0], others[sum(name.encode()) % len(others)]) if everything() else DTYPES[:1]
 
 
 def exact(tensor: Tensor, dtype: torch.dtype) -> Array:

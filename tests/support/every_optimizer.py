@@ -48,7 +48,7 @@ def of_every_class(names: Iterable[str] = NAMES) -> tuple[str, ...]:
     return tuple(name for name in names if everything() or name in REPRESENTATIVES)
 
 
-SHARE = 4  # of the cases of a test, an optimizer that is no representative tries every so many-th
+SHARE = 8  # of the cases of a test, an optimizer that is no representative tries every so many-th
 Test = TypeVar("Test", bound=Callable[..., object])
 
 

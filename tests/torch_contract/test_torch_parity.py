@@ -56,7 +56,8 @@ def test_same_bits_in_every_layout(name: str, dtype: torch.dtype) -> None:
 def test_same_bits_after_hundreds_of_steps(name: str) -> None:
     """Host arithmetic that differs once in a thousand times (a root, say) shows only in float64, after many steps."""
     start = [values((65,), torch.float64, torch.Generator().manual_seed(3), spread=1.0)]
-    for settings in one_in(8, float_settings(name)):
+    # `maximize` negates gradients, which changes nothing on the host.
+    for settings in one_in(8, [case for case in float_settings(name) if not case.get("maximize")]):
         compare = partial(_compare, name, settings)
         run(constructs(name, settings), torch.float64, steps=400, other={}, compare=compare, start=start)
 

@@ -25,7 +25,8 @@ _BREAKS = ((",",), ("if", "else"), ("or",), ("and",), _COMPARISONS, ("|",), ("&"
 _KEYWORDS = ("for ", "return ", "raise ", "assert ")
 _TARGETS = re.compile(r"(?P<head>for |)(?P<targets>\w+(?:, \w+)+)(?P<rest> (?:in|=) [^()]*\(.*)")
 _STATEMENT = re.compile(
-    r"(?P<head>(?:if|elif) |from [\w.]+ import |[\w, ]+(?:: [\w |]+)? = |\w+=lambda \w+: )(?P<body>.*?)(?P<tail>[:,]?)"
+    r"(?P<head>(?:if|elif) |from [\w.]+ import |[\w, .\[\]]+(?:: [\w |]+)? (?:\+|-|\*|/|)= |\w+=lambda \w+: )"
+    r"(?P<body>.*?)(?P<tail>[:,]?)"
 )
 _END = re.compile(r",|:| -> \w+:|")  # what follows the last brackets of a statement, or of an item
 

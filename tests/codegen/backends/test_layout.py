@@ -60,10 +60,15 @@ def test_a_call_is_broken_in_its_own_brackets() -> None:
         f"def f(*, {', '.join(f'{name}: bool' for name in NAMES)}) -> bool:\n    pass",
         f"x = tl.load({' + '.join(NAMES)}, mask=along).to(math)",
         f"x = ({NAMES[0]} + {NAMES[1]} <= {NAMES[2]}) & (f({NAMES[3]}, {NAMES[4]}) == 0)",
+        f"x += (a // b).to(tl.int64) * {' * '.join(NAMES)}",
+        f"x -= {' + '.join(NAMES)}",
+        f"x[0] = {' + '.join(NAMES)}",
+        f"a.x = {' + '.join(NAMES)}",
     ],
     ids=[
         *("if", "elif", "for", "conditional", "lambda", "strings", "nested", "comment", "import", "for targets"),
         *("targets", "return", "return one", "def", "method", "and of bits"),
+        *("product added", "sum taken away", "item", "attribute"),
     ],
 )
 def test_a_long_line_is_the_same_program_over_several(code: str) -> None:

@@ -114,11 +114,33 @@ update: |
   per_column = lerp(per_column, c, 0.5)
   param = param - lr * (per_row + r) * per_column / (1 + norm(r * c))
 """
+LONG_NAMES = """
+optimizer: Reducing
+summary: Reduces columns to a name so long that the statements about it take several lines.
+hyperparameters:
+  lr: {default: 0.1}
+  flag: {default: false, doc: a flag}
+  mode: {default: slow, choices: [slow, fast], doc: a choice}
+require:
+  rank(param) > 1: "no matrix"
+complex: unsupported
+state:
+  average_of_columns: {init: zeros, shape: columns}
+weight_decay: none
+update: |
+  if flag or mode == "slow":
+    norms_of_all_columns_of_grad_by_its_rows = norm(grad * mean(grad, axis=-1), axis=-2)
+  else:
+    norms_of_all_columns_of_grad_by_its_rows = 0 * average_of_columns
+  average_of_columns = lerp(average_of_columns, norms_of_all_columns_of_grad_by_its_rows, 0.5)
+  param = param - lr * average_of_columns * tanh(grad)
+"""
 
 
 @pytest.mark.parametrize("implementation", CASES)
-def test_a_sweep_may_move_no_stream(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    check(VECTORS_ONLY, implementation, monkeypatch)
+@pytest.mark.parametrize("text", [VECTORS_ONLY, LONG_NAMES], ids=["a sweep that moves no stream", "long names"])
+def test_what_was_wrong_once_is_right(text: str, implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(text, implementation, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import thetac
 from tests.references.rules import SPECS
 from tests.support.accuracy import DTYPES, complaints, gradients, numbers, parameters, special
 from tests.support.cpp_support import HEADERS, Build, CppTraining, Options, launch_cpp, levels
-from tests.support.every_optimizer import of_every_class
+from tests.support.every_optimizer import REPRESENTATIVES, of_every_class
 from tests.support.triton_support import (
     Values,
     combinations,
@@ -67,7 +67,7 @@ def loops(compiled: Compiled, dtype: torch.dtype) -> tuple[Counter[str], list[st
 
 EVERY = every_spec()
 NAMED = [(name, torch.float32) for name in EVERY]
-NAMED += [(name, torch.float64) for name in of_every_class(every_spec())]
+NAMED += [(name, torch.float64) for name in EVERY if name in REPRESENTATIVES]
 NAMED += [(name, dtype) for name in ("AdamW", "Everything") for dtype in (torch.bfloat16, torch.float16)]
 
 
@@ -255,7 +255,8 @@ def test_levels_of_the_processor_do_not_change_a_bit(name: str) -> None:
         for values in (next(combinations(compiled)), last_of(compiled)):
             best = trained(compiled, values, dtype, Options())
             for level in levels()[:-1] if thorough else levels()[:1]:
-                found = trained(compiled, values, dtype, Options(level=level))
+                options = Options(level=level, optimised=name in REPRESENTATIVES)
+                found = trained(compiled, values, dtype, options)
                 assert_same(best, found, f"{level}, {dtype} ({described(compiled.rule, values)})")
 
 

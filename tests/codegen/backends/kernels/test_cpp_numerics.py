@@ -6,18 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.accuracy import DTYPES, complaints, unlike_the_for_loop
+from tests.support.accuracy import complaints, dtypes_of, unlike_the_for_loop
 from tests.support.cpp_support import CppTraining, Options
-from tests.support.every_optimizer import REPRESENTATIVES, everything
 from tests.support.triton_support import Training, combinations, every_spec
 
 SPECS = every_spec()
-CASES = [
-    (name, dtype)
-    for name in SPECS
-    for dtype in DTYPES
-    if dtype is torch.float32 or everything() or name in REPRESENTATIVES
-]
+CASES = [(name, dtype) for name in SPECS for dtype in dtypes_of(name)]
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES, ids=str)
