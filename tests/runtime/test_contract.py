@@ -142,8 +142,8 @@ NAMES = {
 }
 FUNCTIONS = (
     "as_lists_of_pairs as_pairs atan2 both cbrt copied cos cube_roots divide either exp fitting floor increment "
-    "largest largest_of_rest log maximum mean_of_blocks mean_of_rest minimum modulo negation norm_of_rest power "
-    "read_numbers rsqrt scale_ sign smallest smallest_of_rest sqrt store sum_of_rest tanh where"
+    "largest largest_of_rest log maximum mean_of_blocks mean_of_rest minimum modulo negation norm_of_rest plain_number "
+    "power read_numbers rsqrt scale_ sign smallest smallest_of_rest sqrt store sum_of_rest tanh where"
 )
 
 

@@ -122,6 +122,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
                 *("Specialisation", "State"),
             ]
         ),
+        keeps_arguments=any(h.starts_as for h in rule.hyperparameters),
         needs_literal=any(not choice.fixed for choice in rule.choices),
     )
 
@@ -197,8 +198,8 @@ def _fixed_value(value: Hyperparameter | Flag | Choice | None, name: str) -> str
     match value:
         case Flag(fixed=True, default=default):
             return str(default)
-        case Hyperparameter(fixed=True):
-            return _default(value)
+        case Hyperparameter(fixed=True, starts_as=argument):
+            return f"plain_number({argument})" if argument else _default(value)
         case Choice(fixed=True, default=chosen):
             return _text(chosen)
         case _:
