@@ -264,6 +264,32 @@ class ApolloMa(Optimizer):
         ),
         state_at_construction=False,
         foreach_temporaries=6,
+        traffic=lambda known: {
+            "param": 2
+            + (
+                known["rebound_is_belief"]
+                and (
+                    known["rebound_is_constant"]
+                    and not known["weight_decay_type_is_decoupled"]
+                    and not known["weight_decay_type_is_stable"]
+                    or known["weight_decay_type_is_L2"]
+                )
+                and known["weight_decay_nonzero"]
+            )
+            + (
+                (
+                    known["rebound_is_constant"]
+                    and not known["weight_decay_type_is_decoupled"]
+                    and not known["weight_decay_type_is_stable"]
+                    or known["weight_decay_type_is_L2"]
+                )
+                and known["weight_decay_nonzero"]
+            ),
+            "grad": 1 + known["rebound_is_belief"],
+            "exp_avg_grad": 3 + known["rebound_is_belief"],
+            "approx_hessian": 4,
+            "direction": 4,
+        },
         reread=("exp_avg_grad", "approx_hessian"),
         separate_kernels=True,
         shape_numbers=("size",),

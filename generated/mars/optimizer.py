@@ -273,6 +273,34 @@ class MARS(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=6,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1 + (known["optimize_1d"] or known["param_rank_equal_to_two"]),
+            "exp_avg": 2,
+            "exp_avg_sq": (
+                (not known["mars_type_is_adamw"] or not known["optimize_1d"] and not known["param_rank_equal_to_two"])
+                and (
+                    known["mars_type_is_adamw"] and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                    or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+                )
+                and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                or known["mars_type_is_adamw"] and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                or not known["mars_type_is_lion"]
+                or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+            )
+            + (
+                known["mars_type_is_adamw"] and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+            ),
+            "max_exp_avg_sq": 2
+            * (
+                known["amsgrad"]
+                and (
+                    not known["mars_type_is_lion"] or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+                )
+            ),
+            "last_grad": 3 * (known["optimize_1d"] or known["param_rank_equal_to_two"]),
+        },
         shape_numbers=("rank",),
         shape_conditions=("rank",),
         reduces=True,

@@ -176,6 +176,11 @@ class SGDW(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "momentum_buffer": 2 * known["momentum_nonzero"],
+        },
     )
 
     def __init__(

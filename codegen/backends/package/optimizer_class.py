@@ -21,6 +21,7 @@ from thetac.codegen.backends.package.conditions import (
     shape_numbers_read,
     shape_numbers_that_decide,
     specialisation,
+    traffic,
 )
 from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.backends.printing.escaping import docstring, literal, uses
@@ -97,6 +98,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         decays_gradient=group.text(decays_gradient(lowered)),
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
+        traffic=traffic(fused),
         fixed=_names(fixed) if fixed else "",
         reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
