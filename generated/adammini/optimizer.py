@@ -159,7 +159,7 @@ class AdamMini(Optimizer):
             Choice(
                 "blocks",
                 choices=("tensor", "row", "head", "element"),
-                error="Invalid blocks value: {0}",
+                error='Invalid blocks value: {0}; it must be "tensor", "row", "head" or "element"',
             ),
         ),
         derived=(

@@ -173,12 +173,12 @@ class ApolloMa(Optimizer):
             Choice(
                 "rebound",
                 choices=("constant", "belief"),
-                error="Invalid rebound value: {0}",
+                error='Invalid rebound value: {0}; it must be "constant" or "belief"',
             ),
             Choice(
                 "weight_decay_type",
                 choices=(None, "L2", "decoupled", "stable"),
-                error="Invalid weight_decay_type value: {0}",
+                error='Invalid weight_decay_type value: {0}; it must be None, "L2", "decoupled" or "stable"',
             ),
         ),
         derived=(

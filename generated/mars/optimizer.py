@@ -194,7 +194,7 @@ class MARS(Optimizer):
             Choice(
                 "mars_type",
                 choices=("adamw", "lion"),
-                error="Invalid mars_type value: {0}",
+                error='Invalid mars_type value: {0}; it must be "adamw" or "lion"',
             ),
         ),
         derived=(

@@ -151,7 +151,7 @@ class Tiger(Optimizer):
             Choice(
                 "kind",
                 choices=("matrix", "embedding", "bias", "gain"),
-                error="Invalid kind value: {0}",
+                error='Invalid kind value: {0}; it must be "matrix", "embedding", "bias" or "gain"',
             ),
         ),
         derived=(

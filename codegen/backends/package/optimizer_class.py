@@ -184,12 +184,18 @@ def _default(h: Hyperparameter) -> str:
 
 def _choice(choice: Choice) -> list[str]:
     """Return the arguments of a `Choice`, one per line."""
-    error = choice.error or f"Invalid {choice.name} value: {{0}}"
+    error = choice.error or f"Invalid {choice.name} value: {{0}}; it must be {_alternatives(choice)}"
     return [
         f'"{choice.name}"',
         f"choices={_tuple(map(_text, choice.choices))}",
         f"error={literal(error)}",
     ]
+
+
+def _alternatives(choice: Choice) -> str:
+    """Return what a choice may be, as it is written in Python, in a sentence."""
+    *others, last = map(_text, choice.choices)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _fixed_value(value: Hyperparameter | Flag | Choice | None, name: str) -> str:
