@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from thetac.codegen.errors import Diagnostics, Location, quote
-from thetac.codegen.frontend import syntax, unsupported
+from thetac.codegen.frontend import foreign, syntax, unsupported
 from thetac.codegen.frontend.logical_lines import Line
 from thetac.codegen.frontend.reading import parse_number
 from thetac.codegen.frontend.translate import Declared, Translation
@@ -24,7 +24,6 @@ from thetac.codegen.ir.reductions import AXES, along
 from thetac.codegen.ir.reserved_names import is_identifier
 
 DEEPEST_EXPRESSION = 56  # nested operations; `a + b + c` is two sums deep, a chain of `and` only one
-AXIS = "`axis=-1` gives one number per row, `axis=-2` one per column; without it, one in all"
 LONGEST_WRITTEN_OUT = 2_000  # names, numbers and operators after powers and `lerp` are written out
 
 
@@ -224,7 +223,7 @@ class Convert:
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)) if -value in AXES:
                 return -value
             case _:
-                self.diagnostics.add(self.locations.of(given.value), "an axis that is neither -1 nor -2", AXIS)
+                self.diagnostics.add(self.locations.of(given.value), "an axis that is neither -1 nor -2", foreign.AXIS)
                 return None
 
     def _number(self, here: Location) -> Expr:
@@ -244,13 +243,14 @@ class Convert:
                     remedy = unsupported.suggest_function(node, name, self.translation)
                     self.diagnostics.add(self.locations.of(function), f"unknown function {quote(name)}", remedy)
                 elif keywords:
-                    in_order = "functions take their arguments in order"
-                    plain = AXIS if OPS[name].shape is Shape.REDUCTION else in_order
-                    remedy = self.translation.remedy(node) or plain
+                    remedy = self.translation.remedy(node) or unsupported.suggest_arguments(
+                        node, OPS[name], self.translation
+                    )
                     self.diagnostics.add(self.locations.of(keywords[0]), "an argument by keyword", remedy)
                 if self.translation.text(node):
                     return  # the remedy covers the arguments too
-                for argument in (*args, *(keyword.value for keyword in keywords)):
+                of_total = name in FUNCTIONS and OPS[name].shape is Shape.TOTAL  # whose keywords are no values
+                for argument in (*args, *(keyword.value for keyword in keywords if not of_total)):
                     self.expression(argument)
             case _:
                 where, sentence = unsupported.explain_expression(node, self.translation)

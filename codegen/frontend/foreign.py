@@ -149,23 +149,24 @@ IGNORED_KEYWORDS = frozenset(("out", "dtype", "device", "memory_format", "non_bl
 
 _EVERYTHING = f"there are {join_names(FUNCTIONS, 'and')}"
 _REDUCTIONS = join_names([op.name for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION], "and")
-_OTHER_REDUCTIONS = f"the reductions of a parameter are {_REDUCTIONS}"
+_ASKED = dict.fromkeys(op.syntax for op in FUNCTIONS.values() if op.shape is Shape.OF_PARAM)
+OF_SHAPE = f"of the shape and dtype of a parameter there are {join_names(_ASKED, 'and')}"
+AXIS = "`axis=-1` gives one number per row, `axis=-2` one per column; without it, one in all"
+OTHER_REDUCTIONS = f"the reductions of a parameter are {_REDUCTIONS}"
 _REMEDIES = {
     "matrix_norm clip_grad_norm clip_grad_norm_ get_total_norm": (
-        f"{_OTHER_REDUCTIONS}; every optimizer has the option `clip_grad_norm`"
+        f"{OTHER_REDUCTIONS}; every optimizer has the option `clip_grad_norm`"
     ),
     "nansum nanmean median nanmedian mode std var std_mean var_mean aminmax argmax"
     " argmin prod all any outer mm mv bmm matmul einsum tensordot addmm addmv baddbmm kron cross"
     " cumsum cumprod cummax cummin logsumexp softmax log_softmax normalize trace det inverse pinv svd eig eigh qr"
     " cholesky solve sort argsort topk kthvalue"
-    " quantile nanquantile cov corrcoef diff renorm unique histc bincount nonzero allclose": (_OTHER_REDUCTIONS),
-    "numel nelement size shape ndim dim len ndimension element_size stride": (
-        "each element is updated by itself: the shape of a parameter is not known to it"
-    ),
+    " quantile nanquantile cov corrcoef diff renorm unique histc bincount nonzero allclose": (OTHER_REDUCTIONS),
+    "numel nelement size shape ndim dim len ndimension element_size stride": OF_SHAPE,
     "view reshape flatten ravel squeeze unsqueeze transpose permute t T mT H mH expand expand_as repeat tile cat concat"
     " concatenate stack vstack hstack split chunk narrow index_select gather scatter masked_select take select flip"
     " roll tril triu diag diagonal movedim swapaxes unfold pad broadcast_to view_as reshape_as unbind": (
-        "each element is updated by itself: the shape of a parameter is not known to it"
+        "each element is updated by itself: a value keeps the shape that it has"
     ),
     "tan asin acos arcsin arccos sinc erf erfc erfinv lgamma digamma polygamma gamma"
     " i0 gelu elu selu celu mish logsigmoid logaddexp2": _EVERYTHING,
@@ -190,7 +191,12 @@ _REMEDIES = {
     "super": "`super()` is a line of its own: it stands for the statements of the inherited update",
     "sorted zip enumerate map filter range list tuple dict set": "an update has no loops and no lists",
 }
-_WITHOUT = {name: remedy for names, remedy in _REMEDIES.items() for name in names.split() if name not in FUNCTIONS}
+_WITHOUT = {
+    name: remedy
+    for names, remedy in _REMEDIES.items()
+    for name in names.split()
+    if name not in FUNCTIONS or FUNCTIONS[name].shape is Shape.OF_PARAM  # as a method it is not the language's
+}
 
 
 _OWN = {  # functions of the language itself, which others call by the same name
@@ -255,6 +261,9 @@ def suggest(text: str, instead_of: str = "") -> str:
     needed = [name for name, written in limited.items() if written in text]
     if any(limited[name] not in instead_of for name in needed):
         return f"write `{text}` (of numbers: elements have no {join_names(needed, 'and')})"
+    by_axis = ("rows(param)", "columns(param)", "axis=-")
+    if any(written in text and written not in instead_of for written in by_axis):
+        return f"write `{text}` (rows and columns are those of the last two axes, or of `view: matrix`)"
     return f"write `{text}`"
 
 

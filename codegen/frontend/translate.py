@@ -10,7 +10,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from thetac.codegen.frontend import foreign
+from thetac.codegen.frontend import foreign, foreign_shapes
 from thetac.codegen.ir.ops import FUNCTIONS
 from thetac.codegen.ir.reserved_names import is_identifier
 
@@ -91,6 +91,8 @@ class Translation:
         return _assignment(target, value)
 
     def _said(self, node: ast.expr) -> ast.expr | None:
+        if (asked := foreign_shapes.number_of_shape(node)) is not None:
+            return self._of_param(*asked)
         match node:
             case ast.Constant(value=bool()):
                 return node
@@ -138,6 +140,23 @@ class Translation:
         said = self._each(arguments)
         return None if said is None else ast.Call(ast.Name(name), list(said), [])
 
+    def _of_param(self, owner: ast.expr, name: str) -> ast.expr | None:
+        """Return a number of the parameter; None where something else was asked, whose shape may be another one."""
+        said = self._said(owner)
+        parts = () if said is None else ast.walk(said)
+        known = any(isinstance(part, ast.Name) and part.id in GIVEN.values() for part in parts)
+        return ast.Call(ast.Name(name), [ast.Name("param")], []) if known else None
+
+    def _reduction(self, reduction: foreign_shapes.Reduction) -> ast.expr | None:
+        order = "2" if reduction.order is None else self.text(reduction.order)
+        name, said = reduction.name, self._said(reduction.operand)
+        if said is None or order not in ("1", "2", "inf"):
+            return None
+        if order != "2":  # a norm that is none of the language
+            name, said = "sum" if order == "1" else "max", ast.Call(ast.Name("abs"), [said], [])
+        axis = [] if reduction.axis is None else [ast.keyword("axis", ast.Constant(reduction.axis))]
+        return ast.Call(ast.Name(name), [said], axis)
+
     def _comparison(self, node: ast.Compare) -> ast.expr | None:
         sides = self._each((node.left, *node.comparators))
         if sides is None or any(isinstance(op, ast.In | ast.NotIn) for op in node.ops):
@@ -180,6 +199,8 @@ class Translation:
             return self._call(name, given)
         if foreign.is_identity(name) and given:
             return self._said(given[0])
+        if (reduction := foreign_shapes.reduction(name, given, node.keywords)) is not None:
+            return self._reduction(reduction)
         keywords = {
             foreign.parameter_name(keyword.arg): keyword.value
             for keyword in node.keywords

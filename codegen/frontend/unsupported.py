@@ -8,9 +8,9 @@ from __future__ import annotations
 import ast
 
 from thetac.codegen.errors import REFERENCE, did_you_mean, join_names, quote
-from thetac.codegen.frontend import foreign
+from thetac.codegen.frontend import foreign, foreign_shapes
 from thetac.codegen.frontend.translate import Translation, library_of
-from thetac.codegen.ir.ops import FUNCTIONS
+from thetac.codegen.ir.ops import FUNCTIONS, Op, Shape
 from thetac.codegen.ir.reserved_names import is_identifier
 
 Sentence = tuple[str, str]
@@ -99,12 +99,43 @@ def suggest_function(node: ast.Call, name: str, translation: Translation) -> str
     """Return what to do instead of calling a function that the language does not have."""
     if write := translation.remedy(node):
         return write
-    single = len(node.args) == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
-    remedy = foreign.remedy_of_one(name) if single else foreign.remedy(name)
-    return remedy or did_you_mean(name, FUNCTIONS, foreign.suggest_any_function())
+    return _suggest(node, name, method=False) or did_you_mean(name, FUNCTIONS, foreign.suggest_any_function())
+
+
+def suggest_arguments(node: ast.Call, op: Op, translation: Translation) -> str:
+    """Return how to call a function of the language that was called with keywords."""
+    if op.shape is Shape.REDUCTION:
+        return foreign.AXIS
+    if op.shape is not Shape.TOTAL:
+        return "functions take their arguments in order"
+    if any(keyword.arg in foreign_shapes.OF_AXIS for keyword in node.keywords):
+        return "a total has no axis: it adds up one number of each parameter, such as `total(sum(x))`"
+    match node:
+        case ast.Call(
+            args=[operand],
+            keywords=[
+                ast.keyword(
+                    value=ast.Name(id="group" | "optimizer" as scope) | ast.Constant("group" | "optimizer" as scope)
+                )
+            ],
+        ) if text := translation.text(operand):
+            return f"write `{'group_total' if scope == 'group' else 'total'}({text})`"
+    return "`total(a)` adds up over all parameters, `group_total(a)` over those of the group"
 
 
 _OF_REDUCTIONS = ("dim", "axis", "keepdim", "keepdims", "ord", "p")
+
+
+def _suggest(node: ast.Call, name: str, *, method: bool) -> str:
+    """Return what to do instead of a call that cannot be translated; empty if nothing is known."""
+    single = len(node.args) + method == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
+    remedy = foreign.remedy_of_one(name) if single else foreign.remedy(name, method=method)
+    keywords = {keyword.arg for keyword in node.keywords}
+    if foreign_shapes.is_reduction(name) and not keywords.isdisjoint(foreign_shapes.OF_AXIS):
+        return foreign.AXIS
+    if foreign_shapes.is_reduction(name) and not keywords.isdisjoint(foreign_shapes.OF_ORDER):
+        return foreign.OTHER_REDUCTIONS
+    return remedy
 
 
 def explain_statement(node: ast.stmt, translation: Translation) -> tuple[ast.stmt | ast.expr, Sentence]:
@@ -182,7 +213,8 @@ def explain_expression(node: ast.expr, translation: Translation) -> tuple[ast.ex
             elements = translation.elements(translation.text(owner))
             there = f"the spec names its elements {join_names(elements, 'and')}" if elements else ""
             remedy = "a name stands for the whole value; elements of a tuple have names of their own"
-            return node, ("a part of a value", write or there or remedy)
+            of_shape = foreign.OF_SHAPE if isinstance(owner, ast.Attribute) and owner.attr == "shape" else ""
+            return node, ("a part of a value", write or there or of_shape or remedy)
         case ast.Call(func=function):
             return function, ("a call of something that is no name", "write `name(...)`")
         case ast.Constant(value=str() | bytes()):
@@ -204,9 +236,7 @@ def explain_expression(node: ast.expr, translation: Translation) -> tuple[ast.ex
 
 def _explain_call(node: ast.Call, name: str, owner: str, write: str) -> Sentence:
     """Return cause and remedy for a call of a library's function, or of a method if `owner` is empty."""
-    arguments = len(node.args) + (not owner)
-    single = arguments == 1 and all(keyword.arg in _OF_REDUCTIONS for keyword in node.keywords)
-    known = foreign.remedy_of_one(name) if single else foreign.remedy(name, method=not owner)
+    known = _suggest(node, name, method=not owner)
     if owner:
         there = did_you_mean(name, FUNCTIONS, foreign.suggest_any_function())
         return f"`{owner}.{name}` is a function of another library", write or known or there

@@ -224,6 +224,13 @@ class AdamAtan2(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+            "param_init": known["regen_reg_rate_positive"],
+        },
         fixed=("start_lr",),
     )
 

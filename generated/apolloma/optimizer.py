@@ -184,12 +184,12 @@ class ApolloMa(Optimizer):
             Choice(
                 "rebound",
                 choices=("constant", "belief"),
-                error="Invalid rebound value: {0}",
+                error='Invalid rebound value: {0}; it must be "constant" or "belief"',
             ),
             Choice(
                 "weight_decay_type",
                 choices=(None, "L2", "decoupled", "stable"),
-                error="Invalid weight_decay_type value: {0}",
+                error='Invalid weight_decay_type value: {0}; it must be None, "L2", "decoupled" or "stable"',
             ),
         ),
         derived=(
@@ -265,6 +265,32 @@ class ApolloMa(Optimizer):
         ),
         state_at_construction=False,
         foreach_temporaries=6,
+        traffic=lambda known: {
+            "param": 2
+            + (
+                known["rebound_is_belief"]
+                and (
+                    known["rebound_is_constant"]
+                    and not known["weight_decay_type_is_decoupled"]
+                    and not known["weight_decay_type_is_stable"]
+                    or known["weight_decay_type_is_L2"]
+                )
+                and known["weight_decay_nonzero"]
+            )
+            + (
+                (
+                    known["rebound_is_constant"]
+                    and not known["weight_decay_type_is_decoupled"]
+                    and not known["weight_decay_type_is_stable"]
+                    or known["weight_decay_type_is_L2"]
+                )
+                and known["weight_decay_nonzero"]
+            ),
+            "grad": 1 + known["rebound_is_belief"],
+            "exp_avg_grad": 3 + known["rebound_is_belief"],
+            "approx_hessian": 4,
+            "direction": 4,
+        },
         fixed=("start_lr",),
         reread=("exp_avg_grad", "approx_hessian"),
         separate_kernels=True,

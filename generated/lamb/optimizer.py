@@ -231,6 +231,12 @@ class LAMB(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 2 + (known["always_adapt"] or known["weight_decay_nonzero"]),
+            "grad": 1,
+            "exp_avg": 3,
+            "exp_avg_sq": 3,
+        },
         fixed=("start_lr",),
         reread=("exp_avg", "exp_avg_sq"),
         separate_kernels=True,

@@ -206,7 +206,7 @@ class MARS(Optimizer):
             Choice(
                 "mars_type",
                 choices=("adamw", "lion"),
-                error="Invalid mars_type value: {0}",
+                error='Invalid mars_type value: {0}; it must be "adamw" or "lion"',
             ),
         ),
         derived=(
@@ -274,6 +274,34 @@ class MARS(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=6,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1 + (known["optimize_1d"] or known["param_rank_equal_to_two"]),
+            "exp_avg": 2,
+            "exp_avg_sq": (
+                (not known["mars_type_is_adamw"] or not known["optimize_1d"] and not known["param_rank_equal_to_two"])
+                and (
+                    known["mars_type_is_adamw"] and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                    or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+                )
+                and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                or known["mars_type_is_adamw"] and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                or not known["mars_type_is_lion"]
+                or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+            )
+            + (
+                known["mars_type_is_adamw"] and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+            ),
+            "max_exp_avg_sq": 2
+            * (
+                known["amsgrad"]
+                and (
+                    not known["mars_type_is_lion"] or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+                )
+            ),
+            "last_grad": 3 * (known["optimize_1d"] or known["param_rank_equal_to_two"]),
+        },
         fixed=("start_lr",),
         shape_numbers=("rank",),
         shape_conditions=("rank",),

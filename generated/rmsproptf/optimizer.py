@@ -229,6 +229,13 @@ class RMSpropTF(Optimizer):
         ),
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "square_avg": 2,
+            "momentum_buffer": 2 * known["momentum_positive"],
+            "grad_avg": 2 * known["centered"],
+        },
         fixed=("start_lr",),
     )
 

@@ -189,6 +189,11 @@ class SGDW(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "momentum_buffer": 2 * known["momentum_nonzero"],
+        },
         fixed=("start_lr",),
     )
 

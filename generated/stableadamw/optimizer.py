@@ -195,6 +195,12 @@ class StableAdamW(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=1,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 3,
+            "exp_avg_sq": 3,
+        },
         fixed=("start_lr",),
         reread=("exp_avg", "exp_avg_sq"),
         shape_numbers=("size",),

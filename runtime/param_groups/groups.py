@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import SupportsFloat, SupportsIndex
 
+import torch
 from torch import Tensor
 
 from thetac.options import IN_UPDATE, OPTIONS
@@ -55,7 +56,7 @@ def without_unused_options(schema: Schema, defaults: Mapping[str, object]) -> di
 
 
 def check_values(schema: Schema, group: Group, given: Collection[str]) -> None:
-    """Check hyperparameters and requirements of a group.
+    """Check hyperparameters, choices, flags and requirements of a group.
 
     Args:
         schema: The schema of the optimizer.
@@ -63,8 +64,8 @@ def check_values(schema: Schema, group: Group, given: Collection[str]) -> None:
         given: The keys whose values are checked; requirements are always checked.
 
     Raises:
-        ValueError: A value is out of range, or a requirement does not hold; in torch's wording.
-        TypeError: A hyperparameter has the wrong type.
+        ValueError: A value is out of range or no choice, or a requirement does not hold; in torch's wording.
+        TypeError: A hyperparameter or flag has the wrong type.
     """
     for hyperparameter in schema.hyperparameters:
         if hyperparameter.name in given:
@@ -72,13 +73,16 @@ def check_values(schema: Schema, group: Group, given: Collection[str]) -> None:
     for choice in schema.choices:
         if choice.name in given:
             _check_choice(choice, group[choice.name])
+    for flag in schema.flags:
+        if flag in given:
+            _check_flag(schema, flag, group[flag])
     for requirement in schema.requirements:
         if not requirement.holds(group):
             raise ValueError(requirement.message)
 
 
 def check_kinds(schema: Schema, group: Group, where: str) -> None:
-    """Raise TypeError or ValueError for a value that cannot be read as numbers.
+    """Raise TypeError or ValueError for a value that cannot be read as what it stands for.
 
     Ranges are not checked: schedulers may leave them.
 
@@ -87,14 +91,15 @@ def check_kinds(schema: Schema, group: Group, where: str) -> None:
         group: The group.
         where: How messages call the group.
     """
-    for hyperparameter in schema.hyperparameters:
-        try:
+    try:
+        for hyperparameter in schema.hyperparameters:
             _readable_elements(hyperparameter, group[hyperparameter.name])
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{where}: {error}") from None
-    for choice in schema.choices:
-        if not isinstance(value := group[choice.name], str | None):
-            raise TypeError(f"{where}: {choice.name} must be a text or None, not {type(value).__name__}")
+        for choice in schema.choices:
+            _check_choice(choice, group[choice.name])
+        for flag in schema.flags:
+            _check_flag(schema, flag, group[flag])
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{where}: {error}") from None
 
 
 def check_options(group: Group) -> None:
@@ -160,7 +165,7 @@ def values_of(schema: Schema, group: Group, *, keep_tensors: bool = False) -> di
 
     Raises:
         TypeError: A value is no number. An implementation would find out after its first writes.
-        ValueError: A value has the wrong number of elements, or no float can hold it.
+        ValueError: A value has the wrong number of elements, no float can hold it, or it is none of the choices.
     """
     values: dict[str, Value] = {}
     for hyperparameter in schema.hyperparameters:
@@ -173,6 +178,8 @@ def values_of(schema: Schema, group: Group, *, keep_tensors: bool = False) -> di
             else:
                 stays = hyperparameter.tensor or keep_tensors
                 values[name] = _to_scalar(element) if stays else _to_number(element)
+    for choice in schema.choices:
+        _check_choice(choice, group[choice.name])
     for flag in schema.flags:
         values[flag] = bool(group[flag])
     for derived in schema.derived:
@@ -231,6 +238,12 @@ def _check_choice(choice: Choice, value: object) -> None:
     """Raise ValueError if a value is none of the choices."""
     if not isinstance(value, str | None) or value not in choice.choices:
         raise ValueError(choice.error.format(value))
+
+
+def _check_flag(schema: Schema, name: str, value: object) -> None:
+    """Raise TypeError for a flag that is a text: "no" would be true. torch's own classes take it so."""
+    if isinstance(value, str) and not hasattr(torch.optim, schema.name):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
 
 
 def _check_integer(name: str, element: object) -> None:

@@ -39,6 +39,9 @@ def test_the_class_has_its_own_name_arguments_state_and_documentation() -> None:
     assert {"lookahead_step", "lookahead_slow"} <= optimizer.state[param].keys()
     with pytest.raises(ValueError, match=r"^Invalid lookahead_alpha value: 2"):
         made([param], lookahead_alpha=2.0)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"^Invalid cautious_normalization value: none; it must be .*None"):
+        made([param], cautious_normalization="none")  # type: ignore[call-arg]
+    made([param], cautious_normalization=None)  # type: ignore[call-arg]
 
 
 def test_the_order_of_arguments_does_not_matter() -> None:

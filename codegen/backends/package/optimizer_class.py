@@ -21,6 +21,7 @@ from thetac.codegen.backends.package.conditions import (
     shape_numbers_read,
     shape_numbers_that_decide,
     specialisation,
+    traffic,
 )
 from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.backends.printing.escaping import docstring, literal, uses
@@ -97,6 +98,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         decays_gradient=group.text(decays_gradient(lowered)),
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
+        traffic=traffic(fused),
         fixed=_names(fixed) if fixed else "",
         reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
@@ -185,12 +187,18 @@ def _default(h: Hyperparameter) -> str:
 
 def _choice(choice: Choice) -> list[str]:
     """Return the arguments of a `Choice`, one per line."""
-    error = choice.error or f"Invalid {choice.name} value: {{0}}"
+    error = choice.error or f"Invalid {choice.name} value: {{0}}; it must be {_alternatives(choice)}"
     return [
         f'"{choice.name}"',
         f"choices={_tuple(map(_text, choice.choices))}",
         f"error={literal(error)}",
     ]
+
+
+def _alternatives(choice: Choice) -> str:
+    """Return what a choice may be, as it is written in Python, in a sentence."""
+    *others, last = map(_text, choice.choices)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _fixed_value(value: Hyperparameter | Flag | Choice | None, name: str) -> str:

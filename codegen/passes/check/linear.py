@@ -1,9 +1,10 @@
 """Check that computations on complex numbers mean something.
 
 They are linear in their elements: everything under `complex: native`, and the updates of `param` under
-`complex: pairs_except_param`. Reductions are sums of squares or products, unless there are no complex numbers.
+`complex: pairs_except_param`. Reductions are sums of squares or products, unless there are no complex numbers: a sum of
+elements would add real to imaginary parts.
 In: a checked Rule. Out: a diagnostic for each product, quotient or function of elements that is not linear, for each
-expression in which a complex `param` would meet pairs of numbers, and for a reduction that pairs do not have.
+expression in which a complex `param` would meet pairs of numbers, and for a reduction that is not one of pairs.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 from thetac.codegen.errors import Diagnostics
 from thetac.codegen.ir.nodes import Assign, Call, Expr, Ref, Rule, walk_expression, walk_statements
 from thetac.codegen.ir.ops import OPS
-from thetac.codegen.ir.reductions import refuses_pairs, split_axis
+from thetac.codegen.ir.reductions import reductions_in, refuses_pairs, split_axis
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
+from thetac.codegen.passes.analysis.parity import Parities, Parity, parities, parity_of, product
 
 _REMEDY = "`complex: pairs` computes with real and imaginary parts"
 
@@ -43,6 +45,25 @@ def check_reductions_of_complex(rule: Rule, diagnostics: Diagnostics) -> None:
         what = f"`{call.op}`" if split_axis(call)[1] is None else f"`{call.op}` along an axis"
         diagnostics.add(call.location, f"{what} has no meaning of complex parameters", "say `complex: unsupported`")
         return
+    known = parities(rule)
+    for call in (
+        call for one in walk_statements(rule.body) if isinstance(one, Assign) for call in reductions_in(one.value)
+    ):
+        if _adds_parts(call, known):
+            cause = f"`{call.op}` adds real to imaginary parts of complex parameters"
+            diagnostics.add(call.location, cause, "say `complex: unsupported`, or add up squares or products of two")
+            return
+
+
+def _adds_parts(call: Call, known: Parities) -> bool:
+    """Return whether a reduction over everything adds up values that change sign with their elements."""
+    match call:
+        case Call(op="sum", args=(operand,)):
+            return parity_of(operand, known) is Parity.ODD
+        case Call(op="dot", args=(left, right)):
+            return product(parity_of(left, known), parity_of(right, known)) is Parity.ODD
+        case _:
+            return False
 
 
 def _check_without_param(expression: Expr, diagnostics: Diagnostics) -> None:

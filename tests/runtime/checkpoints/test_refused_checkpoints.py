@@ -339,6 +339,33 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_words(
     assert_same_bits(untouched, optimizer, "after the error")
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value", "kind", "text"),
+    [
+        ("AdamMini", "blocks", "heads", ValueError, "Invalid blocks value: heads; it must be "),
+        ("AdamMini", "blocks", 1, ValueError, "Invalid blocks value: 1; it must be "),
+        (
+            "ApolloMa",
+            "weight_decay_type",
+            "none",
+            ValueError,
+            "Invalid weight_decay_type value: none; it must be None, ",
+        ),
+        ("LAMB", "bias_correction", "no", TypeError, "bias_correction must be True or False, not 'no'"),
+    ],
+)
+def test_a_value_that_a_constructor_refuses_by_its_text_is_refused(
+    name: str, key: str, value: object, kind: type[Exception], text: str
+) -> None:
+    optimizer, saved = trained(name), copy.deepcopy(trained(name).state_dict())
+    saved["param_groups"][-1][key] = value
+    before = picture(optimizer)
+    number = len(saved["param_groups"]) - 1
+    with pytest.raises(kind, match=f"^group {number} of the loaded state dict: {text}"):
+        optimizer.load_state_dict(saved)
+    assert_unchanged(before, optimizer)
+
+
 @pytest.mark.difference(
     "torch compares only the sizes of groups when it loads a checkpoint; other mismatches cause an error in a later "
     "step, or none. Here the whole checkpoint is validated before anything changes."

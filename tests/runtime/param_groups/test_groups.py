@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor
 
 import thetac as ours
-from tests.support.every_optimizer import class_of, every_class
-from tests.support.runtime_helpers import parameters
+from tests.support.every_optimizer import NAMES, class_of, every_class
+from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture
 
 NAN = float("nan")
 
@@ -107,6 +108,58 @@ def test_overrides_of_a_group_are_checked_before_anything_changes(override: dict
     assert len(optimizer.param_groups) == 1
     with pytest.raises((ValueError, RuntimeError)):
         ours.AdamW([{"params": parameters()}, {"params": more, **override}])
+
+
+WITH_CHOICES = [name for name in NAMES if class_of(name).schema.choices]
+BLOCKS = 'Invalid blocks value: {}; it must be "tensor", "row", "head" or "element"'
+DECAYS = 'Invalid weight_decay_type value: {}; it must be None, "L2", "decoupled" or "stable"'
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "value", "text"),
+    [
+        ("AdamMini", "blocks", "heads", BLOCKS.format("heads")),
+        ("AdamMini", "blocks", None, BLOCKS.format("None")),
+        ("AdamMini", "blocks", 1, BLOCKS.format("1")),
+        ("ApolloMa", "weight_decay_type", "none", DECAYS.format("none")),
+    ],
+)
+def test_a_text_that_is_no_choice_is_refused_with_the_choices(name: str, choice: str, value: object, text: str) -> None:
+    """In a constructor, a group and an added group, before anything is changed."""
+    cls, wrong = class_of(name), {choice: value}
+    optimizer = cls(parameters())
+    assert _error(lambda: cls(parameters(), **wrong)) == (ValueError, text)  # type: ignore[call-arg]
+    assert _error(lambda: cls([{"params": parameters(), **wrong}])) == (ValueError, text)
+    assert _error(lambda: optimizer.add_param_group({"params": parameters(), **wrong})) == (ValueError, text)
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"foreach": True}, {"foreach": False}], ids=str)
+@pytest.mark.parametrize("name", WITH_CHOICES)
+def test_a_step_refuses_a_text_that_is_no_choice(name: str, options: dict[str, bool]) -> None:
+    """Whatever wrote it into the group: in the first step, and in a later one that has a plan."""
+    params = [torch.nn.Parameter(torch.ones(4, 6))]
+    choice = class_of(name).schema.choices[-1]
+    optimizer = class_of(name)(params, **options)  # type: ignore[call-arg]
+    right = optimizer.param_groups[0][choice.name]
+    give_gradients(params, 0)
+    for _ in range(2):
+        before = picture(optimizer)
+        optimizer.param_groups[0][choice.name] = "heads"
+        with pytest.raises(ValueError, match=f"^{re.escape(choice.error.format('heads'))}$"):
+            optimizer.step()
+        optimizer.param_groups[0][choice.name] = right
+        assert_unchanged(before, optimizer)
+        optimizer.step()
+
+
+def test_flags_are_no_texts() -> None:
+    """A text would be true, whatever it says; torch's own classes take it so."""
+    wrong = (TypeError, "bias_correction must be True or False, not 'no'")
+    assert _error(lambda: ours.LAMB(parameters(), bias_correction="no")) == wrong  # type: ignore[arg-type]
+    assert _error(lambda: ours.LAMB([{"params": parameters(), "bias_correction": "no"}])) == wrong
+    ours.AdamW(parameters(), amsgrad="no")  # type: ignore[arg-type]
+    torch.optim.AdamW(parameters(), amsgrad="no")  # type: ignore[arg-type]
 
 
 def test_requirements_hold_in_every_group() -> None:

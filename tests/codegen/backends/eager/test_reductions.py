@@ -288,7 +288,7 @@ def test_what_has_no_meaning_of_pairs_has_to_refuse_complex_parameters(value: st
     with pytest.raises(SpecError, match="has no meaning of complex parameters"):
         mode_of(value, mode)
     assert mode_of(value, "complex: unsupported\n") is ComplexMode.UNSUPPORTED
-    assert mode_of("sum(grad)", mode) is ComplexMode.PAIRS
+    assert mode_of("sum(grad * grad)", mode) is ComplexMode.PAIRS
 
 
 def lines_of(text: str, function: str = "step") -> list[str]:
