@@ -63,6 +63,7 @@ _SCHEMA = Schema(
     decays_gradient=lambda group: group["weight_decay"] != 0 and group["weight_decay_style"] == "l2",
     state_at_construction=False,
     foreach_temporaries=0,
+    traffic=lambda known: {},
 )
 
 

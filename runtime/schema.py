@@ -200,6 +200,9 @@ class Schema:
     decays_gradient: Callable[[Group], bool]  # whether weight decay is added to the gradient in such a group
     state_at_construction: bool  # whether the constructor makes the state, and not the first step
     foreach_temporaries: int  # the largest number of parameter-sized temporaries that foreach needs at once
+    # How often a step of fused kernels loads or stores parameter, gradient and each tensor state, by name, for the
+    # values of the specialisations.
+    traffic: Callable[[Mapping[str, bool]], Mapping[str, int]]
     choices: tuple[Choice, ...] = ()  # in the spec's order
     derived: tuple[DerivedFlag, ...] = ()
     fixed: tuple[str, ...] = ()  # keys of a group that are no arguments; a loaded checkpoint does not change them

@@ -366,3 +366,9 @@ def _flags(x: bool | Tensor, y: bool | Tensor) -> tuple[Tensor, Tensor]:
         for value in (x, y)
     )
     return first, second
+
+
+def plain_number(value: object) -> object:
+    """Return the number in a tensor that has one real element, anything else as it is."""
+    is_number = isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex()
+    return value.item() if is_number else value  # type: ignore[attr-defined]

@@ -7,14 +7,16 @@ Where it cannot be read, a stand-in takes its place. Must not know the other ent
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
-from thetac.codegen.errors import quote
+from thetac.codegen.errors import Diagnostics, did_you_mean, quote
 from thetac.codegen.frontend import yaml_tree
 from thetac.codegen.frontend.parse import parse_expression
 from thetac.codegen.frontend.reading import Fields, is_number, name_of, number_of, number_remedy, text_of
 from thetac.codegen.frontend.yaml_tree import Node, Scalar
-from thetac.codegen.ir.nodes import Default, Expr
+from thetac.codegen.ir.nodes import Default, Expr, Hyperparameter
 
 MOST_ELEMENTS = 8  # of a tuple hyperparameter
 INFINITE = {"inf": math.inf, ".inf": math.inf, "-inf": -math.inf, "-.inf": -math.inf}
@@ -87,6 +89,28 @@ def default_of(name: str, node: Node, names: tuple[str, ...], fields: Fields) ->
         return 0, []
     value = _value(text, what, fields)
     return (0, []) if value == "" else (value, [text])
+
+
+def start_of(node: Node) -> str:
+    """Return the name of an argument that stands in place of a number; an empty text if there is none."""
+    if not isinstance(node, Scalar) or node.style != "" or is_none(node) or is_number(node):
+        return ""
+    known = node.text == "required" or node.text in INFINITE
+    return "" if known or not node.text.isidentifier() else node.text
+
+
+def with_starts(hyperparameters: Sequence[Hyperparameter], diagnostics: Diagnostics) -> tuple[Hyperparameter, ...]:
+    """Return hyperparameters, those that start as an argument with its default; note an error for any other start."""
+    arguments = {h.name: h for h in hyperparameters if not h.elements and not h.fixed and not h.integer and not h.none}
+    resolved = []
+    for one in hyperparameters:
+        if one.starts_as and one.starts_as not in arguments:
+            cause = f"`{one.name}` starts as {quote(one.starts_as)}, which is no argument that is one number"
+            remedy = did_you_mean(one.starts_as, list(arguments), "name a hyperparameter, or write a number")
+            diagnostics.add(one.location, cause, remedy)
+        found = arguments.get(one.starts_as)
+        resolved.append(one if found is None else replace(one, default=found.default))
+    return tuple(resolved)
 
 
 def _value(text: Scalar, what: str, fields: Fields) -> Default | Literal[""]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from thetac.codegen.errors import Diagnostics, Location, did_you_mean, join_names, quote
 from thetac.codegen.frontend import symbol_syntax, yaml_tree
-from thetac.codegen.frontend.defaults import check_integer, check_none, default_of, is_none, names_of, none_of
+from thetac.codegen.frontend.defaults import check_integer, check_none, default_of, is_none, names_of, none_of, start_of
 from thetac.codegen.frontend.ranges import each_of, ranges_of
 from thetac.codegen.frontend.reading import Fields, is_number, line_of, mapping_of, name_of, text_of
 from thetac.codegen.frontend.spec import StateEntry
@@ -161,11 +161,12 @@ def _doc(name: str, fields: Fields, here: Location, *, is_argument: bool) -> str
 def _number(name: str, here: Location, default: Node, mapping: Mapping, diagnostics: Diagnostics) -> Hyperparameter:
     fields = Fields(mapping, f"hyperparameter `{name}`", HYPERPARAMETER_KEYS, diagnostics, _HYPERPARAMETER_SYNONYMS)
     names = names_of(fields)
-    value, places = default_of(name, default, names, fields)
+    fixed = fields.boolean("fixed") or False
+    starts_as = start_of(default) if fixed else ""
+    value, places = (0, list[Scalar]()) if starts_as else default_of(name, default, names, fields)
     width = max(len(names), 1)
     ranges = ranges_of(fields, width, diagnostics)
     required = isinstance(default, Scalar) and default.text == "required"
-    fixed = fields.boolean("fixed") or False
     if required and fixed and isinstance(default, Scalar):
         diagnostics.add(default.location, f"`{name}` is fixed, but has no value", "give it a default")
     values = value if isinstance(value, tuple) else (value,)
@@ -184,6 +185,7 @@ def _number(name: str, here: Location, default: Node, mapping: Mapping, diagnost
         _symbols(fields, width, diagnostics),
         tensor=fields.boolean("tensor") or False,
         fixed=fixed,
+        starts_as=starts_as,
         required=required,
         integer=check_integer(name, values, places, fields),
         none=none,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from thetac.codegen.errors import Diagnostics, did_you_mean, quote
+from thetac.codegen.frontend.defaults import with_starts
 from thetac.codegen.frontend.family import family_of, nearest
 from thetac.codegen.frontend.features import declare_features
 from thetac.codegen.frontend.fit import check_blocks, check_decay, check_decay_of_complex, check_needs, check_number
@@ -79,7 +80,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     spec = family[0]
     merged = MergedEntries(family, diagnostics)
     declared, states, requirements = merged.declared, merged.states, merged.requirements
-    hyperparameters = tuple(entry for entry in declared if isinstance(entry, Hyperparameter))
+    hyperparameters = with_starts([entry for entry in declared if isinstance(entry, Hyperparameter)], diagnostics)
     flags = tuple(entry for entry in declared if isinstance(entry, Flag))
     choices = tuple(entry for entry in declared if isinstance(entry, Choice))
     decay = nearest(family, lambda s: s.decay) or ()

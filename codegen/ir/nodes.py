@@ -127,6 +127,7 @@ class Hyperparameter:
     symbols: tuple[str, ...] = ("",)  # LaTeX, one per element; empty: made from the name
     tensor: bool = False  # may be given as a 1-element tensor
     fixed: bool = False  # lives in the groups but is no argument of the constructor
+    starts_as: str = ""  # if fixed: the argument of the constructor whose value it keeps, with that one's default
     required: bool = False  # the constructor has no default for it
     integer: bool = False  # groups hold integers; updates read them as numbers like any other
     none: tuple[Expr | None, ...] = ()  # per element what None stands for in a group; None: it must be a number

@@ -211,6 +211,13 @@ class AdaBelief(Optimizer):
         ),
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_var": 2,
+            "max_exp_avg_var": 2 * known["amsgrad"],
+        },
     )
 
     def __init__(

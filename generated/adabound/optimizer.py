@@ -208,6 +208,13 @@ class AdaBound(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=True,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+            "max_exp_avg_sq": 2 * known["amsbound"],
+        },
     )
 
     def __init__(

@@ -155,6 +155,12 @@ class Adadelta(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "square_avg": 2,
+            "acc_delta": 2,
+        },
     )
 
     def __init__(

@@ -202,6 +202,13 @@ class Adafactor(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 3,
+            "grad": 2 + known["param_rank_above_one"],
+            "variance": 3 * (not known["param_rank_above_one"]),
+            "row_var": 2 * known["param_rank_above_one"],
+            "col_var": 2 * known["param_rank_above_one"],
+        },
         has_axes=True,
         shape_numbers=("rank", "size", "rows", "columns", "epsilon"),
         shape_conditions=("rank",),

@@ -150,6 +150,11 @@ class Adagrad(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=True,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "sum": 2,
+        },
     )
 
     def __init__(

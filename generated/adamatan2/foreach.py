@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, increment, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
 def step(
@@ -17,7 +17,6 @@ def step(
     steps: TensorList,
     exp_avgs: TensorList,
     exp_avg_sqs: TensorList,
-    start_lrs: TensorList,
     param_inits: TensorList,
     lr: float,
     beta1: float,
@@ -26,6 +25,7 @@ def step(
     regen_reg_rate: float,
     a: float,
     b: float,
+    start_lr: float,
     decoupled_wd: bool,
     cautious_wd: bool,
     maximize: bool,
@@ -33,8 +33,6 @@ def step(
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     increment(steps)
     step = steps[0].item()
-    if decoupled_wd:
-        start_lr = start_lrs[0].item()
     if maximize:
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
@@ -47,7 +45,7 @@ def step(
         rate = scalar_math.divide(lr, start_lr) if start_lr != 0 else 0
     if regen_reg_rate > 0:
         # param = lerp(param, param_init, rate * regen_reg_rate)
-        torch._foreach_lerp_(params, param_inits, fitting(rate * regen_reg_rate, params[0].dtype))
+        torch._foreach_lerp_(params, param_inits, rate * regen_reg_rate)
     # exp_avg = lerp(exp_avg, grad, 1 - beta1)
     torch._foreach_lerp_(exp_avgs, grads, 1 - beta1)
     # exp_avg_sq = lerp(exp_avg_sq, grad * grad, 1 - beta2)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, as_pairs, atan2, copied, divide, fitting, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, atan2, copied, divide, sqrt, store, where
 
 
 def step(
@@ -19,7 +19,6 @@ def step(
     steps: Sequence[Tensor],
     exp_avgs: Sequence[Tensor],
     exp_avg_sqs: Sequence[Tensor],
-    start_lrs: Sequence[Tensor | None],
     param_inits: Sequence[Tensor | None],
     lr: float,
     beta1: float,
@@ -28,19 +27,17 @@ def step(
     regen_reg_rate: float,
     a: float,
     b: float,
+    start_lr: float,
     decoupled_wd: bool,
     cautious_wd: bool,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
-    for param, grad, step_t, exp_avg, exp_avg_sq, start_lr_t, param_init in zip(
-        params, grads, steps, exp_avgs, exp_avg_sqs, start_lrs, param_inits, strict=True
+    for param, grad, step_t, exp_avg, exp_avg_sq, param_init in zip(
+        params, grads, steps, exp_avgs, exp_avg_sqs, param_inits, strict=True
     ):
         step_t += 1
         step = step_t.item()
-        if decoupled_wd:
-            assert start_lr_t is not None
-            start_lr = start_lr_t.item()
         if maximize:
             # maximize: grad = -grad
             grad = grad.neg()
@@ -53,7 +50,7 @@ def step(
         if regen_reg_rate > 0:
             assert param_init is not None
             # param = lerp(param, param_init, rate * regen_reg_rate)
-            param.lerp_(param_init, fitting(rate * regen_reg_rate, param.dtype))
+            param.lerp_(param_init, rate * regen_reg_rate)
         # exp_avg = lerp(exp_avg, grad, 1 - beta1)
         exp_avg.lerp_(grad, 1 - beta1)
         # exp_avg_sq = lerp(exp_avg_sq, grad * grad, 1 - beta2)
@@ -79,7 +76,6 @@ def step_on_tensors(
     steps: Sequence[Tensor],
     exp_avgs: Sequence[Tensor],
     exp_avg_sqs: Sequence[Tensor],
-    start_lrs: Sequence[Tensor | None],
     param_inits: Sequence[Tensor | None],
     lr: float | Tensor,
     beta1: float,
@@ -88,6 +84,7 @@ def step_on_tensors(
     regen_reg_rate: float,
     a: float,
     b: float,
+    start_lr: float,
     decoupled_wd: bool,
     cautious_wd: bool,
     maximize: bool,
@@ -98,8 +95,8 @@ def step_on_tensors(
 
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
-    for param_out, grad, step_t, exp_avg_out, exp_avg_sq_out, start_lr_out, param_init_out in zip(
-        params, grads, steps, exp_avgs, exp_avg_sqs, start_lrs, param_inits, strict=True
+    for param_out, grad, step_t, exp_avg_out, exp_avg_sq_out, param_init_out in zip(
+        params, grads, steps, exp_avgs, exp_avg_sqs, param_inits, strict=True
     ):
         if torch.is_complex(param_out):
             param_out, grad, exp_avg_out, exp_avg_sq_out = as_pairs(
@@ -115,18 +112,13 @@ def step_on_tensors(
             exp_avg = exp_avg_out.clone()
             exp_avg_sq = exp_avg_sq_out.clone()
             param_init = param_init_out.clone() if param_init_out is not None else None
-        start_lr: Scalar | None = None
         step_t += 1
         step = step_t if capturable else step_t.item()
-        if decoupled_wd:
-            assert start_lr_out is not None
-            start_lr = start_lr_out.clone() if differentiable else start_lr_out
         if maximize:
             # maximize
             grad = -grad
         rate: Scalar = lr
         if decoupled_wd:
-            assert start_lr is not None
             # rate = where(start_lr != 0, lr / start_lr, 0)
             rate = where(start_lr != 0, divide(lr, start_lr), 0)
         if regen_reg_rate > 0:

@@ -10,6 +10,7 @@ from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+from thetac.runtime.tensors import plain_number
 
 
 class AdamAtan2(Optimizer):
@@ -43,8 +44,8 @@ class AdamAtan2(Optimizer):
             the parameter
         regen_reg_rate (float, default: 0.0, regen_reg_rate >= 0): each step moves the parameter by lr *
             regen_reg_rate of the way to its first value
-        decoupled_wd (bool, default: False): divide weight_decay and regen_reg_rate by the first lr, so
-            that they do not depend on its size
+        decoupled_wd (bool, default: False): divide weight_decay and regen_reg_rate by the lr of the
+            constructor, so that they do not depend on its size
         cautious_wd (bool, default: False): decay only the elements that the step moves towards 0
         a (float, default: 1.27, a >= 0): factor of the angle
         b (float, default: 1.0, b >= 0): factor of the root of the second moment: a larger one bends the
@@ -70,9 +71,11 @@ class AdamAtan2(Optimizer):
         step: 0-d, the number of steps
         exp_avg: running average of the gradient; like the parameter, at first 0
         exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
-        start_lr: the first lr; 0-d, a number, at first lr, if decoupled_wd
         param_init: the first value of the parameter; like the parameter, at first the parameter, if
             regen_reg_rate > 0
+
+    Numbers in the parameter groups that no argument sets:
+        start_lr: the lr that the constructor was given
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -81,8 +84,7 @@ class AdamAtan2(Optimizer):
         - The source's cautious_factor, which scales a step by a mean over the parameter, is left out;
           1, its default, changes nothing.
         - The source divides weight_decay and regen_reg_rate by lr once, in the constructor, if
-          decoupled_wd; here by the lr of the step that creates the state, so that parameter groups show
-          what was given.
+          decoupled_wd; here each step does, so that parameter groups show what was given.
         - The source rounds the factor of cautious decay to float32, whatever the dtype of the
           parameter.
         - A beta of 1 is refused: the source divides by 1 - beta ** step, which is 0 then.
@@ -157,6 +159,14 @@ class AdamAtan2(Optimizer):
                 tensor=False,
                 error="Invalid b value: {value}",
             ),
+            Hyperparameter(
+                "start_lr",
+                elements=("start_lr",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid start_lr value: {value}",
+            ),
         ),
         flags=("decoupled_wd", "cautious_wd"),
         states=(
@@ -185,16 +195,6 @@ class AdamAtan2(Optimizer):
                 on_param_device=False,
             ),
             State(
-                "start_lr",
-                argument="start_lrs",
-                kind="scalar",
-                init=lambda group: group["lr"],
-                when=lambda group: group["decoupled_wd"],
-                on_param_device=False,
-                float64=True,
-                constant=True,
-            ),
-            State(
                 "param_init",
                 argument="param_inits",
                 kind="tensor",
@@ -218,12 +218,20 @@ class AdamAtan2(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
-        refusable=("lr", "beta1", "beta2", "a"),
+        refusable=("lr", "beta1", "beta2", "regen_reg_rate", "a", "start_lr"),
         sparse="unsupported",
         sparse_error="AdamAtan2 does not support sparse gradients",
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+            "param_init": known["regen_reg_rate_positive"],
+        },
+        fixed=("start_lr",),
     )
 
     def __init__(
@@ -256,6 +264,7 @@ class AdamAtan2(Optimizer):
                 "cautious_wd": cautious_wd,
                 "a": a,
                 "b": b,
+                "start_lr": plain_number(lr),
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,

@@ -22,7 +22,6 @@ ROW = (
 def scalars(
     *,
     step: float,
-    start_lr: float,
     lr: float,
     beta1: float,
     beta2: float,
@@ -30,6 +29,7 @@ def scalars(
     regen_reg_rate: float,
     a: float,
     b: float,
+    start_lr: float,
     decoupled_wd: bool,
     cautious_wd: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -64,7 +64,6 @@ def scalars(
 def scalars_on_tensors(
     *,
     step: Scalar,
-    start_lr: Scalar,
     lr: Scalar,
     beta1: Scalar,
     beta2: Scalar,
@@ -72,6 +71,7 @@ def scalars_on_tensors(
     regen_reg_rate: Scalar,
     a: Scalar,
     b: Scalar,
+    start_lr: Scalar,
     decoupled_wd: bool,
     cautious_wd: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:

@@ -236,6 +236,38 @@ class AdamMini(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": (
+                known["blocks_is_element"]
+                or (not known["blocks_is_head"] and not known["blocks_is_row"] or not known["param_rank_above_one"])
+                and (
+                    (known["blocks_is_head"] or known["blocks_is_row"]) and known["param_rank_above_one"]
+                    or known["blocks_is_row"] and known["param_rank_at_most_one"]
+                )
+                and (not known["blocks_is_row"] or not known["param_rank_at_most_one"])
+                or (known["blocks_is_head"] or known["blocks_is_row"]) and known["param_rank_above_one"]
+                or known["blocks_is_row"] and known["param_rank_at_most_one"]
+                or known["blocks_is_tensor"]
+                or known["weight_decay_nonzero"]
+            )
+            + (
+                known["blocks_is_element"]
+                or (known["blocks_is_head"] or known["blocks_is_row"]) and known["param_rank_above_one"]
+                or known["blocks_is_row"] and known["param_rank_at_most_one"]
+                or known["blocks_is_tensor"]
+                or known["weight_decay_nonzero"]
+            ),
+            "grad": 1
+            + (
+                (known["blocks_is_head"] or known["blocks_is_row"]) and known["param_rank_above_one"]
+                or known["blocks_is_row"] and known["param_rank_at_most_one"]
+                or known["blocks_is_tensor"]
+            ),
+            "m": 2,
+            "v": 2 * known["blocks_is_element"],
+            "v_row": 2 * ((known["blocks_is_head"] or known["blocks_is_row"]) and known["param_rank_above_one"]),
+            "vmean": 2 * (known["blocks_is_row"] and known["param_rank_at_most_one"] or known["blocks_is_tensor"]),
+        },
         has_axes=True,
         view="matrix",
         separate_kernels=True,

@@ -140,6 +140,12 @@ class AdamNoBiasCorrection(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "m": 2,
+            "v": 2,
+        },
     )
 
     def __init__(

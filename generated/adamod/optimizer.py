@@ -175,6 +175,13 @@ class AdaMod(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+            "exp_avg_lr": 2,
+        },
     )
 
     def __init__(

@@ -199,6 +199,12 @@ class AdamP(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=8,
+        traffic=lambda known: {
+            "param": 2 + 2 * known["param_rank_above_one"],
+            "grad": 1 + known["param_rank_above_one"] + known["nesterov"],
+            "exp_avg": 3,
+            "exp_avg_sq": 3,
+        },
         has_axes=True,
         view="matrix",
         reread=("exp_avg", "exp_avg_sq"),

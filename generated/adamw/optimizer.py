@@ -195,6 +195,13 @@ class AdamW(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+            "max_exp_avg_sq": 2 * known["amsgrad"],
+        },
         fixed=("decoupled_weight_decay",),
     )
 

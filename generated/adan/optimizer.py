@@ -194,6 +194,14 @@ class Adan(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_diff": 2,
+            "exp_avg_sq": 2,
+            "pre_grad": 2,
+        },
     )
 
     def __init__(

@@ -213,6 +213,13 @@ class AdEMAMix(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg_fast": 2 * known["beta1_nonzero"],
+            "exp_avg_slow": 2,
+            "exp_avg_sq": 2,
+        },
     )
 
     def __init__(

@@ -148,6 +148,13 @@ class AggMo(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=False,
         foreach_temporaries=1,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "velocity1": 2,
+            "velocity2": 2,
+            "velocity3": 2,
+        },
     )
 
     def __init__(

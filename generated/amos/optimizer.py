@@ -238,6 +238,13 @@ class Amos(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=12,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "v": 2,
+            "b": 2,
+            "ema": 2 * known["choice_of_momentum_is_none_zero_momentum_positive"],
+        },
     )
 
     def __init__(

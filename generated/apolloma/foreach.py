@@ -18,12 +18,12 @@ def step(
     exp_avg_grads: TensorList,
     approx_hessians: TensorList,
     directions: TensorList,
-    start_lrs: TensorList,
     lr: float,
     beta: float,
     eps: float,
     warmup: float,
     init_lr: float,
+    start_lr: float,
     weight_decay: float,
     rebound_is_constant: bool,
     rebound_is_belief: bool,
@@ -36,7 +36,6 @@ def step(
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     increment(steps)
     step = steps[0].item()
-    start_lr = start_lrs[0].item()
     if maximize:
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)

@@ -20,12 +20,12 @@ def step(
     exp_avg_grads: Sequence[Tensor],
     approx_hessians: Sequence[Tensor],
     directions: Sequence[Tensor],
-    start_lrs: Sequence[Tensor],
     lr: float,
     beta: float,
     eps: float,
     warmup: float,
     init_lr: float,
+    start_lr: float,
     weight_decay: float,
     rebound_is_constant: bool,
     rebound_is_belief: bool,
@@ -36,12 +36,11 @@ def step(
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
-    for param, grad, step_t, exp_avg_grad, approx_hessian, direction, start_lr_t in zip(
-        params, grads, steps, exp_avg_grads, approx_hessians, directions, start_lrs, strict=True
+    for param, grad, step_t, exp_avg_grad, approx_hessian, direction in zip(
+        params, grads, steps, exp_avg_grads, approx_hessians, directions, strict=True
     ):
         step_t += 1
         step = step_t.item()
-        start_lr = start_lr_t.item()
         if maximize:
             # maximize: grad = -grad
             grad = grad.neg()
@@ -116,12 +115,12 @@ def step_on_tensors(
     exp_avg_grads: Sequence[Tensor],
     approx_hessians: Sequence[Tensor],
     directions: Sequence[Tensor],
-    start_lrs: Sequence[Tensor],
     lr: float | Tensor,
     beta: float,
     eps: float,
     warmup: float,
     init_lr: float,
+    start_lr: float,
     weight_decay: float,
     rebound_is_constant: bool,
     rebound_is_belief: bool,
@@ -137,8 +136,8 @@ def step_on_tensors(
 
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
-    for param_out, grad, step_t, exp_avg_grad_out, approx_hessian_out, direction_out, start_lr_out in zip(
-        params, grads, steps, exp_avg_grads, approx_hessians, directions, start_lrs, strict=True
+    for param_out, grad, step_t, exp_avg_grad_out, approx_hessian_out, direction_out in zip(
+        params, grads, steps, exp_avg_grads, approx_hessians, directions, strict=True
     ):
         param = param_out
         exp_avg_grad = exp_avg_grad_out
@@ -151,7 +150,6 @@ def step_on_tensors(
             direction = direction_out.clone()
         step_t += 1
         step = step_t if capturable else step_t.item()
-        start_lr = start_lr_out.clone() if differentiable else start_lr_out
         if maximize:
             # maximize
             grad = -grad

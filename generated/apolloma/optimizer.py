@@ -12,6 +12,7 @@ from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.schema import (
     Choice, DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
 )
+from thetac.runtime.tensors import plain_number
 
 
 class ApolloMa(Optimizer):
@@ -61,7 +62,7 @@ class ApolloMa(Optimizer):
             0.01, or the largest change of the gradient
         warmup (float, default: 500, warmup >= 0): steps until the rate is lr
         init_lr (float or None, default: None, init_lr >= 0): the rate of the first step; None is a
-            thousandth of the first lr; None stands for -1
+            thousandth of the lr of the constructor; None stands for -1
         weight_decay (float, default: 0, weight_decay >= 0): weight_decay * param is added to the
             gradient or to the direction
         weight_decay_type (None or "L2" or "decoupled" or "stable", default: None): add the decay to the
@@ -87,7 +88,9 @@ class ApolloMa(Optimizer):
         exp_avg_grad: running average of the gradient; like the parameter, at first 0
         approx_hessian: diagonal of the approximated Hessian; like the parameter, at first 0
         direction: the direction of the step before; like the parameter, at first 0
-        start_lr: the first lr; 0-d, a number, at first lr
+
+    Numbers in the parameter groups that no argument sets:
+        start_lr: the lr that the constructor was given
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -95,8 +98,8 @@ class ApolloMa(Optimizer):
     Notes:
         - The authors' class is called Apollo; another optimizer, for low ranks, has that name, too.
         - lr has no default in the authors' code; 0.01 is that of their README.
-        - In the warmup the rate depends on the lr of the step that creates the state, not on schedules;
-          in the authors' code on that of the constructor.
+        - In the warmup the rate depends on the lr of the constructor, not on schedules, as in the
+          authors' code.
         - With weight_decay_type=None the decay is L2 if rebound is constant, otherwise decoupled;
           decoupled decay is added to the stored direction, as in the authors' code.
 
@@ -158,6 +161,14 @@ class ApolloMa(Optimizer):
                 tensor=False,
                 error="Invalid init_lr value: {value}",
                 none=(0.0,),
+            ),
+            Hyperparameter(
+                "start_lr",
+                elements=("start_lr",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid start_lr value: {value}",
             ),
             Hyperparameter(
                 "weight_decay",
@@ -224,16 +235,6 @@ class ApolloMa(Optimizer):
                 when=None,
                 on_param_device=False,
             ),
-            State(
-                "start_lr",
-                argument="start_lrs",
-                kind="scalar",
-                init=lambda group: group["lr"],
-                when=None,
-                on_param_device=False,
-                float64=True,
-                constant=True,
-            ),
         ),
         requirements=(
         ),
@@ -264,6 +265,33 @@ class ApolloMa(Optimizer):
         ),
         state_at_construction=False,
         foreach_temporaries=6,
+        traffic=lambda known: {
+            "param": 2
+            + (
+                known["rebound_is_belief"]
+                and (
+                    known["rebound_is_constant"]
+                    and not known["weight_decay_type_is_decoupled"]
+                    and not known["weight_decay_type_is_stable"]
+                    or known["weight_decay_type_is_L2"]
+                )
+                and known["weight_decay_nonzero"]
+            )
+            + (
+                (
+                    known["rebound_is_constant"]
+                    and not known["weight_decay_type_is_decoupled"]
+                    and not known["weight_decay_type_is_stable"]
+                    or known["weight_decay_type_is_L2"]
+                )
+                and known["weight_decay_nonzero"]
+            ),
+            "grad": 1 + known["rebound_is_belief"],
+            "exp_avg_grad": 3 + known["rebound_is_belief"],
+            "approx_hessian": 4,
+            "direction": 4,
+        },
+        fixed=("start_lr",),
         reread=("exp_avg_grad", "approx_hessian"),
         separate_kernels=True,
         shape_numbers=("size",),
@@ -299,6 +327,7 @@ class ApolloMa(Optimizer):
                 "rebound": rebound,
                 "warmup": warmup,
                 "init_lr": init_lr,
+                "start_lr": plain_number(lr),
                 "weight_decay": weight_decay,
                 "weight_decay_type": weight_decay_type,
                 "maximize": maximize,

@@ -172,6 +172,11 @@ class ASGD(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "ax": 2,
+        },
     )
 
     def __init__(

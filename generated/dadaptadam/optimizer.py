@@ -210,6 +210,13 @@ class DAdaptAdam(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2 + (not known["decouple"] and known["weight_decay_nonzero"]),
+            "grad": 1,
+            "exp_avg": 3,
+            "exp_avg_sq": 3,
+            "s": 2,
+        },
         reread=("exp_avg", "exp_avg_sq"),
         reduces=True,
         shared=(

@@ -158,6 +158,12 @@ class DAdaptLion(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "s": 2,
+        },
         reduces=True,
         shared=(
             Shared("d", scope="optimizer", init=lambda group: group["d0"]),

@@ -174,6 +174,12 @@ class DAdaptSGD(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2 + 2 * known["weight_decay_nonzero"],
+            "grad": 2,
+            "s": 4,
+            "x0": 1,
+        },
         reread=("s",),
         reduces=True,
         shared=(

@@ -168,6 +168,11 @@ class DoG(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 3,
+            "grad": 2,
+            "init_buffer": 1,
+        },
         reduces=True,
         shared=(
             Shared("rbar", scope="group", init=lambda group: 0),

@@ -128,6 +128,11 @@ class Fromage(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=1,
+        traffic=lambda known: {
+            "param": 3 + known["choice_of_p_bound_is_none_infinity_p_bound_below_infinity"],
+            "grad": 2 + known["choice_of_p_bound_is_none_infinity_p_bound_below_infinity"],
+            "max_norm": 2 * known["choice_of_p_bound_is_none_infinity_p_bound_below_infinity"],
+        },
         reduces=True,
     )
 

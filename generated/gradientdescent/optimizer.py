@@ -86,6 +86,10 @@ class GradientDescent(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=1,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+        },
     )
 
     def __init__(

@@ -22,11 +22,15 @@ def step(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_lr: float,
+    start_lr: float,
     bias_correction: bool,
     grad_averaging: bool,
     trust_clip: bool,
     always_adapt: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
@@ -36,7 +40,19 @@ def step(
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
     if weight_decay != 0:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            if lr != 0:
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr),
+                #   max_lr) * weight_decay)
+                scale_(
+                    params,
+                    1
+                    - scalar_math.divide(
+                        scalar_math.power(lr, 2), (start_lr if start_lr > 0 else lr) if max_lr_is_none else max_lr
+                    )
+                    * weight_decay,
+                )
+        elif decoupled_decay:
             # weight decay: param = param * (1 - lr * weight_decay)
             scale_(params, 1 - lr * weight_decay)
     if torch.is_complex(params[0]):

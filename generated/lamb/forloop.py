@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, as_pairs, both, minimum, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, both, divide, minimum, power, sqrt, store, where
 
 
 def step(
@@ -24,11 +24,15 @@ def step(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_lr: float,
+    start_lr: float,
     bias_correction: bool,
     grad_averaging: bool,
     trust_clip: bool,
     always_adapt: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
@@ -39,7 +43,18 @@ def step(
             # maximize: grad = -grad
             grad = grad.neg()
         if weight_decay != 0:
-            if decoupled_decay:
+            if decoupled_decay and corrected_weight_decay:
+                if lr != 0:
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr,
+                    #   lr), max_lr) * weight_decay)
+                    param.mul_(
+                        1
+                        - scalar_math.divide(
+                            scalar_math.power(lr, 2), (start_lr if start_lr > 0 else lr) if max_lr_is_none else max_lr
+                        )
+                        * weight_decay
+                    )
+            elif decoupled_decay:
                 # weight decay: param = param * (1 - lr * weight_decay)
                 param.mul_(1 - lr * weight_decay)
         if torch.is_complex(param):
@@ -91,11 +106,15 @@ def step_on_tensors(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_lr: float,
+    start_lr: float,
     bias_correction: bool,
     grad_averaging: bool,
     trust_clip: bool,
     always_adapt: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
     maximize: bool,
     capturable: bool,
     differentiable: bool,
@@ -124,7 +143,29 @@ def step_on_tensors(
             # maximize
             grad = -grad
         if weight_decay != 0:
-            if decoupled_decay:
+            if decoupled_decay and corrected_weight_decay:
+                if capturable:
+                    param_if_so = (
+                        param
+                        * (
+                            1
+                            - divide(power(lr, 2), where(max_lr_is_none, where(start_lr > 0, start_lr, lr), max_lr))
+                            * weight_decay
+                        )
+                    )
+                    param = where(lr != 0, param_if_so, param)
+                elif lr != 0:
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr,
+                    #   lr), max_lr) * weight_decay)
+                    param = (
+                        param
+                        * (
+                            1
+                            - divide(power(lr, 2), where(max_lr_is_none, where(start_lr > 0, start_lr, lr), max_lr))
+                            * weight_decay
+                        )
+                    )
+            elif decoupled_decay:
                 # weight decay
                 param = param * (1 - lr * weight_decay)
         if grad_averaging:

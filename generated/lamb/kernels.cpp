@@ -17,7 +17,7 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 4;
-    static constexpr int ENTRIES = 10;  // of a row
+    static constexpr int ENTRIES = 12;  // of a row
     static constexpr int CONDITIONS = 0;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
@@ -57,10 +57,11 @@ struct Rule {
         static constexpr bool maximize = holds[0];
         static constexpr bool weight_decay_nonzero = holds[1];
         static constexpr bool decoupled_decay = holds[2];
-        static constexpr bool grad_averaging = holds[3];
-        static constexpr bool bias_correction = holds[4];
-        static constexpr bool always_adapt = holds[5];
-        static constexpr bool trust_clip = holds[6];
+        static constexpr bool corrected_weight_decay = holds[3];
+        static constexpr bool grad_averaging = holds[4];
+        static constexpr bool bias_correction = holds[5];
+        static constexpr bool always_adapt = holds[6];
+        static constexpr bool trust_clip = holds[7];
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask relevant_conditions = 0;
@@ -110,15 +111,17 @@ struct Rule {
         }
 
         static void update(Number* const* streams, int64 count, const Number* row, const double*) {
-            const Number one_minus_lr_times_weight_decay = row[0];
-            const Number one_minus_beta1 = row[1];
-            const Number beta1 = row[2];
-            const Number beta2 = row[3];
-            const Number one_minus_beta2 = row[4];
-            const Number scale = row[5];
-            const Number bias_correction1_times_eps = row[6];
-            const Number eps = row[7];
-            const Number weight_decay = row[8];
+            const bool lr_nonzero = row[0] != 0;
+            const Number param_factor = row[1];
+            const Number one_minus_lr_times_weight_decay = row[2];
+            const Number one_minus_beta1 = row[3];
+            const Number beta1 = row[4];
+            const Number beta2 = row[5];
+            const Number one_minus_beta2 = row[6];
+            const Number scale = row[7];
+            const Number bias_correction1_times_eps = row[8];
+            const Number eps = row[9];
+            const Number weight_decay = row[10];
             const Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict exp_avg_ptr = streams[2];
@@ -138,7 +141,13 @@ struct Rule {
                     grad = -grad;
                 }
                 if constexpr (weight_decay_nonzero) {
-                    if constexpr (decoupled_decay) {
+                    if constexpr (decoupled_decay && corrected_weight_decay) {
+                        if (lr_nonzero) {
+                            // weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0,
+                            //     start_lr, lr), max_lr) * weight_decay)
+                            param = param * param_factor;
+                        }
+                    } else if constexpr (decoupled_decay) {
                         // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     }
@@ -183,12 +192,14 @@ struct Rule {
         }
 
         static void update_1(Number* const* streams, int64 count, const Number* row, const double* numbers) {
-            const Number one_minus_lr_times_weight_decay = row[0];
-            const Number scale = row[5];
-            const Number bias_correction1_times_eps = row[6];
-            const Number eps = row[7];
-            const Number weight_decay = row[8];
-            const Number lr = row[9];
+            const bool lr_nonzero = row[0] != 0;
+            const Number param_factor = row[1];
+            const Number one_minus_lr_times_weight_decay = row[2];
+            const Number scale = row[7];
+            const Number bias_correction1_times_eps = row[8];
+            const Number eps = row[9];
+            const Number weight_decay = row[10];
+            const Number lr = row[11];
             const Number new_trust_ratio = Number(numbers[2]);
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict exp_avg_ptr = streams[2];
@@ -201,7 +212,13 @@ struct Rule {
                 Number exp_avg_sq = exp_avg_sq_ptr[i];
 
                 if constexpr (weight_decay_nonzero) {
-                    if constexpr (decoupled_decay) {
+                    if constexpr (decoupled_decay && corrected_weight_decay) {
+                        if (lr_nonzero) {
+                            // weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0,
+                            //     start_lr, lr), max_lr) * weight_decay)
+                            param = param * param_factor;
+                        }
+                    } else if constexpr (decoupled_decay) {
                         // weight decay: param = param * (1 - lr * weight_decay)
                         param = param * one_minus_lr_times_weight_decay;
                     }

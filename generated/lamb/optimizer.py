@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+from thetac.runtime.schema import DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+from thetac.runtime.tensors import plain_number
 
 
 class LAMB(Optimizer):
@@ -18,10 +19,13 @@ class LAMB(Optimizer):
     Each step (`step` is 1 in the first) does this to every parameter::
 
         if maximize:
-          grad = -grad                               # maximize
+          grad = -grad                                               # maximize
         if weight_decay != 0:
-          if decoupled_decay:
-            param = param * (1 - lr * weight_decay)  # weight decay
+          if decoupled_decay and corrected_weight_decay:
+            if lr != 0:
+              param = param * (1 - lr ** 2 / max_lr * weight_decay)  # weight decay
+          elif decoupled_decay:
+            param = param * (1 - lr * weight_decay)                  # weight decay
         if grad_averaging:
           exp_avg = lerp(exp_avg, grad, 1 - beta1)
         else:
@@ -57,6 +61,10 @@ class LAMB(Optimizer):
         trust_clip (bool, default: False): the ratio of norms is at most 1 (LAMBC)
         always_adapt (bool, default: False): scale the step also where weight_decay is 0
         decoupled_decay (bool, default: False): decay the parameter, not the direction
+        corrected_weight_decay (bool, default: False): with decoupled_decay, multiply the decay by lr /
+            max_lr
+        max_lr (float or None, default: None, max_lr > 0): the largest lr of the schedule, for
+            corrected_weight_decay; None stands for where(start_lr > 0, start_lr, lr)
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -78,6 +86,9 @@ class LAMB(Optimizer):
         exp_avg: running average of the gradient; like the parameter, at first 0
         exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
 
+    Numbers in the parameter groups that no argument sets:
+        start_lr: the lr that the constructor was given
+
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
 
@@ -88,7 +99,9 @@ class LAMB(Optimizer):
           group with weight_decay=0 and always_adapt=False is.
         - timm divides gradients by their global norm where it is above max_grad_norm=1.0; here
           clip_grad_norm=1.0 does, which is off by default and adds 1e-6 to the norm, as torch does.
-        - timm's caution is the feature cautious, and its corrected_weight_decay is left out.
+        - timm's caution is the feature cautious.
+        - max_lr is an argument here; timm has no other than the lr of the constructor. With lr=0 there,
+          decay is not corrected; timm divides by 0.
         - timm counts the steps of a group; here each parameter counts its own, so that one whose first
           gradient comes late starts as all others did.
 
@@ -143,8 +156,35 @@ class LAMB(Optimizer):
                 tensor=False,
                 error="Invalid weight_decay value: {value}",
             ),
+            Hyperparameter(
+                "max_lr",
+                elements=("max_lr",),
+                intervals=(Interval(0.0, float("inf"), False, True),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid max_lr value: {value}",
+                none=(1.0,),
+            ),
+            Hyperparameter(
+                "start_lr",
+                elements=("start_lr",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid start_lr value: {value}",
+            ),
         ),
-        flags=("bias_correction", "grad_averaging", "trust_clip", "always_adapt", "decoupled_decay"),
+        flags=(
+            "bias_correction",
+            "grad_averaging",
+            "trust_clip",
+            "always_adapt",
+            "decoupled_decay",
+            "corrected_weight_decay",
+        ),
+        derived=(
+            DerivedFlag("max_lr_is_none", holds=lambda group: (group["max_lr"] is None)),
+        ),
         states=(
             State(
                 "step",
@@ -177,6 +217,7 @@ class LAMB(Optimizer):
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
             Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
             Specialisation("decoupled_decay", holds=lambda group: group["decoupled_decay"]),
+            Specialisation("corrected_weight_decay", holds=lambda group: group["corrected_weight_decay"]),
             Specialisation("grad_averaging", holds=lambda group: group["grad_averaging"]),
             Specialisation("bias_correction", holds=lambda group: group["bias_correction"]),
             Specialisation("always_adapt", holds=lambda group: group["always_adapt"]),
@@ -190,6 +231,13 @@ class LAMB(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 2 + (known["always_adapt"] or known["weight_decay_nonzero"]),
+            "grad": 1,
+            "exp_avg": 3,
+            "exp_avg_sq": 3,
+        },
+        fixed=("start_lr",),
         reread=("exp_avg", "exp_avg_sq"),
         separate_kernels=True,
         reduces=True,
@@ -207,6 +255,8 @@ class LAMB(Optimizer):
         trust_clip: bool = False,
         always_adapt: bool = False,
         decoupled_decay: bool = False,
+        corrected_weight_decay: bool = False,
+        max_lr: float | None = None,
         *,
         maximize: bool = False,
         foreach: bool | None = None,
@@ -227,6 +277,9 @@ class LAMB(Optimizer):
                 "trust_clip": trust_clip,
                 "always_adapt": always_adapt,
                 "decoupled_decay": decoupled_decay,
+                "corrected_weight_decay": corrected_weight_decay,
+                "max_lr": max_lr,
+                "start_lr": plain_number(lr),
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,

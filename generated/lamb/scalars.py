@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from thetac.runtime import tensors
+from thetac.runtime import scalar_math, tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
+    "lr_nonzero",  # lr != 0
+    "param_factor",  # 1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr), max_lr) * weight_decay
     "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
     "one_minus_beta1",  # 1 - beta1
     "beta1",
@@ -30,14 +32,30 @@ def scalars(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_lr: float,
+    start_lr: float,
     bias_correction: bool,
     grad_averaging: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
+    lr_nonzero = False
+    param_factor = 0.0
     one_minus_lr_times_weight_decay = 0.0
     if weight_decay != 0:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            lr_nonzero = lr != 0
+            if lr_nonzero:
+                param_factor = (
+                    1
+                    - scalar_math.divide(
+                        scalar_math.power(lr, 2), (start_lr if start_lr > 0 else lr) if max_lr_is_none else max_lr
+                    )
+                    * weight_decay
+                )
+        elif decoupled_decay:
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 0.0
     if grad_averaging:
@@ -50,6 +68,8 @@ def scalars(
         scale = bias_correction1 / (1 - beta2**step) ** 0.5
         bias_correction1_times_eps = bias_correction1 * eps
     return (
+        float(lr_nonzero),
+        param_factor,
         one_minus_lr_times_weight_decay,
         one_minus_beta1,
         beta1,
@@ -71,14 +91,31 @@ def scalars_on_tensors(
     beta2: Scalar,
     eps: Scalar,
     weight_decay: Scalar,
+    max_lr: Scalar,
+    start_lr: Scalar,
     bias_correction: bool,
     grad_averaging: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
+    max_lr_is_none: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    lr_nonzero: bool | Tensor = False
+    param_factor: Scalar = 0.0
     one_minus_lr_times_weight_decay: Scalar = 0.0
     if weight_decay != 0:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            lr_nonzero = lr != 0
+            param_factor_if_so = (
+                1
+                - tensors.divide(
+                    tensors.power(lr, 2),
+                    tensors.where(max_lr_is_none, tensors.where(start_lr > 0, start_lr, lr), max_lr),
+                )
+                * weight_decay
+            )
+            param_factor = tensors.where(lr_nonzero, param_factor_if_so, param_factor)
+        elif decoupled_decay:
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1: Scalar = 0.0
     if grad_averaging:
@@ -91,6 +128,8 @@ def scalars_on_tensors(
         scale = bias_correction1 / tensors.sqrt(1 - beta2**step)
         bias_correction1_times_eps = bias_correction1 * eps
     return (
+        lr_nonzero,
+        param_factor,
         one_minus_lr_times_weight_decay,
         one_minus_beta1,
         beta1,

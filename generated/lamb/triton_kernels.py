@@ -25,6 +25,8 @@ def update_elements(
     exp_avg_sq_ptr,
     offsets,
     mask,
+    lr_nonzero,
+    param_factor,
     one_minus_lr_times_weight_decay,
     one_minus_beta1,
     beta1,
@@ -42,6 +44,7 @@ def update_elements(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     grad_averaging: tl.constexpr,
     bias_correction: tl.constexpr,
     always_adapt: tl.constexpr,
@@ -58,7 +61,12 @@ def update_elements(
         # maximize: grad = -grad
         grad = ops.negative(grad)
     if weight_decay_nonzero:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            if lr_nonzero != 0:
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr),
+                #   max_lr) * weight_decay)
+                param = param * param_factor
+        elif decoupled_decay:
             # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
     if grad_averaging:
@@ -108,6 +116,7 @@ def kernel(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     grad_averaging: tl.constexpr,
     bias_correction: tl.constexpr,
     always_adapt: tl.constexpr,
@@ -130,16 +139,18 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 10 * tl.load(tensor + 1)
-    one_minus_lr_times_weight_decay = tl.load(row + 0)
-    one_minus_beta1 = tl.load(row + 1)
-    beta1 = tl.load(row + 2)
-    beta2 = tl.load(row + 3)
-    one_minus_beta2 = tl.load(row + 4)
-    scale = tl.load(row + 5)
-    bias_correction1_times_eps = tl.load(row + 6)
-    eps = tl.load(row + 7)
-    weight_decay = tl.load(row + 8)
+    row = rows + 12 * tl.load(tensor + 1)
+    lr_nonzero = tl.load(row + 0)
+    param_factor = tl.load(row + 1)
+    one_minus_lr_times_weight_decay = tl.load(row + 2)
+    one_minus_beta1 = tl.load(row + 3)
+    beta1 = tl.load(row + 4)
+    beta2 = tl.load(row + 5)
+    one_minus_beta2 = tl.load(row + 6)
+    scale = tl.load(row + 7)
+    bias_correction1_times_eps = tl.load(row + 8)
+    eps = tl.load(row + 9)
+    weight_decay = tl.load(row + 10)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
@@ -160,6 +171,8 @@ def kernel(
                 exp_avg_sq_ptr,
                 first + tl.arange(0, block),
                 None,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 one_minus_beta1,
                 beta1,
@@ -177,6 +190,7 @@ def kernel(
                 maximize,
                 weight_decay_nonzero,
                 decoupled_decay,
+                corrected_weight_decay,
                 grad_averaging,
                 bias_correction,
                 always_adapt,
@@ -195,6 +209,8 @@ def kernel(
                 exp_avg_sq_ptr,
                 offsets,
                 offsets < elements,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 one_minus_beta1,
                 beta1,
@@ -212,6 +228,7 @@ def kernel(
                 maximize,
                 weight_decay_nonzero,
                 decoupled_decay,
+                corrected_weight_decay,
                 grad_averaging,
                 bias_correction,
                 always_adapt,
@@ -236,6 +253,7 @@ def tensor_program_1(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     grad_averaging: tl.constexpr,
     bias_correction: tl.constexpr,
     always_adapt: tl.constexpr,
@@ -285,6 +303,8 @@ def update_elements_1(
     exp_avg_sq_ptr,
     offsets,
     mask,
+    lr_nonzero,
+    param_factor,
     one_minus_lr_times_weight_decay,
     scale,
     bias_correction1_times_eps,
@@ -295,6 +315,7 @@ def update_elements_1(
     math: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     bias_correction: tl.constexpr,
     always_adapt: tl.constexpr,
 ):
@@ -304,7 +325,12 @@ def update_elements_1(
     exp_avg_sq = ops.load(exp_avg_sq_ptr + offsets, mask, math)
 
     if weight_decay_nonzero:
-        if decoupled_decay:
+        if decoupled_decay and corrected_weight_decay:
+            if lr_nonzero != 0:
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr),
+                #   max_lr) * weight_decay)
+                param = param * param_factor
+        elif decoupled_decay:
             # weight decay: param = param * (1 - lr * weight_decay)
             param = param * one_minus_lr_times_weight_decay
     if bias_correction:
@@ -342,6 +368,7 @@ def kernel_1(
     maximize: tl.constexpr,
     weight_decay_nonzero: tl.constexpr,
     decoupled_decay: tl.constexpr,
+    corrected_weight_decay: tl.constexpr,
     grad_averaging: tl.constexpr,
     bias_correction: tl.constexpr,
     always_adapt: tl.constexpr,
@@ -364,13 +391,15 @@ def kernel_1(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 10 * tl.load(tensor + 1)
-    one_minus_lr_times_weight_decay = tl.load(row + 0)
-    scale = tl.load(row + 5)
-    bias_correction1_times_eps = tl.load(row + 6)
-    eps = tl.load(row + 7)
-    weight_decay = tl.load(row + 8)
-    lr = tl.load(row + 9)
+    row = rows + 12 * tl.load(tensor + 1)
+    lr_nonzero = tl.load(row + 0)
+    param_factor = tl.load(row + 1)
+    one_minus_lr_times_weight_decay = tl.load(row + 2)
+    scale = tl.load(row + 7)
+    bias_correction1_times_eps = tl.load(row + 8)
+    eps = tl.load(row + 9)
+    weight_decay = tl.load(row + 10)
+    lr = tl.load(row + 11)
     own_numbers = numbers + 3 * tl.load(chunk).to(tl.int64)
     new_trust_ratio = tl.load(own_numbers + 2).to(math)
     param_address = tl.load(tensor + header + 0)
@@ -388,6 +417,8 @@ def kernel_1(
                 exp_avg_sq_ptr,
                 first + tl.arange(0, block),
                 None,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 scale,
                 bias_correction1_times_eps,
@@ -398,6 +429,7 @@ def kernel_1(
                 math,
                 weight_decay_nonzero,
                 decoupled_decay,
+                corrected_weight_decay,
                 bias_correction,
                 always_adapt,
             )
@@ -413,6 +445,8 @@ def kernel_1(
                 exp_avg_sq_ptr,
                 offsets,
                 offsets < elements,
+                lr_nonzero,
+                param_factor,
                 one_minus_lr_times_weight_decay,
                 scale,
                 bias_correction1_times_eps,
@@ -423,6 +457,7 @@ def kernel_1(
                 math,
                 weight_decay_nonzero,
                 decoupled_decay,
+                corrected_weight_decay,
                 bias_correction,
                 always_adapt,
             )
@@ -453,6 +488,7 @@ def has_vectors(
     maximize: bool,
     weight_decay_nonzero: bool,
     decoupled_decay: bool,
+    corrected_weight_decay: bool,
     grad_averaging: bool,
     bias_correction: bool,
     always_adapt: bool,

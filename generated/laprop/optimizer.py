@@ -214,6 +214,14 @@ class LaProp(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+            "exp_mean_avg_beta2": 2 * known["centered"],
+            "max_exp_avg_sq": 2 * known["amsgrad"],
+        },
     )
 
     def __init__(

@@ -181,6 +181,11 @@ class LARS(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2 + (known["always_adapt"] or known["weight_decay_nonzero"]),
+            "grad": 1 + (known["always_adapt"] or known["weight_decay_nonzero"]),
+            "momentum_buffer": 2 * known["momentum_nonzero"],
+        },
         reduces=True,
     )
 

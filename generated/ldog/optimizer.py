@@ -185,6 +185,13 @@ class LDoG(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 3,
+            "grad": 2,
+            "init_buffer": 1,
+            "rbar": 2,
+            "G": 2,
+        },
         reduces=True,
     )
 

@@ -190,6 +190,13 @@ class MADGRAD(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decouple_decay"],
         state_at_construction=False,
         foreach_temporaries=6,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "grad_sum_sq": 2,
+            "s": 2,
+            "x0": known["momentum_nonzero"],
+        },
     )
 
     def __init__(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import TensorList, as_lists_of_pairs, fitting, increment, read_numbers, scale_
+from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, read_numbers, scale_
 
 
 def step(
@@ -19,7 +19,6 @@ def step(
     exp_avg_sqs: TensorList,
     max_exp_avg_sqs: TensorList,
     last_grads: TensorList,
-    start_lrs: TensorList,
     param_rank: float,
     lr: float,
     beta1: float,
@@ -31,6 +30,7 @@ def step(
     beta1_1d: float,
     beta2_1d: float,
     weight_decay_1d: float,
+    start_lr: float,
     amsgrad: bool,
     optimize_1d: bool,
     mars_type_is_adamw: bool,
@@ -40,8 +40,6 @@ def step(
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     increment(steps)
     step = steps[0].item()
-    if not (optimize_1d or param_rank == 2):
-        start_lr = start_lrs[0].item()
     if maximize:
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)
@@ -101,4 +99,4 @@ def step(
     # param = param - rate * (decay * param + direction)
     products = torch._foreach_mul(params, decay)
     torch._foreach_add_(products, directions)
-    torch._foreach_add_(params, products, alpha=fitting(-rate, params[0].dtype))
+    torch._foreach_add_(params, products, alpha=-rate)

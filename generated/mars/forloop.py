@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, as_pairs, copied, divide, fitting, maximum, sign, sqrt, store, where
+from thetac.runtime.tensors import Scalar, as_pairs, copied, divide, maximum, sign, sqrt, store, where
 
 
 def step(
@@ -21,7 +21,6 @@ def step(
     exp_avg_sqs: Sequence[Tensor],
     max_exp_avg_sqs: Sequence[Tensor | None],
     last_grads: Sequence[Tensor | None],
-    start_lrs: Sequence[Tensor | None],
     ranks_of_params: Sequence[float],
     lr: float,
     beta1: float,
@@ -33,6 +32,7 @@ def step(
     beta1_1d: float,
     beta2_1d: float,
     weight_decay_1d: float,
+    start_lr: float,
     amsgrad: bool,
     optimize_1d: bool,
     mars_type_is_adamw: bool,
@@ -40,23 +40,11 @@ def step(
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
-    for param, grad, step_t, exp_avg, exp_avg_sq, max_exp_avg_sq, last_grad, start_lr_t, param_rank in zip(
-        params,
-        grads,
-        steps,
-        exp_avgs,
-        exp_avg_sqs,
-        max_exp_avg_sqs,
-        last_grads,
-        start_lrs,
-        ranks_of_params,
-        strict=True,
+    for param, grad, step_t, exp_avg, exp_avg_sq, max_exp_avg_sq, last_grad, param_rank in zip(
+        params, grads, steps, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, last_grads, ranks_of_params, strict=True
     ):
         step_t += 1
         step = step_t.item()
-        if not (optimize_1d or param_rank == 2):
-            assert start_lr_t is not None
-            start_lr = start_lr_t.item()
         if maximize:
             # maximize: grad = -grad
             grad = grad.neg()
@@ -106,7 +94,7 @@ def step(
                 second_moment.sqrt().mul_(scalar_math.divide(correction1, correction2)).add_(correction1 * eps)
             )
         # param = param - rate * (decay * param + direction)
-        param.add_(param.mul(decay).add_(direction), alpha=fitting(-rate, param.dtype))
+        param.add_(param.mul(decay).add_(direction), alpha=-rate)
 
 
 def step_on_tensors(
@@ -118,7 +106,6 @@ def step_on_tensors(
     exp_avg_sqs: Sequence[Tensor],
     max_exp_avg_sqs: Sequence[Tensor | None],
     last_grads: Sequence[Tensor | None],
-    start_lrs: Sequence[Tensor | None],
     ranks_of_params: Sequence[float],
     lr: float | Tensor,
     beta1: float,
@@ -130,6 +117,7 @@ def step_on_tensors(
     beta1_1d: float,
     beta2_1d: float,
     weight_decay_1d: float,
+    start_lr: float,
     amsgrad: bool,
     optimize_1d: bool,
     mars_type_is_adamw: bool,
@@ -142,27 +130,8 @@ def step_on_tensors(
 
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
-    for (
-        param_out,
-        grad,
-        step_t,
-        exp_avg_out,
-        exp_avg_sq_out,
-        max_exp_avg_sq_out,
-        last_grad_out,
-        start_lr_out,
-        param_rank,
-    ) in zip(
-        params,
-        grads,
-        steps,
-        exp_avgs,
-        exp_avg_sqs,
-        max_exp_avg_sqs,
-        last_grads,
-        start_lrs,
-        ranks_of_params,
-        strict=True,
+    for param_out, grad, step_t, exp_avg_out, exp_avg_sq_out, max_exp_avg_sq_out, last_grad_out, param_rank in zip(
+        params, grads, steps, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, last_grads, ranks_of_params, strict=True
     ):
         if torch.is_complex(param_out):
             param_out, grad, exp_avg_out, exp_avg_sq_out = as_pairs(
@@ -180,12 +149,8 @@ def step_on_tensors(
             exp_avg_sq = exp_avg_sq_out.clone()
             max_exp_avg_sq = max_exp_avg_sq_out.clone() if max_exp_avg_sq_out is not None else None
             last_grad = last_grad_out.clone() if last_grad_out is not None else None
-        start_lr: Scalar | None = None
         step_t += 1
         step = step_t if capturable else step_t.item()
-        if not (optimize_1d or param_rank == 2):
-            assert start_lr_out is not None
-            start_lr = start_lr_out.clone() if differentiable else start_lr_out
         if maximize:
             # maximize
             grad = -grad
@@ -209,7 +174,6 @@ def step_on_tensors(
             exp_avg_sq = beta2_1d * exp_avg_sq + (1 - beta2_1d) * grad * grad
             correction1 = 1 - beta1_1d**step
             correction2 = sqrt(1 - beta2_1d**step)
-            assert start_lr is not None
             # rate = lr * where(start_lr != 0, lr_1d / start_lr, 1)
             rate = lr * where(start_lr != 0, divide(lr_1d, start_lr), 1)
             decay = weight_decay_1d

@@ -12,6 +12,7 @@ from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.schema import (
     Choice, DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
 )
+from thetac.runtime.tensors import plain_number
 
 
 class MARS(Optimizer):
@@ -61,7 +62,8 @@ class MARS(Optimizer):
         mars_type ("adamw" or "lion", default: "adamw"): the rule that the corrected gradients go to
         optimize_1d (bool, default: False): correct the gradients of all parameters, not only of
             matrices
-        lr_1d (float, default: 0.003, lr_1d >= 0): the first lr of parameters that are no matrices
+        lr_1d (float, default: 0.003, lr_1d >= 0): the rate of parameters that are no matrices, where lr
+            is that of the constructor
         betas_1d (tuple of 2, float, default: (0.9, 0.95), each in [0, 1)): betas of parameters that are
             no matrices
         weight_decay_1d (float, default: 0.1): weight_decay of parameters that are no matrices
@@ -89,7 +91,9 @@ class MARS(Optimizer):
         max_exp_avg_sq: maximum of all exp_avg_sq so far; like the parameter, at first 0, if amsgrad
         last_grad: the gradient of the step before; like the parameter, at first 0, if optimize_1d or
             rank(param) == 2
-        start_lr: the first lr; 0-d, a number, at first lr, if not (optimize_1d or rank(param) == 2)
+
+    Numbers in the parameter groups that no argument sets:
+        start_lr: the lr that the constructor was given
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -101,8 +105,8 @@ class MARS(Optimizer):
           starts from 0.
         - The authors keep a reference to the gradient, which is wrong with
           zero_grad(set_to_none=False); here it is copied.
-        - Parameters that are no matrices are trained by AdamW with the rate lr * lr_1d / (the first
-          lr), as in the authors' code, unless optimize_1d is set.
+        - Parameters that are no matrices are trained by AdamW with the rate lr * lr_1d / (the lr of the
+          constructor), as in the authors' code, unless optimize_1d is set.
         - weight_decay_1d and lr_1d belong to parameter groups; in the authors' code they belong to the
           optimizer, as do gamma, eps and mars_type.
 
@@ -188,6 +192,14 @@ class MARS(Optimizer):
                 tensor=False,
                 error="Invalid weight_decay_1d value: {value}",
             ),
+            Hyperparameter(
+                "start_lr",
+                elements=("start_lr",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid start_lr value: {value}",
+            ),
         ),
         flags=("amsgrad", "optimize_1d"),
         choices=(
@@ -243,17 +255,6 @@ class MARS(Optimizer):
                 on_param_device=False,
                 when_shape=lambda group, shape: group["optimize_1d"] or shape["rank"] == 2,
             ),
-            State(
-                "start_lr",
-                argument="start_lrs",
-                kind="scalar",
-                init=lambda group: group["lr"],
-                when=None,
-                on_param_device=False,
-                when_shape=lambda group, shape: not (group["optimize_1d"] or shape["rank"] == 2),
-                float64=True,
-                constant=True,
-            ),
         ),
         requirements=(
         ),
@@ -267,12 +268,41 @@ class MARS(Optimizer):
         ),
         options=("maximize", "foreach", "capturable", "differentiable", "fused", "clip_grad_norm"),
         half_precision="float32",
-        refusable=("beta1", "beta2", "gamma", "beta1_1d", "beta2_1d"),
+        refusable=("lr", "beta1", "beta2", "gamma", "lr_1d", "beta1_1d", "beta2_1d", "start_lr"),
         sparse="unsupported",
         sparse_error="MARS does not support sparse gradients",
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=6,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1 + (known["optimize_1d"] or known["param_rank_equal_to_two"]),
+            "exp_avg": 2,
+            "exp_avg_sq": (
+                (not known["mars_type_is_adamw"] or not known["optimize_1d"] and not known["param_rank_equal_to_two"])
+                and (
+                    known["mars_type_is_adamw"] and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                    or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+                )
+                and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                or known["mars_type_is_adamw"] and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                or not known["mars_type_is_lion"]
+                or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+            )
+            + (
+                known["mars_type_is_adamw"] and (known["optimize_1d"] or known["param_rank_equal_to_two"])
+                or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+            ),
+            "max_exp_avg_sq": 2
+            * (
+                known["amsgrad"]
+                and (
+                    not known["mars_type_is_lion"] or not known["optimize_1d"] and not known["param_rank_equal_to_two"]
+                )
+            ),
+            "last_grad": 3 * (known["optimize_1d"] or known["param_rank_equal_to_two"]),
+        },
+        fixed=("start_lr",),
         shape_numbers=("rank",),
         shape_conditions=("rank",),
         reduces=True,
@@ -314,6 +344,7 @@ class MARS(Optimizer):
                 "lr_1d": lr_1d,
                 "betas_1d": betas_1d,
                 "weight_decay_1d": weight_decay_1d,
+                "start_lr": plain_number(lr),
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,

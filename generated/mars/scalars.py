@@ -28,7 +28,6 @@ ROW = (
 def scalars(
     *,
     step: float,
-    start_lr: float,
     lr: float,
     beta1: float,
     beta2: float,
@@ -39,6 +38,7 @@ def scalars(
     beta1_1d: float,
     beta2_1d: float,
     weight_decay_1d: float,
+    start_lr: float,
     optimize_1d: bool,
     mars_type_is_adamw: bool,
     mars_type_is_lion: bool,
@@ -91,7 +91,6 @@ def scalars(
 def scalars_on_tensors(
     *,
     step: Scalar,
-    start_lr: Scalar,
     lr: Scalar,
     beta1: Scalar,
     beta2: Scalar,
@@ -102,6 +101,7 @@ def scalars_on_tensors(
     beta1_1d: Scalar,
     beta2_1d: Scalar,
     weight_decay_1d: Scalar,
+    start_lr: Scalar,
     optimize_1d: bool,
     mars_type_is_adamw: bool,
     mars_type_is_lion: bool,

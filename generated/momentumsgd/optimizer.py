@@ -110,6 +110,11 @@ class MomentumSGD(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=1,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "v": 2,
+        },
     )
 
     def __init__(

@@ -179,6 +179,12 @@ class NAdam(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+        },
     )
 
     def __init__(

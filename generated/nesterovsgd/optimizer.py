@@ -112,6 +112,11 @@ class NesterovSGD(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "v": 2,
+        },
     )
 
     def __init__(

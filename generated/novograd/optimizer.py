@@ -155,6 +155,12 @@ class NovoGrad(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 2,
+            "momentum_buffer": 2,
+            "grads_ema": 2,
+        },
         reduces=True,
     )
 

@@ -181,6 +181,13 @@ class PAdam(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+            "max_exp_avg_sq": 2 * known["amsgrad"],
+        },
     )
 
     def __init__(

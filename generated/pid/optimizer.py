@@ -188,6 +188,13 @@ class PID(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "I_buffer": 2 * known["momentum_nonzero"],
+            "D_buffer": 2 * known["momentum_nonzero"],
+            "grad_buffer": 2 * known["momentum_nonzero"],
+        },
     )
 
     def __init__(

@@ -155,6 +155,12 @@ class PNM(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled"],
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "pos_momentum": 2,
+            "neg_momentum": 2,
+        },
     )
 
     def __init__(

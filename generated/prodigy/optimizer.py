@@ -252,6 +252,14 @@ class Prodigy(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 3,
+            "grad": 2,
+            "exp_avg": 2 * known["beta1_positive"],
+            "exp_avg_sq": 2,
+            "s": 2,
+            "p0": 1,
+        },
         reduces=True,
         shared=(
             Shared("d", scope="optimizer", init=lambda group: group["d0"]),

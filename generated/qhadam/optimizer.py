@@ -186,6 +186,12 @@ class QHAdam(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decouple_weight_decay"],
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+        },
     )
 
     def __init__(

@@ -155,6 +155,11 @@ class QHM(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0 and not (group["weight_decay_type"] == "direct"),
         state_at_construction=False,
         foreach_temporaries=1,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "momentum_buffer": 2,
+        },
     )
 
     def __init__(

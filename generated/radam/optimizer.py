@@ -167,6 +167,12 @@ class RAdam(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0 and not group["decoupled_weight_decay"],
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 2,
+            "exp_avg_sq": 2,
+        },
     )
 
     def __init__(

@@ -185,6 +185,13 @@ class RMSprop(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "square_avg": 2,
+            "momentum_buffer": 2 * known["momentum_positive"],
+            "grad_avg": 2 * known["centered"],
+        },
     )
 
     def __init__(

@@ -23,6 +23,7 @@ def step(
     weight_decay: float,
     momentum: float,
     max_lr: float,
+    start_lr: float,
     centered: bool,
     decoupled_decay: bool,
     corrected_weight_decay: bool,
@@ -37,10 +38,15 @@ def step(
     if weight_decay != 0:
         if decoupled_decay and corrected_weight_decay:
             if lr != 0:
-                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr),
+                #   max_lr) * weight_decay)
                 scale_(
                     params,
-                    1 - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay,
+                    1
+                    - scalar_math.divide(
+                        scalar_math.power(lr, 2), (start_lr if start_lr > 0 else lr) if max_lr_is_none else max_lr
+                    )
+                    * weight_decay,
                 )
         elif decoupled_decay:
             # weight decay: param = param * (1 - lr * weight_decay)

@@ -25,6 +25,7 @@ def step(
     weight_decay: float,
     momentum: float,
     max_lr: float,
+    start_lr: float,
     centered: bool,
     decoupled_decay: bool,
     corrected_weight_decay: bool,
@@ -42,10 +43,14 @@ def step(
         if weight_decay != 0:
             if decoupled_decay and corrected_weight_decay:
                 if lr != 0:
-                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr,
+                    #   lr), max_lr) * weight_decay)
                     param.mul_(
                         1
-                        - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay
+                        - scalar_math.divide(
+                            scalar_math.power(lr, 2), (start_lr if start_lr > 0 else lr) if max_lr_is_none else max_lr
+                        )
+                        * weight_decay
                     )
             elif decoupled_decay:
                 # weight decay: param = param * (1 - lr * weight_decay)
@@ -98,6 +103,7 @@ def step_on_tensors(
     weight_decay: float,
     momentum: float,
     max_lr: float,
+    start_lr: float,
     centered: bool,
     decoupled_decay: bool,
     corrected_weight_decay: bool,
@@ -132,11 +138,26 @@ def step_on_tensors(
         if weight_decay != 0:
             if decoupled_decay and corrected_weight_decay:
                 if capturable:
-                    param_if_so = param * (1 - divide(power(lr, 2), where(max_lr_is_none, lr, max_lr)) * weight_decay)
+                    param_if_so = (
+                        param
+                        * (
+                            1
+                            - divide(power(lr, 2), where(max_lr_is_none, where(start_lr > 0, start_lr, lr), max_lr))
+                            * weight_decay
+                        )
+                    )
                     param = where(lr != 0, param_if_so, param)
                 elif lr != 0:
-                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
-                    param = param * (1 - divide(power(lr, 2), where(max_lr_is_none, lr, max_lr)) * weight_decay)
+                    # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr,
+                    #   lr), max_lr) * weight_decay)
+                    param = (
+                        param
+                        * (
+                            1
+                            - divide(power(lr, 2), where(max_lr_is_none, where(start_lr > 0, start_lr, lr), max_lr))
+                            * weight_decay
+                        )
+                    )
             elif decoupled_decay:
                 # weight decay
                 param = param * (1 - lr * weight_decay)

@@ -10,6 +10,7 @@ from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.schema import DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+from thetac.runtime.tensors import plain_number
 
 
 class RMSpropTF(Optimizer):
@@ -54,7 +55,7 @@ class RMSpropTF(Optimizer):
             is added to the gradient
         momentum (float, default: 0.0, momentum >= 0): momentum factor
         max_lr (float or None, default: None, max_lr > 0): the largest lr of the schedule, for
-            corrected_weight_decay; None for a constant lr; None stands for lr
+            corrected_weight_decay; None stands for where(start_lr > 0, start_lr, lr)
         centered (bool, default: False): divide by an estimate of the standard deviation instead of the
             root mean square
         decoupled_decay (bool, default: False): decay the parameter instead of adding to the gradient
@@ -84,6 +85,9 @@ class RMSpropTF(Optimizer):
             0, if momentum > 0
         grad_avg: running average of the gradient; like the parameter, at first 0, if centered
 
+    Numbers in the parameter groups that no argument sets:
+        start_lr: the lr that the constructor was given
+
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
 
@@ -91,7 +95,8 @@ class RMSpropTF(Optimizer):
         - The mean square starts from 1, as in TensorFlow and timm.
         - Means are written as in torch's RMSprop: timm's square_avg + (1 - alpha) * (grad ** 2 -
           square_avg) is the same, but becomes NaN where float16 overflows.
-        - max_lr is the lr of the constructor in timm, for all groups.
+        - max_lr is an argument here; timm has no other than the lr of the constructor. With lr=0 there,
+          decay is not corrected; timm divides by 0.
         - timm's caution is a feature of every rule here.
         - The variance of centered is a difference: rounding may make it negative, and its root NaN, as
           in timm.
@@ -162,6 +167,14 @@ class RMSpropTF(Optimizer):
                 error="Invalid max_lr value: {value}",
                 none=(1.0,),
             ),
+            Hyperparameter(
+                "start_lr",
+                elements=("start_lr",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid start_lr value: {value}",
+            ),
         ),
         flags=("centered", "decoupled_decay", "corrected_weight_decay", "lr_in_momentum"),
         derived=(
@@ -216,6 +229,14 @@ class RMSpropTF(Optimizer):
         ),
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "square_avg": 2,
+            "momentum_buffer": 2 * known["momentum_positive"],
+            "grad_avg": 2 * known["centered"],
+        },
+        fixed=("start_lr",),
     )
 
     def __init__(
@@ -252,6 +273,7 @@ class RMSpropTF(Optimizer):
                 "decoupled_decay": decoupled_decay,
                 "corrected_weight_decay": corrected_weight_decay,
                 "lr_in_momentum": lr_in_momentum,
+                "start_lr": plain_number(lr),
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,

@@ -10,7 +10,7 @@ from thetac.runtime.tensors import Scalar
 
 ROW = (
     "lr_nonzero",  # lr != 0
-    "param_factor",  # 1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay
+    "param_factor",  # 1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr), max_lr) * weight_decay
     "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
     "weight_decay",
     "alpha",
@@ -29,6 +29,7 @@ def scalars(
     weight_decay: float,
     momentum: float,
     max_lr: float,
+    start_lr: float,
     decoupled_decay: bool,
     corrected_weight_decay: bool,
     max_lr_is_none: bool,
@@ -42,7 +43,11 @@ def scalars(
             lr_nonzero = lr != 0
             if lr_nonzero:
                 param_factor = (
-                    1 - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay
+                    1
+                    - scalar_math.divide(
+                        scalar_math.power(lr, 2), (start_lr if start_lr > 0 else lr) if max_lr_is_none else max_lr
+                    )
+                    * weight_decay
                 )
         elif decoupled_decay:
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
@@ -68,6 +73,7 @@ def scalars_on_tensors(
     weight_decay: Scalar,
     momentum: Scalar,
     max_lr: Scalar,
+    start_lr: Scalar,
     decoupled_decay: bool,
     corrected_weight_decay: bool,
     max_lr_is_none: bool,
@@ -80,7 +86,12 @@ def scalars_on_tensors(
         if decoupled_decay and corrected_weight_decay:
             lr_nonzero = lr != 0
             param_factor_if_so = (
-                1 - tensors.divide(tensors.power(lr, 2), tensors.where(max_lr_is_none, lr, max_lr)) * weight_decay
+                1
+                - tensors.divide(
+                    tensors.power(lr, 2),
+                    tensors.where(max_lr_is_none, tensors.where(start_lr > 0, start_lr, lr), max_lr),
+                )
+                * weight_decay
             )
             param_factor = tensors.where(lr_nonzero, param_factor_if_so, param_factor)
         elif decoupled_decay:

@@ -59,7 +59,8 @@ def update_elements(
     if weight_decay_nonzero:
         if decoupled_decay and corrected_weight_decay:
             if lr_nonzero != 0:
-                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr),
+                #   max_lr) * weight_decay)
                 param = param * param_factor
         elif decoupled_decay:
             # weight decay: param = param * (1 - lr * weight_decay)

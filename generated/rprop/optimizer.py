@@ -139,6 +139,12 @@ class Rprop(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=4,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "prev": 2,
+            "step_size": 2,
+        },
     )
 
     def __init__(

@@ -154,6 +154,11 @@ class SGD(Optimizer):
         decays_gradient=lambda group: group["weight_decay"] != 0,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "momentum_buffer": 2 * known["momentum_nonzero"],
+        },
     )
 
     def __init__(

@@ -190,6 +190,11 @@ class SGDP(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=7,
+        traffic=lambda known: {
+            "param": 2 + 2 * known["param_rank_above_one"],
+            "grad": 1 + 2 * known["param_rank_above_one"],
+            "momentum_buffer": 2 + known["param_rank_above_one"],
+        },
         has_axes=True,
         view="matrix",
         shape_numbers=("rank", "size", "matrix_columns"),

@@ -21,6 +21,7 @@ def step(
     dampening: float,
     weight_decay: float,
     max_lr: float,
+    start_lr: float,
     nesterov: bool,
     corrected_weight_decay: bool,
     max_lr_is_none: bool,
@@ -33,10 +34,15 @@ def step(
     if weight_decay != 0:
         if corrected_weight_decay:
             if lr != 0:
-                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr),
+                #   max_lr) * weight_decay)
                 scale_(
                     params,
-                    1 - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay,
+                    1
+                    - scalar_math.divide(
+                        scalar_math.power(lr, 2), (start_lr if start_lr > 0 else lr) if max_lr_is_none else max_lr
+                    )
+                    * weight_decay,
                 )
         else:
             # weight decay: param = param * (1 - lr * weight_decay)

@@ -86,8 +86,8 @@ struct Rule {
                 if constexpr (weight_decay_nonzero) {
                     if constexpr (corrected_weight_decay) {
                         if constexpr (lr_nonzero) {
-                            // weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) *
-                            //     weight_decay)
+                            // weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0,
+                            //     start_lr, lr), max_lr) * weight_decay)
                             param = param * param_factor;
                         }
                     } else {

@@ -10,6 +10,7 @@ from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.schema import DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+from thetac.runtime.tensors import plain_number
 
 
 class SGDW(Optimizer):
@@ -47,7 +48,7 @@ class SGDW(Optimizer):
             weight_decay of the parameter if corrected_weight_decay, else each step takes away lr *
             weight_decay of the parameter
         max_lr (float or None, default: None, max_lr > 0): the largest lr of the schedule, for
-            corrected_weight_decay; None for a constant lr; None stands for lr
+            corrected_weight_decay; None stands for where(start_lr > 0, start_lr, lr)
         nesterov (bool, default: False): step along the gradient plus momentum times the new buffer
         corrected_weight_decay (bool, default: False): multiply the decay by lr / max_lr
         maximize (bool, default: False): maximize the objective instead of minimizing it
@@ -71,13 +72,17 @@ class SGDW(Optimizer):
         momentum_buffer: decaying sum of gradients; like the parameter, at first the first gradient, if
             momentum != 0
 
+    Numbers in the parameter groups that no argument sets:
+        start_lr: the lr that the constructor was given
+
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
 
     Notes:
         - Decay is multiplied by lr, as in timm; the paper has a schedule multiplier in its place.
         - The first gradient enters the buffer undampened, as in torch's SGD.
-        - max_lr is the lr of the constructor in timm, for all groups.
+        - max_lr is an argument here; timm has no other than the lr of the constructor. With lr=0 there,
+          decay is not corrected; timm divides by 0.
         - timm's caution is a feature of every rule here.
 
     References:
@@ -139,6 +144,14 @@ class SGDW(Optimizer):
                 error="Invalid max_lr value: {value}",
                 none=(1.0,),
             ),
+            Hyperparameter(
+                "start_lr",
+                elements=("start_lr",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid start_lr value: {value}",
+            ),
         ),
         flags=("nesterov", "corrected_weight_decay"),
         derived=(
@@ -176,6 +189,12 @@ class SGDW(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "momentum_buffer": 2 * known["momentum_nonzero"],
+        },
+        fixed=("start_lr",),
     )
 
     def __init__(
@@ -206,6 +225,7 @@ class SGDW(Optimizer):
                 "max_lr": max_lr,
                 "nesterov": nesterov,
                 "corrected_weight_decay": corrected_weight_decay,
+                "start_lr": plain_number(lr),
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,

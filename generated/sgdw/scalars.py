@@ -10,7 +10,7 @@ from thetac.runtime.tensors import Scalar
 
 ROW = (
     "lr_nonzero",  # lr != 0
-    "param_factor",  # 1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay
+    "param_factor",  # 1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr), max_lr) * weight_decay
     "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
     "first_momentum_buffer",
     "not_first_momentum_buffer",  # not first_momentum_buffer
@@ -28,6 +28,7 @@ def scalars(
     dampening: float,
     weight_decay: float,
     max_lr: float,
+    start_lr: float,
     corrected_weight_decay: bool,
     max_lr_is_none: bool,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -40,7 +41,11 @@ def scalars(
             lr_nonzero = lr != 0
             if lr_nonzero:
                 param_factor = (
-                    1 - scalar_math.divide(scalar_math.power(lr, 2), lr if max_lr_is_none else max_lr) * weight_decay
+                    1
+                    - scalar_math.divide(
+                        scalar_math.power(lr, 2), (start_lr if start_lr > 0 else lr) if max_lr_is_none else max_lr
+                    )
+                    * weight_decay
                 )
         else:
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
@@ -70,6 +75,7 @@ def scalars_on_tensors(
     dampening: Scalar,
     weight_decay: Scalar,
     max_lr: Scalar,
+    start_lr: Scalar,
     corrected_weight_decay: bool,
     max_lr_is_none: bool,
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
@@ -81,7 +87,12 @@ def scalars_on_tensors(
         if corrected_weight_decay:
             lr_nonzero = lr != 0
             param_factor_if_so = (
-                1 - tensors.divide(tensors.power(lr, 2), tensors.where(max_lr_is_none, lr, max_lr)) * weight_decay
+                1
+                - tensors.divide(
+                    tensors.power(lr, 2),
+                    tensors.where(max_lr_is_none, tensors.where(start_lr > 0, start_lr, lr), max_lr),
+                )
+                * weight_decay
             )
             param_factor = tensors.where(lr_nonzero, param_factor_if_so, param_factor)
         else:

@@ -51,7 +51,8 @@ def update_elements(
     if weight_decay_nonzero:
         if corrected_weight_decay:
             if lr_nonzero != 0:
-                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, lr, max_lr) * weight_decay)
+                # weight decay: param = param * (1 - lr ** 2 / where(max_lr_is_none, where(start_lr > 0, start_lr, lr),
+                #   max_lr) * weight_decay)
                 param = param * param_factor
         else:
             # weight decay: param = param * (1 - lr * weight_decay)

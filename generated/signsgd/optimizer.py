@@ -104,6 +104,10 @@ class SignSGD(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+        },
     )
 
     def __init__(

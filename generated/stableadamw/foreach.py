@@ -17,13 +17,13 @@ def step(
     steps: TensorList,
     exp_avgs: TensorList,
     exp_avg_sqs: TensorList,
-    start_lrs: TensorList,
     lr: float,
     beta1: float,
     beta2: float,
     weight_decay: float,
     eps: float,
     max_lr: float,
+    start_lr: float,
     decouple_lr: bool,
     max_lr_is_none: bool,
     maximize: bool,
@@ -31,8 +31,6 @@ def step(
     """One step of tensors that agree in device, dtypes, counters and scalar states. Gradients are not written."""
     increment(steps)
     step = steps[0].item()
-    if decouple_lr:
-        start_lr = start_lrs[0].item()
     if maximize:
         # maximize: grad = -grad
         grads = torch._foreach_neg(grads)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, fitting, maximum, sqrt, store, where
+from thetac.runtime.tensors import fitting, maximum, sqrt, store, where
 
 
 def step(
@@ -19,26 +19,21 @@ def step(
     steps: Sequence[Tensor],
     exp_avgs: Sequence[Tensor],
     exp_avg_sqs: Sequence[Tensor],
-    start_lrs: Sequence[Tensor | None],
     lr: float,
     beta1: float,
     beta2: float,
     weight_decay: float,
     eps: float,
     max_lr: float,
+    start_lr: float,
     decouple_lr: bool,
     max_lr_is_none: bool,
     maximize: bool,
 ) -> None:
     """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
-    for param, grad, step_t, exp_avg, exp_avg_sq, start_lr_t in zip(
-        params, grads, steps, exp_avgs, exp_avg_sqs, start_lrs, strict=True
-    ):
+    for param, grad, step_t, exp_avg, exp_avg_sq in zip(params, grads, steps, exp_avgs, exp_avg_sqs, strict=True):
         step_t += 1
         step = step_t.item()
-        if decouple_lr:
-            assert start_lr_t is not None
-            start_lr = start_lr_t.item()
         if maximize:
             # maximize: grad = -grad
             grad = grad.neg()
@@ -72,13 +67,13 @@ def step_on_tensors(
     steps: Sequence[Tensor],
     exp_avgs: Sequence[Tensor],
     exp_avg_sqs: Sequence[Tensor],
-    start_lrs: Sequence[Tensor | None],
     lr: float | Tensor,
     beta1: float,
     beta2: float,
     weight_decay: float,
     eps: float,
     max_lr: float,
+    start_lr: float,
     decouple_lr: bool,
     max_lr_is_none: bool,
     maximize: bool,
@@ -89,8 +84,8 @@ def step_on_tensors(
 
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
-    for param_out, grad, step_t, exp_avg_out, exp_avg_sq_out, start_lr_out in zip(
-        params, grads, steps, exp_avgs, exp_avg_sqs, start_lrs, strict=True
+    for param_out, grad, step_t, exp_avg_out, exp_avg_sq_out in zip(
+        params, grads, steps, exp_avgs, exp_avg_sqs, strict=True
     ):
         param = param_out
         exp_avg = exp_avg_out
@@ -99,12 +94,8 @@ def step_on_tensors(
             param = param_out.clone()
             exp_avg = exp_avg_out.clone()
             exp_avg_sq = exp_avg_sq_out.clone()
-        start_lr: Scalar | None = None
         step_t += 1
         step = step_t if capturable else step_t.item()
-        if decouple_lr:
-            assert start_lr_out is not None
-            start_lr = start_lr_out.clone() if differentiable else start_lr_out
         if maximize:
             # maximize
             grad = -grad
@@ -121,7 +112,6 @@ def step_on_tensors(
         rate = lr / maximum(spread, 1)
         if weight_decay != 0:
             if decouple_lr:
-                assert start_lr is not None
                 highest = where(max_lr_or_default > 0, max_lr_or_default, start_lr)
                 # param = param * (1 - rate / where(highest > 0, highest, inf) * weight_decay)
                 param = param * (1 - rate / where(highest > 0, highest, float("inf")) * weight_decay)

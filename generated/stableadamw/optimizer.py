@@ -10,6 +10,7 @@ from torch.optim.optimizer import ParamsT
 
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.schema import DerivedFlag, Hyperparameter, Interval, Requirement, Schema, Specialisation, State
+from thetac.runtime.tensors import plain_number
 
 
 class StableAdamW(Optimizer):
@@ -44,7 +45,7 @@ class StableAdamW(Optimizer):
         decouple_lr (bool, default: False): decay does not depend on the size of lr, only on its
             schedule
         max_lr (float or None, default: None, max_lr >= 0): the largest lr of the schedule, for
-            decouple_lr; None or 0 is the first lr; None stands for 0
+            decouple_lr; None or 0 is the lr of the constructor; None stands for 0
         maximize (bool, default: False): maximize the objective instead of minimizing it
         foreach (bool or None, default: None): work on lists of tensors; by default where that is the
             fastest that fits
@@ -65,7 +66,9 @@ class StableAdamW(Optimizer):
         step: 0-d, the number of steps
         exp_avg: running average of the gradient; like the parameter, at first 0
         exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
-        start_lr: the first lr; 0-d, a number, at first lr, if decouple_lr
+
+    Numbers in the parameter groups that no argument sets:
+        start_lr: the lr that the constructor was given
 
     Half precision:
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
@@ -76,8 +79,6 @@ class StableAdamW(Optimizer):
         - Decay is multiplied by the lowered rate, as in the source.
         - optimi counts the steps of a group; here each parameter counts its own, so that one whose
           first gradient comes late starts as all others did.
-        - With max_lr=None optimi takes the lr that the constructor was given; here it is the lr of the
-          step that creates the state.
         - lr has no default in optimi; kahan_sum and gradient_release are left out, and so are complex
           parameters.
 
@@ -140,6 +141,14 @@ class StableAdamW(Optimizer):
                 error="Invalid max_lr value: {value}",
                 none=(0.0,),
             ),
+            Hyperparameter(
+                "start_lr",
+                elements=("start_lr",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid start_lr value: {value}",
+            ),
         ),
         flags=("decouple_lr",),
         derived=(
@@ -170,16 +179,6 @@ class StableAdamW(Optimizer):
                 when=None,
                 on_param_device=False,
             ),
-            State(
-                "start_lr",
-                argument="start_lrs",
-                kind="scalar",
-                init=lambda group: group["lr"],
-                when=lambda group: group["decouple_lr"],
-                on_param_device=False,
-                float64=True,
-                constant=True,
-            ),
         ),
         requirements=(
         ),
@@ -196,6 +195,13 @@ class StableAdamW(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=1,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "exp_avg": 3,
+            "exp_avg_sq": 3,
+        },
+        fixed=("start_lr",),
         reread=("exp_avg", "exp_avg_sq"),
         shape_numbers=("size",),
         reduces=True,
@@ -228,6 +234,7 @@ class StableAdamW(Optimizer):
                 "eps": eps,
                 "decouple_lr": decouple_lr,
                 "max_lr": max_lr,
+                "start_lr": plain_number(lr),
                 "maximize": maximize,
                 "foreach": foreach,
                 "capturable": capturable,

@@ -111,6 +111,11 @@ class TextbookAdagrad(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=2,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "cache": 2,
+        },
     )
 
     def __init__(

@@ -120,6 +120,11 @@ class TextbookRMSprop(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "cache": 2,
+        },
     )
 
     def __init__(

@@ -193,6 +193,16 @@ class Tiger(Optimizer):
         decays_gradient=lambda group: False,
         state_at_construction=False,
         foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2
+            + (
+                (not known["kind_is_embedding"] or not known["param_rank_above_one"])
+                and (known["kind_is_embedding"] or known["kind_is_matrix"])
+                or known["kind_is_embedding"] and known["param_rank_above_one"]
+            ),
+            "grad": 2,
+            "m": 2,
+        },
         has_axes=True,
         shape_numbers=("rank", "size", "columns"),
         shape_conditions=("rank",),

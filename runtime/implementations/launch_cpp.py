@@ -104,8 +104,11 @@ class CppLauncher:
         self._address = ctypes.byref(self._launch)
         if hasattr(library, "thetac_prepare"):
             self._prepare(library.thetac_prepare, bucket)
+        self.launches = 1  # a call does all passes up to a barrier, or to the end of the step
         if bucket.schema.waits:
-            totals = sum(len(barrier.in_group) for barrier in staged_scalars_of(bucket.schema.package).BARRIERS)
+            barriers = staged_scalars_of(bucket.schema.package).BARRIERS
+            self.launches += len(barriers)
+            totals = sum(len(barrier.in_group) for barrier in barriers)
             self._terms = torch.empty((totals, len(bucket.sizes)), dtype=torch.float64, device="cpu")
             if totals:
                 self._read_terms = _returning_nothing(library.thetac_terms)
@@ -121,11 +124,6 @@ class CppLauncher:
         self._scratch = torch.empty(prepare(self._address), dtype=torch.uint8, device="cpu")
         launch.scratch = self._scratch.data_ptr()
         prepare(self._address)
-
-    @property
-    def launches(self) -> int:
-        """Return 1: one call does all passes."""
-        return 1
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket; see `Launcher`."""

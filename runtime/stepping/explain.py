@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from thetac.runtime.implementations.fused import specialisations_of
 from thetac.runtime.implementations.widened import HALF, dtype_holding
+from thetac.runtime.param_groups.shape_classes import shape_of
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.stepping.choice import choose
@@ -37,7 +39,7 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
             computed = _computed(schema, choice, param, state.get(param, {}))
             found.setdefault((choice, computed), []).append(param)
         for (choice, computed), params in found.items():
-            size = sum(bytes_per_step(schema, param, state.get(param, {})) for param in params)
+            size = sum(bytes_per_step(schema, group, param, state.get(param, {})) for param in params)
             moved += size
             what = f"{choice.implementation.value} for {_count(params)} ({choice.reason}){computed}"
             lines.append(f"group {index}: {what}, {size:,} bytes per step")
@@ -49,14 +51,14 @@ def explanation(schema: Schema, groups: Sequence[Group], state: Mapping[Tensor, 
     return "\n".join(lines)
 
 
-def bytes_per_step(schema: Schema, param: Tensor, entry: Entry) -> int:
-    """Return what this process reads and writes: parameter and tensor states twice, the gradient once; no counters."""
-    grad_size = param.element_size() if param.grad is None else param.grad.element_size()
-    size = get_local(param).numel() * (2 * param.element_size() + grad_size)
-    for declared in schema.states:
-        value = entry.get(declared.name)
-        if not declared.is_number and isinstance(value, Tensor):
-            size += 2 * get_local(value).numel() * value.element_size()
+def bytes_per_step(schema: Schema, group: Group, param: Tensor, entry: Entry) -> int:
+    """Return what kernels of this process load and store in all passes of a step; counters and scalars are left out."""
+    found = {**entry, "param": param, "grad": param if param.grad is None else param.grad}
+    size = 0
+    for name, accesses in schema.traffic(specialisations_of(schema, group, shape_of(schema, param))).items():
+        if isinstance(value := found.get(name), Tensor):
+            of_elements = get_local(param if name == "grad" else value)
+            size += accesses * of_elements.numel() * value.element_size()
     return size
 
 

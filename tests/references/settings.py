@@ -88,7 +88,12 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
         "growth_rate": [math.inf, 1.05],
     },
     "DiffGrad": {"eps": [1e-8, 1e-3]},
-    "LAMB": {"bias_correction": [True, False], "trust_clip": [False, True], "always_adapt": [False, True]},
+    "LAMB": {
+        "bias_correction": [True, False],
+        "trust_clip": [False, True],
+        "always_adapt": [False, True],
+        "max_lr": [None, 0.02],
+    },
     "LARS": {"momentum": [0.0, 0.9], "trust_clip": [False, True], "always_adapt": [False, True]},
     "NovoGrad": {"grad_averaging": [False, True], "eps": [1e-8, 1.0]},
     "Fromage": {"p_bound": [None, 1.01, 0.5]},
@@ -132,8 +137,11 @@ NEEDS: Mapping[tuple[str, str], Settings] = {
     ("PID", "I"): {"momentum": 0.9},
     ("PID", "D"): {"momentum": 0.9},
     ("RMSpropTF", "lr_in_momentum"): {"momentum": 0.9},
-    ("RMSpropTF", "corrected_weight_decay"): {"decoupled_decay": True, "max_lr": 0.02},
-    ("SGDW", "corrected_weight_decay"): {"max_lr": 0.02},
+    ("RMSpropTF", "corrected_weight_decay"): {"decoupled_decay": True},
+    ("SGDW", "max_lr"): {"corrected_weight_decay": True},
+    ("RMSpropTF", "max_lr"): {"decoupled_decay": True, "corrected_weight_decay": True},
+    ("LAMB", "corrected_weight_decay"): {"decoupled_decay": True},
+    ("LAMB", "max_lr"): {"decoupled_decay": True, "corrected_weight_decay": True},
 }
 
 
@@ -217,4 +225,4 @@ def values_of(name: str, settings: Settings) -> dict[str, float | bool | str | N
             values |= zip(elements[key], value, strict=True)
         else:
             values[key] = value if value is None or isinstance(value, bool | str) else float(value)
-    return values
+    return values | {h.name: values[h.starts_as] for h in rules()[name].hyperparameters if h.starts_as in values}

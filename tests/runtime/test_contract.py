@@ -129,9 +129,9 @@ def test_our_own_classes_say_to_run_make_generate() -> None:
 CONTRACT = 1
 NAMES = {
     "Schema": "contract name package hyperparameters flags states requirements specialisations options half_precision "
-    "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries choices derived fixed "
-    "has_axes view reread separate_kernels reduces shape_requirements shape_numbers shape_conditions shared uniform "
-    "waits complex_error",
+    "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries traffic choices derived "
+    "fixed has_axes view reread separate_kernels reduces shape_requirements shape_numbers shape_conditions shared "
+    "uniform waits complex_error",
     "Hyperparameter": "name elements intervals is_tuple tensor error integer none",
     "Interval": "low high low_closed high_closed",
     "Requirement": "holds message",
@@ -142,8 +142,8 @@ NAMES = {
 }
 FUNCTIONS = (
     "as_lists_of_pairs as_pairs atan2 both cbrt copied cos cube_roots divide either exp fitting floor increment "
-    "largest largest_of_rest log maximum mean_of_blocks mean_of_rest minimum modulo negation norm_of_rest power "
-    "read_numbers rsqrt scale_ sign smallest smallest_of_rest sqrt store sum_of_rest tanh where"
+    "largest largest_of_rest log maximum mean_of_blocks mean_of_rest minimum modulo negation norm_of_rest plain_number "
+    "power read_numbers rsqrt scale_ sign smallest smallest_of_rest sqrt store sum_of_rest tanh where"
 )
 
 

@@ -91,7 +91,12 @@ class _Box:
         """Return the lines of the states' initial values; none if there are only counters."""
         states = [state for state in self.rule.states if state.kind is not StateKind.COUNTER]
         kept: list[State | Shared] = [*states, *self.rule.shared]
-        entries = [self._initial_value(one) for one in kept]
+        entries = [
+            rf"{self.symbols.bare(h.name)} \leftarrow {self.symbols.bare(h.starts_as)}"
+            for h in self.rule.hyperparameters
+            if h.starts_as
+        ]
+        entries += [self._initial_value(one) for one in kept]
         return _rows(r"\textbf{initialize}", entries) if entries else []
 
     def _initial_value(self, state: State | Shared) -> str:

@@ -212,6 +212,9 @@ def docstring(rule: Rule) -> str:
     if rule.shared:
         entries = [(one.name, _shared_text(one)) for one in rule.shared]
         blocks.append(_section("Numbers in the parameter groups that steps write:", entries))
+    if kept := [h for h in rule.hyperparameters if h.starts_as]:
+        entries = [(h.name, f"the {h.starts_as} that the constructor was given") for h in kept]
+        blocks.append(_section("Numbers in the parameter groups that no argument sets:", entries))
     blocks.append(_bullets("Half precision:", [half_precision(rule)]))
     if rule.notes:
         blocks.append(_bullets("Notes:", rule.notes))

@@ -23,7 +23,7 @@ from thetac.codegen.backends.documentation.docstring import (
 from thetac.codegen.backends.documentation.symbols import Symbols
 from thetac.codegen.backends.printing.escaping import module_name, one_line
 from thetac.codegen.emit import environment, header
-from thetac.codegen.ir.nodes import Rule, Shared, State, StateKind
+from thetac.codegen.ir.nodes import Hyperparameter, Rule, Shared, State, StateKind
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
 
@@ -66,6 +66,7 @@ def _page(rule: Rule) -> str:
             states=[
                 *(_state_row(symbols, state) for state in rule.states),
                 *(_shared_row(symbols, one) for one in rule.shared),
+                *(_kept_row(symbols, h) for h in rule.hyperparameters if h.starts_as),
             ],
             half_precision=markdown(half_precision(rule)),
             notes=[markdown(note) for note in rule.notes],
@@ -97,6 +98,18 @@ def _state_row(symbols: Symbols, state: State) -> list[str]:
         "0" if counter else markdown(start(state)),
         "always" if state.when is None else f"if `{expression_text(state.when)}`",
         markdown(state.doc),
+    ]
+
+
+def _kept_row(symbols: Symbols, kept: Hyperparameter) -> list[str]:
+    return [
+        f"`{kept.name}`",
+        _inline(symbols.bare(kept.name)),
+        "a key of parameter groups",
+        "8",
+        f"`{kept.starts_as}` of the constructor",
+        "always",
+        markdown(kept.doc),
     ]
 
 

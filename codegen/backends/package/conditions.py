@@ -1,17 +1,21 @@
 """Conditions of a rule as functions of a parameter group, and of a parameter's shape where they read that.
 
-In: a Rule after features. Out: the Python text of its conditions, for the schema of its class; and which numbers of a
-parameter it reads. Must not know the schema's other parts.
+In: a Rule after features. Out: the Python text of its conditions, for the schema of its class; which numbers of a
+parameter it reads; and how often kernels access each stream. Must not know the schema's other parts.
 """
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
 
 from thetac.codegen.backends.printing.escaping import literal
 from thetac.codegen.backends.printing.host_python import PYTHON, guarded, known_numbers
 from thetac.codegen.ir.fused import Fused, Specialisation
 from thetac.codegen.ir.nodes import Assign, Call, Const, DecayStyle, Expr, If, Ref, Rule, names_read, walk_statements
-from thetac.codegen.ir.printer import expression_text
+from thetac.codegen.ir.printer import Precedence, expression_text
 from thetac.codegen.passes.analysis.kinds import is_static
+from thetac.codegen.passes.analysis.traffic import accesses
 from thetac.options import OPTIONS
 from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES
 
@@ -79,6 +83,25 @@ def specialisation(one: Specialisation, group: GroupAccess) -> str:
     takes = "group, shape" if reads_shape(one.condition) else "group"
     keyword = "holds_for" if reads_shape(one.condition) else "holds"
     return f'"{one.name}", {keyword}=lambda {takes}: {group.text(one.condition)}'
+
+
+def traffic(fused: Fused) -> list[tuple[str, str]]:
+    """Return the name of each stream and small state, and how often a step accesses it, as Python code.
+
+    The code reads `known`, the values of the specialisations by name.
+    """
+    return [(name, _count(conditions)) for name, conditions in accesses(fused).items()]
+
+
+def _count(conditions: Iterable[Expr]) -> str:
+    """Return how many conditions on specialisations hold, as Python code; equal ones are written once."""
+    counts = Counter(condition for condition in conditions if condition != Const(False))
+    always = counts.pop(Const(True), 0)
+    terms = [str(always)] if always else []
+    for condition, count in counts.items():
+        text = expression_text(condition, PYTHON, lambda name: f'known["{name}"]', Precedence.PRODUCT)
+        terms.append(text if count == 1 else f"{count} * {text}")
+    return " + ".join(terms) or "0"
 
 
 def decays_gradient(rule: Rule) -> Expr:

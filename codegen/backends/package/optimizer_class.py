@@ -21,6 +21,7 @@ from thetac.codegen.backends.package.conditions import (
     shape_numbers_read,
     shape_numbers_that_decide,
     specialisation,
+    traffic,
 )
 from thetac.codegen.backends.printing.arguments import asks_first, list_names
 from thetac.codegen.backends.printing.escaping import docstring, literal, uses
@@ -97,6 +98,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
         decays_gradient=group.text(decays_gradient(lowered)),
         state_at_construction=rule.state_at_construction,
         foreach_temporaries=foreach.count_temporaries(lowered),
+        traffic=traffic(fused),
         fixed=_names(fixed) if fixed else "",
         reduces=has_reductions(lowered.body),
         has_axes=fused.has_axes,
@@ -122,6 +124,7 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
                 *("Specialisation", "State"),
             ]
         ),
+        keeps_arguments=any(h.starts_as for h in rule.hyperparameters),
         needs_literal=any(not choice.fixed for choice in rule.choices),
     )
 
@@ -203,8 +206,8 @@ def _fixed_value(value: Hyperparameter | Flag | Choice | None, name: str) -> str
     match value:
         case Flag(fixed=True, default=default):
             return str(default)
-        case Hyperparameter(fixed=True):
-            return _default(value)
+        case Hyperparameter(fixed=True, starts_as=argument):
+            return f"plain_number({argument})" if argument else _default(value)
         case Choice(fixed=True, default=chosen):
             return _text(chosen)
         case _:

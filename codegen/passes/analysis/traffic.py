@@ -18,6 +18,19 @@ FLOAT32 = 4  # bytes
 _OF_A_MATRIX = shape_numbers((1024, 1024), 2.0**-23)
 
 
+def accesses(fused: Fused) -> dict[str, tuple[Expr, ...]]:
+    """Return for each stream the conditions of its loads and stores, pass by pass, and for each small state likewise.
+
+    Each condition is on specialisations: the kernels load or store all of the stream once where it holds.
+    """
+    uses = [use for one in fused.passes for use in one.streams] + [*fused.small]
+    names = (*fused.streams, *(state.name for state in fused.small))
+    return {
+        name: tuple(condition for use in uses if use.name == name for condition in (use.loaded, use.stored))
+        for name in names
+    }
+
+
 def bytes_moved(rule: Rule, fused: Fused) -> int:
     """Return the bytes that kernels load and store per element of a parameter, in a step with the defaults.
 
@@ -31,8 +44,8 @@ def bytes_moved(rule: Rule, fused: Fused) -> int:
     """
     names = defaults(rule) | {SHAPE_NUMBERS[name].variable: number for name, number in _OF_A_MATRIX.items()}
     names |= {one.name: bool(_value(one.condition, names)) for one in fused.specialisations}
-    uses = [use for one in fused.passes for use in one.streams]
-    moved = sum(bool(_value(condition, names)) for use in uses for condition in (use.loaded, use.stored))
+    found = accesses(fused)
+    moved = sum(bool(_value(condition, names)) for stream in fused.streams for condition in found[stream])
     return FLOAT32 * moved
 
 

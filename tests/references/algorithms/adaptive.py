@@ -58,10 +58,11 @@ def rmsprop_tf(
     lr_in_momentum: bool = True,
 ) -> Result:
     """timm's rmsprop_tf.py without caution; max_lr is defaults["lr"]."""
-    wd_scale = lr**2 / (max_lr or lr) if corrected_weight_decay else lr
+    largest = max_lr or float(lr)
     mean_square, mean, buffer = np.ones_like(x), np.zeros_like(x), np.zeros_like(x)
     for gradient in gradients:
         g = gradient
+        wd_scale = lr**2 / largest if corrected_weight_decay else lr
         if decoupled_decay:
             x = x * (1.0 - wd_scale * weight_decay)
         else:

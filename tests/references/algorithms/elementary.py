@@ -25,8 +25,8 @@ def adam_atan2(
 ) -> Result:
     """adam_atan2.py of adam-atan2-pytorch 0.4.1, with cautious_factor=1."""
     if decoupled_wd:
-        weight_decay /= lr
-        regen_reg_rate /= lr
+        weight_decay /= float(lr)
+        regen_reg_rate /= float(lr)
     first = x.copy()
     m, v = np.zeros_like(x), np.zeros_like(x)
     for steps, g in enumerate(gradients, 1):
@@ -40,7 +40,6 @@ def adam_atan2(
             x = x * (1 - lr * weight_decay * mask)
         x = x - lr * a * update
     memory: Memory = {"exp_avg": m, "exp_avg_sq": v}
-    memory |= {"start_lr": lr} if decoupled_wd else {}
     return x, memory | ({"param_init": first} if regen_reg_rate > 0 else {})
 
 

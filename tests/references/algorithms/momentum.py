@@ -48,9 +48,10 @@ def sgdw(
     corrected_weight_decay: bool = False,
 ) -> Result:
     """timm's sgdw.py, _single_tensor_sgdw without caution; max_lr is defaults["lr"]."""
-    wd_scale = lr**2 / (max_lr or lr) if corrected_weight_decay else lr
+    largest = max_lr or float(lr)
     buf: Array | None = None
     for g in gradients:
+        wd_scale = lr**2 / largest if corrected_weight_decay else lr
         x = x * (1.0 - wd_scale * weight_decay)
         step = g
         if momentum:

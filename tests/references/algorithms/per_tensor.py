@@ -27,12 +27,15 @@ def lamb(
     trust_clip: bool = False,
     always_adapt: bool = False,
     decoupled_decay: bool = False,
+    corrected_weight_decay: bool = False,
+    max_lr: float | None = None,
 ) -> Result:
-    """timm/optim/lamb.py of huggingface/pytorch-image-models, with max_grad_norm=None.
+    """timm/optim/lamb.py of huggingface/pytorch-image-models, with max_grad_norm=None; max_lr is defaults["lr"].
 
     With bias_correction=False, always_adapt=True and the defaults of the others it is lamb_optimizer.py of
     google-research/albert.
     """
+    largest = max_lr or float(lr)
     m, v = np.zeros_like(x), np.zeros_like(x)
     for t, g in enumerate(gradients, 1):
         c1, c2 = (1 - betas[0] ** t, 1 - betas[1] ** t) if bias_correction else (1.0, 1.0)
@@ -40,7 +43,7 @@ def lamb(
         v = betas[1] * v + (1 - betas[1]) * g * g
         update = (m / c1) / (np.sqrt(v) / math.sqrt(c2) + eps)
         if weight_decay != 0 and decoupled_decay:
-            x = x - lr * weight_decay * x
+            x = x - (lr**2 / largest if corrected_weight_decay else lr) * weight_decay * x
         elif weight_decay != 0:
             update = update + weight_decay * x
         if weight_decay != 0 or always_adapt:
@@ -93,7 +96,7 @@ def stable_adamw(
     max_lr: float | None = None,
 ) -> Result:
     """optimi/stableadamw.py of torch-optimi 0.3.3, one parameter at a time."""
-    first_lr = lr
+    largest = max_lr or float(lr)
     m, v = np.zeros_like(x), np.zeros_like(x)
     for t, g in enumerate(gradients, 1):
         hat1, hat2 = ((beta**t - beta) / (beta**t - 1) for beta in betas)
@@ -101,12 +104,9 @@ def stable_adamw(
         v = hat2 * v + (1 - hat2) * g * g
         rate = lr / max(1, math.sqrt(math.fsum((g**2 / np.maximum(v, eps**2)).ravel()) / x.size))
         if weight_decay != 0:
-            x = x * (1 - (rate / (max_lr or first_lr) if decouple_lr else rate) * weight_decay)
+            x = x * (1 - (rate / largest if decouple_lr else rate) * weight_decay)
         x = x - rate * m / (np.sqrt(v) + eps)
-    memory: Memory = {"exp_avg": m, "exp_avg_sq": v}
-    if decouple_lr:
-        memory["start_lr"] = first_lr
-    return x, memory
+    return x, {"exp_avg": m, "exp_avg_sq": v}
 
 
 def novograd(
@@ -165,9 +165,9 @@ def mars(
 ) -> Result:
     """MARS/optimizers/mars.py of AGI-Arena/MARS, with is_approx=True; gradients are copied."""
     corrects = optimize_1d or x.ndim == 2
-    first_lr = lr
+    factor = 1.0 if corrects else lr_1d / float(lr)
     if not corrects:
-        lr, betas, weight_decay, mars_type = lr * (lr_1d / lr), betas_1d, weight_decay_1d, "adamw"
+        betas, weight_decay, mars_type = betas_1d, weight_decay_1d, "adamw"
     m, v, largest, last = (np.zeros_like(x) for _ in range(4))
     for t, g in enumerate(gradients, 1):
         c = g
@@ -182,15 +182,13 @@ def mars(
             update = m / ((root + eps) * (1.0 - betas[0] ** t))
         else:
             update = np.sign(m)
-        x = x - lr * (x * weight_decay + update)
+        x = x - lr * factor * (x * weight_decay + update)
         last = g
     memory: Memory = {"exp_avg": m, "exp_avg_sq": v}
     if amsgrad:
         memory["max_exp_avg_sq"] = largest
     if corrects:
         memory["last_grad"] = last
-    else:
-        memory["start_lr"] = first_lr
     return x, memory
 
 
@@ -229,11 +227,12 @@ def apollo(
     weight_decay_type: str | None = None,
 ) -> Result:
     """optim/apollo.py of XuezheMax/apollo."""
-    init_lr = lr / 1000 if init_lr is None else init_lr
+    base_lr = float(lr)
+    init_lr = base_lr / 1000 if init_lr is None else init_lr
     kind = weight_decay_type or ("L2" if rebound == "constant" else "decoupled")
     m, curvature, d = (np.zeros_like(x) for _ in range(3))
     for t, gradient in enumerate(gradients, 1):
-        rate = (lr - init_lr) * (t - 1) / warmup + init_lr if t - 1 < warmup else lr
+        rate = (base_lr - init_lr) * (t - 1) / warmup + init_lr if t - 1 < warmup else lr
         g = gradient + weight_decay * x if kind == "L2" else gradient
         alpha = (1 - beta) / (1 - beta**t)
         delta = g - m
@@ -250,7 +249,7 @@ def apollo(
         elif kind == "decoupled":
             d = d + weight_decay * x
         x = x - rate * d
-    return x, {"exp_avg_grad": m, "approx_hessian": curvature, "direction": d, "start_lr": lr}
+    return x, {"exp_avg_grad": m, "approx_hessian": curvature, "direction": d}
 
 
 def adam_mini(

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim.optimizer import required
 
+import thetac
 from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import NAMES, both, error_of, every_class, ours, torchs, without_params
 from tests.support.runtime_helpers import give_gradients, train
@@ -315,3 +316,46 @@ def test_zero_grad(name: str, options: dict[str, bool]) -> None:
         assert held[0].tolist() == [0, 0]
         optimizer.zero_grad()
         assert all(param.grad is None for param in params)
+
+
+KEEPS_LR = """
+optimizer: KeepsLr
+summary: Gradient descent by lr over the lr of the constructor.
+hyperparameters:
+  lr:    {default: 0.1, range: "[0, inf)", tensor: true}
+  start: {default: lr, fixed: true}
+update: |
+  param = param - lr / start * grad
+"""
+
+
+@pytest.mark.parametrize("options", [{"foreach": False}, {"foreach": True}, {"fused": True}], ids=str)
+@pytest.mark.parametrize("make", [float, torch.tensor], ids=["float", "tensor"])
+def test_a_number_that_starts_as_an_argument_is_what_the_constructor_was_given(
+    make: Callable[[float], float | Tensor], options: dict[str, bool]
+) -> None:
+    first, second = Parameter(torch.ones(2)), Parameter(torch.ones(2))
+    optimizer = thetac.load(KEEPS_LR)([first], lr=make(0.5), **options)
+    optimizer.add_param_group({"params": [second], "lr": 0.25})
+    torch.optim.lr_scheduler.LambdaLR(optimizer, [lambda step: 0.5, lambda step: 2.0])
+    for parameter in (first, second):
+        parameter.grad = torch.ones(2)
+    optimizer.step()
+    assert [group["start"] for group in optimizer.param_groups] == [0.5, 0.5]
+    assert not any(isinstance(group["start"], Tensor) for group in optimizer.param_groups)
+    assert (first.tolist(), second.tolist()) == ([0.5, 0.5], [0.0, 0.0])
+
+
+def test_a_checkpoint_does_not_change_a_number_that_starts_as_an_argument() -> None:
+    cls = thetac.load(KEEPS_LR)
+    saved = cls([Parameter(torch.ones(2))], lr=0.5).state_dict()
+    optimizer = cls([Parameter(torch.ones(2))], lr=0.25)
+    optimizer.load_state_dict(saved)
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["start"]) == (0.5, 0.25)
+
+
+def test_a_wrong_lr_is_refused_where_a_number_starts_as_it() -> None:
+    with pytest.raises(ValueError, match="Tensor lr must be 1-element"):
+        thetac.load(KEEPS_LR)([Parameter(torch.ones(2))], lr=torch.ones(2))
+    with pytest.raises(ValueError, match="Invalid learning rate: -1"):
+        thetac.load(KEEPS_LR)([Parameter(torch.ones(2))], lr=-1)

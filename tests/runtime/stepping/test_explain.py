@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
 
 import thetac as ours
+from tests.support.every_optimizer import class_of, every_optimizer
+from tests.support.paths import ROOT
 from tests.support.runtime_helpers import give_gradients, parameters, train
+from thetac.runtime.implementations.launch_cpp import CppLauncher
+from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping.choice import choose
 from thetac.runtime.stepping.implementation import Implementation
 
@@ -38,6 +44,71 @@ def test_bytes_groups_and_idle_parameters() -> None:
         "3,108 bytes read and written per step\n"
         "plan made 1 time: the first step"
     )
+
+
+def _bytes_per_element(optimizer: Optimizer, *, side: int = 256) -> float:
+    """What it says after steps with a matrix of this height and width, which its groups have as their only one."""
+    (param,) = (param for group in optimizer.param_groups for param in group["params"])
+    for _ in range(2):
+        param.grad = torch.ones_like(param)
+        optimizer.step()
+    found = re.search(r"^([\d,]+) bytes read and written per step$", optimizer.explain(), re.MULTILINE)
+    assert found is not None
+    return int(found[1].replace(",", "")) / side**2
+
+
+def _matrix(dtype: torch.dtype = torch.float32, *, side: int = 256) -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.ones(side, side, dtype=dtype))]
+
+
+@every_optimizer
+def test_bytes_are_those_of_the_catalogue(name: str) -> None:
+    """For a matrix in float32 with the defaults; beside its elements, rows and columns are few."""
+    page = (ROOT / "docs" / "catalogue.md").read_text()
+    (cells,) = re.findall(rf"^\| \[{name}\]\(.*$", page, re.MULTILINE)
+    head = next(line for line in page.splitlines() if line.startswith("| name |"))
+    column = [cell.strip() for cell in head.split(" | ")].index("bytes per step")
+    expected = int(re.split(r" \| ", cells)[column])
+    assert _bytes_per_element(class_of(name)(_matrix(), foreach=False)) == pytest.approx(expected, abs=0.2)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        # Pass 1 loads param, grad, m, v, and stores m, v; pass 2 loads param, m, v, and stores param.
+        ({}, torch.float32, 4 * (6 + 4)),
+        ({}, torch.bfloat16, 2 * (6 + 4)),
+        # No norm of the parameter is needed, and there is one pass.
+        ({"weight_decay": 0.0}, torch.float32, 4 * (5 + 4)),
+        ({"weight_decay": 0.0, "always_adapt": True}, torch.float32, 4 * (6 + 4)),
+    ],
+    ids=str,
+)
+def test_bytes_count_every_pass(values: dict[str, object], dtype: torch.dtype, expected: int) -> None:
+    assert _bytes_per_element(ours.LAMB(_matrix(dtype), fused=True, **values)) == expected  # type: ignore[arg-type]
+
+
+def test_a_state_that_is_never_written_is_read_once() -> None:
+    """The first value of the parameter: param, two sums and grad are 7 accesses, and it is the eighth."""
+    assert _bytes_per_element(ours.MADGRAD(_matrix(), foreach=True)) == 4 * 8
+
+
+@pytest.mark.parametrize(("name", "calls"), [("AdamW", 1), ("LAMB", 1), ("Prodigy", 2), ("DAdaptSGD", 3)])
+def test_launches_are_calls_of_kernels(name: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call ends where a step waits for sums over all parameters."""
+    made: list[object] = []
+    launch = CppLauncher.launch_passes
+
+    def counted(self: CppLauncher, *arguments: Any) -> None:
+        made.append(self)
+        launch(self, *arguments)
+
+    monkeypatch.setattr(CppLauncher, "launch_passes", counted)
+    optimizer = class_of(name)(parameters(), fused=True)  # type: ignore[call-arg]
+    train(optimizer, 1)
+    assert len(made) == calls
+    line = f"step plan: {calls} launch{'es' if calls > 1 else ''} per step for 4 parameters"
+    assert line in optimizer.explain().splitlines()
 
 
 def test_plans_and_their_causes() -> None:
