@@ -33,6 +33,7 @@ from thetac.codegen.passes.hoist import Fused, hoist
 from thetac.codegen.passes.kernel_form import kernel_form
 from thetac.codegen.passes.lift import lift
 from thetac.codegen.passes.phases import phases
+from thetac.codegen.passes.reachable import reachable
 from thetac.codegen.passes.totals import name_totals
 
 MOST_NUMBERS = 500  # in the scalar row of a kernel: the time to compile it grows with their square
@@ -124,7 +125,7 @@ def lower(written: Rule) -> tuple[Rule, Fused]:
     verify(decided, "decided")
     rule = lift(name_totals(resolve(features.apply(expand(decided)))))
     verify(rule, "features")
-    in_kernels = kernel_form(rule)
+    in_kernels = kernel_form(reachable(rule))
     small = {state.name: state.value_kind.dims for state in rule.small_states}
     fused = phases(hoist(in_kernels), infer(in_kernels), small)
     verify_fused(fused, rule)

@@ -24,6 +24,7 @@ from thetac.codegen.passes.hoist import hoist
 from thetac.codegen.passes.kernel_form import kernel_form
 from thetac.codegen.passes.lift import lift
 from thetac.codegen.passes.phases import phases
+from thetac.codegen.passes.reachable import reachable
 from thetac.codegen.pipeline import Source, front_end, lower
 
 START: Mapping[str, Array | float] = {
@@ -51,7 +52,7 @@ def run(rule: Rule, values: Mapping[str, float | bool], steps: int = 4) -> list[
 
 
 def lowered(rule: Rule) -> Fused:
-    kernels = kernel_form(rule)
+    kernels = kernel_form(reachable(rule))
     return phases(hoist(kernels), infer(kernels), {one.name: one.value_kind.dims for one in rule.small_states})
 
 
