@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from typing import assert_never
 
-from thetac.codegen.cli.library import SUFFIXES, our_specs
+from thetac import generated
+from thetac.codegen.cli.library import SUFFIXES, our_specs, spec_and_parents
 from thetac.codegen.errors import Diagnostics, SpecError, did_you_mean, join_names
+from thetac.codegen.frontend.entries import read_hyperparameter
 from thetac.codegen.frontend.features import FeatureFile, feature_files
 from thetac.codegen.frontend.load import load_spec
-from thetac.codegen.frontend.source import read_source
+from thetac.codegen.ir.nodes import Choice, Flag, Hyperparameter
 from thetac.codegen.ir.reserved_names import LONGEST
 from thetac.codegen.pipeline import Source, front_end
-from thetac.loader import load_source
+from thetac.loader import load_sources
 from thetac.runtime.optimizer import Optimizer
 
 Value = float | int | bool | str | None | Sequence[float]
@@ -25,7 +27,10 @@ PATH = "<composed>"
 
 
 def compose(
-    optimizer: str | os.PathLike[str], *, name: str | None = None, **features: bool | Mapping[str, Value]
+    optimizer: str | os.PathLike[str] | type[Optimizer],
+    *,
+    name: str | None = None,
+    **features: bool | Mapping[str, Value],
 ) -> type[Optimizer]:
     """Compile an optimizer with further features and import its class.
 
@@ -34,16 +39,17 @@ def compose(
     The same arguments give the same class within a process; it is kept and pickled like those of `thetac.load`.
 
     Args:
-        optimizer: The name of one of thetac's optimizers, or the path or the text of a spec.
-        name: The name of the class; by default one made of the features' and the optimizer's, or of their number.
+        optimizer: The name or the class of one of thetac's optimizers, or the path or the text of a spec.
+        name: The name of the class, which no optimizer of thetac has; by default one made of the features' and the
+            optimizer's, or of their number.
         **features: By name, True or a mapping of values that replace the defaults. One that is False is left out.
 
     Returns:
         The class, a subclass of `torch.optim.Optimizer`.
 
     Raises:
-        TypeError: There is no such feature, or it has no such value.
-        ValueError: There is no such optimizer, no feature is named, or a value is out of its range.
+        TypeError: There is no such feature, it has no such value, or something is of another type.
+        ValueError: There is no such optimizer, no feature is named, the name is taken, or a value is out of its range.
         thetac.codegen.errors.SpecError: The spec that was given is invalid.
         OSError: A file cannot be read, or no folder can be written.
     """
@@ -51,11 +57,13 @@ def compose(
     if not wanted:
         raise ValueError(f"compose takes at least one feature: there are {join_names(feature_files(), 'and')}")
     ordered = {file: wanted[feature] for feature, file in feature_files().items() if feature in wanted}
-    own = _spec(optimizer)
-    base = front_end([own], our_specs)[0].name if own is not None else _known_name(optimizer)
+    own = _specs(optimizer)
+    base = front_end(own, our_specs)[0].name if own else _known_name(optimizer)
+    if name is not None:
+        _check_name(name, base)
     text = _text(name or _class_name(ordered, base), base, ordered)
     try:
-        return load_source(Source(PATH, text, name="a composition"), lambda: (*our_specs(), *([own] if own else ())))
+        return load_sources([Source(PATH, text, name="a composition")], lambda: (*our_specs(), *own))
     except SpecError as error:  # the optimizer is right, so it is a value or the name
         raise ValueError("; ".join(f"{one.location.text.strip()}: {one.cause}" for one in error.diagnostics)) from error
 
@@ -76,27 +84,78 @@ def _values(feature: str, given: bool | Mapping[str, Value]) -> Mapping[str, Val
             there = f"it has {join_names(names, 'and')}" if names else "it has none"
             hint = did_you_mean(value, names, there)
             raise TypeError(f"feature `{feature}` got an unexpected value `{value}`: {hint}")
+    for entry in known[feature].hyperparameters:
+        if entry.key.text in given:
+            _check_value(feature, read_hyperparameter(entry, Diagnostics()), given[entry.key.text])
     return given
 
 
-def _spec(optimizer: str | os.PathLike[str]) -> Source | None:
-    """Return the spec that was given by its text or path; None for a name."""
+def _check_value(feature: str, argument: Hyperparameter | Flag | Choice, given: Value) -> None:
+    """Raise TypeError for a value of the wrong type, ValueError for one that is none of the choices.
+
+    The compiler checks numbers as it does defaults.
+    """
+    what = f"`{argument.name}` of feature `{feature}` is"
+    match argument:
+        case Choice(choices=choices):
+            if given not in choices and not (given == "none" and None in choices):  # as a spec writes it
+                known = join_names(("None" if one is None else one for one in choices), "or")
+                raise ValueError(f"{what} {known}, not {given!r}")
+        case Flag():
+            if not isinstance(given, bool):
+                raise TypeError(f"{what} True or False, not {given!r}")
+        case Hyperparameter(elements=(), integer=integer, ranges=(allowed, *_), none=none):
+            is_number = isinstance(given, int | float) and not isinstance(given, bool)
+            if not is_number and (given is not None or not none):
+                within = "" if allowed is None else f" in the range {allowed}"
+                raise TypeError(f"{what} {'an integer' if integer else 'a number'}{within}, not {given!r}")
+        case Hyperparameter():
+            pass
+        case _:
+            assert_never(argument)
+
+
+def _specs(optimizer: str | os.PathLike[str] | type[Optimizer]) -> tuple[Source, ...]:
+    """Return the spec that was given by its text or path, and those in its folder that it extends; none for a name."""
     if isinstance(optimizer, str) and "\n" in optimizer:
-        return Source("<text>", optimizer)
+        return (Source("<text>", optimizer),)
+    if not isinstance(optimizer, str | os.PathLike):
+        return ()
     path = os.fspath(optimizer)
-    if path.endswith(SUFFIXES) or os.sep in path:
-        return Source(path, read_source(Path(path), path))
-    return None
+    return spec_and_parents(path) if path.endswith(SUFFIXES) or os.sep in path else ()
 
 
-def _known_name(optimizer: str | os.PathLike[str]) -> str:
-    """Return the name of one of thetac's optimizers, in any case; raise ValueError for another one."""
+def _known_name(optimizer: str | os.PathLike[str] | type[Optimizer]) -> str:
+    """Return the name of one of thetac's optimizers, given in any case or by its class.
+
+    Raises:
+        TypeError: Something else was given.
+        ValueError: There is no such optimizer.
+    """
+    if isinstance(optimizer, type) and getattr(generated, optimizer.__name__, None) is optimizer:
+        return str(optimizer.__name__)
+    if not isinstance(optimizer, str | os.PathLike):
+        kind = f"the class {optimizer.__module__}.{optimizer.__qualname__}" if isinstance(optimizer, type) else ""
+        expected = "the name or the class of one of thetac's optimizers, or the path or the text of a spec"
+        raise TypeError(f"compose takes {expected}, not {kind or repr(optimizer)}")
     given = os.fspath(optimizer)
-    specs = (load_spec(source.text, source.path, Diagnostics()) for source in our_specs())
-    known = {spec.name.lower(): spec.name for spec in specs if spec is not None}
+    known = {name.lower(): name for name in _our_names()}
     if given.lower() not in known:
         raise ValueError(f"no optimizer is named `{given}`: {did_you_mean(given, known.values(), 'see `thetac list`')}")
     return known[given.lower()]
+
+
+def _our_names() -> tuple[str, ...]:
+    specs = (load_spec(source.text, source.path, Diagnostics()) for source in our_specs())
+    return tuple(spec.name for spec in specs if spec is not None)
+
+
+def _check_name(name: str, base: str) -> None:
+    """Raise ValueError if a class may not have this name, because a spec has it."""
+    if name.lower() == base.lower():
+        raise ValueError(f"the name `{name}` is that of the optimizer which gets the features: choose another one")
+    if name.lower() in (one.lower() for one in _our_names()):
+        raise ValueError(f"the name `{name}` is taken by one of thetac's optimizers: choose another one")
 
 
 def _class_name(features: Iterable[FeatureFile], base: str) -> str:
@@ -127,5 +186,7 @@ def _written(value: Value) -> str:
             return value
         case Sequence():
             return f"[{', '.join(map(_written, value))}]"
+        case float():  # NumPy's among them
+            return repr(float(value))
         case _:
             return repr(value)

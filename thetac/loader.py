@@ -13,13 +13,12 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from thetac import loaded
-from thetac.codegen.cli.library import our_specs
+from thetac.codegen.cli.library import our_specs, spec_and_parents
 from thetac.codegen.errors import SpecWarning
-from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Parents, Source, compile_specs
 from thetac.runtime.building.cache import OLD, clean_sometimes, mark_used
 from thetac.runtime.building.object_files import NEW
@@ -35,7 +34,8 @@ def load(spec: str | os.PathLike[str]) -> type[Optimizer]:
     Warns with `thetac.codegen.errors.SpecWarning` of what is probably not meant.
 
     Args:
-        spec: The path of a spec file, or the text of a spec, which has more than one line.
+        spec: The path of a spec file, or the text of a spec, which has more than one line. A spec in a file may
+            extend others in the same folder; they come before thetac's own of the same name.
 
     Returns:
         The class, a subclass of `torch.optim.Optimizer`.
@@ -44,21 +44,21 @@ def load(spec: str | os.PathLike[str]) -> type[Optimizer]:
         thetac.codegen.errors.SpecError: The spec is invalid; the message has all of its errors.
         OSError: The file cannot be read, or no folder can be written.
     """
-    return load_source(_source(spec), our_specs)
+    return load_sources(_sources(spec), our_specs)
 
 
-def load_source(source: Source, parents: Parents) -> type[Optimizer]:
+def load_sources(sources: Sequence[Source], parents: Parents) -> type[Optimizer]:
     """Compile a spec and import its optimizer class, as `load` does.
 
     Args:
-        source: The spec.
-        parents: Returns the specs that it may extend.
+        sources: The spec, and behind it those that it extends, in so far as their errors are to be raised, too.
+        parents: Returns further specs that it may extend.
 
     Raises:
         thetac.codegen.errors.SpecError: The spec is invalid; the message has all of its errors.
         OSError: No folder can be written.
     """
-    compiled = compile_specs([source], parents)[0]
+    compiled = compile_specs(sources, parents)[0]
     for doubt in compiled.warnings:
         warnings.warn(str(doubt), SpecWarning, stacklevel=3)
     package = f"{compiled.module}_{_digest(compiled.files)}"
@@ -71,11 +71,10 @@ def load_source(source: Source, parents: Parents) -> type[Optimizer]:
     return made
 
 
-def _source(spec: str | os.PathLike[str]) -> Source:
+def _sources(spec: str | os.PathLike[str]) -> tuple[Source, ...]:
     if isinstance(spec, str) and "\n" in spec:
-        return Source("<text>", spec, name="a spec")
-    path = os.fspath(spec)
-    return Source(path, read_source(Path(path), path), name="a spec")
+        return (Source("<text>", spec, name="a spec"),)
+    return spec_and_parents(os.fspath(spec), name="a spec")
 
 
 def _digest(files: Mapping[str, str]) -> str:

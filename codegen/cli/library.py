@@ -6,12 +6,15 @@ In: folders and names that the user gave. Out: sources for the pipeline, with pa
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from thetac.codegen.errors import Diagnostics, Location, SpecError, did_you_mean
+from thetac.codegen.frontend.family import DEEPEST_FAMILY
+from thetac.codegen.frontend.load import load_spec
 from thetac.codegen.frontend.source import read_source
 from thetac.codegen.pipeline import Compiled, Source, compile_specs
 
@@ -106,6 +109,42 @@ def our_specs() -> tuple[Source, ...]:
     return read_folder(SPECS)
 
 
+def spec_and_parents(path: str, name: str = "") -> tuple[Source, ...]:
+    """Return the spec in a file, and behind it those in the same folder that it extends, as far as they are there.
+
+    Args:
+        path: Of the file, as the user named it.
+        name: What files generated from it call the spec; empty: the file's own name.
+
+    Raises:
+        SpecError: If one of the files cannot be read.
+        OSError: If there is no such file.
+    """
+    family = [Source(path, read_source(Path(path), path), name)]
+    others = [other for other in _beside(Path(path)) if not other.samefile(path)]
+    while len(family) <= DEEPEST_FAMILY:
+        spec = load_spec(family[-1].text, family[-1].path, Diagnostics())
+        if spec is None or spec.extends is None:
+            break
+        declares = re.compile(rf"""^optimizer:\s*["']?{re.escape(spec.extends.text)}\b""", re.MULTILINE)
+        parents = [other for other in others if declares.search(other.read_text(encoding="utf-8", errors="replace"))]
+        family += (Source(str(parent), read_source(parent, str(parent))) for parent in parents)
+        others = [other for other in others if other not in parents]
+        if not parents:
+            break
+    return tuple(family)
+
+
+def _beside(path: Path) -> list[Path]:
+    """Return the specs in the folder of a file, as far as they can be read."""
+    try:
+        names = sorted(os.listdir(path.parent))
+    except OSError:
+        return []
+    specs = [path.parent / name for name in names if name.endswith(SUFFIXES) and not name.startswith(".")]
+    return [spec for spec in specs if spec.is_file() and os.access(spec, os.R_OK)]
+
+
 def compile_named(name: str) -> Compiled:
     """Compile one optimizer, given by the name of one of thetac's or by the path of a spec.
 
@@ -114,8 +153,7 @@ def compile_named(name: str) -> Compiled:
         SpecError: If the spec cannot be read or is wrong.
     """
     if name.endswith(SUFFIXES) or os.sep in name:
-        path = Path(name)
-        return compile_specs([Source(name, read_source(path, name))], our_specs)[0]
+        return compile_specs(spec_and_parents(name), our_specs)[0]
     ours = {one.class_name: one for one in compile_specs(our_specs())}
     by_lower = {known.lower(): known for known in ours}
     if name.lower() not in by_lower:

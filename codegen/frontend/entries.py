@@ -122,9 +122,7 @@ def _choice(name: str, here: Location, mapping: Mapping, diagnostics: Diagnostic
     default = fields.text("default")
     chosen = None if default is None or is_none(default) else default.text
     if default is not None and choices and chosen not in choices:
-        known = join_names(("none" if choice is None else choice for choice in choices), "and")
-        remedy = did_you_mean(default.text, [c for c in choices if c is not None], f"there are {known}")
-        diagnostics.add(default.location, f"the default {quote(default.text)} is none of the choices", remedy)
+        _refuse_default(default, chosen, choices, diagnostics)
     error = fields.text("error")
     return Choice(
         name,
@@ -135,6 +133,21 @@ def _choice(name: str, here: Location, mapping: Mapping, diagnostics: Diagnostic
         _doc(name, fields, here, is_argument=not fixed),
         here,
     )
+
+
+def _refuse_default(
+    default: Scalar, chosen: str | None, choices: tuple[str | None, ...], diagnostics: Diagnostics
+) -> None:
+    """Note an error for a default that is none of the choices; a text in quotes is never None."""
+    cause = f"the default {quote(default.text)} is none of the choices"
+    if chosen is None and default.text in choices:
+        diagnostics.add(default.location, cause, f'it is None; the text is written in quotes: `"{default.text}"`')
+    elif None in choices and chosen is not None and is_none(replace(default, style="")):
+        diagnostics.add(default.location, f"{cause}: in quotes it is a text, not None", "delete the quotes")
+    else:
+        known = join_names(("none" if choice is None else choice for choice in choices), "and")
+        remedy = did_you_mean(default.text, [c for c in choices if c is not None], f"there are {known}")
+        diagnostics.add(default.location, cause, remedy)
 
 
 def _doc(name: str, fields: Fields, here: Location, *, is_argument: bool) -> str:

@@ -73,6 +73,18 @@ def test_a_spec_of_the_user_gets_features(tmp_path: Path) -> None:
         ({"ema": 3}, TypeError, "feature `ema` is True, False or a mapping of its values, not 3"),
         ({"lookahead": {"k": 0}}, ValueError, "lookahead: {k: 0}: the default `0` is outside the range [1, inf)"),
         ({"lookahead": {"k": 2.5}}, ValueError, "lookahead: {k: 2.5}: `2.5` is no integer"),
+        (
+            {"lookahead": {"k": "a"}},
+            TypeError,
+            "`k` of feature `lookahead` is an integer in the range [1, inf), not 'a'",
+        ),
+        ({"lookahead": {"k": True}}, TypeError, "`k` of feature `lookahead` is an integer in the range [1, inf), not"),
+        ({"ema": {"decay": None}}, TypeError, "`decay` of feature `ema` is a number in the range "),
+        (
+            {"cautious": {"normalization": "blah"}},
+            ValueError,
+            "`normalization` of feature `cautious` is `mean`, `count`, `signs` or `None`, not 'blah'",
+        ),
         ({"ema": False}, ValueError, "compose takes at least one feature: there are "),
     ],
 )
@@ -86,6 +98,46 @@ def test_wrong_optimizers() -> None:
         thetac.compose("AdmW", ema=True)
     with pytest.raises(SpecError, match="<text>:5:24: unknown name `gradd`"):
         thetac.compose(SPEC.replace("grad\n", "gradd\n"), ema=True)
+
+
+def test_a_class_of_ours_is_as_good_as_its_name() -> None:
+    assert thetac.compose(thetac.AdamW, ema=True) is thetac.compose("AdamW", ema=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (torch.optim.AdamW, "the class torch.optim.adamw.AdamW"),
+        (type("AdamW", (thetac.AdamW,), {}), f"the class {__name__}.AdamW"),
+        (None, "None"),
+        (3, "3"),
+    ],
+)
+def test_other_types_are_refused(given: str, shown: str) -> None:
+    expected = "the name or the class of one of thetac's optimizers, or the path or the text of a spec"
+    with pytest.raises(TypeError, match=f"^compose takes {expected}, not {re.escape(shown)}$"):
+        thetac.compose(given, ema=True)
+
+
+def test_the_name_is_that_of_no_other_optimizer() -> None:
+    with pytest.raises(
+        ValueError, match=r"^the name `Adam` is taken by one of thetac's optimizers: choose another one$"
+    ):
+        thetac.compose("AdamW", name="Adam", ema=True)
+    with pytest.raises(ValueError, match=r"^the name `plain` is that of the optimizer which gets the features: choose"):
+        thetac.compose(SPEC, name="plain", ema=True)
+
+
+def test_a_choice_may_be_none_in_either_form() -> None:
+    made = thetac.compose("AdamW", cautious={"normalization": None})
+    assert made is thetac.compose("AdamW", cautious={"normalization": "none"})
+
+
+def test_a_spec_may_extend_one_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text(SPEC)
+    child = tmp_path / "child.yaml"
+    child.write_text("optimizer: Child\nextends: Plain\nsummary: A child.\n")
+    assert thetac.compose(child, ema=True).__name__ == "EMAChild"
 
 
 def test_the_page_has_the_features_in_order_with_their_values() -> None:

@@ -74,6 +74,53 @@ def test_a_loaded_spec_may_extend_one_of_ours() -> None:
     assert torch.equal(trained(child, eps=1e-8), trained(thetac.AdamW))
 
 
+MOMO = """\
+optimizer: Momo
+summary: Gradient descent.
+hyperparameters: {lr: {default: 0.5}}
+update: |
+  param = param - lr * grad
+"""
+HEIR = "optimizer: Child\nextends: Momo\nsummary: A child.\nhyperparameters: {lr: {default: 0.25}}\n"
+
+
+def test_a_spec_in_a_file_may_extend_those_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "momo.yml").write_text(MOMO)
+    (tmp_path / "other.yaml").write_text("services: {nothing: of a spec")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "child.yaml").write_text(HEIR)
+    (tmp_path / "grandchild.yaml").write_text("optimizer: Grandchild\nextends: Child\nsummary: One more.\n")
+    made = thetac.load(tmp_path / "grandchild.yaml")
+    assert made.__name__ == "Grandchild"
+    param = torch.nn.Parameter(torch.ones(2))
+    param.grad = torch.ones(2)
+    made([param]).step()
+    assert param.tolist() == [0.75, 0.75]
+    with pytest.raises(SpecError, match="<text>:2:10: unknown spec `Momo`"):
+        thetac.load(HEIR)
+
+
+def test_a_spec_beside_it_comes_before_one_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "momo.yaml").write_text(MOMO.replace("Momo", "Lion"))
+    (tmp_path / "child.yaml").write_text(HEIR.replace("Momo", "Lion"))
+    made = thetac.load(tmp_path / "child.yaml")
+    assert made([torch.nn.Parameter(torch.ones(2))]).defaults.keys() & {"lr", "betas"} == {"lr"}
+
+
+def test_mistakes_in_specs_beside_it_are_explained_there(tmp_path: Path) -> None:
+    child = tmp_path / "child.yaml"
+    child.write_text(HEIR)
+    for text, place, cause in (
+        (MOMO.replace("* grad", "* gradd"), "momo.yaml:5:24", "unknown name `gradd`"),
+        (MOMO.replace("{lr:", "{lr:\t"), "momo.yaml:3", ""),
+        (MOMO.replace("summary", "extends: Child\nsummary"), "child.yaml:1:12", "`Child` extends itself"),
+    ):
+        (tmp_path / "momo.yaml").write_text(text)
+        with pytest.raises(SpecError, match=f"{re.escape(str(tmp_path / place))}.*{cause}"):
+            thetac.load(child)
+
+
 def test_mistakes_are_spec_errors() -> None:
     with pytest.raises(SpecError) as error:
         thetac.load(LION.replace("sign(beta1 * exp_avg", "sign(beta1 * exp_avgg"))

@@ -297,6 +297,15 @@ def test_show_takes_the_path_of_a_spec(specs: Path, capsys: pytest.CaptureFixtur
     assert "there is no such file" in capsys.readouterr().err
 
 
+def test_show_finds_what_a_spec_extends_beside_it(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (specs / "heir.yaml").write_text("optimizer: Heir\nextends: Mine\nsummary: The same.\n")
+    assert status(["show", str(specs / "heir.yaml")]) == 0
+    assert "  param = param - lr * grad\n" in capsys.readouterr().out
+    (specs / "mine.yaml").write_text(FAULTY.replace("Faulty", "Mine"))
+    assert status(["show", str(specs / "heir.yaml")]) == 1
+    assert "mine.yaml:6:24: unknown name `gard`" in capsys.readouterr().err
+
+
 def on_terminal(**environment: str) -> str:
     """What `show` prints on a terminal."""
     ours, theirs = pty.openpty()
