@@ -57,6 +57,7 @@ class _Steps:
 
     def __init__(self, made: torch.optim.Optimizer, parameters: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
         self._made, self._parameters, self._theirs = made, parameters, theirs
+        self.param_groups = made.param_groups
 
     def step(self) -> None:
         for ours, theirs in zip(self._parameters, self._theirs, strict=True):

@@ -1,5 +1,8 @@
 """Train two optimizers side by side, each on gradients at its own parameters, and say how far they come apart.
 
+Their lr changes before each step, the first included, as schedulers change it: what an optimizer does with the lr of
+its constructor differs then from what it does with the present one.
+
 In: what makes each of them. Out: the largest deviation as a fraction of the distance moved.
 """
 
@@ -15,6 +18,7 @@ from tests.oracles.oracle import Steps
 STEPS = 50
 LIMIT = 1e-12  # of the distance moved
 SHAPES: Sequence[tuple[int, ...]] = ((5,), (4, 3), (2, 3, 2), (), (4, 2, 3, 3))
+WARMUP = 8  # steps until lr is about that of the constructor; from the first on it falls, too
 LATE = 7  # in a late run, the second parameter has no gradient before this step
 
 Start = Callable[[Sequence[Tensor]], Steps]
@@ -50,12 +54,15 @@ def path(start: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES
     parameters = [0.1 * draw for draw in _draws(shapes, generators)]
     points = [[parameter.flatten().clone()] for parameter in parameters]
     optimizer = start(parameters)
+    rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):
         noise = _draws(shapes, generators)
         for index, parameter in enumerate(parameters):
             missing = late and index == 1 and step < LATE
             # A new tensor each time: some authors write into the gradient, or keep it.
             parameter.grad = None if missing else noise[index] + 3 * parameter
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * _scheduled(step)
         optimizer.step()
         for passed, parameter in zip(points, parameters, strict=True):
             passed.append(parameter.detach().flatten().clone())
@@ -70,6 +77,11 @@ def largest_deviation(ours: Path, theirs: Path) -> float:
         an element from where it began. Infinity if theirs does not move and ours does, or where there is a NaN.
     """
     return max(_fraction(_largest(a - b), _largest(b - b[0])) for a, b in zip(ours, theirs, strict=True))
+
+
+def _scheduled(step: int) -> float:
+    """Return the lr of a step as a fraction of the constructor's."""
+    return min(1.0, (step + 1) / WARMUP) * (1 - step / (2 * STEPS))
 
 
 def _generators(shapes: Sequence[tuple[int, ...]]) -> list[torch.Generator]:

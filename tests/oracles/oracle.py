@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tests.oracles.rate import Rate
 from tests.references.algorithms.forms import Array, Memory, Reference, Result
 from tests.references.torch_inputs import Settings
 
 
 class Steps(Protocol):
     """What an oracle does with parameters: like a torch.optim.Optimizer, a step changes them in place."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return groups whose "lr" is that of the next step, and may be written."""
+        ...
 
     def step(self) -> object:
         """Read the gradients of the parameters and update them."""
@@ -42,7 +49,7 @@ class Oracle(Protocol):
 
     @property
     def undefined(self) -> Callable[[Settings], bool]:
-        """Return what says whether it gives NaN under settings, where ours is to give numbers."""
+        """Return what says whether it gives NaN, or rounds, under settings, where ours is to give numbers."""
         ...
 
     def start(self, parameters: Sequence[Tensor], settings: Settings) -> Steps:
@@ -138,18 +145,22 @@ class _Rerun:
     def __init__(self, function: Reference, parameters: Sequence[Tensor], settings: Settings) -> None:
         self._function = function
         self._settings = settings
-        self._parameters = [(parameter, parameter.numpy().copy(), list[Array]()) for parameter in parameters]
+        self._first = float(settings.get("lr", inspect.signature(function).parameters["lr"].default))  # type: ignore[arg-type]
+        self.param_groups: list[dict[str, Any]] = [{"lr": self._first}]
+        self._parameters = [(one, one.numpy().copy(), list[Array](), list[float]()) for one in parameters]
         of = (function, dict(settings))
         if _Rerun._known[0] != of:
             _Rerun._known = (of, {})
         self._points = _Rerun._known[1]
 
     def step(self) -> None:
-        for parameter, start, gradients in self._parameters:
+        for parameter, start, gradients, rates in self._parameters:
             if parameter.grad is not None:
                 gradients.append(parameter.grad.numpy().copy())
-                key = b"".join(array.tobytes() for array in (np.array(start.shape), start, *gradients))
+                rates.append(float(self.param_groups[0]["lr"]))
+                key = b"".join(array.tobytes() for array in (np.array(start.shape), np.array(rates), start, *gradients))
                 if key not in self._points:
-                    given = [gradient.copy() for gradient in gradients]
-                    self._points[key] = self._function(start.copy(), given, **self._settings)[0]
+                    lr = Rate(self._first)
+                    given = lr.of_steps([gradient.copy() for gradient in gradients], rates)
+                    self._points[key] = self._function(start.copy(), given, **{**self._settings, "lr": lr})[0]
                 parameter.copy_(torch.as_tensor(self._points[key]))

@@ -46,6 +46,11 @@ PACKAGES: Mapping[str, Package] = {
         states={**ADAM, "max_exp_avg_sq": "max_exp_avg_sq"},
         values={"base_lr": "lr"},
     ),
+    "AdamAtan2": Package(
+        "adam-atan2-pytorch",
+        "adam_atan2_pytorch:AdamAtan2",
+        undefined=lambda settings: bool(settings.get("cautious_wd")),  # its factor is rounded to float32
+    ),
     "AdamP": Package("adamp", "adamp:AdamP", states=ADAM),
     "AdaMod": Package("adamod", "adamod:AdaMod", states={**ADAM, "exp_avg_lr": "exp_avg_lr"}),
     **{

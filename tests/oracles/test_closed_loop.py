@@ -20,6 +20,7 @@ class Skewed:
     def __init__(self, parameters: Sequence[Tensor], *, by: float, index: int = 0, steps: Sequence[int] = ()) -> None:
         self.parameters, self.by, self.index, self.steps, self.step_number = parameters, by, index, steps, 0
         self.optimizer = SGD(parameters)
+        self.param_groups = self.optimizer.param_groups
 
     def step(self) -> None:
         self.optimizer.step()
@@ -56,6 +57,7 @@ def test_a_late_gradient_shows_whether_steps_are_counted_per_parameter() -> None
 
         def __init__(self, parameters: Sequence[Tensor], *, apart: bool) -> None:
             self.parameters, self.apart, self.counts = parameters, apart, [0] * len(parameters)
+            self.param_groups: list[dict[str, object]] = []
 
         def step(self) -> None:
             for index, parameter in enumerate(self.parameters):
@@ -79,3 +81,22 @@ def test_what_stands_still_beside_what_moves_is_found() -> None:
     still = partial(torch.optim.SGD, lr=0.0)
     assert deviation(SGD, still, late=False) == float("inf")
     assert deviation(still, SGD, late=False) >= 1.0
+
+
+def test_what_copies_lr_in_a_step_instead_of_the_constructor_is_found() -> None:
+    class KeepsLr:
+        """Descends by the first lr that it sees."""
+
+        def __init__(self, parameters: Sequence[Tensor], *, in_constructor: bool) -> None:
+            self.parameters, self.param_groups = parameters, [{"lr": 0.1}]
+            self.kept = 0.1 if in_constructor else None
+
+        def step(self) -> None:
+            self.kept = self.kept or self.param_groups[0]["lr"]
+            for parameter in self.parameters:
+                assert parameter.grad is not None
+                parameter.sub_(self.kept * parameter.grad)
+
+    early, late = partial(KeepsLr, in_constructor=True), partial(KeepsLr, in_constructor=False)
+    assert deviation(early, late, late=False) > LIMIT
+    assert deviation(SGD, early, late=False) > LIMIT

@@ -40,7 +40,8 @@ def test_implementations_compute_what_the_oracle_computes(name: str, implementat
     every = everything() and implementation != "foreach"
     with double_precision():
         for case in single_changes(name)[:: 1 if every else 5]:
-            for what, value in deviations(name, ORACLES[name][0], implementation, case):
+            oracle = next(one for one in ORACLES[name] if not one.undefined(case) or one is ORACLES[name][-1])
+            for what, value in deviations(name, oracle, implementation, case):
                 assert value <= LIMIT, f"{what}: {value:.1e} of the distance moved"
 
 

@@ -54,7 +54,6 @@ def madgrad(
     decouple_decay: bool = False,
 ) -> Result:
     """Defazio and Jelassi 2021, Algorithm 1, with the authors' eps and decays; an element that never moved stays."""
-    rate = lr + eps if lr != 0 else 0.0
     x0 = x.copy()
     s, nu = np.zeros_like(x), np.zeros_like(x)
 
@@ -63,6 +62,7 @@ def madgrad(
         return np.where(root == 0, point, point - s / np.where(root == 0, 1.0, root))
 
     for k, gradient in enumerate(gradients):
+        rate = lr + eps if lr != 0 else 0.0
         weight = rate * math.sqrt(k + 1)
         g = gradient if decouple_decay else gradient + weight_decay * x
         nu = nu + weight * g * g

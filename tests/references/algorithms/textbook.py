@@ -10,8 +10,10 @@ from tests.references.algorithms.forms import Array, Reference, Result
 
 
 def gradient_descent(x: Array, gradients: Sequence[Array], *, lr: float = 1e-2) -> Result:
-    """x_{t+1} = x_t - lr g_t, summed up."""
-    return x - lr * np.sum(gradients, axis=0), {}
+    """x_{t+1} = x_t - lr g_t."""
+    for g in gradients:
+        x = x - lr * g
+    return x, {}
 
 
 def momentum_sgd(x: Array, gradients: Sequence[Array], *, lr: float = 1e-2, mu: float = 0.9) -> Result:
