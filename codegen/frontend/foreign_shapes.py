@@ -53,6 +53,11 @@ def number_of_shape(node: ast.expr) -> tuple[ast.expr, str] | None:
     match node:
         case ast.Call(func=ast.Name(id="len"), args=[ast.Attribute(value=owner, attr="shape")], keywords=[]):
             return owner, "rank"
+        case (
+            ast.Call(func=ast.Attribute(attr="prod"), args=[ast.Attribute(value=owner, attr="shape")], keywords=[])
+            | ast.Call(func=ast.Attribute(value=ast.Attribute(value=owner, attr="shape"), attr="numel"), args=[])
+        ):
+            return owner, "size"
         case ast.Call(func=ast.Name(id="len"), args=[owner], keywords=[]):
             return owner, "rows"
         case ast.Call(func=ast.Name(id=name), args=[owner], keywords=[]) if name in _NUMBERS:

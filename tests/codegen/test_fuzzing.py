@@ -49,9 +49,9 @@ def test_implementations_of_any_rule_that_reduces_agree(text: str, seed: int) ->
 
 def test_mutants_are_worth_trying() -> None:
     """Some are accepted on every level, and most differ from the spec that they were made of."""
-    tried = [mutant(seed) for seed in range(60)]
+    tried = [mutant(seed) for seed in range(180)]  # about one in ten trees is accepted
     assert {one.level for one in tried if compiled_or_refused(one) is not None} == {"text", "tree", "expressions"}
-    assert sum(one.text == origins()[one.origin] for one in tried) < 10
+    assert sum(one.text == origins()[one.origin] for one in tried) < 30
     assert mutant(7) == mutant(7)
 
 

@@ -145,6 +145,8 @@ def complaints(
     ]
     truth_of = {**state, "param": truth}
     for name, factor, slack in pairs:
+        if dtype is torch.float32 and not np.max(largest[name], initial=0) <= torch.finfo(dtype).max:
+            continue  # the definition leaves the range in which the others compute
         theirs, ours, in_float32 = (
             measure({"param": by.param, **by.states}[name], truth_of[name], largest[name])
             for by in (loop, kernel, wide)

@@ -45,10 +45,10 @@ def check_reductions_of_complex(rule: Rule, diagnostics: Diagnostics) -> None:
         what = f"`{call.op}`" if split_axis(call)[1] is None else f"`{call.op}` along an axis"
         diagnostics.add(call.location, f"{what} has no meaning of complex parameters", "say `complex: unsupported`")
         return
-    known = parities(rule)
-    for call in (
-        call for one in walk_statements(rule.body) if isinstance(one, Assign) for call in reductions_in(one.value)
-    ):
+    assigned = (one.value for one in walk_statements(rule.body) if isinstance(one, Assign))
+    calls = [call for value in assigned for call in reductions_in(value)]
+    known = parities(rule) if calls else {}
+    for call in calls:
         if _adds_parts(call, known):
             cause = f"`{call.op}` adds real to imaginary parts of complex parameters"
             diagnostics.add(call.location, cause, "say `complex: unsupported`, or add up squares or products of two")

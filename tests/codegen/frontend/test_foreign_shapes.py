@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from thetac.shape_numbers import SHAPE_NUMBERS, shape_numbers
 
 GRAD = torch.tensor([[1.0, -2.0, 0.5], [4.0, 3.0, -7.0]], dtype=torch.float64)
 EPSILON = 2.0**-52
-LIBRARIES = {"torch": torch, "np": np, "grad": GRAD, "param": GRAD, "float": float, "len": len}
+LIBRARIES = {"torch": torch, "np": np, "math": math, "grad": GRAD, "param": GRAD, "float": float, "len": len}
 
 
 def reduced(name: str, x: Tensor, axis: int | None) -> Tensor:
@@ -49,6 +50,7 @@ def translated(code: str) -> str:
     "code",
     [
         *("param.numel()", "grad.nelement()", "torch.numel(param)", "np.size(param.numpy())", "np.ndim(grad.numpy())"),
+        *("np.prod(param.shape)", "math.prod(grad.shape)", "param.shape.numel()"),
         *("param.ndim", "param.dim()", "len(param)", "len(grad.shape)", "torch.finfo(grad.dtype).eps"),
         *("param.size(0)", "param.size(dim=1)", "param.size()[-2]", "grad.shape[-1]", "grad.shape[0]"),
         *("grad.sum(dim=-1)", "grad.sum(1)", "torch.sum(grad, 0)", "torch.sum(grad, dim=None)"),
