@@ -26,6 +26,7 @@ from thetac.runtime.param_groups.groups import (
     check_options,
     check_values,
     known_keys,
+    starting_values,
     warn_of_misspelt_keys,
     with_scalar_tuples,
     without_unused_options,
@@ -156,6 +157,7 @@ class Optimizer(torch.optim.Optimizer):
                 check_shapes(self.schema, added, param_group)
             not_given = dict.fromkeys(written_keys(self.schema))
             first = first_values(self.schema, self.param_groups, {**added, **not_given, **param_group})
+            first |= starting_values(self.schema, param_group)
             added |= first
             check_shared(self.schema, added, "the added group")
             if len(self.param_groups):

@@ -48,6 +48,7 @@ class Hyperparameter:
     error: str | tuple[str, ...]
     integer: bool = False  # whether a group holds integers; implementations get floats
     none: tuple[float | None, ...] = ()  # per element what implementations get for None; None: it must be a number
+    starts_as: str = ""  # the key whose value it is in a new group; no argument sets it
 
     def may_be_none(self, index: int) -> bool:
         """Return whether an element may be None."""

@@ -81,6 +81,8 @@ class AdamAtan2(Optimizer):
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
 
     Notes:
+        - A group that is made with an lr of its own starts from that; in the source from the lr of the
+          constructor.
         - The source's cautious_factor, which scales a step by a mean over the parameter, is left out;
           1, its default, changes nothing.
         - The source divides weight_decay and regen_reg_rate by lr once, in the constructor, if
@@ -166,6 +168,7 @@ class AdamAtan2(Optimizer):
                 is_tuple=False,
                 tensor=False,
                 error="Invalid start_lr value: {value}",
+                starts_as="lr",
             ),
         ),
         flags=("decoupled_wd", "cautious_wd"),

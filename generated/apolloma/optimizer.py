@@ -96,6 +96,8 @@ class ApolloMa(Optimizer):
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
 
     Notes:
+        - A group that is made with an lr of its own starts from that; in the source from the lr of the
+          constructor.
         - The authors' class is called Apollo; another optimizer, for low ranks, has that name, too.
         - lr has no default in the authors' code; 0.01 is that of their README.
         - In the warmup the rate depends on the lr of the constructor, not on schedules, as in the
@@ -169,6 +171,7 @@ class ApolloMa(Optimizer):
                 is_tuple=False,
                 tensor=False,
                 error="Invalid start_lr value: {value}",
+                starts_as="lr",
             ),
             Hyperparameter(
                 "weight_decay",

@@ -100,8 +100,8 @@ class LAMB(Optimizer):
         - timm divides gradients by their global norm where it is above max_grad_norm=1.0; here
           clip_grad_norm=1.0 does, which is off by default and adds 1e-6 to the norm, as torch does.
         - timm's caution is the feature cautious.
-        - max_lr is an argument here; timm has no other than the lr of the constructor. With lr=0 there,
-          decay is not corrected; timm divides by 0.
+        - max_lr is an argument here; timm has no other than the lr of the constructor, also in groups
+          with an lr of their own. With lr=0 there, decay is not corrected; timm divides by 0.
         - timm counts the steps of a group; here each parameter counts its own, so that one whose first
           gradient comes late starts as all others did.
 
@@ -172,6 +172,7 @@ class LAMB(Optimizer):
                 is_tuple=False,
                 tensor=False,
                 error="Invalid start_lr value: {value}",
+                starts_as="lr",
             ),
         ),
         flags=(

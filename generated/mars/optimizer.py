@@ -99,6 +99,8 @@ class MARS(Optimizer):
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
 
     Notes:
+        - A group that is made with an lr of its own starts from that; in the source from the lr of the
+          constructor.
         - mars_type is adamw or lion, for the authors' mars-adamw and mars-lion; mars-shampoo, which
           orthogonalizes matrices, is left out.
         - This is the authors' is_approx=True: the gradient of the step before is that of its batch; it
@@ -199,6 +201,7 @@ class MARS(Optimizer):
                 is_tuple=False,
                 tensor=False,
                 error="Invalid start_lr value: {value}",
+                starts_as="lr",
             ),
         ),
         flags=("amsgrad", "optimize_1d"),

@@ -95,8 +95,8 @@ class RMSpropTF(Optimizer):
         - The mean square starts from 1, as in TensorFlow and timm.
         - Means are written as in torch's RMSprop: timm's square_avg + (1 - alpha) * (grad ** 2 -
           square_avg) is the same, but becomes NaN where float16 overflows.
-        - max_lr is an argument here; timm has no other than the lr of the constructor. With lr=0 there,
-          decay is not corrected; timm divides by 0.
+        - max_lr is an argument here; timm has no other than the lr of the constructor, also in groups
+          with an lr of their own. With lr=0 there, decay is not corrected; timm divides by 0.
         - timm's caution is a feature of every rule here.
         - The variance of centered is a difference: rounding may make it negative, and its root NaN, as
           in timm.
@@ -174,6 +174,7 @@ class RMSpropTF(Optimizer):
                 is_tuple=False,
                 tensor=False,
                 error="Invalid start_lr value: {value}",
+                starts_as="lr",
             ),
         ),
         flags=("centered", "decoupled_decay", "corrected_weight_decay", "lr_in_momentum"),

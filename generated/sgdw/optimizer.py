@@ -81,8 +81,8 @@ class SGDW(Optimizer):
     Notes:
         - Decay is multiplied by lr, as in timm; the paper has a schedule multiplier in its place.
         - The first gradient enters the buffer undampened, as in torch's SGD.
-        - max_lr is an argument here; timm has no other than the lr of the constructor. With lr=0 there,
-          decay is not corrected; timm divides by 0.
+        - max_lr is an argument here; timm has no other than the lr of the constructor, also in groups
+          with an lr of their own. With lr=0 there, decay is not corrected; timm divides by 0.
         - timm's caution is a feature of every rule here.
 
     References:
@@ -151,6 +151,7 @@ class SGDW(Optimizer):
                 is_tuple=False,
                 tensor=False,
                 error="Invalid start_lr value: {value}",
+                starts_as="lr",
             ),
         ),
         flags=("nesterov", "corrected_weight_decay"),

@@ -74,6 +74,8 @@ class StableAdamW(Optimizer):
         - float16 and bfloat16 parameters are computed in float32, and results rounded once.
 
     Notes:
+        - A group that is made with an lr of its own starts from that; in the source from the lr of the
+          constructor.
         - The betas are corrected instead of the moments: beta * (1 - beta ** (step - 1)) / (1 - beta **
           step) takes the place of beta.
         - Decay is multiplied by the lowered rate, as in the source.
@@ -148,6 +150,7 @@ class StableAdamW(Optimizer):
                 is_tuple=False,
                 tensor=False,
                 error="Invalid start_lr value: {value}",
+                starts_as="lr",
             ),
         ),
         flags=("decouple_lr",),

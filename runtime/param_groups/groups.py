@@ -18,6 +18,7 @@ from torch import Tensor
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.runtime.param_groups.spelling import find_typo
 from thetac.runtime.schema import Choice, Group, Hyperparameter, Schema
+from thetac.runtime.tensors import plain_number
 
 Value = float | Tensor  # an element of a hyperparameter, or a flag
 HostScalars = Mapping[str, float]  # such values as Python numbers, by element name
@@ -44,6 +45,15 @@ def known_keys(schema: Schema) -> tuple[str, ...]:
 def written_keys(schema: Schema) -> tuple[str, ...]:
     """Return the keys of a group that steps write: numbers that parameters share."""
     return tuple(shared.name for shared in schema.shared)
+
+
+def starting_values(schema: Schema, given: Group) -> dict[str, object]:
+    """Return the numbers of a new group that start as another one which it gives."""
+    return {
+        one.name: plain_number(given[one.starts_as])
+        for one in schema.hyperparameters
+        if one.starts_as in given and one.name not in given
+    }
 
 
 def without_unused_options(schema: Schema, defaults: Mapping[str, object]) -> dict[str, object]:

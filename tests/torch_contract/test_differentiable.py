@@ -151,6 +151,7 @@ def test_gradients_flow_from_step_to_step_through_a_scalar_state() -> None:
     assert by_start == 0.25
 
 
+START_FROM_LR = ("ApolloMa", "MARS")  # without a state: a number of their groups is the lr of the constructor
 # Arguments under which what follows from the first lr shows within two steps.
 WHERE_THE_START_COUNTS: dict[str, dict[str, float]] = {"AdaBound": {"gamma": 0.99}}
 
@@ -202,6 +203,8 @@ def _starts_from(name: str, argument: str) -> bool:
     """Whether some state starts from the value of a hyperparameter."""
     group = ours(name)([torch.zeros(1)]).param_groups[0]
     numbers = shape_numbers((5,), 2.0**-52)
+    if argument == "lr" and name in START_FROM_LR:
+        return True
     return argument == "lr" and any(
         state.init is not None
         and state.exists(group, numbers)

@@ -227,6 +227,7 @@ def _hyperparameter(h: Hyperparameter) -> list[str]:
         f"error={_error(h)}",
         *(["integer=True"] if h.integer else []),
         *([f"none={_tuple(_in_place_of_none(h))}"] if h.may_be_none else []),
+        *([f'starts_as="{h.starts_as}"'] if h.starts_as else []),
     ]
 
 

