@@ -231,7 +231,6 @@ class AdamAtan2(Optimizer):
             "exp_avg_sq": 2,
             "param_init": known["regen_reg_rate_positive"],
         },
-        fixed=("start_lr",),
     )
 
     def __init__(

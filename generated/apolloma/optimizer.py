@@ -291,7 +291,6 @@ class ApolloMa(Optimizer):
             "approx_hessian": 4,
             "direction": 4,
         },
-        fixed=("start_lr",),
         reread=("exp_avg_grad", "approx_hessian"),
         separate_kernels=True,
         shape_numbers=("size",),

@@ -237,7 +237,6 @@ class LAMB(Optimizer):
             "exp_avg": 3,
             "exp_avg_sq": 3,
         },
-        fixed=("start_lr",),
         reread=("exp_avg", "exp_avg_sq"),
         separate_kernels=True,
         reduces=True,

@@ -302,7 +302,6 @@ class MARS(Optimizer):
             ),
             "last_grad": 3 * (known["optimize_1d"] or known["param_rank_equal_to_two"]),
         },
-        fixed=("start_lr",),
         shape_numbers=("rank",),
         shape_conditions=("rank",),
         reduces=True,

@@ -236,7 +236,6 @@ class RMSpropTF(Optimizer):
             "momentum_buffer": 2 * known["momentum_positive"],
             "grad_avg": 2 * known["centered"],
         },
-        fixed=("start_lr",),
     )
 
     def __init__(

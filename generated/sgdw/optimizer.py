@@ -194,7 +194,6 @@ class SGDW(Optimizer):
             "grad": 1,
             "momentum_buffer": 2 * known["momentum_nonzero"],
         },
-        fixed=("start_lr",),
     )
 
     def __init__(

@@ -201,7 +201,6 @@ class StableAdamW(Optimizer):
             "exp_avg": 3,
             "exp_avg_sq": 3,
         },
-        fixed=("start_lr",),
         reread=("exp_avg", "exp_avg_sq"),
         shape_numbers=("size",),
         reduces=True,

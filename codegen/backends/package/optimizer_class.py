@@ -65,7 +65,9 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
     by_name: dict[str, Hyperparameter | Flag | Choice] = {h.name: h for h in rule.hyperparameters}
     by_name |= {flag.name: flag for flag in rule.flags} | {choice.name: choice for choice in rule.choices}
     ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
-    fixed = [name for name, value in by_name.items() if value.fixed]
+    # What starts as an argument is loaded from checkpoints, so that a run goes on with it.
+    starting = {h.name for h in rule.hyperparameters if h.starts_as}
+    fixed = [name for name, value in by_name.items() if value.fixed and name not in starting]
     group = GroupAccess(lowered)
     return environment.get_template("optimizer.py.jinja").render(
         header=header(rule.source),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from inspect import signature
 
 import pytest
 import torch
@@ -64,10 +65,13 @@ def test_a_step_is_whole_or_not_at_all(name: str, dtype: torch.dtype, options: O
             continue
         for size in (7e4, 1e30, 3.395e38, 1e39, 1e300):
             value = (size,) * len(hyperparameter.elements) if hyperparameter.is_tuple else size
-            arguments = {**remembering(name), hyperparameter.name: value}
+            change = {hyperparameter.name: value}  # in a group, where it is no argument
+            in_group, arguments = ({}, change) if hyperparameter.name in signature(cls).parameters else (change, {})
+            arguments = {**remembering(name), **arguments}
             before: object = None
             try:
-                optimizer = cls(parameters(dtype=dtype), **options, **arguments)
+                group = {"params": parameters(dtype=dtype), **in_group}
+                optimizer = cls([group], **options, **arguments)
                 give_gradients(optimizer.param_groups[0]["params"], 0)
                 before = picture(optimizer)
                 optimizer.step()

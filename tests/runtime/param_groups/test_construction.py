@@ -346,12 +346,12 @@ def test_a_number_that_starts_as_an_argument_is_what_the_constructor_was_given(
     assert (first.tolist(), second.tolist()) == ([0.5, 0.5], [0.0, 0.0])
 
 
-def test_a_checkpoint_does_not_change_a_number_that_starts_as_an_argument() -> None:
+def test_a_run_goes_on_with_a_number_that_starts_as_an_argument() -> None:
     cls = thetac.load(KEEPS_LR)
     saved = cls([Parameter(torch.ones(2))], lr=0.5).state_dict()
     optimizer = cls([Parameter(torch.ones(2))], lr=0.25)
     optimizer.load_state_dict(saved)
-    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["start"]) == (0.5, 0.25)
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["start"]) == (0.5, 0.5)
 
 
 def test_a_wrong_lr_is_refused_where_a_number_starts_as_it() -> None:
