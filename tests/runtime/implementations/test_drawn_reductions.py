@@ -143,6 +143,7 @@ def test_what_was_wrong_once_is_right(text: str, implementation: str, monkeypatc
     check(text, implementation, monkeypatch)
 
 
+@pytest.mark.usefixtures("quick_builds")
 @pytest.mark.parametrize(
     "implementation", [pytest.param(one, marks=[pytest.mark.thorough] if one in FUSED else []) for one in CASES]
 )
