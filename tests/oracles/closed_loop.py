@@ -18,7 +18,7 @@ from tests.oracles.oracle import Steps
 STEPS = 50
 LIMIT = 1e-12  # of the distance moved
 SHAPES: Sequence[tuple[int, ...]] = ((5,), (4, 3), (2, 3, 2), (), (4, 2, 3, 3))
-WARMUP = 8  # steps in which lr rises from half of the constructor's to all of it
+WARMUP = 4  # steps in which lr rises from half of the constructor's to all of it
 LATE = 7  # in a late run, the second parameter has no gradient before this step
 
 Start = Callable[[Sequence[Tensor]], Steps]
