@@ -274,6 +274,8 @@ def test_add_param_group(name: str, what: str) -> None:
         except (TypeError, ValueError, KeyError) as error:
             outcomes.append([{"error": (type(error), str(error))}])
             assert len(one.param_groups) == 1
+    for group in outcomes[1] if "error" not in outcomes[1][-1] else ():
+        group.update({one.name: group[one.starts_as] for one in optimizer.schema.hyperparameters if one.starts_as})
     assert outcomes[0] == outcomes[1]
 
 
