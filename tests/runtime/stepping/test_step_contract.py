@@ -81,10 +81,11 @@ def test_frozen_parameters(name: str, options: Options) -> None:
         model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
         for param, start in zip(model.parameters(), parameters([p.shape for p in model.parameters()]), strict=True):
             param.data.copy_(start)
-        optimizer = cls(model.parameters(), **options, **remembering(name))
-        for group in optimizer.param_groups:
-            # Some default to a rate at which training diverges. Those that estimate the rate multiply it by 1e-6 first.
-            group["lr"] = group["lr"] if ours(name).schema.waits or name == "LDoG" else min(group["lr"], 1e-3)
+        arguments: dict[str, Any] = {**options, **remembering(name)}
+        if not ours(name).schema.waits and name != "LDoG":  # those estimate the rate, and multiply it by 1e-6 first
+            # Some default to a rate at which training diverges.
+            arguments["lr"] = min(cls(model.parameters(), **arguments).param_groups[0]["lr"], 1e-3)
+        optimizer = cls(model.parameters(), **arguments)
         for frozen in ((), (0, 1), (0, 3), ()):
             for index, param in enumerate(model.parameters()):
                 param.requires_grad_(index not in frozen)
