@@ -49,7 +49,9 @@ def step(
     init_lr_or_default = -1 if init_lr_is_none else init_lr
     initial_rate = start_lr / 1000 if init_lr_or_default < 0 else init_lr_or_default
     rate = (
-        scalar_math.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate if step - 1 < warmup else lr
+        scalar_math.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate
+        if step - 1 < warmup and lr != 0
+        else lr
     )
     alpha = (1 - beta) / (1 - beta**step)
     # delta_grad = grad - exp_avg_grad

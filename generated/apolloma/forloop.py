@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import Scalar, divide, fitting, largest, maximum, sqrt, store, where
+from thetac.runtime.tensors import Scalar, both, divide, fitting, largest, maximum, sqrt, store, where
 
 
 def step(
@@ -55,7 +55,7 @@ def step(
         initial_rate = start_lr / 1000 if init_lr_or_default < 0 else init_lr_or_default
         rate = (
             scalar_math.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate
-            if step - 1 < warmup
+            if step - 1 < warmup and lr != 0
             else lr
         )
         alpha = (1 - beta) / (1 - beta**step)
@@ -163,8 +163,11 @@ def step_on_tensors(
         # what None stands for
         init_lr_or_default = where(init_lr_is_none, -1, init_lr)
         initial_rate = where(init_lr_or_default < 0, start_lr / 1000, init_lr_or_default)
-        # rate = where(step - 1 < warmup, (start_lr - initial_rate) * (step - 1) / warmup + initial_rate, lr)
-        rate = where(step - 1 < warmup, divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate, lr)
+        # rate = where(step - 1 < warmup and lr != 0, (start_lr - initial_rate) * (step - 1) / warmup + initial_rate,
+        #   lr)
+        rate = where(
+            both(step - 1 < warmup, lr != 0), divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate, lr
+        )
         alpha = (1 - beta) / (1 - beta**step)
         delta_grad = grad - exp_avg_grad
         exp_avg_grad = exp_avg_grad + alpha * delta_grad

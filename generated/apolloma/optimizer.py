@@ -27,8 +27,8 @@ class ApolloMa(Optimizer):
               and weight_decay_type != "stable"):
             grad = grad + weight_decay * param  # weight decay
         initial_rate = where(init_lr < 0, start_lr / 1000, init_lr)
-        rate = where(step - 1 < warmup, (start_lr - initial_rate) * (step - 1) / warmup + initial_rate,
-            lr)
+        rate = where(step - 1 < warmup and lr != 0, (start_lr - initial_rate) * (step - 1) / warmup +
+            initial_rate, lr)
         alpha = (1 - beta) / (1 - beta ** step)
         delta_grad = grad - exp_avg_grad
         exp_avg_grad = exp_avg_grad + alpha * delta_grad
@@ -101,7 +101,8 @@ class ApolloMa(Optimizer):
         - The authors' class is called Apollo; another optimizer, for low ranks, has that name, too.
         - lr has no default in the authors' code; 0.01 is that of their README.
         - In the warmup the rate depends on the lr of the constructor, not on schedules, as in the
-          authors' code.
+          authors' code; but a step with lr 0 moves nothing, since torch.distributed.checkpoint makes
+          state by one.
         - With weight_decay_type=None the decay is L2 if rebound is constant, otherwise decoupled;
           decoupled decay is added to the stored direction, as in the authors' code.
 

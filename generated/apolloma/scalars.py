@@ -38,7 +38,9 @@ def scalars(
     init_lr_or_default = -1 if init_lr_is_none else init_lr
     initial_rate = start_lr / 1000 if init_lr_or_default < 0 else init_lr_or_default
     rate = (
-        scalar_math.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate if step - 1 < warmup else lr
+        scalar_math.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate
+        if step - 1 < warmup and lr != 0
+        else lr
     )
     alpha = (1 - beta) / (1 - beta**step)
     eps_over_0_01 = 0.0
@@ -78,7 +80,9 @@ def scalars_on_tensors(
     init_lr_or_default = tensors.where(init_lr_is_none, -1, init_lr)
     initial_rate = tensors.where(init_lr_or_default < 0, start_lr / 1000, init_lr_or_default)
     rate = tensors.where(
-        step - 1 < warmup, tensors.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate, lr
+        tensors.both(step - 1 < warmup, lr != 0),
+        tensors.divide((start_lr - initial_rate) * (step - 1), warmup) + initial_rate,
+        lr,
     )
     alpha = (1 - beta) / (1 - beta**step)
     eps_over_0_01: Scalar = 0.0

@@ -294,7 +294,8 @@ def test_the_page_of_an_optimizer_has_all_its_parts(name: str) -> None:
     assert page.startswith(f"{first}\n\n# {name}\n")
     assert page.count("\\begin{aligned}") == page.count("\\end{aligned}") == 1
     rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-    assert sorted(rows) == sorted([*arguments(rule), *(kept.name for kept in rule.kept)])
+    starting = [one.name for one in rule.hyperparameters if one.starts_as]  # values of groups that no argument sets
+    assert sorted(rows) == sorted([*arguments(rule), *starting, *(kept.name for kept in rule.kept)])
     tables = [block.split("\n") for block in page.split("\n\n") if block.startswith("| ")]
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table if row}) == 1, "a row with other columns"

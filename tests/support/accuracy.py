@@ -146,7 +146,6 @@ def complaints(
     truth_of = {**state, "param": truth}
     for name, factor, slack in pairs:
         if dtype is torch.float32 and not np.max(largest[name], initial=0) <= torch.finfo(dtype).max:
-            assert grads is not None, f"{name} leaves the range of float32 after usual gradients"
             continue  # the definition leaves the range in which the others compute
         theirs, ours, in_float32 = (
             measure({"param": by.param, **by.states}[name], truth_of[name], largest[name])
