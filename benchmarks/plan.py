@@ -37,11 +37,11 @@ class Plan:
 
 
 def full(names: Sequence[str] | None = None) -> Plan:
-    """About half an hour on two cores, a fifth of which torch.compile takes."""
+    """About half an hour on two cores, a third of which torch.compile takes."""
     chosen = tuple(names or algorithms())
     # What is told of some stands for others of their kind: as torch has them, and with one, two or three passes.
     several = tuple(name for name in chosen if hasattr(torch.optim, name) or name in OF_SEVERAL_PASSES)
-    steady: list[Case] = [(name, SMALL, (*OURS, *TORCH, *OTHERS, BY_HAND)) for name in chosen]
+    steady: list[Case] = [(name, SMALL, (*OURS, *TORCH, *OTHERS, BY_HAND)) for name in several]
     steady += [(name, MIDDLE, FUSED) for name in several]
     steady += [(name, LARGE, FUSED) for name in chosen]
     steady += [(name, shapes, WAITING) for shapes in (SMALL, LARGE) for name in _among(chosen, *THEIR_PACKAGES)]
@@ -54,10 +54,10 @@ def full(names: Sequence[str] | None = None) -> Plan:
         1.0,
         steady=tuple(dict.fromkeys(steady)),
         fresh=fresh,
-        memory=chosen,
+        memory=several,
         training=_among(chosen, "AdamW", "NAdam", "SGD"),
         denormal=several,
-        python=chosen,
+        python=several,
         cold=(*cold, *((name, 160) for name in _among(chosen, "NAdam"))),
         compiled=[(name, MIDDLE, ("ours fused", COMPILED)) for name in chosen if hasattr(torch.optim, name)],
     )
