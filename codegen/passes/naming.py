@@ -193,3 +193,8 @@ def safe(name: str) -> str:
 
 def _is_reserved(name: str) -> bool:
     return name in RESERVED or name.endswith(("_ptr", "_address", "_dtype"))  # of streams
+
+
+def pass_suffix(index: int) -> str:
+    """Return the end of the names that the generated code of a pass has; empty for the first pass."""
+    return f"_{index}" if index else ""

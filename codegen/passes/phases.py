@@ -40,8 +40,8 @@ from thetac.codegen.ir.fused import (
 from thetac.codegen.ir.nodes import Call, Const, Ref, names_read, walk_expression
 from thetac.codegen.ir.reductions import is_reduction
 from thetac.codegen.ir.value_kinds import TENSOR_NUMBER, Dims
-from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.kinds import Kinds
+from thetac.codegen.passes.analysis.liveness import needed_by_folds
 from thetac.codegen.passes.analysis.reaching import BEFORE, Reaching, reaching
 from thetac.codegen.passes.analysis.streams import loaded_where_needed, streams
 from thetac.codegen.passes.host_program import names_read_in, without_unread
@@ -240,13 +240,7 @@ class _Plan:
                 folds.append(replace(fold, needed=use.stored))
         waits = any(total.passes == number + 1 for total in self.totals)
         barrier = Barrier.TOTAL if waits else Barrier.NONE
-        values = {
-            name: boolean_algebra.either(
-                *(boolean_algebra.condition(fold.needed) for fold in folds if fold.value == name)
-            )
-            for name in {fold.value: None for fold in folds}
-        }
-        uses = loaded_where_needed(self.uses(places, number, stored), body, values)
+        uses = loaded_where_needed(self.uses(places, number, stored), body, needed_by_folds(folds))
         return Pass(uses, body, self.body(program), folds=tuple(folds), barrier=barrier)
 
 

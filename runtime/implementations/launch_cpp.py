@@ -26,7 +26,7 @@ from thetac.runtime.implementations.cpp_interface import (
     macros,
 )
 from thetac.runtime.implementations.generated_modules import kernel_source, staged_scalars_of
-from thetac.runtime.implementations.launcher import WHOLE_STEP, LaunchedBucket
+from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.openmp import openmp
 from thetac.runtime.implementations.tables import chunk_table, shape_table
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
@@ -127,7 +127,7 @@ class CppLauncher:
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket; see `Launcher`."""
-        self.launch_passes(tensors, rows, scaling, WHOLE_STEP)
+        self.launch_passes(tensors, rows, scaling, (0, None))
 
     def launch_passes(self, tensors: Tensor, rows: Tensor, scaling: Scaling, passes: tuple[int, int | None]) -> None:
         """Do some passes of a step; see `StagedLauncher`."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime.implementations.generated_modules import Kernel, triton_kernels_of
-from thetac.runtime.implementations.launcher import WHOLE_STEP, LaunchedBucket
+from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.tables import ALIGNMENT, HEADER, chunk_table
 from thetac.runtime.implementations.triton_sequence import Launch, launches_of, triton_dtype
 from thetac.runtime.param_groups.grad_scaling import NONE, Scaling
@@ -53,11 +53,14 @@ class TritonLauncher:
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket, with tables on the host; see `Launcher`."""
-        self.launch_passes(tensors, rows, scaling, WHOLE_STEP)
+        self._launch(self._launches.launches, tensors, rows, scaling)
 
     def launch_passes(self, tensors: Tensor, rows: Tensor, scaling: Scaling, passes: tuple[int, int | None]) -> None:
         """Do some passes of a step, with tables on the host; see `StagedLauncher`."""
-        launches = self._launches.of(passes)
+        self._launch(self._launches.of(passes), tensors, rows, scaling)
+
+    def _launch(self, launches: Sequence[Launch], tensors: Tensor, rows: Tensor, scaling: Scaling) -> None:
+        """Start kernels, with tables on the host."""
         if not launches:
             return
         if self._staging is None:

@@ -52,9 +52,6 @@ class Launcher(Protocol):
         ...
 
 
-WHOLE_STEP = (0, None)  # see `StagedLauncher.launch_passes`
-
-
 class StagedLauncher(Launcher, Protocol):
     """The compiled kernels of a rule with totals: between some passes, the host adds up what they have computed."""
 

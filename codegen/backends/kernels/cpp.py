@@ -31,6 +31,7 @@ from thetac.codegen.ir.nodes import Const, Rule
 from thetac.codegen.ir.printer import Precedence
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.combinations import kernels_are_few, relevant_conditions
+from thetac.codegen.passes.naming import pass_suffix
 
 
 def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
@@ -106,13 +107,13 @@ class _Lowering:
 
     def program(self, index: int) -> _Program:
         """Return the text of the tensor program of a pass."""
-        return _Program(f"before{_suffix(index)}", wrap(self.programs.lines(index)))
+        return _Program(f"before{pass_suffix(index)}", wrap(self.programs.lines(index)))
 
     def passes(self, updates: Sequence[_Update]) -> list[str]:
         """Return the initializers of the array of passes."""
         lines = []
         for index, update in enumerate(updates):
-            program = f"&before{_suffix(index)}" if self.programs.exists(index) else "nullptr"
+            program = f"&before{pass_suffix(index)}" if self.programs.exists(index) else "nullptr"
             masks = ", ".join(table.name for table in update.tables)
             lines.append(f"{{{f'&{update.name}' if update.exists else 'nullptr'}, {masks}, {program}}},")
         return lines
@@ -124,7 +125,7 @@ class _Lowering:
 
     def update(self, index: int, one: Pass) -> _Update:
         """Return the text of the sweep of that index."""
-        sweep, suffix = self.sweeps[index], _suffix(index)
+        sweep, suffix = self.sweeps[index], pass_suffix(index)
         tables = [
             mask_table(f"loaded{suffix}", [stream.loaded for stream in one.streams]),
             mask_table(f"stored{suffix}", [stream.stored for stream in one.streams]),
@@ -228,10 +229,6 @@ class _Lowering:
 
     def _zero(self, name: str) -> str:
         return "false" if self._is_truth(name) else "0"
-
-
-def _suffix(index: int) -> str:
-    return f"_{index}" if index else ""
 
 
 def _pointers(streams: Sequence[tuple[int, Stream]]) -> list[str]:

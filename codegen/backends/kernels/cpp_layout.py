@@ -25,6 +25,7 @@ from thetac.codegen.ir.fused import (
 from thetac.codegen.ir.nodes import Call, Const, Expr, Ref, names_read
 from thetac.codegen.ir.value_kinds import Dim, Dims
 from thetac.codegen.passes.analysis import boolean_algebra
+from thetac.codegen.passes.analysis.liveness import needed_by_folds
 from thetac.codegen.passes.analysis.streams import streams
 
 _EXTENTS: dict[Dims | None, str] = {
@@ -153,7 +154,7 @@ def sweep_of(one: Pass, layout: Layout) -> Sweep:
     pointers = {stream.name: index for index, stream in enumerate(one.streams)}
     assigned = set(elements_assigned(one.body))
     body, ops, operands, terms = one.body, dict[str, str](), dict[str, int](), dict[str, Expr]()
-    for name in dict.fromkeys(fold.value for fold in one.folds):
+    for name, needed in needed_by_folds(one.folds).items():
         folds = [fold for fold in one.folds if fold.value == name]
         ops[name] = "SUM"
         if all(fold.op == "sum" for fold in folds) and _is_square(name, body):
@@ -165,9 +166,7 @@ def sweep_of(one: Pass, layout: Layout) -> Sweep:
                 body = _replace(body, name, lambda _: None)
             case _:
                 operands[name] = len(pointers) + len(vectors) + len(terms)
-                terms[name] = boolean_algebra.expression(
-                    boolean_algebra.either(*(boolean_algebra.condition(fold.needed) for fold in folds))
-                )
+                terms[name] = boolean_algebra.expression(needed)
     sweep_folds = [
         SweepFold(fold, "MAX" if fold.op == "max" else ops[fold.value], operands[fold.value]) for fold in one.folds
     ]

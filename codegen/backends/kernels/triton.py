@@ -20,7 +20,7 @@ from thetac.codegen.backends.kernels.triton_sweeps import BITS_PER_THREAD, CHUNK
 from thetac.codegen.emit import header
 from thetac.codegen.ir.fused import Fused
 from thetac.codegen.ir.nodes import Rule
-from thetac.codegen.passes.naming import safe
+from thetac.codegen.passes.naming import pass_suffix, safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
         terms=tuple_text([str(scratch.numbers[total.term]) for total in fused.totals]) if fused.totals else "",
         passes=[
             _Pass(
-                _program(_suffix(index), f"What is computed once per tensor before sweep {index}", program),
+                _program(pass_suffix(index), f"What is computed once per tensor before sweep {index}", program),
                 sweeps.sweep(index, one),
                 _program(f"_for_totals_{index}", f"What each tensor adds to totals after sweep {index}", for_totals),
                 _counts(
@@ -89,10 +89,6 @@ def render(rule: Rule, fused: Fused, environment: jinja2.Environment) -> str:
             for index, (program, one, for_totals) in enumerate(zip(programs, fused.passes, terms, strict=True))
         ],
     )
-
-
-def _suffix(index: int) -> str:
-    return f"_{index}" if index else ""
 
 
 def _program(suffix: str, title: str, program: TensorProgram) -> _Program | None:

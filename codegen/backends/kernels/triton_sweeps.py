@@ -17,7 +17,7 @@ from thetac.codegen.ir.fused import Fold, Fused, Pass, Stream, elements_assigned
 from thetac.codegen.ir.nodes import Const, Expr
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, ROW_VECTOR
 from thetac.codegen.passes.analysis.streams import streams
-from thetac.codegen.passes.naming import safe
+from thetac.codegen.passes.naming import pass_suffix, safe
 
 # The sizes of a launch. They follow from compiled code and the size of a GPU (docs/triton.md, "Shape"); they were not
 # tuned by measuring. A block, the elements of one pass of a program's loop, is 32 * WARPS * BITS_PER_THREAD bits.
@@ -80,7 +80,7 @@ class Sweeps:
         )
         words = words_of((*loads, *body, *stores))
         return Sweep(
-            suffix=f"_{index}" if index else "",
+            suffix=pass_suffix(index),
             tiled=tiled,
             streams=[(place, name) for place, name in enumerate(self._fused.streams) if f"{name}_ptr" in words],
             row=[(place, name) for place, name in enumerate(self._row) if name in words],

@@ -10,12 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt
+from thetac.codegen.ir.fused import ElementAssign, ElementIf, ElementStmt, Fold
 from thetac.codegen.ir.nodes import names_read
 from thetac.codegen.passes.analysis import boolean_algebra
 from thetac.codegen.passes.analysis.boolean_algebra import NEVER, All, Condition
 
 When = Mapping[str, Condition]  # of names; never for those that are not in it
+
+
+def needed_by_folds(folds: Sequence[Fold]) -> When:
+    """Return when the value that folds add up or compare is needed, for each such value in the order of the folds."""
+    found: dict[str, Condition] = {}
+    for fold in folds:
+        needed = boolean_algebra.condition(fold.needed)
+        found[fold.value] = boolean_algebra.either(found.get(fold.value, NEVER), needed)
+    return found
 
 
 def needed_before(body: Sequence[ElementStmt], after: When) -> When:
