@@ -49,7 +49,7 @@ def loaded_where_needed(uses: Sequence[Stream], body: Sequence[ElementStmt], val
     found = []
     for use in uses:
         exact = needed.get(use.name, NEVER)
-        if exact != NEVER:  # otherwise the statements still need a value, which backends have from a load
+        if not _are_same(exact, NEVER):  # otherwise the statements still need a value, which backends have from a load
             # The same condition may have several forms: what is read, and that something is computed, are short ones.
             forms = (boolean_algebra.condition(use.loaded), something, exact)
             shortest = next(form for form in forms if _are_same(form, exact))

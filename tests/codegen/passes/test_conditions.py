@@ -154,3 +154,25 @@ def test_conditions_are_shortened() -> None:
         boolean_algebra.condition(a), boolean_algebra.ALWAYS, boolean_algebra.NEVER
     ) == boolean_algebra.condition(a)
     assert boolean_algebra.choice(boolean_algebra.condition(a), same, same) == same
+
+
+def test_a_load_that_no_combination_needs_stays_as_it_is_read() -> None:
+    """What needs it contradicts itself, but not in one term."""
+
+    def add(target: str, first: str, second: str) -> ElementAssign:
+        return ElementAssign(target, Call("add", (Ref(first), Ref(second))), NOTHING)
+
+    def branch(name: str, then: tuple[ElementStmt, ...], orelse: tuple[ElementStmt, ...]) -> ElementIf:
+        return ElementIf(Ref(name), True, then, orelse, If(Ref(name), (), ()))
+
+    inner = (
+        branch("b", (), (add("param", "param", "grad"),)),
+        branch("c", (), (add("param", "grad", "grad"),)),
+    )
+    body = (
+        branch("a", (add("grad", "param", "param"),), (add("param", "grad", "grad"),)),
+        branch("a", (), inner),
+    )
+    uses = streams(STREAMS, body)
+    found = {use.name: use.loaded for use in loaded_where_needed(uses, body, {})}
+    assert expression_text(found["param"]) == next(expression_text(use.loaded) for use in uses if use.name == "param")
