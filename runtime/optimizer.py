@@ -231,7 +231,7 @@ class Optimizer(torch.optim.Optimizer):
             forget_unused_state(self)
         if self._stepper is None:
             self._stepper = Stepper(self.schema)
-        if not self.schema.has_integers:
+        if not self._stepper.has_integers:
             return self._stepper.step(self.param_groups, self.state, grad_scale, found_inf)
         if is_traced():
             keep_as_tensors(self.schema, self.param_groups, self.state)

@@ -100,6 +100,7 @@ class CppLauncher:
             chunks=self._chunks.data_ptr(),
             n_chunks=len(self._chunks),
             specialisations=0 if separate else sum(holds << bit for bit, holds in enumerate(values)),
+            end_pass=ALL_PASSES,
         )
         self._address = ctypes.byref(self._launch)
         if hasattr(library, "thetac_prepare"):
@@ -127,12 +128,7 @@ class CppLauncher:
 
     def launch(self, tensors: Tensor, rows: Tensor, scaling: Scaling = NONE) -> None:
         """Update every tensor of the bucket; see `Launcher`."""
-        self.launch_passes(tensors, rows, scaling, (0, None))
-
-    def launch_passes(self, tensors: Tensor, rows: Tensor, scaling: Scaling, passes: tuple[int, int | None]) -> None:
-        """Do some passes of a step; see `StagedLauncher`."""
         launch = self._launch
-        launch.first_pass, launch.end_pass = passes[0], ALL_PASSES if passes[1] is None else passes[1]
         launch.rows = rows.data_ptr()
         launch.grad_scale = 1.0 if scaling.grad_scale is None else scaling.grad_scale.item()
         launch.clip = 1.0 if scaling.clip_coefficient is None else scaling.clip_coefficient.item()
@@ -140,6 +136,11 @@ class CppLauncher:
         self._use_threads(torch.get_num_threads())  # the kernel takes fewer for small work
         launch.tensors = tensors.data_ptr()
         self._step(self._address)
+
+    def launch_passes(self, tensors: Tensor, rows: Tensor, scaling: Scaling, passes: tuple[int, int | None]) -> None:
+        """Do some passes of a step; see `StagedLauncher`."""
+        self._launch.first_pass, self._launch.end_pass = passes[0], ALL_PASSES if passes[1] is None else passes[1]
+        self.launch(tensors, rows, scaling)
 
     def read_terms(self) -> list[list[float]]:
         """Return for each total what each tensor adds to it; see `StagedLauncher`."""

@@ -139,7 +139,8 @@ class ScalarRows:
     def _numbers(self, keywords: Mapping[str, object]) -> Sequence[float]:
         """Return the row of these keywords, and keep the new values of scalar states."""
         row, new_states = self._module.scalars(**keywords)
-        self._keep_states(new_states)
+        if self._scalars:
+            self._keep_states(new_states)
         return row
 
     def _keep_states(self, values: Sequence[float]) -> None:

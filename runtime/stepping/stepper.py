@@ -73,6 +73,7 @@ class Stepper:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
+        self.has_integers = schema.has_integers
         self.served: list[Served] = []
         self.launches = 0  # of kernels, in the last step that was re-planned
         self.plans_made: Counter[str] = Counter()  # by cause

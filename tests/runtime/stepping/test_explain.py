@@ -97,13 +97,13 @@ def test_a_state_that_is_never_written_is_read_once() -> None:
 def test_launches_are_calls_of_kernels(name: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call ends where a step waits for sums over all parameters."""
     made: list[object] = []
-    launch = CppLauncher.launch_passes
+    launch = CppLauncher.launch
 
     def counted(self: CppLauncher, *arguments: Any) -> None:
         made.append(self)
         launch(self, *arguments)
 
-    monkeypatch.setattr(CppLauncher, "launch_passes", counted)
+    monkeypatch.setattr(CppLauncher, "launch", counted)
     optimizer = class_of(name)(parameters(), fused=True)  # type: ignore[call-arg]
     train(optimizer, 1)
     assert len(made) == calls
