@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from thetac.codegen.backends.eager import foreach, forloop
 from thetac.codegen.backends.kernels import cpp, scalar_program, staged_scalars, triton
 from thetac.codegen.backends.package import optimizer_class
-from thetac.codegen.backends.package.init_files import package_init
+from thetac.codegen.backends.package.init_files import package_init, piece_init
 from thetac.codegen.backends.printing.escaping import module_name
 from thetac.codegen.backends.printing.layout import lay_out
 from thetac.codegen.emit import environment
@@ -33,6 +33,7 @@ from thetac.codegen.passes.hoist import Fused, hoist
 from thetac.codegen.passes.kernel_form import kernel_form
 from thetac.codegen.passes.lift import lift
 from thetac.codegen.passes.phases import phases
+from thetac.codegen.passes.pieces import rule_of
 from thetac.codegen.passes.reachable import reachable
 from thetac.codegen.passes.totals import name_totals
 
@@ -48,6 +49,9 @@ BACKENDS: Mapping[str, Callable[[Rule, Rule, Fused], str]] = {
     "triton_kernels.py": lambda written, rule, fused: triton.render(rule, fused, environment()),
     "kernels.cpp": lambda written, rule, fused: cpp.render(rule, fused, environment()),
 }
+
+
+IMPLEMENTATIONS = tuple(name for name in BACKENDS if name not in ("__init__.py", "optimizer.py"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,9 @@ class Compiled:
     rule: Rule  # with the features in its body
     fused: Fused  # split into host scalars and element code
     module: str  # the name of its package, "adamw"
-    files: Mapping[str, str]  # relative name -> text
+    files: Mapping[str, str]  # relative name -> text; those of its pieces in folders of their own
     warnings: tuple[Diagnostic, ...] = ()  # what the author probably did not mean
+    pieces: tuple[Compiled, ...] = ()  # its module is the piece's name
 
     @property
     def class_name(self) -> str:
@@ -146,7 +151,30 @@ def _scalars(rule: Rule, fused: Fused) -> str:
 
 
 def _render(written: Rule, rule: Rule, fused: Fused) -> Compiled:
-    """Return the optimizer with the file of every backend."""
+    """Return the optimizer with the file of every backend, and those of its pieces."""
     files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
-    files = {name: lay_out(text) if name.endswith(".py") else text for name, text in files.items()}
-    return Compiled(written, rule, fused, module_name(written.name), files, advice(written))
+    pieces = tuple(_render_piece(piece.name, rule_of(written, piece)) for piece in written.pieces)
+    return Compiled(
+        written,
+        rule,
+        fused,
+        module_name(written.name),
+        {**_laid_out(files), **{f"{one.module}/{name}": text for one in pieces for name, text in one.files.items()}},
+        advice(written),
+        pieces,
+    )
+
+
+def _render_piece(name: str, written: Rule) -> Compiled:
+    """Return a piece with the file of every backend."""
+    rule, fused = lower(written)
+    files = {
+        "__init__.py": piece_init(name, written, environment()),
+        "schema.py": optimizer_class.render_piece(name, written, rule, fused, environment()),
+        **{file: BACKENDS[file](written, rule, fused) for file in IMPLEMENTATIONS},
+    }
+    return Compiled(written, rule, fused, name, _laid_out(files))
+
+
+def _laid_out(files: Mapping[str, str]) -> dict[str, str]:
+    return {name: lay_out(text) if name.endswith(".py") else text for name, text in files.items()}

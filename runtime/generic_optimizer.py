@@ -99,6 +99,7 @@ class GenericOptimizer(Optimizer, ABC):
 
     schema = _SCHEMA
     _state_is_declared = False
+    _why_not_traced = "a rule written by hand"
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -67,6 +67,7 @@ class Optimizer(torch.optim.Optimizer):
 
     schema: ClassVar[Schema]  # what the algorithm has: hyperparameters, flags, states, options
     _state_is_declared: ClassVar[bool] = True  # whether the schema names all of the state
+    _why_not_traced: ClassVar[str] = ""  # why steps of the class cannot be part of a graph; empty if they can
     grad_norm: Tensor | None = None
     """The global norm of the unscaled gradients, before clipping, in the last step of groups that clip, also where it
     was skipped: 0-d, on their device."""

@@ -221,6 +221,7 @@ class Schema:
     uniform: tuple[str, ...] = ()  # keys that must agree in all groups, since numbers of the optimizer follow from them
     # Implementations are generators that wait for sums over all parameters; a GPU has no kernels that do.
     waits: bool = False
+    pieces: tuple[str, ...] = ()  # names of subpackages with further bodies, whose schema is in their module `schema`
     complex_error: str = ""  # the text of the RuntimeError for a complex parameter; empty: it is supported
 
     def __new__(cls, *_: object, **given: object) -> Self:

@@ -31,7 +31,7 @@ SAME_LEVEL = {("backends", "passes")}  # a backend may ask a pass about a rule
 
 # The same of the runtime. What generated code imports is at the top of it, and so are the classes that users see.
 ROOMS = (
-    ("generic_optimizer",),
+    ("drivers", "generic_optimizer"),
     ("optimizer",),
     ("torch_compile", "checkpoints"),
     ("stepping",),

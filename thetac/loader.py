@@ -107,6 +107,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=NEW))
     try:
         for name, text in files.items():
+            (made / name).parent.mkdir(exist_ok=True)
             (made / name).write_bytes(text.encode())
         for _ in range(10):  # another process may do the same at the same time
             with contextlib.suppress(OSError):

@@ -32,6 +32,7 @@ from thetac.codegen.ir.nodes import (
     Flag,
     Hyperparameter,
     If,
+    Piece,
     Requirement,
     State,
     Stmt,
@@ -40,11 +41,12 @@ from thetac.codegen.ir.nodes import (
     names_in_body,
 )
 from thetac.codegen.ir.renaming import rename, rename_in
+from thetac.drivers import DRIVERS
 
 FOLDER = Path(__file__).resolve().parents[1] / "features"
 KEYS = (
     *("feature", "position", "title", "summary", "references", "notes", "hyperparameters", "state"),
-    *("require", "complex", "view", "gradient", "update", "param"),
+    *("require", "complex", "view", "gradient", "update", "param", "driver", "perturb"),
 )
 
 
@@ -66,6 +68,8 @@ class FeatureFile:
     gradient: Scalar | None
     update: Scalar | None
     param: Scalar | None
+    perturb: Scalar | None
+    driver: str  # which runs `perturb`; empty: it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Added:
     states: tuple[State, ...]
     requirements: tuple[Requirement, ...]
     feature: Feature
+    pieces: tuple[Piece, ...]
     needs: frozenset[str]  # hyperparameters of the rule that it reads
 
 
@@ -121,6 +126,8 @@ def read_feature(path: Path) -> FeatureFile:
         fields.text("gradient"),
         fields.text("update"),
         fields.text("param"),
+        fields.text("perturb"),
+        fields.choice("driver", tuple(DRIVERS)) or "",
     )
     diagnostics.raise_any()
     return file
@@ -169,16 +176,18 @@ def _declare(file: FeatureFile, entry: Entry, diagnostics: Diagnostics) -> Added
     for one in file.states:
         states.append(read_state(one, diagnostics))
         names[states[-1].name] = f"{file.name}_{states[-1].name}"
-    bodies = [file.view.body(_parse(text, diagnostics)) for text in (file.gradient, file.update, file.param)]
+    bodies = [file.view.body(_parse(text, diagnostics)) for text in (file.gradient, file.update, file.param, file.perturb)]
     given = ("grad", "param", "update")
     names |= {name: f"{file.name}_{name}" for body in bodies for name in assigned(body) if name not in (*given, *names)}
-    feature = Feature(file.name, *(_marked(rename(body, names), file.name) for body in bodies))
+    *attached, perturb = (_marked(rename(body, names), file.name) for body in bodies)
+    feature = Feature(file.name, *attached)
     return Added(
         file,
         tuple(_renamed_argument(argument, names) for argument in arguments),
         tuple(_state(state, names, file.view, diagnostics) for state in states),
         tuple(_requirement(one, names, file.view, diagnostics) for one in file.requirements),
         feature,
+        (Piece("perturb", perturb, entry.key.location),) if perturb else (),
         needs=frozenset(n for body in bodies for n in names_in_body(body)) - names.keys() - {*given},
     )
 

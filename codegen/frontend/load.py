@@ -23,11 +23,12 @@ from thetac.codegen.ir.nodes import (
     HalfPrecision,
     SparseMode,
 )
+from thetac.drivers import DRIVERS, PIECES
 
 KEYS = (
     *("optimizer", "extends", "summary", "references", "notes", "signature", "group_keys", "hyperparameters"),
     *("require", "state", "state_created", "weight_decay", "complex", "half_precision", "sparse", "features"),
-    *("view", "symbols", "update"),
+    *("view", "symbols", "update", "driver", "entry", *PIECES),
 )
 
 _SYNONYMS = {
@@ -115,7 +116,10 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
         view=None if view is None else View(view),
-        update=_update(fields, diagnostics),
+        update=_statements(fields, "update", diagnostics),
+        pieces=tuple((key, text) for key in PIECES if (text := _statements(fields, key, diagnostics)) is not None),
+        driver=fields.text("driver") if fields.choice("driver", tuple(DRIVERS)) is not None else None,
+        entry=_entry(fields, diagnostics),
         symbols=_symbols(fields, diagnostics),
         unreadable=frozenset(key for key, found in sections.items() if found is None),
         location=location,
@@ -213,13 +217,23 @@ def _symbols(fields: Fields, diagnostics: Diagnostics) -> tuple[tuple[Scalar, st
     return tuple(found)
 
 
-def _update(fields: Fields, diagnostics: Diagnostics) -> Scalar | None:
-    text = fields.text("update")
+def _statements(fields: Fields, key: str, diagnostics: Diagnostics) -> Scalar | None:
+    """Return the text of a body."""
+    text = fields.text(key)
     if text is not None and not text.exact:
         diagnostics.add(
             text.location,
-            "`update` is a folded or quoted text",
-            "write `update: |` and the statements on lines of their own",
+            f"`{key}` is a folded or quoted text",
+            f"write `{key}: |` and the statements on lines of their own",
         )
+        return None
+    return text
+
+
+def _entry(fields: Fields, diagnostics: Diagnostics) -> Scalar | None:
+    """Return the name of the method that a spec asks for."""
+    text = fields.text("entry")
+    if text is not None and (problem := reserved_names.why_not_method(text.text)) is not None:
+        diagnostics.add(text.location, *problem)
         return None
     return text

@@ -16,6 +16,7 @@ from thetac.codegen.frontend.features import declare_features
 from thetac.codegen.frontend.fit import check_blocks, check_decay, check_decay_of_complex, check_needs, check_number
 from thetac.codegen.frontend.inheritance import Inheritance, ParentUpdate
 from thetac.codegen.frontend.merged_entries import MergedEntries
+from thetac.codegen.frontend.piece_use import check_pieces
 from thetac.codegen.frontend.parse import NOTHING_READ, parse_expression, parse_statements
 from thetac.codegen.frontend.signature import make_signature, order_group_keys
 from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec, StateEntry
@@ -32,6 +33,7 @@ from thetac.codegen.ir.nodes import (
     Flag,
     HalfPrecision,
     Hyperparameter,
+    Piece,
     Requirement,
     Rule,
     Scope,
@@ -42,6 +44,7 @@ from thetac.codegen.ir.nodes import (
     Stmt,
     assigned,
 )
+from thetac.drivers import PIECES
 
 MOST_HYPERPARAMETERS = 300  # and flags; a tuple counts as one
 MOST_STATES = 60
@@ -136,6 +139,8 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     sparse_mode, sparse_error = _sparse(family, any_features=bool(added))
     body = texts.body(family)
     check_blocks(body, view, diagnostics)
+    pieces = (*texts.pieces(family), *(piece for one in added for piece in one.pieces))
+    driver, entry = check_pieces(family, pieces, added, diagnostics)
     return Rule(
         name=spec.name,
         summary=spec.summary,
@@ -183,6 +188,9 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         choices=(*choices, *(one for one in arguments if isinstance(one, Choice))),
         features=tuple(one.feature for one in added),
         symbols=_symbols(family, body, known.names, diagnostics),
+        pieces=pieces,
+        driver=driver,
+        entry=entry,
     )
 
 
@@ -250,17 +258,26 @@ class _Texts:
 
     def body(self, family: tuple[Spec, ...]) -> tuple[Stmt, ...]:
         """Return the statements of the nearest update of a family; `super()` in it is the next one."""
-        return self.view.body(self._parsed(family))
+        return self.view.body(self._parsed([spec.update for spec in family]))
 
-    def _parsed(self, family: tuple[Spec, ...]) -> tuple[Stmt, ...]:
-        depth = next((depth for depth, spec in enumerate(family) if spec.update is not None), None)
+    def pieces(self, family: tuple[Spec, ...]) -> Iterator[Piece]:
+        """Yield the further bodies of a family; `super()` in one is the next one of the same name."""
+        for name in PIECES:
+            texts = [spec.piece(name) for spec in family]
+            nearest_text = next((text for text in texts if text is not None), None)
+            if nearest_text is not None:
+                yield Piece(name, self.view.body(self._parsed(texts)), nearest_text.location)
+
+    def _parsed(self, texts: Sequence[Scalar | None]) -> tuple[Stmt, ...]:
+        """Return the statements of the first text that there is; `super()` in it is the next one."""
+        depth = next((depth for depth, text in enumerate(texts) if text is not None), None)
         if depth is None:
             return NOTHING_READ
-        update, further = family[depth].update, family[depth + 1 :]
-        assert update is not None
+        text, further = texts[depth], texts[depth + 1 :]
+        assert text is not None
         parent = ParentUpdate((lambda: self._parsed(further)) if further else None)
-        body = parse_statements(update, self._diagnostics, self._known, parent)
-        return self._heritage.settle_body(body, update.location)
+        body = parse_statements(text, self._diagnostics, self._known, parent)
+        return self._heritage.settle_body(body, text.location)
 
 
 def _state(entry: StateEntry, texts: _Texts) -> State | None:

@@ -74,6 +74,13 @@ class Spec:
     sparse_error: str | None  # the author's own
     view: View | None
     update: Scalar | None
+    pieces: tuple[tuple[str, Scalar], ...]  # further bodies, by their keys
+    driver: Scalar | None
+    entry: Scalar | None
     symbols: tuple[tuple[Scalar, str], ...]  # LaTeX of locals
     unreadable: frozenset[str]  # sections that are there but cannot be read
     location: Location  # of the name
+
+    def piece(self, name: str) -> Scalar | None:
+        """Return the text of a piece, or None."""
+        return dict(self.pieces).get(name)

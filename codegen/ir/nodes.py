@@ -315,6 +315,15 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A further body of a rule, which a driver of the runtime runs: see thetac/drivers.py."""
+
+    name: str
+    body: tuple[Stmt, ...]
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One optimizer, complete: what every pass takes and gives."""
 
@@ -344,6 +353,9 @@ class Rule:
     features: tuple[
         Feature, ...
     ] = ()  # that the spec adds, in the order in which they attach; none after passes/features
+    pieces: tuple[Piece, ...] = ()
+    driver: str = ""  # what runs the pieces (thetac/drivers.py); empty: none
+    entry: str = ""  # the method by which users run a piece; empty: there is none
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     def state(self, name: str) -> State | None:

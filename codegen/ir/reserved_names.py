@@ -32,6 +32,12 @@ _GENERATED = frozenset((*_ARGUMENTS.split(), *_MODULES.split(), _OF_STAGES, *_OF
 # A state of torch's is called `sum`, and generated code never calls it by this name; nor does it what `param` decides.
 _ALSO_NAMES = frozenset({"sum", *SHAPE_NUMBERS})
 _BUILTINS = frozenset(dir(builtins)) - _ALSO_NAMES
+_METHODS = frozenset(  # of every optimizer, torch's among them, and what drivers add
+    "add_param_group compile defaults eval explain first_step grad_norm load_state_dict param_groups profile_hook_step"
+    " register_load_state_dict_post_hook register_load_state_dict_pre_hook register_state_dict_post_hook"
+    " register_state_dict_pre_hook register_step_post_hook register_step_pre_hook schema second_step state state_dict"
+    " step train zero_grad".split()
+)
 _SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "ShapeRequirement", "Specialisation")
 _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
 
@@ -70,6 +76,15 @@ def why_not_class(name: str) -> tuple[str, str] | None:
         return f"{quote(name)} is no name of a class", "a capital letter, then letters and digits, as in `AdamW`"
     if keyword.iskeyword(name) or name in _CLASSES or hasattr(builtins, name):
         return f"`{name}` has a meaning in generated code", "choose another name"
+    return None
+
+
+def why_not_method(name: str) -> tuple[str, str] | None:
+    """Return why a method of an optimizer cannot have this name: cause and remedy, or None."""
+    if (cause := _form(name)) is not None:
+        return cause
+    if name.startswith("_") or name in _METHODS:
+        return f"optimizers have another `{name}`", "choose another name"
     return None
 
 

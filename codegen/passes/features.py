@@ -12,7 +12,19 @@ from dataclasses import replace
 from enum import Enum
 from typing import assert_never
 
-from thetac.codegen.ir.nodes import UPDATE, Assign, Call, Const, DecayStyle, Expr, If, Ref, Rule, Stmt
+from thetac.codegen.ir.nodes import (
+    UPDATE,
+    Assign,
+    Call,
+    Const,
+    DecayStyle,
+    Expr,
+    If,
+    Ref,
+    Rule,
+    Stmt,
+    names_in_body,
+)
 from thetac.codegen.ir.renaming import rename
 from thetac.codegen.passes.update_value import apply_update, name_of_update, take_out_update
 
@@ -32,7 +44,9 @@ def apply(rule: Rule) -> Rule:
     """Return the rule with the features in its body, in which every state starts from a number or the parameter."""
     on_grad = (statement for feature in rule.features for statement in feature.gradient)
     on_param = (statement for feature in rule.features for statement in feature.param)
-    body = (*_maximize(), *on_grad, *_weight_decay(rule, _Place.BEFORE), *_start_states(rule), *_update(rule))
+    body = (*on_grad, *_weight_decay(rule, _Place.BEFORE), *_start_states(rule), *_update(rule))
+    if "grad" in names_in_body(body):
+        body = (*_maximize(), *body)
     states = tuple(
         replace(state, init=Const(0)) if isinstance(state.init, Ref) and state.init.name == "grad" else state
         for state in rule.states

@@ -95,7 +95,7 @@ class Adam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="Adam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -76,7 +76,7 @@ class Adamax(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="Adamax",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -108,7 +108,7 @@ class AdamMini(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="AdamMini",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

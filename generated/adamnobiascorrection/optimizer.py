@@ -71,7 +71,7 @@ class AdamNoBiasCorrection(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="AdamNoBiasCorrection",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

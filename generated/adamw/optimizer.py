@@ -88,7 +88,7 @@ class AdamW(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="AdamW",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

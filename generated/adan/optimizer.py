@@ -96,7 +96,7 @@ class Adan(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="Adan",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

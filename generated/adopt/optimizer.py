@@ -94,7 +94,7 @@ class ADOPT(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="ADOPT",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

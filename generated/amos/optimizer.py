@@ -99,7 +99,7 @@ class Amos(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="Amos",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

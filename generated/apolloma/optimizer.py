@@ -120,7 +120,7 @@ class ApolloMa(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="ApolloMa",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

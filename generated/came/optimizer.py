@@ -107,7 +107,7 @@ class CAME(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="CAME",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -89,7 +89,7 @@ class DAdaptLion(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="DAdaptLion",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

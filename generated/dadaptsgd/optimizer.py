@@ -95,7 +95,7 @@ class DAdaptSGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="DAdaptSGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

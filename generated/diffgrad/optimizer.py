@@ -80,7 +80,7 @@ class DiffGrad(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="DiffGrad",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -81,7 +81,7 @@ class Grams(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="Grams",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

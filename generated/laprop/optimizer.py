@@ -101,7 +101,7 @@ class LaProp(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="LaProp",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

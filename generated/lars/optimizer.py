@@ -94,7 +94,7 @@ class LARS(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="LARS",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

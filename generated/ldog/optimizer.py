@@ -84,7 +84,7 @@ class LDoG(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="LDoG",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -126,7 +126,7 @@ class MARS(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="MARS",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -84,7 +84,7 @@ class NAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="NAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -67,7 +67,7 @@ class NesterovSGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="NesterovSGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

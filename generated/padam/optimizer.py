@@ -86,7 +86,7 @@ class PAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="PAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

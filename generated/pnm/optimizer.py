@@ -84,7 +84,7 @@ class PNM(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="PNM",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -127,7 +127,7 @@ class Prodigy(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="Prodigy",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -91,7 +91,7 @@ class QHAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="QHAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

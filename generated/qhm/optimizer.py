@@ -82,7 +82,7 @@ class QHM(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="QHM",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -88,7 +88,7 @@ class RAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="RAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -70,7 +70,7 @@ class Rprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="Rprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -85,7 +85,7 @@ class SGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="SGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

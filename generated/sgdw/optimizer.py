@@ -99,7 +99,7 @@ class SGDW(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="SGDW",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

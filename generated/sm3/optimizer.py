@@ -85,7 +85,7 @@ class SM3(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="SM3",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -98,7 +98,7 @@ class StableAdamW(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="StableAdamW",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -86,7 +86,7 @@ class Yogi(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=1,
+        contract=2,
         name="Yogi",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

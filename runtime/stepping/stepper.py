@@ -71,8 +71,15 @@ class _Seen:
 class Stepper:
     """Takes the steps of one optimizer, and keeps the plan of the last step for the next one."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, *, clips: bool = True) -> None:
+        """Begin without a plan.
+
+        Args:
+            schema: The optimizer's, or that of a piece.
+            clips: Whether the option `clip_grad_norm` has an effect on these steps.
+        """
         self.schema = schema
+        self._clips = clips
         self.has_integers = schema.has_integers
         self.served: list[Served] = []
         self.launches = 0  # of kernels, in the last step that was re-planned
@@ -108,7 +115,8 @@ class Stepper:
         # What is asked.
         if self.schema.waits:
             check_agreement(self.schema, groups)
-        max_norm, placed, may_be_skipped = max_norm_of(groups), RedistributedGradients(), found_inf is not None
+        max_norm = max_norm_of(groups) if self._clips else None
+        placed, may_be_skipped = RedistributedGradients(), found_inf is not None
         lists = [params if isinstance(params := group["params"], list) else list(params) for group in groups]
         is_observed = _active_modes() > 0
 

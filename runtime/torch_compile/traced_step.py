@@ -39,7 +39,7 @@ class Traceable(Protocol):
     """What this module uses of an optimizer (`runtime/optimizer.py`)."""
 
     schema: ClassVar[Schema]
-    _state_is_declared: ClassVar[bool]
+    _why_not_traced: ClassVar[str]
     _traced: Traced | None
     param_groups: list[dict[str, Any]]
     state: Any  # a defaultdict of torch's
@@ -114,8 +114,8 @@ def forget_unused_state(optimizer: Traceable) -> None:
 
 def why_not(optimizer: Traceable) -> str:
     """Return why a step cannot be part of a graph, in words; empty if it can."""
-    if not optimizer._state_is_declared:
-        return "a rule written by hand"
+    if optimizer._why_not_traced:
+        return optimizer._why_not_traced
     if getattr(optimizer, "grad_scale", None) is not None or getattr(optimizer, "found_inf", None) is not None:
         return "a scaled step"
     for group in optimizer.param_groups:

@@ -21,6 +21,11 @@ def package_init(rule: Rule, environment: jinja2.Environment) -> str:
     )
 
 
+def piece_init(piece: str, rule: Rule, environment: jinja2.Environment) -> str:
+    """Return the text of the `__init__.py` of a piece."""
+    return environment.get_template("piece.py.jinja").render(header=header(rule.source), name=rule.name, piece=piece)
+
+
 def collection_init(members: Mapping[str, str], source: str, home: str, environment: jinja2.Environment) -> str:
     """Return the text of the outer `__init__.py`.
 

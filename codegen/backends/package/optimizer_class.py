@@ -48,8 +48,10 @@ from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.check.totals import uniform
 from thetac.codegen.passes.hoist import Fused
+from thetac.drivers import DRIVERS, ENTRY_PATH, ENTRY_PIECE, MODES, MODES_PATH
 from thetac.options import OPTIONS
 
+PLAIN_PATH = "thetac.runtime.optimizer:Optimizer"  # the class behind optimizers that no driver runs
 _LABELS = {"lr": "learning rate", "eps": "epsilon value"}  # torch's words for two values everybody has
 
 
@@ -65,14 +67,11 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
     by_name: dict[str, Hyperparameter | Flag | Choice] = {h.name: h for h in rule.hyperparameters}
     by_name |= {flag.name: flag for flag in rule.flags} | {choice.name: choice for choice in rule.choices}
     ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
-    # What starts as an argument is loaded from checkpoints, so that a run goes on with it.
-    starting = {h.name for h in rule.hyperparameters if h.starts_as}
-    fixed = [name for name, value in by_name.items() if value.fixed and name not in starting]
-    group = GroupAccess(lowered)
+    schema = _Schema(rule, lowered, fused)
     return environment.get_template("optimizer.py.jinja").render(
         header=header(rule.source),
-        contract=__contract__,
         name=rule.name,
+        bases=_bases(rule),
         documentation=docstring(documentation(rule)),
         positional=[_argument(name, by_name) for name in rule.positional],
         keyword_only=[_argument(name, by_name) for name in (*rule.keyword_only, *ours)],
@@ -80,43 +79,68 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
             (name, "None" if name in names_of(rule.shared) else _fixed_value(by_name.get(name), name))
             for name in rule.group_keys
         ],
-        hyperparameters=[_hyperparameter(h) for h in rule.hyperparameters],
-        flags=_names(flag.name for flag in lowered.flags if flag.asks is None),
-        choices=[_choice(choice) for choice in rule.choices if not choice.fixed],
-        derived=[(flag.name, group.text(Ref(flag.name))) for flag in lowered.flags if flag.asks is not None],
-        states=_states(lowered, group),
-        requirements=[
-            (group.text(r.condition), literal(r.message)) for r in lowered.requirements if not reads_shape(r.condition)
-        ],
-        shape_requirements=[
-            (group.text(r.condition), literal(r.message)) for r in lowered.requirements if reads_shape(r.condition)
-        ],
-        specialisations=[specialisation(s, group) for s in fused.specialisations],
-        options=_names(option for option in OPTIONS if option not in ours),
-        sparse=rule.sparse_mode.value,
-        half_precision=rule.half_precision.value,
-        refusable=_names(find_refusable(lowered)),
-        sparse_error=literal(rule.sparse_error),
-        decays_gradient=group.text(decays_gradient(lowered)),
-        state_at_construction=rule.state_at_construction,
-        foreach_temporaries=foreach.count_temporaries(lowered),
-        traffic=traffic(fused),
-        fixed=_names(fixed) if fixed else "",
-        reduces=has_reductions(lowered.body),
-        has_axes=fused.has_axes,
-        reread=_names(reread) if (reread := [name for name in fused.reread if name != "param"]) else "",
-        view=_view(lowered),
-        separate_kernels=not kernels_are_few(fused),
-        shape_numbers=_names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",
-        shape_conditions=_names(numbers) if (numbers := shape_numbers_that_decide(lowered)) else "",
-        shared=[_shared(one, group) for one in lowered.shared],
-        uniform=_names(names) if (names := uniform(rule)) else "",
-        waits=has_totals(rule),
-        complex_unsupported=rule.complex_mode is ComplexMode.UNSUPPORTED,
-        uses_scalar_math=uses("scalar_math", group.printed),
-        needs_torch=any("torch." in group.text(r.condition) for r in lowered.requirements),
+        schema=schema.text(environment),
+        classes=schema.classes(),
+        uses_scalar_math=schema.uses_scalar_math,
+        needs_torch=schema.needs_torch,
         needs_tensor=any(h.tensor for h in rule.hyperparameters),
-        classes=", ".join(
+        keeps_arguments=any(h.starts_as for h in rule.hyperparameters),
+        needs_literal=any(not choice.fixed for choice in rule.choices),
+        entry=rule.entry,
+        entry_piece=ENTRY_PIECE,
+    )
+
+
+def render_piece(piece: str, rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environment) -> str:
+    """Return the text of the `schema.py` of a piece.
+
+    Args:
+        piece: Its name.
+        rule: The rule whose update the piece is.
+        lowered: With what every optimizer has in its body.
+        fused: Of `lowered`.
+        environment: Of the templates.
+    """
+    schema = _Schema(rule, lowered, fused)
+    return environment.get_template("piece_schema.py.jinja").render(
+        header=header(rule.source),
+        name=rule.name,
+        piece=piece,
+        schema=schema.text(environment),
+        classes=schema.classes(),
+        uses_scalar_math=schema.uses_scalar_math,
+        needs_torch=schema.needs_torch,
+    )
+
+
+def _bases(rule: Rule) -> list[tuple[str, str]]:
+    """Return the classes that the optimizer's derives from, each with its module, in order."""
+    paths = [
+        *([MODES_PATH] if any(piece.name in MODES for piece in rule.pieces) else []),
+        *([DRIVERS[rule.driver].path] if rule.driver else []),
+        *([ENTRY_PATH] if rule.entry else []),
+    ]
+    return [(module, base) for module, _, base in (path.partition(":") for path in paths or [PLAIN_PATH])]
+
+
+class _Schema:
+    """Prints a `Schema` of a rule, and knows what it needs of other modules."""
+
+    def __init__(self, rule: Rule, lowered: Rule, fused: Fused) -> None:
+        self._rule, self._lowered, self._fused = rule, lowered, fused
+        self._group = GroupAccess(lowered)
+        self._arguments = self._find_arguments()
+        self.uses_scalar_math = uses("scalar_math", self._group.printed)
+        self.needs_torch = any("torch." in self._group.text(r.condition) for r in lowered.requirements)
+
+    def text(self, environment: jinja2.Environment) -> str:
+        """Return the expression."""
+        return environment.get_template("schema.jinja").render(self._arguments).rstrip("\n")
+
+    def classes(self) -> str:
+        """Return the names that the expression needs of the module of schemas."""
+        rule, lowered = self._rule, self._lowered
+        return ", ".join(
             [
                 *(["Choice"] if rule.choices else []),
                 *(["DerivedFlag"] if any(flag.asks is not None for flag in lowered.flags) else []),
@@ -125,10 +149,56 @@ def render(rule: Rule, lowered: Rule, fused: Fused, environment: jinja2.Environm
                 *(["Shared"] if rule.shared else []),
                 *("Specialisation", "State"),
             ]
-        ),
-        keeps_arguments=any(h.starts_as for h in rule.hyperparameters),
-        needs_literal=any(not choice.fixed for choice in rule.choices),
-    )
+        )
+
+    def _find_arguments(self) -> dict[str, object]:
+        """Return the values of the template."""
+        rule, lowered, fused, group = self._rule, self._lowered, self._fused, self._group
+        # What starts as an argument is loaded from checkpoints, so that a run goes on with it.
+        starting = {h.name for h in rule.hyperparameters if h.starts_as}
+        declared: tuple[Hyperparameter | Flag | Choice, ...] = (*rule.hyperparameters, *rule.flags, *rule.choices)
+        fixed = [one.name for one in declared if one.fixed and one.name not in starting]
+        ours = tuple(option for option in OPTIONS if option not in (*rule.positional, *rule.keyword_only))
+        return {
+            "contract": __contract__,
+            "name": rule.name,
+            "hyperparameters": [_hyperparameter(h) for h in rule.hyperparameters],
+            "flags": _names(flag.name for flag in lowered.flags if flag.asks is None),
+            "choices": [_choice(choice) for choice in rule.choices if not choice.fixed],
+            "derived": [(flag.name, group.text(Ref(flag.name))) for flag in lowered.flags if flag.asks is not None],
+            "states": _states(lowered, group),
+            "requirements": [
+                (group.text(r.condition), literal(r.message))
+                for r in lowered.requirements
+                if not reads_shape(r.condition)
+            ],
+            "shape_requirements": [
+                (group.text(r.condition), literal(r.message)) for r in lowered.requirements if reads_shape(r.condition)
+            ],
+            "specialisations": [specialisation(s, group) for s in fused.specialisations],
+            "options": _names(option for option in OPTIONS if option not in ours),
+            "sparse": rule.sparse_mode.value,
+            "half_precision": rule.half_precision.value,
+            "refusable": _names(find_refusable(lowered)),
+            "sparse_error": literal(rule.sparse_error),
+            "decays_gradient": group.text(decays_gradient(lowered)),
+            "state_at_construction": rule.state_at_construction,
+            "foreach_temporaries": foreach.count_temporaries(lowered),
+            "traffic": traffic(fused),
+            "fixed": _names(fixed) if fixed else "",
+            "reduces": has_reductions(lowered.body),
+            "has_axes": fused.has_axes,
+            "reread": _names(reread) if (reread := [name for name in fused.reread if name != "param"]) else "",
+            "view": _view(lowered),
+            "separate_kernels": not kernels_are_few(fused),
+            "shape_numbers": _names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",
+            "shape_conditions": _names(numbers) if (numbers := shape_numbers_that_decide(lowered)) else "",
+            "shared": [_shared(one, group) for one in lowered.shared],
+            "uniform": _names(names) if (names := uniform(rule)) else "",
+            "waits": has_totals(rule),
+            "complex_unsupported": rule.complex_mode is ComplexMode.UNSUPPORTED,
+            "pieces": _names(names) if (names := [piece.name for piece in rule.pieces]) else "",
+        }
 
 
 def _view(rule: Rule) -> str:

@@ -34,8 +34,10 @@ from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.body import BodyCheck
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.codegen.passes.check.linear import check_complex_param, check_linear, check_reductions_of_complex
+from thetac.codegen.passes.check.pieces import check_piece
 from thetac.codegen.passes.check.shapes import check_shapes
 from thetac.codegen.passes.check.totals import check_totals
+from thetac.codegen.passes.pieces import rule_of
 from thetac.options import OPTIONS
 
 
@@ -96,18 +98,38 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     body.run()
     if body.complete and declared.complete and len(diagnostics) == before:
         check_totals(rule, diagnostics)
+    for piece in rule.pieces:
+        own = BodyCheck(rule_of(rule, piece), given, frozenset(declared.unsure), diagnostics)
+        own.run()
+        check_piece(rule, piece, diagnostics)
+        body.read |= own.read
+        body.written |= own.written - {"param"}
+        body.complete &= own.complete
+        if own.complete and declared.complete and len(diagnostics) == before:
+            check_totals(rule_of(rule, piece), diagnostics)
     for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
         body.read |= {compared(name) for name in names_in_body(feature.body)}
         body.written |= set(assigned(feature.body)) - {"param"}
     if declared.complete:
         check_shapes(rule, diagnostics)
+        for piece in rule.pieces:
+            check_shapes(rule_of(rule, piece), diagnostics)
     if body.complete and declared.complete:
         _check_use(rule, body, declared.read, diagnostics)
-    if rule.complex_mode is ComplexMode.NATIVE and body.complete and len(diagnostics) == before:
-        check_linear(rule, diagnostics)
-    if rule.complex_mode is ComplexMode.PAIRS_EXCEPT_PARAM and body.complete and len(diagnostics) == before:
-        check_complex_param(rule, diagnostics)
-    if rule.complex_mode is not ComplexMode.UNSUPPORTED and body.complete and len(diagnostics) == before:
+    if body.complete and len(diagnostics) == before:
+        for one in (rule, *(rule_of(rule, piece) for piece in rule.pieces)):
+            _check_complex(one, diagnostics)
+
+
+def _check_complex(rule: Rule, diagnostics: Diagnostics) -> None:
+    """Note an error where a body computes with complex elements what the rule's way of taking them does not allow."""
+    before = len(diagnostics)
+    match rule.complex_mode:
+        case ComplexMode.NATIVE:
+            check_linear(rule, diagnostics)
+        case ComplexMode.PAIRS_EXCEPT_PARAM:
+            check_complex_param(rule, diagnostics)
+    if rule.complex_mode is not ComplexMode.UNSUPPORTED and len(diagnostics) == before:
         check_reductions_of_complex(rule, diagnostics)
 
 

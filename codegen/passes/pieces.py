@@ -1,0 +1,30 @@
+"""Make rules of the pieces of a rule, so that everything that compiles rules compiles pieces.
+
+In: a checked Rule. Out: for one of its pieces the Rule whose update it is. A piece has the hyperparameters of its rule
+and those states that it reads or writes. It has no weight decay, features or requirements, and does not count steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from thetac.codegen.ir.nodes import Piece, Rule, assigned, names_in_body
+
+
+def rule_of(rule: Rule, piece: Piece) -> Rule:
+    """Return the rule whose update is a piece of another one."""
+    used = {*names_in_body(piece.body), *assigned(piece.body)}
+    return replace(
+        rule,
+        body=piece.body,
+        states=tuple(state for state in rule.states if state.name in used),
+        shared=(),
+        requirements=(),
+        decay=(),
+        features=(),
+        pieces=(),
+        driver="",
+        entry="",
+        state_at_construction=False,
+        symbols=(),
+    )

@@ -1,0 +1,26 @@
+"""Optimizers with a method that runs a piece on gradients of the user's own, outside of a step.
+
+In: gradients that another backward pass has left. Out: states that the piece has updated. The generated class has the
+method, under the name that the spec gives it.
+"""
+
+from __future__ import annotations
+
+from torch._compile import _disable_dynamo
+
+from thetac.drivers import ENTRY_PIECE
+from thetac.runtime.drivers.pieces import Pieces
+from thetac.runtime.optimizer import Optimizer
+
+
+class Entry(Optimizer):
+    """An optimizer whose rule has a piece that users run."""
+
+    _pieces: Pieces | None = None  # made when it is first called, and never pickled
+
+    @_disable_dynamo
+    def run_entry(self) -> None:
+        """Run the piece for every parameter that has a gradient."""
+        if self._pieces is None:
+            self._pieces = Pieces(self.schema)
+        self._pieces.run(ENTRY_PIECE, self.param_groups, self.state)

@@ -1,0 +1,83 @@
+"""Run a piece of a rule, a further body beside its update, over the groups and the state of its optimizer.
+
+In: an optimizer and the name of a piece, whose generated package describes itself by a `Schema` as a rule does. Out:
+parameters and states that the piece has changed, or an error before anything was written. A piece is a step of its own
+plan, so it has the implementations that a rule has. Must not know when a piece runs: drivers decide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.param_groups.integer_counters import to_integers
+from thetac.runtime.param_groups.shape_classes import ShapeClasses
+from thetac.runtime.param_groups.state import Entry
+from thetac.runtime.schema import Schema
+from thetac.runtime.stepping.stepper import Stepper
+
+Groups = list[dict[str, Any]]
+
+
+class Pieces:
+    """The pieces of one optimizer's rule; keeps their plans, and no tensor of the user's."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._steppers: dict[str, Stepper] = {}
+
+    def run(self, name: str, groups: Groups, state: dict[Tensor, Entry]) -> None:
+        """Run a piece for every parameter that has a gradient, outside of autograd.
+
+        A piece that keeps states has all states of these parameters made, as the first step would.
+
+        Args:
+            name: The piece's.
+            groups: The parameter groups.
+            state: `optimizer.state`.
+
+        Raises:
+            What a step raises for the same parameters, gradients and states, before anything is written.
+        """
+        stepper = self._stepper(name)
+        with torch.no_grad():
+            if stepper.schema.states:
+                with _made_state(self._schema, groups, state):
+                    stepper.step(groups, state)
+            else:
+                stepper.step(groups, state)
+
+    def _stepper(self, name: str) -> Stepper:
+        if name not in self._steppers:
+            schema: Schema = import_module(f"{self._schema.package}.{name}.schema").SCHEMA
+            self._steppers[name] = Stepper(schema, clips=False)
+        return self._steppers[name]
+
+
+def missing_closure(optimizer: object) -> TypeError:
+    """Return the error for a step without the closure that it needs, in Python's words."""
+    return TypeError(f"{type(optimizer).__name__}.step() missing 1 required positional argument: 'closure'")
+
+
+@contextmanager
+def _made_state(schema: Schema, groups: Groups, state: dict[Tensor, Entry]) -> Iterator[None]:
+    """Make the state of parameters with a gradient that have none; take it away again after an error."""
+    made: list[Tensor] = []
+    try:
+        for group in groups:
+            classes = ShapeClasses(schema, group)
+            for param in group["params"]:
+                if param.grad is not None and not state.get(param):
+                    made.append(param)
+                    state[param].update(classes.of(param).new_state.of(param, param.grad))
+        to_integers(schema, groups, state)
+        yield
+    except BaseException:
+        for param in made:
+            state.pop(param, None)
+        raise

@@ -1,0 +1,60 @@
+"""The drivers that optimizers may have, and the pieces of a rule that they call: one row each.
+
+A piece is a further body of a spec beside `update`, which is compiled like it. A driver is a class of the runtime that
+decides when a piece runs. The compiler reads here which pieces there are and what they may do, the runtime which class
+drives them. Neither may import the other, so the tables lie where both can read them. They import nothing of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PieceKind:
+    """What a piece of some name may do."""
+
+    name: str
+    doc: str  # what it is for
+    takes_grad: bool = True  # whether it may read the gradient
+    must_assign: str = ""  # the name that it is there to assign; empty: some state
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A class of the runtime that decides when pieces of a rule run."""
+
+    name: str  # as specs write it
+    path: str  # "module:Class" of the class that generated ones derive from
+    piece: str  # that it calls
+    doc: str
+
+
+_PIECES = (
+    PieceKind("perturb", "moves the parameters to where the gradient is taken", must_assign="param"),
+    PieceKind("estimate", "updates states from another gradient than that of the step"),
+    PieceKind("train", "takes the parameters back to where training goes on", takes_grad=False, must_assign="param"),
+    PieceKind("eval", "takes the parameters to where the model is evaluated", takes_grad=False, must_assign="param"),
+)
+_DRIVERS = (
+    Driver(
+        "two_point",
+        "thetac.runtime.drivers.two_point:TwoPoint",
+        "perturb",
+        "evaluate the closure, perturb, evaluate it again, restore, update",
+    ),
+    Driver(
+        "curvature",
+        "thetac.runtime.drivers.curvature:Curvature",
+        "estimate",
+        "estimate the diagonal of the Hessian with random probes, then update",
+    ),
+)
+
+PIECES: Mapping[str, PieceKind] = {piece.name: piece for piece in _PIECES}
+DRIVERS: Mapping[str, Driver] = {driver.name: driver for driver in _DRIVERS}
+MODES = ("train", "eval")  # a rule has both of them or none
+MODES_PATH = "thetac.runtime.drivers.modes:Modes"  # the class behind optimizers that have them
+ENTRY_PIECE = "estimate"  # what a method that `entry` names runs
+ENTRY_PATH = "thetac.runtime.drivers.entry:Entry"  # the class behind optimizers with such a method
