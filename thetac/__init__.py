@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 
 # What generated code may expect of `thetac.runtime`, and the runtime of generated code. Any change of names, arguments
 # or meaning on either side takes the next number; packages that were generated before it then say so when imported.
-__contract__ = 2
+__contract__ = 1
 
 _FUNCTIONS = {
     "compose": "thetac.composition",

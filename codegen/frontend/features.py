@@ -176,7 +176,9 @@ def _declare(file: FeatureFile, entry: Entry, diagnostics: Diagnostics) -> Added
     for one in file.states:
         states.append(read_state(one, diagnostics))
         names[states[-1].name] = f"{file.name}_{states[-1].name}"
-    bodies = [file.view.body(_parse(text, diagnostics)) for text in (file.gradient, file.update, file.param, file.perturb)]
+    bodies = [
+        file.view.body(_parse(text, diagnostics)) for text in (file.gradient, file.update, file.param, file.perturb)
+    ]
     given = ("grad", "param", "update")
     names |= {name: f"{file.name}_{name}" for body in bodies for name in assigned(body) if name not in (*given, *names)}
     *attached, perturb = (_marked(rename(body, names), file.name) for body in bodies)

@@ -95,6 +95,9 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
     half_precision = fields.choice("half_precision", [precision.value for precision in HalfPrecision])
     view = fields.choice("view", [view.value for view in View])
     created = fields.choice("state_created", ("construction", "first_step"))
+    driver = fields.text("driver") if fields.choice("driver", tuple(DRIVERS)) is not None else None
+    entry = _entry(fields, diagnostics)
+    tree_keys = {one.key.text for one in tree.entries}
     sections = {key: _entries(fields, key, example) for key, example in _SECTIONS.items()}
     return Spec(
         path=path,
@@ -118,10 +121,15 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         view=None if view is None else View(view),
         update=_statements(fields, "update", diagnostics),
         pieces=tuple((key, text) for key in PIECES if (text := _statements(fields, key, diagnostics)) is not None),
-        driver=fields.text("driver") if fields.choice("driver", tuple(DRIVERS)) is not None else None,
-        entry=_entry(fields, diagnostics),
+        driver=driver,
+        entry=entry,
         symbols=_symbols(fields, diagnostics),
-        unreadable=frozenset(key for key, found in sections.items() if found is None),
+        unreadable=frozenset(
+            (
+                *(key for key, found in sections.items() if found is None),
+                *(key for key, found in (("driver", driver), ("entry", entry)) if found is None and key in tree_keys),
+            )
+        ),
         location=location,
     )
 

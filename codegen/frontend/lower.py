@@ -16,8 +16,8 @@ from thetac.codegen.frontend.features import declare_features
 from thetac.codegen.frontend.fit import check_blocks, check_decay, check_decay_of_complex, check_needs, check_number
 from thetac.codegen.frontend.inheritance import Inheritance, ParentUpdate
 from thetac.codegen.frontend.merged_entries import MergedEntries
-from thetac.codegen.frontend.piece_use import check_pieces
 from thetac.codegen.frontend.parse import NOTHING_READ, parse_expression, parse_statements
+from thetac.codegen.frontend.piece_use import check_pieces
 from thetac.codegen.frontend.signature import make_signature, order_group_keys
 from thetac.codegen.frontend.spec import DecayEntry, RequireEntry, Spec, StateEntry
 from thetac.codegen.frontend.translate import Declared

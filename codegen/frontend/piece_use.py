@@ -51,14 +51,15 @@ def check_pieces(
     if len(modes := [have[name] for name in MODES if name in have]) == 1:
         other = next(name for name in MODES if name not in have)
         _miss(other, f"`{modes[0].name}`", modes[0].location, diagnostics)
-    runners = {name: "" for name in MODES} | {one.piece: f"driver: {name}" for name, one in DRIVERS.items()}
+    runners = dict.fromkeys(MODES, "") | {one.piece: f"driver: {name}" for name, one in DRIVERS.items()}
     runs = {*MODES, *([DRIVERS[driver].piece] if driver else []), *([ENTRY_PIECE] if entry is not None else [])}
+    lost = any({"driver", "entry"} & spec.unreadable for spec in family)  # which has its own diagnostic
     for name, piece in have.items():
-        if name not in runs:
+        if name not in runs and not lost:
             remedy = f"`{runners[name]}` runs it" + (", or `entry: NAME`, a method" if name == ENTRY_PIECE else "")
             diagnostics.add(piece.location, f"nothing runs `{name}`", remedy)
     return driver, "" if entry is None else entry.text
 
 
 def _miss(piece: str, what: str, location: Location, diagnostics: Diagnostics) -> None:
-    diagnostics.add(location, f"{what} needs a `{piece}`", f"write `{piece}: |` and its statements")
+    diagnostics.add(location, f"{what} needs `{piece}`", f"write `{piece}: |` and its statements")

@@ -32,12 +32,11 @@ _GENERATED = frozenset((*_ARGUMENTS.split(), *_MODULES.split(), _OF_STAGES, *_OF
 # A state of torch's is called `sum`, and generated code never calls it by this name; nor does it what `param` decides.
 _ALSO_NAMES = frozenset({"sum", *SHAPE_NUMBERS})
 _BUILTINS = frozenset(dir(builtins)) - _ALSO_NAMES
-_METHODS = frozenset(  # of every optimizer, torch's among them, and what drivers add
-    "add_param_group compile defaults eval explain first_step grad_norm load_state_dict param_groups profile_hook_step"
-    " register_load_state_dict_post_hook register_load_state_dict_pre_hook register_state_dict_post_hook"
-    " register_state_dict_pre_hook register_step_post_hook register_step_pre_hook schema second_step state state_dict"
-    " step train zero_grad".split()
+_OF_TORCH = (
+    "add_param_group compile defaults load_state_dict param_groups profile_hook_step state state_dict step zero_grad"
 )
+_OF_DRIVERS = "eval explain first_step grad_norm run_entry schema second_step train"
+_METHODS = frozenset((*_OF_TORCH.split(), *_OF_DRIVERS.split()))  # and attributes, of optimizers
 _SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "ShapeRequirement", "Specialisation")
 _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
 
@@ -83,7 +82,7 @@ def why_not_method(name: str) -> tuple[str, str] | None:
     """Return why a method of an optimizer cannot have this name: cause and remedy, or None."""
     if (cause := _form(name)) is not None:
         return cause
-    if name.startswith("_") or name in _METHODS:
+    if name.startswith("register_") or name in _METHODS:
         return f"optimizers have another `{name}`", "choose another name"
     return None
 

@@ -86,7 +86,7 @@ def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None
     states = {state.name for state in rule.states} - set(rule.names_of(StateKind.COUNTER))
     writable = states | {shared.name for shared in rule.shared}
     read_only = (declared | _BOTH | OPTIONS.keys()) - writable - legal.assigns
-    assert "param" in targets, f"{where}: the parameter is never assigned"
+    assert targets & {"param", *states}, f"{where}: nothing is assigned that lives on"
     assert not targets & read_only, f"{where}: {sorted(targets & read_only)} cannot be assigned to"
     fixed = [flag.name for flag in rule.flags if flag.fixed]
     assert legal.fixed_flags or not fixed, f"{where}: {fixed} are still flags"

@@ -116,7 +116,7 @@ class AdaBelief(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdaBelief",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -95,7 +95,7 @@ class AdaBound(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdaBound",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -77,7 +77,7 @@ class Adadelta(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Adadelta",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -98,7 +98,7 @@ class Adafactor(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Adafactor",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -72,7 +72,7 @@ class Adagrad(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Adagrad",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

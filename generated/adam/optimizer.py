@@ -95,7 +95,7 @@ class Adam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Adam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -109,7 +109,7 @@ class AdamAtan2(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdamAtan2",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -76,7 +76,7 @@ class Adamax(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Adamax",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

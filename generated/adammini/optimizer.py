@@ -108,7 +108,7 @@ class AdamMini(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdamMini",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

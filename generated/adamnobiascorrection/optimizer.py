@@ -71,7 +71,7 @@ class AdamNoBiasCorrection(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdamNoBiasCorrection",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

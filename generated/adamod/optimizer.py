@@ -81,7 +81,7 @@ class AdaMod(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdaMod",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

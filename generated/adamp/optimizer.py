@@ -103,7 +103,7 @@ class AdamP(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdamP",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

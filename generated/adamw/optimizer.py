@@ -88,7 +88,7 @@ class AdamW(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdamW",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

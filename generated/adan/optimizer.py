@@ -96,7 +96,7 @@ class Adan(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Adan",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -93,7 +93,7 @@ class AdaPNM(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdaPNM",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -100,7 +100,7 @@ class AdEMAMix(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AdEMAMix",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

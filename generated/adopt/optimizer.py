@@ -94,7 +94,7 @@ class ADOPT(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="ADOPT",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

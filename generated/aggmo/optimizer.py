@@ -78,7 +78,7 @@ class AggMo(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="AggMo",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

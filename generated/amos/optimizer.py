@@ -99,7 +99,7 @@ class Amos(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Amos",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -120,7 +120,7 @@ class ApolloMa(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="ApolloMa",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

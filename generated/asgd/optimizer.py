@@ -78,7 +78,7 @@ class ASGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="ASGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

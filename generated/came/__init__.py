@@ -3,7 +3,7 @@
 
 from thetac.runtime.contract import check_contract
 
-check_contract(__name__, contract=2, version="0.1.0")  # before names that another runtime may lack
+check_contract(__name__, contract=1, version="0.1.0")  # before names that another runtime may lack
 
 from .optimizer import CAME
 

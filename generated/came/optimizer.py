@@ -107,7 +107,7 @@ class CAME(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="CAME",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

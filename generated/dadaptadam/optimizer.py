@@ -107,7 +107,7 @@ class DAdaptAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="DAdaptAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -89,7 +89,7 @@ class DAdaptLion(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="DAdaptLion",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -95,7 +95,7 @@ class DAdaptSGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="DAdaptSGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -80,7 +80,7 @@ class DiffGrad(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="DiffGrad",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

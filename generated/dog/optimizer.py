@@ -93,7 +93,7 @@ class DoG(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="DoG",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -74,7 +74,7 @@ class Fromage(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Fromage",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

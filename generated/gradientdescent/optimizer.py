@@ -57,7 +57,7 @@ class GradientDescent(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="GradientDescent",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -81,7 +81,7 @@ class Grams(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Grams",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

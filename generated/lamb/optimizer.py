@@ -120,7 +120,7 @@ class LAMB(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="LAMB",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

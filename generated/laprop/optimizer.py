@@ -101,7 +101,7 @@ class LaProp(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="LaProp",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -94,7 +94,7 @@ class LARS(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="LARS",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -84,7 +84,7 @@ class LDoG(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="LDoG",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

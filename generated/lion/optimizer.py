@@ -71,7 +71,7 @@ class Lion(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Lion",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -100,7 +100,7 @@ class MADGRAD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="MADGRAD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

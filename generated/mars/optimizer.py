@@ -126,7 +126,7 @@ class MARS(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="MARS",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -65,7 +65,7 @@ class MomentumSGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="MomentumSGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

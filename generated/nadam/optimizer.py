@@ -84,7 +84,7 @@ class NAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="NAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -67,7 +67,7 @@ class NesterovSGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="NesterovSGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

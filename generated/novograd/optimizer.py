@@ -84,7 +84,7 @@ class NovoGrad(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="NovoGrad",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

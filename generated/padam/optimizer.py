@@ -86,7 +86,7 @@ class PAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="PAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

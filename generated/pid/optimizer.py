@@ -92,7 +92,7 @@ class PID(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="PID",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -84,7 +84,7 @@ class PNM(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="PNM",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

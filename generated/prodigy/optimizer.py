@@ -127,7 +127,7 @@ class Prodigy(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Prodigy",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -91,7 +91,7 @@ class QHAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="QHAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

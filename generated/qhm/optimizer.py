@@ -82,7 +82,7 @@ class QHM(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="QHM",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

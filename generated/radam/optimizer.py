@@ -88,7 +88,7 @@ class RAdam(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="RAdam",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -89,7 +89,7 @@ class RMSprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="RMSprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -114,7 +114,7 @@ class RMSpropTF(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="RMSpropTF",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

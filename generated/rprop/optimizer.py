@@ -70,7 +70,7 @@ class Rprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Rprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

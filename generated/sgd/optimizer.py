@@ -85,7 +85,7 @@ class SGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="SGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -102,7 +102,7 @@ class SGDP(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="SGDP",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -99,7 +99,7 @@ class SGDW(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="SGDW",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -66,7 +66,7 @@ class SignSGD(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="SignSGD",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -80,7 +80,7 @@ class Signum(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Signum",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -85,7 +85,7 @@ class SM3(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="SM3",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -98,7 +98,7 @@ class StableAdamW(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="StableAdamW",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -66,7 +66,7 @@ class TextbookAdagrad(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="TextbookAdagrad",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -67,7 +67,7 @@ class TextbookRMSprop(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="TextbookRMSprop",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

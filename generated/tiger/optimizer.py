@@ -100,7 +100,7 @@ class Tiger(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Tiger",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

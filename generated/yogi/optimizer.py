@@ -86,7 +86,7 @@ class Yogi(Optimizer):
     """
 
     schema: ClassVar[Schema] = Schema(
-        contract=2,
+        contract=1,
         name="Yogi",
         package=__name__.rpartition(".")[0],
         hyperparameters=(

@@ -61,7 +61,10 @@ def check_piece(rule: Rule, piece: Piece, diagnostics: Diagnostics) -> None:
         diagnostics.add(piece.location, f"`{piece.name}` never assigns `{kind.must_assign}`", remedy)
     elif not kind.must_assign and not {state.name for state in rule.states} & {*written}:
         diagnostics.add(piece.location, f"`{piece.name}` assigns no state", f"it {kind.doc}")
-    if kind.takes_grad and {state.name for state in rule.states} & {*written, *(name for name, _ in _names(piece.body))}:
+    if kind.takes_grad and {state.name for state in rule.states} & {
+        *written,
+        *(name for name, _ in _names(piece.body)),
+    }:
         _check_first(rule, piece, diagnostics)
 
 
