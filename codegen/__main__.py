@@ -18,6 +18,7 @@ from thetac.codegen.cli import generate, language, new, overview, show
 from thetac.codegen.cli.library import SPECS, Output, UsageError, our_output, users_output
 from thetac.codegen.errors import SpecError
 from thetac.codegen.folder import FolderError
+from thetac.drivers import PIECES
 
 
 class Command(Protocol):
@@ -75,7 +76,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         case "list":
             return overview.print_table()
         case "show":
-            return show.show(options.name, options.backend, options.stage)
+            return show.show(options.name, options.backend, options.stage, options.piece)
         case "language":
             return language.print_reference()
         case "new":
@@ -109,6 +110,7 @@ def _parser(others: Sequence[Command]) -> argparse.ArgumentParser:
         description="Show what the compiler makes of a spec: the rule at a stage, or what one backend writes.",
     )
     command.add_argument("name", metavar="NAME", help="an optimizer of thetac's, or the path of a spec")
+    command.add_argument("--piece", choices=tuple(PIECES), help="show this piece in place of the update")
     what = command.add_mutually_exclusive_group()
     what.add_argument("--backend", choices=show.BACKENDS, help="show what this backend writes")
     what.add_argument("--stage", choices=show.STAGES, help="show the rule after this stage (default: checked)")

@@ -83,6 +83,7 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     """
     import torch
 
+    from thetac.runtime.drivers.pieces import schemas_of
     from thetac.runtime.implementations import launch_cpp
     from thetac.runtime.implementations.fused import usual_dtypes
     from thetac.runtime.tensor_facts import compiled_reader
@@ -90,7 +91,8 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     yield make_recipe(*compiled_reader.RECIPE)
     kinds = [getattr(torch, name) for name in dtypes]
     yield from (make_recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
-    for schema in (optimizer.schema for optimizer in _optimizers(names)):
+    rules = [optimizer.schema for optimizer in _optimizers(names)]
+    for schema in (one for rule in rules for one in (rule, *schemas_of(rule).values())):
         if not schema.separate_kernels:
             yield from (make_recipe(*launch_cpp.recipe_of(schema, usual_dtypes(schema, kind), ())) for kind in kinds)
 

@@ -29,6 +29,7 @@ class Driver:
     path: str  # "module:Class" of the class that generated ones derive from
     piece: str  # that it calls
     doc: str
+    needs_closure: bool  # whether steps need one
 
 
 _PIECES = (
@@ -43,12 +44,14 @@ _DRIVERS = (
         "thetac.runtime.drivers.two_point:TwoPoint",
         "perturb",
         "evaluate the closure, perturb, evaluate it again, restore, update",
+        needs_closure=True,
     ),
     Driver(
         "curvature",
         "thetac.runtime.drivers.curvature:Curvature",
         "estimate",
         "estimate the diagonal of the Hessian with random probes, then update",
+        needs_closure=False,
     ),
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from thetac.codegen.backends.documentation.algorithm_box import algorithm
 from thetac.codegen.cli.library import UsageError, compile_named, print_warnings
 from thetac.codegen.cli.pass_listing import NO_TRITON, host_listing, passes_listing
+from thetac.codegen.errors import join_names
 from thetac.codegen.ir.listing import rule_listing
 from thetac.codegen.pipeline import Compiled
 
@@ -30,24 +31,27 @@ _STAGES: Mapping[str, Callable[[Compiled], list[str]]] = {
 STAGES = tuple(_STAGES)
 
 
-def show(name: str, backend: str | None, stage: str | None) -> int:
+def show(name: str, backend: str | None, stage: str | None, piece: str | None = None) -> int:
     """Print one optimizer and return the exit status.
 
     Args:
         name: The name of one of thetac's optimizers, or the path of a spec.
         backend: One of BACKENDS, whose output is printed; None to print a stage.
         stage: One of STAGES; None for the checked rule.
+        piece: The name of a piece, which is shown in place of the update.
 
     Raises:
-        UsageError: If no optimizer has this name.
+        UsageError: If no optimizer has this name, or it has no such piece.
         SpecError: If the spec cannot be read or is wrong.
     """
     one = compile_named(name)
     print_warnings((one,))
+    if piece is not None:
+        one = _piece_of(one, piece)
     if backend == "latex":
         text, language = algorithm(one.written), "latex"
     elif backend is not None:
-        file = _FILES[backend]
+        file = "schema.py" if piece is not None and backend == "class" else _FILES[backend]
         if file not in one.files:
             raise UsageError(f"{one.class_name} has no such kernels: {NO_TRITON}")
         text, language = one.files[file], "cpp" if file.endswith(".cpp") else "python"
@@ -56,6 +60,15 @@ def show(name: str, backend: str | None, stage: str | None) -> int:
     text = text.rstrip("\n")
     print(_highlight(text, language) if _on_terminal() else text)
     return 0
+
+
+def _piece_of(one: Compiled, name: str) -> Compiled:
+    """Return a piece of an optimizer."""
+    known = {piece.module: piece for piece in one.pieces}
+    if name not in known:
+        there = f"it has {join_names(known, 'and')}" if known else "it has none"
+        raise UsageError(f"{one.class_name} has no piece `{name}`: {there}")
+    return known[name]
 
 
 def _on_terminal() -> bool:

@@ -69,4 +69,10 @@ def rule_listing(rule: Rule) -> list[str]:
     ]
     if cases:
         lines.append(f"weight_decay: {', else '.join(cases)}")
+    if rule.driver:
+        lines.append(f"driver: {rule.driver}")
+    if rule.entry:
+        lines.append(f"entry: {rule.entry}")
+    for piece in rule.pieces:
+        lines += [f"{piece.name}:", *(f"  {line}" for line in listing(piece.body))]
     return [*lines, "update:", *(f"  {line}" for line in listing(rule.body))]

@@ -24,12 +24,17 @@ from thetac.runtime.stepping.stepper import Stepper
 Groups = list[dict[str, Any]]
 
 
+def schemas_of(schema: Schema) -> dict[str, Schema]:
+    """Return the schemas of the pieces of a rule, by name."""
+    return {name: import_module(f"{schema.package}.{name}.schema").SCHEMA for name in schema.pieces}
+
+
 class Pieces:
     """The pieces of one optimizer's rule; keeps their plans, and no tensor of the user's."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._steppers: dict[str, Stepper] = {}
+        self._steppers = {name: Stepper(one, clips=False) for name, one in schemas_of(schema).items()}
 
     def run(self, name: str, groups: Groups, state: dict[Tensor, Entry]) -> None:
         """Run a piece for every parameter that has a gradient, outside of autograd.
@@ -44,19 +49,13 @@ class Pieces:
         Raises:
             What a step raises for the same parameters, gradients and states, before anything is written.
         """
-        stepper = self._stepper(name)
+        stepper = self._steppers[name]
         with torch.no_grad():
             if stepper.schema.states:
                 with _made_state(self._schema, groups, state):
                     stepper.step(groups, state)
             else:
                 stepper.step(groups, state)
-
-    def _stepper(self, name: str) -> Stepper:
-        if name not in self._steppers:
-            schema: Schema = import_module(f"{self._schema.package}.{name}.schema").SCHEMA
-            self._steppers[name] = Stepper(schema, clips=False)
-        return self._steppers[name]
 
 
 def missing_closure(optimizer: object) -> TypeError:

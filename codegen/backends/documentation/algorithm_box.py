@@ -31,6 +31,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+from thetac.codegen.passes.pieces import rule_of
 from thetac.options import IN_UPDATE
 
 ROW_WIDTH = 4  # inputs and states in one line
@@ -50,6 +51,9 @@ def algorithm(rule: Rule) -> str:
     lines.append(r"&\textbf{for} \: t = 1 \: \textbf{to} \: \ldots \: \textbf{do}")
     lines += box.steps()
     lines += [_RULE, rf"&\textbf{{return}} \: {box.symbols.at('param', 't')}", _RULE]
+    for piece in rule.pieces:
+        own = _Box(features.apply(rule_of(decide_fixed_flags(rule), piece)), starts={})
+        lines += [rf"&\textbf{{{piece.name}}}:", *own.block(_mathematical(own.rule.body), 1), _RULE]
     body = " \\\\\n".join(f"    {line}" for line in lines)
     return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 

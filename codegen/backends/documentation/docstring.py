@@ -31,6 +31,8 @@ from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.value_kinds import ROW_VECTOR
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
+from thetac.codegen.passes.pieces import rule_of
+from thetac.drivers import DRIVERS, MODES, PIECES
 from thetac.options import OPTIONS
 
 WIDTH = 100  # of docstrings
@@ -202,6 +204,9 @@ def docstring(rule: Rule) -> str:
         (f" (`{state.name}` is 1 in the first)" for state in rule.states if state.kind is StateKind.COUNTER), ""
     )
     blocks.append("\n".join([f"Each step{counter} does this to every parameter::", "", *_indented(update)]))
+    for piece in rule.pieces:
+        body = listing(features.apply(rule_of(rule, piece)).body)
+        blocks.append("\n".join([f"`{piece.name}`, which {PIECES[piece.name].doc}, does this::", "", *_indented(body)]))
     parameters = ("params", "parameters, or groups of them, to optimize")
     blocks.append(_section("Args:", [parameters, *_argument_entries(rule)]))
     blocks.append(_section("Raises:", _errors(rule)))
@@ -293,9 +298,12 @@ def _bullets(title: str, texts: Iterable[str]) -> str:
 
 def _example(rule: Rule) -> list[str]:
     required = [f"{h.name}=..." for h in rule.hyperparameters if h.required]
-    return [
-        f"optimizer = {rule.name}({', '.join(['model.parameters()', *required])})",
-        "loss(model(input), target).backward()",
-        "optimizer.step()",
-        "optimizer.zero_grad()",
-    ]
+    lines = [f"optimizer = {rule.name}({', '.join(['model.parameters()', *required])})"]
+    if any(piece.name in MODES for piece in rule.pieces):
+        lines.append("optimizer.train()")
+    if rule.driver and DRIVERS[rule.driver].needs_closure:
+        of_closure = ["optimizer.zero_grad()", "value = loss(model(input), target)", "value.backward()", "return value"]
+        lines += ["def closure():", *(f"    {line}" for line in of_closure), "optimizer.step(closure)"]
+    else:
+        lines += ["loss(model(input), target).backward()", "optimizer.step()", "optimizer.zero_grad()"]
+    return lines

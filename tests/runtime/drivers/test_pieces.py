@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from torch import Tensor
 import thetac
 from tests.support.comparing import assert_identical
 from tests.support.runtime_helpers import give_gradients, parameters, run_kernels_of
+from thetac.codegen.__main__ import main
 from thetac.drivers import DRIVERS, MODES, PIECES
+from thetac.runtime.drivers.pieces import schemas_of
 
 SHARP = """\
 optimizer: SharpDescent
@@ -145,3 +148,34 @@ def test_clipping_has_no_effect_on_a_piece() -> None:
 
 def test_every_driver_has_its_piece() -> None:
     assert {driver.piece for driver in DRIVERS.values()} | {*MODES} == PIECES.keys()
+
+
+def test_documentation_shows_pieces() -> None:
+    documentation = thetac.load(SHARP).__doc__
+    assert documentation is not None
+    lines = [line.strip() for line in documentation.splitlines()]
+    begin = lines.index("`perturb`, which moves the parameters to where the gradient is taken, does this::")
+    assert lines[begin + 4 : begin + 6] == [
+        "length = sqrt(total(dot(grad, grad)))",
+        "param = param + rho / (length + 1e-12) * grad",
+    ]
+    assert "optimizer.step(closure)" in lines
+
+
+def test_the_command_shows_pieces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "sharp.yaml"
+    spec.write_text(SHARP)
+    assert main(["show", str(spec), "--piece", "perturb", "--stage", "passes"]) == 0
+    assert "waits for all parameters" in capsys.readouterr().out
+    assert main(["show", str(spec), "--backend", "latex"]) == 0
+    assert r"\textbf{perturb}" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["show", "AdamW", "--piece", "perturb"])
+    assert "AdamW has no piece `perturb`: it has none" in capsys.readouterr().err
+
+
+def test_kernels_of_pieces_are_built_ahead_of_time() -> None:
+    schema = thetac.load(SHARP).schema
+    assert list(schemas_of(schema)) == ["perturb"]
+    assert schemas_of(schema)["perturb"].package == f"{schema.package}.perturb"
+    assert schemas_of(thetac.AdamW.schema) == {}
