@@ -62,6 +62,7 @@ class Choice:
     name: str  # its key in a group
     choices: tuple[str | None, ...]  # what it may be
     error: str  # the ValueError's wording for anything else, a str.format template over {0}
+    in_step: bool = False  # whether a driver refuses anything else in the step, and not the constructor
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ class Directions:
             d, prev_flat_grad, t = torch.zeros_like(grad), torch.zeros_like(grad), 0
         known = {"d": d, "prev_flat_grad": prev_flat_grad, "t": t, "n_iter": n_iter}
         named = {name: value for name, value in known.items() if name in self._takes}
-        return self._function(grad, **named, **self._states, **self._arguments)
+        states = {state.argument: self._states[state.name] for state in self._schema.states}
+        return self._function(grad, **named, **states, **self._arguments)
 
     def follow(self, d: Tensor, prev_flat_grad: Tensor, t: float | Tensor) -> None:
         """Note how far a direction is followed, and what the gradient was where it was found."""
@@ -175,4 +176,5 @@ def _begin_state(state: State, group: Group, found: object, grad: Tensor) -> Ten
     if state.kind == "tensor":
         return found.clone() if isinstance(found, Tensor) else torch.full_like(grad, float(init))
     dtype = torch.float64 if state.float64 else torch.get_default_dtype()
-    return torch.as_tensor(init if found is None else found, dtype=dtype, device="cpu").clone()
+    device = grad.device if state.kind == "number" else torch.device("cpu")
+    return torch.as_tensor(init if found is None else found, dtype=dtype, device=device).clone()

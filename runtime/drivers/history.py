@@ -73,12 +73,13 @@ class History:
             self.scale = ys / self.sums.dot(y, y)
 
     def inverse_hessian(self, q: Tensor) -> Tensor:
-        """Return the product of the approximation with a vector, which it overwrites."""
+        """Return the product of the approximation with a vector, which stays as it is."""
         count, dot = len(self.changes), self.sums.dot
-        scratch = self._take_scratch()
+        scratch, given = self._take_scratch(), q
         for i in range(count - 1, -1, -1):
             scratch[i] = dot(self.steps[i], q) * self.reciprocals[i]
-            q.add_(self.changes[i], alpha=-cast(float, scratch[i]))
+            alpha = -cast(float, scratch[i])
+            q = q.add(self.changes[i], alpha=alpha) if q is given else q.add_(self.changes[i], alpha=alpha)
         r = torch.mul(q, self.scale)
         for i in range(count):
             be = dot(self.changes[i], r) * self.reciprocals[i]
@@ -103,5 +104,5 @@ def remember(pairs: History, s: Tensor, y: Tensor, bound: float) -> None:
 
 
 def inverse_hessian(pairs: History, q: Tensor) -> Tensor:
-    """Return the product of a vector with the inverse Hessian that pairs approximate; the vector may be overwritten."""
+    """Return the product of a vector with the inverse Hessian that pairs approximate."""
     return pairs.inverse_hessian(q)

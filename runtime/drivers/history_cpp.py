@@ -83,7 +83,7 @@ class CompiledHistory(History):
         count = len(self.changes)
         self._take_scratch()
         if not count:
-            return q
+            return q.clone()
         vectors = [*self.steps, *self.changes]
         found = self._inner_products(vectors, [q, self.changes[-1]] if self._is_new else [q])
         if self._is_new:

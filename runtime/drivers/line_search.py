@@ -71,9 +71,10 @@ def strong_wolfe(line: Line, t: Number, most: int) -> Point:
         if f_new > (f + SUFFICIENT * t * gtd) or (iteration > 1 and f_new >= before[1]):
             ends = [before, here]
             break
-        if abs(gtd_new) <= -CURVATURE * gtd:
+        is_flat = abs(gtd_new) <= -CURVATURE * gtd
+        if is_flat and not math.isnan(f_new):
             return Point(t, f_new, g_new)
-        if gtd_new >= 0:
+        if is_flat or gtd_new >= 0:  # where a flat place has no loss, torch raises IndexError
             ends = [before, here]
             break
         bounds = (t + 0.01 * (t - before[0]), t * 10)

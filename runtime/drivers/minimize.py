@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch._compile import _disable_dynamo
-from torch.optim.optimizer import ParamsT
+from torch.optim.optimizer import ParamsT, StateDict
 
 from thetac.runtime.drivers.directions import Directions, describe
 from thetac.runtime.drivers.flat_entry import check_entry
@@ -56,6 +57,23 @@ class Minimize(Optimizer):
         super().__setstate__(state)
         self._directions = None
         self._is_made = True
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Take over a checkpoint, ours or torch's, in the middle of a run too.
+
+        Args:
+            state_dict: What `state_dict()` returned, of this class or of torch's.
+
+        Raises:
+            KeyError: It is no state dict of an optimizer.
+            ValueError: It does not fit the groups and parameters.
+            TypeError: A value has the wrong type.
+        """
+        super().load_state_dict(state_dict)
+        first = self.param_groups[0]["params"][0]
+        length = self.state[first].get("t") if first in self.state else None
+        if isinstance(length, Tensor) and first.is_floating_point():
+            self.state[first]["t"] = length.to(first.dtype)  # as torch does with all tensors of a checkpoint
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add the one group that there may be; raise ValueError for another one."""

@@ -45,7 +45,8 @@ class Sums:
 
     def norm(self, x: Tensor) -> Tensor:
         """Return the Euclidean norm."""
-        return x.norm()
+        length: Tensor = x.norm()
+        return length
 
     def max(self, x: Tensor) -> Tensor:
         """Return the largest number, NaN if there is one; of nothing minus infinity."""
@@ -53,7 +54,8 @@ class Sums:
 
     def min(self, x: Tensor) -> Tensor:
         """Return the smallest number, NaN if there is one; of nothing infinity."""
-        return self.max(x.neg()).neg()
+        lowest: Tensor = self.max(x.neg()).neg()
+        return lowest
 
     def largest_abs(self, x: Tensor) -> Tensor:
         """Return the largest magnitude, NaN if there is NaN; of nothing minus infinity."""
@@ -127,10 +129,13 @@ class _ShardedSums(Sums):
             return torch.stack([total, torch.full_like(total, stop - start)])
 
         total, count = self.whole(sum_and_count)
-        return (total / count).to(x.dtype)
+        average: Tensor = (total / count).to(x.dtype)
+        return average
 
     def norm(self, x: Tensor) -> Tensor:
-        return self.whole(lambda start, stop: x[start:stop].double().square().sum()).sqrt().to(x.dtype)
+        squares: Tensor = self.whole(lambda start, stop: x[start:stop].double().square().sum())
+        length: Tensor = squares.sqrt().to(x.dtype)
+        return length
 
     def max(self, x: Tensor) -> Tensor:
         mine = super().max(x)
@@ -148,8 +153,10 @@ class _ShardedSums(Sums):
         for groups, sums in by_groups.items():
             for group in groups:
                 torch.distributed.all_reduce(sums, group=group)
-        parts = list(by_groups.values())
-        return parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+        total, *others = by_groups.values()
+        for sums in others:
+            total = total + sums
+        return total
 
     def agreed(self, loss: float) -> float:
         """Return the mean of the losses of all processes, of which each has evaluated its share of the data."""

@@ -38,6 +38,7 @@ from thetac.codegen.passes.check.pieces import check_piece
 from thetac.codegen.passes.check.shapes import check_shapes
 from thetac.codegen.passes.check.totals import check_totals
 from thetac.codegen.passes.pieces import rule_of
+from thetac.drivers import DRIVERS
 from thetac.options import OPTIONS
 
 
@@ -96,10 +97,16 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     given = {**declared.values, **_states(rule), "param": ELEMENT, "grad": ELEMENT}
     body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
+    if rule.driver:
+        body.read |= {*DRIVERS[rule.driver].reads}
     if body.complete and declared.complete and len(diagnostics) == before:
         check_totals(rule, diagnostics)
     for piece in rule.pieces:
-        own = BodyCheck(rule_of(rule, piece), given, frozenset(declared.unsure), diagnostics)
+        in_scope = rule_of(rule, piece)
+        known = given | dict.fromkeys(in_scope.vectors, ELEMENT) | dict.fromkeys(in_scope.numbers, HOST_NUMBER)
+        if in_scope.vectors:
+            known.pop("param")
+        own = BodyCheck(in_scope, known, frozenset(declared.unsure), diagnostics)
         own.run()
         check_piece(rule, piece, diagnostics)
         body.read |= own.read
@@ -302,7 +309,7 @@ class _Declarations:
 
 def _check_use(rule: Rule, body: BodyCheck, read: set[str], diagnostics: Diagnostics) -> None:
     """Note unused declarations, and an update that does not change the parameter."""
-    if "param" not in body.written:
+    if "param" not in body.written and not (rule.driver and DRIVERS[rule.driver].replaces_update):
         diagnostics.add(
             rule.location,
             "the update never assigns `param`",
