@@ -1,7 +1,7 @@
 """Optimizers that minimize with many evaluations per step: along a direction, and then along another one.
 
 In: a closure, and a generated function that returns directions. Out: parameters at a point with a smaller loss, as
-`torch.optim.LBFGS` finds it: the same evaluations, tests for the end and keys in checkpoints, in the same order. All
+torch's minimizer finds it: the same evaluations, tests for the end and keys in checkpoints, in the same order. All
 parameters together are one flat vector. Must not know how directions are computed.
 """
 

@@ -31,7 +31,6 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     workers.stop()
 
 
-@pytest.mark.feature("ecosystem", "LBFGS under FSDP2: every process goes the way of the unsharded run")
 @each_option
 @every_minimizer
 def test_fully_sharded(workers: Workers, name: str, options: Options) -> None:

@@ -91,7 +91,6 @@ def test_a_grid_to_the_bit(problem: str, dtype: torch.dtype) -> None:
         compare(problem, dtype, arguments)
 
 
-@pytest.mark.feature("checkpoints", "LBFGS: exchanged with torch's in the middle of a run, to the bit")
 @pytest.mark.parametrize("before", [(1,), (2,), (1, 3)], ids=str)
 @pytest.mark.parametrize("problem", ["affine", "rosenbrock 2", "complex"])
 def test_checkpoints_are_exchanged_with_torch(problem: str, before: tuple[int, ...]) -> None:
