@@ -35,7 +35,7 @@ _BUILTINS = frozenset(dir(builtins)) - _ALSO_NAMES
 _OF_TORCH = (
     "add_param_group compile defaults load_state_dict param_groups profile_hook_step state state_dict step zero_grad"
 )
-_OF_DRIVERS = "eval explain first_step grad_norm run_entry schema second_step train"
+_OF_DRIVERS = "eval explain first_step grad_norm restore run_entry schema second_step train"
 _METHODS = frozenset((*_OF_TORCH.split(), *_OF_DRIVERS.split()))  # and attributes, of optimizers
 _SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "ShapeRequirement", "Specialisation")
 _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
