@@ -37,14 +37,14 @@ def step(
         grads = torch._foreach_neg(grads)
     if torch.is_complex(params[0]):
         params, grads, zs, exp_avg_sqs = as_lists_of_pairs(params, grads, zs, exp_avg_sqs)
-    warmup = 1
+    warmup = 1.0
     if k < warmup_steps:
         warmup = scalar_math.divide(k + 1, warmup_steps)
     scheduled_lr = lr * warmup
     lr_max = scalar_math.maximum(scheduled_lr, lr_max)
     weight = scalar_math.power(k + 1, r) * scalar_math.power(lr_max, weight_lr_power)
     weight_sum = weight_sum + weight
-    share = 0
+    share = 0.0
     if weight_sum != 0:
         share = scalar_math.divide(weight, weight_sum)
     k = k + 1

@@ -140,14 +140,14 @@ def _step_of_one(
         grad = grad.neg()
     if torch.is_complex(param):
         param, grad, z, exp_avg_sq = as_pairs(param, grad, z, exp_avg_sq)
-    warmup = 1
+    warmup = 1.0
     if k < warmup_steps:
         warmup = scalar_math.divide(k + 1, warmup_steps)
     scheduled_lr = lr * warmup
     lr_max = scalar_math.maximum(scheduled_lr, lr_max)
     weight = scalar_math.power(k + 1, r) * scalar_math.power(lr_max, weight_lr_power)
     weight_sum = weight_sum + weight
-    share = 0
+    share = 0.0
     if weight_sum != 0:
         share = scalar_math.divide(weight, weight_sum)
     k = k + 1
@@ -203,7 +203,7 @@ def _step_of_one_on_tensors(
     if maximize:
         # maximize
         grad = -grad
-    warmup: Scalar = 1
+    warmup: Scalar = 1.0
     if capturable:
         warmup_if_so = divide(k + 1, warmup_steps)
         warmup = where(k < warmup_steps, warmup_if_so, warmup)
@@ -215,7 +215,7 @@ def _step_of_one_on_tensors(
     # weight = (k + 1) ** r * lr_max ** weight_lr_power
     weight = power(k + 1, r) * power(lr_max, weight_lr_power)
     weight_sum = weight_sum + weight
-    share: Scalar = 0
+    share: Scalar = 0.0
     if capturable:
         share_if_so = divide(weight, weight_sum)
         share = where(weight_sum != 0, share_if_so, share)

@@ -19,14 +19,14 @@ class ScheduleFreeAdamW(Modes):
 
         if maximize:
           grad = -grad  # maximize
-        warmup = 1
+        warmup = 1.0
         if k < warmup_steps:
           warmup = (k + 1) / warmup_steps
         scheduled_lr = lr * warmup
         lr_max = maximum(scheduled_lr, lr_max)
         weight = (k + 1) ** r * lr_max ** weight_lr_power
         weight_sum = weight_sum + weight
-        share = 0
+        share = 0.0
         if weight_sum != 0:
           share = weight / weight_sum
         k = k + 1
@@ -49,8 +49,8 @@ class ScheduleFreeAdamW(Modes):
     Args:
         params: parameters, or groups of them, to optimize
         lr (float or Tensor, default: 0.0025, lr >= 0 and finite): learning rate
-        betas (tuple of 2, float, default: (0.9, 0.999), beta1 in (0, 1); beta2 in [0, 1)): coefficients
-            of the running averages
+        betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients of the running
+            averages
         eps (float, default: 1e-08, eps >= 0 and finite): term added to the denominator for numerical
             stability
         weight_decay (float, default: 0, weight_decay >= 0 and finite): each step takes away the rate
@@ -72,7 +72,8 @@ class ScheduleFreeAdamW(Modes):
             the step; the gradients themselves stay as they are
 
     Raises:
-        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        ValueError: params is empty; a hyperparameter is NaN or out of its range; "Invalid beta
+            parameter at index 0: eval() divides by beta1, so it must not be 0"
         TypeError: params holds something other than tensors, or a hyperparameter is not a number
         RuntimeError: fused is combined with foreach or differentiable
 
@@ -127,7 +128,7 @@ class ScheduleFreeAdamW(Modes):
             Hyperparameter(
                 "betas",
                 elements=("beta1", "beta2"),
-                intervals=(Interval(0.0, 1.0, False, False), Interval(0.0, 1.0, True, False)),
+                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False)),
                 is_tuple=True,
                 tensor=False,
                 error="Invalid beta parameter at index {index}: {value}",
@@ -194,6 +195,10 @@ class ScheduleFreeAdamW(Modes):
             ),
         ),
         requirements=(
+            Requirement(
+                holds=lambda group: group["betas"][0] > 0,
+                message="Invalid beta parameter at index 0: eval() divides by beta1, so it must not be 0",
+            ),
         ),
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),

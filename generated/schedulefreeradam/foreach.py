@@ -40,9 +40,9 @@ def step(
     t = k + 1
     rho_inf = 2 / (1 - beta2) - 1
     rho = rho_inf - scalar_math.divide(2 * t * scalar_math.power(beta2, t), 1 - scalar_math.power(beta2, t))
-    rect = 1
+    rect = 1.0
     if silent_sgd_phase:
-        rect = 0
+        rect = 0.0
     if rho > 4:
         rect = scalar_math.power(
             scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho), 0.5
@@ -51,7 +51,7 @@ def step(
     lr_max = scalar_math.maximum(scheduled_lr, lr_max)
     weight = scalar_math.power(t, r) * scalar_math.power(lr_max, weight_lr_power)
     weight_sum = weight_sum + weight
-    share = 0
+    share = 0.0
     if weight_sum != 0:
         share = scalar_math.divide(weight, weight_sum)
     k = t

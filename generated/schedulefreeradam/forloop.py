@@ -143,9 +143,9 @@ def _step_of_one(
     t = k + 1
     rho_inf = 2 / (1 - beta2) - 1
     rho = rho_inf - scalar_math.divide(2 * t * scalar_math.power(beta2, t), 1 - scalar_math.power(beta2, t))
-    rect = 1
+    rect = 1.0
     if silent_sgd_phase:
-        rect = 0
+        rect = 0.0
     if rho > 4:
         rect = scalar_math.power(
             scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho), 0.5
@@ -154,7 +154,7 @@ def _step_of_one(
     lr_max = scalar_math.maximum(scheduled_lr, lr_max)
     weight = scalar_math.power(t, r) * scalar_math.power(lr_max, weight_lr_power)
     weight_sum = weight_sum + weight
-    share = 0
+    share = 0.0
     if weight_sum != 0:
         share = scalar_math.divide(weight, weight_sum)
     k = t
@@ -216,9 +216,9 @@ def _step_of_one_on_tensors(
     rho_inf = 2 / (1 - beta2) - 1
     # rho = rho_inf - 2 * t * beta2 ** t / (1 - beta2 ** t)
     rho = rho_inf - divide(2 * t * power(beta2, t), 1 - power(beta2, t))
-    rect: Scalar = 1
+    rect: Scalar = 1.0
     if silent_sgd_phase:
-        rect = 0
+        rect = 0.0
     if capturable:
         rect_if_so = power(divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho), 0.5)
         rect = where(rho > 4, rect_if_so, rect)
@@ -230,7 +230,7 @@ def _step_of_one_on_tensors(
     # weight = t ** r * lr_max ** weight_lr_power
     weight = power(t, r) * power(lr_max, weight_lr_power)
     weight_sum = weight_sum + weight
-    share: Scalar = 0
+    share: Scalar = 0.0
     if capturable:
         share_if_so = divide(weight, weight_sum)
         share = where(weight_sum != 0, share_if_so, share)

@@ -22,16 +22,16 @@ class ScheduleFreeRAdam(Modes):
         t = k + 1
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 * t * beta2 ** t / (1 - beta2 ** t)
-        rect = 1
+        rect = 1.0
         if silent_sgd_phase:
-          rect = 0
+          rect = 0.0
         if rho > 4:
           rect = ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
         scheduled_lr = lr * rect
         lr_max = maximum(scheduled_lr, lr_max)
         weight = t ** r * lr_max ** weight_lr_power
         weight_sum = weight_sum + weight
-        share = 0
+        share = 0.0
         if weight_sum != 0:
           share = weight / weight_sum
         k = t
@@ -56,8 +56,8 @@ class ScheduleFreeRAdam(Modes):
     Args:
         params: parameters, or groups of them, to optimize
         lr (float or Tensor, default: 0.0025, lr >= 0 and finite): learning rate
-        betas (tuple of 2, float, default: (0.9, 0.999), beta1 in (0, 1); beta2 in [0, 1)): coefficients
-            of the running averages
+        betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients of the running
+            averages
         eps (float, default: 1e-08, eps >= 0 and finite): term added to the denominator for numerical
             stability
         weight_decay (float, default: 0, weight_decay >= 0 and finite): each step takes away the rate
@@ -79,7 +79,8 @@ class ScheduleFreeRAdam(Modes):
             the step; the gradients themselves stay as they are
 
     Raises:
-        ValueError: params is empty; a hyperparameter is NaN or out of its range
+        ValueError: params is empty; a hyperparameter is NaN or out of its range; "Invalid beta
+            parameter at index 0: eval() divides by beta1, so it must not be 0"
         TypeError: params holds something other than tensors, or a hyperparameter is not a number
         RuntimeError: fused is combined with foreach or differentiable
 
@@ -134,7 +135,7 @@ class ScheduleFreeRAdam(Modes):
             Hyperparameter(
                 "betas",
                 elements=("beta1", "beta2"),
-                intervals=(Interval(0.0, 1.0, False, False), Interval(0.0, 1.0, True, False)),
+                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False)),
                 is_tuple=True,
                 tensor=False,
                 error="Invalid beta parameter at index {index}: {value}",
@@ -193,6 +194,10 @@ class ScheduleFreeRAdam(Modes):
             ),
         ),
         requirements=(
+            Requirement(
+                holds=lambda group: group["betas"][0] > 0,
+                message="Invalid beta parameter at index 0: eval() divides by beta1, so it must not be 0",
+            ),
         ),
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),

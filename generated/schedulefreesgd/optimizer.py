@@ -21,14 +21,14 @@ class ScheduleFreeSGD(Modes):
           grad = -grad                        # maximize
         if weight_decay != 0:
           grad = grad + weight_decay * param  # weight decay
-        warmup = 1
+        warmup = 1.0
         if k < warmup_steps:
           warmup = (k + 1) / warmup_steps
         scheduled_lr = lr * warmup
         lr_max = maximum(scheduled_lr, lr_max)
         weight = (k + 1) ** r * lr_max ** weight_lr_power
         weight_sum = weight_sum + weight
-        share = 0
+        share = 0.0
         if weight_sum != 0:
           share = weight / weight_sum
         k = k + 1

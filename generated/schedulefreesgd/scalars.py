@@ -33,14 +33,14 @@ def scalars(
 ) -> Stages:
     """What each stage adds to the row; the last one gives scalar states and shared numbers, too."""
     yield from ()  # no parameter waits for another
-    warmup = 1
+    warmup = 1.0
     if k < warmup_steps:
         warmup = scalar_math.divide(k + 1, warmup_steps)
     scheduled_lr = lr * warmup
     lr_max = scalar_math.maximum(scheduled_lr, lr_max)
     weight = scalar_math.power(k + 1, r) * scalar_math.power(lr_max, weight_lr_power)
     weight_sum = weight_sum + weight
-    share = 0
+    share = 0.0
     if weight_sum != 0:
         share = scalar_math.divide(weight, weight_sum)
     k = k + 1

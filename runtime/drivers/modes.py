@@ -7,15 +7,15 @@ they are. A step outside of training mode is an error. Works with other drivers,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch._compile import _disable_dynamo
 from torch.optim.optimizer import ParamsT
 
-from thetac.drivers import MODES
+from thetac.drivers import MODES, TRAIN_MODE
 from thetac.runtime.drivers.pieces import Pieces
 from thetac.runtime.optimizer import Optimizer
-from thetac.runtime.param_groups.train_mode import TRAIN_MODE, check_mode
+from thetac.runtime.param_groups.train_mode import check_mode
 
 TRAIN, EVAL = MODES
 
@@ -24,6 +24,11 @@ class Modes(Optimizer):
     """An optimizer with a training mode, in which it steps, and an evaluation mode, in which it begins."""
 
     _pieces: Pieces | None = None  # made at the first change of modes, and never pickled
+    _why_never_traced: ClassVar[str] = ""  # what `_why_not_traced` is in the other bases of a class
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._why_never_traced = super()._why_not_traced
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, object]) -> None:
         super().__init__(params, {**defaults, TRAIN_MODE: False})
@@ -83,6 +88,5 @@ class Modes(Optimizer):
     @property
     def _why_not_traced(self) -> str:  # type: ignore[override]
         """Why a step cannot be part of a graph: outside of training mode it is an error, which `_step` raises."""
-        if all(group[TRAIN_MODE] for group in self.param_groups):
-            return super()._why_not_traced
-        return "a step outside of training mode"
+        is_training = all(group[TRAIN_MODE] for group in self.param_groups)
+        return self._why_never_traced if is_training else "a step outside of training mode"

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from thetac.drivers import MODES
+from thetac.drivers import MODES, TRAIN_MODE
 from thetac.runtime.schema import Group, Schema
-
-TRAIN_MODE = "train_mode"  # True between `train()` and `eval()`
 
 
 def mode_keys(schema: Schema) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Optimizers with modes in tests of all optimizers: they begin in training mode there, in which they step as others do."""
+"""Optimizers with modes in tests of all optimizers: they begin in training mode there, and step as others do."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 import torch
 
+from thetac.drivers import TRAIN_MODE
 from thetac.runtime.drivers.modes import Modes
 
 
 def train_from_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let constructors call `train()`, as users do before the first step."""
+    """Let constructors call `train()`, as users do before the first step; defaults then say so, as groups do."""
     construct = Modes.__init__
 
     def construct_and_train(self: Modes, *arguments: Any, **keywords: Any) -> None:
         construct(self, *arguments, **keywords)
         self.train()
+        self.defaults[TRAIN_MODE] = True
 
     monkeypatch.setattr(Modes, "__init__", construct_and_train)
 

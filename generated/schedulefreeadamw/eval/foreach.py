@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs
 
 
@@ -20,4 +21,4 @@ def step(
     if torch.is_complex(params[0]):
         params, grads, zs = as_lists_of_pairs(params, grads, zs)
     # param = lerp(param, z, 1 - 1 / beta1)
-    torch._foreach_lerp_(params, zs, 1 - 1 / beta1)
+    torch._foreach_lerp_(params, zs, 1 - scalar_math.divide(1, beta1))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from thetac.runtime.tensors import as_pairs, store
+from thetac.runtime import scalar_math
+from thetac.runtime.tensors import as_pairs, divide, store
 
 
 def step(
@@ -23,7 +24,7 @@ def step(
         if torch.is_complex(param):
             param, grad, z = as_pairs(param, grad, z)
         # param = lerp(param, z, 1 - 1 / beta1)
-        param.lerp_(z, 1 - 1 / beta1)
+        param.lerp_(z, 1 - scalar_math.divide(1, beta1))
 
 
 def step_on_tensors(
@@ -47,5 +48,5 @@ def step_on_tensors(
             param = param_out.clone()
             z = z_out.clone()
         # param = lerp(param, z, 1 - 1 / beta1)
-        param = param + (1 - 1 / beta1) * (z - param)
+        param = param + (1 - divide(1, beta1)) * (z - param)
         store(param_out, param)

@@ -21,7 +21,7 @@ SCHEMA = Schema(
         Hyperparameter(
             "betas",
             elements=("beta1", "beta2"),
-            intervals=(Interval(0.0, 1.0, False, False), Interval(0.0, 1.0, True, False)),
+            intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False)),
             is_tuple=True,
             tensor=False,
             error="Invalid beta parameter at index {index}: {value}",
