@@ -25,6 +25,7 @@ from thetac.codegen.ir.reserved_names import is_identifier
 
 DEEPEST_EXPRESSION = 56  # nested operations; `a + b + c` is two sums deep, a chain of `and` only one
 LONGEST_WRITTEN_OUT = 2_000  # names, numbers and operators after powers and `lerp` are written out
+_OF_TWO = {"max": "maximum", "min": "minimum"}  # what Python calls alike
 
 
 def read_expression(line: Line, code: str, start: int, declared: Declared, diagnostics: Diagnostics) -> Expr:
@@ -209,8 +210,10 @@ class Convert:
         op = FUNCTIONS[name]
         if len(nodes) != op.arity and not any(isinstance(node, ast.Starred) for node in nodes):
             plural = "" if op.arity == 1 else "s"
+            of_two = FUNCTIONS.get(_OF_TWO.get(name, ""))
+            meant = of_two if of_two is not None and of_two.arity == len(nodes) else op
             self.diagnostics.add(
-                word, f"`{name}` takes {op.arity} argument{plural}, not {len(nodes)}", f"`{op.syntax}`: {op.doc}"
+                word, f"`{name}` takes {op.arity} argument{plural}, not {len(nodes)}", f"`{meant.syntax}`: {meant.doc}"
             )
             for node in nodes:
                 self.expression(node)
