@@ -203,6 +203,9 @@ class Optimizer(torch.optim.Optimizer):
         """Return a text: what updates which parameters and why, bytes moved per step, and why plans were made."""
         return explanation(self.schema, self.param_groups, self.state, self._stepper)
 
+    def _check_can_step(self) -> None:
+        """Raise where no step may be taken now; drivers ask before they evaluate or move anything."""
+
     def _step(self, closure: Callable[[], float] | None) -> float | None:
         """Run the closure, update parameters outside of autograd, and return the loss."""
         if _may_be_captured() and all("capturable" in group for group in self.param_groups):

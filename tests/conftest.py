@@ -127,3 +127,12 @@ def unlistable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
         monkeypatch.setattr(os, "scandir", scandir)
 
     return forbid
+
+
+@pytest.fixture(autouse=True)
+def _training_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let optimizers with modes begin in training mode, but in the tests of drivers."""
+    if "drivers" not in request.path.parts:
+        from tests.support.training_mode import train_from_the_beginning
+
+        train_from_the_beginning(monkeypatch)

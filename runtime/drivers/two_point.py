@@ -42,6 +42,7 @@ class TwoPoint(Optimizer):
         """
         if closure is None:
             raise missing_closure(self)
+        self._check_can_step()
         with torch.enable_grad():
             loss = closure()
         self.first_step()
@@ -60,6 +61,7 @@ class TwoPoint(Optimizer):
         For training loops that evaluate by themselves, such as those with a `GradScaler`: `first_step()`, then the
         second evaluation, then `second_step()`.
         """
+        self._check_can_step()
         if self._kept is not None:
             raise RuntimeError("first_step was called before: the parameters are perturbed until second_step")
         if self._pieces is None:

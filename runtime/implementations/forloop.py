@@ -20,7 +20,7 @@ from thetac.runtime.implementations.widened import Step, one_by_one, widened, wi
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
 from thetac.runtime.param_groups.groups import HostScalars, option, values_of
 from thetac.runtime.param_groups.members import Member
-from thetac.runtime.param_groups.shared_numbers import numbers_of, tensors_of
+from thetac.runtime.param_groups.shared_numbers import numbers_of, scalars_of, tensors_of
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.dtensors import is_dtensor
@@ -120,7 +120,9 @@ class OnTensorsExecutor:
         options = {"capturable": self._capturable, "differentiable": self._differentiable}
         self._values = taken(self._takes, {**values_of(self._schema, group), **options})
         if self._schema.shared:
-            self._values |= tensors_of(self._schema, group, self._device)
+            with torch.set_grad_enabled(self._differentiable):
+                shared_of = tensors_of if self._capturable else scalars_of
+                self._values |= shared_of(self._schema, group, self._device)
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""

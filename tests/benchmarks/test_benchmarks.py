@@ -21,6 +21,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 
 from benchmarks import cases, costs, gpu
+from benchmarks.__main__ import with_cases_of_others
 from benchmarks.contestants import (
     AUTHORS,
     COMPILED,
@@ -45,7 +46,7 @@ TINY = "4 x 100"
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, object]:
+def results() -> dict[str, Any]:
     labels = ("ours for-loop", "ours foreach", "ours fused", "torch for-loop", "torch fused")
     plan = Plan(
         0.01,
@@ -54,7 +55,7 @@ def results() -> dict[str, object]:
         memory=["AdamW"],
         python=["AdamW"],
     )
-    found: dict[str, object] = json.loads(json.dumps(measure(plan, progress=False)))
+    found: dict[str, Any] = json.loads(json.dumps(measure(plan, progress=False)))
     return found
 
 
@@ -316,3 +317,15 @@ def test_the_program_for_gpus_counts_what_every_pass_moves(tmp_path: Path) -> No
     assert set(case["ratios on the device"]) == {"by hand", "floor"}
     assert case["bytes"] == 4 * 400 * (2 + 2 * 2) + 4 * 400 * (2 + 2)
     assert case["planned launches"] == 3, "a sweep, the sums of each tensor, and a sweep"
+
+
+def test_results_of_others_are_kept(results: dict[str, Any]) -> None:
+    def of(name: str) -> list[Any]:
+        return [case for case in results["cases"] if case["algorithm"] == name]
+
+    new = {**results, "cases": of("Lion")}
+    together = with_cases_of_others(new, {**results, "cases": [*of("AdamW"), {"algorithm": "Lion", "kind": "old"}]})
+    assert together["cases"] == [*of("AdamW"), *of("Lion")]
+    elsewhere = {**results, "machine": {**results["machine"], "processor": "another", "load at the start": 99}}
+    with pytest.raises(ValueError, match="differ in processor: measure everything"):
+        with_cases_of_others(new, elsewhere)

@@ -152,7 +152,13 @@ def without_params(group: dict[str, object]) -> dict[str, object]:
 
 def remembering(name: str) -> dict[str, float]:
     """Arguments under which an optimizer keeps all it can keep: without momentum some remember nothing."""
-    return {"momentum": 0.9} if "momentum" in {h.name for h in ours(name).schema.hyperparameters} else {}
+    momentum = {"momentum": 0.9} if "momentum" in {h.name for h in ours(name).schema.hyperparameters} else {}
+    return {**momentum, **moving(name)}
+
+
+def moving(name: str) -> dict[str, float]:
+    """Arguments under which an optimizer moves parameters from its first step on: some only look at gradients first."""
+    return {"silent_sgd_phase": False} if "silent_sgd_phase" in ours(name).schema.flags else {}
 
 
 def runs_kernels(name: str, options: Mapping[str, object]) -> bool:
