@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     from .sgdp import SGDP as SGDP
     from .sgdw import SGDW as SGDW
     from .sm3 import SM3 as SM3
+    from .schedulefreeadamw import ScheduleFreeAdamW as ScheduleFreeAdamW
+    from .schedulefreeradam import ScheduleFreeRAdam as ScheduleFreeRAdam
+    from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
     from .stableadamw import StableAdamW as StableAdamW
@@ -130,6 +133,9 @@ __all__ = [
     "SGDP",
     "SGDW",
     "SM3",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeRAdam",
+    "ScheduleFreeSGD",
     "SignSGD",
     "Signum",
     "StableAdamW",
@@ -198,6 +204,9 @@ _MODULES = {
     "SGDP": "sgdp",
     "SGDW": "sgdw",
     "SM3": "sm3",
+    "ScheduleFreeAdamW": "schedulefreeadamw",
+    "ScheduleFreeRAdam": "schedulefreeradam",
+    "ScheduleFreeSGD": "schedulefreesgd",
     "SignSGD": "signsgd",
     "Signum": "signum",
     "StableAdamW": "stableadamw",

@@ -91,6 +91,19 @@ def _quick_builds_for_16_bits() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _sparse_gradients(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give an optimizer that takes sparse gradients alone its dense ones as sparse ones, in tests of one optimizer."""
+    name = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
+    if not isinstance(name, str):
+        yield
+        return
+    from tests.support.sparse_gradients import as_sparse_for
+
+    with as_sparse_for(name):
+        yield
+
+
 @pytest.fixture
 def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process optimise less what it builds: kernels of which nothing but results is looked at."""
@@ -133,3 +146,12 @@ def _closures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
             import thetac
 
             replay_gradients(getattr(thetac, name), monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _training_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let optimizers with modes begin in training mode, but in the tests of drivers."""
+    if "drivers" not in request.path.parts:
+        from tests.support.training_mode import train_from_the_beginning
+
+        train_from_the_beginning(monkeypatch)

@@ -57,6 +57,38 @@ class Pieces:
             else:
                 stepper.step(groups, state)
 
+    def move(self, name: str, groups: Groups, moved: Groups, state: dict[Tensor, Entry]) -> None:
+        """Run a piece without gradients, outside of autograd, for every parameter that has state.
+
+        It is rare, so it keeps no plan, and the for-loop does it.
+
+        Args:
+            name: The piece's.
+            groups: The parameter groups, which messages number.
+            moved: Those of them whose parameters it runs for.
+            state: `optimizer.state`.
+
+        Raises:
+            What a step raises for the same parameters and states, before anything is written.
+        """
+        schema = self._steppers[name].schema
+        read = [one.name for one in schema.states or self._schema.states]
+        plain = {"foreach": False, "fused": False, "capturable": False, "differentiable": False}
+        chosen = [
+            {
+                **group,
+                **plain,
+                "params": [
+                    param
+                    for param in (group["params"] if any(group is one for one in moved) else ())
+                    if any(state.get(param, {}).get(one) is not None for one in read)
+                ],
+            }
+            for group in groups
+        ]
+        with torch.no_grad():
+            Stepper(schema, clips=False, takes_grads=False).step(chosen, state)
+
 
 def missing_closure(optimizer: object) -> TypeError:
     """Return the error for a step without the closure that it needs, in Python's words."""

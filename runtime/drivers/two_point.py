@@ -54,6 +54,7 @@ class TwoPoint(Optimizer):
         self._refuse_scaler()
         if closure is None:
             raise missing_closure(self)
+        self._check_can_step()
         self._refuse_if_perturbed("step")
         with torch.enable_grad():
             loss = closure()
@@ -77,6 +78,7 @@ class TwoPoint(Optimizer):
         Raises:
             RuntimeError: It was called before, without `second_step`; or what a step raises for these gradients.
         """
+        self._check_can_step()
         self._refuse_if_perturbed("first_step")
         if self._pieces is None:
             self._pieces, self._copies = Pieces(self.schema), Copies()

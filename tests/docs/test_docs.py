@@ -281,7 +281,7 @@ def test_the_rule_in_a_docstring_is_the_rule(name: str) -> None:
         assert "weight_decay" in shown
     written = {ast.dump(ast.parse(line)) for line in logical_lines(shown)}
     source = next(s.text for s in our_specs() if s.name == rules()[name].source)
-    update = source.partition("update: |\n")[2]
+    update = re.split(r"\n(?=\w)", source.partition("update: |\n")[2])[0]  # up to the next key
     for line in logical_lines(inspect.cleandoc("\n" + update)):
         assert ast.dump(ast.parse(line)) in written, f"{line} is not shown"
 

@@ -82,6 +82,16 @@ PACKAGES: Mapping[str, Package] = {
     ),
     "Prodigy": Package("prodigyopt", "prodigyopt:Prodigy", states={"s": "s", "exp_avg_sq": "exp_avg_sq"}),
     "QHAdam": Package("qhoptim", "qhoptim.pyt:QHAdam"),
+    **{
+        f"ScheduleFree{name}": Package(
+            "schedulefree",
+            f"schedulefree:{name}ScheduleFree",
+            _for_loop,
+            states={"z": "z", **({} if name == "SGD" else {"exp_avg_sq": "exp_avg_sq"})},
+            values={key: key for key in ("k", "weight_sum", "lr_max", "scheduled_lr")},
+        )
+        for name in ("SGD", "AdamW", "RAdam")
+    },
     "SGDP": Package("adamp", "adamp:SGDP", _at(0.1), states={"momentum_buffer": "momentum"}),
     "StableAdamW": Package(
         "torch-optimi",

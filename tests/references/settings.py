@@ -89,6 +89,9 @@ GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
         "d0": [1e-6, 1e-2],
         "growth_rate": [math.inf, 1.05],
     },
+    "ScheduleFreeSGD": {"warmup_steps": [0, 5], "r": [0.0, 1.0], "weight_lr_power": [2.0, 0.0]},
+    "ScheduleFreeAdamW": {"warmup_steps": [0, 5], "r": [0.0, 1.0], "weight_lr_power": [2.0, 0.0]},
+    "ScheduleFreeRAdam": {"silent_sgd_phase": [True, False], "betas": [(0.9, 0.999), (0.5, 0.6)]},
     "DiffGrad": {"eps": [1e-8, 1e-3]},
     "LAMB": {
         "bias_correction": [True, False],
