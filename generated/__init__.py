@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .adopt import ADOPT as ADOPT
+    from .asam import ASAM as ASAM
     from .asgd import ASGD as ASGD
     from .ademamix import AdEMAMix as AdEMAMix
     from .adabelief import AdaBelief as AdaBelief
@@ -61,10 +62,14 @@ if TYPE_CHECKING:
     from .rmsprop import RMSprop as RMSprop
     from .rmsproptf import RMSpropTF as RMSpropTF
     from .rprop import Rprop as Rprop
+    from .sam import SAM as SAM
     from .sgd import SGD as SGD
     from .sgdp import SGDP as SGDP
     from .sgdw import SGDW as SGDW
     from .sm3 import SM3 as SM3
+    from .schedulefreeadamw import ScheduleFreeAdamW as ScheduleFreeAdamW
+    from .schedulefreeradam import ScheduleFreeRAdam as ScheduleFreeRAdam
+    from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
     from .stableadamw import StableAdamW as StableAdamW
@@ -75,6 +80,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADOPT",
+    "ASAM",
     "ASGD",
     "AdEMAMix",
     "AdaBelief",
@@ -128,10 +134,14 @@ __all__ = [
     "RMSprop",
     "RMSpropTF",
     "Rprop",
+    "SAM",
     "SGD",
     "SGDP",
     "SGDW",
     "SM3",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeRAdam",
+    "ScheduleFreeSGD",
     "SignSGD",
     "Signum",
     "StableAdamW",
@@ -144,6 +154,7 @@ __all__ = [
 _HOME = "thetac.generated"
 _MODULES = {
     "ADOPT": "adopt",
+    "ASAM": "asam",
     "ASGD": "asgd",
     "AdEMAMix": "ademamix",
     "AdaBelief": "adabelief",
@@ -197,10 +208,14 @@ _MODULES = {
     "RMSprop": "rmsprop",
     "RMSpropTF": "rmsproptf",
     "Rprop": "rprop",
+    "SAM": "sam",
     "SGD": "sgd",
     "SGDP": "sgdp",
     "SGDW": "sgdw",
     "SM3": "sm3",
+    "ScheduleFreeAdamW": "schedulefreeadamw",
+    "ScheduleFreeRAdam": "schedulefreeradam",
+    "ScheduleFreeSGD": "schedulefreesgd",
     "SignSGD": "signsgd",
     "Signum": "signum",
     "StableAdamW": "stableadamw",

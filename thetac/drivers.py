@@ -87,6 +87,7 @@ _DRIVERS = (
 PIECES: Mapping[str, PieceKind] = {piece.name: piece for piece in _PIECES}
 DRIVERS: Mapping[str, Driver] = {driver.name: driver for driver in _DRIVERS}
 MODES = ("train", "eval")  # a rule has both of them or none
+TRAIN_MODE = "train_mode"  # the key of parameter groups that says whether the optimizer is in the first of them
 MODES_PATH = "thetac.runtime.drivers.modes:Modes"  # the class behind optimizers that have them
 ENTRY_PIECE = "estimate"  # what a method that `entry` names runs
 ENTRY_PATH = "thetac.runtime.drivers.entry:Entry"  # the class behind optimizers with such a method

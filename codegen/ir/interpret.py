@@ -328,11 +328,13 @@ class _Machine(Generic[Number]):
 
         if OPS[op].shape is Shape.REMEMBER:
             s, y, bound = others
-            return histories.remember(pairs, s, y, bound=bound, size=int(self.sizes[name]), dot=dot)
+            kept: Any = histories.remember(pairs, s, y, bound=bound, size=int(self.sizes[name]), dot=dot)
+            return cast(Number, kept)
         (q,) = others
-        return histories.inverse_hessian(
+        product: Number = histories.inverse_hessian(
             pairs, q, dot=dot, combine=lambda x, factor, y: operations["add"](x, operations["mul"](factor, y))
         )
+        return product
 
     def host(self, expression: Expr) -> float:
         """Return the value of an expression that must be a host scalar."""

@@ -361,9 +361,8 @@ class Rule:
     pieces: tuple[Piece, ...] = ()
     driver: str = ""  # what runs the pieces (thetac/drivers.py); empty: none
     entry: str = ""  # the method by which users run a piece; empty: there is none
-    vectors: tuple[
-        str, ...
-    ] = ()  # of a flat piece: what a driver puts in scope, beside `grad`; it may assign the first
+    dense_error: str = ""  # the RuntimeError's text for a dense gradient; empty: they are taken
+    vectors: tuple[str, ...] = ()  # of a flat piece: what a driver puts in scope; it may assign the first of them
     numbers: tuple[str, ...] = ()  # likewise, of the host
     given_symbols: tuple[str, ...] = ()  # LaTeX of both
     location: Location = field(default=NOWHERE, compare=False, repr=False)

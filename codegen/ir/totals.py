@@ -28,5 +28,10 @@ def scope_of(call: Call) -> Scope:
 
 def has_totals(rule: Rule) -> bool:
     """Return whether parameters of a rule wait for each other, or share a number."""
+    return bool(rule.shared) or has_barriers(rule)
+
+
+def has_barriers(rule: Rule) -> bool:
+    """Return whether parameters of a rule wait for each other."""
     assignments = (one for one in walk_statements(rule.body) if isinstance(one, Assign))
-    return bool(rule.shared) or any(any(totals_in(one.value)) for one in assignments)
+    return any(any(totals_in(one.value)) for one in assignments)

@@ -34,4 +34,5 @@ def rule_of(rule: Rule, piece: Piece) -> Rule:
         given_symbols=kind.symbols,
         complex_mode=ComplexMode.UNSUPPORTED if kind.is_flat else rule.complex_mode,
         half_precision=HalfPrecision.NATIVE if kind.is_flat else rule.half_precision,
+        dense_error=rule.dense_error if "grad" in used else "",
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,11 +28,15 @@ DTYPES = (torch.float32, torch.float64)
 @cache
 def load_products(dtype: torch.dtype) -> ctypes.CDLL:
     """Return the object that multiplies vectors of a dtype, built if need be; raise BuildError."""
-    name = f"history-{DTYPE_NAMES[dtype].lower()}"
-    library = load_object([CPP / "history.cpp", *HEADERS], macros([dtype]), name, ctypes.CDLL, HISTORY)
+    library = load_object(*recipe_of_products(dtype), ctypes.CDLL, HISTORY)
     for function in (library.thetac_products, library.thetac_recursion, library.thetac_combine):
         function.restype = None
     return library
+
+
+def recipe_of_products(dtype: torch.dtype) -> tuple[list[Path], dict[str, str], str]:
+    """Return the sources, macros and file name of the object that multiplies vectors of a dtype."""
+    return [CPP / "history.cpp", *HEADERS], macros([dtype]), f"history-{DTYPE_NAMES[dtype].lower()}"
 
 
 class CompiledHistory(History):

@@ -15,18 +15,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thetac.drivers import PIECES
 from thetac.runtime.param_groups.integer_counters import to_integers
 from thetac.runtime.param_groups.shape_classes import ShapeClasses
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Schema
+from thetac.runtime.stepping.explain import explanation
 from thetac.runtime.stepping.stepper import Stepper
 
 Groups = list[dict[str, Any]]
 
 
 def schemas_of(schema: Schema) -> dict[str, Schema]:
-    """Return the schemas of the pieces of a rule, by name."""
-    return {name: import_module(f"{schema.package}.{name}.schema").SCHEMA for name in schema.pieces}
+    """Return the schemas of the pieces of a rule, by name; one that sees all parameters as one vector has none."""
+    names = (name for name in schema.pieces if not PIECES[name].is_flat)
+    return {name: import_module(f"{schema.package}.{name}.schema").SCHEMA for name in names}
 
 
 class Pieces:
@@ -56,6 +59,47 @@ class Pieces:
                     stepper.step(groups, state)
             else:
                 stepper.step(groups, state)
+
+    def move(self, name: str, groups: Groups, moved: Groups, state: dict[Tensor, Entry]) -> None:
+        """Run a piece without gradients, outside of autograd, for every parameter that has state.
+
+        It is rare, so it keeps no plan, and the for-loop does it.
+
+        Args:
+            name: The piece's.
+            groups: The parameter groups, which messages number.
+            moved: Those of them whose parameters it runs for.
+            state: `optimizer.state`.
+
+        Raises:
+            What a step raises for the same parameters and states, before anything is written.
+        """
+        schema = self._steppers[name].schema
+        read = [one.name for one in schema.states or self._schema.states]
+        plain = {"foreach": False, "fused": False, "capturable": False, "differentiable": False}
+        chosen = [
+            {
+                **group,
+                **plain,
+                "params": [
+                    param
+                    for param in (group["params"] if any(group is one for one in moved) else ())
+                    if any(state.get(param, {}).get(one) is not None for one in read)
+                ],
+            }
+            for group in groups
+        ]
+        with torch.no_grad():
+            Stepper(schema, clips=False, takes_grads=False).step(chosen, state)
+
+    def explain(self, groups: Groups, state: dict[Tensor, Entry]) -> list[str]:
+        """Return lines on each piece that has run by a plan: its name, then what `explain` says of it, indented."""
+        lines: list[str] = []
+        for name, stepper in self._steppers.items():
+            if stepper.served:
+                _, *about = explanation(stepper.schema, groups, state, stepper).splitlines()
+                lines += [f"{name}:", *(f"  {line}" for line in about)]
+        return lines
 
 
 def missing_closure(optimizer: object) -> TypeError:

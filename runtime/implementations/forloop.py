@@ -20,7 +20,7 @@ from thetac.runtime.implementations.widened import Step, one_by_one, widened, wi
 from thetac.runtime.param_groups.grad_scaling import Scaling, sum_of_squares
 from thetac.runtime.param_groups.groups import HostScalars, option, values_of
 from thetac.runtime.param_groups.members import Member
-from thetac.runtime.param_groups.shared_numbers import numbers_of, tensors_of
+from thetac.runtime.param_groups.shared_numbers import numbers_of, scalars_of, tensors_of
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
 from thetac.runtime.tensor_facts.dtensors import is_dtensor
@@ -120,7 +120,9 @@ class OnTensorsExecutor:
         options = {"capturable": self._capturable, "differentiable": self._differentiable}
         self._values = taken(self._takes, {**values_of(self._schema, group), **options})
         if self._schema.shared:
-            self._values |= tensors_of(self._schema, group, self._device)
+            with torch.set_grad_enabled(self._differentiable):
+                shared_of = tensors_of if self._capturable else scalars_of
+                self._values |= shared_of(self._schema, group, self._device)
 
     def sum_of_squares(self, tensors: StepTensors) -> Tensor:
         """See `Executor`."""
@@ -270,6 +272,13 @@ def _step_on_stored_rows(
     grad = grad.coalesce()
     where = tuple(grad.indices())
     of_elements = {state.argument for state in schema.states if state.like_param}
+    if not where:  # all of the parameter is one row, which is stored or not
+        where = (torch.zeros(grad.values().shape[:1], dtype=torch.int64, device=param.device),)
+        param = param.unsqueeze(0)
+        states = {
+            name: [one.unsqueeze(0) if name in of_elements and one is not None else one for one in listed]
+            for name, listed in states.items()
+        }
     rows = {
         name: [tensor[where] if name in of_elements and tensor is not None else tensor for tensor in tensors]
         for name, tensors in states.items()

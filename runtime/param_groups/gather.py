@@ -65,6 +65,8 @@ def gather(
     lists: Sequence[Iterable[Tensor]],
     state: MutableMapping[Tensor, Entry],
     placed: dtensors.RedistributedGradients | None = None,
+    *,
+    takes_grads: bool = True,
 ) -> Gathered:
     """Collect and check every parameter that has a gradient, and make its state if it has none.
 
@@ -75,6 +77,8 @@ def gather(
         state: `optimizer.state`, which is only read.
         placed: The redistributed gradients of this step. Without them members hold DTensors as they are, not the
             shards of this process.
+        takes_grads: Whether the rule reads gradients. Otherwise all parameters take part, and each stands in for its
+            gradient.
 
     Returns:
         The members, the new state and the copies of lazy gradients. Nothing has been written yet.
@@ -91,7 +95,7 @@ def gather(
         classes = ShapeClasses(schema, group)
         checks = MemberChecks(schema, group, index, placed)
         for position, param in enumerate(lists[index]):
-            found = param.grad
+            found = param.grad if takes_grads else param
             if found is None:
                 continue
             grad = resolve_lazy(found)

@@ -89,6 +89,16 @@ def tensors_of(schema: Schema, group: Group, device: torch.device) -> dict[str, 
     return {shared.name: _as_tensor(group[shared.name], device) for shared in schema.shared}
 
 
+def scalars_of(schema: Schema, group: Group, device: torch.device) -> dict[str, Scalar]:
+    """Return the shared numbers of a group: floats as they are, tensors as 0-d ones of float64 on a device.
+
+    Raises what `numbers_of` raises.
+    """
+    check_shared(schema, group, "a parameter group")
+    given = {shared.name: group[shared.name] for shared in schema.shared}
+    return {name: _as_tensor(one, device) if isinstance(one, Tensor) else float(one) for name, one in given.items()}
+
+
 def keep_as_tensors(schema: Schema, groups: Sequence[dict[str, Any]], *, in_all: bool) -> None:
     """Replace floats in groups by tensors of the same values, since a graph would go on with a float for ever.
 

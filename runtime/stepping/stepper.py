@@ -71,15 +71,18 @@ class _Seen:
 class Stepper:
     """Takes the steps of one optimizer, and keeps the plan of the last step for the next one."""
 
-    def __init__(self, schema: Schema, *, clips: bool = True) -> None:
+    def __init__(self, schema: Schema, *, clips: bool = True, takes_grads: bool = True) -> None:
         """Begin without a plan.
 
         Args:
             schema: The optimizer's, or that of a piece.
             clips: Whether the option `clip_grad_norm` has an effect on these steps.
+            takes_grads: Whether steps are for parameters with gradients. Otherwise they are for all parameters, read
+                no gradient, and no plan can be used again.
         """
         self.schema = schema
         self._clips = clips
+        self._takes_grads = takes_grads
         self.has_integers = schema.has_integers
         self.served: list[Served] = []
         self.launches = 0  # of kernels, in the last step that was re-planned
@@ -193,7 +196,7 @@ class Stepper:
     ) -> _New:
         """Gather and check everything, and make a new plan; `cause` says why no old one could be used."""
         schema = self.schema
-        gathered = gather(schema, groups, lists, state, placed)
+        gathered = gather(schema, groups, lists, state, placed, takes_grads=self._takes_grads)
         members = gathered.members
         for member in members:
             self._check_dtype(member)

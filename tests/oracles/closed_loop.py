@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 
 from tests.oracles.oracle import Steps
+from tests.support.stepping import needs_closure
+from tests.support.training_mode import call_train, evaluated
 
 STEPS = 50
 LIMIT = 1e-12  # of the distance moved
 SHAPES: Sequence[tuple[int, ...]] = ((5,), (4, 3), (2, 3, 2), (), (4, 2, 3, 3))
 WARMUP = 4  # steps in which lr rises from half of the constructor's to all of it
+EVALUATED = 10  # an optimizer with modes is evaluated after every so many-th step
 LATE = 7  # in a late run, the second parameter has no gradient before this step
 
 Start = Callable[[Sequence[Tensor]], Steps]
@@ -47,25 +50,38 @@ def path(start: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES
         steps: How many steps to train.
 
     Returns:
-        For each parameter its elements before the first step and after each one, of shape (1 + steps, elements).
+        For each parameter its elements before the first step and after each one, of shape (1 + steps, elements). Where
+        the optimizer has modes, there are further points: those at which a model would be evaluated.
     """
     generators = _generators(shapes)
     # As small as weights are: the rounding of large ones would drown the steps of a small lr.
     parameters = [0.1 * draw for draw in _draws(shapes, generators)]
     points = [[parameter.flatten().clone()] for parameter in parameters]
     optimizer = start(parameters)
+    call_train(optimizer)
     rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):
         noise = _draws(shapes, generators)
-        for index, parameter in enumerate(parameters):
-            missing = late and index == 1 and step < LATE
-            # A new tensor each time: some authors write into the gradient, or keep it.
-            parameter.grad = None if missing else noise[index] + 3 * parameter
+        missing = 1 if late and step < LATE else None
+
+        def closure(noise: Sequence[Tensor] = noise, missing: int | None = missing) -> float:
+            for index, parameter in enumerate(parameters):
+                # A new tensor each time: some authors write into the gradient, or keep it.
+                parameter.grad = None if index == missing else noise[index] + 3 * parameter
+            return 0.0
+
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * _scheduled(step)
-        optimizer.step()
+        if needs_closure(optimizer):
+            optimizer.step(closure)  # type: ignore[call-arg]
+        else:
+            closure()
+            optimizer.step()
         for passed, parameter in zip(points, parameters, strict=True):
             passed.append(parameter.detach().flatten().clone())
+        if step % EVALUATED == 0:
+            for passed, point in zip(points, evaluated(optimizer, parameters), strict=False):
+                passed.append(point.flatten())
     return tuple(torch.stack(passed) for passed in points)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from tests.oracles.rate import Rate
 from tests.references.algorithms.forms import Array, Memory, Reference, Result
 from tests.references.torch_inputs import Settings
+from tests.support.training_mode import call_train
 
 
 class Steps(Protocol):
@@ -94,6 +95,7 @@ class Package:
         """Return the last point and the states that both have, of a single parameter."""
         parameter = torch.tensor(x)
         optimizer = self.start([parameter], dict(settings))
+        call_train(optimizer)
         for gradient in gradients:
             parameter.grad = torch.tensor(gradient)
             optimizer.step()

@@ -21,6 +21,8 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 
+from tests.support.training_mode import train_from_the_beginning
+
 COUNT = 2
 PATIENCE = 120.0  # seconds for the slowest test on a busy machine
 AFTER_AN_ERROR = 2.0  # seconds until those that wait for one that failed are given up
@@ -107,6 +109,7 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 def _serve(rank: int, rendezvous: str, connection: Connection) -> None:
     """Call what is sent, and answer with the error or with nothing."""
     torch.set_num_threads(1)
+    train_from_the_beginning(pytest.MonkeyPatch())
     torch.distributed.init_process_group(
         "gloo", init_method=rendezvous, rank=rank, world_size=COUNT, timeout=timedelta(seconds=PATIENCE)
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tests.references.rules import rules
 from thetac.codegen.ir.nodes import ComplexMode
+from thetac.drivers import MODES
 from thetac.runtime.schema import Schema, State
 
 Class = Callable[[Schema], bool]
@@ -74,6 +75,8 @@ CLASSES: Mapping[str, Class] = {
     "a number that the parameters of a group share": lambda schema: any(one.scope == "group" for one in schema.shared),
     "a number that all parameters share": lambda schema: any(one.scope == "optimizer" for one in schema.shared),
     "values that agree in all groups": lambda schema: bool(schema.uniform),
+    "modes": lambda schema: bool({*MODES} & {*schema.pieces}),
+    "a shared number and no sum over all parameters": lambda schema: bool(schema.shared) and not schema.reduces,
     "numbers of the shape": lambda schema: bool(schema.shape_numbers),
     "an integer as a hyperparameter": lambda schema: any(h.integer for h in schema.hyperparameters),
     "a hyperparameter that may be None": lambda schema: any(

@@ -17,7 +17,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from tests.support.checkpoint_helpers import rich
 from tests.support.comparing import assert_identical, assert_same_bits
-from tests.support.every_optimizer import both, every_class, ours
+from tests.support.every_optimizer import both, every_class, moving, ours
 from tests.support.runtime_helpers import give_gradients, parameters, train
 
 StateDict = dict[str, Any]
@@ -27,7 +27,7 @@ Events = list[object]
 def optimizers(name: str) -> Iterator[Optimizer]:
     """Ours and torch's, each with gradients for its next step."""
     for cls in both(name):
-        optimizer = cls(parameters(), **rich(name))
+        optimizer = cls(parameters(), **{**rich(name), **moving(name)})
         give_gradients(optimizer.param_groups[0]["params"], 0)
         yield optimizer
 

@@ -9,6 +9,7 @@ from thetac.codegen.backends.printing.escaping import calls, comment, literal, r
 from thetac.codegen.backends.printing.host_python import python
 from thetac.codegen.ir.nodes import If, Ref, Rule, StateKind, Stmt
 from thetac.codegen.ir.printer import assignment_text
+from thetac.codegen.ir.totals import has_barriers
 from thetac.codegen.passes.analysis.kinds import infer
 from thetac.codegen.passes.lift import LIFTED
 
@@ -125,8 +126,9 @@ def release_lines(lines: Sequence[str], always: Sequence[str], assigned: Contain
 
 
 def shared_lines(rule: Rule) -> list[str]:
-    """Return the statement that returns the shared numbers."""
-    return [f"return {{{', '.join(f'{literal(one.name)}: {one.name}' for one in rule.shared)}}}"]
+    """Return the statement that returns the shared numbers from a generator, and what makes one of the function."""
+    empty = [] if has_barriers(rule) else ["yield from ()  # no parameter waits for another"]
+    return [*empty, f"return {{{', '.join(f'{literal(one.name)}: {one.name}' for one in rule.shared)}}}"]
 
 
 def pair_lines(required: Sequence[str], optional: Sequence[str]) -> list[str]:

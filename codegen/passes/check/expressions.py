@@ -181,7 +181,7 @@ class ExpressionCheck:
 
     def _refuse_history(self, expression: Expr, op: Op) -> None:
         cause = f"{quote(expression_text(expression))} is a history, and `{_sign(op)}` needs a number"
-        functions = join_names((f"`{one.syntax}`" for one in OF_HISTORIES), "and")
+        functions = join_names((one.syntax for one in OF_HISTORIES), "and")
         self._diagnostics.add(expression.location, cause, f"{functions} take a history")
 
     def _of_history(self, call: Call, op: Op) -> Kind | None:

@@ -32,6 +32,7 @@ from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind
 from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.body import BodyCheck
+from thetac.codegen.passes.check.directions import check_directions
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.codegen.passes.check.linear import check_complex_param, check_linear, check_reductions_of_complex
 from thetac.codegen.passes.check.pieces import check_piece
@@ -40,6 +41,7 @@ from thetac.codegen.passes.check.totals import check_totals
 from thetac.codegen.passes.pieces import rule_of
 from thetac.drivers import DRIVERS
 from thetac.options import OPTIONS
+from thetac.shape_numbers import PARAM_FACTS
 
 
 def check_all(rules: Sequence[Rule], diagnostics: Diagnostics) -> None:
@@ -104,8 +106,6 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     for piece in rule.pieces:
         in_scope = rule_of(rule, piece)
         known = given | dict.fromkeys(in_scope.vectors, ELEMENT) | dict.fromkeys(in_scope.numbers, HOST_NUMBER)
-        if in_scope.vectors:
-            known.pop("param")
         own = BodyCheck(in_scope, known, frozenset(declared.unsure), diagnostics)
         own.run()
         check_piece(rule, piece, diagnostics)
@@ -114,6 +114,7 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
         body.complete &= own.complete
         if own.complete and declared.complete and len(diagnostics) == before:
             check_totals(rule_of(rule, piece), diagnostics)
+    check_directions(rule, diagnostics)
     for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
         body.read |= {compared(name) for name in names_in_body(feature.body)}
         body.written |= set(assigned(feature.body)) - {"param"}
@@ -196,7 +197,7 @@ class _Declarations:
             if condition is not None and self._plain.check_condition(condition, "a case of `weight_decay`"):
                 self._check_fixed(condition, "the case of `weight_decay`")
             self.read.update(DECAY_READS[style])
-        in_requirements = ExpressionCheck(self._value_or_option, self._check_is_tensor, self._diagnostics)
+        in_requirements = ExpressionCheck(self._value_or_option, self._check_in_requirement, self._diagnostics)
         read = set(self.read)
         for requirement in self._rule.requirements:
             in_requirements.check_condition(requirement.condition, "a requirement")
@@ -294,7 +295,9 @@ class _Declarations:
         self.complete &= ref.name != UNREADABLE
         return True
 
-    def _check_is_tensor(self, predicate: str, ref: Ref) -> bool:
+    def _check_in_requirement(self, predicate: str, ref: Ref) -> bool:
+        if predicate in PARAM_FACTS:
+            return self._check_is_param(predicate, ref)
         if predicate != "is_tensor":
             return self._check_of_param(predicate, ref)
         if ref.name in self._tensors:
@@ -304,6 +307,13 @@ class _Declarations:
                 self._diagnostics.add(ref.location, *self._unknown(ref.name, self.values))
         else:
             self._diagnostics.add(ref.location, f"`{ref.name}` is never a tensor", "allow it with `tensor: true`")
+        return False
+
+    def _check_is_param(self, predicate: str, ref: Ref) -> bool:
+        self.complete &= ref.name != UNREADABLE
+        if ref.name in ("param", UNREADABLE):
+            return True
+        self._diagnostics.add(ref.location, f"`{predicate}` is asked of `param` alone", f"write `{predicate}(param)`")
         return False
 
 

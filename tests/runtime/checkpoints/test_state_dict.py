@@ -24,6 +24,7 @@ from tests.support.checkpoint_helpers import (
 from tests.support.comparing import assert_same_bits
 from tests.support.every_optimizer import every_class, of_every_class, ours, torchs
 from tests.support.runtime_helpers import FUSED, run_kernels_of
+from thetac.runtime.param_groups.groups import written_keys
 
 torchs_own = pytest.mark.parametrize("name", of_every_class(IN_TORCH))
 every_mix = pytest.mark.parametrize("mix", DTYPES)
@@ -151,7 +152,7 @@ def test_options_of_ours_are_in_it_only_where_they_are_used(name: str) -> None:
     """A key that torch's class does not have stands in a group only if somebody asked for what it does."""
     schema = ours(name).schema
     known = {h.name for h in schema.hyperparameters} | {*schema.flags, *schema.options, *schema.fixed, "params"}
-    known |= {one.name for one in (*schema.shared, *schema.choices)}
+    known |= {*written_keys(schema), *(one.name for one in schema.choices)}
     (plain,) = ours(name)(parameters_of(FLOAT32)).state_dict()["param_groups"]
     assert set(plain) == known
     for used in ({"clip_grad_norm": 1.0}, {"fused": True}):

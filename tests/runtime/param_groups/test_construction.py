@@ -17,7 +17,7 @@ from torch.optim.optimizer import required
 
 import thetac
 from tests.support.comparing import assert_same_training
-from tests.support.every_optimizer import NAMES, both, error_of, every_class, ours, torchs, without_params
+from tests.support.every_optimizer import NAMES, both, error_of, every_class, moving, ours, torchs, without_params
 from tests.support.runtime_helpers import give_gradients, train
 
 Make = Callable[[torch.nn.Module], object]
@@ -83,7 +83,7 @@ def test_forms(name: str, form: str) -> None:
 @every_class
 def test_what_is_constructed_trains(name: str, form: str) -> None:
     """Every form gives the parameters of the plain one, and with an override the values of torch's class."""
-    makes = [partial(cls, foreach=False) for cls in both(name)]
+    makes = [partial(cls, foreach=False, **moving(name)) for cls in both(name)]
     optimizers = [make(FORMS[form](_model())) for make in makes]
     for optimizer in optimizers:
         train(optimizer, 3)
@@ -300,7 +300,7 @@ def test_a_group_that_is_added_in_the_middle_trains(name: str) -> None:
     runs = []
     for cls in both(name):
         first, second = Parameter(torch.linspace(-1, 1, 6)), Parameter(torch.linspace(1, 2, 4))
-        optimizer = cls([first], foreach=False)
+        optimizer = cls([first], foreach=False, **moving(name))
         train(optimizer, 2)
         optimizer.add_param_group({"params": [second], "lr": 0.125})
         again = error_of(partial(optimizer.add_param_group, {"params": [first]}))

@@ -1,0 +1,108 @@
+// Generated from specs/schedule_free_radam.yaml by thetac 0.1.0; do not edit.
+//
+// ScheduleFreeRAdam on a CPU: one step of some elements.
+// Compiled for all combinations of conditions that differ. docs/cpp.md describes how it is called.
+// The dtypes of the streams are given on the compiler's command line.
+
+#include "kernel.h"
+
+namespace {
+
+using thetac::canonicalize_nan;
+using thetac::int64;
+using thetac::Mask;
+namespace ops = thetac::ops;
+
+struct Rule {
+    using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
+
+    static constexpr int STREAMS = 4;
+    static constexpr int ENTRIES = 9;  // of a row
+    static constexpr int CONDITIONS = 3;
+    static constexpr thetac::Access<Number> access[STREAMS] = {
+        thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
+        thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
+        thetac::access_of<Number, thetac::THETAC_DTYPE_2>(),  // z
+        thetac::access_of<Number, thetac::THETAC_DTYPE_3>(),  // exp_avg_sq
+    };
+
+    // The conditions that may change from step to step.
+    static Mask row_conditions(const Number* row) {
+        Mask mask = 0;
+        mask |= Mask(row[2] != 0) << 2;
+        return mask;
+    }
+
+    template <Mask mask>
+    struct Kernel {
+        static constexpr bool maximize = mask >> 0 & 1;
+        static constexpr bool weight_decay_nonzero = mask >> 1 & 1;
+        static constexpr bool rho_above_four = mask >> 2 & 1;
+
+        // Conditions that make a difference, given the others; streams that are read; streams that are written.
+        static constexpr Mask relevant_conditions =
+            Mask(1) << 0
+            | Mask(1) << 1
+            | Mask(1) << 2;
+        static constexpr Mask loaded =
+            Mask(1) << 0
+            | Mask(1) << 1
+            | Mask(1) << 2
+            | Mask(1) << 3;
+        static constexpr Mask stored =
+            Mask(1) << 0
+            | Mask(1) << 2
+            | Mask(1) << 3;
+
+        static void update(Number* const* streams, int64 count, const Number* row) {
+            const Number beta2 = row[0];
+            const Number one_minus_beta2 = row[1];
+            const Number one_minus_beta2_pow_t = row[3];
+            const Number eps = row[4];
+            const Number weight_decay = row[5];
+            const Number share = row[6];
+            const Number direction_factor = row[7];
+            const Number scheduled_lr = row[8];
+            Number* __restrict param_ptr = streams[0];
+            const Number* __restrict grad_ptr = streams[1];
+            Number* __restrict z_ptr = streams[2];
+            Number* __restrict exp_avg_sq_ptr = streams[3];
+
+            THETAC_VECTORIZE
+            for (int64 i = 0; i < count; ++i) {
+                Number param = param_ptr[i];
+                Number grad = grad_ptr[i];
+                Number z = z_ptr[i];
+                Number exp_avg_sq = exp_avg_sq_ptr[i];
+
+                if constexpr (maximize) {
+                    // maximize
+                    grad = -grad;
+                }
+                // exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
+                exp_avg_sq = beta2 * exp_avg_sq + one_minus_beta2 * grad * grad;
+                Number direction = grad;
+                if constexpr (rho_above_four) {
+                    // direction = grad / (sqrt(exp_avg_sq / (1 - beta2 ** t)) + eps)
+                    direction = grad / (ops::square_root(exp_avg_sq / one_minus_beta2_pow_t) + eps);
+                }
+                if constexpr (weight_decay_nonzero) {
+                    direction = direction + weight_decay * param;
+                }
+                // param = lerp(param, z, share)
+                param = ops::lerp(param, z, share);
+                // param = param + scheduled_lr * (beta1 * (1 - share) - 1) * direction
+                param = param + direction_factor * direction;
+                z = z - scheduled_lr * direction;
+
+                param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
+                z_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(z);
+                exp_avg_sq_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_3>(exp_avg_sq);
+            }
+        }
+    };
+};
+
+}  // namespace
+
+void thetac_step(const ThetacLaunch* launch) { thetac::Step<Rule>(*launch).run(); }

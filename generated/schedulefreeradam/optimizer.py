@@ -1,0 +1,269 @@
+# Generated from specs/schedule_free_radam.yaml by thetac 0.1.0; do not edit.
+"""ScheduleFreeRAdam: its documentation, its constructor, and what the runtime has to know of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from thetac.runtime.drivers.modes import Modes
+from thetac.runtime.schema import Hyperparameter, Interval, Requirement, Schema, Shared, Specialisation, State
+
+
+class ScheduleFreeRAdam(Modes):
+    """RAdam between a base sequence and its average, in place of a schedule and of a warmup.
+
+    Each step does this to every parameter::
+
+        if maximize:
+          grad = -grad  # maximize
+        t = k + 1
+        rho_inf = 2 / (1 - beta2) - 1
+        rho = rho_inf - 2 * t * beta2 ** t / (1 - beta2 ** t)
+        rect = 1.0
+        if silent_sgd_phase:
+          rect = 0.0
+        if rho > 4:
+          rect = ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
+        scheduled_lr = lr * rect
+        lr_max = maximum(scheduled_lr, lr_max)
+        weight = t ** r * lr_max ** weight_lr_power
+        weight_sum = weight_sum + weight
+        share = 0.0
+        if weight_sum != 0:
+          share = weight / weight_sum
+        k = t
+        exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
+        direction = grad
+        if rho > 4:
+          direction = grad / (sqrt(exp_avg_sq / (1 - beta2 ** t)) + eps)
+        if weight_decay != 0:
+          direction = direction + weight_decay * param
+        param = lerp(param, z, share)
+        param = param + scheduled_lr * (beta1 * (1 - share) - 1) * direction
+        z = z - scheduled_lr * direction
+
+    `train`, which takes the parameters back to where training goes on, does this::
+
+        param = lerp(param, z, 1 - beta1)
+
+    `eval`, which takes the parameters to where the model is evaluated, does this::
+
+        param = lerp(param, z, 1 - 1 / beta1)
+
+    Args:
+        params: parameters, or groups of them, to optimize
+        lr (float or Tensor, default: 0.0025, lr >= 0 and finite): learning rate
+        betas (tuple of 2, float, default: (0.9, 0.999), each in [0, 1)): coefficients of the running
+            averages
+        eps (float, default: 1e-08, eps >= 0 and finite): term added to the denominator for numerical
+            stability
+        weight_decay (float, default: 0, weight_decay >= 0 and finite): each step takes away the rate
+            times weight_decay of the point at which the gradient is taken
+        r (float, default: 0.0): a step counts in the average with its number to this power
+        weight_lr_power (float, default: 2.0): a step counts in the average with the largest rate so far
+            to this power
+        foreach (bool or None, default: None): work on lists of tensors; by default where that is the
+            fastest that fits
+        silent_sgd_phase (bool, default: True): the first steps, whose squares say little, only gather
+            averages; else they are steps of gradient descent
+        maximize (bool, default: False): maximize the objective instead of minimizing it
+        capturable (bool, default: False): keep step counts on the device, so that a step can be
+            captured in a CUDA graph
+        differentiable (bool, default: False): let autograd run through the step
+        fused (bool or None, default: None): do a whole step in one kernel: Triton on a GPU, C++ on a
+            CPU; by default where that fits
+        clip_grad_norm (float or None, default: None): scale gradients down to this global norm within
+            the step; the gradients themselves stay as they are
+
+    Raises:
+        ValueError: params is empty; a hyperparameter is NaN or out of its range; "Invalid beta
+            parameter at index 0: eval() divides by beta1, so it must not be 0"
+        TypeError: params holds something other than tensors, or a hyperparameter is not a number
+        RuntimeError: fused is combined with foreach or differentiable
+
+    State of a parameter, in float32 8 bytes per element:
+        z: the base sequence, which RAdam's steps move; like the parameter, at first the parameter
+        exp_avg_sq: running average of the squared gradient; like the parameter, at first 0
+
+    Numbers in the parameter groups that steps write:
+        k: a float of the group, 0 at first; the number of steps
+        weight_sum: a float of the group, 0.0 at first; the sum of the weights of all steps
+        lr_max: a float of the group, -1.0 at first; the largest rate so far
+        scheduled_lr: a float of the group, 0.0 at first; the rate of the last step
+
+    Half precision:
+        - float16 and bfloat16 parameters are computed in float32, and results rounded once.
+
+    Notes:
+        - `train()` comes before the first step and after `eval()`, which moves the parameters to the
+          average.
+        - A group counts the steps in which one of its parameters has a gradient. The authors' code
+          counts all steps.
+        - A step outside of training mode is an error for every group. The authors' code looks at the
+          first group only, and a group that is added during training is not in training mode there.
+        - The authors' code takes beta1 0, and `eval()` then divides by it.
+
+    References:
+        - Defazio et al., The Road Less Scheduled, NeurIPS 2024 (arXiv:2405.15682)
+        - schedulefree 1.4.1, the authors' code
+
+    Example::
+
+        optimizer = ScheduleFreeRAdam(model.parameters())
+        optimizer.train()
+        loss(model(input), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    """
+
+    schema: ClassVar[Schema] = Schema(
+        contract=1,
+        name="ScheduleFreeRAdam",
+        package=__name__.rpartition(".")[0],
+        hyperparameters=(
+            Hyperparameter(
+                "lr",
+                elements=("lr",),
+                intervals=(Interval(0.0, float("inf"), True, False),),
+                is_tuple=False,
+                tensor=True,
+                error="Invalid learning rate: {value}",
+            ),
+            Hyperparameter(
+                "betas",
+                elements=("beta1", "beta2"),
+                intervals=(Interval(0.0, 1.0, True, False), Interval(0.0, 1.0, True, False)),
+                is_tuple=True,
+                tensor=False,
+                error="Invalid beta parameter at index {index}: {value}",
+            ),
+            Hyperparameter(
+                "eps",
+                elements=("eps",),
+                intervals=(Interval(0.0, float("inf"), True, False),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid epsilon value: {value}",
+            ),
+            Hyperparameter(
+                "weight_decay",
+                elements=("weight_decay",),
+                intervals=(Interval(0.0, float("inf"), True, False),),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid weight_decay value: {value}",
+            ),
+            Hyperparameter(
+                "r",
+                elements=("r",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid r value: {value}",
+            ),
+            Hyperparameter(
+                "weight_lr_power",
+                elements=("weight_lr_power",),
+                intervals=(None,),
+                is_tuple=False,
+                tensor=False,
+                error="Invalid weight_lr_power value: {value}",
+            ),
+        ),
+        flags=("silent_sgd_phase",),
+        states=(
+            State(
+                "z",
+                argument="zs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+                copies_param=True,
+            ),
+            State(
+                "exp_avg_sq",
+                argument="exp_avg_sqs",
+                kind="tensor",
+                init=None,
+                when=None,
+                on_param_device=False,
+            ),
+        ),
+        requirements=(
+            Requirement(
+                holds=lambda group: group["betas"][0] > 0,
+                message="Invalid beta parameter at index 0: eval() divides by beta1, so it must not be 0",
+            ),
+        ),
+        specialisations=(
+            Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("weight_decay_nonzero", holds=lambda group: group["weight_decay"] != 0),
+        ),
+        options=("foreach",),
+        half_precision="float32",
+        refusable=("beta2", "weight_decay"),
+        sparse="unsupported",
+        sparse_error="ScheduleFreeRAdam does not support sparse gradients",
+        decays_gradient=lambda group: False,
+        state_at_construction=False,
+        foreach_temporaries=3,
+        traffic=lambda known: {
+            "param": 2,
+            "grad": 1,
+            "z": 2,
+            "exp_avg_sq": 2,
+        },
+        shared=(
+            Shared("k", scope="group", init=lambda group: 0),
+            Shared("weight_sum", scope="group", init=lambda group: 0.0),
+            Shared("lr_max", scope="group", init=lambda group: -1.0),
+            Shared("scheduled_lr", scope="group", init=lambda group: 0.0),
+        ),
+        waits=True,
+        pieces=("train", "eval"),
+    )
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 0.0025,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-08,
+        weight_decay: float = 0,
+        r: float = 0.0,
+        weight_lr_power: float = 2.0,
+        foreach: bool | None = None,
+        silent_sgd_phase: bool = True,
+        *,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_grad_norm: float | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "r": r,
+                "weight_lr_power": weight_lr_power,
+                "silent_sgd_phase": silent_sgd_phase,
+                "maximize": maximize,
+                "foreach": foreach,
+                "capturable": capturable,
+                "differentiable": differentiable,
+                "fused": fused,
+                "clip_grad_norm": clip_grad_norm,
+                "k": None,
+                "weight_sum": None,
+                "lr_max": None,
+                "scheduled_lr": None,
+            },
+        )

@@ -1,0 +1,2 @@
+# Generated from specs/schedule_free_radam.yaml by thetac 0.1.0; do not edit.
+"""The implementations of a piece of ScheduleFreeRAdam, `train`."""

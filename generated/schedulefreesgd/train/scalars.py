@@ -1,0 +1,34 @@
+# Generated from specs/schedule_free_sgd.yaml by thetac 0.1.0; do not edit.
+"""ScheduleFreeSGD: the scalars that its fused kernels read, once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "one_minus_momentum",  # 1 - momentum
+)
+
+
+def scalars(
+    *,
+    momentum: float,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_momentum = 1 - momentum
+    return (
+        one_minus_momentum,
+    ), ()
+
+
+def scalars_on_tensors(
+    *,
+    momentum: Scalar,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_momentum = 1 - momentum
+    return (
+        one_minus_momentum,
+    ), ()
