@@ -25,12 +25,21 @@ from thetac.runtime.implementations.openmp import openmp
 DTYPES = (torch.float32, torch.float64)
 
 
+_INT, _ADDRESS = ctypes.c_int64, ctypes.c_void_p
+_ARGUMENTS = {
+    "thetac_products": (_ADDRESS, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _INT, _ADDRESS, _ADDRESS),
+    "thetac_recursion": (_INT, _INT, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS),
+    "thetac_combine": (_ADDRESS, _ADDRESS, _ADDRESS, _INT, _INT, _ADDRESS),
+}
+
+
 @cache
 def load_products(dtype: torch.dtype) -> ctypes.CDLL:
     """Return the object that multiplies vectors of a dtype, built if need be; raise BuildError."""
     library = load_object(*recipe_of_products(dtype), ctypes.CDLL, HISTORY)
-    for function in (library.thetac_products, library.thetac_recursion, library.thetac_combine):
-        function.restype = None
+    for name, arguments in _ARGUMENTS.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = None, arguments
     return library
 
 
@@ -55,6 +64,9 @@ class CompiledHistory(History):
         self._functions = load_products(dtype)
         self._share = ctypes.c_int64.in_dll(self._functions, "thetac_share").value
         self._launch = Launch()
+        self._address_of_launch = ctypes.addressof(self._launch)
+        self._of_steps: list[int] = []  # addresses
+        self._of_changes: list[int] = []
         self._products = torch.empty((2, 0, 0), dtype=torch.float64)  # of all s with all y, of all y with all y
         self._is_new = False  # whether those with the last y are not known yet
 
@@ -64,23 +76,26 @@ class CompiledHistory(History):
 
     def load(self, entry: Mapping[str, Any]) -> None:
         super().load(entry)
+        self._of_steps, self._of_changes = (list(map(Tensor.data_ptr, one)) for one in (self.steps, self.changes))
         self._is_new = False
         self._grow(len(self.changes))
-        for index in range(len(self.changes)):
-            vectors, query = [*self.steps, *self.changes], self.changes[index]
-            self._put(index, self._inner_products(vectors, [query])[0])
+        for index, address in enumerate(self._of_changes):
+            self._put(index, self._inner_products([*self._of_steps, *self._of_changes], [address])[0])
 
     def remember(self, s: Tensor, y: Tensor, bound: float) -> None:
-        ys, yy = self._inner_products([s, y], [y])[0].tolist()
+        of_s, of_y = s.data_ptr(), y.data_ptr()
+        ys, yy = self._inner_products([of_s, of_y], [of_y])[0].tolist()
         if ys > bound:
             if self._is_new:
-                self._complete(self._inner_products([*self.steps, *self.changes], [self.changes[-1]])[0])
+                self._complete(self._inner_products([*self._of_steps, *self._of_changes], self._of_changes[-1:])[0])
             while len(self.changes) >= self._size:
                 self._drop_oldest()
             self.changes.append(y)
             self.steps.append(s)
-            self.reciprocals.append(y.new_tensor(1 / ys))
-            self.scale = y.new_tensor(ys / yy)
+            self._of_steps.append(of_s)
+            self._of_changes.append(of_y)
+            self.reciprocals.append(torch.tensor(1 / ys, dtype=y.dtype))
+            self.scale = torch.tensor(ys / yy, dtype=y.dtype)
             self._grow(len(self.changes))
             self._is_new = True
 
@@ -89,47 +104,30 @@ class CompiledHistory(History):
         self._take_scratch()
         if not count:
             return q.clone()
-        vectors = [*self.steps, *self.changes]
-        found = self._inner_products(vectors, [q, self.changes[-1]] if self._is_new else [q])
+        vectors, of_q = [*self._of_steps, *self._of_changes], q.data_ptr()
+        found = self._inner_products(vectors, [of_q, vectors[-1]] if self._is_new else [of_q])
         if self._is_new:
             self._complete(found[1])
-        factors, kept = torch.empty(1 + 2 * count, dtype=torch.float64), self._products
-        self._functions.thetac_recursion(
-            ctypes.c_int64(count),
-            ctypes.c_int64(kept.shape[1]),
-            ctypes.c_void_p(kept.data_ptr()),
-            ctypes.c_void_p(kept[1].data_ptr()),
-            ctypes.c_void_p(found.data_ptr()),
-            ctypes.c_void_p(factors.data_ptr()),
-        )
-        result = torch.empty_like(q)
+        factors, kept, result = torch.empty(1 + 2 * count, dtype=torch.float64), self._products, torch.empty_like(q)
+        at, room = kept.data_ptr(), kept.shape[1]
+        of_factors = factors.data_ptr()
+        self._functions.thetac_recursion(count, room, at, at + 8 * room * room, found.data_ptr(), of_factors)
         self._functions.thetac_combine(
-            self._launched(),
-            _addresses([q, *vectors]),
-            ctypes.c_void_p(factors.data_ptr()),
-            ctypes.c_int64(1 + 2 * count),
-            ctypes.c_int64(q.numel()),
-            ctypes.c_void_p(result.data_ptr()),
+            self._launched(), _table([of_q, *vectors]), of_factors, 1 + 2 * count, q.numel(), result.data_ptr()
         )
         return result
 
-    def _inner_products(self, vectors: Sequence[Tensor], queries: Sequence[Tensor]) -> Tensor:
-        """Return the products of whole vectors with one or two queries, float64 [queries, vectors]."""
-        addresses, asked = _addresses(vectors), _addresses(queries)
+    def _inner_products(self, vectors: Sequence[int], queries: Sequence[int]) -> Tensor:
+        """Return the products of whole vectors with one or two queries, float64 [queries, vectors]; by addresses."""
+        addresses, asked, shape = _table(vectors), _table(queries), (len(queries), len(vectors))
 
         def partial(start: int, stop: int) -> Tensor:
-            results = torch.empty((len(queries), len(vectors)), dtype=torch.float64)
-            scratch = torch.empty((-(-(stop - start) // self._share), results.numel()), dtype=torch.float64)
+            """Return the products over a range of elements."""
+            results = torch.empty(shape, dtype=torch.float64)
+            scratch = torch.empty(-(-(stop - start) // self._share) * shape[0] * shape[1], dtype=torch.float64)
+            at, launch = scratch.data_ptr(), self._launched()
             self._functions.thetac_products(
-                self._launched(),
-                addresses,
-                ctypes.c_int64(len(vectors)),
-                asked,
-                ctypes.c_int64(len(queries)),
-                ctypes.c_int64(start),
-                ctypes.c_int64(stop - start),
-                ctypes.c_void_p(scratch.data_ptr()),
-                ctypes.c_void_p(results.data_ptr()),
+                launch, addresses, shape[1], asked, shape[0], start, stop - start, at, results.data_ptr()
             )
             return results
 
@@ -143,9 +141,8 @@ class CompiledHistory(History):
     def _put(self, index: int, products: Tensor) -> None:
         """Take over the products of all steps, then of all changes, with one change."""
         count = len(self.changes)
-        with_steps, with_changes = self._products
-        with_steps[:count, index] = products[:count]
-        with_changes[:count, index] = with_changes[index, :count] = products[count:]
+        self._products[:, :count, index] = products.view(2, count)
+        self._products[1, index, :count] = products[count:]
 
     def _grow(self, count: int) -> None:
         """Make room for the products of so many pairs."""
@@ -156,16 +153,18 @@ class CompiledHistory(History):
 
     def _drop_oldest(self) -> None:
         super()._drop_oldest()
+        for kept in (self._of_steps, self._of_changes):
+            kept.pop(0)
         self._products[:, :-1, :-1] = self._products[:, 1:, 1:].clone()
 
-    def _launched(self) -> object:
-        """Return the launch, with the threads that torch uses now."""
-        runtime = openmp()
-        self._launch.threads = torch.get_num_threads()
-        self._launch.parallel = runtime.parallel
-        self._launch.thread_number = runtime.thread_number
-        return ctypes.byref(self._launch)
+    def _launched(self) -> int:
+        """Return the address of the launch, with the threads that torch uses now."""
+        runtime, launch = openmp(), self._launch
+        launch.threads = torch.get_num_threads()
+        launch.parallel = runtime.parallel
+        launch.thread_number = runtime.thread_number
+        return self._address_of_launch
 
 
-def _addresses(vectors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_int64]:
-    return (ctypes.c_int64 * len(vectors))(*[vector.data_ptr() for vector in vectors])
+def _table(addresses: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
+    return (ctypes.c_int64 * len(addresses))(*addresses)

@@ -58,7 +58,7 @@ def _check_rule(rule: Rule, diagnostics: Diagnostics) -> None:
     declared = names_of(rule.hyperparameters, rule.choices)
     if missing := [name for name in DRIVERS[rule.driver].reads if name not in declared]:
         cause = f"`driver: {rule.driver}` reads {join_names(missing, 'and')}"
-        diagnostics.add(rule.location, cause, "declare them: docs/language.md has an example")
+        diagnostics.add(rule.location, cause, "declare them, as `thetac language` shows")
     what = "weight decay" if rule.decay else f"feature `{rule.features[0].name}`" if rule.features else ""
     if what:
         diagnostics.add(rule.location, f"{what} of a rule without an update", "add it to the loss")
