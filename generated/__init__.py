@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
+    from .sparseadam import SparseAdam as SparseAdam
     from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
@@ -134,6 +135,7 @@ __all__ = [
     "ScheduleFreeSGD",
     "SignSGD",
     "Signum",
+    "SparseAdam",
     "StableAdamW",
     "TextbookAdagrad",
     "TextbookRMSprop",
@@ -203,6 +205,7 @@ _MODULES = {
     "ScheduleFreeSGD": "schedulefreesgd",
     "SignSGD": "signsgd",
     "Signum": "signum",
+    "SparseAdam": "sparseadam",
     "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",
