@@ -238,7 +238,10 @@ def test_agrees_with_torch_in_float64(name: str) -> None:
                 grad = generator.standard_normal(50)
                 if index in preload and "step" in state:
                     entry = optimizer.state[parameter]
-                    entry["step"] = type(entry["step"])(preload[index])
+                    if isinstance(entry["step"], int):
+                        entry["step"] = int(preload[index])
+                    else:
+                        entry["step"].fill_(preload[index])
                     state = {**state, "step": preload[index]}
                 parameter.grad = torch.from_numpy(grad)
                 optimizer.step()
