@@ -252,14 +252,14 @@ def gradients() -> Iterator[Tensor]:
 
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
 def test_entries_are_added_up_as_by_coalesce() -> None:
-    """Each row once, and the addresses point to it; hundreds of entries may be added up in another order."""
+    """Each row once, and the addresses point to it; torch sorts more than 16 in any order of equal ones."""
     for grad in gradients():
         rows, expected = find_rows(grad), grad.coalesce()
         assert torch.equal(rows.indices, expected.indices())
         assert rows.elements == expected.values()[:1].numel() or not len(expected.values())
         held = {v.data_ptr() + 4 * rows.elements * i: v[i] for v in rows.values for i in range(len(v))}
         for address, wanted in zip(rows.addresses.tolist(), expected.values(), strict=True):
-            if len(expected.values()) * 20 > grad._nnz():
+            if grad._nnz() <= 16:
                 assert torch.equal(held[address], wanted)
             else:
                 torch.testing.assert_close(held[address], wanted, rtol=1e-5, atol=1e-4)
