@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .ademamix import AdEMAMix as AdEMAMix
     from .adabelief import AdaBelief as AdaBelief
     from .adabound import AdaBound as AdaBound
+    from .adahessian import AdaHessian as AdaHessian
     from .adamod import AdaMod as AdaMod
     from .adapnm import AdaPNM as AdaPNM
     from .adadelta import Adadelta as Adadelta
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
+    from .sophiag import SophiaG as SophiaG
+    from .sophiah import SophiaH as SophiaH
     from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
@@ -82,6 +85,7 @@ __all__ = [
     "AdEMAMix",
     "AdaBelief",
     "AdaBound",
+    "AdaHessian",
     "AdaMod",
     "AdaPNM",
     "Adadelta",
@@ -138,6 +142,8 @@ __all__ = [
     "ScheduleFreeSGD",
     "SignSGD",
     "Signum",
+    "SophiaG",
+    "SophiaH",
     "StableAdamW",
     "TextbookAdagrad",
     "TextbookRMSprop",
@@ -153,6 +159,7 @@ _MODULES = {
     "AdEMAMix": "ademamix",
     "AdaBelief": "adabelief",
     "AdaBound": "adabound",
+    "AdaHessian": "adahessian",
     "AdaMod": "adamod",
     "AdaPNM": "adapnm",
     "Adadelta": "adadelta",
@@ -209,6 +216,8 @@ _MODULES = {
     "ScheduleFreeSGD": "schedulefreesgd",
     "SignSGD": "signsgd",
     "Signum": "signum",
+    "SophiaG": "sophiag",
+    "SophiaH": "sophiah",
     "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",

@@ -131,21 +131,23 @@ def unlistable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 @pytest.fixture(autouse=True)
 def _closures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tests over all optimizers step without a closure where an optimizer needs one; its driver's own tests do not.
+    """Let tests over all optimizers step without a closure or a graph where an optimizer needs one.
 
-    The closure repeats the gradients that the test has given.
+    The closure repeats the gradients that the test has given. Tests of drivers have closures and graphs of their own.
     """
     callspec = getattr(request.node, "callspec", None)
-    if callspec is None or "drivers" in request.path.parts:
+    if callspec is None or {"drivers", "oracles", "test_digits.py"} & {*request.path.parts}:
         return
     named = [value for value in callspec.params.values() if isinstance(value, str)]
     if named:
-        from tests.support.stepping import DRIVEN, replay_gradients
+        from tests.support.stepping import CURVED, DRIVEN, estimate_with_gradients, replay_gradients
 
         for name in {*named} & {*DRIVEN}:
             import thetac
 
             replay_gradients(getattr(thetac, name), monkeypatch)
+        if {*named} & {*CURVED}:
+            estimate_with_gradients(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

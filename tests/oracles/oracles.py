@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.oracles.adam_mini import AdamMini
+from tests.oracles.curvature import CURVED
 from tests.oracles.oracle import Oracle, Package, Transcription
 from tests.oracles.sharpness import Sharpness, ascend_asam, ascend_sam
 from tests.references.algorithms import REFERENCES
@@ -102,10 +103,11 @@ PACKAGES: Mapping[str, Package] = {
     "QHM": Package("qhoptim", "qhoptim.pyt:QHM", _required, states={"momentum_buffer": "momentum_buffer"}),
 }
 
-# Written again from the authors' code, where it wraps an optimizer.
-WRAPPED: Mapping[str, Oracle] = {
+# Written again from the authors' code, where it wraps an optimizer or differentiates gradients.
+REWRITTEN: Mapping[str, Oracle] = {
     "SAM": Sharpness(ascend_sam, "transcription of davda54/sam"),
     "ASAM": Sharpness(ascend_asam, "transcription of SamsungLabs/ASAM"),
+    **CURVED,
 }
 
 # Where there are several, the first is the one that the documentation names.
@@ -113,8 +115,8 @@ ORACLES: Mapping[str, Sequence[Oracle]] = {
     name: (
         *([AdamMini()] if name == "AdamMini" else []),
         *([PACKAGES[name]] if name in PACKAGES else []),
-        *([WRAPPED[name]] if name in WRAPPED else []),
+        *([REWRITTEN[name]] if name in REWRITTEN else []),
         *([Transcription(REFERENCES[name])] if name in REFERENCES else []),
     )
-    for name in {**PACKAGES, **WRAPPED, **REFERENCES}
+    for name in {**PACKAGES, **REWRITTEN, **REFERENCES}
 }
