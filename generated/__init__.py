@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .adopt import ADOPT as ADOPT
+    from .asam import ASAM as ASAM
     from .asgd import ASGD as ASGD
     from .ademamix import AdEMAMix as AdEMAMix
     from .adabelief import AdaBelief as AdaBelief
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .rmsprop import RMSprop as RMSprop
     from .rmsproptf import RMSpropTF as RMSpropTF
     from .rprop import Rprop as Rprop
+    from .sam import SAM as SAM
     from .sgd import SGD as SGD
     from .sgdp import SGDP as SGDP
     from .sgdw import SGDW as SGDW
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADOPT",
+    "ASAM",
     "ASGD",
     "AdEMAMix",
     "AdaBelief",
@@ -125,6 +128,7 @@ __all__ = [
     "RMSprop",
     "RMSpropTF",
     "Rprop",
+    "SAM",
     "SGD",
     "SGDP",
     "SGDW",
@@ -144,6 +148,7 @@ __all__ = [
 _HOME = "thetac.generated"
 _MODULES = {
     "ADOPT": "adopt",
+    "ASAM": "asam",
     "ASGD": "asgd",
     "AdEMAMix": "ademamix",
     "AdaBelief": "adabelief",
@@ -194,6 +199,7 @@ _MODULES = {
     "RMSprop": "rmsprop",
     "RMSpropTF": "rmsproptf",
     "Rprop": "rprop",
+    "SAM": "sam",
     "SGD": "sgd",
     "SGDP": "sgdp",
     "SGDW": "sgdw",

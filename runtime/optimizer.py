@@ -33,7 +33,7 @@ from thetac.runtime.param_groups.groups import (
     written_keys,
 )
 from thetac.runtime.param_groups.integer_counters import as_tensors, keep_as_tensors, to_integers
-from thetac.runtime.param_groups.shape_classes import ShapeClasses, check_shapes
+from thetac.runtime.param_groups.shape_classes import ShapeClasses, check_params, list_params
 from thetac.runtime.param_groups.shared_numbers import check_agreement, check_shared, first_values, restore_floats
 from thetac.runtime.param_groups.spelling import describe_unexpected_keyword
 from thetac.runtime.param_groups.state import restored_entry
@@ -71,6 +71,7 @@ class Optimizer(torch.optim.Optimizer):
     grad_norm: Tensor | None = None
     """The global norm of the unscaled gradients, before clipping, in the last step of groups that clip, also where it
     was skipped: 0-d, on their device."""
+    _is_made: bool = True  # whether all groups of the constructor are there
     _stepper: Stepper | None = None  # made at the first step, and never pickled
     _traced: Traced | None = None  # made at the first step that is traced, and never pickled
 
@@ -86,8 +87,11 @@ class Optimizer(torch.optim.Optimizer):
         check_values(self.schema, defaults, keys)
         group_keys = with_scalar_tuples(self.schema, without_unused_options(self.schema, defaults))
         group_keys |= first_values(self.schema, (), group_keys)
+        self._is_made = False
         super().__init__(params, group_keys)
+        self._is_made = True
         check_options(group_keys)
+        check_params(self.schema, self.param_groups)
         if defaults.get("fused"):
             self._step_supports_amp_scaling = True  # torch's GradScaler then leaves unscaling to the step
         if self.schema.state_at_construction:
@@ -154,8 +158,8 @@ class Optimizer(torch.optim.Optimizer):
             warn_of_misspelt_keys(self.schema, param_group, self.defaults)
             added = {**self.defaults, **param_group}
             check_values(self.schema, added, tuple(param_group))
-            if self.schema.shape_requirements:
-                check_shapes(self.schema, added, param_group)
+            if self._is_made and self.schema.shape_requirements and list_params(param_group):
+                check_params(self.schema, [{**added, **param_group}], len(self.param_groups))
             not_given = dict.fromkeys(written_keys(self.schema))
             first = first_values(self.schema, self.param_groups, {**added, **not_given, **param_group})
             first |= starting_values(self.schema, param_group)

@@ -157,8 +157,10 @@ class Requirement:
 class ShapeRequirement:
     """What must hold of every parameter of a group."""
 
-    holds: Callable[[Group, Shape], bool]  # whether a parameter meets it
-    message: str  # the text of the ValueError, in which {shape}, {index} and {indices} stand for the parameters
+    # Whether a parameter meets it: all its numbers are given by name, and the truth values `is_complex`, `is_sparse`.
+    holds: Callable[[Group, Shape], bool]
+    # The text of the ValueError, in which {shape}, {index}, {indices} and {places} stand for the parameters.
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ class Schema:
     waits: bool = False
     pieces: tuple[str, ...] = ()  # names of subpackages with further bodies, whose schema is in their module `schema`
     complex_error: str = ""  # the text of the RuntimeError for a complex parameter; empty: it is supported
+    dense_error: str = ""  # the text of the RuntimeError for a dense gradient; empty: it is supported
 
     def __new__(cls, *_: object, **given: object) -> Self:
         """Check the contract before the fields are, since those of another contract differ."""

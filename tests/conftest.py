@@ -91,6 +91,19 @@ def _quick_builds_for_16_bits() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _sparse_gradients(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give an optimizer that takes sparse gradients alone its dense ones as sparse ones, in tests of one optimizer."""
+    name = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
+    if not isinstance(name, str):
+        yield
+        return
+    from tests.support.sparse_gradients import as_sparse_for
+
+    with as_sparse_for(name):
+        yield
+
+
 @pytest.fixture
 def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process optimise less what it builds: kernels of which nothing but results is looked at."""
@@ -114,6 +127,25 @@ def unlistable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
         monkeypatch.setattr(os, "scandir", scandir)
 
     return forbid
+
+
+@pytest.fixture(autouse=True)
+def _closures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests over all optimizers step without a closure where an optimizer needs one; its driver's own tests do not.
+
+    The closure repeats the gradients that the test has given.
+    """
+    callspec = getattr(request.node, "callspec", None)
+    if callspec is None or "drivers" in request.path.parts:
+        return
+    named = [value for value in callspec.params.values() if isinstance(value, str)]
+    if named:
+        from tests.support.stepping import DRIVEN, replay_gradients
+
+        for name in {*named} & {*DRIVEN}:
+            import thetac
+
+            replay_gradients(getattr(thetac, name), monkeypatch)
 
 
 @pytest.fixture(autouse=True)

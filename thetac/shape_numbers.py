@@ -68,6 +68,9 @@ _ROWS = (
 
 SHAPE_NUMBERS: Mapping[str, ShapeNumber] = {one.name: one for one in _ROWS}
 
+# Truth values of a parameter that requirements read besides, by the function of the language, each with its variable.
+PARAM_FACTS: Mapping[str, str] = {"is_complex": "param_is_complex", "is_sparse": "param_is_sparse"}
+
 OF_MATRIX: Mapping[str, str] = {one.of_matrix: one.name for one in _ROWS if one.of_matrix}
 
 VARIABLES = tuple(one.variable for one in _ROWS)  # in the order of the table

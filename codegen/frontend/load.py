@@ -42,6 +42,7 @@ _SYNONYMS = {
     **dict.fromkeys(("paper", "papers", "source", "sources", "citation"), "references"),
     **dict.fromkeys(("decay", "wd"), "weight_decay"),
 }
+_ONLY = 'such as `sparse: {only: "Example needs sparse gradients"}`'
 # Their entries are read where it is known what they inherit.
 _SECTIONS = {
     "hyperparameters": "{lr: {default: 1e-3}}",
@@ -90,7 +91,7 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
                 diagnostics.add(
                     location, f"key `{key}` is missing", "write it, or name with `extends` a spec that has it"
                 )
-    sparse_mode, sparse_error = _sparse(fields, diagnostics)
+    sparse_mode, sparse_error, dense_error = _sparse(fields, diagnostics)
     complex_mode = fields.choice("complex", [mode.value for mode in ComplexMode])
     half_precision = fields.choice("half_precision", [precision.value for precision in HalfPrecision])
     view = fields.choice("view", [view.value for view in View])
@@ -118,6 +119,7 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         half_precision=None if half_precision is None else HalfPrecision(half_precision),
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
+        dense_error=dense_error,
         view=None if view is None else View(view),
         update=_statements(fields, "update", diagnostics),
         pieces=tuple((key, text) for key in PIECES if (text := _statements(fields, key, diagnostics)) is not None),
@@ -196,19 +198,27 @@ def _style(node: Node, diagnostics: Diagnostics) -> DecayStyle:
     return DecayStyle.L2 if style is None else DecayStyle(style)
 
 
-def _sparse(fields: Fields, diagnostics: Diagnostics) -> tuple[SparseMode | None, str | None]:
-    """Return how sparse gradients are treated; the text is the error to raise where they are not supported."""
+def _sparse(fields: Fields, diagnostics: Diagnostics) -> tuple[SparseMode | None, str | None, str | None]:
+    """Return how sparse gradients are treated, and the errors for sparse ones and for dense ones that are refused."""
+    node = fields.get("sparse")
+    if isinstance(node, Mapping):
+        sentence = Fields(node, "`sparse`", ("only",), diagnostics).line("only")
+        if sentence is None and not node.entries:
+            diagnostics.add(node.location, "`sparse` has no `only`", _ONLY)
+        return SparseMode.ROWS, None, sentence
     line = fields.line("sparse")
-    if line is None:
-        return None, None
+    if line is None or node is None:
+        return None, None, None
     modes = [mode.value for mode in SparseMode]
     if line in modes:
-        return SparseMode(line), None
-    node = fields.get("sparse")
-    if re.fullmatch(r"\S*", line) and node is not None:
+        return SparseMode(line), None, None
+    if line == "only":
+        diagnostics.add(node.location, "`sparse: only` without the error for a dense gradient", _ONLY)
+        return SparseMode.ROWS, None, line
+    if re.fullmatch(r"\S*", line):
         remedy = did_you_mean(line, modes, "one of them, or the sentence of the error")
         diagnostics.add(node.location, f"`sparse` is `unsupported`, `native` or `rows`, not {quote(line)}", remedy)
-    return SparseMode.UNSUPPORTED, line
+    return SparseMode.UNSUPPORTED, line, None
 
 
 def _symbols(fields: Fields, diagnostics: Diagnostics) -> tuple[tuple[Scalar, str], ...]:

@@ -136,7 +136,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     )
     view = nearest(family, lambda s: s.view) or View.LAST_AXES
     texts = _Texts(known, heritage, view, diagnostics)
-    sparse_mode, sparse_error = _sparse(family, any_features=bool(added))
+    sparse_mode, sparse_error, dense_error = _sparse(family, diagnostics, any_features=bool(added))
     body = texts.body(family)
     check_blocks(body, view, diagnostics)
     pieces = (*texts.pieces(family), *(piece for one in added for piece in one.pieces))
@@ -175,6 +175,7 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
         half_precision=(nearest(family, lambda s: s.half_precision) if not added else None) or HalfPrecision.FLOAT32,
         sparse_mode=sparse_mode,
         sparse_error=sparse_error,
+        dense_error=dense_error,
         state_at_construction=nearest(family, lambda s: s.state_at_construction) or False,
         body=body,
         group_keys=order_group_keys(
@@ -309,11 +310,18 @@ def _shared(entry: StateEntry, scope: Scope, texts: _Texts) -> Shared:
     return Shared(entry.name, scope, init, entry.symbol, entry.doc, entry.location)
 
 
-def _sparse(family: tuple[Spec, ...], *, any_features: bool) -> tuple[SparseMode, str]:
-    """Return how sparse gradients are treated; features take none."""
+def _sparse(family: tuple[Spec, ...], diagnostics: Diagnostics, *, any_features: bool) -> tuple[SparseMode, str, str]:
+    """Return how sparse gradients are treated, and the errors for sparse ones and for dense ones that are refused.
+
+    Features take dense gradients alone.
+    """
     mode = nearest(family, lambda s: s.sparse_mode) or SparseMode.UNSUPPORTED
+    dense_error = next((s.dense_error or "" for s in family if s.sparse_mode is not None), "")
+    if any_features and dense_error:
+        cause = f"features of {quote(family[0].name)}, which takes sparse gradients alone"
+        diagnostics.add(family[0].location, cause, "features are for dense gradients: leave them out")
     if any_features and mode is not SparseMode.UNSUPPORTED:
-        return SparseMode.UNSUPPORTED, f"{family[0].name} does not support sparse gradients"
+        return SparseMode.UNSUPPORTED, f"{family[0].name} does not support sparse gradients", ""
     if mode is not SparseMode.UNSUPPORTED:
-        return mode, "weight_decay option is not compatible with sparse gradients"
-    return mode, nearest(family, lambda s: s.sparse_error) or f"{family[0].name} does not support sparse gradients"
+        return mode, "weight_decay option is not compatible with sparse gradients", dense_error
+    return mode, nearest(family, lambda s: s.sparse_error) or f"{family[0].name} does not support sparse gradients", ""

@@ -72,6 +72,7 @@ class Spec:
     half_precision: HalfPrecision | None
     sparse_mode: SparseMode | None
     sparse_error: str | None  # the author's own
+    dense_error: str | None  # the author's own, of a rule that takes sparse gradients alone
     view: View | None
     update: Scalar | None
     pieces: tuple[tuple[str, Scalar], ...]  # further bodies, by their keys

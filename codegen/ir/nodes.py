@@ -356,6 +356,7 @@ class Rule:
     pieces: tuple[Piece, ...] = ()
     driver: str = ""  # what runs the pieces (thetac/drivers.py); empty: none
     entry: str = ""  # the method by which users run a piece; empty: there is none
+    dense_error: str = ""  # the RuntimeError's text for a dense gradient; empty: they are taken
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     def state(self, name: str) -> State | None:

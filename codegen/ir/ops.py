@@ -214,6 +214,14 @@ _ROWS = (
         "whether a hyperparameter was given as a tensor (in `require`)",
         latex=r"#1 \text{ is a tensor}",
     ),
+    Op(
+        "is_complex", 1, Shape.PREDICATE, "is_complex(param)", "whether the parameter is complex (in `require`)",
+        latex=r"\theta \text{ is complex}",
+    ),
+    Op(
+        "is_sparse", 1, Shape.PREDICATE, "is_sparse(param)", "whether the parameter is a sparse tensor (in `require`)",
+        latex=r"\theta \text{ is sparse}",
+    ),
     *(
         Op(
             one.name, 1, Shape.OF_PARAM, f"{one.of_matrix or one.name}(param)", one.doc,

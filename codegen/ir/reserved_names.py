@@ -14,7 +14,7 @@ from thetac.codegen.errors import quote
 from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS
 from thetac.drivers import TRAIN_MODE
 from thetac.options import OPTIONS
-from thetac.shape_numbers import SHAPE_NUMBERS
+from thetac.shape_numbers import PARAM_FACTS, SHAPE_NUMBERS
 
 LONGEST = 40
 
@@ -28,7 +28,7 @@ _ARGUMENTS = (
 )
 _MODULES = "torch math triton tl ops scalar_math annotations Tensor Scalar Sequence Callable ClassVar Schema Optimizer"
 _OF_STAGES = "LastStage"  # what a scalar program with totals returns
-_OF_PARAM = (name for one in SHAPE_NUMBERS.values() for name in (one.variable, one.listed))
+_OF_PARAM = (*(name for one in SHAPE_NUMBERS.values() for name in (one.variable, one.listed)), *PARAM_FACTS.values())
 _GENERATED = frozenset((*_ARGUMENTS.split(), *_MODULES.split(), _OF_STAGES, *_OF_PARAM))
 # A state of torch's is called `sum`, and generated code never calls it by this name; nor does it what `param` decides.
 _ALSO_NAMES = frozenset({"sum", *SHAPE_NUMBERS})
@@ -36,7 +36,7 @@ _BUILTINS = frozenset(dir(builtins)) - _ALSO_NAMES
 _OF_TORCH = (
     "add_param_group compile defaults load_state_dict param_groups profile_hook_step state state_dict step zero_grad"
 )
-_OF_DRIVERS = "eval explain first_step grad_norm run_entry schema second_step train"
+_OF_DRIVERS = "eval explain first_step grad_norm restore run_entry schema second_step train"
 _METHODS = frozenset((*_OF_TORCH.split(), *_OF_DRIVERS.split()))  # and attributes, of optimizers
 _SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "ShapeRequirement", "Specialisation")
 _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))

@@ -41,7 +41,7 @@ from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, NUMBER_BY_NUMBER
 from thetac.codegen.ir.reductions import is_reduction, reductions_in, split_axis
 from thetac.codegen.ir.totals import is_total
 from thetac.options import IN_UPDATE, OPTIONS
-from thetac.shape_numbers import VARIABLES
+from thetac.shape_numbers import PARAM_FACTS, VARIABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,9 @@ class Stage:
 
 
 _EXPANDED = frozenset(
-    op.name for op in OPS.values() if (not op.defined or op.whole_on_elements) and op.shape is not Shape.OF_PARAM
+    op.name
+    for op in OPS.values()
+    if (not op.defined or op.whole_on_elements) and op.shape is not Shape.OF_PARAM and op.name not in PARAM_FACTS
 )
 _BOTH = frozenset({"param", "grad"})
 _PARAM = frozenset({"param"})
@@ -99,7 +101,7 @@ def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None
     _bound(rule.body, declared | _BOTH | legal.reads, where)
     for what, expression in _outside_of_the_body(rule):
         besides = legal.starts if what.startswith("the start of") else legal.conditions
-        besides |= frozenset(OPTIONS) if what == "a requirement" else frozenset()
+        besides |= {*OPTIONS, *PARAM_FACTS.values()} if what == "a requirement" else frozenset()
         unknown = _values_read(expression) - declared - besides
         assert not unknown, f"{where}: {what} reads {sorted(unknown)}"
         _check_expression(expression, legal.ops, where)
@@ -234,11 +236,11 @@ def _outside_of_the_body(rule: Rule) -> list[tuple[str, Expr]]:
 
 
 def _values_read(expression: Expr) -> set[str]:
-    """Return the names whose values an expression reads: not `param` where it is asked for its shape alone."""
+    """Return the names whose values an expression reads: not `param` where something is asked of it."""
     match expression:
         case Ref(name=name):
             return {name}
-        case Call(op=op, args=args) if op not in OPS or OPS[op].shape is not Shape.OF_PARAM:
+        case Call(op=op, args=args) if op not in PARAM_FACTS and (op not in OPS or OPS[op].shape is not Shape.OF_PARAM):
             return set().union(*map(_values_read, args))
         case _:
             return set()

@@ -15,7 +15,7 @@ from thetac.codegen.ir.definitions import expanded
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Stmt
 from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_on_host
-from thetac.shape_numbers import SHAPE_NUMBERS
+from thetac.shape_numbers import PARAM_FACTS, SHAPE_NUMBERS
 
 
 def expand(rule: Rule) -> Rule:
@@ -73,6 +73,8 @@ def _expression(expression: Expr, kinds: Kinds) -> Expr:
             row = OPS[op]
             if row.shape is Shape.OF_PARAM:
                 return Ref(SHAPE_NUMBERS[op].variable, here)
+            if op in PARAM_FACTS:
+                return Ref(PARAM_FACTS[op], here)
             if row.defined and not (row.whole_on_elements and not is_on_host(expression, kinds)):
                 return _expression(expanded(expression), kinds)
             args = tuple(_expression(argument, kinds) for argument in args)

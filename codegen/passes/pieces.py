@@ -27,4 +27,5 @@ def rule_of(rule: Rule, piece: Piece) -> Rule:
         entry="",
         state_at_construction=False,
         symbols=(),
+        dense_error=rule.dense_error if "grad" in used else "",
     )

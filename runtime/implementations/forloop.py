@@ -272,6 +272,13 @@ def _step_on_stored_rows(
     grad = grad.coalesce()
     where = tuple(grad.indices())
     of_elements = {state.argument for state in schema.states if state.like_param}
+    if not where:  # all of the parameter is one row, which is stored or not
+        where = (torch.zeros(grad.values().shape[:1], dtype=torch.int64, device=param.device),)
+        param = param.unsqueeze(0)
+        states = {
+            name: [one.unsqueeze(0) if name in of_elements and one is not None else one for one in listed]
+            for name, listed in states.items()
+        }
     rows = {
         name: [tensor[where] if name in of_elements and tensor is not None else tensor for tensor in tensors]
         for name, tensors in states.items()

@@ -28,6 +28,7 @@ class MemberChecks:
         self._schema = schema
         self._states = schema.states
         self._complex_error = schema.complex_error
+        self._dense_error = schema.dense_error
         self._group = group
         self._index = index
         self._capturable = bool(option(group, "capturable"))
@@ -47,11 +48,14 @@ class MemberChecks:
 
         Raises:
             RuntimeError: The gradient does not fit the parameter in shape, dtype or device, or no implementation takes
-                it; the parameter is complex, and the rule is not; or it cannot be written in place.
+                it; the rule takes no complex parameters, or sparse gradients alone; or the parameter cannot be written
+                in place.
             AssertionError: The group is capturable, and the parameter's device is not.
         """
         if self._complex_error and param.is_complex():
             raise RuntimeError(self._complex_error)
+        if self._dense_error and not grad.is_sparse:
+            raise RuntimeError(self._dense_error)
         if not (
             grad.shape == param.shape
             and grad.dtype is param.dtype

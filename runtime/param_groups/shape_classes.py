@@ -6,7 +6,7 @@ first met; a single one where the rule reads no shapes. Must not know what a ste
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,26 +63,49 @@ def shape_of(schema: Schema, param: Tensor) -> Shape:
     return {name: numbers[name] for name in schema.shape_numbers}
 
 
-def check_shapes(schema: Schema, group: Group, added: dict[str, Any]) -> None:
-    """Raise ValueError if a parameter has a shape that the rule does not take.
+def check_params(schema: Schema, groups: Sequence[Group], first: int = 0) -> None:
+    """Raise ValueError if the rule does not take some parameters: their shapes, or complex or sparse ones.
 
     Args:
         schema: The schema of the optimizer.
-        group: The values of the group, with the defaults.
-        added: The group as it was given. What it has instead of a list of parameters becomes a list, as in torch,
-            unless torch refuses it.
+        groups: Groups with the defaults, each with a list of its parameters, or of pairs of their names and them.
+        first: The index of the first of them among those of the optimizer.
     """
+    if not schema.shape_requirements:
+        return
+    found = [
+        (group, (number, index), param, _facts_of(param))
+        for number, group in enumerate(groups, first)
+        for index, named in enumerate(group["params"])
+        if isinstance(param := named[-1] if isinstance(named, tuple) and named else named, Tensor)
+    ]
+    for requirement in schema.shape_requirements:
+        wrong = [(place, param) for group, place, param, facts in found if not requirement.holds(group, facts)]
+        if wrong:
+            (number, index), param = wrong[0]
+            values = {
+                "{shape}": param.shape,
+                "{indices}": [index for (of_group, index), _ in wrong if of_group == number],
+                "{index}": index,
+                "{places}": [list(place) for place, _ in wrong],
+            }
+            message = requirement.message
+            for placeholder, value in values.items():
+                message = message.replace(placeholder, str(value))
+            raise ValueError(message)
+
+
+def _facts_of(param: Tensor) -> Shape:
+    """Return everything that requirements may ask of a parameter, by name."""
+    return {**shape_numbers_of(param), "is_complex": param.is_complex(), "is_sparse": param.is_sparse}
+
+
+def list_params(added: dict[str, Any]) -> bool:
+    """Make a list of the parameters of a group as it was given; return False where torch refuses them."""
     params = added.get("params")
     if isinstance(params, Tensor):
         params = [params]
     if isinstance(params, set) or not isinstance(params, Iterable):
-        return
-    added["params"] = listed = list(params)
-    tensors = [one[-1] if isinstance(one, tuple) and one else one for one in listed]
-    found = [(index, one, shape_numbers_of(one)) for index, one in enumerate(tensors) if isinstance(one, Tensor)]
-    for requirement in schema.shape_requirements:
-        wrong = [(index, param) for index, param, shape in found if not requirement.holds(group, shape)]
-        if wrong:
-            (index, param), indices = wrong[0], [index for index, _ in wrong]
-            message = requirement.message.replace("{shape}", str(param.shape))
-            raise ValueError(message.replace("{indices}", str(indices)).replace("{index}", str(index)))
+        return False
+    added["params"] = list(params)
+    return True

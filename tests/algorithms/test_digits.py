@@ -20,6 +20,7 @@ EPOCHS, BATCH = 8, 64
 # for so short a training, and momentum where there is none.
 LEARNED: Mapping[str, tuple[Settings, float]] = {
     "ADOPT": ({"lr": 0.01}, 0.1),
+    "ASAM": ({"lr": 0.1, "momentum": 0.9}, 0.2),
     "ASGD": ({"lr": 1.0}, 0.15),
     "AdEMAMix": ({"lr": 0.01}, 0.12),
     "AdaBelief": ({"lr": 0.03}, 0.15),
@@ -70,6 +71,7 @@ LEARNED: Mapping[str, tuple[Settings, float]] = {
     "RMSprop": ({"lr": 0.01}, 0.12),
     "RMSpropTF": ({"lr": 0.01}, 0.2),
     "Rprop": ({"lr": 0.01}, 0.3),
+    "SAM": ({"lr": 0.1, "momentum": 0.9}, 0.15),
     "SGD": ({"lr": 0.1, "momentum": 0.9}, 0.15),
     "SGDP": ({"momentum": 0.9}, 0.12),
     "SGDW": ({"lr": 0.1, "momentum": 0.9}, 0.15),
@@ -105,11 +107,14 @@ def loss_after_training(name: str, settings: Settings) -> float:
     for _ in range(EPOCHS):
         mean = 0.0
         for batch in torch.randperm(len(y), generator=shuffle).split(BATCH):
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(x[batch]), y[batch])
-            loss.backward()
-            optimizer.step()
-            mean += loss.item() * len(batch) / len(y)
+
+            def closure(batch: Tensor = batch) -> Tensor:
+                optimizer.zero_grad()
+                loss = nn.functional.cross_entropy(model(x[batch]), y[batch])
+                loss.backward()
+                return loss
+
+            mean += optimizer.step(closure).item() * len(batch) / len(y)
     return mean
 
 

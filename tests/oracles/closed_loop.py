@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tests.oracles.oracle import Steps
+from tests.support.stepping import needs_closure
 from tests.support.training_mode import call_train, evaluated
 
 STEPS = 50
@@ -61,13 +62,21 @@ def path(start: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES
     rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):
         noise = _draws(shapes, generators)
-        for index, parameter in enumerate(parameters):
-            missing = late and index == 1 and step < LATE
-            # A new tensor each time: some authors write into the gradient, or keep it.
-            parameter.grad = None if missing else noise[index] + 3 * parameter
+        missing = 1 if late and step < LATE else None
+
+        def closure(noise: Sequence[Tensor] = noise, missing: int | None = missing) -> float:
+            for index, parameter in enumerate(parameters):
+                # A new tensor each time: some authors write into the gradient, or keep it.
+                parameter.grad = None if index == missing else noise[index] + 3 * parameter
+            return 0.0
+
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * _scheduled(step)
-        optimizer.step()
+        if needs_closure(optimizer):
+            optimizer.step(closure)  # type: ignore[call-arg]
+        else:
+            closure()
+            optimizer.step()
         for passed, parameter in zip(points, parameters, strict=True):
             passed.append(parameter.detach().flatten().clone())
         if step % EVALUATED == 0:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tests.oracles.adam_mini import AdamMini
 from tests.oracles.oracle import Oracle, Package, Transcription
+from tests.oracles.sharpness import Sharpness, ascend_asam, ascend_sam
 from tests.references.algorithms import REFERENCES
 from tests.references.torch_inputs import IN_TORCH, Settings
 
@@ -101,12 +102,19 @@ PACKAGES: Mapping[str, Package] = {
     "QHM": Package("qhoptim", "qhoptim.pyt:QHM", _required, states={"momentum_buffer": "momentum_buffer"}),
 }
 
+# Written again from the authors' code, where it wraps an optimizer.
+WRAPPED: Mapping[str, Oracle] = {
+    "SAM": Sharpness(ascend_sam, "transcription of davda54/sam"),
+    "ASAM": Sharpness(ascend_asam, "transcription of SamsungLabs/ASAM"),
+}
+
 # Where there are several, the first is the one that the documentation names.
 ORACLES: Mapping[str, Sequence[Oracle]] = {
     name: (
         *([AdamMini()] if name == "AdamMini" else []),
         *([PACKAGES[name]] if name in PACKAGES else []),
+        *([WRAPPED[name]] if name in WRAPPED else []),
         *([Transcription(REFERENCES[name])] if name in REFERENCES else []),
     )
-    for name in {**PACKAGES, **REFERENCES}
+    for name in {**PACKAGES, **WRAPPED, **REFERENCES}
 }

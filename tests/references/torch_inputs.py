@@ -32,6 +32,7 @@ _GRIDS: Mapping[str, Mapping[str, Sequence[Value]]] = {
     "RMSprop": {"centered": [False, True], "momentum": [0, 0.9], "weight_decay": [0, 0.1]},
     "Rprop": {"etas": [(0.5, 1.2), (0.1, 3.0)], "step_sizes": [(1e-6, 50), (1e-3, 0.02)]},
     "ASGD": {"t0": [1e6, 3], "lambd": [1e-4, 0], "alpha": [0.75, 0.5], "weight_decay": [0, 0.1]},
+    "SparseAdam": {"betas": [(0.9, 0.999), (0.5, 0.0), (0.9, 0.9)], "eps": [1e-8, 1e-3]},
     "Adafactor": {"lr": [1e-2, 1.0], "eps": [(None, 1e-3), (1e-3, 0.1), (0.0, 0.0)], "weight_decay": [0, 0.1]},
 }
 
@@ -63,7 +64,7 @@ def tensor_settings(name: str) -> list[Settings]:
     """Hyperparameters as 0-d tensors, which torch's tests on the CPU hardly try."""
     given = [case for case in database_settings(name) if any(map(torch.is_tensor, case.values()))]
     given += [{"lr": torch.tensor(0.01)}, {"lr": torch.tensor(0.02, dtype=torch.float64), "maximize": True}]
-    if name != "Rprop":
+    if name not in ("Rprop", "SparseAdam"):
         given += [{"lr": torch.tensor(0.01), "weight_decay": 0.1}]
     if name in ("Adam", "AdamW"):
         betas = (torch.tensor(0.9), torch.tensor(0.99))

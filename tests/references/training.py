@@ -104,7 +104,7 @@ def run(
             if preload and step in preload:
                 for state in optimizer.state.values():
                     if isinstance(state.get("step"), int):
-                        state["step"] = preload[step]
+                        state["step"] = int(preload[step])
                     elif "step" in state:
                         state["step"].fill_(preload[step])
             optimizer.step()

@@ -7,10 +7,12 @@ Representatives then try all cases of a test, the others a few each that togethe
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache, wraps
 from typing import TypeVar
 
 import pytest
@@ -91,11 +93,33 @@ def ours(name: str) -> type[Optimizer]:
     return cls
 
 
+@cache
 def torchs(name: str) -> type[torch.optim.Optimizer] | None:
-    """torch's class of that name, if it has one."""
+    """torch's class of that name, if it has one; where it is a for-loop alone, one that takes `foreach=False`, too."""
     cls = getattr(torch.optim, name, None)
     assert cls is None or issubclass(cls, torch.optim.Optimizer)
-    return cls
+    return cls if cls is None or "foreach" in inspect.signature(cls).parameters else _for_loop_of(cls)
+
+
+def _for_loop_of(cls: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    @wraps(cls.__init__)
+    def init(self: torch.optim.Optimizer, *args: object, foreach: bool | None = None, **keywords: object) -> None:
+        if foreach:
+            raise TypeError(f"{cls.__name__} has no foreach")
+        cls.__init__(self, *args, **keywords)  # type: ignore[arg-type]
+
+    def reduce(self: torch.optim.Optimizer, protocol: int) -> tuple[object, ...]:
+        return (_new_for_loop, (cls.__name__,), self.__getstate__())
+
+    return type(cls.__name__, (cls,), {"__init__": init, "__reduce_ex__": reduce, "__module__": cls.__module__})
+
+
+def _new_for_loop(name: str) -> torch.optim.Optimizer:
+    """An instance of torch's class as `torchs` has it, for pickle to fill: the class is in no module."""
+    cls = torchs(name)
+    assert cls is not None
+    made: torch.optim.Optimizer = cls.__new__(cls)
+    return made
 
 
 def class_of(name: str) -> type[torch.optim.Optimizer]:

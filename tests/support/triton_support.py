@@ -42,7 +42,7 @@ from thetac.runtime.implementations.launcher import LaunchedBucket
 from thetac.runtime.implementations.tables import chunk_table
 from thetac.runtime.implementations.triton_sequence import launches_of
 from thetac.runtime.scalar_stages import LastStage
-from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES, shape_numbers
+from thetac.shape_numbers import PARAM_FACTS, SHAPE_NUMBERS, VARIABLES, shape_numbers
 
 Values = Mapping[str, float | bool]
 Modules = Mapping[str, ModuleType]
@@ -147,7 +147,7 @@ def host_value(expression: Expr, values: Values) -> float | bool:
         case Const(value=value):
             return value
         case Ref(name=name):
-            return values[name]
+            return name not in PARAM_FACTS.values() and values[name]  # a parameter is real and dense
         case Call(op="is_tensor"):
             return False
         case Call(op=op, args=args):

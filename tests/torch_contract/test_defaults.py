@@ -193,7 +193,7 @@ def _with_numbers_as_float32(optimizer: torch.optim.Optimizer) -> torch.optim.Op
     schema = type(optimizer).schema  # type: ignore[attr-defined]
     numbers = [state.name for state in schema.states if state.kind != "tensor"]
     for entry in optimizer.state.values():
-        entry |= {name: entry[name].to(torch.float32) for name in numbers if name in entry}
+        entry |= {name: torch.as_tensor(entry[name], dtype=torch.float32) for name in numbers if name in entry}
     return optimizer
 
 

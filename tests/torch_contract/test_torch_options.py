@@ -19,7 +19,7 @@ from tests.references.settings import settings_of
 from tests.references.torch_inputs import IN_TORCH, Settings, float_settings, optimizer_info, tensor_settings
 from tests.references.training import Construct, run, values
 from tests.support.comparing import Within, assert_same
-from tests.support.every_optimizer import torchs
+from tests.support.every_optimizer import ours, torchs
 from tests.support.generated_calls import call
 from tests.support.torch_cases import make_mistake
 from thetac.runtime.implementations.barriers import run_alone
@@ -36,9 +36,7 @@ def test_hyperparameters_given_as_tensors(name: str, dtype: torch.dtype) -> None
         pytest.skip("no complex parameters, as in torch")
     start = [values((33,), dtype, torch.Generator().manual_seed(9), spread=0.5)]
     for settings in tensor_settings(name):
-        constructs: list[Construct] = [
-            partial(getattr(library, name), foreach=False, **settings) for library in (torch.optim, thetac)
-        ]
+        constructs: list[Construct] = [partial(cls, foreach=False, **settings) for cls in (torchs(name), ours(name))]
         compare = partial(_assert_near, f"{name} with {settings}")
         run(constructs, dtype, steps=6, other={}, compare=compare, start=start)
 
@@ -190,7 +188,7 @@ def test_torch_s_error_inputs_raise_torch_s_errors(name: str) -> None:
 def test_the_constructor_takes_the_calls_that_torch_takes(name: str) -> None:
     """Names, order, which ones may be positional, and defaults."""
     wanted, got = (inspect.signature(getattr(library, name)) for library in (torch.optim, thetac))
-    for theirs, ours in zip(wanted.parameters.values(), got.parameters.values(), strict=False):
-        assert (ours.name, ours.kind, ours.default) == (theirs.name, theirs.kind, theirs.default), f"{name}: {theirs}"
+    for theirs, own in zip(wanted.parameters.values(), got.parameters.values(), strict=False):
+        assert (own.name, own.kind, own.default) == (theirs.name, theirs.kind, theirs.default), f"{name}: {theirs}"
     more = list(got.parameters.values())[len(wanted.parameters) :]
     assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in more), f"{name}: {more}"

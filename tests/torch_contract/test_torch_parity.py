@@ -11,7 +11,7 @@ import thetac
 from tests.references.torch_inputs import DIVIDE_BY_SIZES, IN_TORCH, Settings, float_settings
 from tests.references.training import Construct, layouts, run, values
 from tests.support.comparing import assert_same_bits
-from tests.support.every_optimizer import one_in
+from tests.support.every_optimizer import one_in, torchs
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 
@@ -29,7 +29,7 @@ def constructs(name: str, settings: Settings) -> list[Construct]:
     """torch's for-loop, our for-loop, our foreach."""
     ours = getattr(thetac, name)
     return [
-        partial(getattr(torch.optim, name), foreach=False, **settings),
+        partial(torchs(name), foreach=False, **settings),
         partial(ours, foreach=False, **settings),
         partial(ours, foreach=True, **settings),
     ]

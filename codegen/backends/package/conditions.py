@@ -17,7 +17,7 @@ from thetac.codegen.ir.printer import Precedence, expression_text
 from thetac.codegen.passes.analysis.kinds import is_static
 from thetac.codegen.passes.analysis.traffic import accesses
 from thetac.options import OPTIONS
-from thetac.shape_numbers import SHAPE_NUMBERS, VARIABLES
+from thetac.shape_numbers import PARAM_FACTS, SHAPE_NUMBERS, VARIABLES
 
 
 class GroupAccess:
@@ -32,6 +32,7 @@ class GroupAccess:
             for index, name in enumerate(h.value_names):
                 self.texts[name] = f'group["{h.name}"][{index}]' if h.elements else f'group["{h.name}"]'
         self.texts |= {one.variable: f'shape["{one.name}"]' for one in SHAPE_NUMBERS.values()}
+        self.texts |= {variable: f'shape["{name}"]' for name, variable in PARAM_FACTS.items()}
         for flag in rule.flags:
             if flag.asks is not None:
                 held = self.texts.get(flag.asks.name, f'group["{flag.asks.name}"]')
@@ -46,8 +47,9 @@ class GroupAccess:
 
 
 def reads_shape(condition: Expr | None) -> bool:
-    """Return whether a condition, if there is one, reads numbers of the parameter."""
-    return condition is not None and not set(names_read(condition)).isdisjoint(VARIABLES)
+    """Return whether a condition, if there is one, asks something of the parameter."""
+    variables = {*VARIABLES, *PARAM_FACTS.values()}
+    return condition is not None and not variables.isdisjoint(names_read(condition))
 
 
 def shape_numbers_read(rule: Rule, fused: Fused) -> list[str]:

@@ -197,6 +197,7 @@ class _Schema:
             "uniform": _names(names) if (names := uniform(rule)) else "",
             "waits": has_totals(rule),
             "complex_unsupported": rule.complex_mode is ComplexMode.UNSUPPORTED,
+            "dense_error": literal(rule.dense_error) if rule.dense_error else "",
             "pieces": _names(piece.name for piece in rule.pieces) if rule.pieces else "",
         }
 

@@ -243,9 +243,8 @@ class BodyCheck:
             self.complete &= ref.name != UNREADABLE
             return True
         if predicate != "first":
-            self._diagnostics.add(
-                ref.location, "an update cannot ask whether a value is a tensor", "only `require` can"
-            )
+            asked = "a value is a tensor" if predicate == "is_tensor" else f"a parameter is {predicate[3:]}"
+            self._diagnostics.add(ref.location, f"an update cannot ask whether {asked}", "only `require` can")
             return False
         self.read.add(ref.name)
         state = self._rule.state(ref.name)

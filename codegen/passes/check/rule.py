@@ -39,6 +39,7 @@ from thetac.codegen.passes.check.shapes import check_shapes
 from thetac.codegen.passes.check.totals import check_totals
 from thetac.codegen.passes.pieces import rule_of
 from thetac.options import OPTIONS
+from thetac.shape_numbers import PARAM_FACTS
 
 
 def check_all(rules: Sequence[Rule], diagnostics: Diagnostics) -> None:
@@ -189,7 +190,7 @@ class _Declarations:
             if condition is not None and self._plain.check_condition(condition, "a case of `weight_decay`"):
                 self._check_fixed(condition, "the case of `weight_decay`")
             self.read.update(DECAY_READS[style])
-        in_requirements = ExpressionCheck(self._value_or_option, self._check_is_tensor, self._diagnostics)
+        in_requirements = ExpressionCheck(self._value_or_option, self._check_in_requirement, self._diagnostics)
         read = set(self.read)
         for requirement in self._rule.requirements:
             in_requirements.check_condition(requirement.condition, "a requirement")
@@ -287,7 +288,9 @@ class _Declarations:
         self.complete &= ref.name != UNREADABLE
         return True
 
-    def _check_is_tensor(self, predicate: str, ref: Ref) -> bool:
+    def _check_in_requirement(self, predicate: str, ref: Ref) -> bool:
+        if predicate in PARAM_FACTS:
+            return self._check_is_param(predicate, ref)
         if predicate != "is_tensor":
             return self._check_of_param(predicate, ref)
         if ref.name in self._tensors:
@@ -297,6 +300,13 @@ class _Declarations:
                 self._diagnostics.add(ref.location, *self._unknown(ref.name, self.values))
         else:
             self._diagnostics.add(ref.location, f"`{ref.name}` is never a tensor", "allow it with `tensor: true`")
+        return False
+
+    def _check_is_param(self, predicate: str, ref: Ref) -> bool:
+        self.complete &= ref.name != UNREADABLE
+        if ref.name in ("param", UNREADABLE):
+            return True
+        self._diagnostics.add(ref.location, f"`{predicate}` is asked of `param` alone", f"write `{predicate}(param)`")
         return False
 
 

@@ -27,8 +27,10 @@ from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.reductions import blocks_in
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR
 from thetac.codegen.passes.check.body import conjuncts, means_two_axes
+from thetac.shape_numbers import PARAM_FACTS
 
-PLACEHOLDERS = ("{shape}", "{index}", "{indices}")  # in the text of a requirement: of the parameters that break it
+# In the text of a requirement: of the parameters that break it.
+PLACEHOLDERS = ("{shape}", "{index}", "{indices}", "{places}")
 
 
 def check_shapes(rule: Rule, diagnostics: Diagnostics) -> None:
@@ -44,8 +46,9 @@ def check_shapes(rule: Rule, diagnostics: Diagnostics) -> None:
 
 
 def reads_shape(condition: Expr) -> bool:
-    """Return whether a condition asks for a number of the parameter."""
-    return any(isinstance(e, Call) and OPS[e.op].shape is Shape.OF_PARAM for e in walk_expression(condition))
+    """Return whether a condition asks something of the parameter."""
+    calls = (e for e in walk_expression(condition) if isinstance(e, Call))
+    return any(call.op in PARAM_FACTS or OPS[call.op].shape is Shape.OF_PARAM for call in calls)
 
 
 def _check_vector(rule: Rule, state: State, diagnostics: Diagnostics) -> None:

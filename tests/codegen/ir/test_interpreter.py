@@ -14,6 +14,7 @@ from tests.references.elements import ELEMENTS, Array
 from tests.references.rules import rules
 from tests.references.settings import settings_of, values_of
 from tests.references.torch_inputs import IN_TORCH
+from tests.support.every_optimizer import torchs
 from thetac.codegen.ir.interpret import FLOATS, Step, defaults, exact, interpret, to_float32
 from thetac.codegen.ir.nodes import Rule
 from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, REDUCTIONS, Shape
@@ -231,12 +232,13 @@ def test_agrees_with_torch_in_float64(name: str) -> None:
             generator = np.random.default_rng(5)
             start = generator.standard_normal(50)
             parameter = torch.from_numpy(start.copy())
-            optimizer = getattr(torch.optim, name)([parameter], foreach=False, **settings)
+            optimizer = torchs(name)([parameter], foreach=False, **settings)
             x, state = start, dict[str, Array | float]()
             for index in range(steps):
                 grad = generator.standard_normal(50)
                 if index in preload and "step" in state:
-                    optimizer.state[parameter]["step"].fill_(preload[index])
+                    entry = optimizer.state[parameter]
+                    entry["step"] = type(entry["step"])(preload[index])
                     state = {**state, "step": preload[index]}
                 parameter.grad = torch.from_numpy(grad)
                 optimizer.step()
@@ -266,7 +268,7 @@ def test_agrees_with_torch_in_float64(name: str) -> None:
 def test_scalar_states_round_as_torch_rounds_them(name: str) -> None:
     """NAdam's mu_product and ASGD's eta are float32 tensors: without the store the last digits of the state differ."""
     parameter = torch.ones(3, dtype=torch.float64)
-    optimizer = getattr(torch.optim, name)([parameter], foreach=False)
+    optimizer = torchs(name)([parameter], foreach=False)
     state: dict[str, Array | float] = {}
     x, grad = np.ones(3), np.array([1.0, -2.0, 0.5])
     for _ in range(30):

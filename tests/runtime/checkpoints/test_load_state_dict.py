@@ -82,17 +82,21 @@ def test_parameters_without_state_start_anew(name: str) -> None:
             counted = fresh.state.get(param, {}).get("step")
             if counted is not None:
                 before = {3: 1}.get(number, 3) if number in keep else 0
-                assert counted.item() == before + 2
+                assert (counted if isinstance(counted, int) else counted.item()) == before + 2
 
 
 @every_class
 def test_counts_and_scalars_of_older_versions_become_tensors(name: str) -> None:
     optimizer, expected = trained(name), trained(name)
     saved = copy.deepcopy(optimizer.state_dict())
-    scalars = {state.name: state.float64 for state in ours(name).schema.states if state.kind != "tensor"}
+    numbers = [state for state in ours(name).schema.states if state.kind != "tensor"]
+    scalars = {state.name: state.float64 for state in numbers if not state.integer}
     for entry in saved["state"].values():
         for scalar in entry.keys() & scalars.keys():
             entry[scalar] = entry[scalar].item()
+        for state in numbers:
+            if state.integer and state.name in entry:
+                entry[state.name] = float(entry[state.name])
     optimizer.load_state_dict(saved)
     for entry in optimizer.state.values():
         for scalar in entry.keys() & scalars.keys():

@@ -13,7 +13,7 @@ from torch import Tensor
 import thetac
 from tests.references.torch_inputs import IN_TORCH
 from tests.support.comparing import assert_identical, assert_same_training
-from tests.support.every_optimizer import NAMES, every_class, every_optimizer, ours, remembering
+from tests.support.every_optimizer import NAMES, every_class, every_optimizer, ours, remembering, torchs
 from tests.support.runtime_helpers import give_gradients, parameters, run_kernels_of
 from tests.support.step_helpers import LISTS, Options, every_list
 from thetac.runtime.implementations import foreach
@@ -296,10 +296,7 @@ def test_documentation_says_it(name: str) -> None:
 def test_torch_s_bits_are_kept(name: str, dtype: torch.dtype) -> None:
     """That is what they are owed for; test_torch_parity.py has all their settings."""
     params = parameters(dtype=dtype)
-    optimizers = [
-        cls(copy.deepcopy(params), **remembering(name), foreach=False)
-        for cls in (ours(name), getattr(torch.optim, name))
-    ]
+    optimizers = [cls(copy.deepcopy(params), **remembering(name), foreach=False) for cls in (ours(name), torchs(name))]
     for step in range(3):
         for optimizer in optimizers:
             give_gradients(optimizer.param_groups[0]["params"], step)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import thetac as ours
-from tests.support.every_optimizer import NAMES, class_of, every_class
+from tests.support.every_optimizer import NAMES, class_of, every_class, torchs
 from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture
 
 NAN = float("nan")
@@ -62,7 +62,7 @@ def _error(make: Callable[[], object]) -> tuple[type[BaseException], str]:
 
 @pytest.mark.parametrize(("name", "arguments"), REJECTED, ids=str)
 def test_constructor_rejects_what_torch_rejects_in_its_words(name: str, arguments: dict[str, object]) -> None:
-    theirs = _error(lambda: getattr(torch.optim, name)(parameters(), **arguments))
+    theirs = _error(lambda: torchs(name)(parameters(), **arguments))
     mine = _error(lambda: getattr(ours, name)(parameters(), **arguments))
     assert mine == theirs
 
@@ -236,7 +236,7 @@ def test_keys_of_torch_and_of_users_pass(name: str) -> None:
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "NAdam", "RMSprop", "ASGD"])
 def test_groups_have_torchs_keys_and_values(name: str) -> None:
     mine = getattr(ours, name)(parameters()).param_groups[0]
-    theirs = getattr(torch.optim, name)(parameters()).param_groups[0]
+    theirs = torchs(name)(parameters()).param_groups[0]
     assert {k: v for k, v in mine.items() if k != "params"} == {k: v for k, v in theirs.items() if k != "params"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -254,3 +255,65 @@ def test_a_rule_without_complex_parameters_says_so_before_anything_changes() -> 
             optimizer.step()
         assert not optimizer.state
         assert all(torch.equal(param, torch.ones_like(param)) for param in params)
+
+
+ROWS = """
+optimizer: Rows
+summary: Momentum of the rows that a gradient stores.
+hyperparameters:
+  lr: {default: 0.1}
+  momentum: {default: 0.9}
+require:
+  not is_sparse(param): "sparse: {places}, of shape {shape}, in its group {indices}, the first {index}"
+  not is_complex(param): "complex: {places}"
+state:
+  buffer: {init: zeros}
+sparse: {only: "Rows takes sparse gradients alone"}
+update: |
+  buffer = momentum * buffer + grad
+  param = param - lr * buffer
+"""
+
+
+def test_parameters_are_checked_in_all_groups_together() -> None:
+    """The first requirement before the second one, in whichever groups they are broken; later groups as they come."""
+    made: Any = thetac.load(ROWS)
+    plain, sparse, pairs = torch.ones(3), torch.ones(2, 2).to_sparse(), torch.ones(2, dtype=torch.complex64)
+    for groups, text in (
+        ([{"params": [pairs, plain]}, {"params": [plain.clone(), sparse, sparse.clone()]}],
+         "sparse: [[1, 1], [1, 2]], of shape torch.Size([2, 2]), in its group [1, 2], the first 1"),
+        ([{"params": pairs}, {"params": [plain, pairs.clone()]}], "complex: [[0, 0], [1, 1]]"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            made(groups)
+    optimizer = made([plain])
+    for added in (pairs, [pairs], {"params": [("name", pairs)]}["params"]):
+        with pytest.raises(ValueError, match=r"^complex: \[\[1, 0\]\]$"):
+            optimizer.add_param_group({"params": added})
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("options", [{"foreach": False}, {"foreach": True}, {"fused": True}, {}], ids=str)
+def test_a_dense_gradient_is_refused_before_anything_is_written(options: dict[str, bool]) -> None:
+    made: Any = thetac.load(ROWS)
+    params = [torch.ones(4, 3), torch.ones(3)]
+    optimizer = made(params, **options)
+    params[0].grad, params[1].grad = torch.ones(4, 3).to_sparse(1), torch.ones(3)
+    with pytest.raises(RuntimeError, match=r"^Rows takes sparse gradients alone$"):
+        optimizer.step()
+    assert not optimizer.state
+    assert torch.equal(params[0], torch.ones(4, 3))
+    params[1].grad = torch.sparse_coo_tensor(torch.tensor([[2, 0, 2]]), torch.tensor([0.5, 1.0, 0.5]), (3,))
+    optimizer.step()
+    assert params[1].tolist() == pytest.approx([0.9, 1.0, 0.9])
+    assert optimizer.state[params[1]]["buffer"].tolist() == pytest.approx([1.0, 0.0, 1.0])
+
+
+def test_a_sparse_gradient_without_axes_stores_all_or_nothing() -> None:
+    made: Any = thetac.load(ROWS)
+    param = torch.ones(())
+    optimizer = made([param], foreach=False)
+    for values in ([], [0.5, 0.5]):
+        param.grad = torch.sparse_coo_tensor(torch.zeros((0, len(values)), dtype=torch.int64), torch.tensor(values), ())
+        optimizer.step()
+    assert param.item() == pytest.approx(0.9)

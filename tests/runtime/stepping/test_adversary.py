@@ -65,7 +65,9 @@ def play(game: Callable[[Program, torch.dtype], None], dtypes: Sequence[torch.dt
 
 def maker(library: object, name: str, options: Switch) -> Make:
     def make(params: Sequence[Tensor] | Sequence[dict[str, object]]) -> torch.optim.Optimizer:
-        optimizer: torch.optim.Optimizer = getattr(library, name)(params, lr=0.01, **FLAGS.get(name, {}), **options)
+        cls = torchs(name) if library is torch.optim else getattr(library, name)
+        assert cls is not None
+        optimizer: torch.optim.Optimizer = cls(params, lr=0.01, **FLAGS.get(name, {}), **options)
         return optimizer
 
     return make

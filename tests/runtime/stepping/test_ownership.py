@@ -79,14 +79,15 @@ def params_of(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
 
 def _moved(optimizer: torch.optim.Optimizer) -> None:
     for entry in optimizer.state.values():
-        for name in entry:
-            entry[name] = entry[name].clone()
+        for name, value in entry.items():
+            entry[name] = value.clone() if isinstance(value, Tensor) else value
 
 
 def _swapped_data(optimizer: torch.optim.Optimizer) -> None:
     for entry in optimizer.state.values():
         for value in entry.values():
-            value.data = value.data.clone()
+            if isinstance(value, Tensor):
+                value.data = value.data.clone()
 
 
 def _cleared(optimizer: torch.optim.Optimizer) -> None:
@@ -106,8 +107,8 @@ def _emptied(optimizer: torch.optim.Optimizer) -> None:
 def _loaded(optimizer: torch.optim.Optimizer) -> None:
     state_dict = optimizer.state_dict()
     for entry in state_dict["state"].values():
-        for name in entry:
-            entry[name] = entry[name].clone()
+        for name, value in entry.items():
+            entry[name] = value.clone() if isinstance(value, Tensor) else value
     optimizer.load_state_dict(state_dict)
 
 
