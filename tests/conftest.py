@@ -152,8 +152,8 @@ def _closures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(autouse=True)
 def _training_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let optimizers with modes begin in training mode, but in the tests of drivers."""
-    if "drivers" not in request.path.parts:
+    """Let optimizers with modes begin in training mode, but in the tests of modes."""
+    if not request.path.as_posix().endswith(("runtime/drivers/test_modes.py", "ecosystem/test_modes.py")):
         from tests.support.training_mode import train_from_the_beginning
 
         train_from_the_beginning(monkeypatch)

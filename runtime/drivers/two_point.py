@@ -15,20 +15,19 @@ from torch._compile import _disable_dynamo
 from torch.amp.grad_scaler import GradScaler
 from torch.optim.optimizer import StateDict
 
-from thetac.runtime.drivers.pieces import Pieces, missing_closure
-from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.drivers.driven import Driven
+from thetac.runtime.drivers.pieces import missing_closure
 from thetac.runtime.tensor_facts.dtensors import get_local
 
 PERTURB = "perturb"
 
 
-class TwoPoint(Optimizer):
+class TwoPoint(Driven):
     """An optimizer that evaluates twice in every step: where the parameters are, and where `perturb` takes them."""
 
     _step_supports_amp_scaling = True  # so that a GradScaler calls `step`, which says what to do instead
     _why_not_traced = "a step that evaluates its closure twice"
-    _pieces: Pieces | None = None  # made at the first step, and never pickled
-    _copies: Copies | None = None  # likewise
+    _copies: Copies | None = None  # made at the first step, and never pickled
     _is_second = False  # whether the step that runs is the second half of one
     _second: SecondStep | None = None  # what a GradScaler knows the second half by, until its `update`
 
@@ -80,9 +79,8 @@ class TwoPoint(Optimizer):
         """
         self._check_can_step()
         self._refuse_if_perturbed("first_step")
-        if self._pieces is None:
-            self._pieces, self._copies = Pieces(self.schema), Copies()
-        assert self._copies is not None
+        if self._copies is None:
+            self._copies = Copies()
         self._copies.take([param for group in self.param_groups for param in group["params"]])
         try:
             self._pieces.run(PERTURB, [_not_differentiable(group) for group in self.param_groups], self.state)
