@@ -17,21 +17,19 @@ from torch._compile import _disable_dynamo
 from torch.optim.optimizer import ParamsT
 
 from thetac.drivers import STEPS_TAKEN
-from thetac.runtime.drivers.pieces import Pieces
+from thetac.runtime.drivers.driven import Driven
 from thetac.runtime.drivers.random_numbers import rademacher_like
-from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups.shared_numbers import check_agreement
 from thetac.runtime.param_groups.steps_taken import check_count
 
 ESTIMATE = "estimate"
 
 
-class Curvature(Optimizer):
+class Curvature(Driven):
     """An optimizer that estimates the diagonal of the Hessian in every step, or in every few."""
 
     _step_supports_amp_scaling = True  # so that a GradScaler calls `step`, which says what to do instead
     _why_not_traced = "a step that differentiates gradients"
-    _pieces: Pieces | None = None  # made at the first estimate, and never pickled
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, object]) -> None:
         super().__init__(params, {**defaults, STEPS_TAKEN: 0})
@@ -69,8 +67,6 @@ class Curvature(Optimizer):
         is_due = taken % self.param_groups[0]["update_each"] == 0
         loss, flat = (None, frozenset[int]()) if closure is None else self._evaluate(closure, is_due=is_due)
         if is_due:
-            if self._pieces is None:
-                self._pieces = Pieces(self.schema)
             with self._gradients(self.estimates(taken, flat)):
                 self._pieces.run(ESTIMATE, self.param_groups, self.state)
         else:
