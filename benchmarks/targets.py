@@ -116,6 +116,9 @@ def _whole_tensors(results: _Results) -> Iterator[Target]:
         yield Target(f"Adafactor, {shapes}", "torch's best", bound, results.ratio("Adafactor", shapes, _TORCH))
     value = results.ratio("Prodigy", _LARGE, [AUTHORS])
     yield Target(f"Prodigy, {_LARGE}", "its authors' package", 4.0, value)
+    for shapes, bound in ((_SMALL, 15.0), (_LARGE, 3.0)):
+        value = results.ratio("ScheduleFreeAdamW", shapes, [AUTHORS])
+        yield Target(f"ScheduleFreeAdamW, {shapes}", "its authors' package", bound, value)
 
 
 def _compiled(results: _Results) -> Iterator[Target]:

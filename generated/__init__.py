@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .adopt import ADOPT as ADOPT
+    from .asam import ASAM as ASAM
     from .asgd import ASGD as ASGD
     from .ademamix import AdEMAMix as AdEMAMix
     from .adabelief import AdaBelief as AdaBelief
     from .adabound import AdaBound as AdaBound
+    from .adahessian import AdaHessian as AdaHessian
     from .adamod import AdaMod as AdaMod
     from .adapnm import AdaPNM as AdaPNM
     from .adadelta import Adadelta as Adadelta
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from .rmsprop import RMSprop as RMSprop
     from .rmsproptf import RMSpropTF as RMSpropTF
     from .rprop import Rprop as Rprop
+    from .sam import SAM as SAM
     from .sgd import SGD as SGD
     from .sgdp import SGDP as SGDP
     from .sgdw import SGDW as SGDW
@@ -67,6 +70,8 @@ if TYPE_CHECKING:
     from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
+    from .sophiag import SophiaG as SophiaG
+    from .sophiah import SophiaH as SophiaH
     from .sparseadam import SparseAdam as SparseAdam
     from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
@@ -76,10 +81,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADOPT",
+    "ASAM",
     "ASGD",
     "AdEMAMix",
     "AdaBelief",
     "AdaBound",
+    "AdaHessian",
     "AdaMod",
     "AdaPNM",
     "Adadelta",
@@ -126,6 +133,7 @@ __all__ = [
     "RMSprop",
     "RMSpropTF",
     "Rprop",
+    "SAM",
     "SGD",
     "SGDP",
     "SGDW",
@@ -135,6 +143,8 @@ __all__ = [
     "ScheduleFreeSGD",
     "SignSGD",
     "Signum",
+    "SophiaG",
+    "SophiaH",
     "SparseAdam",
     "StableAdamW",
     "TextbookAdagrad",
@@ -146,10 +156,12 @@ __all__ = [
 _HOME = "thetac.generated"
 _MODULES = {
     "ADOPT": "adopt",
+    "ASAM": "asam",
     "ASGD": "asgd",
     "AdEMAMix": "ademamix",
     "AdaBelief": "adabelief",
     "AdaBound": "adabound",
+    "AdaHessian": "adahessian",
     "AdaMod": "adamod",
     "AdaPNM": "adapnm",
     "Adadelta": "adadelta",
@@ -196,6 +208,7 @@ _MODULES = {
     "RMSprop": "rmsprop",
     "RMSpropTF": "rmsproptf",
     "Rprop": "rprop",
+    "SAM": "sam",
     "SGD": "sgd",
     "SGDP": "sgdp",
     "SGDW": "sgdw",
@@ -205,6 +218,8 @@ _MODULES = {
     "ScheduleFreeSGD": "schedulefreesgd",
     "SignSGD": "signsgd",
     "Signum": "signum",
+    "SophiaG": "sophiag",
+    "SophiaH": "sophiah",
     "SparseAdam": "sparseadam",
     "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",

@@ -30,6 +30,8 @@ class Driver:
     piece: str  # that it calls
     doc: str
     needs_closure: bool  # whether steps need one
+    reads: tuple[str, ...] = ()  # integer hyperparameters that it reads, the same in all groups; a spec declares them
+    counts_steps: bool = False  # whether it counts the steps of the optimizer, in its groups
 
 
 _PIECES = (
@@ -52,6 +54,8 @@ _DRIVERS = (
         "estimate",
         "estimate the diagonal of the Hessian with random probes, then update",
         needs_closure=False,
+        reads=("seed", "update_each"),
+        counts_steps=True,
     ),
 )
 
@@ -60,5 +64,6 @@ DRIVERS: Mapping[str, Driver] = {driver.name: driver for driver in _DRIVERS}
 MODES = ("train", "eval")  # a rule has both of them or none
 TRAIN_MODE = "train_mode"  # the key of parameter groups that says whether the optimizer is in the first of them
 MODES_PATH = "thetac.runtime.drivers.modes:Modes"  # the class behind optimizers that have them
+STEPS_TAKEN = "steps_taken"  # the key of parameter groups in which a driver counts steps
 ENTRY_PIECE = "estimate"  # what a method that `entry` names runs
 ENTRY_PATH = "thetac.runtime.drivers.entry:Entry"  # the class behind optimizers with such a method

@@ -181,8 +181,8 @@ def _declare(file: FeatureFile, entry: Entry, diagnostics: Diagnostics) -> Added
     ]
     given = ("grad", "param", "update")
     names |= {name: f"{file.name}_{name}" for body in bodies for name in assigned(body) if name not in (*given, *names)}
-    *attached, perturb = (_marked(rename(body, names), file.name) for body in bodies)
-    feature = Feature(file.name, *attached)
+    *attached, perturb = (rename(body, names) for body in bodies)
+    feature = Feature(file.name, *(_marked(body, file.name) for body in attached))
     return Added(
         file,
         tuple(_renamed_argument(argument, names) for argument in arguments),

@@ -12,7 +12,7 @@ import re
 
 from thetac.codegen.errors import quote
 from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS
-from thetac.drivers import TRAIN_MODE
+from thetac.drivers import STEPS_TAKEN, TRAIN_MODE
 from thetac.options import OPTIONS
 from thetac.shape_numbers import PARAM_FACTS, SHAPE_NUMBERS
 
@@ -36,7 +36,7 @@ _BUILTINS = frozenset(dir(builtins)) - _ALSO_NAMES
 _OF_TORCH = (
     "add_param_group compile defaults load_state_dict param_groups profile_hook_step state state_dict step zero_grad"
 )
-_OF_DRIVERS = "eval explain first_step grad_norm run_entry schema second_step train"
+_OF_DRIVERS = "eval explain first_step grad_norm restore run_entry schema second_step train"
 _METHODS = frozenset((*_OF_TORCH.split(), *_OF_DRIVERS.split()))  # and attributes, of optimizers
 _SCHEMA = ("Schema", "Hyperparameter", "State", "Interval", "Requirement", "ShapeRequirement", "Specialisation")
 _CLASSES = frozenset((*_SCHEMA, "Optimizer", "ClassVar", "Tensor"))
@@ -54,6 +54,8 @@ def why_not(name: str) -> tuple[str, str] | None:
         return f"`{name}` is a key that torch keeps in every parameter group", "choose another name"
     if name == TRAIN_MODE:
         return f"`{name}` is the key of parameter groups that says in which mode an optimizer is", "choose another name"
+    if name == STEPS_TAKEN:
+        return f"`{name}` is the key of parameter groups in which drivers count steps", "choose another name"
     if name.startswith("first_"):
         return "names that begin with `first_` tell generated code which states are new", "choose another name"
     if name in FUNCTIONS and name not in _ALSO_NAMES:

@@ -9,18 +9,13 @@ from __future__ import annotations
 from torch._compile import _disable_dynamo
 
 from thetac.drivers import ENTRY_PIECE
-from thetac.runtime.drivers.pieces import Pieces
-from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.drivers.driven import Driven
 
 
-class Entry(Optimizer):
+class Entry(Driven):
     """An optimizer whose rule has a piece that users run."""
-
-    _pieces: Pieces | None = None  # made when it is first called, and never pickled
 
     @_disable_dynamo
     def run_entry(self) -> None:
         """Run the piece for every parameter that has a gradient."""
-        if self._pieces is None:
-            self._pieces = Pieces(self.schema)
         self._pieces.run(ENTRY_PIECE, self.param_groups, self.state)

@@ -13,17 +13,15 @@ from torch._compile import _disable_dynamo
 from torch.optim.optimizer import ParamsT
 
 from thetac.drivers import MODES, TRAIN_MODE
-from thetac.runtime.drivers.pieces import Pieces
-from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.drivers.driven import Driven
 from thetac.runtime.param_groups.train_mode import check_mode
 
 TRAIN, EVAL = MODES
 
 
-class Modes(Optimizer):
+class Modes(Driven):
     """An optimizer with a training mode, in which it steps, and an evaluation mode, in which it begins."""
 
-    _pieces: Pieces | None = None  # made at the first change of modes, and never pickled
     _why_never_traced: ClassVar[str] = ""  # what `_why_not_traced` is in the other bases of a class
 
     def __init_subclass__(cls) -> None:
@@ -75,8 +73,6 @@ class Modes(Optimizer):
         groups = [group for group in self.param_groups if group[TRAIN_MODE] is not is_training]
         if not groups:
             return
-        if self._pieces is None:
-            self._pieces = Pieces(self.schema)
         self._pieces.move(piece, self.param_groups, groups, self.state)
         for group in groups:
             group[TRAIN_MODE] = is_training

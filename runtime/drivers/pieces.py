@@ -19,6 +19,7 @@ from thetac.runtime.param_groups.integer_counters import to_integers
 from thetac.runtime.param_groups.shape_classes import ShapeClasses
 from thetac.runtime.param_groups.state import Entry
 from thetac.runtime.schema import Schema
+from thetac.runtime.stepping.explain import explanation
 from thetac.runtime.stepping.stepper import Stepper
 
 Groups = list[dict[str, Any]]
@@ -88,6 +89,15 @@ class Pieces:
         ]
         with torch.no_grad():
             Stepper(schema, clips=False, takes_grads=False).step(chosen, state)
+
+    def explain(self, groups: Groups, state: dict[Tensor, Entry]) -> list[str]:
+        """Return lines on each piece that has run by a plan: its name, then what `explain` says of it, indented."""
+        lines: list[str] = []
+        for name, stepper in self._steppers.items():
+            if stepper.served:
+                _, *about = explanation(stepper.schema, groups, state, stepper).splitlines()
+                lines += [f"{name}:", *(f"  {line}" for line in about)]
+        return lines
 
 
 def missing_closure(optimizer: object) -> TypeError:

@@ -7,26 +7,32 @@ parameters. They are copied before, and restored from the copy, to the bit and i
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo
+from torch.amp.grad_scaler import GradScaler
+from torch.optim.optimizer import StateDict
 
-from thetac.runtime.drivers.pieces import Pieces, missing_closure
-from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.drivers.driven import Driven
+from thetac.runtime.drivers.pieces import missing_closure
+from thetac.runtime.tensor_facts.dtensors import get_local
 
 PERTURB = "perturb"
 
 
-class TwoPoint(Optimizer):
+class TwoPoint(Driven):
     """An optimizer that evaluates twice in every step: where the parameters are, and where `perturb` takes them."""
 
-    _pieces: Pieces | None = None  # made at the first step, and never pickled
-    _kept: tuple[list[Tensor], list[Tensor]] | None = None  # perturbed parameters, and their values before
+    _step_supports_amp_scaling = True  # so that a GradScaler calls `step`, which says what to do instead
     _why_not_traced = "a step that evaluates its closure twice"
+    _copies: Copies | None = None  # made at the first step, and never pickled
+    _is_second = False  # whether the step that runs is the second half of one
+    _second: SecondStep | None = None  # what a GradScaler knows the second half by, until its `update`
 
     @_disable_dynamo
-    def step(self, closure: Callable[[], float] | None = None) -> float:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Evaluate, perturb, evaluate, restore, and update from the second gradient.
 
         After an error in the closure or in a check, parameters, state and counters are as they were.
@@ -39,10 +45,16 @@ class TwoPoint(Optimizer):
 
         Raises:
             TypeError: There is no closure.
+            RuntimeError: A GradScaler calls it, or `first_step` was called before.
         """
+        if self._is_second:
+            self.restore()
+            return self._step(None)
+        self._refuse_scaler()
         if closure is None:
             raise missing_closure(self)
         self._check_can_step()
+        self._refuse_if_perturbed("step")
         with torch.enable_grad():
             loss = closure()
         self.first_step()
@@ -51,41 +63,169 @@ class TwoPoint(Optimizer):
             with torch.enable_grad():
                 closure()
         finally:
-            self._restore()
+            self.restore()
         self._step(None)
         return loss
 
+    @_disable_dynamo
     def first_step(self) -> None:
         """Perturb the parameters along the gradients that there are.
 
-        For training loops that evaluate by themselves, such as those with a `GradScaler`: `first_step()`, then the
-        second evaluation, then `second_step()`.
+        For training loops that evaluate by themselves, such as those with a GradScaler: first the gradients, unscaled,
+        then `first_step()`, `zero_grad()`, the gradients once more, and `second_step()`.
+
+        Raises:
+            RuntimeError: It was called before, without `second_step`; or what a step raises for these gradients.
         """
         self._check_can_step()
-        if self._kept is not None:
-            raise RuntimeError("first_step was called before: the parameters are perturbed until second_step")
-        if self._pieces is None:
-            self._pieces = Pieces(self.schema)
-        params = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
-        with torch.no_grad():
-            self._kept = params, [param.clone() for param in params]
+        self._refuse_if_perturbed("first_step")
+        if self._copies is None:
+            self._copies = Copies()
+        self._copies.take([param for group in self.param_groups for param in group["params"]])
         try:
-            self._pieces.run(PERTURB, self.param_groups, self.state)
+            self._pieces.run(PERTURB, [_not_differentiable(group) for group in self.param_groups], self.state)
         except BaseException:
-            self._restore()
+            self.restore()
             raise
 
-    def second_step(self) -> None:
-        """Restore the parameters, and update them from the gradients that there are."""
-        if self._kept is None:
-            raise RuntimeError("second_step comes after first_step")
-        self._restore()
-        self._step(None)
+    def second_step(self, scaler: GradScaler | None = None) -> None:
+        """Restore the parameters, and update them from the gradients that there are. Hooks of `step` run around it.
 
-    def _restore(self) -> None:
-        """Give the parameters the values that they had before they were perturbed."""
-        assert self._kept is not None
-        params, values = self._kept
+        Args:
+            scaler: The GradScaler that has scaled the loss of the second evaluation. It unscales the gradients, and
+                skips the update where one is infinite or NaN; parameters are restored all the same.
+
+        Raises:
+            RuntimeError: It does not come after `first_step`; or what a step raises.
+        """
+        if not self._is_perturbed():
+            raise RuntimeError(f"{type(self).__name__}: second_step comes after first_step")
+        if scaler is None:
+            self._run_second_half()
+        else:
+            self._second = SecondStep(self)
+            scaler.step(self._second)  # type: ignore[arg-type]  # it asks for nothing else of an optimizer
+
+    def restore(self) -> None:
+        """Give the parameters the values that they had before `first_step`; without it, do nothing."""
+        if self._copies is not None:
+            self._copies.put_back()
+
+    def state_dict(self) -> StateDict:
+        """Return the state as `torch.optim.Optimizer.state_dict` does; raise RuntimeError while it is perturbed."""
+        self._refuse_if_perturbed("state_dict")
+        return super().state_dict()
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Take over a checkpoint as other optimizers do; raise RuntimeError while parameters are perturbed."""
+        self._refuse_if_perturbed("load_state_dict")
+        super().load_state_dict(state_dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled or copied; raise RuntimeError while parameters are perturbed."""
+        self._refuse_if_perturbed("pickle")
+        return super().__getstate__()
+
+    def _run_second_half(self) -> None:
+        self._is_second = True
+        try:
+            self.step()
+        finally:
+            self._is_second = False
+
+    def _is_perturbed(self) -> bool:
+        return self._copies is not None and self._copies.are_taken
+
+    def _refuse_if_perturbed(self, what: str) -> None:
+        if self._is_perturbed():
+            raise RuntimeError(
+                f"{type(self).__name__}: {what} comes before first_step or after second_step, which restores the "
+                "parameters; restore() does it without an update"
+            )
+
+    def _refuse_scaler(self) -> None:
+        """Raise RuntimeError if a GradScaler has called the step, which would unscale only one of two evaluations."""
+        if getattr(self, "found_inf", None) is None:
+            return
+        del self.grad_scale, self.found_inf  # type: ignore[attr-defined]  # the scaler leaves them after an error
+        name = type(self).__name__
+        raise RuntimeError(
+            f"{name} evaluates twice in a step, so scaler.step(optimizer) cannot run it: call optimizer.first_step() "
+            "after scaler.unscale_(optimizer), and optimizer.second_step(scaler) after the second backward"
+        )
+
+
+class SecondStep:
+    """The second half of a step, as an optimizer of its own: a GradScaler unscales gradients once per optimizer."""
+
+    _step_supports_amp_scaling = True
+    grad_scale: Tensor | None  # both are there while a scaler calls `step`, unless it is disabled
+    found_inf: Tensor | None
+
+    def __init__(self, optimizer: TwoPoint) -> None:
+        self._optimizer = optimizer
+        self.param_groups = optimizer.param_groups
+
+    def step(self) -> None:
+        """Do it with the scale that the scaler has put here."""
+        one: Any = self._optimizer
+        one.grad_scale, one.found_inf = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
+        try:
+            one._run_second_half()
+        finally:
+            del one.grad_scale, one.found_inf
+
+
+class Copies:
+    """Copies of parameters, in buffers that are used again: new memory would cost more than the copying."""
+
+    def __init__(self) -> None:
+        self._buffers: list[Tensor | None] = []  # one for each parameter that has had a gradient
+        self._taken: list[tuple[Tensor, Tensor]] = []  # local parts of parameters, and their copies
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether there are copies that have not been put back."""
+        return bool(self._taken)
+
+    def take(self, params: list[Tensor]) -> None:
+        """Copy the parameters that have gradients."""
+        del self._buffers[len(params) :]
+        self._buffers += [None] * (len(params) - len(self._buffers))
+        taken: list[tuple[Tensor, Tensor]] = []
         with torch.no_grad():
-            torch._foreach_copy_(params, values)
-        self._kept = None
+            for index, param in enumerate(params):
+                if param.grad is not None:
+                    local = get_local(param.detach())
+                    taken.append((local, self._buffer(index, local)))
+            _copy(taken, back=False)
+        self._taken = taken
+
+    def put_back(self) -> None:
+        """Write the copies into the parameters, if there are any."""
+        if self._taken:
+            with torch.no_grad():
+                _copy(self._taken, back=True)
+            self._taken = []
+
+    def _buffer(self, index: int, local: Tensor) -> Tensor:
+        buffer = self._buffers[index]
+        if buffer is None or _form(buffer) != _form(local):
+            buffer = self._buffers[index] = torch.empty_like(local)
+        return buffer
+
+
+def _form(tensor: Tensor) -> tuple[object, ...]:
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
+
+
+def _copy(pairs: list[tuple[Tensor, Tensor]], *, back: bool) -> None:
+    """Copy the first tensor of each pair into the second, or back."""
+    first, second = ([pair[at] for pair in pairs] for at in (0, 1))
+    if pairs:
+        torch._foreach_copy_(first if back else second, second if back else first)
+
+
+def _not_differentiable(group: dict[str, Any]) -> dict[str, Any]:
+    """Return a group whose steps autograd does not record: what is restored is no function of anything."""
+    return {**group, "differentiable": False} if group.get("differentiable") else group

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import thetac
 from tests.references.torch_inputs import Settings
 from tests.support.every_optimizer import NAMES, every_optimizer
+from tests.support.stepping import differentiates
 
 EPOCHS, BATCH = 8, 64
 
@@ -20,10 +21,12 @@ EPOCHS, BATCH = 8, 64
 # for so short a training, and momentum where there is none.
 LEARNED: Mapping[str, tuple[Settings, float]] = {
     "ADOPT": ({"lr": 0.01}, 0.1),
+    "ASAM": ({"lr": 0.1, "momentum": 0.9}, 0.2),
     "ASGD": ({"lr": 1.0}, 0.15),
     "AdEMAMix": ({"lr": 0.01}, 0.12),
     "AdaBelief": ({"lr": 0.03}, 0.15),
     "AdaBound": ({"lr": 0.01}, 0.2),
+    "AdaHessian": ({}, 0.2),
     "AdaMod": ({"lr": 0.1}, 0.12),
     "AdaPNM": ({"lr": 0.03}, 0.12),
     "Adadelta": ({}, 0.3),
@@ -70,6 +73,7 @@ LEARNED: Mapping[str, tuple[Settings, float]] = {
     "RMSprop": ({"lr": 0.01}, 0.12),
     "RMSpropTF": ({"lr": 0.01}, 0.2),
     "Rprop": ({"lr": 0.01}, 0.3),
+    "SAM": ({"lr": 0.1, "momentum": 0.9}, 0.15),
     "SGD": ({"lr": 0.1, "momentum": 0.9}, 0.15),
     "SGDP": ({"momentum": 0.9}, 0.12),
     "SGDW": ({"lr": 0.1, "momentum": 0.9}, 0.15),
@@ -79,6 +83,8 @@ LEARNED: Mapping[str, tuple[Settings, float]] = {
     "ScheduleFreeSGD": ({}, 0.1),
     "SignSGD": ({"lr": 0.01}, 0.15),
     "Signum": ({"lr": 0.01}, 0.15),
+    "SophiaG": ({"lr": 0.01}, 0.2),
+    "SophiaH": ({"lr": 0.01}, 0.2),
     "StableAdamW": ({"lr": 0.01}, 0.1),
     "TextbookAdagrad": ({"lr": 0.1}, 0.12),
     "TextbookRMSprop": ({"lr": 0.01}, 0.12),
@@ -101,16 +107,20 @@ def loss_after_training(name: str, settings: Settings) -> float:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
     optimizer = getattr(thetac, name)(model.parameters(), **settings)
+    is_curved = differentiates(optimizer)
     shuffle = torch.Generator().manual_seed(0)
     mean = 0.0
     for _ in range(EPOCHS):
         mean = 0.0
         for batch in torch.randperm(len(y), generator=shuffle).split(BATCH):
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(x[batch]), y[batch])
-            loss.backward()
-            optimizer.step()
-            mean += loss.item() * len(batch) / len(y)
+
+            def closure(batch: Tensor = batch) -> Tensor:
+                optimizer.zero_grad()
+                loss = nn.functional.cross_entropy(model(x[batch]), y[batch])
+                loss.backward(create_graph=is_curved)
+                return loss
+
+            mean += optimizer.step(closure).item() * len(batch) / len(y)
     return mean
 
 

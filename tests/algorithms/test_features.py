@@ -69,7 +69,9 @@ def run(made: type[Optimizer], rule: str, options: Options, shape: tuple[int, ..
 
 
 def test_every_feature_has_a_transcription() -> None:
-    assert tuple(feature_files()) == ORDER, "in the order in which they attach"
+    """Those with a driver are compared in tests/runtime/drivers/."""
+    here = tuple(name for name, file in feature_files().items() if not file.driver)
+    assert here == ORDER, "in the order in which they attach"
 
 
 @pytest.mark.usefixtures("quick_builds")
@@ -157,7 +159,9 @@ def test_a_run_continues_from_a_checkpoint_to_the_bit() -> None:
 
 def test_complex_parameters_are_pairs() -> None:
     """SGD alone computes with complex numbers; a feature does not."""
-    made = composed("SGD", {name: {} for name, file in feature_files().items() if file.takes_complex})
+    made = composed(
+        "SGD", {name: {} for name, file in feature_files().items() if file.takes_complex and not file.driver}
+    )
     values = torch.randn(5, dtype=torch.complex128)
     param, pairs = torch.nn.Parameter(values.clone()), torch.nn.Parameter(torch.view_as_real(values).clone())
     optimizers = [made([one], foreach=False, **RULES["SGD"].arguments) for one in (param, pairs)]  # type: ignore[arg-type]

@@ -114,6 +114,11 @@ def test_authors_are_asked_for_their_own_algorithm() -> None:
     library = pytest.importorskip("prodigyopt")
     params = parameters(gradients(equal(3, 5)))
     assert type(contestant("Prodigy", AUTHORS, params).optimizer) is library.Prodigy
+    library = pytest.importorskip("schedulefree")
+    theirs = contestant("ScheduleFreeAdamW", AUTHORS, params)
+    assert type(theirs.optimizer) is library.AdamWScheduleFree
+    for one in (theirs, contestant("ScheduleFreeAdamW", "ours fused", params)):
+        one.step()  # in training mode
     with pytest.raises(UnavailableError, match="no package of its authors"):
         contestant("AdamW", AUTHORS, params)
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tests.oracles.oracle import Steps
+from tests.support.stepping import differentiates, needs_closure
 from tests.support.training_mode import call_train, evaluated
 
 STEPS = 50
@@ -57,23 +58,48 @@ def path(start: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES
     parameters = [0.1 * draw for draw in _draws(shapes, generators)]
     points = [[parameter.flatten().clone()] for parameter in parameters]
     optimizer = start(parameters)
+    if is_curved := differentiates(optimizer):
+        for parameter in parameters:
+            parameter.requires_grad_()
     call_train(optimizer)
     rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):
         noise = _draws(shapes, generators)
-        for index, parameter in enumerate(parameters):
-            missing = late and index == 1 and step < LATE
-            # A new tensor each time: some authors write into the gradient, or keep it.
-            parameter.grad = None if missing else noise[index] + 3 * parameter
+        missing = 1 if late and step < LATE else None
+
+        def closure(noise: Sequence[Tensor] = noise, missing: int | None = missing) -> float:
+            for index, parameter in enumerate(parameters):
+                # A new tensor each time: some authors write into the gradient, or keep it.
+                parameter.grad = None if index == missing else noise[index] + 3 * parameter
+            return 0.0
+
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * _scheduled(step)
-        optimizer.step()
+        if hasattr(optimizer, "update_hessian") and not is_curved and step % EVALUATED == 0:
+            closure()
+            optimizer.update_hessian()
+        if is_curved:
+            optimizer.step(lambda: _curved_loss(parameters, noise, missing))  # type: ignore[call-arg]  # noqa: B023
+        elif needs_closure(optimizer):
+            optimizer.step(closure)  # type: ignore[call-arg]
+        else:
+            closure()
+            optimizer.step()
         for passed, parameter in zip(points, parameters, strict=True):
             passed.append(parameter.detach().flatten().clone())
         if step % EVALUATED == 0:
             for passed, point in zip(points, evaluated(optimizer, parameters), strict=False):
                 passed.append(point.flatten())
     return tuple(torch.stack(passed) for passed in points)
+
+
+def _curved_loss(parameters: Sequence[Tensor], noise: Sequence[Tensor], missing: int | None) -> Tensor:
+    """Return a loss whose Hessian has a diagonal that varies, and elements beside it."""
+    terms = []
+    for index, (parameter, one) in enumerate(zip(parameters, noise, strict=True)):
+        if index != missing:
+            terms.append((one * parameter + 1.5 * parameter**2 + 5 * parameter**4).sum() + 0.3 * parameter.sum() ** 2)
+    return torch.stack(terms).sum()
 
 
 def largest_deviation(ours: Path, theirs: Path) -> float:

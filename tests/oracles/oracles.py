@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.oracles.adam_mini import AdamMini
+from tests.oracles.curvature import CURVED
 from tests.oracles.oracle import Oracle, Package, Transcription
+from tests.oracles.sharpness import Sharpness, ascend_asam, ascend_sam
 from tests.references.algorithms import REFERENCES
 from tests.references.torch_inputs import IN_TORCH, Settings
 
@@ -106,12 +108,20 @@ PACKAGES: Mapping[str, Package] = {
     "QHM": Package("qhoptim", "qhoptim.pyt:QHM", _required, states={"momentum_buffer": "momentum_buffer"}),
 }
 
+# Written again from the authors' code, where it wraps an optimizer or differentiates gradients.
+REWRITTEN: Mapping[str, Oracle] = {
+    "SAM": Sharpness(ascend_sam, "transcription of davda54/sam"),
+    "ASAM": Sharpness(ascend_asam, "transcription of SamsungLabs/ASAM"),
+    **CURVED,
+}
+
 # Where there are several, the first is the one that the documentation names.
 ORACLES: Mapping[str, Sequence[Oracle]] = {
     name: (
         *([AdamMini()] if name == "AdamMini" else []),
         *([PACKAGES[name]] if name in PACKAGES else []),
+        *([REWRITTEN[name]] if name in REWRITTEN else []),
         *([Transcription(REFERENCES[name])] if name in REFERENCES else []),
     )
-    for name in {**PACKAGES, **REFERENCES}
+    for name in {**PACKAGES, **REWRITTEN, **REFERENCES}
 }

@@ -34,7 +34,7 @@ from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.body import BodyCheck
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.codegen.passes.check.linear import check_complex_param, check_linear, check_reductions_of_complex
-from thetac.codegen.passes.check.pieces import check_piece
+from thetac.codegen.passes.check.pieces import check_driver, check_piece
 from thetac.codegen.passes.check.shapes import check_shapes
 from thetac.codegen.passes.check.totals import check_totals
 from thetac.codegen.passes.pieces import rule_of
@@ -108,6 +108,7 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
         body.complete &= own.complete
         if own.complete and declared.complete and len(diagnostics) == before:
             check_totals(rule_of(rule, piece), diagnostics)
+    body.read |= check_driver(rule, diagnostics)
     for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
         body.read |= {compared(name) for name in names_in_body(feature.body)}
         body.written |= set(assigned(feature.body)) - {"param"}

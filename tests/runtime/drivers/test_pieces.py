@@ -179,3 +179,21 @@ def test_kernels_of_pieces_are_built_ahead_of_time() -> None:
     assert list(schemas_of(schema)) == ["perturb"]
     assert schemas_of(schema)["perturb"].package == f"{schema.package}.perturb"
     assert schemas_of(thetac.AdamW.schema) == {}
+
+
+def test_explain_tells_of_pieces_that_have_run() -> None:
+    params = parameters()
+    optimizer: Any = thetac.load(SHARP)(params, fused=True)  # type: ignore[call-arg]
+    alone = optimizer.explain()
+    assert "perturb" not in alone
+
+    def closure() -> float:
+        give_gradients(params, 1)
+        return 0.0
+
+    optimizer.step(closure)
+    lines = optimizer.explain().splitlines()
+    begin = lines.index("perturb:")
+    assert lines[begin + 1].startswith("  group 0: C++ for 4 parameters of 47 elements (fused=True), ")
+    assert lines[begin + 3] == "  step plan: 2 launches per step for 4 parameters"  # it waits for the norm
+    assert lines[begin + 4 :] == ["  plan made 1 time: the first step"]
