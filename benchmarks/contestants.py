@@ -1,7 +1,8 @@
 """Who is measured: every implementation of an algorithm, ours and others'.
 
 In: the name of an algorithm and an implementation, and parameters. Out: a `Contestant` that can step, or the reason why
-there is none. Gradients may be shared between contestants, since none of them writes to them.
+there is none. Gradients may be shared between contestants: few of them write to them, and what those write are usual
+numbers.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ THEIR_PACKAGES: Mapping[str, str] = {
     "DAdaptLion": "dadaptation",
     "DAdaptSGD": "dadaptation",
     "Prodigy": "prodigyopt",
+    "ScheduleFreeAdamW": "schedulefree",
+    "ScheduleFreeRAdam": "schedulefree",
+    "ScheduleFreeSGD": "schedulefree",
 }
 
 # What makes an algorithm the usual one where its defaults do not.
@@ -43,6 +47,7 @@ ARGUMENTS: Mapping[str, Mapping[str, object]] = {
 THEIR_NAMES: Mapping[str, Mapping[str, str | None]] = {
     "torch": {"GradientDescent": "SGD", "TextbookAdagrad": "Adagrad", "TextbookRMSprop": "RMSprop"},
     "optimi": {"GradientDescent": "SGD"},
+    "schedulefree": {f"ScheduleFree{name}": f"{name}ScheduleFree" for name in ("AdamW", "RAdam", "SGD")},
     "pytorch_optimizer": {"ASGD": None, "Adadelta": "AdaDelta", "Adamax": "AdaMax", "Signum": "SignSGD"},
 }
 
@@ -64,6 +69,11 @@ def algorithms() -> list[str]:
     """Every optimizer of ours, in order of name."""
     names: list[str] = importlib.import_module("thetac").__all__
     return sorted(name for name in names if isinstance(getattr(thetac, name), type))
+
+
+def takes_rows_alone(algorithm: str) -> bool:
+    """Return whether it takes no dense gradients, so that only `cases.rows` can measure it."""
+    return bool(getattr(thetac, algorithm).schema.dense_error)
 
 
 @dataclass(slots=True)
@@ -110,6 +120,8 @@ def parameters(grads: Sequence[Tensor]) -> list[torch.nn.Parameter]:
 def contestant(algorithm: str, label: str, params: list[torch.nn.Parameter]) -> Contestant:
     """Raises UnavailableError."""
     optimizer = optimizer_of(algorithm, label, params)
+    if hasattr(optimizer, "train"):  # a rule with modes steps after this call
+        optimizer.train()
     step: Callable[[], object] = optimizer.step
     if label == COMPILED:
         step = torch.compile(optimizer.step, fullgraph=False)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .ademamix import AdEMAMix as AdEMAMix
     from .adabelief import AdaBelief as AdaBelief
     from .adabound import AdaBound as AdaBound
+    from .adahessian import AdaHessian as AdaHessian
     from .adamod import AdaMod as AdaMod
     from .adapnm import AdaPNM as AdaPNM
     from .adadelta import Adadelta as Adadelta
@@ -72,6 +73,9 @@ if TYPE_CHECKING:
     from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
     from .signsgd import SignSGD as SignSGD
     from .signum import Signum as Signum
+    from .sophiag import SophiaG as SophiaG
+    from .sophiah import SophiaH as SophiaH
+    from .sparseadam import SparseAdam as SparseAdam
     from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
@@ -85,6 +89,7 @@ __all__ = [
     "AdEMAMix",
     "AdaBelief",
     "AdaBound",
+    "AdaHessian",
     "AdaMod",
     "AdaPNM",
     "Adadelta",
@@ -144,6 +149,9 @@ __all__ = [
     "ScheduleFreeSGD",
     "SignSGD",
     "Signum",
+    "SophiaG",
+    "SophiaH",
+    "SparseAdam",
     "StableAdamW",
     "TextbookAdagrad",
     "TextbookRMSprop",
@@ -159,6 +167,7 @@ _MODULES = {
     "AdEMAMix": "ademamix",
     "AdaBelief": "adabelief",
     "AdaBound": "adabound",
+    "AdaHessian": "adahessian",
     "AdaMod": "adamod",
     "AdaPNM": "adapnm",
     "Adadelta": "adadelta",
@@ -218,6 +227,9 @@ _MODULES = {
     "ScheduleFreeSGD": "schedulefreesgd",
     "SignSGD": "signsgd",
     "Signum": "signum",
+    "SophiaG": "sophiag",
+    "SophiaH": "sophiah",
+    "SparseAdam": "sparseadam",
     "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",

@@ -225,6 +225,7 @@ class Schema:
     uniform: tuple[str, ...] = ()  # keys that must agree in all groups, since numbers of the optimizer follow from them
     # Implementations are generators that wait for sums over all parameters; a GPU has no kernels that do.
     waits: bool = False
+    counts_steps: bool = False  # whether its driver counts steps in the groups, under `thetac.drivers.STEPS_TAKEN`
     pieces: tuple[str, ...] = ()  # names of subpackages with further bodies, whose schema is in their module `schema`
     complex_error: str = ""  # the text of the RuntimeError for a complex parameter; empty: it is supported
     dense_error: str = ""  # the text of the RuntimeError for a dense gradient; empty: it is supported

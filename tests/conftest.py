@@ -40,6 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked `thorough` without `--all`, and with it what `spread` leaves out."""
+    from tests.support.sparse_gradients import is_exception
+
+    named = [item for item in items if isinstance(item, pytest.Function) and hasattr(item, "callspec")]
+    without = {item for item in named if is_exception(item.originalname, item.callspec.params.get("name"))}
+    items[:] = [item for item in items if item not in without]
     if os.environ.get("THETAC_TEST_ALL") != "1":
         dropped = {item for item in items if item.get_closest_marker("thorough")}
     elif config.getoption("--every-case"):
@@ -131,27 +136,29 @@ def unlistable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 @pytest.fixture(autouse=True)
 def _closures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tests over all optimizers step without a closure where an optimizer needs one; its driver's own tests do not.
+    """Let tests over all optimizers step without a closure or a graph where an optimizer needs one.
 
-    The closure repeats the gradients that the test has given.
+    The closure repeats the gradients that the test has given. Tests of drivers have closures and graphs of their own.
     """
     callspec = getattr(request.node, "callspec", None)
-    if callspec is None or "drivers" in request.path.parts:
+    if callspec is None or {"drivers", "oracles", "test_digits.py"} & {*request.path.parts}:
         return
     named = [value for value in callspec.params.values() if isinstance(value, str)]
     if named:
-        from tests.support.stepping import DRIVEN, replay_gradients
+        from tests.support.stepping import CURVED, DRIVEN, estimate_with_gradients, replay_gradients
 
         for name in {*named} & {*DRIVEN}:
             import thetac
 
             replay_gradients(getattr(thetac, name), monkeypatch)
+        if {*named} & {*CURVED}:
+            estimate_with_gradients(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
 def _training_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let optimizers with modes begin in training mode, but in the tests of drivers."""
-    if "drivers" not in request.path.parts:
+    """Let optimizers with modes begin in training mode, but in the tests of modes."""
+    if not request.path.as_posix().endswith(("runtime/drivers/test_modes.py", "ecosystem/test_modes.py")):
         from tests.support.training_mode import train_from_the_beginning
 
         train_from_the_beginning(monkeypatch)

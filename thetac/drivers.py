@@ -40,7 +40,9 @@ class Driver:
     piece: str  # that it calls
     doc: str
     needs_closure: bool  # whether steps need one
-    reads: tuple[str, ...] = ()  # hyperparameters that it needs
+    reads: tuple[str, ...] = ()  # integer hyperparameters that it reads, the same in all groups; a spec declares them
+    counts_steps: bool = False  # whether it counts the steps of the optimizer, in its groups
+    needs: tuple[str, ...] = ()  # hyperparameters of any kind that it reads; a spec declares them
     replaces_update: bool = False  # whether a rule with it has no update
 
 
@@ -72,6 +74,8 @@ _DRIVERS = (
         "estimate",
         "estimate the diagonal of the Hessian with random probes, then update",
         needs_closure=False,
+        reads=("seed", "update_each"),
+        counts_steps=True,
     ),
     Driver(
         "minimize",
@@ -79,7 +83,7 @@ _DRIVERS = (
         "direction",
         "find a direction, search along it, and go on until a test ends the step",
         needs_closure=True,
-        reads=("lr", "max_iter", "max_eval", "tolerance_grad", "tolerance_change", "line_search_fn"),
+        needs=("lr", "max_iter", "max_eval", "tolerance_grad", "tolerance_change", "line_search_fn"),
         replaces_update=True,
     ),
 )
@@ -89,5 +93,6 @@ DRIVERS: Mapping[str, Driver] = {driver.name: driver for driver in _DRIVERS}
 MODES = ("train", "eval")  # a rule has both of them or none
 TRAIN_MODE = "train_mode"  # the key of parameter groups that says whether the optimizer is in the first of them
 MODES_PATH = "thetac.runtime.drivers.modes:Modes"  # the class behind optimizers that have them
+STEPS_TAKEN = "steps_taken"  # the key of parameter groups in which a driver counts steps
 ENTRY_PIECE = "estimate"  # what a method that `entry` names runs
 ENTRY_PATH = "thetac.runtime.drivers.entry:Entry"  # the class behind optimizers with such a method

@@ -12,7 +12,7 @@ import re
 
 from thetac.codegen.errors import quote
 from thetac.codegen.ir.ops import CONSTANTS, FUNCTIONS
-from thetac.drivers import TRAIN_MODE
+from thetac.drivers import STEPS_TAKEN, TRAIN_MODE
 from thetac.options import OPTIONS
 from thetac.shape_numbers import PARAM_FACTS, SHAPE_NUMBERS
 
@@ -54,6 +54,8 @@ def why_not(name: str) -> tuple[str, str] | None:
         return f"`{name}` is a key that torch keeps in every parameter group", "choose another name"
     if name == TRAIN_MODE:
         return f"`{name}` is the key of parameter groups that says in which mode an optimizer is", "choose another name"
+    if name == STEPS_TAKEN:
+        return f"`{name}` is the key of parameter groups in which drivers count steps", "choose another name"
     if name.startswith("first_"):
         return "names that begin with `first_` tell generated code which states are new", "choose another name"
     if name in FUNCTIONS and name not in _ALSO_NAMES:

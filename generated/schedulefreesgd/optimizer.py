@@ -124,7 +124,7 @@ class ScheduleFreeSGD(Modes):
                 intervals=(Interval(0.0, 1.0, False, False),),
                 is_tuple=False,
                 tensor=False,
-                error="Momentum must be between 0 and 1 exclusive: {0}",
+                error="Invalid momentum value: {value}",
             ),
             Hyperparameter(
                 "weight_decay",

@@ -29,6 +29,7 @@ from thetac.runtime.param_groups.groups import (
 from thetac.runtime.param_groups.shape_classes import shape_of
 from thetac.runtime.param_groups.shared_numbers import check_agreement, check_shared
 from thetac.runtime.param_groups.state import Entry, describe, listed, restored_entry, states_of
+from thetac.runtime.param_groups.steps_taken import check_count
 from thetac.runtime.param_groups.train_mode import check_mode
 from thetac.runtime.schema import Group, Schema, State
 from thetac.runtime.stepping.choice import choose
@@ -98,6 +99,7 @@ def convert_state_dict(
         check_kinds(schema, group, f"group {index} of the loaded state dict")
         check_shared(schema, group, f"group {index} of the loaded state dict")
         check_mode(schema, group, f"group {index} of the loaded state dict")
+        check_count(schema, group, f"group {index} of the loaded state dict")
         check_options(group)
     max_norm_of(merged)
     check_agreement(schema, merged)

@@ -35,10 +35,12 @@ void run(const ThetacLaunch& launch, int64 vectors, int64 shares, Work& work) {
 template <int QUERIES>
 inline void add_products(const Number* numbers, const double (*queries)[BLOCK], int64 count, double (*lanes)[LANES]) {
     int64 i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (int lane = 0; lane < LANES; ++lane)
-            for (int query = 0; query < QUERIES; ++query)
-                lanes[query][lane] += double(numbers[i + lane]) * queries[query][i + lane];
+    for (; i + LANES <= count; i += LANES) {
+        double loaded[LANES];
+        for (int lane = 0; lane < LANES; ++lane) loaded[lane] = double(numbers[i + lane]);
+        for (int query = 0; query < QUERIES; ++query)
+            for (int lane = 0; lane < LANES; ++lane) lanes[query][lane] += loaded[lane] * queries[query][i + lane];
+    }
     for (; i < count; ++i)
         for (int query = 0; query < QUERIES; ++query)
             lanes[query][i % LANES] += double(numbers[i]) * queries[query][i];

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.runtime.param_groups.spelling import find_typo
+from thetac.runtime.param_groups.steps_taken import count_keys
 from thetac.runtime.param_groups.train_mode import mode_keys
 from thetac.runtime.schema import Choice, Group, Hyperparameter, Schema
 from thetac.runtime.tensors import plain_number
@@ -44,8 +45,8 @@ def known_keys(schema: Schema) -> tuple[str, ...]:
 
 
 def written_keys(schema: Schema) -> tuple[str, ...]:
-    """Return the keys of a group that the optimizer writes: numbers that parameters share, and the mode."""
-    return (*(shared.name for shared in schema.shared), *mode_keys(schema))
+    """Return the keys of a group that the optimizer writes: numbers that parameters share, the mode, a count."""
+    return (*(shared.name for shared in schema.shared), *mode_keys(schema), *count_keys(schema))
 
 
 def starting_values(schema: Schema, given: Group) -> dict[str, object]:

@@ -27,6 +27,7 @@ from tests.references.torch_inputs import IN_TORCH, Settings, Value
 from tests.support.every_optimizer import everything
 from tests.support.runtime_helpers import run_kernels_of
 from thetac.codegen.ir.interpret import exact, interpret
+from thetac.codegen.passes.pieces import rule_of
 from thetac.runtime.stepping.requirements import triton_interprets
 
 Array = NDArray[np.float64]
@@ -76,14 +77,20 @@ def test_the_grid_names_optimizers_that_there_are() -> None:
 
 @pytest.mark.parametrize("name", ALONE)
 def test_the_interpreter_agrees_with_the_reference(name: str) -> None:
+    rule = rules()[name]
+    estimates = [rule_of(rule, piece) for piece in rule.pieces if piece.name == "estimate" and rule.driver]
     for settings in settings_of(name):
         x, gradients = problem()
         state: Mapping[str, Array | float] = {}
-        for gradient in gradients:
-            with np.errstate(all="ignore"):
-                step = interpret(
-                    rules()[name], values_of(name, settings), state, x, gradient, arithmetic=ELEMENTS, store=exact
+        every = settings.get("update_each", getattr(thetac, name)([torch.ones(1)]).defaults.get("update_each"))
+        for number, gradient in enumerate(gradients):
+            for estimate in (one for one in estimates if number % int(every) == 0):  # type: ignore[call-overload]
+                done = interpret(
+                    estimate, values_of(name, settings), state, x, gradient, arithmetic=ELEMENTS, store=exact
                 )
+                state = {**state, **done.state}
+            with np.errstate(all="ignore"):
+                step = interpret(rule, values_of(name, settings), state, x, gradient, arithmetic=ELEMENTS, store=exact)
             x, state = step.param, step.state
         point, memory = expected(name, settings)
         assert_close({"param": x, **state}, {"param": point, **memory}, f"{name} with {settings}")

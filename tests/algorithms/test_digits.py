@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import thetac
 from tests.references.torch_inputs import Settings
 from tests.support.every_optimizer import NAMES, every_optimizer
+from tests.support.stepping import differentiates
 
 EPOCHS, BATCH = 8, 64
 
@@ -25,6 +26,7 @@ LEARNED: Mapping[str, tuple[Settings, float]] = {
     "AdEMAMix": ({"lr": 0.01}, 0.12),
     "AdaBelief": ({"lr": 0.03}, 0.15),
     "AdaBound": ({"lr": 0.01}, 0.2),
+    "AdaHessian": ({}, 0.2),
     "AdaMod": ({"lr": 0.1}, 0.12),
     "AdaPNM": ({"lr": 0.03}, 0.12),
     "Adadelta": ({}, 0.3),
@@ -81,9 +83,12 @@ LEARNED: Mapping[str, tuple[Settings, float]] = {
     "ScheduleFreeSGD": ({}, 0.1),
     "SignSGD": ({"lr": 0.01}, 0.15),
     "Signum": ({"lr": 0.01}, 0.15),
+    "SophiaG": ({"lr": 0.01}, 0.2),
+    "SophiaH": ({"lr": 0.01}, 0.2),
     "StableAdamW": ({"lr": 0.01}, 0.1),
     "TextbookAdagrad": ({"lr": 0.1}, 0.12),
     "TextbookRMSprop": ({"lr": 0.01}, 0.12),
+    "SparseAdam": ({"lr": 0.01}, 0.12),
     "Tiger": ({"lr": 0.01}, 0.35),
     "Yogi": ({"lr": 0.03}, 0.1),
 }
@@ -102,6 +107,7 @@ def loss_after_training(name: str, settings: Settings) -> float:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
     optimizer = getattr(thetac, name)(model.parameters(), **settings)
+    is_curved = differentiates(optimizer)
     shuffle = torch.Generator().manual_seed(0)
     mean = 0.0
     for _ in range(EPOCHS):
@@ -111,7 +117,7 @@ def loss_after_training(name: str, settings: Settings) -> float:
             def closure(batch: Tensor = batch) -> Tensor:
                 optimizer.zero_grad()
                 loss = nn.functional.cross_entropy(model(x[batch]), y[batch])
-                loss.backward()
+                loss.backward(create_graph=is_curved)
                 return loss
 
             mean += optimizer.step(closure).item() * len(batch) / len(y)

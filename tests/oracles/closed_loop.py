@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tests.oracles.oracle import Steps
-from tests.support.stepping import needs_closure
+from tests.support.stepping import differentiates, needs_closure
 from tests.support.training_mode import call_train, evaluated
 
 STEPS = 50
@@ -58,6 +58,9 @@ def path(start: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES
     parameters = [0.1 * draw for draw in _draws(shapes, generators)]
     points = [[parameter.flatten().clone()] for parameter in parameters]
     optimizer = start(parameters)
+    if is_curved := differentiates(optimizer):
+        for parameter in parameters:
+            parameter.requires_grad_()
     call_train(optimizer)
     rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):
@@ -72,7 +75,12 @@ def path(start: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES
 
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * _scheduled(step)
-        if needs_closure(optimizer):
+        if hasattr(optimizer, "update_hessian") and not is_curved and step % EVALUATED == 0:
+            closure()
+            optimizer.update_hessian()
+        if is_curved:
+            optimizer.step(lambda: _curved_loss(parameters, noise, missing))  # type: ignore[call-arg]  # noqa: B023
+        elif needs_closure(optimizer):
             optimizer.step(closure)  # type: ignore[call-arg]
         else:
             closure()
@@ -83,6 +91,15 @@ def path(start: Start, *, late: bool, shapes: Sequence[tuple[int, ...]] = SHAPES
             for passed, point in zip(points, evaluated(optimizer, parameters), strict=False):
                 passed.append(point.flatten())
     return tuple(torch.stack(passed) for passed in points)
+
+
+def _curved_loss(parameters: Sequence[Tensor], noise: Sequence[Tensor], missing: int | None) -> Tensor:
+    """Return a loss whose Hessian has a diagonal that varies, and elements beside it."""
+    terms = []
+    for index, (parameter, one) in enumerate(zip(parameters, noise, strict=True)):
+        if index != missing:
+            terms.append((one * parameter + 1.5 * parameter**2 + 5 * parameter**4).sum() + 0.3 * parameter.sum() ** 2)
+    return torch.stack(terms).sum()
 
 
 def largest_deviation(ours: Path, theirs: Path) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.oracles.adam_mini import AdamMini
+from tests.oracles.curvature import CURVED
 from tests.oracles.oracle import Oracle, Package, Transcription
 from tests.oracles.sharpness import Sharpness, ascend_asam, ascend_sam
 from tests.references.algorithms import REFERENCES
@@ -13,6 +14,10 @@ from tests.references.torch_inputs import IN_TORCH, Settings
 
 def _for_loop(settings: Settings) -> dict[str, object]:
     return {**settings, "foreach": False}
+
+
+def _as_given(settings: Settings) -> dict[str, object]:
+    return dict(settings)
 
 
 def _quietly(settings: Settings) -> dict[str, object]:
@@ -40,6 +45,7 @@ ADAM = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
 # The authors' own code, as far as PyPI has it.
 PACKAGES: Mapping[str, Package] = {
     **{name: Package("torch", f"torch.optim:{name}", _for_loop) for name in IN_TORCH},
+    "SparseAdam": Package("torch", "torch.optim:SparseAdam", _as_given),  # which is a for-loop alone
     "AdaBelief": Package("adabelief-pytorch", "adabelief_pytorch:AdaBelief", _quietly),
     "AdaBound": Package(
         "adabound",
@@ -102,10 +108,11 @@ PACKAGES: Mapping[str, Package] = {
     "QHM": Package("qhoptim", "qhoptim.pyt:QHM", _required, states={"momentum_buffer": "momentum_buffer"}),
 }
 
-# Written again from the authors' code, where it wraps an optimizer.
-WRAPPED: Mapping[str, Oracle] = {
+# Written again from the authors' code, where it wraps an optimizer or differentiates gradients.
+REWRITTEN: Mapping[str, Oracle] = {
     "SAM": Sharpness(ascend_sam, "transcription of davda54/sam"),
     "ASAM": Sharpness(ascend_asam, "transcription of SamsungLabs/ASAM"),
+    **CURVED,
 }
 
 # Where there are several, the first is the one that the documentation names.
@@ -113,8 +120,8 @@ ORACLES: Mapping[str, Sequence[Oracle]] = {
     name: (
         *([AdamMini()] if name == "AdamMini" else []),
         *([PACKAGES[name]] if name in PACKAGES else []),
-        *([WRAPPED[name]] if name in WRAPPED else []),
+        *([REWRITTEN[name]] if name in REWRITTEN else []),
         *([Transcription(REFERENCES[name])] if name in REFERENCES else []),
     )
-    for name in {**PACKAGES, **WRAPPED, **REFERENCES}
+    for name in {**PACKAGES, **REWRITTEN, **REFERENCES}
 }

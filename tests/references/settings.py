@@ -16,6 +16,9 @@ from thetac.codegen.ir.nodes import Hyperparameter
 # For those that torch does not have: every flag, numbers that change the path taken, several at once.
 GRID: Mapping[str, Mapping[str, Sequence[Value]]] = {
     "Lion": {"betas": [(0.9, 0.99), (0.5, 0.0)]},
+    "AdaHessian": {"hessian_power": [1.0, 0.5, 0.0], "update_each": [1, 3], "seed": [0, 5]},
+    "SophiaG": {"rho": [0.04, 0.01], "bs": [5120.0, 10.0]},
+    "SophiaH": {"gamma": [10.0, 0.1], "update_each": [10, 1], "seed": [0, 5]},
     "SAM": {"momentum": [0.0, 0.9], "rho": [0.05, 0.5], "adaptive": [False, True]},
     "ASAM": {"momentum": [0.0, 0.9], "rho": [0.5, 0.05], "eta": [0.01, 0.1], "scaled": [True, False]},
     "Signum": {"momentum": [0.9, 0.0], "decoupled_weight_decay": [False, True]},

@@ -131,7 +131,7 @@ NAMES = {
     "Schema": "contract name package hyperparameters flags states requirements specialisations options half_precision "
     "refusable sparse sparse_error decays_gradient state_at_construction foreach_temporaries traffic choices derived "
     "fixed has_axes view reread separate_kernels reduces shape_requirements shape_numbers shape_conditions shared "
-    "uniform waits pieces complex_error dense_error",
+    "uniform waits counts_steps pieces complex_error dense_error",
     "Hyperparameter": "name elements intervals is_tuple tensor error integer none starts_as",
     "Interval": "low high low_closed high_closed",
     "Requirement": "holds message",

@@ -293,7 +293,8 @@ def trains_with_zero(name: str, options: Options, folder: Path, bucket_view: boo
     train_part(model, optimizer, range(2))
     owned = [name for name, param in model.module.named_parameters() if optimizer.optim.state.get(param)]
     assert len(owned) < 4, "every process keeps the state of some parameters only"
-    if isinstance(optimizer.optim, Optimizer) and optimizer.optim.schema.waits:
+    rule = optimizer.optim.schema if isinstance(optimizer.optim, Optimizer) else None
+    if rule is not None and rule.waits and rule.reduces:
         assert_summed_by_process(name, options, model.module, owned)
         return
     optimizer.consolidate_state_dict(to=0)

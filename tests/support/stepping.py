@@ -11,6 +11,7 @@ import torch
 
 import thetac
 from thetac.drivers import DRIVERS
+from thetac.runtime.drivers.curvature import Curvature
 from thetac.runtime.optimizer import Optimizer
 
 _DRIVERS = {driver.path.partition(":")[0] for driver in DRIVERS.values() if driver.needs_closure}
@@ -22,6 +23,13 @@ def needs_closure(optimizer: object) -> bool:
     return getattr(cls, "needs_closure", False) or any(base.__module__ in _DRIVERS for base in cls.__mro__)
 
 
+def differentiates(optimizer: object) -> bool:
+    """Return whether an optimizer, or a class, differentiates gradients; oracles say so themselves."""
+    cls = optimizer if isinstance(optimizer, type) else type(optimizer)
+    return getattr(optimizer, "differentiates", False) or issubclass(cls, Curvature)
+
+
+CURVED = tuple(name for name in thetac.generated.__all__ if differentiates(getattr(thetac, name)))
 DRIVEN = tuple(name for name in thetac.generated.__all__ if needs_closure(getattr(thetac, name)))
 
 
@@ -52,3 +60,19 @@ def replay_gradients(cls: type[Optimizer], patch: pytest.MonkeyPatch) -> None:
         return None
 
     patch.setattr(cls, "step", step)
+
+
+def estimate_with_gradients(patch: pytest.MonkeyPatch) -> None:
+    """Let the gradients, which have no graph in tests over all optimizers, be the estimates of the Hessian, too.
+
+    Where autograd records the step, estimates are constants, which they are for it.
+    """
+
+    def estimates(self: Curvature, draw: int, flat: frozenset[int]) -> list[torch.Tensor | None]:
+        return [
+            torch.ones_like(param.grad) if param.grad is not None and group.get("differentiable") else param.grad
+            for group in self.param_groups
+            for param in group["params"]
+        ]
+
+    patch.setattr(Curvature, "estimates", estimates)

@@ -49,7 +49,7 @@ from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.check.totals import uniform
 from thetac.codegen.passes.hoist import Fused
 from thetac.codegen.passes.pieces import rule_of
-from thetac.drivers import DRIVERS, ENTRY_PATH, ENTRY_PIECE, MODES, MODES_PATH
+from thetac.drivers import DRIVERS, ENTRY_PATH, ENTRY_PIECE, MODES, MODES_PATH, STEPS_TAKEN
 from thetac.options import OPTIONS
 
 PLAIN_PATH = "thetac.runtime.optimizer:Optimizer"  # the class behind optimizers that no driver runs
@@ -124,6 +124,14 @@ def _bases(rule: Rule) -> list[tuple[str, str]]:
     return [(module, base) for module, _, base in (path.partition(":") for path in paths or [PLAIN_PATH])]
 
 
+def _of_driver(rule: Rule) -> tuple[str, ...]:
+    """Return the keys of groups that a driver reads, once for all groups."""
+    if not rule.driver:
+        return ()
+    driver = DRIVERS[rule.driver]
+    return (*driver.reads, *((STEPS_TAKEN,) if driver.counts_steps else ()))
+
+
 class _Schema:
     """Prints a `Schema` of a rule, and knows what it needs of other modules."""
 
@@ -195,7 +203,8 @@ class _Schema:
             "shape_numbers": _names(numbers) if (numbers := shape_numbers_read(lowered, fused)) else "",
             "shape_conditions": _names(numbers) if (numbers := shape_numbers_that_decide(lowered)) else "",
             "shared": [_shared(one, group) for one in lowered.shared],
-            "uniform": _names(names) if (names := uniform(rule)) else "",
+            "uniform": _names(names) if (names := (*uniform(rule), *_of_driver(rule))) else "",
+            "counts_steps": bool(rule.driver) and DRIVERS[rule.driver].counts_steps,
             "waits": has_totals(rule),
             "complex_unsupported": rule.complex_mode is ComplexMode.UNSUPPORTED,
             "dense_error": literal(rule.dense_error) if rule.dense_error else "",

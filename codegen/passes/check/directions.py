@@ -56,7 +56,7 @@ def check_directions(rule: Rule, diagnostics: Diagnostics) -> None:
 def _check_rule(rule: Rule, diagnostics: Diagnostics) -> None:
     """Note an error where the driver lacks a hyperparameter, or where something applies to an update."""
     declared = names_of(rule.hyperparameters, rule.choices)
-    if missing := [name for name in DRIVERS[rule.driver].reads if name not in declared]:
+    if missing := [name for name in DRIVERS[rule.driver].needs if name not in declared]:
         cause = f"`driver: {rule.driver}` reads {join_names(missing, 'and')}"
         diagnostics.add(rule.location, cause, "declare them, as `thetac language` shows")
     what = "weight decay" if rule.decay else f"feature `{rule.features[0].name}`" if rule.features else ""

@@ -23,7 +23,7 @@ from thetac.codegen.ir.nodes import (
     walk_expression,
     walk_statements,
 )
-from thetac.drivers import PIECES
+from thetac.drivers import DRIVERS, PIECES
 
 
 def check_piece(rule: Rule, piece: Piece, diagnostics: Diagnostics) -> None:
@@ -66,6 +66,27 @@ def check_piece(rule: Rule, piece: Piece, diagnostics: Diagnostics) -> None:
         *(name for name, _ in _names(piece.body)),
     }:
         _check_first(rule, piece, diagnostics)
+
+
+def check_driver(rule: Rule, diagnostics: Diagnostics) -> frozenset[str]:
+    """Return the hyperparameters that the driver of a rule reads; note an error for each that is not declared for it.
+
+    Args:
+        rule: The rule.
+        diagnostics: Gets the errors.
+    """
+    if not rule.driver:
+        return frozenset()
+    declared = {one.name: one for one in rule.hyperparameters}
+    for name in DRIVERS[rule.driver].reads:
+        remedy = f'such as `{name}: {{default: 1, integer: true, range: "[1, inf)", doc: ...}}`'
+        if name not in declared:
+            cause = f"`driver: {rule.driver}` reads the hyperparameter `{name}`, and there is none"
+            diagnostics.add(rule.location, cause, f"declare it, {remedy}")
+        elif not declared[name].integer:
+            cause = f"`driver: {rule.driver}` reads `{name}`, which is no integer"
+            diagnostics.add(declared[name].location, cause, f"say `integer: true`, {remedy}")
+    return frozenset(DRIVERS[rule.driver].reads)
 
 
 def _check_first(rule: Rule, piece: Piece, diagnostics: Diagnostics) -> None:

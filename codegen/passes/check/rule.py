@@ -35,7 +35,7 @@ from thetac.codegen.passes.check.body import BodyCheck
 from thetac.codegen.passes.check.directions import check_directions
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.codegen.passes.check.linear import check_complex_param, check_linear, check_reductions_of_complex
-from thetac.codegen.passes.check.pieces import check_piece
+from thetac.codegen.passes.check.pieces import check_driver, check_piece
 from thetac.codegen.passes.check.shapes import check_shapes
 from thetac.codegen.passes.check.totals import check_totals
 from thetac.codegen.passes.pieces import rule_of
@@ -100,7 +100,7 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
     if rule.driver:
-        body.read |= {*DRIVERS[rule.driver].reads}
+        body.read |= {*DRIVERS[rule.driver].needs}
     if body.complete and declared.complete and len(diagnostics) == before:
         check_totals(rule, diagnostics)
     for piece in rule.pieces:
@@ -115,6 +115,7 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
         if own.complete and declared.complete and len(diagnostics) == before:
             check_totals(rule_of(rule, piece), diagnostics)
     check_directions(rule, diagnostics)
+    body.read |= check_driver(rule, diagnostics)
     for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
         body.read |= {compared(name) for name in names_in_body(feature.body)}
         body.written |= set(assigned(feature.body)) - {"param"}

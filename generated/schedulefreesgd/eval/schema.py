@@ -24,7 +24,7 @@ SCHEMA = Schema(
             intervals=(Interval(0.0, 1.0, False, False),),
             is_tuple=False,
             tensor=False,
-            error="Momentum must be between 0 and 1 exclusive: {0}",
+            error="Invalid momentum value: {value}",
         ),
         Hyperparameter(
             "weight_decay",

@@ -18,6 +18,7 @@ from torch.distributed.tensor import Partial, Placement, Replicate, Shard
 
 import thetac
 from tests.support import distributed_checks as checks
+from tests.support import distributed_modes as modes
 from tests.support import distributed_placements as placements
 from tests.support.comparing import assert_identical
 from tests.support.distributed_helpers import Options, assert_equals_whole, make_model, train_whole, whole_run
@@ -202,6 +203,17 @@ def test_a_rule_with_states_of_rows_and_columns(workers: Workers, tmp_path: Path
     workers.run(checks.load_sharded, "Factored", options, tmp_path / "of one", range(2, 4))
 
 
+@each_implementation
+@pytest.mark.parametrize("name", ["ScheduleFreeAdamW", "ScheduleFreeSGD"])
+def test_modes_of_shards(workers: Workers, tmp_path: Path, name: str, options: Options) -> None:
+    """Saved by two processes at the point of evaluation, and loaded by two and by one."""
+    workers.run(modes.changes_modes_of_shards, name, options, tmp_path)
+    model = make_model(seed=1)
+    optimizer = class_of(name)(model.parameters(), **options)
+    checks.load(model, optimizer, tmp_path)
+    modes.assert_goes_on(optimizer, modes.whole_run_with_modes(name, options, evaluated=True))
+
+
 def test_the_example(workers: Workers, tmp_path: Path) -> None:
     workers.run(checks.runs_the_example, tmp_path)
 
@@ -223,7 +235,7 @@ def test_every_optimizer_trains_data_parallel(workers: Workers, tmp_path: Path, 
 def test_every_optimizer_under_zero(
     workers: Workers, tmp_path: Path, name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    if ours(name).schema.waits:
+    if ours(name).schema.waits and ours(name).schema.reduces:
         record_property("why not", "each process sums over its own parameters")
     workers.run(checks.trains_with_zero, name, {**FOR_LOOP, **remembering(name)}, tmp_path, False)
 

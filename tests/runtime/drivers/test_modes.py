@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from torch import Tensor
 
 import thetac
 from tests.support.comparing import assert_identical
+from tests.support.paths import ROOT
 from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, train
 from thetac.runtime.drivers.modes import Modes
 from thetac.runtime.drivers.two_point import TwoPoint
@@ -300,3 +303,19 @@ def test_the_graph_of_a_step_in_the_wrong_mode_breaks() -> None:
     before = values(optimizer)
     compiled()
     assert not any(map(torch.equal, values(optimizer), before))
+
+
+def test_the_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a schedule a model is usable after each epoch; with one, at the end."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    try:
+        import schedule_free
+    finally:
+        sys.path.pop(0)
+    with torch.random.fork_rng([]):
+        without, cosine = schedule_free.main(["--epochs", "8", "--out", str(tmp_path / "curves.png")])
+    assert without.losses[0] < cosine.losses[0]
+    assert max(without.losses[-1], cosine.losses[-1]) < 0.15
+    assert min(without.accuracy, cosine.accuracy) > 0.95
+    assert (tmp_path / "curves.png").stat().st_size > 0
+    assert capsys.readouterr().out.startswith("ScheduleFreeAdamW, no schedule")

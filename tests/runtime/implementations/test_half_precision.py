@@ -14,8 +14,9 @@ import thetac
 from tests.references.torch_inputs import IN_TORCH
 from tests.support.comparing import assert_identical, assert_same_training
 from tests.support.every_optimizer import NAMES, every_class, every_optimizer, ours, remembering, torchs
-from tests.support.runtime_helpers import give_gradients, parameters, run_kernels_of
+from tests.support.runtime_helpers import give_gradients, parameters, run_kernels_of, train
 from tests.support.step_helpers import LISTS, Options, every_list
+from tests.support.stepping import CURVED
 from thetac.runtime.implementations import foreach
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.param_groups import checks
@@ -47,7 +48,14 @@ def half_and_float(
     if not options.get("differentiable"):
         halves, floats = ([torch.nn.Parameter(param) for param in params] for params in (halves, floats))
     arguments = {**remembering(name), "weight_decay": 0.01} if _decays(name) else remembering(name)
-    return ours(name)(halves, **arguments, **options), ours(name)(floats, **arguments, foreach=False)
+    if name not in CURVED:
+        return ours(name)(halves, **arguments, **options), ours(name)(floats, **arguments, foreach=False)
+    # A step that estimates rounds twice: the estimate, and what follows. The steps behind the first one do not.
+    arguments = {**arguments, "update_each": 100, "lr": 1e-3}
+    half, wide = ours(name)(halves, **arguments, **options), ours(name)(floats, **arguments, foreach=False)
+    train(half, 1)
+    wide.param_groups[0]["steps_taken"] = 1
+    return half, wide
 
 
 def _decays(name: str) -> bool:

@@ -83,7 +83,8 @@ def test_frozen_parameters(name: str, options: Options) -> None:
         for param, start in zip(model.parameters(), parameters([p.shape for p in model.parameters()]), strict=True):
             param.data.copy_(start)
         arguments: dict[str, Any] = {**options, **remembering(name)}
-        if not ours(name).schema.waits and name != "LDoG":  # those estimate the rate, and multiply it by 1e-6 first
+        has_totals = ours(name).schema.waits and ours(name).schema.reduces
+        if not has_totals and name != "LDoG":  # those estimate the rate, and multiply it by 1e-6 first
             # Some default to a rate at which training diverges.
             arguments["lr"] = min(cls(model.parameters(), **arguments).param_groups[0]["lr"], 1e-3)
         optimizer = cls(model.parameters(), **arguments)

@@ -1,0 +1,54 @@
+# Generated from specs/sophia_h.yaml by thetac 0.1.0; do not edit.
+"""SophiaH for one parameter after the other, in plain torch operations: the readable reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thetac.runtime.tensors import store
+
+
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    hessians: Sequence[Tensor],
+    beta2: float,
+    maximize: bool,
+) -> None:
+    """One step in place, on Python numbers; torch.optim's operations in torch.optim's order."""
+    for param, grad, hessian in zip(params, grads, hessians, strict=True):
+        if maximize:
+            # maximize: grad = -grad
+            grad = grad.neg()
+        # hessian = beta2 * hessian + (1 - beta2) * grad
+        hessian.mul_(beta2).add_(grad, alpha=1 - beta2)
+
+
+def step_on_tensors(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    *,
+    hessians: Sequence[Tensor],
+    beta2: float,
+    maximize: bool,
+    differentiable: bool,
+) -> None:
+    """The same step without overwriting, on numbers that may be 0-d tensors.
+
+    If capturable, counters and scalar states stay on their device and the host waits for nothing.
+    """
+    for param_out, grad, hessian_out in zip(params, grads, hessians, strict=True):
+        param = param_out
+        hessian = hessian_out
+        if differentiable:  # autograd may keep these; what is stored at the end must not change them
+            param = param_out.clone()
+            hessian = hessian_out.clone()
+        if maximize:
+            # maximize
+            grad = -grad
+        hessian = beta2 * hessian + (1 - beta2) * grad
+        store(hessian_out, hessian)

@@ -1,0 +1,62 @@
+# Generated from specs/sophia_h.yaml by thetac 0.1.0; do not edit.
+"""SophiaH: the scalars that its fused kernels read, once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "one_minus_lr_times_weight_decay",  # 1 - lr * weight_decay
+    "beta1",
+    "one_minus_beta1",  # 1 - beta1
+    "gamma",
+    "lr_over_one_minus_beta1_pow_step",  # lr / (1 - beta1 ** step)
+)
+
+
+def scalars(
+    *,
+    step: float,
+    lr: float,
+    beta1: float,
+    gamma: float,
+    weight_decay: float,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_lr_times_weight_decay = 0.0
+    if weight_decay != 0:
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    one_minus_beta1 = 1 - beta1
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
+    return (
+        one_minus_lr_times_weight_decay,
+        beta1,
+        one_minus_beta1,
+        gamma,
+        lr_over_one_minus_beta1_pow_step,
+    ), ()
+
+
+def scalars_on_tensors(
+    *,
+    step: Scalar,
+    lr: Scalar,
+    beta1: Scalar,
+    gamma: Scalar,
+    weight_decay: Scalar,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_lr_times_weight_decay: Scalar = 0.0
+    if weight_decay != 0:
+        one_minus_lr_times_weight_decay = 1 - lr * weight_decay
+    one_minus_beta1 = 1 - beta1
+    lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
+    return (
+        one_minus_lr_times_weight_decay,
+        beta1,
+        one_minus_beta1,
+        gamma,
+        lr_over_one_minus_beta1_pow_step,
+    ), ()
