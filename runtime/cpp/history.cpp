@@ -14,11 +14,29 @@ namespace {
 using thetac::int64;
 using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
-constexpr int LANES = 16;
-constexpr int64 BLOCK = 1024;  // elements whose vectors are in the first cache together
-constexpr int64 SHARE = 8192;  // elements that a thread takes at once
+// Eight numbers, and as many doubles. Loops over arrays that mix both are not turned into vector instructions by every
+// compiler; these are, and their lanes give the same bits where there are no such instructions.
+constexpr int WIDTH = 8, STREAMS = 4;
+constexpr int64 LANES = WIDTH * STREAMS;
+typedef Number Numbers __attribute__((vector_size(WIDTH * sizeof(Number))));
+typedef double Doubles __attribute__((vector_size(WIDTH * sizeof(double))));
+
+constexpr int64 BLOCK = 4096;  // elements whose vectors are in the first cache together
+constexpr int64 SHARE = 32768;  // elements that a thread takes at once
 
 inline const Number* at(int64 address) { return reinterpret_cast<const Number*>(address); }
+
+inline Doubles load(const Number* from) {
+    Numbers numbers;
+    __builtin_memcpy(&numbers, from, sizeof numbers);
+    return __builtin_convertvector(numbers, Doubles);
+}
+
+inline Doubles load_doubles(const double* from) {
+    Doubles doubles;
+    __builtin_memcpy(&doubles, from, sizeof doubles);
+    return doubles;
+}
 
 // Shares of a range of elements, and the threads that take them.
 template <class Work>
@@ -31,19 +49,17 @@ void run(const ThetacLaunch& launch, int64 vectors, int64 shares, Work& work) {
     thetac::run_on_threads(launch, threads, &Work::start, &work);
 }
 
-// Adds the products of `count` numbers with those of one or two queries to lanes.
-template <int QUERIES>
-inline void add_products(const Number* numbers, const double (*queries)[BLOCK], int64 count, double (*lanes)[LANES]) {
-    int64 i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        double loaded[LANES];
-        for (int lane = 0; lane < LANES; ++lane) loaded[lane] = double(numbers[i + lane]);
-        for (int query = 0; query < QUERIES; ++query)
-            for (int lane = 0; lane < LANES; ++lane) lanes[query][lane] += loaded[lane] * queries[query][i + lane];
-    }
-    for (; i < count; ++i)
-        for (int query = 0; query < QUERIES; ++query)
-            lanes[query][i % LANES] += double(numbers[i]) * queries[query][i];
+// Returns the sum of the products of `count` numbers, at most a block, with those of a query.
+inline double product(const Number* numbers, const double* query, int64 count) {
+    Doubles lanes[STREAMS] = {};
+    const int64 whole = count - count % LANES;
+    for (int64 i = 0; i < whole; i += LANES)
+        for (int stream = 0; stream < STREAMS; ++stream)
+            lanes[stream] += load(numbers + i + stream * WIDTH) * load_doubles(query + i + stream * WIDTH);
+    const Doubles sums = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    double rest = 0;
+    for (int64 i = whole; i < count; ++i) rest += double(numbers[i]) * query[i];
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7])) + rest;
 }
 
 template <int QUERIES>
@@ -63,7 +79,7 @@ struct Products {
         double* mine = sums + one * QUERIES * n_vectors;
         for (int64 i = 0; i < QUERIES * n_vectors; ++i) mine[i] = 0;
         const int64 begin = one * SHARE, end = begin + SHARE < count ? begin + SHARE : count;
-        double loaded[QUERIES][BLOCK];
+        alignas(64) double loaded[QUERIES][BLOCK];
         for (int64 block = begin; block < end; block += BLOCK) {
             const int64 size = end - block < BLOCK ? end - block : BLOCK;
             for (int query = 0; query < QUERIES; ++query) {
@@ -71,13 +87,9 @@ struct Products {
                 for (int64 i = 0; i < size; ++i) loaded[query][i] = from[i];
             }
             for (int64 vector = 0; vector < n_vectors; ++vector) {
-                double lanes[QUERIES][LANES] = {};
-                add_products<QUERIES>(at(vectors[vector]) + first + block, loaded, size, lanes);
-                for (int query = 0; query < QUERIES; ++query) {
-                    for (int width = LANES / 2; width > 0; width /= 2)
-                        for (int lane = 0; lane < width; ++lane) lanes[query][lane] += lanes[query][lane + width];
-                    mine[query * n_vectors + vector] += lanes[query][0];
-                }
+                const Number* numbers = at(vectors[vector]) + first + block;
+                for (int query = 0; query < QUERIES; ++query)
+                    mine[query * n_vectors + vector] += product(numbers, loaded[query], size);
             }
         }
     }
@@ -105,17 +117,22 @@ struct Combination {
         for (int64 one = combination.share.take(); one >= 0; one = combination.share.take()) combination.add_up(one);
     }
 
+    static void add(const Number* numbers, double factor, int64 size, double* sums) {
+        int64 i = 0;
+        for (; i + WIDTH <= size; i += WIDTH) {
+            const Doubles sum = load_doubles(sums + i) + factor * load(numbers + i);
+            __builtin_memcpy(sums + i, &sum, sizeof sum);
+        }
+        for (; i < size; ++i) sums[i] += factor * double(numbers[i]);
+    }
+
     void add_up(int64 one) const {
         const int64 begin = one * SHARE, end = begin + SHARE < count ? begin + SHARE : count;
-        double sums[BLOCK];
+        alignas(64) double sums[BLOCK];
         for (int64 block = begin; block < end; block += BLOCK) {
             const int64 size = end - block < BLOCK ? end - block : BLOCK;
             for (int64 i = 0; i < size; ++i) sums[i] = 0;
-            for (int64 vector = 0; vector < n_vectors; ++vector) {
-                const Number* numbers = at(vectors[vector]) + block;
-                const double factor = factors[vector];
-                for (int64 i = 0; i < size; ++i) sums[i] += factor * double(numbers[i]);
-            }
+            for (int64 vector = 0; vector < n_vectors; ++vector) add(at(vectors[vector]) + block, factors[vector], size, sums);
             for (int64 i = 0; i < size; ++i) result[block + i] = Number(sums[i]);
         }
     }
