@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from .signum import Signum as Signum
     from .sophiag import SophiaG as SophiaG
     from .sophiah import SophiaH as SophiaH
+    from .sparseadam import SparseAdam as SparseAdam
     from .stableadamw import StableAdamW as StableAdamW
     from .textbookadagrad import TextbookAdagrad as TextbookAdagrad
     from .textbookrmsprop import TextbookRMSprop as TextbookRMSprop
@@ -144,6 +145,7 @@ __all__ = [
     "Signum",
     "SophiaG",
     "SophiaH",
+    "SparseAdam",
     "StableAdamW",
     "TextbookAdagrad",
     "TextbookRMSprop",
@@ -218,6 +220,7 @@ _MODULES = {
     "Signum": "signum",
     "SophiaG": "sophiag",
     "SophiaH": "sophiah",
+    "SparseAdam": "sparseadam",
     "StableAdamW": "stableadamw",
     "TextbookAdagrad": "textbookadagrad",
     "TextbookRMSprop": "textbookrmsprop",

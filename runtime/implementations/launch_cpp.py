@@ -92,9 +92,9 @@ class CppLauncher:
         self._step = _returning_nothing(library.thetac_step)
         self._streams = len(bucket.dtypes)
         self._grad_dtype = bucket.dtypes["grad"]
-        chunk = ctypes.c_int64.in_dll(library, "thetac_chunk").value
-        self._chunks = chunk_table(bucket.sizes, chunk)
-        self._most_for_norm = -(-sum(bucket.sizes) // chunk)
+        self._chunk = ctypes.c_int64.in_dll(library, "thetac_chunk").value
+        self._chunks = chunk_table(bucket.sizes, self._chunk)
+        self._most_for_norm = -(-sum(bucket.sizes) // self._chunk)
         separate = bucket.schema.separate_kernels  # compiled for these values; there may be more than 64
         self._launch = Launch(
             chunks=self._chunks.data_ptr(),
@@ -136,6 +136,20 @@ class CppLauncher:
         self._use_threads(torch.get_num_threads())  # the kernel takes fewer for small work
         launch.tensors = tensors.data_ptr()
         self._step(self._address)
+
+    def resize(self, sizes: Tensor, largest: int) -> None:
+        """Take other tensors for the next launch, of a rule that computes each element by itself.
+
+        Args:
+            sizes: their numbers of elements, int64
+            largest: the largest of them
+        """
+        if 0 < largest <= self._chunk:
+            self._chunks = torch.zeros((len(sizes), 2), dtype=torch.int32, device="cpu")
+            torch.arange(len(sizes), out=self._chunks[:, 0])
+        else:
+            self._chunks = chunk_table(sizes, self._chunk)
+        self._launch.chunks, self._launch.n_chunks = self._chunks.data_ptr(), len(self._chunks)
 
     def launch_passes(self, tensors: Tensor, rows: Tensor, scaling: Scaling, passes: tuple[int, int | None]) -> None:
         """Do some passes of a step; see `StagedLauncher`."""

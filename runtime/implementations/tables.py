@@ -46,17 +46,20 @@ def shape_table(shapes: Sequence[torch.Size], sizes: Sequence[int], *, of_matrix
     return torch.tensor(rows, dtype=torch.int64, device="cpu").view(-1, 3)
 
 
-def chunk_table(sizes: Sequence[int], chunk: int) -> Tensor:
+def chunk_table(sizes: Sequence[int] | Tensor, chunk: int) -> Tensor:
     """Return the pieces that kernels update, each by one program or one thread.
 
     Args:
-        sizes: numbers of elements of the tensors of a bucket
+        sizes: numbers of elements of the tensors of a bucket; as a tensor int64
         chunk: number of elements of a piece, but for the last of each tensor
 
     Returns:
         int32 [pieces, 2]: for every piece the index of its tensor and its own index within that tensor
     """
-    counts = pack_integers([-(-size // chunk) for size in sizes])
+    if not len(sizes):
+        return torch.empty((0, 2), dtype=torch.int32, device="cpu")
+    sizes = sizes if isinstance(sizes, Tensor) else pack_integers(sizes)
+    counts = (sizes + (chunk - 1)) // chunk
     tensors = torch.repeat_interleave(counts)
     first = torch.cumsum(counts, 0) - counts
     indices = torch.arange(len(tensors), dtype=torch.int64, device="cpu") - first[tensors]

@@ -64,7 +64,12 @@ def assign_observed(schema: Schema, groups: Sequence[Group], members: Sequence[M
     """
     kept = () if schema.waits else FUSED
     traced = Choice(Implementation.ON_TENSORS, "a graph is traced") if is_traced() else None
-    return [
-        Assignment(member, choice if traced is None or choice.implementation in kept else traced, False)
-        for member, choice in zip(members, choose_all(schema, groups, members), strict=True)
-    ]
+    by_rows = traced or Choice(Implementation.FOR_LOOP, "the gradient is sparse, and a mode observes", is_fallback=True)
+    found: list[Assignment] = []
+    for member, choice in zip(members, choose_all(schema, groups, members), strict=True):
+        if member.grad.is_sparse and choice.implementation in FUSED:  # the operator takes dense tensors alone
+            choice = by_rows
+        elif traced is not None and choice.implementation not in kept:
+            choice = traced
+        found.append(Assignment(member, choice, False))
+    return found

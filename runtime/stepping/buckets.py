@@ -16,6 +16,7 @@ from thetac.runtime.implementations.forloop import ForLoopExecutor, OnTensorsExe
 from thetac.runtime.implementations.fused import FusedExecutor
 from thetac.runtime.implementations.fused_on_device import FusedOnDeviceExecutor
 from thetac.runtime.implementations.operator_call import KeptPlans, ObservedFusedExecutor, OperatorExecutor
+from thetac.runtime.implementations.sparse_rows import SparseRowsExecutor
 from thetac.runtime.param_groups.members import Member
 from thetac.runtime.param_groups.step_tensors import StepTensors
 from thetac.runtime.schema import Group, Schema
@@ -43,6 +44,11 @@ def form_executors(
     for positions in _buckets(schema, readings, assignments):
         first, inside, selection = _members_at(assignments, positions)
         specialisations = readings[first.member.group].specialisations_of(first.member)
+        if first.member.grad.is_sparse:
+            by_rows = SparseRowsExecutor(schema, inside, selection, specialisations, tensors)
+            executors.append(by_rows)
+            launches += by_rows.launches
+            continue
         bucket: FusedExecutor | FusedOnDeviceExecutor
         if first.on_device:
             bucket = FusedOnDeviceExecutor(schema, inside, selection, specialisations, tensors)
@@ -93,6 +99,7 @@ def _buckets(schema: Schema, readings: Sequence[GroupReading], assignments: Sequ
         lambda one: (
             one.on_device,
             one.implementation,
+            one.member.grad.is_sparse,
             one.member.group if schema.waits else None,
             *_kind_of(schema, one.member),
             *readings[one.member.group].specialisations_of(one.member).values(),

@@ -18,6 +18,7 @@ from thetac.runtime.implementations.fused import specialisations_of, streams
 from thetac.runtime.implementations.generated_modules import has_triton_kernels, kernel_source
 from thetac.runtime.implementations.graph_capture import is_captured
 from thetac.runtime.implementations.launch_cpp import load_kernel, load_norm
+from thetac.runtime.implementations.sparse_rows import why_not_by_rows
 from thetac.runtime.implementations.widened import mixes_dtypes
 from thetac.runtime.param_groups.groups import option
 from thetac.runtime.param_groups.members import Member, small_states, tensor_states
@@ -100,6 +101,8 @@ def missing_for(schema: Schema, implementation: Implementation, param: Tensor) -
 def obstacle_of(schema: Schema, implementation: Implementation, member: Member) -> str:
     """Return why a member cannot run in an implementation; empty if it can."""
     if implementation in FUSED:
+        if member.grad.is_sparse and implementation is Implementation.CPP:
+            return _rows_obstacle(schema, member)
         return _fused_obstacle(schema, member)
     if implementation is Implementation.FOREACH:
         if member.grad.is_sparse:
@@ -135,6 +138,16 @@ def _fused_obstacle(schema: Schema, member: Member) -> str:
     if not all(tensor.data_ptr() for tensor in tensors if tensor.numel()):
         return "a tensor has no memory"
     return ""
+
+
+def _rows_obstacle(schema: Schema, member: Member) -> str:
+    """Return why a C++ kernel cannot update the rows that a sparse gradient stores."""
+    tensors = (member.param, *tensor_states(schema, member))
+    if not all(is_plain(tensor) for tensor in tensors) or type(member.grad) is not Tensor:
+        return "a tensor is of another type than Tensor and Parameter, or lazily negated or conjugated"
+    if not all(tensor.dtype in FUSED_DTYPES for tensor in tensors):
+        return "a state has a dtype that kernels do not take"
+    return why_not_by_rows(schema, tensors, member.grad)
 
 
 def _reread(schema: Schema, member: Member) -> list[Tensor]:

@@ -88,6 +88,7 @@ LEARNED: Mapping[str, tuple[Settings, float]] = {
     "StableAdamW": ({"lr": 0.01}, 0.1),
     "TextbookAdagrad": ({"lr": 0.1}, 0.12),
     "TextbookRMSprop": ({"lr": 0.01}, 0.12),
+    "SparseAdam": ({"lr": 0.01}, 0.12),
     "Tiger": ({"lr": 0.01}, 0.35),
     "Yogi": ({"lr": 0.03}, 0.1),
 }

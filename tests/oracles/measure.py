@@ -18,6 +18,7 @@ import torch
 from tests.oracles.compare import IMPLEMENTATIONS, deviations, double_precision, single_changes
 from tests.oracles.oracles import ORACLES
 from tests.support.paths import ROOT
+from tests.support.sparse_gradients import as_sparse_for
 
 FILE = ROOT / "specs" / "oracles.toml"
 HEAD = "# Written by `make oracles`. deviation: the largest, as a fraction of the distance moved, rounded up.\n"
@@ -57,12 +58,17 @@ def _text(found: Mapping[str, Mapping[str, str | float]]) -> str:
     return HEAD + "".join(lines)
 
 
+def _deviation(name: str) -> float:
+    with as_sparse_for(name):
+        return largest_deviation(name)
+
+
 def main(names: list[str]) -> None:
     """Measure the optimizers of these names, or all, and write the file after each."""
     torch.set_num_threads(1)
     found = {name: row for name, row in rows().items() if name in ORACLES}
     for name in names or ORACLES:
-        found[name] = {"oracle": ORACLES[name][0].label, "deviation": largest_deviation(name)}
+        found[name] = {"oracle": ORACLES[name][0].label, "deviation": _deviation(name)}
         print(name, found[name], flush=True)
         FILE.write_text(_text(found), encoding="utf-8")
 

@@ -16,6 +16,10 @@ def _for_loop(settings: Settings) -> dict[str, object]:
     return {**settings, "foreach": False}
 
 
+def _as_given(settings: Settings) -> dict[str, object]:
+    return dict(settings)
+
+
 def _quietly(settings: Settings) -> dict[str, object]:
     """AdaBelief's code prints tables about its versions and choices, unless it is told not to."""
     return {**settings, "print_change_log": False}
@@ -41,6 +45,7 @@ ADAM = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
 # The authors' own code, as far as PyPI has it.
 PACKAGES: Mapping[str, Package] = {
     **{name: Package("torch", f"torch.optim:{name}", _for_loop) for name in IN_TORCH},
+    "SparseAdam": Package("torch", "torch.optim:SparseAdam", _as_given),  # which is a for-loop alone
     "AdaBelief": Package("adabelief-pytorch", "adabelief_pytorch:AdaBelief", _quietly),
     "AdaBound": Package(
         "adabound",

@@ -13,7 +13,7 @@ Settings = dict[str, Value]
 
 IN_TORCH = (
     *("SGD", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "ASGD"),
-    "Adafactor",
+    *("Adafactor", "SparseAdam"),
 )
 
 # torch's raise ZeroDivisionError for a parameter without elements.
@@ -32,7 +32,7 @@ _GRIDS: Mapping[str, Mapping[str, Sequence[Value]]] = {
     "RMSprop": {"centered": [False, True], "momentum": [0, 0.9], "weight_decay": [0, 0.1]},
     "Rprop": {"etas": [(0.5, 1.2), (0.1, 3.0)], "step_sizes": [(1e-6, 50), (1e-3, 0.02)]},
     "ASGD": {"t0": [1e6, 3], "lambd": [1e-4, 0], "alpha": [0.75, 0.5], "weight_decay": [0, 0.1]},
-    "SparseAdam": {"betas": [(0.9, 0.999), (0.5, 0.0), (0.9, 0.9)], "eps": [1e-8, 1e-3]},
+    "SparseAdam": {"betas": [(0.9, 0.999), (0.5, 0.0)], "eps": [1e-8, 1e-3]},
     "Adafactor": {"lr": [1e-2, 1.0], "eps": [(None, 1e-3), (1e-3, 0.1), (0.0, 0.0)], "weight_decay": [0, 0.1]},
 }
 

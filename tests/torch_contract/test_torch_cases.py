@@ -242,5 +242,5 @@ def test_inputs_for_gpus(name: str, record_property: Record) -> None:
 
 def test_these_are_all_that_torch_has_and_we_have() -> None:
     in_database = {info.optim_cls.__name__ for info in optim_db}
-    assert in_database - set(IN_TORCH) == {"LBFGS", "Muon", "SparseAdam"}, "torch has another one"
+    assert in_database - set(IN_TORCH) == {"LBFGS", "Muon"}, "torch has another one"
     assert all(torchs(name) is not None for name in IN_TORCH)

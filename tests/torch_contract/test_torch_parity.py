@@ -17,6 +17,7 @@ DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.com
 
 # Hyperparameters of the second parameter group.
 OTHER: dict[str, dict[str, object]] = {name: {"lr": 0.03, "weight_decay": 0.2} for name in IN_TORCH}
+OTHER["SparseAdam"] = {"lr": 0.03, "eps": 1e-4}
 OTHER["Rprop"] = {"lr": 0.03, "etas": (0.4, 1.3)}
 OTHER["ASGD"] = {"lr": 0.03, "t0": 1.0}
 OTHER["SGD"] = {"lr": 0.03, "momentum": 0.5}

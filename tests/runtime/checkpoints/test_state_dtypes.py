@@ -250,7 +250,8 @@ def test_a_checkpoint_of_a_float32_model_goes_on_in_a_bfloat16_model(name: str, 
         assert dtypes(mine, name) == {target[0] if "foreach" in options else source[0]}
         for number, param in enumerate(_params(mine)):
             for key, value in mine.state[param].items():
-                assert_identical(saved["state"][number][key].to(value.dtype), value)
+                known = saved["state"][number][key]
+                assert_identical(known if isinstance(known, int) else known.to(value.dtype), value)
         train(mine, range(3, 6))
 
 

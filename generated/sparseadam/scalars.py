@@ -1,0 +1,58 @@
+# Generated from specs/sparse_adam.yaml by thetac 0.1.0; do not edit.
+"""SparseAdam: the scalars that its fused kernels read, once per step, parameter group and step count."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from thetac.runtime import tensors
+from thetac.runtime.tensors import Scalar
+
+ROW = (
+    "one_minus_beta1",  # 1 - beta1
+    "one_minus_beta2",  # 1 - beta2
+    "minus_step_size",  # -step_size
+    "eps",
+)
+
+
+def scalars(
+    *,
+    step: float,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The row, and the new values of scalar states (there are none)."""
+    one_minus_beta1 = 1 - beta1
+    one_minus_beta2 = 1 - beta2
+    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    minus_step_size = -step_size
+    return (
+        one_minus_beta1,
+        one_minus_beta2,
+        minus_step_size,
+        eps,
+    ), ()
+
+
+def scalars_on_tensors(
+    *,
+    step: Scalar,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    eps: Scalar,
+) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
+    """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
+    one_minus_beta1 = 1 - beta1
+    one_minus_beta2 = 1 - beta2
+    step_size = lr * tensors.sqrt(1 - beta2**step) / (1 - beta1**step)
+    minus_step_size = -step_size
+    return (
+        one_minus_beta1,
+        one_minus_beta2,
+        minus_step_size,
+        eps,
+    ), ()
