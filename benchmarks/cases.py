@@ -17,6 +17,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
+import thetac
 from benchmarks import costs
 from benchmarks.contestants import (
     COMPILED,
@@ -38,6 +39,7 @@ FLOOR = "floor"
 TINY_GRADIENT = 1e-20  # its square is no normal float32
 USED = 4  # a parameter, and a few states: what a contestant takes, as multiples of the gradients
 SHARED = 1 << 22  # elements
+EMBEDDING, TOUCHED = (100_000, 64), 4096  # rows and columns; rows that a gradient stores
 TAKEN = 0.9  # of the free memory
 
 
@@ -155,6 +157,53 @@ def python(algorithm: str) -> dict[str, object]:
         "seconds": seconds,
         "seconds, fresh gradients": fresh,
     }
+
+
+def rows(
+    algorithm: str,
+    budget: float,
+    *,
+    coalesced: bool,
+    table: tuple[int, int] = EMBEDDING,
+    touched: int = TOUCHED,
+) -> dict[str, object]:
+    """Steps of an embedding on other rows each time; the same gradients for ours and torch's.
+
+    About 160 MB: two tables with two states each, and a few gradients.
+    """
+    generator = torch.Generator().manual_seed(1)
+    grads = [_sparse_gradient(table, touched, generator) for _ in range(5)]
+    grads = [grad.coalesce() for grad in grads] if coalesced else grads
+    functions: dict[str, Timed] = {}
+    for label, library in (("ours fused", thetac), ("torch for-loop", torch.optim)):
+        param = torch.zeros(table)
+        optimizer = getattr(library, algorithm)([param], lr=1e-3)
+        functions[label] = Timed(optimizer.step, _next_gradient(param, grads))
+    rounds = take_turns(functions, budget)
+    return {
+        "kind": "rows",
+        "algorithm": algorithm,
+        "shapes": "coalesced" if coalesced else "as backward gives them",
+        "times": {label: asdict(rounds.time(label)) for label in functions},
+        "ratios": _ratios(rounds),
+    }
+
+
+def _sparse_gradient(table: tuple[int, int], touched: int, generator: torch.Generator) -> Tensor:
+    """The gradient of an embedding by a batch of tokens, some of which occur twice."""
+    tokens = torch.randint(0, table[0], (1, touched), generator=generator)
+    values = torch.randn(touched, table[1], generator=generator)
+    return torch.sparse_coo_tensor(tokens, values, table, check_invariants=True)
+
+
+def _next_gradient(param: Tensor, grads: Sequence[Tensor]) -> Callable[[], None]:
+    """Gives the parameter one gradient after the other."""
+    in_turn = itertools.cycle(grads)
+
+    def give() -> None:
+        param.grad = next(in_turn)
+
+    return give
 
 
 def cold(algorithm: str, tensors: int, caches: Path) -> dict[str, object]:

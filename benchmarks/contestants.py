@@ -71,6 +71,11 @@ def algorithms() -> list[str]:
     return sorted(name for name in names if isinstance(getattr(thetac, name), type))
 
 
+def takes_rows_alone(algorithm: str) -> bool:
+    """Return whether it takes no dense gradients, so that only `cases.rows` can measure it."""
+    return bool(getattr(thetac, algorithm).schema.dense_error)
+
+
 @dataclass(slots=True)
 class Contestant:
     """One implementation, with parameters that have gradients."""

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks.contestants import AUTHORS, BY_HAND, COMPILED, OTHERS, OURS, THEIR_PACKAGES, TORCH, algorithms
+from benchmarks.contestants import (
+    AUTHORS,
+    BY_HAND,
+    COMPILED,
+    OTHERS,
+    OURS,
+    THEIR_PACKAGES,
+    TORCH,
+    algorithms,
+    takes_rows_alone,
+)
 from benchmarks.shapes import GRID, MODELS
 
 SMALL, MIDDLE, LARGE = "500 x 1,000", "160 ResNet-like", "GPT-2 124M"
@@ -34,11 +44,12 @@ class Plan:
     python: Sequence[str] = ()
     cold: Sequence[tuple[str, int]] = ()  # algorithm, tensors
     compiled: Sequence[Case] = ()
+    rows: Sequence[str] = ()  # on sparse gradients
 
 
 def full(names: Sequence[str] | None = None) -> Plan:
     """About half an hour on two cores, a third of which torch.compile takes."""
-    chosen = tuple(names or algorithms())
+    chosen, by_rows = _apart(names)
     # What is told of some stands for others of their kind: as torch has them, and with one, two or three passes.
     several = tuple(name for name in chosen if hasattr(torch.optim, name) or name in OF_SEVERAL_PASSES)
     steady: list[Case] = [(name, SMALL, (*OURS, *TORCH, *OTHERS, BY_HAND)) for name in several]
@@ -60,12 +71,13 @@ def full(names: Sequence[str] | None = None) -> Plan:
         python=several,
         cold=(*cold, *((name, 160) for name in _among(chosen, "NAdam"))),
         compiled=[(name, MIDDLE, ("ours fused", COMPILED)) for name in chosen if hasattr(torch.optim, name)],
+        rows=by_rows,
     )
 
 
 def quick(names: Sequence[str] | None = None) -> Plan:
     """Under two minutes on two cores: without torch.compile, and without what takes gigabytes."""
-    chosen = tuple(names or algorithms())
+    chosen, by_rows = _apart(names)
     first = _among(chosen, "AdamW") or chosen[:1]
     steady: list[Case] = [(name, SMALL, (*OURS, *TORCH)) for name in chosen]
     steady += [(name, shapes, FUSED) for shapes in ("500 x 10", MIDDLE, "ResNet-50") for name in first]
@@ -77,7 +89,15 @@ def quick(names: Sequence[str] | None = None) -> Plan:
         training=first,
         denormal=first,
         python=first,
+        rows=by_rows,
     )
+
+
+def _apart(names: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the algorithms that dense gradients measure, and those that sparse ones do."""
+    chosen = tuple(names or algorithms())
+    by_rows = tuple(name for name in chosen if takes_rows_alone(name))
+    return tuple(name for name in chosen if name not in by_rows), by_rows
 
 
 def _among(chosen: Sequence[str], *names: str) -> tuple[str, ...]:

@@ -101,6 +101,10 @@ def _cases(plan: Plan, caches: Path) -> Iterator[tuple[str, Callable[[], Case]]]
         yield f"{algorithm}, denormal", partial(cases.denormal, algorithm, plan.budget)
     for algorithm in plan.python:
         yield f"{algorithm}, Python", partial(cases.python, algorithm)
+    for algorithm in plan.rows:
+        for coalesced in (False, True):
+            title = f"{algorithm}, rows, {'coalesced' if coalesced else 'as backward gives them'}"
+            yield title, partial(cases.rows, algorithm, plan.budget, coalesced=coalesced)
     for algorithm, tensors in plan.cold:
         yield f"{algorithm}, first step, {tensors} tensors", partial(cases.cold, algorithm, tensors, caches)
     for algorithm, shapes, labels in plan.compiled:

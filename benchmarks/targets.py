@@ -52,6 +52,7 @@ def targets(cases: Sequence[Case]) -> list[Target]:
         *_small(results),
         *_large(results),
         *_whole_tensors(results),
+        *_rows(results),
         *_compiled(results),
         *_eager(results),
         *_costs(results),
@@ -119,6 +120,13 @@ def _whole_tensors(results: _Results) -> Iterator[Target]:
     for shapes, bound in ((_SMALL, 15.0), (_LARGE, 3.0)):
         value = results.ratio("ScheduleFreeAdamW", shapes, [AUTHORS])
         yield Target(f"ScheduleFreeAdamW, {shapes}", "its authors' package", bound, value)
+
+
+def _rows(results: _Results) -> Iterator[Target]:
+    for case in results.of("rows"):
+        value = results.ratio(case["algorithm"], case["shapes"], ["torch for-loop"], "rows")
+        title = f"{case['algorithm']}, 4,096 of 100,000 rows of 64, {case['shapes']}"
+        yield Target(title, "torch for-loop", 3.0, value)
 
 
 def _compiled(results: _Results) -> Iterator[Target]:

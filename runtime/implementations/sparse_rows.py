@@ -103,12 +103,11 @@ class SparseRowsExecutor:
             None if number is None or number == GRAD else self._selection.select(tensors.lists[number])
             for number in self._streams
         ]
-        table = torch.cat(
-            [
-                _entries(stored, row, [None if one is None else one[index] for one in lists])
-                for index, (stored, row) in enumerate(zip(rows, self._rows.row_of_member.tolist(), strict=True))
-            ]
-        )
+        parts = [
+            _entries(stored, row, [None if one is None else one[index] for one in lists])
+            for index, (stored, row) in enumerate(zip(rows, self._rows.row_of_member.tolist(), strict=True))
+        ]
+        table = parts[0] if len(parts) == 1 else torch.cat(parts)
         written = [tensors.lists[number] for number in self._streams if number is not None and number != GRAD]
         load_reader().mark_written(written, self._selection)
         self._launcher.resize(table[:, ELEMENTS], max(stored.elements for stored in rows))

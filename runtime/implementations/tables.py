@@ -56,6 +56,8 @@ def chunk_table(sizes: Sequence[int] | Tensor, chunk: int) -> Tensor:
     Returns:
         int32 [pieces, 2]: for every piece the index of its tensor and its own index within that tensor
     """
+    if not len(sizes):
+        return torch.empty((0, 2), dtype=torch.int32, device="cpu")
     sizes = sizes if isinstance(sizes, Tensor) else pack_integers(sizes)
     counts = (sizes + (chunk - 1)) // chunk
     tensors = torch.repeat_interleave(counts)

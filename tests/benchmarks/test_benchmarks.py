@@ -31,6 +31,7 @@ from benchmarks.contestants import (
     gradients,
     parameters,
     share_state,
+    takes_rows_alone,
 )
 from benchmarks.floor import CHUNK, PER_THREAD, floor
 from benchmarks.plan import FUSED, OF_SEVERAL_PASSES, Plan, full, quick
@@ -72,16 +73,18 @@ def test_shapes_are_those_of_the_models() -> None:
 def test_every_algorithm_and_every_size_is_measured() -> None:
     everything = full()
     assert set(algorithms()) == {name for name in vars(thetac)["__all__"] if isinstance(getattr(thetac, name), type)}
-    of_their_kind = {name for name in algorithms() if hasattr(torch.optim, name)} | set(OF_SEVERAL_PASSES)
+    dense = {name for name in algorithms() if not takes_rows_alone(name)}
+    assert set(everything.rows) == set(quick().rows) == set(algorithms()) - dense
+    of_their_kind = {name for name in dense if hasattr(torch.optim, name)} | set(OF_SEVERAL_PASSES)
     assert of_their_kind < set(algorithms())
     for names in (everything.memory, everything.denormal, everything.python):
         assert set(names) == of_their_kind
     measured = {shapes: {name for name, of, _ in everything.steady if of == shapes} for shapes in ALL}
-    assert measured["GPT-2 124M"] == set(algorithms())
+    assert measured["GPT-2 124M"] == dense
     for shapes in ("500 x 1,000", "160 ResNet-like"):
         assert of_their_kind <= measured[shapes]
     assert {shapes for shapes in ALL if not measured[shapes]} == {TINY}
-    assert {name for name, _, _ in quick().steady} == set(algorithms())
+    assert {name for name, _, _ in quick().steady} == dense
     assert {name for name, _, _ in full(["Lion"]).steady} == {"Lion"}
 
 
@@ -334,3 +337,12 @@ def test_results_of_others_are_kept(results: dict[str, Any]) -> None:
     elsewhere = {**results, "machine": {**results["machine"], "processor": "another", "load at the start": 99}}
     with pytest.raises(ValueError, match="differ in processor: measure everything"):
         with_cases_of_others(new, elsewhere)
+
+
+def test_rows_are_measured_on_the_same_gradients() -> None:
+    for coalesced in (False, True):
+        case: Any = cases.rows("SparseAdam", 0.05, coalesced=coalesced, table=(50, 4), touched=20)
+        assert case["times"].keys() == {"ours fused", "torch for-loop"}
+        (target,) = [one for one in targets([case]) if "rows" in one.case]
+        assert target.bound == 3.0
+        assert target.value is not None
