@@ -7,8 +7,13 @@ import inspect
 import io
 import itertools
 import pickle
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +25,7 @@ from torch.testing._internal.common_optimizers import optim_db
 import thetac
 from tests.support.every_optimizer import MINIMIZERS, error_of, one_in, ours
 from tests.support.minimizing import COMPLEX, REAL, Arguments, Run, differences, identical, rosenbrock
+from tests.support.paths import ROOT
 from thetac.runtime.drivers.minimize import Minimize
 
 FOR_LOOP = {"foreach": False}
@@ -415,3 +421,15 @@ def test_state_dicts_are_files() -> None:
     file.seek(0)
     loaded = torch.load(file, weights_only=True)
     assert all(identical(loaded["state"][0][key], value) for key, value in run.entry().items())
+
+
+def test_the_example_fits_to_high_precision(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "lbfgs_fit.py"
+    plot = tmp_path / "fit.png"
+    command = [sys.executable, str(script), *(["--plot", str(plot)] if find_spec("matplotlib") else [])]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    fits = re.findall(r"^(.+): loss (\S+) after (\d+) evaluations, parameters to (\S+)$", run.stdout, re.MULTILINE)
+    assert [name for name, *_ in fits] == ["LBFGS", "torch's LBFGS", "PolakRibiere"]
+    assert all(float(error) < 1e-8 for *_, error in fits)
+    assert int(fits[0][2]) <= int(fits[1][2]) + 2
+    assert plot.exists() == (find_spec("matplotlib") is not None)
