@@ -143,16 +143,10 @@ def _closures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     callspec = getattr(request.node, "callspec", None)
     if callspec is None or {"drivers", "oracles", "test_digits.py"} & {*request.path.parts}:
         return
-    named = [value for value in callspec.params.values() if isinstance(value, str)]
-    if named:
-        from tests.support.stepping import CURVED, DRIVEN, estimate_with_gradients, replay_gradients
+    if any(isinstance(value, str) for value in callspec.params.values()):
+        from tests.support.stepping import step_as_others
 
-        for name in {*named} & {*DRIVEN}:
-            import thetac
-
-            replay_gradients(getattr(thetac, name), monkeypatch)
-        if {*named} & {*CURVED}:
-            estimate_with_gradients(monkeypatch)
+        step_as_others(callspec.params.values(), monkeypatch)
 
 
 @pytest.fixture(autouse=True)

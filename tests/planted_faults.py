@@ -178,6 +178,27 @@ FAULTS = (
         'digest.update(len(part).to_bytes(8, "little"))',
         ("thetac/test_loader.py",),
     ),
+    Fault(
+        "a new group is in evaluation mode",
+        "runtime/drivers/modes.py",
+        "known = self.param_groups[0] if self.param_groups else self.defaults",
+        "known = self.defaults",
+        ("runtime/drivers/test_modes.py",),
+    ),
+    Fault(
+        "parameters without state get some when the mode changes",
+        "runtime/drivers/pieces.py",
+        "if any(state.get(param, {}).get(one) is not None for one in read)",
+        "if read",
+        ("runtime/drivers/test_modes.py",),
+    ),
+    Fault(
+        "a differentiable step forgets how shared numbers came about",
+        "runtime/implementations/forloop.py",
+        "            with torch.set_grad_enabled(self._differentiable):\n                shared_of",
+        "            with torch.no_grad():\n                shared_of",
+        ("torch_contract/test_differentiable.py",),
+    ),
 )
 
 

@@ -17,6 +17,7 @@ from torch.optim.optimizer import StateDict
 
 from thetac.runtime.drivers.driven import Driven
 from thetac.runtime.drivers.pieces import missing_closure
+from thetac.runtime.implementations.copy_cpp import copy_tensors
 from thetac.runtime.tensor_facts.dtensors import get_local
 
 PERTURB = "perturb"
@@ -198,14 +199,14 @@ class Copies:
                 if param.grad is not None:
                     local = get_local(param.detach())
                     taken.append((local, self._buffer(index, local)))
-            _copy(taken, back=False)
+            copy_tensors([copy for _, copy in taken], [local for local, _ in taken])
         self._taken = taken
 
     def put_back(self) -> None:
         """Write the copies into the parameters, if there are any."""
         if self._taken:
             with torch.no_grad():
-                _copy(self._taken, back=True)
+                copy_tensors([local for local, _ in self._taken], [copy for _, copy in self._taken])
             self._taken = []
 
     def _buffer(self, index: int, local: Tensor) -> Tensor:
@@ -217,13 +218,6 @@ class Copies:
 
 def _form(tensor: Tensor) -> tuple[object, ...]:
     return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
-
-
-def _copy(pairs: list[tuple[Tensor, Tensor]], *, back: bool) -> None:
-    """Copy the first tensor of each pair into the second, or back."""
-    first, second = ([pair[at] for pair in pairs] for at in (0, 1))
-    if pairs:
-        torch._foreach_copy_(first if back else second, second if back else first)
 
 
 def _not_differentiable(group: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 
+from tests.support.stepping import step_as_others
 from tests.support.training_mode import train_from_the_beginning
 
 COUNT = 2
@@ -119,7 +120,9 @@ def _serve(rank: int, rendezvous: str, connection: Connection) -> None:
         except EOFError:
             return
         try:
-            function(*arguments)
+            with pytest.MonkeyPatch.context() as patch:
+                step_as_others(arguments, patch)
+                function(*arguments)
             connection.send("")
         except BaseException:
             connection.send(traceback.format_exc())

@@ -18,6 +18,7 @@ from torch.distributed.tensor import Partial, Placement, Replicate, Shard
 
 import thetac
 from tests.support import distributed_checks as checks
+from tests.support import distributed_drivers as drivers
 from tests.support import distributed_modes as modes
 from tests.support import distributed_placements as placements
 from tests.support.comparing import assert_identical
@@ -281,3 +282,16 @@ def test_the_runtime_imports_nothing_distributed() -> None:
     code = f"import sys, importlib\nfor name in {modules}: importlib.import_module(name)\n"
     code += "assert 'torch.distributed.tensor' not in sys.modules\n"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.feature("ecosystem", "FSDP2 and DDP with two evaluations in a step")
+@each_implementation
+@pytest.mark.parametrize("check", [drivers.perturbs_shards, drivers.perturbs_replicas], ids=["FSDP2", "DDP"])
+def test_two_evaluations(workers: Workers, check: Callable[[Options], None], options: Options) -> None:
+    """Adaptive: the point of the second one depends on the norms of all parameters and gradients."""
+    workers.run(check, options)
+
+
+@pytest.mark.parametrize("options", [FOR_LOOP, {"foreach": True}, {"fused": True}], ids=str)
+def test_estimates_of_the_hessian_on_shards(workers: Workers, options: Options) -> None:
+    workers.run(drivers.estimates_on_shards, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from torch.amp import GradScaler
 import thetac
 from tests.oracles.sharpness import Ascent, ascend_asam, ascend_sam
 from tests.support.comparing import assert_identical
+from tests.support.paths import ROOT
 from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of
 from tests.support.step_helpers import IMPLEMENTATIONS, Options
 from thetac.runtime.optimizer import Optimizer
@@ -438,3 +440,17 @@ def test_steps_without_gradients() -> None:
     optimizer: Any = made(parameters())
     assert optimizer.step(lambda: 3.0) == 3.0
     assert not optimizer.state
+
+
+def test_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    """Sharp points, where wrong labels are learnt by heart, are left."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    try:
+        import sam_digits
+    finally:
+        sys.path.pop(0)
+    with torch.random.fork_rng([]):
+        plain, aware = sam_digits.main(["--epochs", "40"])
+    assert plain.loss < aware.loss
+    assert plain.accuracy + 0.005 < aware.accuracy
+    assert "AdamW with SAM" in capsys.readouterr().out
