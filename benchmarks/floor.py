@@ -57,7 +57,7 @@ def floor(optimizer: torch.optim.Optimizer, params: Sequence[Tensor]) -> tuple[C
             if tensors:
                 together.setdefault(moved, []).append(row)
                 bytes_moved += 4 * param.numel() * (len(tensors) + len(moved.written))
-        moves += [_move(torch.tensor(rows, dtype=torch.int64), moved) for moved, rows in together.items()]
+        moves += [move_streams(torch.tensor(rows, dtype=torch.int64), moved) for moved, rows in together.items()]
 
     def move() -> None:
         for of_pass in moves:
@@ -88,7 +88,7 @@ def _stream(optimizer: Optimizer, param: Tensor, name: str) -> Tensor:
     return tensor
 
 
-def _move(table: Tensor, one: Moved) -> Callable[[], None]:
+def move_streams(table: Tensor, one: Moved) -> Callable[[], None]:
     """Return a function that moves the streams of one pass."""
     chunks = chunk_table(table[:, ELEMENTS].tolist(), CHUNK)
     runtime = openmp()

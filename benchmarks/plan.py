@@ -45,6 +45,7 @@ class Plan:
     cold: Sequence[tuple[str, int]] = ()  # algorithm, tensors
     compiled: Sequence[Case] = ()
     rows: Sequence[str] = ()  # on sparse gradients
+    perturbation: Sequence[tuple[str, str]] = ()  # algorithm, shapes
 
 
 def full(names: Sequence[str] | None = None) -> Plan:
@@ -72,6 +73,7 @@ def full(names: Sequence[str] | None = None) -> Plan:
         cold=(*cold, *((name, 160) for name in _among(chosen, "NAdam"))),
         compiled=[(name, MIDDLE, ("ours fused", COMPILED)) for name in chosen if hasattr(torch.optim, name)],
         rows=by_rows,
+        perturbation=[(name, LARGE) for name in _among(chosen, "SAM")],
     )
 
 

@@ -53,6 +53,7 @@ def targets(cases: Sequence[Case]) -> list[Target]:
         *_large(results),
         *_whole_tensors(results),
         *_rows(results),
+        *_perturbation(results),
         *_compiled(results),
         *_eager(results),
         *_costs(results),
@@ -127,6 +128,13 @@ def _rows(results: _Results) -> Iterator[Target]:
         value = results.ratio(case["algorithm"], case["shapes"], ["torch for-loop"], "rows")
         title = f"{case['algorithm']}, 4,096 of 100,000 rows of 64, {case['shapes']}"
         yield Target(title, "torch for-loop", 3.0, value)
+
+
+def _perturbation(results: _Results) -> Iterator[Target]:
+    for case in results.of("perturbation"):
+        value = case["ratios"]["ours fused / floor"]["median"]
+        title = f"{case['algorithm']}, {case['shapes']}, to the other point and back"
+        yield Target(title, "the floor of its streams", 1.2, value, is_limit=True)
 
 
 def _compiled(results: _Results) -> Iterator[Target]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from thetac.codegen.backends.eager import foreach, forloop
+from thetac.codegen.backends.eager import direction, foreach, forloop
 from thetac.codegen.backends.kernels import cpp, scalar_program, staged_scalars, triton
 from thetac.codegen.backends.package import optimizer_class
 from thetac.codegen.backends.package.init_files import package_init, piece_init
@@ -36,6 +36,7 @@ from thetac.codegen.passes.phases import phases
 from thetac.codegen.passes.pieces import rule_of
 from thetac.codegen.passes.reachable import reachable
 from thetac.codegen.passes.totals import name_totals
+from thetac.drivers import DRIVERS, PIECES
 
 MOST_NUMBERS = 500  # in the scalar row of a kernel: the time to compile it grows with their square
 
@@ -125,16 +126,22 @@ def compile_specs(sources: Sequence[Source], parents: Parents = tuple) -> tuple[
 
 def lower(written: Rule) -> tuple[Rule, Fused]:
     """Return a checked rule with the features in its body, and that rule split for fused kernels."""
-    verify(written, "checked")
-    decided = decide_fixed_flags(written)
-    verify(decided, "decided")
-    rule = lift(name_totals(resolve(features.apply(expand(decided)))))
-    verify(rule, "features")
+    rule = with_features(written)
     in_kernels = kernel_form(reachable(rule))
     small = {state.name: state.value_kind.dims for state in rule.small_states}
     fused = phases(hoist(in_kernels), infer(in_kernels), small)
     verify_fused(fused, rule)
     return rule, fused
+
+
+def with_features(written: Rule) -> Rule:
+    """Return a checked rule with the features in its body."""
+    verify(written, "checked")
+    decided = decide_fixed_flags(written)
+    verify(decided, "decided")
+    rule = lift(name_totals(resolve(features.apply(expand(decided)))))
+    verify(rule, "features")
+    return rule
 
 
 def _check_row(written: Rule, fused: Fused, diagnostics: Diagnostics) -> None:
@@ -152,8 +159,13 @@ def _scalars(rule: Rule, fused: Fused) -> str:
 
 def _render(written: Rule, rule: Rule, fused: Fused) -> Compiled:
     """Return the optimizer with the file of every backend, and those of its pieces."""
-    files = {name: render(written, rule, fused) for name, render in BACKENDS.items()}
-    pieces = tuple(_render_piece(piece.name, rule_of(written, piece)) for piece in written.pieces)
+    replaced = bool(written.driver) and DRIVERS[written.driver].replaces_update
+    files = {
+        name: render(written, rule, fused)
+        for name, render in BACKENDS.items()
+        if not replaced or name not in IMPLEMENTATIONS
+    }
+    pieces = tuple(_render_piece(piece.name, rule_of(written, piece), fused) for piece in written.pieces)
     return Compiled(
         written,
         rule,
@@ -165,8 +177,13 @@ def _render(written: Rule, rule: Rule, fused: Fused) -> Compiled:
     )
 
 
-def _render_piece(name: str, written: Rule) -> Compiled:
-    """Return a piece with the file of every backend."""
+def _render_piece(name: str, written: Rule, of_rule: Fused) -> Compiled:
+    """Return a piece with the file of every backend; a flat one has torch operations on one vector alone."""
+    if PIECES[name].is_flat:
+        rule = with_features(written)
+        text = direction.render(rule, name, forloop.FUNCTIONS, environment())
+        files = {"__init__.py": piece_init(name, written, environment()), "forloop.py": text}
+        return Compiled(written, rule, of_rule, name, _laid_out(files))
     rule, fused = lower(written)
     files = {
         "__init__.py": piece_init(name, written, environment()),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .aggmo import AggMo as AggMo
     from .amos import Amos as Amos
     from .apolloma import ApolloMa as ApolloMa
+    from .barzilaiborwein import BarzilaiBorwein as BarzilaiBorwein
     from .came import CAME as CAME
     from .dadaptadam import DAdaptAdam as DAdaptAdam
     from .dadaptlion import DAdaptLion as DAdaptLion
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .grams import Grams as Grams
     from .lamb import LAMB as LAMB
     from .lars import LARS as LARS
+    from .lbfgs import LBFGS as LBFGS
     from .ldog import LDoG as LDoG
     from .laprop import LaProp as LaProp
     from .lion import Lion as Lion
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from .padam import PAdam as PAdam
     from .pid import PID as PID
     from .pnm import PNM as PNM
+    from .polakribiere import PolakRibiere as PolakRibiere
     from .prodigy import Prodigy as Prodigy
     from .qhadam import QHAdam as QHAdam
     from .qhm import QHM as QHM
@@ -103,6 +106,7 @@ __all__ = [
     "AggMo",
     "Amos",
     "ApolloMa",
+    "BarzilaiBorwein",
     "CAME",
     "DAdaptAdam",
     "DAdaptLion",
@@ -114,6 +118,7 @@ __all__ = [
     "Grams",
     "LAMB",
     "LARS",
+    "LBFGS",
     "LDoG",
     "LaProp",
     "Lion",
@@ -126,6 +131,7 @@ __all__ = [
     "PAdam",
     "PID",
     "PNM",
+    "PolakRibiere",
     "Prodigy",
     "QHAdam",
     "QHM",
@@ -178,6 +184,7 @@ _MODULES = {
     "AggMo": "aggmo",
     "Amos": "amos",
     "ApolloMa": "apolloma",
+    "BarzilaiBorwein": "barzilaiborwein",
     "CAME": "came",
     "DAdaptAdam": "dadaptadam",
     "DAdaptLion": "dadaptlion",
@@ -189,6 +196,7 @@ _MODULES = {
     "Grams": "grams",
     "LAMB": "lamb",
     "LARS": "lars",
+    "LBFGS": "lbfgs",
     "LDoG": "ldog",
     "LaProp": "laprop",
     "Lion": "lion",
@@ -201,6 +209,7 @@ _MODULES = {
     "PAdam": "padam",
     "PID": "pid",
     "PNM": "pnm",
+    "PolakRibiere": "polakribiere",
     "Prodigy": "prodigy",
     "QHAdam": "qhadam",
     "QHM": "qhm",

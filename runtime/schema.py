@@ -62,6 +62,7 @@ class Choice:
     name: str  # its key in a group
     choices: tuple[str | None, ...]  # what it may be
     error: str  # the ValueError's wording for anything else, a str.format template over {0}
+    in_step: bool = False  # whether a driver refuses anything else in the step, and not the constructor
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class State:
     argument: str  # the keyword under which implementations take the list of it, one per parameter
     # counter: the number of steps so far, 0-d; scalar: one number, 0-d; number: the same, on the parameter's device;
     # tensor: of the parameter's shape, or of one that follows from it: see `dims`
-    kind: Literal["counter", "scalar", "number", "tensor"]
+    # history: pairs of flat vectors, as many as `init` says, which a driver keeps
+    kind: Literal["counter", "scalar", "number", "tensor", "history"]
     init: Callable[[Group], float | Tensor] | None  # its initial value; None: zeros, and the rule itself fills it in
     when: Callable[[Group], bool] | None  # it exists only in groups where this holds; None: always
     on_param_device: bool  # whether a counter or scalar is on the parameter's device even if not capturable

@@ -83,6 +83,8 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     """
     import torch
 
+    from thetac.runtime.drivers import history_cpp
+    from thetac.runtime.drivers.minimize import Minimize
     from thetac.runtime.drivers.pieces import schemas_of
     from thetac.runtime.implementations import launch_cpp
     from thetac.runtime.implementations.fused import usual_dtypes
@@ -91,7 +93,9 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     yield make_recipe(*compiled_reader.RECIPE)
     kinds = [getattr(torch, name) for name in dtypes]
     yield from (make_recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
-    rules = [optimizer.schema for optimizer in _optimizers(names)]
+    yield from (make_recipe(*history_cpp.recipe_of_products(kind)) for kind in kinds if kind in history_cpp.DTYPES)
+    optimizers = _optimizers(names)
+    rules = [one.schema for one in optimizers if not issubclass(one, Minimize)]
     for schema in (one for rule in rules for one in (rule, *schemas_of(rule).values())):
         if not schema.separate_kernels:
             yield from (make_recipe(*launch_cpp.recipe_of(schema, usual_dtypes(schema, kind), ())) for kind in kinds)

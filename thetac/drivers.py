@@ -19,6 +19,16 @@ class PieceKind:
     doc: str  # what it is for
     takes_grad: bool = True  # whether it may read the gradient
     must_assign: str = ""  # the name that it is there to assign; empty: some state
+    # Names that its driver puts in scope: vectors, numbers. A piece that has such names is computed for all parameters
+    # together, as one flat vector of reals, and has no other implementation than torch operations on it.
+    vectors: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()  # LaTeX of these vectors and numbers; those of vectors get an index for the step
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it sees all parameters as one vector."""
+        return bool(self.vectors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +42,21 @@ class Driver:
     needs_closure: bool  # whether steps need one
     reads: tuple[str, ...] = ()  # integer hyperparameters that it reads, the same in all groups; a spec declares them
     counts_steps: bool = False  # whether it counts the steps of the optimizer, in its groups
+    needs: tuple[str, ...] = ()  # hyperparameters of any kind that it reads; a spec declares them
+    replaces_update: bool = False  # whether a rule with it has no update
 
 
 _PIECES = (
     PieceKind("perturb", "moves the parameters to where the gradient is taken", must_assign="param"),
     PieceKind("estimate", "updates states from another gradient than that of the step"),
+    PieceKind(
+        "direction",
+        "finds where a minimization goes next",
+        must_assign="d",
+        vectors=("d", "prev_flat_grad"),
+        numbers=("t", "n_iter"),
+        symbols=("d", "g", r"\eta_{t-1}", "t"),
+    ),
     PieceKind("train", "takes the parameters back to where training goes on", takes_grad=False, must_assign="param"),
     PieceKind("eval", "takes the parameters to where the model is evaluated", takes_grad=False, must_assign="param"),
 )
@@ -56,6 +76,15 @@ _DRIVERS = (
         needs_closure=False,
         reads=("seed", "update_each"),
         counts_steps=True,
+    ),
+    Driver(
+        "minimize",
+        "thetac.runtime.drivers.minimize:Minimize",
+        "direction",
+        "find a direction, search along it, and go on until a test ends the step",
+        needs_closure=True,
+        needs=("lr", "max_iter", "max_eval", "tolerance_grad", "tolerance_change", "line_search_fn"),
+        replaces_update=True,
     ),
 )
 

@@ -22,9 +22,22 @@ from thetac.codegen.ir.reserved_names import is_identifier
 from thetac.codegen.ir.value_kinds import COLUMN_VECTOR, EVERY_ELEMENT, ROW_VECTOR, Dims
 
 HYPERPARAMETER_KEYS = ("default", "range", "names", "symbol", "tensor", "integer", "none", "fixed", "error", "doc")
-CHOICE_KEYS = ("default", "choices", "fixed", "error", "doc")
+CHOICE_KEYS = ("default", "choices", "fixed", "error", "checked", "doc")
 FLAG_KEYS = ("default", "fixed", "doc")
-STATE_KEYS = ("counter", "scalar", "per", "shape", "dtype", "integer", "init", "when", "symbol", "device", "doc")
+STATE_KEYS = (
+    "counter",
+    "scalar",
+    "per",
+    "history",
+    "shape",
+    "dtype",
+    "integer",
+    "init",
+    "when",
+    "symbol",
+    "device",
+    "doc",
+)
 OF_ONE_PARAMETER = ("counter", "scalar", "shape", "dtype", "integer", "when", "device")  # no keys of shared numbers
 SHAPES: dict[str, Dims] = {"rows": ROW_VECTOR, "columns": COLUMN_VECTOR}
 ANY: tuple[float, ...] = ()  # replaces a default that cannot be read: a number, a truth value or a tuple
@@ -124,6 +137,7 @@ def _choice(name: str, here: Location, mapping: Mapping, diagnostics: Diagnostic
     if default is not None and choices and chosen not in choices:
         _refuse_default(default, chosen, choices, diagnostics)
     error = fields.text("error")
+    checked = fields.choice("checked", ("construction", "step"))
     return Choice(
         name,
         chosen,
@@ -131,6 +145,7 @@ def _choice(name: str, here: Location, mapping: Mapping, diagnostics: Diagnostic
         fixed,
         "" if error is None else error_of(error, 1, diagnostics),
         _doc(name, fields, here, is_argument=not fixed),
+        checked == "step",
         here,
     )
 
@@ -255,6 +270,8 @@ def read_state(entry: Entry, diagnostics: Diagnostics) -> StateEntry:
     fields = Fields(mapping, f"state `{name}`", STATE_KEYS, diagnostics, _STATE_SYNONYMS)
     if "per" in fields:
         return _shared(name, here, fields)
+    if "history" in fields:
+        return _history(name, here, fields)
     shape = fields.choice("shape", (*SHAPES, "number"))
     kind = _state_kind(name, fields, entry, shape)
     init = fields.text("init")
@@ -282,6 +299,25 @@ def read_state(entry: Entry, diagnostics: Diagnostics) -> StateEntry:
         dims=SHAPES.get(shape or "", EVERY_ELEMENT),
         float64=dtype is not None,
         integer=integer,
+    )
+
+
+def _history(name: str, here: Location, fields: Fields) -> StateEntry:
+    """Return the entry of a history: its size stands where others have their first value."""
+    for key in (*OF_ONE_PARAMETER, "init"):
+        if key in fields:
+            remedy = f"delete `{key}`: a history begins empty, and is there in every group"
+            fields.diagnostics.add(here, f"`{key}` of the history {quote(name)}", remedy)
+    symbol = fields.text("symbol")
+    return StateEntry(
+        name,
+        StateKind.HISTORY,
+        init=fields.text("history"),
+        when=None,
+        on_param_device=False,
+        symbol="" if symbol is None else read_symbol(symbol, fields.diagnostics),
+        doc=fields.line("doc") or "",
+        location=here,
     )
 
 

@@ -86,7 +86,8 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         diagnostics.add(location, "key `summary` is missing", "say in one sentence what the optimizer does")
     extends = fields.text("extends")
     if extends is None and "extends" not in fields and not fields.is_broken("extends"):
-        for key in ("hyperparameters", "update"):
+        replaced = any(one.key.text == "driver" and _replaces_update(one.value) for one in tree.entries)
+        for key in ("hyperparameters", *(() if replaced else ("update",))):
             if fields.lacks(key):
                 diagnostics.add(
                     location, f"key `{key}` is missing", "write it, or name with `extends` a spec that has it"
@@ -246,6 +247,11 @@ def _statements(fields: Fields, key: str, diagnostics: Diagnostics) -> Scalar | 
         )
         return None
     return text
+
+
+def _replaces_update(node: Node) -> bool:
+    """Return whether a driver is named whose rules have no update."""
+    return isinstance(node, Scalar) and node.text in DRIVERS and DRIVERS[node.text].replaces_update
 
 
 def _entry(fields: Fields, diagnostics: Diagnostics) -> Scalar | None:

@@ -44,7 +44,7 @@ from thetac.codegen.ir.nodes import (
     Stmt,
     assigned,
 )
-from thetac.drivers import PIECES
+from thetac.drivers import DRIVERS, PIECES
 
 MOST_HYPERPARAMETERS = 300  # and flags; a tuple counts as one
 MOST_STATES = 60
@@ -137,7 +137,14 @@ def _rule(family: tuple[Spec, ...], diagnostics: Diagnostics) -> Rule | None:
     view = nearest(family, lambda s: s.view) or View.LAST_AXES
     texts = _Texts(known, heritage, view, diagnostics)
     sparse_mode, sparse_error, dense_error = _sparse(family, diagnostics, any_features=bool(added))
-    body = texts.body(family)
+    driver_key = nearest(family, lambda s: s.driver)
+    replaced = driver_key is not None and DRIVERS[driver_key.text].replaces_update
+    body = () if replaced and all(s.update is None for s in family) else texts.body(family)
+    if replaced and driver_key is not None and body:
+        cause = f"`driver: {driver_key.text}` has no `update`"
+        remedy = f"its `{DRIVERS[driver_key.text].piece}` is all that it computes: delete `update`"
+        diagnostics.add(next(s.update.location for s in family if s.update is not None), cause, remedy)
+        body = ()
     check_blocks(body, view, diagnostics)
     pieces = (*texts.pieces(family), *(piece for one in added for piece in one.pieces))
     driver, entry = check_pieces(family, pieces, added, diagnostics)

@@ -14,9 +14,9 @@ import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar, assert_never
+from typing import Any, Generic, TypeVar, assert_never, cast
 
-from thetac.codegen.ir import ieee
+from thetac.codegen.ir import histories, ieee
 from thetac.codegen.ir.definitions import composed, expanded
 from thetac.codegen.ir.nodes import Assign, Call, Const, Expr, If, Ref, Rule, Scope, StateKind, Stmt
 from thetac.codegen.ir.ops import NUMBER_BY_NUMBER, OPS, Shape
@@ -46,7 +46,7 @@ class Step(Generic[Number]):
     """The parameter and the states after a step."""
 
     param: Number
-    state: dict[str, Number | float]  # the states that exist in this group, in the rule's order
+    state: dict[str, Number | float]  # the states that exist in this group, in order, and what a flat piece assigns
     shared: dict[str, float] = field(default_factory=dict)  # the new numbers that the parameter shares with others
 
 
@@ -240,11 +240,17 @@ class _Machine(Generic[Number]):
         for shared in rule.shared:
             if shared.name not in values:
                 self.names[shared.name] = self.host(shared.init)
+        self.vectors = rule.vectors[:1]  # what a flat piece is there to assign
         self.shared = tuple(shared.name for shared in rule.shared)
         # All starting values come from hyperparameters or the parameter before the step: none sees a state.
         starts = {s.name: self.host(s.init) for s in existing if s.name in self.created and s.init != Ref("param")}
+        self.sizes = {s.name: self.host(s.init) for s in existing if s.kind is StateKind.HISTORY}
+        for name in rule.vectors:
+            self.names[name] = state[name] if name in state else arithmetic.fill(grad, 0.0)
         for s in existing:
-            if s.name not in self.created:
+            if s.kind is StateKind.HISTORY and s.name in self.created:
+                self.names[s.name] = ()  # type: ignore[assignment]  # no pairs
+            elif s.name not in self.created:
                 self.names[s.name] = state[s.name]
             elif s.name not in starts:
                 self.names[s.name] = param
@@ -263,7 +269,7 @@ class _Machine(Generic[Number]):
         """Return the new parameter and the new states."""
         param = self.names["param"]
         shared = {name: self.names[name] for name in self.shared}
-        return Step(param, {name: self.names[name] for name in self.states}, shared)  # type: ignore[arg-type]
+        return Step(param, {name: self.names[name] for name in (*self.vectors, *self.states)}, shared)  # type: ignore[arg-type]
 
     def run(self, body: tuple[Stmt, ...]) -> None:
         """Run statements, each of which changes what later ones read."""
@@ -299,6 +305,8 @@ class _Machine(Generic[Number]):
                     return self.value(expanded(expression))
                 (operand,), axis = split_axis(expression)
                 return self.arithmetic.reduce(op, self.value(operand), axis)  # type: ignore[arg-type]
+            case Call(op=op, args=(Ref(name=pairs), *others)) if OPS[op].shape in (Shape.REMEMBER, Shape.OF_HISTORY):
+                return self.of_history(op, pairs, [self.value(one) for one in others])
             case Call(args=(of_rows, number)) if is_of_blocks(expression):
                 return self.arithmetic.blocks(self.value(of_rows), self.host(number))  # type: ignore[arg-type]
             case Call(op=op, args=args):
@@ -308,6 +316,25 @@ class _Machine(Generic[Number]):
                 return self.arithmetic.operations[op](*operands)
             case _:
                 assert_never(expression)
+
+    def of_history(self, op: str, name: str, others: Sequence[Any]) -> Number:
+        """Return a history with one more pair, or the product of a vector with the inverse Hessian of its pairs."""
+        operations, pairs = self.arithmetic.operations, cast(Any, self.names[name])
+
+        def dot(x: Any, y: Any) -> float:
+            product = self.arithmetic.reduce("sum", operations["mul"](x, y), None)
+            assert isinstance(product, float)
+            return product
+
+        if OPS[op].shape is Shape.REMEMBER:
+            s, y, bound = others
+            kept: Any = histories.remember(pairs, s, y, bound=bound, size=int(self.sizes[name]), dot=dot)
+            return cast(Number, kept)
+        (q,) = others
+        product: Number = histories.inverse_hessian(
+            pairs, q, dot=dot, combine=lambda x, factor, y: operations["add"](x, operations["mul"](factor, y))
+        )
+        return product
 
     def host(self, expression: Expr) -> float:
         """Return the value of an expression that must be a host scalar."""

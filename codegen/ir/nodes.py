@@ -13,7 +13,7 @@ from enum import Enum
 from typing import assert_never
 
 from thetac.codegen.errors import NOWHERE, Location
-from thetac.codegen.ir.value_kinds import EVERY_ELEMENT, HOST_NUMBER, TENSOR_NUMBER, Dims, Kind, Place
+from thetac.codegen.ir.value_kinds import EVERY_ELEMENT, HISTORY, HOST_NUMBER, TENSOR_NUMBER, Dims, Kind, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,7 @@ class Choice:
     fixed: bool = False
     error: str = ""  # the author's wording for anything else; {0} is the value
     doc: str = ""
+    in_step: bool = False  # whether the step refuses anything else, and not the constructor
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -200,6 +201,7 @@ class StateKind(Enum):
     SCALAR = "scalar"  # 0-d, dtype torch.get_default_dtype(); reads are float64 numbers, stores round
     NUMBER = "number"  # 0-d, on the parameter's device: one number per parameter, which a step does not read there
     TENSOR = "tensor"  # like the parameter, or one number per row or column
+    HISTORY = "history"  # pairs of flat vectors: a step and the change of the gradient along it
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,8 @@ class State:
 
     name: str  # the key in `state[param]`
     kind: StateKind
-    init: Expr = field(default=Const(0))  # a host expression over hyperparameters, or Ref("grad"), Ref("param")
+    # A host expression over hyperparameters, or Ref("grad"), Ref("param"). Of a history: how many pairs it has at most.
+    init: Expr = field(default=Const(0))
     when: Expr | None = None  # over flags and hyperparameters; the state exists, and may be used, only if true
     on_param_device: bool = False  # a scalar or counter that torch keeps beside the parameter, not on the CPU
     symbol: str = ""  # LaTeX
@@ -234,6 +237,8 @@ class State:
                 return TENSOR_NUMBER
             case StateKind.TENSOR:
                 return Kind(Place.SHAPED, self.dims)
+            case StateKind.HISTORY:
+                return HISTORY
             case _:
                 assert_never(self.kind)
 
@@ -357,6 +362,9 @@ class Rule:
     driver: str = ""  # what runs the pieces (thetac/drivers.py); empty: none
     entry: str = ""  # the method by which users run a piece; empty: there is none
     dense_error: str = ""  # the RuntimeError's text for a dense gradient; empty: they are taken
+    vectors: tuple[str, ...] = ()  # of a flat piece: what a driver puts in scope; it may assign the first of them
+    numbers: tuple[str, ...] = ()  # likewise, of the host
+    given_symbols: tuple[str, ...] = ()  # LaTeX of both
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
     def state(self, name: str) -> State | None:

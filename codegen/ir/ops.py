@@ -31,6 +31,8 @@ class Shape(Enum):
     OF_PARAM = "of param"  # `param` itself gives a number of the host: rank(param); passes/expand.py makes names of it
     REDUCTION = "reduction"  # many numbers give one: of the whole parameter, or of each row or column
     BLOCKS = "blocks"  # one number per row and how many blocks of rows there are: for each row the mean of its block
+    REMEMBER = "remember"  # a history, two flat vectors and a number give the history with one more pair
+    OF_HISTORY = "of history"  # a history and a flat vector give a flat vector
     TOTAL = "total"  # a number of each parameter gives one of the host for all of them
 
 
@@ -198,6 +200,16 @@ _ROWS = (
         latex=r"\operatorname{mean}_{\text{block}}\left( #1, #2 \right)",
     ),
     Op(
+        "remember", 4, Shape.REMEMBER, "remember(pairs, s, y, bound)",
+        "the history with the pair of a step and the change of the gradient along it, if `dot(s, y) > bound`",
+        latex=r"#1 \cup \left\{ \left( #2, #3 \right) \right\} \: \text{if} \: \left\langle #2, #3 \right\rangle > #4",
+    ),
+    Op(
+        "inverse_hessian", 2, Shape.OF_HISTORY, "inverse_hessian(pairs, q)",
+        "product of a vector with the inverse Hessian that the history approximates (L-BFGS)",
+        latex=r"H_{#1} \left( #2 \right)",
+    ),
+    Op(
         "total", 1, Shape.TOTAL, "total(a)", "sum of a number over all parameters that have a gradient",
         meaning=ieee.total, latex=r"\sum_{\theta} #1",
     ),
@@ -243,5 +255,6 @@ _OF_VALUES = tuple(op for op in FUNCTIONS.values() if op.shape in NUMBER_BY_NUMB
 HOST_FUNCTIONS = tuple(op for op in _OF_VALUES if not op.defined)
 REDUCTIONS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.REDUCTION and not op.defined)
 OF_BLOCKS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.BLOCKS)
+OF_HISTORIES = tuple(op for op in FUNCTIONS.values() if op.shape in (Shape.REMEMBER, Shape.OF_HISTORY))
 TOTALS = tuple(op for op in FUNCTIONS.values() if op.shape is Shape.TOTAL)
 ELEMENT_FUNCTIONS = tuple(op for op in _OF_VALUES if (op.whole_on_elements if op.defined else not op.host_only))

@@ -19,6 +19,7 @@ class Place(Enum):
     HOST = 0  # a Python number: one per step, parameter group and step count
     TENSOR = 1  # one number per parameter, on its device
     SHAPED = 2  # an array per parameter, on its device: see `Kind.dims`
+    HISTORY = 3  # pairs of flat vectors, which two functions take and nothing else
 
 
 class Dim(Enum):
@@ -63,6 +64,8 @@ class Kind:
 
     def __str__(self) -> str:
         """Return the kind as messages to authors name it."""
+        if self.place is Place.HISTORY:
+            return "a history"
         what = "truth value" if self.truth else "number"
         return f"a {what}" if self.is_on_host else f"one {what} per {_COUNTED[self.dims]}"
 
@@ -82,6 +85,7 @@ COLUMN_VECTOR: Dims = (Dim.ONE, Dim.COLUMNS)
 HOST_NUMBER = Kind(Place.HOST)
 TENSOR_NUMBER = Kind(Place.TENSOR)
 HOST_TRUTH = Kind(Place.HOST, truth=True)
+HISTORY = Kind(Place.HISTORY)
 ELEMENT = Kind(Place.SHAPED, EVERY_ELEMENT)
 
 

@@ -40,6 +40,7 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, FUNCTIONS, NUMBER_BY_NUMBER, OF_BLOCKS, OPS, Shape
 from thetac.codegen.ir.reductions import is_reduction, reductions_in, split_axis
 from thetac.codegen.ir.totals import is_total
+from thetac.drivers import DRIVERS
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.shape_numbers import PARAM_FACTS, VARIABLES
 
@@ -87,8 +88,9 @@ def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None
     targets = set(assigned(rule.body))
     states = {state.name for state in rule.states} - set(rule.names_of(StateKind.COUNTER))
     writable = states | {shared.name for shared in rule.shared}
-    read_only = (declared | _BOTH | OPTIONS.keys()) - writable - legal.assigns
-    assert targets & {"param", *states}, f"{where}: nothing is assigned that lives on"
+    read_only = (declared | _BOTH | OPTIONS.keys()) - writable - legal.assigns - {*rule.vectors[:1]}
+    driven = bool(rule.driver) and DRIVERS[rule.driver].replaces_update
+    assert targets & {"param", *states, *rule.vectors} or driven, f"{where}: nothing is assigned that lives on"
     assert not targets & read_only, f"{where}: {sorted(targets & read_only)} cannot be assigned to"
     fixed = [flag.name for flag in rule.flags if flag.fixed]
     assert legal.fixed_flags or not fixed, f"{where}: {fixed} are still flags"
@@ -98,7 +100,7 @@ def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None
         assert not optional, f"{where}: {optional} may be None"
     for statement in walk_statements(rule.body):
         assert legal.invented or not statement.origin, f"{where}: {statement} was invented too early"
-    _bound(rule.body, declared | _BOTH | legal.reads, where)
+    _bound(rule.body, declared | {*rule.vectors, *rule.numbers} | _BOTH | legal.reads, where)
     for what, expression in _outside_of_the_body(rule):
         besides = legal.starts if what.startswith("the start of") else legal.conditions
         besides |= {*OPTIONS, *PARAM_FACTS.values()} if what == "a requirement" else frozenset()

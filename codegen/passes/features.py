@@ -45,7 +45,7 @@ def apply(rule: Rule) -> Rule:
     on_grad = (statement for feature in rule.features for statement in feature.gradient)
     on_param = (statement for feature in rule.features for statement in feature.param)
     body = (*on_grad, *_weight_decay(rule, _Place.BEFORE), *_start_states(rule), *_update(rule))
-    if "grad" in names_in_body(body):
+    if "grad" in names_in_body(body) and not rule.vectors:  # a flat gradient is that of what is minimized
         body = (*_maximize(), *body)
     states = tuple(
         replace(state, init=Const(0)) if isinstance(state.init, Ref) and state.init.name == "grad" else state

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thetac.drivers import PIECES
 from thetac.runtime.param_groups.integer_counters import to_integers
 from thetac.runtime.param_groups.shape_classes import ShapeClasses
 from thetac.runtime.param_groups.state import Entry
@@ -26,8 +27,9 @@ Groups = list[dict[str, Any]]
 
 
 def schemas_of(schema: Schema) -> dict[str, Schema]:
-    """Return the schemas of the pieces of a rule, by name."""
-    return {name: import_module(f"{schema.package}.{name}.schema").SCHEMA for name in schema.pieces}
+    """Return the schemas of the pieces of a rule, by name; one that sees all parameters as one vector has none."""
+    names = (name for name in schema.pieces if not PIECES[name].is_flat)
+    return {name: import_module(f"{schema.package}.{name}.schema").SCHEMA for name in names}
 
 
 class Pieces:

@@ -18,6 +18,7 @@ from thetac.runtime.implementations.tables import HEADER
 
 KERNEL = Interface(("thetac_step",), version=2)
 NORM = Interface(("thetac_sum_of_squares",), version=2)
+HISTORY = Interface(("thetac_products", "thetac_recursion", "thetac_combine"), version=2)
 
 CPP = Path(__file__).resolve().parents[1] / "cpp"
 HEADERS = tuple(sorted(CPP.glob("*.h")))

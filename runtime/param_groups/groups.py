@@ -247,8 +247,8 @@ def _check_hyperparameter(hyperparameter: Hyperparameter, value: object) -> None
 
 
 def _check_choice(choice: Choice, value: object) -> None:
-    """Raise ValueError if a value is none of the choices."""
-    if not isinstance(value, str | None) or value not in choice.choices:
+    """Raise ValueError if a value is none of the choices, unless the step does."""
+    if not choice.in_step and (not isinstance(value, str | None) or value not in choice.choices):
         raise ValueError(choice.error.format(value))
 
 

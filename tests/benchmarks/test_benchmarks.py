@@ -34,6 +34,7 @@ from benchmarks.contestants import (
     takes_rows_alone,
 )
 from benchmarks.floor import CHUNK, PER_THREAD, floor
+from benchmarks.perturbation import perturbation
 from benchmarks.plan import FUSED, OF_SEVERAL_PASSES, Plan, full, quick
 from benchmarks.plots import plot
 from benchmarks.report import markdown
@@ -346,3 +347,13 @@ def test_rows_are_measured_on_the_same_gradients() -> None:
         (target,) = [one for one in targets([case]) if "rows" in one.case]
         assert target.bound == 3.0
         assert target.value is not None
+
+
+def test_a_perturbation_is_measured_beside_its_streams() -> None:
+    case: Any = perturbation("SAM", "500 x 10", 0.05)
+    assert case["times"].keys() == {"ours fused", "floor"}
+    (target,) = [one for one in targets([case]) if "and back" in one.case]
+    assert target.is_limit
+    assert target.bound == 1.2
+    assert target.value is not None
+    assert target.value > 0.5

@@ -22,6 +22,7 @@ from thetac.codegen.backends.printing.escaping import module_name
 from thetac.codegen.cli.library import our_specs
 from thetac.codegen.ir.nodes import Rule, StateKind
 from thetac.codegen.pipeline import front_end
+from thetac.drivers import DRIVERS
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
     (ROOT / "docs").rglob("*.md")
@@ -276,12 +277,15 @@ def test_the_rule_in_a_docstring_is_the_rule(name: str) -> None:
     text = inspect.cleandoc(docstring(rules()[name]))
     shown = inspect.cleandoc("\n" + text.partition("::\n\n")[2].partition("\n\n")[0])
     ast.parse(shown)
-    assert shown.startswith("if maximize:\n")
+    driven = bool(rules()[name].driver) and DRIVERS[rules()[name].driver].replaces_update
+    assert driven or shown.startswith("if maximize:\n")
     if any(h.name == "weight_decay" for h in rules()[name].hyperparameters):
         assert "weight_decay" in shown
     written = {ast.dump(ast.parse(line)) for line in logical_lines(shown)}
     source = next(s.text for s in our_specs() if s.name == rules()[name].source)
-    update = re.split(r"\n(?=\w)", source.partition("update: |\n")[2])[0]  # up to the next key
+    update = re.split(r"\n(?=\w)", source.partition("direction: |\n" if driven else "update: |\n")[2])[
+        0
+    ]  # up to the next key
     for line in logical_lines(inspect.cleandoc("\n" + update)):
         assert ast.dump(ast.parse(line)) in written, f"{line} is not shown"
 

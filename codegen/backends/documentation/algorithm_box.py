@@ -32,6 +32,7 @@ from thetac.codegen.ir.nodes import (
 from thetac.codegen.passes import features
 from thetac.codegen.passes.fixed_flags import decide_fixed_flags
 from thetac.codegen.passes.pieces import rule_of
+from thetac.drivers import DRIVERS
 from thetac.options import IN_UPDATE
 
 ROW_WIDTH = 4  # inputs and states in one line
@@ -50,12 +51,23 @@ def algorithm(rule: Rule) -> str:
     lines = [_RULE, *box.inputs(), *box.initial_values(), _RULE]
     lines.append(r"&\textbf{for} \: t = 1 \: \textbf{to} \: \ldots \: \textbf{do}")
     lines += box.steps()
+    if rule.driver and DRIVERS[rule.driver].replaces_update:
+        lines += [line for piece in rule.pieces for line in _followed(rule_of(decide_fixed_flags(rule), piece))]
     lines += [_RULE, rf"&\textbf{{return}} \: {box.symbols.at('param', 't')}", _RULE]
-    for piece in rule.pieces:
+    for piece in rule.pieces if not rule.driver or not DRIVERS[rule.driver].replaces_update else ():
         own = _Box(features.apply(rule_of(decide_fixed_flags(rule), piece)), starts={})
         lines += [rf"&\textbf{{{piece.name}}}:", *own.block(_mathematical(own.rule.body), 1), _RULE]
     body = " \\\\\n".join(f"    {line}" for line in lines)
     return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
+
+def _followed(piece: Rule) -> list[str]:
+    """Return the lines of a flat piece, and of the step along the vector that it assigns."""
+    box = _Box(features.apply(piece), starts={})
+    symbols, lines = box.symbols, box.block(_mathematical(box.rule.body), 1)
+    size = rf"{_indent(1)} \eta_t \leftarrow \text{{the length that a search finds}}"
+    moved = rf"{symbols.at('param', 't-1')} + \eta_t {symbols.at(piece.vectors[0], 't')}"
+    return [*lines, size, rf"{_indent(1)} {symbols.at('param', 't')} \leftarrow {moved}"]
 
 
 _RULE = r"&\rule{110mm}{0.4pt}"
@@ -74,7 +86,7 @@ class _Box:
         self.starts = starts  # what each state starts from, before features moved that into the body
         self.symbols = Symbols(rule)
         self.kept = {"param", *(s.name for s in rule.states if s.kind is not StateKind.COUNTER)}
-        self.kept |= {one.name for one in rule.shared}
+        self.kept |= {*(one.name for one in rule.shared), *rule.vectors}
         self.assigned: set[str] = {"grad"}  # states and the parameter: already those of this step
 
     # What precedes the loop.
@@ -104,6 +116,8 @@ class _Box:
         return _rows(r"\textbf{initialize}", entries) if entries else []
 
     def _initial_value(self, state: State | Shared) -> str:
+        if isinstance(state, State) and state.kind is StateKind.HISTORY:
+            return rf"{self.symbols.at(state.name, '0')} \leftarrow \emptyset"
         match self.starts[state.name]:
             case Ref(name="grad"):
                 value = self.symbols.at("grad", "1")

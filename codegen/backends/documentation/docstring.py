@@ -56,22 +56,27 @@ _DECAY = {
 def state_size(rule: Rule) -> str:
     """Return the bytes that tensor states take per element of a float32 parameter: `8, 4 more if amsgrad`."""
     tensors = [state for state in rule.states if state.kind is StateKind.TENSOR]
-    parts = [_sum_of_sizes([state for state in tensors if state.when is None])]
+    kept = [f"{2 * FLOAT32} * {start(state)}" for state in rule.states if state.kind is StateKind.HISTORY]
+    of_driver = FLOAT32 * len(PIECES[DRIVERS[rule.driver].piece].vectors) if rule.driver else 0
+    always = _sum_of_sizes([state for state in tensors if state.when is None], of_driver)
+    parts = [" + ".join((always, *kept))]
     for condition in dict.fromkeys(state.when for state in tensors if state.when is not None):
         more = _sum_of_sizes([state for state in tensors if state.when == condition])
         parts.append(f"{more} more if {expression_text(condition)}")
     return ", ".join(parts)
 
 
-def _sum_of_sizes(tensors: Sequence[State]) -> str:
-    """Return the bytes per element of several tensor states: `8 + 4/columns`."""
+def _sum_of_sizes(tensors: Sequence[State], beside: int = 0) -> str:
+    """Return the bytes per element of several tensor states, and of what is beside them: `8 + 4/columns`."""
     vectors = [size_per_element(state) for state in tensors if not state.is_like_param]
-    whole = FLOAT32 * (len(tensors) - len(vectors))
+    whole = beside + FLOAT32 * (len(tensors) - len(vectors))
     return " + ".join([*([str(whole)] if whole or not vectors else []), *vectors])
 
 
 def size_per_element(state: State) -> str:
     """Return the bytes that a tensor state takes per element of a float32 parameter."""
+    if state.kind is StateKind.HISTORY:
+        return f"{2 * FLOAT32} * {start(state)}"
     if state.is_like_param:
         return str(FLOAT32)
     return f"{FLOAT32}/columns" if state.dims == ROW_VECTOR else f"{FLOAT32}/rows"
@@ -169,6 +174,8 @@ def kind(state: State) -> str:
             return "0-d, a number"
         case StateKind.NUMBER:
             return "0-d, a number on the parameter's device"
+        case StateKind.HISTORY:
+            return "pairs of flat vectors, which torch keeps in `old_stps` and `old_dirs`"
         case StateKind.TENSOR if state.is_like_param:
             return "like the parameter"
         case StateKind.TENSOR:
@@ -179,6 +186,8 @@ def kind(state: State) -> str:
 
 def half_precision(rule: Rule) -> str:
     """Return a sentence about the dtype in which float16 and bfloat16 parameters are computed."""
+    if rule.driver and DRIVERS[rule.driver].replaces_update:
+        return "float16 and bfloat16 vectors are computed in their own dtype."
     match rule.half_precision:
         case HalfPrecision.FLOAT32:
             return "float16 and bfloat16 parameters are computed in float32, and results rounded once."
@@ -203,7 +212,8 @@ def docstring(rule: Rule) -> str:
     counter = next(
         (f" (`{state.name}` is 1 in the first)" for state in rule.states if state.kind is StateKind.COUNTER), ""
     )
-    blocks.append("\n".join([f"Each step{counter} does this to every parameter::", "", *_indented(update)]))
+    if update:
+        blocks.append("\n".join([f"Each step{counter} does this to every parameter::", "", *_indented(update)]))
     for piece in rule.pieces:
         body = listing(features.apply(rule_of(rule, piece)).body)
         blocks.append("\n".join([f"`{piece.name}`, which {PIECES[piece.name].doc}, does this::", "", *_indented(body)]))
@@ -268,6 +278,14 @@ def _errors(rule: Rule) -> list[tuple[str, str]]:
     """Return the types of error that the constructor raises, each with its causes."""
     causes = ["params is empty", "a hyperparameter is NaN or out of its range"]
     causes += [f'"{one_line(requirement.message)}"' for requirement in rule.requirements]
+    if rule.driver and DRIVERS[rule.driver].replaces_update:
+        causes.append("there is more than one group")
+        refused = "capturable, differentiable or clip_grad_norm is asked for; fused is, and is not there"
+        return [
+            ("ValueError", "; ".join(causes)),
+            ("TypeError", "params holds something other than tensors, or a hyperparameter has the wrong type"),
+            ("RuntimeError", refused),
+        ]
     return [
         ("ValueError", "; ".join(causes)),
         ("TypeError", "params holds something other than tensors, or a hyperparameter is not a number"),
@@ -277,6 +295,7 @@ def _errors(rule: Rule) -> list[tuple[str, str]]:
 
 def _state_text(state: State) -> str:
     at_first = "" if state.kind is StateKind.COUNTER else f", at first {start(state)}"
+    at_first = f", at most {start(state)}" if state.kind is StateKind.HISTORY else at_first
     when = "" if state.when is None else f", if {expression_text(state.when)}"
     doc = f"{one_line(state.doc)}; " if state.doc else ""
     return f"{doc}{kind(state)}{at_first}{when}"

@@ -89,13 +89,14 @@ def _argument_row(rule: Rule, symbols: Symbols, name: str) -> list[str]:
 
 
 def _state_row(symbols: Symbols, state: State) -> list[str]:
-    counter = state.kind is StateKind.COUNTER
     return [
         f"`{state.name}`",
         _inline(symbols.bare(state.name)),
         kind(state),
-        f"{size_per_element(state)} per element" if state.kind is StateKind.TENSOR else str(FLOAT32),
-        "0" if counter else markdown(start(state)),
+        f"{size_per_element(state)} per element"
+        if state.kind in (StateKind.TENSOR, StateKind.HISTORY)
+        else str(FLOAT32),
+        {StateKind.COUNTER: "0", StateKind.HISTORY: "nothing"}.get(state.kind, markdown(start(state))),
         "always" if state.when is None else f"if `{expression_text(state.when)}`",
         markdown(state.doc),
     ]

@@ -23,6 +23,7 @@ class Symbols:
 
     def __init__(self, rule: Rule) -> None:
         self._symbols = {"param": r"\theta", "grad": "g"}
+        self._symbols |= zip((*rule.vectors, *rule.numbers), rule.given_symbols, strict=True)
         given = [pair for h in rule.hyperparameters for pair in zip(h.value_names, h.symbols, strict=True)]
         given += [(state.name, state.symbol) for state in rule.states if state.kind is not StateKind.COUNTER]
         given += [(one.name, one.symbol) for one in rule.shared]
@@ -126,7 +127,7 @@ def _constant_locals(rule: Rule) -> set[str]:
     """Return the locals and inputs that are the same in every step: they depend on hyperparameters and flags alone."""
     fixed = {name for h in rule.hyperparameters for name in h.value_names} | {flag.name for flag in rule.flags}
     fixed |= {name for choice in rule.choices for name in (choice.name, *(pair[0] for pair in choice.comparisons))}
-    fixed |= set(OPTIONS)
+    fixed |= {*OPTIONS, *rule.numbers}
     changing = {"grad", "param", *names_of(rule.kept)}
     assignments = [s for s in walk_statements(rule.body) if isinstance(s, Assign)]
     conditions = _conditions_of(rule.body, ())

@@ -68,7 +68,7 @@ FUNCTIONS = tuple(sorted((*functional.FUNCTIONS, "fitting")))  # of runtime/tens
 
 def render(rule: Rule, environment: jinja2.Environment) -> str:
     """Return the text of `forloop.py`."""
-    lines, on_tensors = _ForLoop(rule).render(), functional.body(rule)
+    lines, on_tensors = ForLoop(rule).render(), functional.body(rule)
     functions, (lines, on_tensors) = imported(FUNCTIONS, rule, lines, on_tensors)
     variables, over = loop_header(rule)
     values, tensor_values = typed_values(rule), typed_values(rule, tensors=True)
@@ -133,7 +133,9 @@ def typed_variables(rule: Rule, variables: Sequence[str]) -> list[tuple[str, str
     return list(zip(variables, kinds, strict=True))
 
 
-class _ForLoop:
+class ForLoop:
+    """Prints the steps of a rule for one parameter."""
+
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.steps = lower(rule)

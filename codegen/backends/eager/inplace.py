@@ -41,6 +41,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.reductions import is_reduction
 from thetac.codegen.ir.totals import is_total
+from thetac.codegen.ir.value_kinds import HISTORY
 from thetac.codegen.passes.analysis.kinds import Kinds, infer, is_number
 
 
@@ -191,6 +192,8 @@ class _Lowering:
                 stored = replace(statement, value=Ref(target), comment="")
                 yield SetScalarState(stored, "", Ref(target), self.reads.is_needed_after(statement))
             self.magnitudes.assign(target, value)
+        elif self.kinds[target] == HISTORY:
+            yield SetTensor(statement, _fresh(self._tree(value)), "write")
         elif target in self.numbers:
             yield self._set_scalar_state(statement)
             self.magnitudes.assign(target, value)

@@ -46,7 +46,8 @@ class NumberReads:
 
 def find_number_reads(rule: Rule) -> NumberReads:
     """Return the reads that the body of a rule needs."""
-    states = frozenset(state.name for state in rule.states if state.kind is not StateKind.TENSOR)
+    vectors = (StateKind.TENSOR, StateKind.HISTORY)
+    states = frozenset(state.name for state in rule.states if state.kind not in vectors)
     assignments: list[Assign] = []
     at_start = _needed_before(rule.body, rule, states, frozenset(), assignments)
     return NumberReads(at_start, tuple(assignments))

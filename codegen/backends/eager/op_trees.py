@@ -120,6 +120,8 @@ class TreeBuilder:
                 return Leaf(name, dims)
             case Call() if is_reduction(expression):
                 return self.reduction(expression)
+            case Call(op="remember" | "inverse_hessian" as op, args=(Ref(name=name), *others)):
+                return Apply(op, (Leaf(name, _ONE), *(self.tree(argument) for argument in others)), EVERY_ELEMENT)
             case Call(op="add" | "sub" as op, args=(left, right)):
                 return self._sum(op, left, right)
             case Call(op="mul" | "div" as op, args=(left, right)):

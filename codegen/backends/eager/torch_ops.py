@@ -100,6 +100,8 @@ TORCH_OPS: Mapping[str, TorchOp] = {
     "pow_number": _method("pow", "{1}", refuses=(1,)),
     "pow_of_number": TorchOp("torch.pow({1}, {0})", foreach="torch._foreach_pow({1}, {0})"),
     "cbrt": TorchOp("cbrt({0})", foreach="cube_roots({0})"),  # of runtime/tensors.py: torch has none
+    "inverse_hessian": TorchOp("inverse_hessian({0}, {1})"),  # these two are of runtime/drivers/history.py
+    "remember": TorchOp("remember({0}, {1}, {2}, {3})"),
     "mean_of_blocks": TorchOp("mean_of_blocks({0}, {1})"),
     "atan2": TorchOp("torch.atan2({0}, {1})", "{0}.atan2_({1})"),
     "atan2_of_number": TorchOp("torch.atan2({1}, {0})"),

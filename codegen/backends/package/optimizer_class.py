@@ -23,7 +23,7 @@ from thetac.codegen.backends.package.conditions import (
     specialisation,
     traffic,
 )
-from thetac.codegen.backends.printing.arguments import asks_first, list_names
+from thetac.codegen.backends.printing.arguments import asks_first, list_names, tensor_names
 from thetac.codegen.backends.printing.escaping import docstring, literal, uses
 from thetac.codegen.emit import header
 from thetac.codegen.ir.nodes import (
@@ -48,6 +48,7 @@ from thetac.codegen.ir.value_kinds import EVERY_ELEMENT
 from thetac.codegen.passes.analysis.combinations import kernels_are_few
 from thetac.codegen.passes.check.totals import uniform
 from thetac.codegen.passes.hoist import Fused
+from thetac.codegen.passes.pieces import rule_of
 from thetac.drivers import DRIVERS, ENTRY_PATH, ENTRY_PIECE, MODES, MODES_PATH, STEPS_TAKEN
 from thetac.options import OPTIONS
 
@@ -274,6 +275,7 @@ def _choice(choice: Choice) -> list[str]:
         f'"{choice.name}"',
         f"choices={_tuple(map(_text, choice.choices))}",
         f"error={literal(error)}",
+        *(["in_step=True"] if choice.in_step else []),
     ]
 
 
@@ -346,6 +348,8 @@ def _interval(interval: Range | None) -> str:
 def _states(lowered: Rule, group: GroupAccess) -> list[list[str]]:
     """Return the arguments of each `State`, one per line."""
     lists, asked, written = list_names(lowered), asks_first(lowered), assigned(lowered.body)
+    for piece in lowered.pieces if lowered.driver and DRIVERS[lowered.driver].replaces_update else ():
+        lists |= {state.name: state.name for state in lowered.states} | tensor_names(rule_of(lowered, piece))
     return [
         [
             *_state(state, lists[state.name], group),

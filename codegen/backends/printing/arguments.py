@@ -128,6 +128,6 @@ def asks_first(rule: Rule) -> tuple[str, ...]:
 
 def tensor_names(rule: Rule) -> dict[str, str]:
     """Return the name of the 0-d tensor of each counter and scalar state, whose plain name is its number."""
-    small = [state.name for state in rule.states if state.kind is not StateKind.TENSOR]
+    small = [state.name for state in rule.states if state.kind not in (StateKind.TENSOR, StateKind.HISTORY)]
     taken = {*names_in(rule), *list_names(rule).values(), *RESERVED}
     return {name: underscored(f"{name}_t", taken) for name in small}

@@ -23,7 +23,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.ops import OF_NAMES, OPS, Shape
 from thetac.codegen.ir.reductions import split_axis
-from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind, join, reduced
+from thetac.codegen.ir.value_kinds import ELEMENT, HISTORY, HOST_NUMBER, HOST_TRUTH, Kind, join, reduced
 from thetac.options import IN_UPDATE, OPTIONS
 from thetac.shape_numbers import VARIABLES
 
@@ -60,6 +60,10 @@ def kind_of(expression: Expr, kinds: Kinds) -> Kind:
                     return reduced(join((kind_of(operand, kinds) for operand in operands), truth=False), axis)
                 case Shape.TOTAL:
                     return HOST_NUMBER
+                case Shape.REMEMBER:
+                    return HISTORY
+                case Shape.OF_HISTORY:
+                    return ELEMENT
                 case _:
                     assert_never(shape)
         case _:
@@ -70,6 +74,7 @@ def infer(rule: Rule) -> dict[str, Kind]:
     """Return the kind of every name: values, flags, options, states, `param` and its numbers, `grad`, locals."""
     kinds: dict[str, Kind] = dict.fromkeys(OPTIONS, HOST_TRUTH) | dict.fromkeys(VARIABLES, HOST_NUMBER)
     kinds |= {"param": ELEMENT, "grad": ELEMENT}
+    kinds |= dict.fromkeys(rule.vectors, ELEMENT) | dict.fromkeys(rule.numbers, HOST_NUMBER)
     if rule.features:
         kinds[UPDATE] = ELEMENT
     for hyperparameter in rule.hyperparameters:

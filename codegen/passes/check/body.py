@@ -32,7 +32,7 @@ from thetac.codegen.ir.nodes import (
 )
 from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.printer import expression_text
-from thetac.codegen.ir.value_kinds import Dim, Kind
+from thetac.codegen.ir.value_kinds import HISTORY, Dim, Kind
 from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.options import OPTIONS
@@ -128,8 +128,10 @@ class BodyCheck:
             self._diagnostics.add(
                 here, "the gradient cannot be assigned to", "call the changed one something else, such as `direction`"
             )
-        elif target in names_of(self._rule.shared):
+        elif target in names_of(self._rule.shared) or target in self._rule.vectors[:1]:
             return True
+        elif target in (*self._rule.vectors, *self._rule.numbers):
+            self._diagnostics.add(here, f"`{target}` is what was before", "call the new value something else")
         elif target in self._given and target != "param":
             what = "flag" if (kind := self._kinds[target]) is not None and kind.truth else "hyperparameter"
             self._diagnostics.add(
@@ -149,6 +151,10 @@ class BodyCheck:
         """Record the kind of a target; note an error if it had another one before."""
         target, here = assignment.target, assignment.value.location
         known = self._kinds.get(target)
+        if kind == HISTORY and not _goes_on(assignment):
+            cause = f"{quote(target)} would be another name of a history"
+            self._diagnostics.add(here, cause, "a history changes by `pairs = remember(pairs, s, y, bound)` alone")
+            kind = None
         if target not in self._kinds or known is None:
             self._kinds[target] = kind
             return
@@ -256,6 +262,15 @@ class BodyCheck:
             self._diagnostics.add(ref.location, "`first` is not asked of a counter", f"write `{ref.name} == 1`")
             return False
         return self._check_exists(state, ref)
+
+
+def _goes_on(assignment: Assign) -> bool:
+    """Return whether a history gets its own value with one more pair."""
+    match assignment.value:
+        case Call(op=op, args=(Ref(name=name), *_)):
+            return OPS[op].shape is Shape.REMEMBER and name == assignment.target
+        case _:
+            return False
 
 
 def means_two_axes(condition: Expr) -> bool:

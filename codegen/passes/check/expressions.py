@@ -9,12 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from thetac.codegen.errors import Diagnostics, quote
+from thetac.codegen.errors import Diagnostics, join_names, quote
 from thetac.codegen.ir.nodes import UNREADABLE, Call, Const, Expr, Ref, names_read
-from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OPS, Op, Shape
+from thetac.codegen.ir.ops import ELEMENT_FUNCTIONS, OF_HISTORIES, OPS, Op, Shape
 from thetac.codegen.ir.printer import expression_text
 from thetac.codegen.ir.reductions import split_axis, written_axis
-from thetac.codegen.ir.value_kinds import HOST_NUMBER, HOST_TRUTH, ROW_VECTOR, Dim, Kind, Place, join, reduced
+from thetac.codegen.ir.value_kinds import (
+    ELEMENT,
+    HISTORY,
+    HOST_NUMBER,
+    HOST_TRUTH,
+    ROW_VECTOR,
+    Dim,
+    Kind,
+    Place,
+    join,
+    reduced,
+)
 
 Read = Callable[[Ref], Kind | None]  # the kind of a name, or None after an error has been noted
 Ask = Callable[[str, Ref], bool]  # whether something may be asked of a name, by op; notes an error if not
@@ -102,6 +113,8 @@ class ExpressionCheck:
                 return self._blocks(call, op)
             case Shape.TOTAL:
                 return self._total(call, op)
+            case Shape.REMEMBER | Shape.OF_HISTORY:
+                return self._of_history(call, op)
             case Shape.SELECT:
                 choice = self._truth(call.args[0], "the first argument of `where`")
                 return _join([choice, *(self._number(argument, op) for argument in call.args[1:])], truth=False)
@@ -166,8 +179,38 @@ class ExpressionCheck:
         self._diagnostics.add(call.args[0].location, f"`{op.name}` of {kind}", remedy)
         return None
 
+    def _refuse_history(self, expression: Expr, op: Op) -> None:
+        cause = f"{quote(expression_text(expression))} is a history, and `{_sign(op)}` needs a number"
+        functions = join_names((one.syntax for one in OF_HISTORIES), "and")
+        self._diagnostics.add(expression.location, cause, f"{functions} take a history")
+
+    def _of_history(self, call: Call, op: Op) -> Kind | None:
+        """Check a function of a history, flat vectors and, behind them, numbers of the host."""
+        history, *others = call.args
+        if isinstance(history, Call) and OPS[history.op].shape is Shape.REMEMBER:
+            remedy = f"assign it first: `pairs = {OPS[history.op].syntax}`"
+            self._diagnostics.add(history.location, f"`{history.op}` within an expression", remedy)
+            return None
+        kinds = [self.kind(history), *(self._number(argument, op) for argument in others)]
+        wanted = (HISTORY, ELEMENT, ELEMENT, HOST_NUMBER)
+        names = op.parameters
+        for argument, kind, needed, name in zip(call.args, kinds, wanted, names, strict=False):
+            if kind is None:
+                return None
+            if kind == needed or (needed == HOST_NUMBER and kind.dims is None and kind.place is Place.TENSOR):
+                continue
+            what = {HISTORY: "a history", ELEMENT: "a flat vector", HOST_NUMBER: "a number"}[needed]
+            cause = f"`{name}` of `{op.syntax}` is {what}, and {quote(expression_text(argument))} is {kind}"
+            remedy = "a state `{history: size}`" if needed == HISTORY else f"give {what}"
+            self._diagnostics.add(argument.location, cause, remedy)
+            return None
+        return HISTORY if op.shape is Shape.REMEMBER else ELEMENT
+
     def _comparison(self, call: Call, op: Op) -> Kind | None:
         kinds = [self.kind(argument) for argument in call.args]
+        if HISTORY in kinds:
+            self._refuse_history(call.args[kinds.index(HISTORY)], op)
+            return None
         joined = _join(kinds, truth=True)
         if joined is None:
             return None
@@ -203,6 +246,9 @@ class ExpressionCheck:
 
     def _number(self, expression: Expr, op: Op) -> Kind | None:
         kind = self.kind(expression)
+        if kind == HISTORY:
+            self._refuse_history(expression, op)
+            return None
         if kind is not None and kind.truth:
             remedy = f"write `where({_short(expression)}, 1, 0)`"
             self._diagnostics.add(expression.location, f"a truth value where `{_sign(op)}` needs a number", remedy)

@@ -32,12 +32,14 @@ from thetac.codegen.ir.ops import OPS, Shape
 from thetac.codegen.ir.value_kinds import ELEMENT, HOST_NUMBER, HOST_TRUTH, Kind
 from thetac.codegen.passes.check import names
 from thetac.codegen.passes.check.body import BodyCheck
+from thetac.codegen.passes.check.directions import check_directions
 from thetac.codegen.passes.check.expressions import ExpressionCheck
 from thetac.codegen.passes.check.linear import check_complex_param, check_linear, check_reductions_of_complex
 from thetac.codegen.passes.check.pieces import check_driver, check_piece
 from thetac.codegen.passes.check.shapes import check_shapes
 from thetac.codegen.passes.check.totals import check_totals
 from thetac.codegen.passes.pieces import rule_of
+from thetac.drivers import DRIVERS
 from thetac.options import OPTIONS
 from thetac.shape_numbers import PARAM_FACTS
 
@@ -97,10 +99,14 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
     given = {**declared.values, **_states(rule), "param": ELEMENT, "grad": ELEMENT}
     body = BodyCheck(rule, given, frozenset(declared.unsure), diagnostics)
     body.run()
+    if rule.driver:
+        body.read |= {*DRIVERS[rule.driver].needs}
     if body.complete and declared.complete and len(diagnostics) == before:
         check_totals(rule, diagnostics)
     for piece in rule.pieces:
-        own = BodyCheck(rule_of(rule, piece), given, frozenset(declared.unsure), diagnostics)
+        in_scope = rule_of(rule, piece)
+        known = given | dict.fromkeys(in_scope.vectors, ELEMENT) | dict.fromkeys(in_scope.numbers, HOST_NUMBER)
+        own = BodyCheck(in_scope, known, frozenset(declared.unsure), diagnostics)
         own.run()
         check_piece(rule, piece, diagnostics)
         body.read |= own.read
@@ -108,6 +114,7 @@ def check(rule: Rule, diagnostics: Diagnostics) -> None:
         body.complete &= own.complete
         if own.complete and declared.complete and len(diagnostics) == before:
             check_totals(rule_of(rule, piece), diagnostics)
+    check_directions(rule, diagnostics)
     body.read |= check_driver(rule, diagnostics)
     for feature in rule.features:  # which are right by themselves; a rule need not use what they declare
         body.read |= {compared(name) for name in names_in_body(feature.body)}
@@ -313,7 +320,7 @@ class _Declarations:
 
 def _check_use(rule: Rule, body: BodyCheck, read: set[str], diagnostics: Diagnostics) -> None:
     """Note unused declarations, and an update that does not change the parameter."""
-    if "param" not in body.written:
+    if "param" not in body.written and not (rule.driver and DRIVERS[rule.driver].replaces_update):
         diagnostics.add(
             rule.location,
             "the update never assigns `param`",

@@ -1,0 +1,10 @@
+# Generated from specs/barzilai_borwein.yaml by thetac 0.1.0; do not edit.
+"""BarzilaiBorwein and its implementations."""
+
+from thetac.runtime.contract import check_contract
+
+check_contract(__name__, contract=1, version="0.1.0")  # before names that another runtime may lack
+
+from .optimizer import BarzilaiBorwein
+
+__all__ = ["BarzilaiBorwein"]
