@@ -38,8 +38,7 @@ def modulo(x: float, y: float) -> float:
 
 def sqrt(x: float) -> float:
     """Return the square root, NaN below 0."""
-    power: float = x**0.5 if x >= 0 else math.nan  # torch.optim's bits; math.sqrt rounds otherwise at times
-    return power
+    return math.sqrt(x) if x >= 0 else math.nan
 
 
 def rsqrt(x: float) -> float:

@@ -95,6 +95,6 @@ def step(
     else:
         # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
         roots_ = torch._foreach_sqrt(variances)
-        torch._foreach_div_(roots_, bias_correction2**0.5)
+        torch._foreach_div_(roots_, scalar_math.sqrt(bias_correction2))
         torch._foreach_add_(roots_, eps)
         torch._foreach_addcdiv_(params, exp_avgs, roots_, value=-lr / bias_correction1)

@@ -95,7 +95,11 @@ def step(
                 param.add_(exp_avg, alpha=-lr / bias_correction1)
         else:
             # param = param - lr / bias_correction1 * exp_avg / (sqrt(variance) / sqrt(bias_correction2) + eps)
-            param.addcdiv_(exp_avg, variance.sqrt().div_(bias_correction2**0.5).add_(eps), value=-lr / bias_correction1)
+            param.addcdiv_(
+                exp_avg,
+                variance.sqrt().div_(scalar_math.sqrt(bias_correction2)).add_(eps),
+                value=-lr / bias_correction1,
+            )
 
 
 def step_on_tensors(

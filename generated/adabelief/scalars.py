@@ -74,7 +74,7 @@ def scalars(
             lr_over_bias_correction1 = lr / bias_correction1
     else:
         lr_over_bias_correction1 = lr / bias_correction1
-        sqrt_bias_correction2 = bias_correction2**0.5
+        sqrt_bias_correction2 = scalar_math.sqrt(bias_correction2)
     return (
         float(lr_nonzero),
         one_minus_weight_decay,

@@ -56,7 +56,7 @@ def step(
         torch._foreach_maximum_(max_exp_avg_sqs, exp_avg_sqs)
         # second = max_exp_avg_sq
         seconds = max_exp_avg_sqs
-    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
     target = 0.0
     if base_lr != 0:
         target = scalar_math.divide(final_lr * lr, base_lr)

@@ -57,7 +57,7 @@ def step(
             # max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
             torch.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
             second = max_exp_avg_sq
-        step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+        step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
         target = 0.0
         if base_lr != 0:
             target = scalar_math.divide(final_lr * lr, base_lr)

@@ -36,7 +36,7 @@ def scalars(
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
     target = 0.0
     if base_lr != 0:
         target = scalar_math.divide(final_lr * lr, base_lr)

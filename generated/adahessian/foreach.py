@@ -34,7 +34,7 @@ def step(
     # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
     scale_(exp_avgs, beta1)
     torch._foreach_add_(exp_avgs, grads, alpha=1 - beta1)
-    correction = scalar_math.power((1 - beta2**step) ** 0.5, hessian_power)
+    correction = scalar_math.power(scalar_math.sqrt(1 - beta2**step), hessian_power)
     # denominator = sqrt(exp_hessian_diag_sq) ** hessian_power / correction + eps
     denominators = torch._foreach_sqrt(exp_hessian_diag_sqs)
     torch._foreach_pow_(denominators, hessian_power)

@@ -38,7 +38,7 @@ def step(
             grad = grad.neg()
         # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
         exp_avg.mul_(beta1).add_(grad, alpha=1 - beta1)
-        correction = scalar_math.power((1 - beta2**step) ** 0.5, hessian_power)
+        correction = scalar_math.power(scalar_math.sqrt(1 - beta2**step), hessian_power)
         # denominator = sqrt(exp_hessian_diag_sq) ** hessian_power / correction + eps
         denominator = exp_hessian_diag_sq.sqrt().pow_(hessian_power).div_(correction).add_(eps)
         # param = param - lr * (exp_avg / (1 - beta1 ** step) / denominator + weight_decay * param)

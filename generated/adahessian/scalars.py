@@ -32,7 +32,7 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
-    correction = scalar_math.power((1 - beta2**step) ** 0.5, hessian_power)
+    correction = scalar_math.power(scalar_math.sqrt(1 - beta2**step), hessian_power)
     one_minus_beta1_pow_step = 1 - beta1**step
     return (
         beta1,

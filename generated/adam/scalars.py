@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from thetac.runtime import tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
@@ -14,7 +13,7 @@ ROW = (
     "one_minus_beta1",  # 1 - beta1
     "beta2",
     "one_minus_beta2",  # 1 - beta2
-    "sqrt_one_minus_beta2_pow_step",  # sqrt(1 - beta2 ** step)
+    "one_minus_beta2_pow_step_pow_half",  # (1 - beta2 ** step) ** 0.5
     "eps",
     "lr_over_one_minus_beta1_pow_step",  # lr / (1 - beta1 ** step)
 )
@@ -37,7 +36,7 @@ def scalars(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
+    one_minus_beta2_pow_step_pow_half = (1 - beta2**step) ** 0.5
     lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         one_minus_lr_times_weight_decay,
@@ -45,7 +44,7 @@ def scalars(
         one_minus_beta1,
         beta2,
         one_minus_beta2,
-        sqrt_one_minus_beta2_pow_step,
+        one_minus_beta2_pow_step_pow_half,
         eps,
         lr_over_one_minus_beta1_pow_step,
     ), ()
@@ -68,7 +67,7 @@ def scalars_on_tensors(
             one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = tensors.sqrt(1 - beta2**step)
+    one_minus_beta2_pow_step_pow_half = (1 - beta2**step) ** 0.5
     lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     return (
         one_minus_lr_times_weight_decay,
@@ -76,7 +75,7 @@ def scalars_on_tensors(
         one_minus_beta1,
         beta2,
         one_minus_beta2,
-        sqrt_one_minus_beta2_pow_step,
+        one_minus_beta2_pow_step_pow_half,
         eps,
         lr_over_one_minus_beta1_pow_step,
     ), ()

@@ -28,7 +28,7 @@ def update_elements(
     one_minus_beta1,
     beta2,
     one_minus_beta2,
-    sqrt_one_minus_beta2_pow_step,
+    one_minus_beta2_pow_step_pow_half,
     eps,
     lr_over_one_minus_beta1_pow_step,
     grad_scale,
@@ -67,8 +67,8 @@ def update_elements(
         # max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
         max_exp_avg_sq = ops.maximum(max_exp_avg_sq, exp_avg_sq)
         second_moment = max_exp_avg_sq
-    # denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
-    denom = ops.divide(ops.sqrt(second_moment), sqrt_one_minus_beta2_pow_step) + eps
+    # denom = sqrt(second_moment) / (1 - beta2 ** step) ** 0.5 + eps
+    denom = ops.divide(ops.sqrt(second_moment), one_minus_beta2_pow_step_pow_half) + eps
     # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
     param = param - ops.divide(lr_over_one_minus_beta1_pow_step * exp_avg, denom)
 
@@ -118,7 +118,7 @@ def kernel(
     one_minus_beta1 = tl.load(row + 2)
     beta2 = tl.load(row + 3)
     one_minus_beta2 = tl.load(row + 4)
-    sqrt_one_minus_beta2_pow_step = tl.load(row + 5)
+    one_minus_beta2_pow_step_pow_half = tl.load(row + 5)
     eps = tl.load(row + 6)
     lr_over_one_minus_beta1_pow_step = tl.load(row + 7)
     param_address = tl.load(tensor + header + 0)
@@ -147,7 +147,7 @@ def kernel(
                 one_minus_beta1,
                 beta2,
                 one_minus_beta2,
-                sqrt_one_minus_beta2_pow_step,
+                one_minus_beta2_pow_step_pow_half,
                 eps,
                 lr_over_one_minus_beta1_pow_step,
                 grad_scale,
@@ -179,7 +179,7 @@ def kernel(
                 one_minus_beta1,
                 beta2,
                 one_minus_beta2,
-                sqrt_one_minus_beta2_pow_step,
+                one_minus_beta2_pow_step_pow_half,
                 eps,
                 lr_over_one_minus_beta1_pow_step,
                 grad_scale,

@@ -46,7 +46,7 @@ def step(
     # m = lerp(m, grad, 1 - beta1)
     torch._foreach_lerp_(ms, grads, 1 - beta1)
     rate = lr / (1 - beta1**step)
-    correction = (1 - beta2**step) ** 0.5
+    correction = scalar_math.sqrt(1 - beta2**step)
     if blocks_is_element:
         # v = beta2 * v + (1 - beta2) * grad * grad
         scale_(vs, beta2)

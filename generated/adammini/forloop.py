@@ -52,7 +52,7 @@ def step(
         # m = lerp(m, grad, 1 - beta1)
         m.lerp_(grad, 1 - beta1)
         rate = lr / (1 - beta1**step)
-        correction = (1 - beta2**step) ** 0.5
+        correction = scalar_math.sqrt(1 - beta2**step)
         if blocks_is_element:
             assert v is not None
             # v = beta2 * v + (1 - beta2) * grad * grad

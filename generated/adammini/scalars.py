@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from thetac.runtime import tensors
+from thetac.runtime import scalar_math, tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
@@ -45,7 +45,7 @@ def scalars(
         one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     rate = lr / (1 - beta1**step)
-    correction = (1 - beta2**step) ** 0.5
+    correction = scalar_math.sqrt(1 - beta2**step)
     one_minus_beta2 = 0.0
     if blocks_is_element:
         one_minus_beta2 = 1 - beta2

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
@@ -44,7 +45,7 @@ def step(
     # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
     scale_(exp_avg_sqs, beta2)
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
-    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
     # rate = step_size / (sqrt(exp_avg_sq) + eps)
     rates = torch._foreach_sqrt(exp_avg_sqs)
     torch._foreach_add_(rates, eps)

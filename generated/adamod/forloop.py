@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_pairs, minimum, sqrt, store
 
 
@@ -47,7 +48,7 @@ def step(
         exp_avg.mul_(beta1).add_(grad, alpha=1 - beta1)
         # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+        step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
         # rate = step_size / (sqrt(exp_avg_sq) + eps)
         rate = exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(step_size)
         # exp_avg_lr = beta3 * exp_avg_lr + (1 - beta3) * rate

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from thetac.runtime import tensors
+from thetac.runtime import scalar_math, tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
@@ -37,7 +37,7 @@ def scalars(
         one_minus_lr_times_weight_decay = 1 - lr * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
     one_minus_beta3 = 1 - beta3
     return (
         one_minus_lr_times_weight_decay,

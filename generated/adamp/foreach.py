@@ -44,7 +44,7 @@ def step(
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
     # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
     denoms = torch._foreach_sqrt(exp_avg_sqs)
-    torch._foreach_div_(denoms, (1 - beta2**step) ** 0.5)
+    torch._foreach_div_(denoms, scalar_math.sqrt(1 - beta2**step))
     torch._foreach_add_(denoms, eps)
     if nesterov:
         # perturb = (beta1 * exp_avg + (1 - beta1) * grad) / denom
@@ -95,7 +95,7 @@ def step(
         ]
         # is_flat = cosine < delta / sqrt(param_size)
         is_flats = [
-            cosine < scalar_math.divide(delta, param_size**0.5)
+            cosine < scalar_math.divide(delta, scalar_math.sqrt(param_size))
             for cosine in cosines
         ]
         # projected = where(is_flat, tangent, perturb)
@@ -150,7 +150,7 @@ def step(
         (max_row_cosines,) = read_numbers(max_row_cosine_tensors)
         # is_row_flat = max_row_cosine < delta / sqrt(param_matrix_columns)
         is_row_flats = [
-            max_row_cosine < scalar_math.divide(delta, param_matrix_columns**0.5)
+            max_row_cosine < scalar_math.divide(delta, scalar_math.sqrt(param_matrix_columns))
             for max_row_cosine in max_row_cosines
         ]
         # projected = where(is_row_flat, row_tangent, projected)

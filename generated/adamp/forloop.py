@@ -54,7 +54,7 @@ def step(
         # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-        denom = exp_avg_sq.sqrt().div_((1 - beta2**step) ** 0.5).add_(eps)
+        denom = exp_avg_sq.sqrt().div_(scalar_math.sqrt(1 - beta2**step)).add_(eps)
         if nesterov:
             # perturb = (beta1 * exp_avg + (1 - beta1) * grad) / denom
             perturb = exp_avg.mul(beta1).add_(grad, alpha=1 - beta1).div_(denom)
@@ -78,7 +78,7 @@ def step(
             sum_unit_times_perturb = unit.mul(perturb).sum().item()
             # tangent = perturb - unit * sum_unit_times_perturb
             tangent = perturb.sub(unit.mul(sum_unit_times_perturb))
-            is_flat = cosine < scalar_math.divide(delta, param_size**0.5)
+            is_flat = cosine < scalar_math.divide(delta, scalar_math.sqrt(param_size))
             # projected = where(is_flat, tangent, perturb)
             projected = (tangent if is_flat else perturb).clone()
             ratio = wd_ratio if is_flat else 1
@@ -100,7 +100,7 @@ def step(
             row_tangent = perturb.addcmul(row_unit, row_sum_row_unit_times_perturb, value=-1)
             # max_row_cosine = max(row_cosine)
             max_row_cosine = largest(row_cosine).item()
-            is_row_flat = max_row_cosine < scalar_math.divide(delta, param_matrix_columns**0.5)
+            is_row_flat = max_row_cosine < scalar_math.divide(delta, scalar_math.sqrt(param_matrix_columns))
             # projected = where(is_row_flat, row_tangent, projected)
             projected = (row_tangent if is_row_flat else projected).clone()
             ratio = wd_ratio if is_row_flat else ratio

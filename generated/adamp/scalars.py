@@ -41,15 +41,15 @@ def scalars(
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
+    sqrt_one_minus_beta2_pow_step = scalar_math.sqrt(1 - beta2**step)
     rate = lr / (1 - beta1**step)
     delta_over_sqrt_param_size = 0.0
     delta_over_sqrt_param_matrix_columns = 0.0
     lr_times_weight_decay = 0.0
     one_minus_lr_times_weight_decay = 0.0
     if param_rank > 1:
-        delta_over_sqrt_param_size = scalar_math.divide(delta, param_size**0.5)
-        delta_over_sqrt_param_matrix_columns = scalar_math.divide(delta, param_matrix_columns**0.5)
+        delta_over_sqrt_param_size = scalar_math.divide(delta, scalar_math.sqrt(param_size))
+        delta_over_sqrt_param_matrix_columns = scalar_math.divide(delta, scalar_math.sqrt(param_matrix_columns))
         if weight_decay > 0:
             lr_times_weight_decay = lr * weight_decay
     elif weight_decay > 0:

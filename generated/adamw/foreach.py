@@ -50,7 +50,7 @@ def step(
         torch._foreach_maximum_(max_exp_avg_sqs, exp_avg_sqs)
         # second_moment = max_exp_avg_sq
         second_moments = max_exp_avg_sqs
-    # denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
+    # denom = sqrt(second_moment) / (1 - beta2 ** step) ** 0.5 + eps
     denoms = torch._foreach_sqrt(second_moments)
     torch._foreach_div_(denoms, (1 - beta2**step) ** 0.5)
     torch._foreach_add_(denoms, eps)

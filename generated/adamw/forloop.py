@@ -52,7 +52,7 @@ def step(
             # max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
             torch.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
             second_moment = max_exp_avg_sq
-        # denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
+        # denom = sqrt(second_moment) / (1 - beta2 ** step) ** 0.5 + eps
         denom = second_moment.sqrt().div_((1 - beta2**step) ** 0.5).add_(eps)
         # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
         param.addcdiv_(exp_avg, denom, value=-lr / (1 - beta1**step))
@@ -114,7 +114,7 @@ def step_on_tensors(
             assert max_exp_avg_sq is not None
             max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
             second_moment = max_exp_avg_sq
-        denom = sqrt(second_moment) / sqrt(1 - beta2**step) + eps
+        denom = sqrt(second_moment) / (1 - beta2**step) ** 0.5 + eps
         param = param - lr / (1 - beta1**step) * exp_avg / denom
         store(param_out, param)
         store(exp_avg_out, exp_avg)

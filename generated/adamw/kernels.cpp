@@ -61,7 +61,7 @@ struct Rule {
             const Number one_minus_beta1 = row[1];
             const Number beta2 = row[2];
             const Number one_minus_beta2 = row[3];
-            const Number sqrt_one_minus_beta2_pow_step = row[4];
+            const Number one_minus_beta2_pow_step_pow_half = row[4];
             const Number eps = row[5];
             const Number lr_over_one_minus_beta1_pow_step = row[6];
             Number* __restrict param_ptr = streams[0];
@@ -96,8 +96,8 @@ struct Rule {
                     max_exp_avg_sq = ops::maximum(max_exp_avg_sq, exp_avg_sq);
                     second_moment = max_exp_avg_sq;
                 }
-                // denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
-                Number denom = ops::square_root(second_moment) / sqrt_one_minus_beta2_pow_step + eps;
+                // denom = sqrt(second_moment) / (1 - beta2 ** step) ** 0.5 + eps
+                Number denom = ops::square_root(second_moment) / one_minus_beta2_pow_step_pow_half + eps;
                 // param = param - lr / (1 - beta1 ** step) * exp_avg / denom
                 param = param - lr_over_one_minus_beta1_pow_step * exp_avg / denom;
 

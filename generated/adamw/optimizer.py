@@ -28,7 +28,7 @@ class AdamW(Optimizer):
         if amsgrad:
           max_exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
           second_moment = max_exp_avg_sq
-        denom = sqrt(second_moment) / sqrt(1 - beta2 ** step) + eps
+        denom = sqrt(second_moment) / (1 - beta2 ** step) ** 0.5 + eps
         param = param - lr / (1 - beta1 ** step) * exp_avg / denom
 
     Args:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
@@ -61,7 +62,7 @@ def step(
     torch._foreach_addcmul_(exp_avg_sqs, aheads, aheads, value=1 - beta3)
     # denom = sqrt(exp_avg_sq) / sqrt(1 - beta3 ** step) + eps
     denoms = torch._foreach_sqrt(exp_avg_sqs)
-    torch._foreach_div_(denoms, (1 - beta3**step) ** 0.5)
+    torch._foreach_div_(denoms, scalar_math.sqrt(1 - beta3**step))
     torch._foreach_add_(denoms, eps)
     # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
     torch._foreach_addcdiv_(params, exp_avgs, denoms, value=-lr / (1 - beta1**step))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_pairs, copied, sqrt, store
 
 
@@ -62,7 +63,7 @@ def step(
         # exp_avg_sq = beta3 * exp_avg_sq + (1 - beta3) * ahead * ahead
         exp_avg_sq.mul_(beta3).addcmul_(ahead, ahead, value=1 - beta3)
         # denom = sqrt(exp_avg_sq) / sqrt(1 - beta3 ** step) + eps
-        denom = exp_avg_sq.sqrt().div_((1 - beta3**step) ** 0.5).add_(eps)
+        denom = exp_avg_sq.sqrt().div_(scalar_math.sqrt(1 - beta3**step)).add_(eps)
         # param = param - lr / (1 - beta1 ** step) * exp_avg / denom
         param.addcdiv_(exp_avg, denom, value=-lr / (1 - beta1**step))
         # param = param - lr * beta2 / (1 - beta2 ** step) * exp_avg_diff / denom

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from thetac.runtime import tensors
+from thetac.runtime import scalar_math, tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
@@ -45,7 +45,7 @@ def scalars(
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
     one_minus_beta3 = 1 - beta3
-    sqrt_one_minus_beta3_pow_step = (1 - beta3**step) ** 0.5
+    sqrt_one_minus_beta3_pow_step = scalar_math.sqrt(1 - beta3**step)
     lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     exp_avg_diff_factor = lr * beta2 / (1 - beta2**step)
     one_plus_lr_times_weight_decay = 0.0

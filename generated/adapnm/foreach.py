@@ -73,7 +73,7 @@ def step(
         seconds = max_exp_avg_sqs
     # denom = sqrt(second) / sqrt(1 - beta2 ** step) + eps
     denoms = torch._foreach_sqrt(seconds)
-    torch._foreach_div_(denoms, (1 - beta2**step) ** 0.5)
+    torch._foreach_div_(denoms, scalar_math.sqrt(1 - beta2**step))
     torch._foreach_add_(denoms, eps)
     # param = param - lr / (1 - beta1 ** step) * (1 / noise_norm * momentum) / denom
     torch._foreach_addcdiv_(

@@ -72,7 +72,7 @@ def step(
             torch.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
             second = max_exp_avg_sq
         # denom = sqrt(second) / sqrt(1 - beta2 ** step) + eps
-        denom = second.sqrt().div_((1 - beta2**step) ** 0.5).add_(eps)
+        denom = second.sqrt().div_(scalar_math.sqrt(1 - beta2**step)).add_(eps)
         # param = param - lr / (1 - beta1 ** step) * (1 / noise_norm * momentum) / denom
         param.addcdiv_(momentum.mul(scalar_math.divide(1, noise_norm)), denom, value=-lr / (1 - beta1**step))
 

@@ -52,7 +52,7 @@ def scalars(
         one_plus_beta3 = 1 + beta3
     noise_norm = scalar_math.sqrt(scalar_math.power(1 + beta3, 2) + scalar_math.power(beta3, 2))
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
+    sqrt_one_minus_beta2_pow_step = scalar_math.sqrt(1 - beta2**step)
     lr_over_one_minus_beta1_pow_step = lr / (1 - beta1**step)
     one_over_noise_norm = scalar_math.divide(1, noise_norm)
     return (

@@ -70,7 +70,7 @@ def step(
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
     # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
     denoms = torch._foreach_sqrt(exp_avg_sqs)
-    torch._foreach_div_(denoms, (1 - beta2**step) ** 0.5)
+    torch._foreach_div_(denoms, scalar_math.sqrt(1 - beta2**step))
     torch._foreach_add_(denoms, eps)
     # mix = fast / (1 - beta1 ** step) + slow_weight * exp_avg_slow
     mixs = torch._foreach_div(fasts, 1 - beta1**step)

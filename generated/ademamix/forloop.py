@@ -69,7 +69,7 @@ def step(
         # exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * grad * grad
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         # denom = sqrt(exp_avg_sq) / sqrt(1 - beta2 ** step) + eps
-        denom = exp_avg_sq.sqrt().div_((1 - beta2**step) ** 0.5).add_(eps)
+        denom = exp_avg_sq.sqrt().div_(scalar_math.sqrt(1 - beta2**step)).add_(eps)
         # mix = fast / (1 - beta1 ** step) + slow_weight * exp_avg_slow
         mix = fast.div(1 - beta1**step).add_(exp_avg_slow, alpha=fitting(slow_weight, param.dtype))
         # param = param - lr * mix / denom

@@ -58,7 +58,7 @@ def scalars(
         one_minus_beta1 = 1 - beta1
     one_minus_slow_decay = 1 - slow_decay
     one_minus_beta2 = 1 - beta2
-    sqrt_one_minus_beta2_pow_step = (1 - beta2**step) ** 0.5
+    sqrt_one_minus_beta2_pow_step = scalar_math.sqrt(1 - beta2**step)
     one_minus_beta1_pow_step = 1 - beta1**step
     return (
         one_minus_lr_times_weight_decay,

@@ -60,7 +60,7 @@ def step(
     torch._foreach_reciprocal_(rcpl_v_hats)
     scale_(rcpl_v_hats, 1 - beta**step)
     # decay_factor_c = 1 / sqrt(1 + c_coef * sqrt(lr) * b)
-    decay_factor_cs = torch._foreach_mul(bs, c_coef * lr**0.5)
+    decay_factor_cs = torch._foreach_mul(bs, c_coef * scalar_math.sqrt(lr))
     torch._foreach_add_(decay_factor_cs, 1)
     torch._foreach_sqrt_(decay_factor_cs)
     torch._foreach_reciprocal_(decay_factor_cs)
@@ -71,7 +71,7 @@ def step(
     torch._foreach_mul_(gammas, g2s)
     init_lr = lr * eta
     # decay_factor_d = 1 / (1 + d_coef * sqrt(init_lr) * b)
-    decay_factor_ds = torch._foreach_mul(bs, d_coef * init_lr**0.5)
+    decay_factor_ds = torch._foreach_mul(bs, d_coef * scalar_math.sqrt(init_lr))
     torch._foreach_add_(decay_factor_ds, 1)
     torch._foreach_reciprocal_(decay_factor_ds)
     scale_(decay_factor_ds, 1)

@@ -56,12 +56,12 @@ def step(
         # rcpl_v_hat = (1 - beta ** step) / maximum(v, epsilon)
         rcpl_v_hat = v.clamp(min=epsilon).reciprocal_().mul_(1 - beta**step)
         # decay_factor_c = 1 / sqrt(1 + c_coef * sqrt(lr) * b)
-        decay_factor_c = b.mul(c_coef * lr**0.5).add_(1).sqrt_().reciprocal_().mul_(1)
+        decay_factor_c = b.mul(c_coef * scalar_math.sqrt(lr)).add_(1).sqrt_().reciprocal_().mul_(1)
         # gamma = decay_factor_c * lr ** 2 * rcpl_v_hat * g2
         gamma = decay_factor_c.mul(scalar_math.power(lr, 2)).mul_(rcpl_v_hat).mul_(g2)
         init_lr = lr * eta
         # decay_factor_d = 1 / (1 + d_coef * sqrt(init_lr) * b)
-        decay_factor_d = b.mul(d_coef * init_lr**0.5).add_(1).reciprocal_().mul_(1)
+        decay_factor_d = b.mul(d_coef * scalar_math.sqrt(init_lr)).add_(1).reciprocal_().mul_(1)
         # change = decay_factor_d * ((-0.5 * gamma - extra_l2) * param - init_lr * sqrt(rcpl_v_hat) * clipped)
         change = decay_factor_d.mul(
             gamma.mul(-0.5).sub_(extra_l2).mul_(param).addcmul_(rcpl_v_hat.sqrt(), clipped, value=-init_lr)

@@ -48,10 +48,10 @@ def scalars(
         minus_clip_value_or_default = -clip_value_or_default
     one_minus_beta = 1 - beta
     one_minus_beta_pow_step = 1 - beta**step
-    c_coef_times_sqrt_lr = c_coef * lr**0.5
+    c_coef_times_sqrt_lr = c_coef * scalar_math.sqrt(lr)
     lr_squared = scalar_math.power(lr, 2)
     init_lr = lr * eta
-    d_coef_times_sqrt_init_lr = d_coef * init_lr**0.5
+    d_coef_times_sqrt_init_lr = d_coef * scalar_math.sqrt(init_lr)
     one_minus_momentum_or_default = 0.0
     if (0 if momentum_is_none else momentum) > 0:
         one_minus_momentum_or_default = 1 - momentum_or_default

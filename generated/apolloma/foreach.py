@@ -66,7 +66,7 @@ def step(
     (sum_direction_squared_squareds,) = read_numbers(sum_direction_squared_squared_tensors)
     # fourth_norm = sqrt(sqrt(sum_direction_squared_squared))
     fourth_norms = [
-        scalar_math.sqrt(sum_direction_squared_squared) ** 0.5
+        scalar_math.sqrt(scalar_math.sqrt(sum_direction_squared_squared))
         for sum_direction_squared_squared in sum_direction_squared_squareds
     ]
     if rebound_is_belief:

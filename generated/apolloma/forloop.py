@@ -65,7 +65,7 @@ def step(
         exp_avg_grad.add_(delta_grad, alpha=alpha)
         # sum_direction_squared_squared = sum(direction * direction * (direction * direction))
         sum_direction_squared_squared = direction.mul(direction).mul(direction.mul(direction)).sum().item()
-        fourth_norm = scalar_math.sqrt(sum_direction_squared_squared) ** 0.5
+        fourth_norm = scalar_math.sqrt(scalar_math.sqrt(sum_direction_squared_squared))
         if rebound_is_belief:
             last_denom = fourth_norm + eps
         else:

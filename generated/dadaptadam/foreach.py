@@ -51,7 +51,7 @@ def step(
         rate = scalar_math.divide(
             rate * scalar_math.sqrt(1 - scalar_math.power(beta2, t)), 1 - scalar_math.power(beta1, t)
         )
-    root = beta2**0.5
+    root = scalar_math.sqrt(beta2)
     # gain_term_part = sum(direction * (s / (sqrt(exp_avg_sq) + eps)))
     gain_term_part_tensors = [
         direction.mul(s.div(exp_avg_sq.sqrt().add(eps))).sum()

@@ -48,7 +48,7 @@ def scalars(
         rate = scalar_math.divide(
             rate * scalar_math.sqrt(1 - scalar_math.power(beta2, t)), 1 - scalar_math.power(beta1, t)
         )
-    root = beta2**0.5
+    root = scalar_math.sqrt(beta2)
     layer_scale_times_rate = layer_scale * rate
     direction_factor = layer_scale * rate * (1 - beta1)
     one_minus_beta2 = 1 - beta2

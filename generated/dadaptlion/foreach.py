@@ -32,7 +32,7 @@ def step(
     if torch.is_complex(params[0]):
         params, grads, exp_avgs, ses = as_lists_of_pairs(params, grads, exp_avgs, ses)
     rate = d * lr
-    root = beta2**0.5
+    root = scalar_math.sqrt(beta2)
     # param = param * (1 - rate * weight_decay)
     scale_(params, 1 - rate * weight_decay)
     # direction = sign(beta1 * exp_avg + (1 - beta1) * grad)

@@ -109,7 +109,7 @@ def _step_of_one(
     if torch.is_complex(param):
         param, grad, exp_avg, s = as_pairs(param, grad, exp_avg, s)
     rate = d * lr
-    root = beta2**0.5
+    root = scalar_math.sqrt(beta2)
     # param = param * (1 - rate * weight_decay)
     param.mul_(1 - rate * weight_decay)
     # direction = sign(beta1 * exp_avg + (1 - beta1) * grad)

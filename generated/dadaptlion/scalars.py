@@ -34,7 +34,7 @@ def scalars(
 ) -> Stages:
     """What each stage adds to the row; the last one gives scalar states and shared numbers, too."""
     rate = d * lr
-    root = beta2**0.5
+    root = scalar_math.sqrt(beta2)
     one_minus_rate_times_weight_decay = 1 - rate * weight_decay
     one_minus_beta1 = 1 - beta1
     one_minus_beta2_times_rate = (1 - beta2) * rate

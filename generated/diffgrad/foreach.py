@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
@@ -56,6 +57,6 @@ def step(
     scale_(frictions, 1)
     # for the next step: previous_grad = grad
     torch._foreach_copy_(previous_grads, grads)
-    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
     # param = param - step_size * (exp_avg * friction) / denom
     torch._foreach_addcdiv_(params, torch._foreach_mul(exp_avgs, frictions), denoms, value=-step_size)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_pairs, copied, exp, sqrt, store
 
 
@@ -52,7 +53,7 @@ def step(
         friction = previous_grad.sub(grad).abs_().neg_().exp_().add_(1).reciprocal_().mul_(1)
         # for the next step: previous_grad = grad
         previous_grad.copy_(grad)
-        step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+        step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
         # param = param - step_size * (exp_avg * friction) / denom
         param.addcdiv_(exp_avg.mul(friction), denom, value=-step_size)
 

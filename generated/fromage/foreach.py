@@ -51,7 +51,7 @@ def step(
     ]
     # param = (param - lr * (grad * ratio)) / sqrt(1 + lr ** 2)
     for param, grad, ratio in zip(params, grads, ratios, strict=True):
-        param.add_(grad.mul(ratio), alpha=-lr).div_((1 + scalar_math.power(lr, 2)) ** 0.5)
+        param.add_(grad.mul(ratio), alpha=-lr).div_(scalar_math.sqrt(1 + scalar_math.power(lr, 2)))
     if (float("inf") if p_bound_is_none else p_bound) < float("inf"):
         # param_part = norm(param)
         param_part_tensors = torch._foreach_norm(params)

@@ -48,7 +48,7 @@ def step(
         norm_grad = grad.norm().item()
         ratio = scalar_math.divide(ratio_part, norm_grad) if ratio_part > 0 and norm_grad > 0 else 1
         # param = (param - lr * (grad * ratio)) / sqrt(1 + lr ** 2)
-        param.add_(grad.mul(ratio), alpha=-lr).div_((1 + scalar_math.power(lr, 2)) ** 0.5)
+        param.add_(grad.mul(ratio), alpha=-lr).div_(scalar_math.sqrt(1 + scalar_math.power(lr, 2)))
         if (float("inf") if p_bound_is_none else p_bound) < float("inf"):
             # param_part = norm(param)
             param_part = param.norm().item()

@@ -25,7 +25,7 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     p_bound_or_default = float("inf") if p_bound_is_none else p_bound
-    sqrt_one_plus_lr_squared = (1 + scalar_math.power(lr, 2)) ** 0.5
+    sqrt_one_plus_lr_squared = scalar_math.sqrt(1 + scalar_math.power(lr, 2))
     return (
         float(first_max_norm),
         p_bound_or_default,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
@@ -43,7 +44,7 @@ def step(
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
     step_size = lr
     if correct_bias:
-        step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+        step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
     # param = param - step_size * (sign(grad) * abs(exp_avg)) / (sqrt(exp_avg_sq) + eps)
     signs = torch._foreach_sign(grads)
     torch._foreach_mul_(signs, torch._foreach_abs(exp_avgs))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import Scalar, as_pairs, sign, sqrt, store
 
 
@@ -44,7 +45,7 @@ def step(
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         step_size = lr
         if correct_bias:
-            step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+            step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
         # param = param - step_size * (sign(grad) * abs(exp_avg)) / (sqrt(exp_avg_sq) + eps)
         param.addcdiv_(grad.sign().mul_(exp_avg.abs()), exp_avg_sq.sqrt().add_(eps), value=-step_size)
 

@@ -69,7 +69,7 @@ def step(
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2)
     if bias_correction:
         bias_correction1 = 1 - beta1**step
-        scale = bias_correction1 / (1 - beta2**step) ** 0.5
+        scale = bias_correction1 / scalar_math.sqrt(1 - beta2**step)
         # denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
         denoms = torch._foreach_sqrt(exp_avg_sqs)
         scale_(denoms, scale)

@@ -69,7 +69,7 @@ def step(
         exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         if bias_correction:
             bias_correction1 = 1 - beta1**step
-            scale = bias_correction1 / (1 - beta2**step) ** 0.5
+            scale = bias_correction1 / scalar_math.sqrt(1 - beta2**step)
             # denom = sqrt(exp_avg_sq) * scale + bias_correction1 * eps
             denom = exp_avg_sq.sqrt().mul_(scale).add_(bias_correction1 * eps)
             # direction = exp_avg / denom

@@ -65,7 +65,7 @@ def scalars(
     bias_correction1_times_eps = 0.0
     if bias_correction:
         bias_correction1 = 1 - beta1**step
-        scale = bias_correction1 / (1 - beta2**step) ** 0.5
+        scale = bias_correction1 / scalar_math.sqrt(1 - beta2**step)
         bias_correction1_times_eps = bias_correction1 * eps
     return (
         float(lr_nonzero),

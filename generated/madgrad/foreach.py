@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs, cube_roots, increment
 
 
@@ -37,7 +38,7 @@ def step(
     if torch.is_complex(params[0]):
         params, grads, grad_sum_sqs, ses, x0s = as_lists_of_pairs(params, grads, grad_sum_sqs, ses, x0s)
     rate = lr + eps if lr != 0 else lr
-    weight = rate * step**0.5
+    weight = rate * scalar_math.sqrt(step)
     # before = param
     # tensor by tensor: torch has no list operation for `clone`
     befores = [

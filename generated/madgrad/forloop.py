@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_pairs, cbrt, sqrt, store, where
 
 
@@ -41,7 +42,7 @@ def step(
             param, grad, grad_sum_sq, s = as_pairs(param, grad, grad_sum_sq, s)
             (x0,) = as_pairs(x0)
         rate = lr + eps if lr != 0 else lr
-        weight = rate * step**0.5
+        weight = rate * scalar_math.sqrt(step)
         # before = param
         before = param.clone()
         if momentum != 0:

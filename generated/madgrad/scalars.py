@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from thetac.runtime import tensors
+from thetac.runtime import scalar_math, tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
@@ -28,7 +28,7 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     rate = lr + eps if lr != 0 else lr
-    weight = rate * step**0.5
+    weight = rate * scalar_math.sqrt(step)
     one_minus_momentum = 1 - momentum
     rate_times_weight_decay = 0.0
     if decouple_decay and weight_decay != 0:

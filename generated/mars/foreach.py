@@ -50,7 +50,7 @@ def step(
     decay = weight_decay
     rate = lr
     correction1 = 1 - beta1**step
-    correction2 = (1 - beta2**step) ** 0.5
+    correction2 = scalar_math.sqrt(1 - beta2**step)
     if optimize_1d or param_rank == 2:
         # corrected = grad + gamma * beta1 / (1 - beta1) * (grad - last_grad)
         correcteds = torch._foreach_add(grads, torch._foreach_sub(grads, last_grads), alpha=gamma * beta1 / (1 - beta1))
@@ -77,7 +77,7 @@ def step(
         scale_(exp_avg_sqs, beta2_1d)
         torch._foreach_addcmul_(exp_avg_sqs, grads, grads, value=1 - beta2_1d)
         correction1 = 1 - beta1_1d**step
-        correction2 = (1 - beta2_1d**step) ** 0.5
+        correction2 = scalar_math.sqrt(1 - beta2_1d**step)
         rate = lr * (scalar_math.divide(lr_1d, start_lr) if start_lr != 0 else 1)
         decay = weight_decay_1d
     if mars_type_is_lion and (optimize_1d or param_rank == 2):

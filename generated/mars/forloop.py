@@ -54,7 +54,7 @@ def step(
         decay = weight_decay
         rate = lr
         correction1 = 1 - beta1**step
-        correction2 = (1 - beta2**step) ** 0.5
+        correction2 = scalar_math.sqrt(1 - beta2**step)
         if optimize_1d or param_rank == 2:
             assert last_grad is not None
             # corrected = grad + gamma * beta1 / (1 - beta1) * (grad - last_grad)
@@ -76,7 +76,7 @@ def step(
             # exp_avg_sq = beta2_1d * exp_avg_sq + (1 - beta2_1d) * grad * grad
             exp_avg_sq.mul_(beta2_1d).addcmul_(grad, grad, value=1 - beta2_1d)
             correction1 = 1 - beta1_1d**step
-            correction2 = (1 - beta2_1d**step) ** 0.5
+            correction2 = scalar_math.sqrt(1 - beta2_1d**step)
             rate = lr * (scalar_math.divide(lr_1d, start_lr) if start_lr != 0 else 1)
             decay = weight_decay_1d
         if mars_type_is_lion and (optimize_1d or param_rank == 2):

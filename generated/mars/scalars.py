@@ -48,7 +48,7 @@ def scalars(
     decay = weight_decay
     rate = lr
     correction1 = 1 - beta1**step
-    correction2 = (1 - beta2**step) ** 0.5
+    correction2 = scalar_math.sqrt(1 - beta2**step)
     corrected_factor = 0.0
     one_minus_beta1 = 0.0
     one_minus_beta2 = 0.0
@@ -63,7 +63,7 @@ def scalars(
         one_minus_beta1_1d = 1 - beta1_1d
         one_minus_beta2_1d = 1 - beta2_1d
         correction1 = 1 - beta1_1d**step
-        correction2 = (1 - beta2_1d**step) ** 0.5
+        correction2 = scalar_math.sqrt(1 - beta2_1d**step)
         rate = lr * (scalar_math.divide(lr_1d, start_lr) if start_lr != 0 else 1)
         decay = weight_decay_1d
     correction1_over_correction2 = 0.0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
@@ -55,6 +56,6 @@ def step(
     # denom = sqrt(second_moment) + eps
     denoms = torch._foreach_sqrt(second_moments)
     torch._foreach_add_(denoms, eps)
-    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
     # param = param - step_size * exp_avg / denom ** (partial * 2)
     torch._foreach_addcdiv_(params, exp_avgs, torch._foreach_pow(denoms, partial * 2), value=-step_size)

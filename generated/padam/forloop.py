@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_pairs, maximum, sqrt, store
 
 
@@ -55,7 +56,7 @@ def step(
             second_moment = max_exp_avg_sq
         # denom = sqrt(second_moment) + eps
         denom = second_moment.sqrt().add_(eps)
-        step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+        step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
         # param = param - step_size * exp_avg / denom ** (partial * 2)
         param.addcdiv_(exp_avg, denom.pow(partial * 2), value=-step_size)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from thetac.runtime import tensors
+from thetac.runtime import scalar_math, tensors
 from thetac.runtime.tensors import Scalar
 
 ROW = (
@@ -33,7 +33,7 @@ def scalars(
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
     one_minus_beta2 = 1 - beta2
-    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
     partial_times_two = partial * 2
     return (
         weight_decay,

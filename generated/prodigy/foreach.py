@@ -46,7 +46,7 @@ def step(
         params, grads, exp_avgs, exp_avg_sqs, ses, p0s = as_lists_of_pairs(
             params, grads, exp_avgs, exp_avg_sqs, ses, p0s
         )
-    beta3_or_default = beta2**0.5 if beta3_is_none else beta3
+    beta3_or_default = scalar_math.sqrt(beta2) if beta3_is_none else beta3
     t = k + 1
     # direction = grad
     directions: TensorList = grads

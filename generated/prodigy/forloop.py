@@ -178,7 +178,7 @@ def _step_of_one(
     if torch.is_complex(param):
         param, grad, exp_avg_sq, s, p0 = as_pairs(param, grad, exp_avg_sq, s, p0)
         (exp_avg,) = as_pairs(exp_avg)
-    beta3_or_default = beta2**0.5 if beta3_is_none else beta3
+    beta3_or_default = scalar_math.sqrt(beta2) if beta3_is_none else beta3
     t = k + 1
     direction = grad
     if weight_decay != 0 and not decouple:

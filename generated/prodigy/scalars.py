@@ -48,7 +48,7 @@ def scalars(
     beta3_is_none: bool,
 ) -> Stages:
     """What each stage adds to the row; the last one gives scalar states and shared numbers, too."""
-    beta3_or_default = beta2**0.5 if beta3_is_none else beta3
+    beta3_or_default = scalar_math.sqrt(beta2) if beta3_is_none else beta3
     t = k + 1
     rate = d * lr
     if use_bias_correction:

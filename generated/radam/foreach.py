@@ -54,10 +54,10 @@ def step(
     changes = torch._foreach_div(exp_avgs, 1 - beta1**step)
     scale_(changes, lr)
     if rho > 5:
-        rect = scalar_math.sqrt(
-            scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)
+        rect = scalar_math.power(
+            scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho), 0.5
         )
-        # change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
+        # change = change * (bias_correction2 ** 0.5 / (sqrt(exp_avg_sq) + eps)) * rect
         roots = torch._foreach_sqrt(exp_avg_sqs)
         torch._foreach_add_(roots, eps)
         torch._foreach_reciprocal_(roots)

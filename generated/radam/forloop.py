@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import as_pairs, divide, sqrt, store, where
+from thetac.runtime.tensors import as_pairs, divide, power, sqrt, store, where
 
 
 def step(
@@ -55,10 +55,10 @@ def step(
         # change = exp_avg / (1 - beta1 ** step) * lr
         change = exp_avg.div(1 - beta1**step).mul_(lr)
         if rho > 5:
-            rect = scalar_math.sqrt(
-                scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)
+            rect = scalar_math.power(
+                scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho), 0.5
             )
-            # change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
+            # change = change * (bias_correction2 ** 0.5 / (sqrt(exp_avg_sq) + eps)) * rect
             change.mul_(exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(bias_correction2**0.5)).mul_(rect)
         # param = param - change
         param.sub_(change)
@@ -122,13 +122,13 @@ def step_on_tensors(
         rho = rho_inf - 2 * step * beta2**step / bias_correction2
         change = exp_avg / (1 - beta1**step) * lr
         if capturable:
-            rect_if_so = sqrt(divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
-            change_if_so = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect_if_so
+            rect_if_so = power(divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho), 0.5)
+            change_if_so = change * (bias_correction2**0.5 / (sqrt(exp_avg_sq) + eps)) * rect_if_so
             change = where(rho > 5, change_if_so, change)
         elif rho > 5:
-            # rect = sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
-            rect = sqrt(divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
-            change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
+            # rect = ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
+            rect = power(divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho), 0.5)
+            change = change * (bias_correction2**0.5 / (sqrt(exp_avg_sq) + eps)) * rect
         param = param - change
         store(param_out, param)
         store(exp_avg_out, exp_avg)

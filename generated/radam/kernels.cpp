@@ -64,7 +64,7 @@ struct Rule {
             const Number one_minus_beta2 = row[4];
             const Number one_minus_beta1_pow_step = row[5];
             const Number lr = row[6];
-            const Number sqrt_bias_correction2 = row[8];
+            const Number bias_correction2_pow_half = row[8];
             const Number eps = row[9];
             const Number rect = row[10];
             Number* __restrict param_ptr = streams[0];
@@ -99,8 +99,8 @@ struct Rule {
                 // change = exp_avg / (1 - beta1 ** step) * lr
                 Number change = exp_avg / one_minus_beta1_pow_step * lr;
                 if constexpr (rho_above_five) {
-                    // change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
-                    change = change * (sqrt_bias_correction2 / (ops::square_root(exp_avg_sq) + eps)) * rect;
+                    // change = change * (bias_correction2 ** 0.5 / (sqrt(exp_avg_sq) + eps)) * rect
+                    change = change * (bias_correction2_pow_half / (ops::square_root(exp_avg_sq) + eps)) * rect;
                 }
                 param = param - change;
 

@@ -31,8 +31,8 @@ class RAdam(Optimizer):
         rho = rho_inf - 2 * step * beta2 ** step / bias_correction2  # its length by now
         change = exp_avg / (1 - beta1 ** step) * lr
         if rho > 5:
-          rect = sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
-          change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
+          rect = ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
+          change = change * (bias_correction2 ** 0.5 / (sqrt(exp_avg_sq) + eps)) * rect
         param = param - change
 
     Args:

@@ -17,7 +17,7 @@ ROW = (
     "one_minus_beta1_pow_step",  # 1 - beta1 ** step
     "lr",
     "rho_above_five",  # rho > 5
-    "sqrt_bias_correction2",  # sqrt(bias_correction2)
+    "bias_correction2_pow_half",  # bias_correction2 ** 0.5
     "eps",
     "rect",
 )
@@ -46,12 +46,12 @@ def scalars(
     one_minus_beta1_pow_step = 1 - beta1**step
     rho_above_five = rho > 5
     rect = 0.0
-    sqrt_bias_correction2 = 0.0
+    bias_correction2_pow_half = 0.0
     if rho_above_five:
-        rect = scalar_math.sqrt(
-            scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho)
+        rect = scalar_math.power(
+            scalar_math.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho), 0.5
         )
-        sqrt_bias_correction2 = bias_correction2**0.5
+        bias_correction2_pow_half = bias_correction2**0.5
     return (
         one_minus_lr_times_weight_decay,
         weight_decay,
@@ -61,7 +61,7 @@ def scalars(
         one_minus_beta1_pow_step,
         lr,
         float(rho_above_five),
-        sqrt_bias_correction2,
+        bias_correction2_pow_half,
         eps,
         rect,
     ), ()
@@ -90,12 +90,14 @@ def scalars_on_tensors(
     one_minus_beta1_pow_step = 1 - beta1**step
     rho_above_five = rho > 5
     rect: Scalar = 0.0
-    sqrt_bias_correction2: Scalar = 0.0
-    rect_if_so = tensors.sqrt(tensors.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho))
-    sqrt_bias_correction2_if_so = tensors.sqrt(bias_correction2)
+    bias_correction2_pow_half: Scalar = 0.0
+    rect_if_so = tensors.power(
+        tensors.divide((rho - 4) * (rho - 2) * rho_inf, (rho_inf - 4) * (rho_inf - 2) * rho), 0.5
+    )
+    bias_correction2_pow_half_if_so = bias_correction2**0.5
     rect = tensors.where(rho_above_five, rect_if_so, rect)
-    sqrt_bias_correction2 = tensors.where(
-        rho_above_five, sqrt_bias_correction2_if_so, sqrt_bias_correction2
+    bias_correction2_pow_half = tensors.where(
+        rho_above_five, bias_correction2_pow_half_if_so, bias_correction2_pow_half
     )
     return (
         one_minus_lr_times_weight_decay,
@@ -106,7 +108,7 @@ def scalars_on_tensors(
         one_minus_beta1_pow_step,
         lr,
         rho_above_five,
-        sqrt_bias_correction2,
+        bias_correction2_pow_half,
         eps,
         rect,
     ), ()

@@ -30,7 +30,7 @@ def update_elements(
     one_minus_beta1_pow_step,
     lr,
     rho_above_five,
-    sqrt_bias_correction2,
+    bias_correction2_pow_half,
     eps,
     rect,
     grad_scale,
@@ -64,8 +64,8 @@ def update_elements(
     # change = exp_avg / (1 - beta1 ** step) * lr
     change = ops.divide(exp_avg, one_minus_beta1_pow_step) * lr
     if rho_above_five != 0:
-        # change = change * (sqrt(bias_correction2) / (sqrt(exp_avg_sq) + eps)) * rect
-        change = change * ops.divide(sqrt_bias_correction2, ops.sqrt(exp_avg_sq) + eps) * rect
+        # change = change * (bias_correction2 ** 0.5 / (sqrt(exp_avg_sq) + eps)) * rect
+        change = change * ops.divide(bias_correction2_pow_half, ops.sqrt(exp_avg_sq) + eps) * rect
     param = param - change
 
     ops.store(param_ptr + offsets, param, mask)
@@ -113,7 +113,7 @@ def kernel(
     one_minus_beta1_pow_step = tl.load(row + 5)
     lr = tl.load(row + 6)
     rho_above_five = tl.load(row + 7)
-    sqrt_bias_correction2 = tl.load(row + 8)
+    bias_correction2_pow_half = tl.load(row + 8)
     eps = tl.load(row + 9)
     rect = tl.load(row + 10)
     param_address = tl.load(tensor + header + 0)
@@ -142,7 +142,7 @@ def kernel(
                 one_minus_beta1_pow_step,
                 lr,
                 rho_above_five,
-                sqrt_bias_correction2,
+                bias_correction2_pow_half,
                 eps,
                 rect,
                 grad_scale,
@@ -174,7 +174,7 @@ def kernel(
                 one_minus_beta1_pow_step,
                 lr,
                 rho_above_five,
-                sqrt_bias_correction2,
+                bias_correction2_pow_half,
                 eps,
                 rect,
                 grad_scale,

@@ -84,7 +84,7 @@ def step(
         ]
         # is_flat = cosine < delta / sqrt(param_size)
         is_flats = [
-            cosine < scalar_math.divide(delta, param_size**0.5)
+            cosine < scalar_math.divide(delta, scalar_math.sqrt(param_size))
             for cosine in cosines
         ]
         # projected = where(is_flat, tangent, perturb)
@@ -139,7 +139,7 @@ def step(
         (max_row_cosines,) = read_numbers(max_row_cosine_tensors)
         # is_row_flat = max_row_cosine < delta / sqrt(param_matrix_columns)
         is_row_flats = [
-            max_row_cosine < scalar_math.divide(delta, param_matrix_columns**0.5)
+            max_row_cosine < scalar_math.divide(delta, scalar_math.sqrt(param_matrix_columns))
             for max_row_cosine in max_row_cosines
         ]
         # projected = where(is_row_flat, row_tangent, projected)

@@ -62,7 +62,7 @@ def step(
             sum_unit_times_perturb = unit.mul(perturb).sum().item()
             # tangent = perturb - unit * sum_unit_times_perturb
             tangent = perturb.sub(unit.mul(sum_unit_times_perturb))
-            is_flat = cosine < scalar_math.divide(delta, param_size**0.5)
+            is_flat = cosine < scalar_math.divide(delta, scalar_math.sqrt(param_size))
             # projected = where(is_flat, tangent, perturb)
             projected = (tangent if is_flat else perturb).clone()
             ratio = wd_ratio if is_flat else 1
@@ -84,7 +84,7 @@ def step(
             row_tangent = perturb.addcmul(row_unit, row_sum_row_unit_times_perturb, value=-1)
             # max_row_cosine = max(row_cosine)
             max_row_cosine = largest(row_cosine).item()
-            is_row_flat = max_row_cosine < scalar_math.divide(delta, param_matrix_columns**0.5)
+            is_row_flat = max_row_cosine < scalar_math.divide(delta, scalar_math.sqrt(param_matrix_columns))
             # projected = where(is_row_flat, row_tangent, projected)
             projected = (row_tangent if is_row_flat else projected).clone()
             ratio = wd_ratio if is_row_flat else ratio

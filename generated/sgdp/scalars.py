@@ -43,8 +43,8 @@ def scalars(
     one_minus_momentum = 0.0
     param_factor = 0.0
     if param_rank > 1:
-        delta_over_sqrt_param_size = scalar_math.divide(delta, param_size**0.5)
-        delta_over_sqrt_param_matrix_columns = scalar_math.divide(delta, param_matrix_columns**0.5)
+        delta_over_sqrt_param_size = scalar_math.divide(delta, scalar_math.sqrt(param_size))
+        delta_over_sqrt_param_matrix_columns = scalar_math.divide(delta, scalar_math.sqrt(param_matrix_columns))
         if weight_decay > 0:
             lr_times_weight_decay = lr * weight_decay
             one_minus_momentum = 1 - momentum

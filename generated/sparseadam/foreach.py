@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, increment, scale_
 
 
@@ -37,7 +38,7 @@ def step(
     torch._foreach_sub_(products, exp_avg_sqs)
     scale_(products, 1 - beta2)
     torch._foreach_add_(exp_avg_sqs, products)
-    step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+    step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
     # change = -step_size * (exp_avg / (sqrt(exp_avg_sq) + eps))
     roots = torch._foreach_sqrt(exp_avg_sqs)
     torch._foreach_add_(roots, eps)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import sqrt, store
 
 
@@ -35,7 +36,7 @@ def step(
         exp_avg.add_(grad.sub(exp_avg).mul_(1 - beta1))
         # exp_avg_sq = exp_avg_sq + (grad * grad - exp_avg_sq) * (1 - beta2)
         exp_avg_sq.add_(grad.mul(grad).sub_(exp_avg_sq).mul_(1 - beta2))
-        step_size = lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
+        step_size = lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
         # change = -step_size * (exp_avg / (sqrt(exp_avg_sq) + eps))
         change = exp_avg.div(exp_avg_sq.sqrt().add_(eps)).mul_(-step_size)
         # param = param + change

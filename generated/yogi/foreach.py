@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import TensorList, as_lists_of_pairs, increment, scale_
 
 
@@ -44,7 +45,7 @@ def step(
     rates = torch._foreach_sqrt(exp_avg_sqs)
     torch._foreach_add_(rates, eps)
     torch._foreach_reciprocal_(rates)
-    scale_(rates, lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step))
+    scale_(rates, lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step))
     # param = param - rate * exp_avg
     torch._foreach_addcmul_(params, rates, exp_avgs, value=-1)
     if weight_decay != 0:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from thetac.runtime import scalar_math
 from thetac.runtime.tensors import as_pairs, sign, sqrt, store
 
 
@@ -41,7 +42,9 @@ def step(
         # exp_avg_sq = exp_avg_sq - (1 - beta2) * sign(exp_avg_sq - square) * square
         exp_avg_sq.addcmul_(exp_avg_sq.sub(square).sign_(), square, value=-(1 - beta2))
         # rate = lr * sqrt(1 - beta2 ** step) / (1 - beta1 ** step) / (sqrt(exp_avg_sq) + eps)
-        rate = exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step))
+        rate = exp_avg_sq.sqrt().add_(eps).reciprocal_().mul_(
+            lr * scalar_math.sqrt(1 - beta2**step) / (1 - beta1**step)
+        )
         # param = param - rate * exp_avg
         param.addcmul_(rate, exp_avg, value=-1)
         if weight_decay != 0:

@@ -54,7 +54,7 @@ def float_settings(name: str) -> list[Settings]:
     if name == "SGD":
         nesterov = {"momentum": 0.9, "nesterov": True}
         combinations += [nesterov | {"weight_decay": wd, "maximize": up} for wd in (0, 0.1) for up in (False, True)]
-    if name in ("Adam", "AdamW", "Adamax", "NAdam", "RAdam"):
+    if name in ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"):
         # Where `(1 - beta2 ** step) ** 0.5` and math.sqrt differ within 400 steps: in step 345, and in step 69.
         combinations += [{"betas": (0.9, 0.9)}, {"betas": (0.9, 0.995)}]
     return [case for case in database_settings(name) if not any(map(torch.is_tensor, case.values()))] + combinations

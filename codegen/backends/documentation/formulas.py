@@ -97,7 +97,7 @@ def _set(expression: Expr, read: Callable[[str], str]) -> tuple[str, Precedence]
             return read(name), _ATOM
         case Call(op="where"):
             return _cases(expression, read), _SUM
-        case Call(op="pow", args=(Const() | Call() as base, exponent)) if exponent == Const(0.5):
+        case Call(op="pow", args=(base, exponent)) if exponent == Const(0.5):
             return _set(Call("sqrt", (base,)), read)
         case Call(op=op) if OPS[op].defined and not OPS[op].latex:
             return _set(arranged(expanded(expression)), read)

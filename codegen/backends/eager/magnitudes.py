@@ -133,7 +133,7 @@ class Magnitudes:
             case "cbrt", [a]:
                 return Magnitude(math.cbrt(a.low), math.cbrt(a.high))
             case "rsqrt", [a]:
-                return Magnitude(1 / math.sqrt(a.high), 1 / math.sqrt(a.low))
+                return Magnitude(max(1 / math.sqrt(a.high), _TINY), 1 / math.sqrt(max(a.low, _TINY)))
             case "sqrt", [a]:
                 return Magnitude(math.sqrt(a.low), math.sqrt(a.high))
             case "pow", [a, _]:

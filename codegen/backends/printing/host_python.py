@@ -1,9 +1,9 @@
 """Expressions of host scalars as Python text.
 
 In: an Expr over host scalars and truth values. Out: Python text that computes it in float64 in the order written. Must
-not know how elements are computed. `sqrt` is printed as `** 0.5`, which is what torch.optim computes; `math.sqrt`
-rounds differently for about one double in a thousand. Where Python's operator could raise or become complex, `guarded`
-calls a function of runtime/scalar_math.py instead: a step may not fail midway.
+not know how elements are computed. `x ** 0.5` stays a power, which rounds otherwise than `sqrt(x)` for about one double
+in a thousand; torch's optimizers have both. Where Python's operator could raise or become complex, `guarded` calls a
+function of runtime/scalar_math.py instead: a step may not fail midway.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ _LOOSE = Precedence.CONDITIONAL
 PYTHON: Table = {
     **OPERATORS,
     **functions("scalar_math.", HOST_FUNCTIONS),
-    "sqrt": Row("{0} ** 0.5", Precedence.POWER, (Precedence.ATOM,)),  # torch.optim's bits
     "abs": function("abs", 1),  # cannot fail, and takes tensors too
     "lerp": Row("{0} + {2} * ({1} - {0})", Precedence.SUM, (Precedence.PRODUCT, Precedence.PRODUCT, Precedence.SIGN)),
     "where": Row("{1} if {0} else {2}", Precedence.CONDITIONAL, (Precedence.OR, Precedence.OR, _LOOSE)),
@@ -35,7 +34,6 @@ PYTHON: Table = {
     "checked_div": function("scalar_math.divide", 2),
     "checked_mod": function("scalar_math.modulo", 2),
     "checked_pow": function("scalar_math.power", 2),
-    "checked_sqrt": function("scalar_math.sqrt", 1),
 }
 
 # The functions of runtime/tensors.py, which take numbers and tensors alike, by the row of `PYTHON` that each replaces.
@@ -44,7 +42,6 @@ TENSOR_FUNCTIONS: Mapping[str, str] = {
     "checked_div": "divide",
     "checked_mod": "modulo",
     "checked_pow": "power",
-    "checked_sqrt": "sqrt",
     "and": "both",
     "or": "either",
     "not": "negation",
@@ -91,10 +88,8 @@ def guarded(expression: Expr, known: Mapping[str, Range]) -> Expr:
     """Return the expression with `checked_*` operations where Python's operator could fail, given known ranges."""
     match expression:
         case Call(op=op, args=args):
-            safe = (
-                (op not in ("div", "mod") or value_ranges.is_nonzero(args[1], known))
-                and (op != "pow" or value_ranges.is_plain_power(args[0], args[1], known))
-                and (op != "sqrt" or value_ranges.bounds(args[0], known).low >= 0)
+            safe = (op not in ("div", "mod") or value_ranges.is_nonzero(args[1], known)) and (
+                op != "pow" or value_ranges.is_plain_power(args[0], args[1], known)
             )
             return Call(op if safe else f"checked_{op}", tuple(guarded(argument, known) for argument in args))
         case Const() | Ref():
