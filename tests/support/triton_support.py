@@ -50,10 +50,10 @@ Modules = Mapping[str, ModuleType]
 
 @cache
 def every_spec() -> Mapping[str, Compiled]:
-    """Every spec of this checkout, compiled, by the name of its class."""
+    """Every spec of this checkout that has an update, and so kernels, compiled, by the name of its class."""
     paths = sorted(SPECS.rglob("*.yaml"))
     sources = [Source(path.relative_to(SPECS).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
-    return {compiled.class_name: compiled for compiled in compile_specs(sources)}
+    return {one.class_name: one for one in compile_specs(sources) if "forloop.py" in one.files}
 
 
 DECLARATIONS = {

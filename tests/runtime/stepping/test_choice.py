@@ -15,6 +15,7 @@ from torch import Tensor
 
 import thetac as ours
 from tests.support.comparing import assert_same_training
+from tests.support.every_optimizer import MINIMIZERS
 from tests.support.paths import ROOT
 from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, train
 from thetac.runtime.building import compiled_objects
@@ -23,7 +24,7 @@ from thetac.runtime.stepping import requirements
 from thetac.runtime.stepping.choice import choose
 from thetac.runtime.stepping.implementation import Implementation
 
-NAMES = [name for name in ours.__all__ if isinstance(getattr(ours, name), type)]
+NAMES = [name for name in ours.__all__ if isinstance(getattr(ours, name), type) and name not in MINIMIZERS]
 
 
 @pytest.fixture
