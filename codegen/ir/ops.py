@@ -202,7 +202,7 @@ _ROWS = (
     Op(
         "remember", 4, Shape.REMEMBER, "remember(pairs, s, y, bound)",
         "the history with the pair of a step and the change of the gradient along it, if `dot(s, y) > bound`",
-        latex=r"#1 \cup \left\{ \left( #2, #3 \right) \right\} \: \text{if} \: \left\langle #2, #3 \right\rangle > #4",
+        latex=r"#1 \cup \left( #2, #3 \right) \: \text{if} \: \left\langle #2, #3 \right\rangle > #4",
     ),
     Op(
         "inverse_hessian", 2, Shape.OF_HISTORY, "inverse_hessian(pairs, q)",

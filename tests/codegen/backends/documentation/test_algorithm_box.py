@@ -27,7 +27,7 @@ from thetac.codegen.pipeline import Source, front_end
 fast = settings(deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 
 OURS = COMMANDS | {
-    *("cup", "emptyset", "{", "}"),  # of histories
+    *("cup", "emptyset"),  # of histories
     *("hspace", "textbf", "textit", "rule", "leftarrow", "nabla", "ldots", "left", "right", "begin", "end"),
     *(
         "frac",
