@@ -11,13 +11,14 @@ import torch
 
 import thetac
 from tests.support.comparing import assert_identical, assert_same_training
-from tests.support.every_optimizer import error_of, every_class, ours, runs_kernels, torchs
+from tests.support.every_optimizer import error_of, ours, runs_kernels, torchs
 from tests.support.host_reads import HostRead, no_host_reads
 from tests.support.runtime_helpers import parameters, picture, run_kernels_of, states
 from tests.support.scaler_helpers import (
     SHAPES,
     TORCH_FUSED,
     backward,
+    every_scaled_class,
     gradients,
     make,
     options,
@@ -33,7 +34,7 @@ __all__ = ["options", "triton"]  # fixtures
 
 
 @pytest.mark.feature("modes", "GradScaler: fused steps on a GPU do not make the host wait, skipped ones included")
-@every_class
+@every_scaled_class
 def test_the_host_reads_nothing(
     name: str, triton: None, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
@@ -102,7 +103,7 @@ def test_found_inf_of_several_devices_adds_up(triton: None) -> None:
 
 
 @pytest.mark.feature("modes", "GradScaler: the step unscales only with an explicit fused=True")
-@every_class
+@every_scaled_class
 def test_who_unscales(name: str) -> None:
     for arguments in ({}, {"foreach": True}, {"foreach": False}, {"fused": False}, {"fused": None}):
         assert not getattr(make(name, **arguments), "_step_supports_amp_scaling", False)
@@ -205,7 +206,7 @@ def test_lazily_negated_gradients_are_unscaled(options: dict[str, bool]) -> None
 
 
 @pytest.mark.feature("modes", "GradScaler: closures are refused, and steps without gradients, as with torch's class")
-@every_class
+@every_scaled_class
 def test_what_the_scaler_refuses(name: str, options: dict[str, bool]) -> None:
     control, by = torchs(name), scaler()
     theirs = options if not options.get("fused") or name in TORCH_FUSED else {}
