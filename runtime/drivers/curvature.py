@@ -67,7 +67,9 @@ class Curvature(Driven):
         is_due = taken % self.param_groups[0]["update_each"] == 0
         loss, flat = (None, frozenset[int]()) if closure is None else self._evaluate(closure, is_due=is_due)
         if is_due:
-            with self._gradients(self.estimates(taken, flat)):
+            found = self.estimates(taken, flat)
+            self._check_update()
+            with self._gradients(found):
                 self._pieces.run(ESTIMATE, self.param_groups, self.state)
         else:
             for param in self._params():

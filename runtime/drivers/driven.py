@@ -6,8 +6,12 @@ piece runs.
 
 from __future__ import annotations
 
+import torch
+
 from thetac.runtime.drivers.pieces import Pieces
 from thetac.runtime.optimizer import Optimizer
+from thetac.runtime.param_groups.integer_counters import as_tensors
+from thetac.runtime.stepping.stepper import Stepper
 
 
 class Driven(Optimizer):
@@ -24,3 +28,10 @@ class Driven(Optimizer):
     def explain(self) -> str:
         """Return a text: what updates which parameters and why, then the same of each piece that has run."""
         return "\n".join([super().explain(), *self._pieces.explain(self.param_groups, self.state)])
+
+    def _check_update(self) -> None:
+        """Raise what the update would raise before it writes anything, since what comes before it may write, too."""
+        if self._stepper is None:
+            self._stepper = Stepper(self.schema)
+        with torch.no_grad(), as_tensors(self.schema, self.param_groups, self.state):
+            self._stepper.check(self.param_groups, self.state)

@@ -174,6 +174,22 @@ class Stepper:
             self._kept = kept if new is None else _Kept(after, new.listing)
         return norm
 
+    def check(self, groups: Sequence[dict[str, Any]], state: MutableMapping[Tensor, Entry]) -> None:
+        """Raise what a step would raise before it writes anything, for drivers that write something else before it.
+
+        Args:
+            groups: parameter groups
+            state: `optimizer.state`, which is only read
+        """
+        if self.schema.waits:
+            check_agreement(self.schema, groups)
+        max_norm_of(groups)
+        lists = [list(group["params"]) for group in groups]
+        gathered = gather(self.schema, groups, lists, state, RedistributedGradients(), takes_grads=self._takes_grads)
+        for member in gathered.members:
+            self._check_dtype(member)
+        make_plan(self.schema, groups, assign(self.schema, groups, gathered.members, may_be_skipped=False), None)
+
     @property
     def plan(self) -> Plan | None:
         """What the next step begins with, if it has a plan."""
