@@ -6,7 +6,8 @@ parameters. They are copied before, and restored from the copy, to the bit and i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -84,7 +85,8 @@ class TwoPoint(Driven):
             self._copies = Copies()
         self._copies.take([param for group in self.param_groups for param in group["params"]])
         try:
-            self._pieces.run(PERTURB, [_not_differentiable(group) for group in self.param_groups], self.state)
+            with _not_differentiable(self.param_groups):
+                self._pieces.run(PERTURB, self.param_groups, self.state)
         except BaseException:
             self.restore()
             raise
@@ -220,6 +222,14 @@ def _form(tensor: Tensor) -> tuple[object, ...]:
     return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
 
 
-def _not_differentiable(group: dict[str, Any]) -> dict[str, Any]:
-    """Return a group whose steps autograd does not record: what is restored is no function of anything."""
-    return {**group, "differentiable": False} if group.get("differentiable") else group
+@contextmanager
+def _not_differentiable(groups: list[dict[str, Any]]) -> Iterator[None]:
+    """Let autograd not record steps for a while: what is restored is no function of anything."""
+    changed = [group for group in groups if group.get("differentiable")]
+    for group in changed:
+        group["differentiable"] = False
+    try:
+        yield
+    finally:
+        for group in changed:
+            group["differentiable"] = True
