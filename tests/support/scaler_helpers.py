@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.every_optimizer import NAMES, Test, of_every_class, ours, remembering
+from tests.support.every_optimizer import ours, remembering
 from tests.support.runtime_helpers import parameters, run_kernels_of
-from tests.support.stepping import CURVED, DRIVEN
 from thetac.runtime.optimizer import Optimizer
 
 IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
@@ -23,15 +22,6 @@ IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
 SHAPES = ((5, 3), (7,), ())
 SCALE = 1000.0  # no power of two, so that unscaling rounds
 TORCH_FUSED = ("Adagrad", "Adam", "AdamW", "SGD")
-
-
-def every_scaled_class(test: Test) -> Test:
-    """Run a test as `every_class` does, but not for what evaluates again in a step: a scaler cannot run that.
-
-    tests/runtime/drivers/ shows the errors that say so, and what takes the place of `scaler.step`.
-    """
-    names = of_every_class(name for name in NAMES if name not in (*DRIVEN, *CURVED))
-    return pytest.mark.by_schema(pytest.mark.parametrize("name", names)(test))
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import thetac
+from tests.support.every_optimizer import NAMES, Test, of_every_class
 from thetac.drivers import DRIVERS
 from thetac.runtime.drivers.curvature import Curvature
 from thetac.runtime.optimizer import Optimizer
@@ -31,6 +32,15 @@ def differentiates(optimizer: object) -> bool:
 
 CURVED = tuple(name for name in thetac.generated.__all__ if differentiates(getattr(thetac, name)))
 DRIVEN = tuple(name for name in thetac.generated.__all__ if needs_closure(getattr(thetac, name)))
+
+
+def every_class_that_evaluates_once(test: Test) -> Test:
+    """Run a test as `every_class` does, but not for what evaluates or differentiates again in a step.
+
+    No GradScaler and no graph can run such a step. Tests of drivers show the errors that say so.
+    """
+    names = of_every_class(name for name in NAMES if name not in (*DRIVEN, *CURVED))
+    return pytest.mark.by_schema(pytest.mark.parametrize("name", names)(test))
 
 
 def replay(optimizer: torch.optim.Optimizer) -> Callable[[], float]:

@@ -17,7 +17,6 @@ from tests.support.scaler_helpers import (
     SHAPES,
     TORCH_FUSED,
     backward,
-    every_scaled_class,
     gradients,
     make,
     options,
@@ -27,6 +26,7 @@ from tests.support.scaler_helpers import (
     train,
     triton,
 )
+from tests.support.stepping import every_class_that_evaluates_once
 
 __all__ = ["options", "triton"]  # fixtures
 
@@ -35,7 +35,7 @@ __all__ = ["options", "triton"]  # fixtures
 
 @pytest.mark.feature("modes", "GradScaler: bit for bit as torch's class with the for-loop, skipped steps included")
 @pytest.mark.parametrize("overflows", [(), (2,), (0, 1, 3)], ids=str)
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_the_for_loop_is_torchs(
     name: str, overflows: tuple[int, ...], record_property: Callable[[str, object], None]
 ) -> None:
@@ -51,7 +51,7 @@ def test_the_for_loop_is_torchs(
 
 
 @pytest.mark.feature("modes", "GradScaler: fused steps unscale on the fly, and write the quotients back")
-@every_scaled_class
+@every_class_that_evaluates_once
 @pytest.mark.parametrize("kernels", ["C++", "Triton"])
 def test_fused_steps_unscale(name: str, kernels: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run_kernels_of(kernels, monkeypatch)
@@ -95,7 +95,7 @@ def test_torchs_fused_steps_do_the_same(name: str, options: dict[str, bool]) -> 
 
 
 @pytest.mark.feature("modes", "GradScaler: a skipped step leaves parameters, state, counters and gradients alone")
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_a_skipped_step_leaves_everything(name: str, options: dict[str, bool]) -> None:
     optimizer, by = make(name, **options), scaler()
     for step in range(3):
@@ -111,7 +111,7 @@ def test_a_skipped_step_leaves_everything(name: str, options: dict[str, bool]) -
 
 
 @pytest.mark.feature("modes", "GradScaler: skipped first steps do not count")
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_skipped_first_steps_do_not_count(name: str, options: dict[str, bool]) -> None:
     """Even where a rule does something else in the step that makes its state, as momentum with dampening does."""
     arguments = {"dampening": 0.5} if name == "SGD" else {}
@@ -135,7 +135,7 @@ def test_skipped_first_steps_do_not_count(name: str, options: dict[str, bool]) -
 
 
 @pytest.mark.feature("modes", "GradScaler: unscale_ and clip_grad_norm_ before the step, as torch's class")
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_unscaled_and_clipped_before_the_step(name: str, options: dict[str, bool]) -> None:
     control = torchs(name)
     optimizers: list[torch.optim.Optimizer] = [make(name, **options)]
@@ -159,7 +159,7 @@ def test_unscaled_and_clipped_before_the_step(name: str, options: dict[str, bool
 
 
 @pytest.mark.feature("modes", "GradScaler: an infinity in one of several optimizers skips that one alone")
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_one_of_several_optimizers_overflows(name: str, options: dict[str, bool]) -> None:
     fine, overflown, by = make(name, **options), make(name, **options), scaler()
     alone, by_itself = make(name, **options), scaler()
@@ -184,7 +184,7 @@ def test_one_of_several_optimizers_overflows(name: str, options: dict[str, bool]
 
 @pytest.mark.feature("modes", "GradScaler with clip_grad_norm: the norm is that of unscaled gradients")
 @pytest.mark.parametrize("kernels", ["C++", "Triton"])
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_the_norm_of_scaled_gradients(name: str, kernels: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run_kernels_of(kernels, monkeypatch)
     scaled, plain = (make(name, fused=True, clip_grad_norm=0.5) for _ in range(2))
@@ -207,7 +207,7 @@ def test_the_norm_of_scaled_gradients(name: str, kernels: str, monkeypatch: pyte
 
 
 @pytest.mark.feature("modes", "GradScaler: unscaled steps, and steps that are skipped")
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_powers_of_two_as_scales_leave_the_bits_alone(name: str, options: dict[str, bool]) -> None:
     """And a step with an infinity in it leaves everything alone."""
     scaled, plain = make(name, **options), make(name, **options)

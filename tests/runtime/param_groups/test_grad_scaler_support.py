@@ -18,7 +18,6 @@ from tests.support.scaler_helpers import (
     SHAPES,
     TORCH_FUSED,
     backward,
-    every_scaled_class,
     gradients,
     make,
     options,
@@ -26,6 +25,7 @@ from tests.support.scaler_helpers import (
     scaler,
     triton,
 )
+from tests.support.stepping import every_class_that_evaluates_once
 from thetac.runtime.param_groups import checks
 
 __all__ = ["options", "triton"]  # fixtures
@@ -34,7 +34,7 @@ __all__ = ["options", "triton"]  # fixtures
 
 
 @pytest.mark.feature("modes", "GradScaler: fused steps on a GPU do not make the host wait, skipped ones included")
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_the_host_reads_nothing(
     name: str, triton: None, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
@@ -103,7 +103,7 @@ def test_found_inf_of_several_devices_adds_up(triton: None) -> None:
 
 
 @pytest.mark.feature("modes", "GradScaler: the step unscales only with an explicit fused=True")
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_who_unscales(name: str) -> None:
     for arguments in ({}, {"foreach": True}, {"foreach": False}, {"fused": False}, {"fused": None}):
         assert not getattr(make(name, **arguments), "_step_supports_amp_scaling", False)
@@ -206,7 +206,7 @@ def test_lazily_negated_gradients_are_unscaled(options: dict[str, bool]) -> None
 
 
 @pytest.mark.feature("modes", "GradScaler: closures are refused, and steps without gradients, as with torch's class")
-@every_scaled_class
+@every_class_that_evaluates_once
 def test_what_the_scaler_refuses(name: str, options: dict[str, bool]) -> None:
     control, by = torchs(name), scaler()
     theirs = options if not options.get("fused") or name in TORCH_FUSED else {}

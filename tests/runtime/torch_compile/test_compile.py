@@ -17,9 +17,10 @@ from torch._dynamo.exc import TensorifyScalarRestartAnalysis, Unsupported
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from tests.support.comparing import assert_same_training
-from tests.support.every_optimizer import every_class, one_in, ours, remembering, runs_kernels, torchs
+from tests.support.every_optimizer import one_in, ours, remembering, runs_kernels, torchs
 from tests.support.generic_rules import HeavyBall
 from tests.support.runtime_helpers import assert_unchanged, give_gradients, parameters, picture, run_kernels_of
+from tests.support.stepping import every_class_that_evaluates_once
 from thetac.runtime.optimizer import Optimizer
 from thetac.runtime.stepping import assignments
 from thetac.runtime.stepping.implementation import Choice
@@ -107,7 +108,7 @@ def train_both(
 
 @pytest.mark.feature("modes", "torch.compile of the unwrapped step with fullgraph: the same training, compiled once")
 @pytest.mark.parametrize("form", ["for-loop", "fused"])
-@every_class
+@every_class_that_evaluates_once
 def test_the_whole_step_in_one_graph(name: str, form: str) -> None:
     """Counters and an lr that is a tensor change in every step, and nothing is compiled anew."""
     counter = Graphs("aot_eager")

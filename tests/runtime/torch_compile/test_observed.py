@@ -14,6 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from tests.support.comparing import assert_same_training
 from tests.support.every_optimizer import every_class, ours, remembering, runs_kernels
 from tests.support.runtime_helpers import FUSED, Watching, give_gradients, parameters, run_kernels_of
+from tests.support.stepping import every_class_that_evaluates_once
 from thetac.runtime.implementations.generated_modules import staged_scalars_of
 
 EVERY: Mapping[str, Mapping[str, bool]] = {
@@ -100,7 +101,7 @@ def test_a_graph_holds_one_call_for_each_group(implementation: str, monkeypatch:
 
 
 @every_way
-@every_class
+@every_class_that_evaluates_once
 def test_a_mode_that_counts_sees_every_step(name: str, options: Mapping[str, bool]) -> None:
     watched, eager = made(name, options), made(name, options)
     for optimizer in (watched, eager):
