@@ -18,6 +18,7 @@ from torch import Tensor
 import thetac
 from benchmarks import by_hand
 from benchmarks.shapes import Shape
+from thetac.drivers import DRIVERS
 
 OURS = ("ours for-loop", "ours foreach", "ours fused")
 TORCH = ("torch for-loop", "torch foreach", "torch fused")
@@ -74,6 +75,12 @@ def algorithms() -> list[str]:
 def takes_rows_alone(algorithm: str) -> bool:
     """Return whether it takes no dense gradients, so that only `cases.rows` can measure it."""
     return bool(getattr(thetac, algorithm).schema.dense_error)
+
+
+def evaluates_again(algorithm: str) -> bool:
+    """Return whether its steps evaluate or differentiate by themselves, so that gradients alone measure nothing."""
+    drivers = {driver.path.partition(":")[0] for driver in DRIVERS.values()}
+    return any(base.__module__ in drivers for base in getattr(thetac, algorithm).__mro__)
 
 
 @dataclass(slots=True)

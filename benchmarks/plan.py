@@ -19,6 +19,7 @@ from benchmarks.contestants import (
     THEIR_PACKAGES,
     TORCH,
     algorithms,
+    evaluates_again,
     takes_rows_alone,
 )
 from benchmarks.shapes import GRID, MODELS
@@ -46,6 +47,7 @@ class Plan:
     compiled: Sequence[Case] = ()
     rows: Sequence[str] = ()  # on sparse gradients
     perturbation: Sequence[tuple[str, str]] = ()  # algorithm, shapes
+    minimization: Sequence[tuple[str, int]] = ()  # algorithm, elements
 
 
 def full(names: Sequence[str] | None = None) -> Plan:
@@ -73,7 +75,8 @@ def full(names: Sequence[str] | None = None) -> Plan:
         cold=(*cold, *((name, 160) for name in _among(chosen, "NAdam"))),
         compiled=[(name, MIDDLE, ("ours fused", COMPILED)) for name in chosen if hasattr(torch.optim, name)],
         rows=by_rows,
-        perturbation=[(name, LARGE) for name in _among(chosen, "SAM")],
+        perturbation=[(name, LARGE) for name in _among(names or algorithms(), "SAM")],
+        minimization=[(name, size) for name in _among(names or algorithms(), "LBFGS") for size in (1_000_000, 1_000)],
     )
 
 
@@ -97,7 +100,7 @@ def quick(names: Sequence[str] | None = None) -> Plan:
 
 def _apart(names: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the algorithms that dense gradients measure, and those that sparse ones do."""
-    chosen = tuple(names or algorithms())
+    chosen = tuple(name for name in names or algorithms() if not evaluates_again(name))
     by_rows = tuple(name for name in chosen if takes_rows_alone(name))
     return tuple(name for name in chosen if name not in by_rows), by_rows
 

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 import thetac
 from benchmarks import cases
+from benchmarks.minimization import minimization
 from benchmarks.perturbation import perturbation
 from benchmarks.plan import Plan
 from thetac.runtime.building.compiler import BuildError, find_compiler, find_levels
@@ -108,6 +109,8 @@ def _cases(plan: Plan, caches: Path) -> Iterator[tuple[str, Callable[[], Case]]]
             yield title, partial(cases.rows, algorithm, plan.budget, coalesced=coalesced)
     for algorithm, shapes in plan.perturbation:
         yield f"{algorithm}, {shapes}, perturbation", partial(perturbation, algorithm, shapes, plan.budget)
+    for algorithm, elements in plan.minimization:
+        yield f"{algorithm}, {elements:,} elements", partial(minimization, algorithm, elements, plan.budget)
     for algorithm, tensors in plan.cold:
         yield f"{algorithm}, first step, {tensors} tensors", partial(cases.cold, algorithm, tensors, caches)
     for algorithm, shapes, labels in plan.compiled:

@@ -54,6 +54,7 @@ def targets(cases: Sequence[Case]) -> list[Target]:
         *_whole_tensors(results),
         *_rows(results),
         *_perturbation(results),
+        *_minimization(results),
         *_compiled(results),
         *_eager(results),
         *_costs(results),
@@ -135,6 +136,13 @@ def _perturbation(results: _Results) -> Iterator[Target]:
         value = case["ratios"]["ours fused / floor"]["median"]
         title = f"{case['algorithm']}, {case['shapes']}, to the other point and back"
         yield Target(title, "the floor of its streams", 1.2, value, is_limit=True)
+
+
+def _minimization(results: _Results) -> Iterator[Target]:
+    for case in results.of("minimization"):
+        value = case["ratios"]["torch for-loop / ours fused"]["median"]
+        bound = 1.3 if case["shapes"] == "1,000,000 elements" else 1.0
+        yield Target(f"{case['algorithm']}, {case['shapes']}", "torch for-loop", bound, value)
 
 
 def _compiled(results: _Results) -> Iterator[Target]:

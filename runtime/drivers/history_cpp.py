@@ -67,7 +67,9 @@ class CompiledHistory(History):
         self._address_of_launch = ctypes.addressof(self._launch)
         self._of_steps: list[int] = []  # addresses
         self._of_changes: list[int] = []
-        self._products = torch.empty((2, 0, 0), dtype=torch.float64)  # of all s with all y, of all y with all y
+        self._products = torch.empty(
+            (2, 0, 0), dtype=torch.float64, device="cpu"
+        )  # of all s with all y, of all y with all y
         self._is_new = False  # whether those with the last y are not known yet
 
     def fits(self, size: int, dtype: torch.dtype) -> bool:
@@ -94,8 +96,8 @@ class CompiledHistory(History):
             self.steps.append(s)
             self._of_steps.append(of_s)
             self._of_changes.append(of_y)
-            self.reciprocals.append(torch.tensor(1 / ys, dtype=y.dtype))
-            self.scale = torch.tensor(ys / yy, dtype=y.dtype)
+            self.reciprocals.append(torch.tensor(1 / ys, dtype=y.dtype, device=y.device))
+            self.scale = torch.tensor(ys / yy, dtype=y.dtype, device=y.device)
             self._grow(len(self.changes))
             self._is_new = True
 
@@ -108,7 +110,11 @@ class CompiledHistory(History):
         found = self._inner_products(vectors, [of_q, vectors[-1]] if self._is_new else [of_q])
         if self._is_new:
             self._complete(found[1])
-        factors, kept, result = torch.empty(1 + 2 * count, dtype=torch.float64), self._products, torch.empty_like(q)
+        factors, kept, result = (
+            torch.empty(1 + 2 * count, dtype=torch.float64, device="cpu"),
+            self._products,
+            torch.empty_like(q),
+        )
         at, room = kept.data_ptr(), kept.shape[1]
         of_factors = factors.data_ptr()
         self._functions.thetac_recursion(count, room, at, at + 8 * room * room, found.data_ptr(), of_factors)

@@ -28,12 +28,14 @@ from benchmarks.contestants import (
     UnavailableError,
     algorithms,
     contestant,
+    evaluates_again,
     gradients,
     parameters,
     share_state,
     takes_rows_alone,
 )
 from benchmarks.floor import CHUNK, PER_THREAD, floor
+from benchmarks.minimization import minimization
 from benchmarks.perturbation import perturbation
 from benchmarks.plan import FUSED, OF_SEVERAL_PASSES, Plan, full, quick
 from benchmarks.plots import plot
@@ -74,8 +76,11 @@ def test_shapes_are_those_of_the_models() -> None:
 def test_every_algorithm_and_every_size_is_measured() -> None:
     everything = full()
     assert set(algorithms()) == {name for name in vars(thetac)["__all__"] if isinstance(getattr(thetac, name), type)}
-    dense = {name for name in algorithms() if not takes_rows_alone(name)}
-    assert set(everything.rows) == set(quick().rows) == set(algorithms()) - dense
+    by_rows = {name for name in algorithms() if takes_rows_alone(name)}
+    again = {name for name in algorithms() if evaluates_again(name)}
+    dense = set(algorithms()) - by_rows - again
+    assert set(everything.rows) == set(quick().rows) == by_rows
+    assert {name for name, _ in (*everything.perturbation, *everything.minimization)} < again
     of_their_kind = {name for name in dense if hasattr(torch.optim, name)} | set(OF_SEVERAL_PASSES)
     assert of_their_kind < set(algorithms())
     for names in (everything.memory, everything.denormal, everything.python):
@@ -357,3 +362,11 @@ def test_a_perturbation_is_measured_beside_its_streams() -> None:
     assert target.bound == 1.2
     assert target.value is not None
     assert target.value > 0.5
+
+
+def test_minimizations_are_compared_with_torchs() -> None:
+    case = json.loads(json.dumps(minimization("LBFGS", 50, 0.01)))
+    assert case["shapes"] == "50 elements"
+    assert case["ratios"].keys() == {"ours for-loop / ours fused", "torch for-loop / ours fused"}
+    (target,) = [one for one in targets([case]) if one.case == "LBFGS, 50 elements"]
+    assert target.value == case["ratios"]["torch for-loop / ours fused"]["median"]
