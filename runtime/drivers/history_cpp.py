@@ -129,8 +129,10 @@ class CompiledHistory(History):
 
         def partial(start: int, stop: int) -> Tensor:
             """Return the products over a range of elements."""
-            results = torch.empty(shape, dtype=torch.float64)
-            scratch = torch.empty(-(-(stop - start) // self._share) * shape[0] * shape[1], dtype=torch.float64)
+            results = torch.empty(shape, dtype=torch.float64, device="cpu")
+            scratch = torch.empty(
+                -(-(stop - start) // self._share) * shape[0] * shape[1], dtype=torch.float64, device="cpu"
+            )
             at, launch = scratch.data_ptr(), self._launched()
             self._functions.thetac_products(
                 launch, addresses, shape[1], asked, shape[0], start, stop - start, at, results.data_ptr()
