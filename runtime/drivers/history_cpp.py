@@ -156,7 +156,8 @@ class CompiledHistory(History):
         """Make room for the products of so many pairs."""
         kept, room = self._products, self._products.shape[1]
         if count > room:
-            self._products = torch.zeros((2, max(count, 2 * room), max(count, 2 * room)), dtype=torch.float64)
+            more = max(count, 2 * room)
+            self._products = torch.zeros((2, more, more), dtype=torch.float64, device="cpu")
             self._products[:, :room, :room] = kept
 
     def _drop_oldest(self) -> None:

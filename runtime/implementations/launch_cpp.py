@@ -146,7 +146,7 @@ class CppLauncher:
         """
         if 0 < largest <= self._chunk:
             self._chunks = torch.zeros((len(sizes), 2), dtype=torch.int32, device="cpu")
-            torch.arange(len(sizes), out=self._chunks[:, 0])
+            self._chunks[:, 0] = torch.arange(len(sizes), dtype=torch.int32, device="cpu")
         else:
             self._chunks = chunk_table(sizes, self._chunk)
         self._launch.chunks, self._launch.n_chunks = self._chunks.data_ptr(), len(self._chunks)

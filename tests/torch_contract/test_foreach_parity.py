@@ -17,14 +17,14 @@ from tests.references.settings import settings_of
 from tests.references.torch_inputs import IN_TORCH
 from tests.references.training import run
 from tests.support.comparing import assert_same_bits
-from tests.support.every_optimizer import one_in
+from tests.support.every_optimizer import MINIMIZERS, one_in
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 AT_MOST = 12  # settings of one optimizer
 
 
 @pytest.mark.parametrize("dtype", one_in(2, DTYPES), ids=lambda dtype: str(dtype).removeprefix("torch."))
-@pytest.mark.parametrize("name", sorted(rules().keys() - set(IN_TORCH)))
+@pytest.mark.parametrize("name", sorted(rules().keys() - {*IN_TORCH, *MINIMIZERS}))
 def test_same_bits_as_the_for_loop(name: str, dtype: torch.dtype) -> None:
     """All shapes and layouts, two groups, a late gradient, special values, maximize, several step counts at once."""
     if dtype.is_complex and getattr(thetac, name).schema.complex_error:
