@@ -75,8 +75,9 @@ class Curvature(Driven):
             for param in self._params():
                 _detach_gradient(param)
         self._step(None)
-        for group in self.param_groups:
-            group[STEPS_TAKEN] = taken + 1
+        if any(param.grad is not None for param in self._params()):
+            for group in self.param_groups:
+                group[STEPS_TAKEN] = taken + 1
         return loss
 
     def estimates(self, draw: int, flat: frozenset[int]) -> list[Tensor | None]:

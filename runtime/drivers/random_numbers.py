@@ -59,10 +59,8 @@ def rademacher_like(param: Tensor, seed: int, number: int, draw: int) -> Tensor:
         return _signs(0, param.numel(), param, seed, number, draw).view(param.shape)
     from torch.distributed.tensor import DTensor, Replicate  # imported already: there is a DTensor
 
-    mesh, whole = (
-        param.device_mesh,
-        torch.arange(param.numel(), dtype=torch.int64, device=param.to_local().device).view(param.shape),
-    )
+    mesh, device = param.device_mesh, param.to_local().device
+    whole = torch.arange(param.numel(), dtype=torch.int64, device=device).view(param.shape)
     placed = DTensor.from_local(whole, mesh, [Replicate()] * mesh.ndim, run_check=False)
     places = placed.redistribute(placements=param.placements).to_local()
     local = torch.empty_like(places, dtype=param.dtype)
@@ -75,11 +73,8 @@ def rademacher_like(param: Tensor, seed: int, number: int, draw: int) -> Tensor:
 def _signs(first: int, end: int, like: Tensor, seed: int, number: int, draw: int) -> Tensor:
     """Return the signs of the elements from `first`, a multiple of 128, to before `end`, in a row."""
     key = (seed & _MASK, seed >> 32)
-    numbers = (
-        torch.arange(256, dtype=torch.int64, device=like.device).unsqueeze(-1)
-        >> torch.arange(8, dtype=torch.int64, device=like.device)
-        & 1
-    )
+    values, bits = (torch.arange(count, dtype=torch.int64, device=like.device) for count in (256, 8))
+    numbers = values.unsqueeze(-1) >> bits & 1
     of_bytes = (numbers * 2 - 1).to(like.dtype)  # what each byte stands for: many times faster than bit by bit
     signs = torch.empty(-(-(end - first) // _SIGNS), _SIGNS // 8, 8, dtype=like.dtype, device=like.device)
     for start, blocks in _chunks(first // _SIGNS, first // _SIGNS + len(signs), like.device):
