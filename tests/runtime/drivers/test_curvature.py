@@ -350,4 +350,4 @@ def test_steps_without_gradients() -> None:
     optimizer.step()
     assert optimizer.step(lambda: 3.0) == 3.0
     assert not optimizer.state
-    assert optimizer.param_groups[0]["steps_taken"] == 2
+    assert optimizer.param_groups[0]["steps_taken"] == 0
