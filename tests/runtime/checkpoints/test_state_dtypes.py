@@ -35,6 +35,7 @@ from tests.support.checkpoint_helpers import (
 from tests.support.comparing import assert_identical, assert_same_bits
 from tests.support.every_optimizer import REPRESENTATIVES, of_every_class, ours, torchs
 from tests.support.runtime_helpers import assert_unchanged, picture
+from tests.support.stepping import CURVED
 from thetac.runtime import GenericOptimizer
 from thetac.runtime.param_groups.state import Entry
 
@@ -164,8 +165,9 @@ def test_it_goes_through_torchs_distributed_checkpoint(
 
 
 @pytest.mark.parametrize("mix", [WIDER, NARROWER], ids=["wider", "narrower"])
-@pytest.mark.parametrize(
-    "name", [n for n in of_every_class() if any(s.kind == "tensor" for s in ours(n).schema.states)]
+@pytest.mark.parametrize(  # an estimate is stored, and rounded, before the update reads it
+    "name",
+    [n for n in of_every_class() if n not in CURVED and any(s.kind == "tensor" for s in ours(n).schema.states)],
 )
 def test_what_kernels_cannot_take_computes_in_the_wider_dtype_too(
     name: str, mix: tuple[torch.dtype, torch.dtype]
