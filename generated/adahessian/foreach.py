@@ -34,14 +34,19 @@ def step(
     # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
     scale_(exp_avgs, beta1)
     torch._foreach_add_(exp_avgs, grads, alpha=1 - beta1)
-    correction = scalar_math.power(scalar_math.sqrt(1 - beta2**step), hessian_power)
-    # denominator = sqrt(exp_hessian_diag_sq) ** hessian_power / correction + eps
-    denominators = torch._foreach_sqrt(exp_hessian_diag_sqs)
-    torch._foreach_pow_(denominators, hessian_power)
-    torch._foreach_div_(denominators, correction)
-    torch._foreach_add_(denominators, eps)
-    # param = param - lr * (exp_avg / (1 - beta1 ** step) / denominator + weight_decay * param)
-    quotients = torch._foreach_div(exp_avgs, 1 - beta1**step)
-    torch._foreach_div_(quotients, denominators)
-    torch._foreach_add_(quotients, params, alpha=weight_decay)
-    torch._foreach_add_(params, quotients, alpha=-lr)
+    correction = scalar_math.sqrt(1 - beta2**step)
+    # curvature = sqrt(exp_hessian_diag_sq)
+    curvatures = torch._foreach_sqrt(exp_hessian_diag_sqs)
+    # a power takes much more than all the rest
+    if hessian_power != 1:
+        correction = scalar_math.power(correction, hessian_power)
+        # curvature = curvature ** hessian_power
+        torch._foreach_pow_(curvatures, hessian_power)
+    rate = lr / (1 - beta1**step)
+    # param = param - (rate * exp_avg / (curvature / correction + eps) + lr * weight_decay * param)
+    products = torch._foreach_mul(exp_avgs, rate)
+    quotients = torch._foreach_div(curvatures, correction)
+    torch._foreach_add_(quotients, eps)
+    torch._foreach_div_(products, quotients)
+    torch._foreach_add_(products, params, alpha=lr * weight_decay)
+    torch._foreach_sub_(params, products)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thetac.runtime import scalar_math
-from thetac.runtime.tensors import power, sqrt, store
+from thetac.runtime.tensors import Scalar, power, sqrt, store
 
 
 def step(
@@ -38,11 +38,17 @@ def step(
             grad = grad.neg()
         # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
         exp_avg.mul_(beta1).add_(grad, alpha=1 - beta1)
-        correction = scalar_math.power(scalar_math.sqrt(1 - beta2**step), hessian_power)
-        # denominator = sqrt(exp_hessian_diag_sq) ** hessian_power / correction + eps
-        denominator = exp_hessian_diag_sq.sqrt().pow_(hessian_power).div_(correction).add_(eps)
-        # param = param - lr * (exp_avg / (1 - beta1 ** step) / denominator + weight_decay * param)
-        param.add_(exp_avg.div(1 - beta1**step).div_(denominator).add_(param, alpha=weight_decay), alpha=-lr)
+        correction = scalar_math.sqrt(1 - beta2**step)
+        # curvature = sqrt(exp_hessian_diag_sq)
+        curvature = exp_hessian_diag_sq.sqrt()
+        # a power takes much more than all the rest
+        if hessian_power != 1:
+            correction = scalar_math.power(correction, hessian_power)
+            # curvature = curvature ** hessian_power
+            curvature.pow_(hessian_power)
+        rate = lr / (1 - beta1**step)
+        # param = param - (rate * exp_avg / (curvature / correction + eps) + lr * weight_decay * param)
+        param.sub_(exp_avg.mul(rate).div_(curvature.div(correction).add_(eps)).add_(param, alpha=lr * weight_decay))
 
 
 def step_on_tensors(
@@ -82,9 +88,13 @@ def step_on_tensors(
             # maximize
             grad = -grad
         exp_avg = beta1 * exp_avg + (1 - beta1) * grad
-        # correction = sqrt(1 - beta2 ** step) ** hessian_power
-        correction = power(sqrt(1 - beta2**step), hessian_power)
-        denominator = sqrt(exp_hessian_diag_sq) ** hessian_power / correction + eps
-        param = param - lr * (exp_avg / (1 - beta1**step) / denominator + weight_decay * param)
+        correction: Scalar = sqrt(1 - beta2**step)
+        curvature = sqrt(exp_hessian_diag_sq)
+        if hessian_power != 1:
+            # correction = correction ** hessian_power
+            correction = power(correction, hessian_power)
+            curvature = curvature**hessian_power
+        rate = lr / (1 - beta1**step)
+        param = param - (rate * exp_avg / (curvature / correction + eps) + lr * weight_decay * param)
         store(param_out, param)
         store(exp_avg_out, exp_avg)

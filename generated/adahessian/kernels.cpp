@@ -17,8 +17,8 @@ struct Rule {
     using Number = thetac::Arithmetic<thetac::THETAC_DTYPE_0>::Number;
 
     static constexpr int STREAMS = 4;
-    static constexpr int ENTRIES = 8;  // of a row
-    static constexpr int CONDITIONS = 1;
+    static constexpr int ENTRIES = 7;  // of a row
+    static constexpr int CONDITIONS = 2;
     static constexpr thetac::Access<Number> access[STREAMS] = {
         thetac::access_of<Number, thetac::THETAC_DTYPE_0>(),  // param
         thetac::access_of<Number, thetac::THETAC_DTYPE_1>(),  // grad
@@ -35,10 +35,12 @@ struct Rule {
     template <Mask mask>
     struct Kernel {
         static constexpr bool maximize = mask >> 0 & 1;
+        static constexpr bool hessian_power_not_one = mask >> 1 & 1;
 
         // Conditions that make a difference, given the others; streams that are read; streams that are written.
         static constexpr Mask relevant_conditions =
-            Mask(1) << 0;
+            Mask(1) << 0
+            | Mask(1) << 1;
         static constexpr Mask loaded =
             Mask(1) << 0
             | Mask(1) << 1
@@ -52,11 +54,10 @@ struct Rule {
             const Number beta1 = row[0];
             const Number one_minus_beta1 = row[1];
             const Number hessian_power = row[2];
-            const Number correction = row[3];
-            const Number eps = row[4];
-            const Number lr = row[5];
-            const Number one_minus_beta1_pow_step = row[6];
-            const Number weight_decay = row[7];
+            const Number rate = row[3];
+            const Number correction = row[4];
+            const Number eps = row[5];
+            const Number lr_times_weight_decay = row[6];
             Number* __restrict param_ptr = streams[0];
             const Number* __restrict grad_ptr = streams[1];
             Number* __restrict exp_avg_ptr = streams[2];
@@ -75,11 +76,15 @@ struct Rule {
                 }
                 // exp_avg = beta1 * exp_avg + (1 - beta1) * grad
                 exp_avg = beta1 * exp_avg + one_minus_beta1 * grad;
-                // denominator = sqrt(exp_hessian_diag_sq) ** hessian_power / correction + eps
-                Number denominator = ops::power(ops::square_root(exp_hessian_diag_sq), hessian_power) / correction +
-                    eps;
-                // param = param - lr * (exp_avg / (1 - beta1 ** step) / denominator + weight_decay * param)
-                param = param - lr * (exp_avg / one_minus_beta1_pow_step / denominator + weight_decay * param);
+                // curvature = sqrt(exp_hessian_diag_sq)
+                Number curvature = ops::square_root(exp_hessian_diag_sq);
+                // a power takes much more than all the rest
+                if constexpr (hessian_power_not_one) {
+                    // curvature = curvature ** hessian_power
+                    curvature = ops::power(curvature, hessian_power);
+                }
+                // param = param - (rate * exp_avg / (curvature / correction + eps) + lr * weight_decay * param)
+                param = param - (rate * exp_avg / (curvature / correction + eps) + lr_times_weight_decay * param);
 
                 param_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_0>(param);
                 exp_avg_ptr[i] = canonicalize_nan<thetac::THETAC_DTYPE_2>(exp_avg);

@@ -18,11 +18,15 @@ class AdaHessian(Curvature):
     Each step (`step` is 1 in the first) does this to every parameter::
 
         if maximize:
-          grad = -grad  # maximize
+          grad = -grad          # maximize
         exp_avg = beta1 * exp_avg + (1 - beta1) * grad
-        correction = sqrt(1 - beta2 ** step) ** hessian_power
-        denominator = sqrt(exp_hessian_diag_sq) ** hessian_power / correction + eps
-        param = param - lr * (exp_avg / (1 - beta1 ** step) / denominator + weight_decay * param)
+        correction = sqrt(1 - beta2 ** step)
+        curvature = sqrt(exp_hessian_diag_sq)
+        if hessian_power != 1:  # a power takes much more than all the rest
+          correction = correction ** hessian_power
+          curvature = curvature ** hessian_power
+        rate = lr / (1 - beta1 ** step)
+        param = param - (rate * exp_avg / (curvature / correction + eps) + lr * weight_decay * param)
 
     `estimate`, which updates states from another gradient than that of the step, does this::
 
@@ -189,6 +193,7 @@ class AdaHessian(Curvature):
         ),
         specialisations=(
             Specialisation("maximize", holds=lambda group: group.get("maximize", False)),
+            Specialisation("hessian_power_not_one", holds=lambda group: group["hessian_power"] != 1),
         ),
         options=("maximize", "foreach", "capturable", "fused"),
         half_precision="float32",
@@ -197,7 +202,7 @@ class AdaHessian(Curvature):
         sparse_error="AdaHessian does not support sparse gradients",
         decays_gradient=lambda group: False,
         state_at_construction=False,
-        foreach_temporaries=3,
+        foreach_temporaries=4,
         traffic=lambda known: {
             "param": 2,
             "grad": 1,

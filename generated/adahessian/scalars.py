@@ -12,11 +12,10 @@ ROW = (
     "beta1",
     "one_minus_beta1",  # 1 - beta1
     "hessian_power",
+    "rate",
     "correction",
     "eps",
-    "lr",
-    "one_minus_beta1_pow_step",  # 1 - beta1 ** step
-    "weight_decay",
+    "lr_times_weight_decay",  # lr * weight_decay
 )
 
 
@@ -32,17 +31,19 @@ def scalars(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The row, and the new values of scalar states (there are none)."""
     one_minus_beta1 = 1 - beta1
-    correction = scalar_math.power(scalar_math.sqrt(1 - beta2**step), hessian_power)
-    one_minus_beta1_pow_step = 1 - beta1**step
+    correction = scalar_math.sqrt(1 - beta2**step)
+    if hessian_power != 1:
+        correction = scalar_math.power(correction, hessian_power)
+    rate = lr / (1 - beta1**step)
+    lr_times_weight_decay = lr * weight_decay
     return (
         beta1,
         one_minus_beta1,
         hessian_power,
+        rate,
         correction,
         eps,
-        lr,
-        one_minus_beta1_pow_step,
-        weight_decay,
+        lr_times_weight_decay,
     ), ()
 
 
@@ -58,15 +59,17 @@ def scalars_on_tensors(
 ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """The same on numbers that may be tensors: both sides of a branch on them are computed, and one is selected."""
     one_minus_beta1 = 1 - beta1
-    correction = tensors.power(tensors.sqrt(1 - beta2**step), hessian_power)
-    one_minus_beta1_pow_step = 1 - beta1**step
+    correction: Scalar = tensors.sqrt(1 - beta2**step)
+    if hessian_power != 1:
+        correction = tensors.power(correction, hessian_power)
+    rate = lr / (1 - beta1**step)
+    lr_times_weight_decay = lr * weight_decay
     return (
         beta1,
         one_minus_beta1,
         hessian_power,
+        rate,
         correction,
         eps,
-        lr,
-        one_minus_beta1_pow_step,
-        weight_decay,
+        lr_times_weight_decay,
     ), ()

@@ -25,15 +25,15 @@ def update_elements(
     beta1,
     one_minus_beta1,
     hessian_power,
+    rate,
     correction,
     eps,
-    lr,
-    one_minus_beta1_pow_step,
-    weight_decay,
+    lr_times_weight_decay,
     grad_scale,
     clip_factor,
     math: tl.constexpr,
     maximize: tl.constexpr,
+    hessian_power_not_one: tl.constexpr,
 ):
     """One step of one block of elements. Without a mask all of them exist."""
     param = ops.load(param_ptr + offsets, mask, math)
@@ -47,10 +47,15 @@ def update_elements(
         grad = ops.negative(grad)
     # exp_avg = beta1 * exp_avg + (1 - beta1) * grad
     exp_avg = beta1 * exp_avg + one_minus_beta1 * grad
-    # denominator = sqrt(exp_hessian_diag_sq) ** hessian_power / correction + eps
-    denominator = ops.divide(ops.power(ops.sqrt(exp_hessian_diag_sq), hessian_power), correction) + eps
-    # param = param - lr * (exp_avg / (1 - beta1 ** step) / denominator + weight_decay * param)
-    param = param - lr * (ops.divide(ops.divide(exp_avg, one_minus_beta1_pow_step), denominator) + weight_decay * param)
+    # curvature = sqrt(exp_hessian_diag_sq)
+    curvature = ops.sqrt(exp_hessian_diag_sq)
+    if hessian_power_not_one:
+        # curvature = curvature ** hessian_power
+        curvature = ops.power(curvature, hessian_power)
+    # param = param - (rate * exp_avg / (curvature / correction + eps) + lr * weight_decay * param)
+    param = (
+        param - (ops.divide(rate * exp_avg, ops.divide(curvature, correction) + eps) + lr_times_weight_decay * param)
+    )
 
     ops.store(param_ptr + offsets, param, mask)
     ops.store(exp_avg_ptr + offsets, exp_avg, mask)
@@ -67,6 +72,7 @@ def kernel(
     exp_avg_dtype: tl.constexpr,
     exp_hessian_diag_sq_dtype: tl.constexpr,
     maximize: tl.constexpr,
+    hessian_power_not_one: tl.constexpr,
     grad_scale=None,
     clip_factor=None,
     found_inf=None,
@@ -85,15 +91,14 @@ def kernel(
     start = chunk_size * tl.load(chunk + 1).to(tl.int64)
     elements = tl.load(tensor) - start  # from here to the end of the tensor
     aligned = tl.load(tensor + 2) != 0
-    row = rows + 8 * tl.load(tensor + 1)
+    row = rows + 7 * tl.load(tensor + 1)
     beta1 = tl.load(row + 0)
     one_minus_beta1 = tl.load(row + 1)
     hessian_power = tl.load(row + 2)
-    correction = tl.load(row + 3)
-    eps = tl.load(row + 4)
-    lr = tl.load(row + 5)
-    one_minus_beta1_pow_step = tl.load(row + 6)
-    weight_decay = tl.load(row + 7)
+    rate = tl.load(row + 3)
+    correction = tl.load(row + 4)
+    eps = tl.load(row + 5)
+    lr_times_weight_decay = tl.load(row + 6)
     param_address = tl.load(tensor + header + 0)
     grad_address = tl.load(tensor + header + 1)
     exp_avg_address = tl.load(tensor + header + 2)
@@ -115,15 +120,15 @@ def kernel(
                 beta1,
                 one_minus_beta1,
                 hessian_power,
+                rate,
                 correction,
                 eps,
-                lr,
-                one_minus_beta1_pow_step,
-                weight_decay,
+                lr_times_weight_decay,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
+                hessian_power_not_one,
             )
     else:
         param_ptr = ops.pointer(param_address, param_dtype, start)
@@ -142,13 +147,13 @@ def kernel(
                 beta1,
                 one_minus_beta1,
                 hessian_power,
+                rate,
                 correction,
                 eps,
-                lr,
-                one_minus_beta1_pow_step,
-                weight_decay,
+                lr_times_weight_decay,
                 grad_scale,
                 clip_factor,
                 math,
                 maximize,
+                hessian_power_not_one,
             )
