@@ -185,10 +185,12 @@ def _render_piece(name: str, written: Rule, of_rule: Fused) -> Compiled:
         files = {"__init__.py": piece_init(name, written, environment()), "forloop.py": text}
         return Compiled(written, rule, of_rule, name, _laid_out(files))
     rule, fused = lower(written)
+    # What runs without gradients is rare: the for-loop does it.
+    implementations = IMPLEMENTATIONS if PIECES[name].takes_grad else ("forloop.py",)
     files = {
         "__init__.py": piece_init(name, written, environment()),
         "schema.py": optimizer_class.render_piece(name, written, rule, fused, environment()),
-        **{file: BACKENDS[file](written, rule, fused) for file in IMPLEMENTATIONS},
+        **{file: BACKENDS[file](written, rule, fused) for file in implementations},
     }
     return Compiled(written, rule, fused, name, _laid_out(files))
 

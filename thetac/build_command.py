@@ -88,6 +88,7 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     from thetac.runtime.drivers.pieces import schemas_of
     from thetac.runtime.implementations import launch_cpp
     from thetac.runtime.implementations.fused import usual_dtypes
+    from thetac.runtime.implementations.generated_modules import kernel_source
     from thetac.runtime.tensor_facts import compiled_reader
 
     yield make_recipe(*compiled_reader.RECIPE)
@@ -97,7 +98,8 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     optimizers = _optimizers(names)
     rules = [one.schema for one in optimizers if not issubclass(one, Minimize)]
     for schema in (one for rule in rules for one in (rule, *schemas_of(rule).values())):
-        if not schema.separate_kernels:
+        source = kernel_source(schema.package)
+        if not schema.separate_kernels and source is not None and source.is_file():
             yield from (make_recipe(*launch_cpp.recipe_of(schema, usual_dtypes(schema, kind), ())) for kind in kinds)
 
 

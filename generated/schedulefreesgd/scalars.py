@@ -1,5 +1,5 @@
 # Generated from specs/schedule_free_sgd.yaml by thetac 0.1.0; do not edit.
-"""ScheduleFreeSGD: the scalars that its fused kernels read, once per step, parameter group and step count, in stages."""
+"""ScheduleFreeSGD: the scalars that its fused kernels read, once per step, group and step count, in stages."""
 
 from __future__ import annotations
 

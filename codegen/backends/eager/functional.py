@@ -128,10 +128,12 @@ class _OnTensors:
         if self.rule.complex_mode is not ComplexMode.UNSUPPORTED:
             lines.append(f"if torch.is_complex({self.targets['param']}):")
             lines += indent(pair_lines([self.targets["param"], "grad", *required], optional))
+        used = names_read_in(self.rule) | {*assigned(self.rule.body)}  # a piece need not read the parameter
+        tensors = [name for name in self.tensors if name in used]
         lines += [
-            *(f"{name} = {self.targets[name]}" for name in self.tensors),
+            *(f"{name} = {self.targets[name]}" for name in tensors),
             "if differentiable:  # autograd may keep these; what is stored at the end must not change them",
-            *(f"{INDENT}{name} = {self._clone(name)}" for name in self.tensors),
+            *(f"{INDENT}{name} = {self._clone(name)}" for name in tensors),
         ]
         small = {**self.counters, **{name: target for name, target in self.targets.items() if name in self.scalars}}
         lines += [

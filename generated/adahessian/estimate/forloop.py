@@ -56,10 +56,8 @@ def step_on_tensors(
     for param_out, grad, exp_hessian_diag_sq_out, param_rank in zip(
         params, grads, exp_hessian_diag_sqs, ranks_of_params, strict=True
     ):
-        param = param_out
         exp_hessian_diag_sq = exp_hessian_diag_sq_out
         if differentiable:  # autograd may keep these; what is stored at the end must not change them
-            param = param_out.clone()
             exp_hessian_diag_sq = exp_hessian_diag_sq_out.clone()
         if maximize:
             # maximize

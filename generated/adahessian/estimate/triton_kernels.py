@@ -325,8 +325,6 @@ def kernel_1(
         grad_ptr = ops.aligned_pointer(grad_address, grad_dtype, start)
         exp_hessian_diag_sq_ptr = ops.aligned_pointer(exp_hessian_diag_sq_address, exp_hessian_diag_sq_dtype, start)
         for below in range(0, tl.minimum(height - first_row, tile_rows * tile_steps), tile_rows):
-            at_row = first_row + below + tl.arange(0, tile_rows)[None, :, None]
-            along = (at_matrix < matrices) & (at_row < height)
             offsets = (
                 (from_matrix + below + tl.arange(0, tile_rows)[None, :, None]).to(tl.int64) * apart
                 + tl.arange(0, tile_columns)[None, None, :]

@@ -1,5 +1,5 @@
 # Generated from specs/sam.yaml by thetac 0.1.0; do not edit.
-"""SAM: the scalars that its fused kernels read, once per step, parameter group and step count, in stages."""
+"""SAM: the scalars that its fused kernels read, once per step, group and step count, in stages."""
 
 from __future__ import annotations
 

@@ -46,10 +46,8 @@ def step_on_tensors(
     for param_out, grad, hessian_out in zip(params, grads, hessians, strict=True):
         if torch.is_complex(param_out):
             param_out, grad, hessian_out = as_pairs(param_out, grad, hessian_out)
-        param = param_out
         hessian = hessian_out
         if differentiable:  # autograd may keep these; what is stored at the end must not change them
-            param = param_out.clone()
             hessian = hessian_out.clone()
         if maximize:
             # maximize

@@ -42,10 +42,8 @@ def step_on_tensors(
     If capturable, counters and scalar states stay on their device and the host waits for nothing.
     """
     for param_out, grad, hessian_out in zip(params, grads, hessians, strict=True):
-        param = param_out
         hessian = hessian_out
         if differentiable:  # autograd may keep these; what is stored at the end must not change them
-            param = param_out.clone()
             hessian = hessian_out.clone()
         if maximize:
             # maximize

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import thetac
 from tests.support.liveness import dead_assignments, unused_arguments
+from thetac.drivers import PIECES
 
 FOLDER = Path(str(thetac.generated.__file__)).resolve().parent
 GENERATED = sorted(FOLDER.rglob("*.py"))
@@ -39,6 +40,8 @@ def test_no_argument_is_asked_for_in_vain() -> None:
         for function in functions(path)
         if not LAUNCHED.fullmatch(function.name) or "PASSES = (" not in path.read_text(encoding="utf-8")
         for unused in unused_arguments(function)
+        # The interface of all: a piece that only updates states has no use for parameters.
+        if unused != "params" or path.parent.name not in PIECES
     ]
     assert not wrong, "\n".join(wrong)
 
