@@ -23,8 +23,6 @@ from thetac.codegen.ir.listing import listing
 from thetac.codegen.ir.nodes import Const, Expr, Scope, Stmt, names_read
 from thetac.codegen.ir.printer import expression_text
 
-NO_TRITON = "its totals are sums on the host, which kernels of a GPU do not wait for"  # why a rule has none
-
 
 def host_listing(fused: Fused) -> list[str]:
     """Return the lines of the host's program, the scalar row and the specialisations."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from thetac.codegen.backends.documentation.algorithm_box import algorithm
 from thetac.codegen.cli.library import UsageError, compile_named, print_warnings
-from thetac.codegen.cli.pass_listing import NO_TRITON, host_listing, passes_listing
+from thetac.codegen.cli.pass_listing import host_listing, passes_listing
 from thetac.codegen.errors import join_names
 from thetac.codegen.ir.listing import rule_listing
 from thetac.codegen.pipeline import Compiled
@@ -53,7 +53,9 @@ def show(name: str, backend: str | None, stage: str | None, piece: str | None = 
     elif backend is not None:
         file = "schema.py" if piece is not None and backend == "class" else _FILES[backend]
         if file not in one.files:
-            raise UsageError(f"{one.class_name} has no such kernels: {NO_TRITON}")
+            there = join_names([name for name, known in _FILES.items() if known in one.files], "and")
+            pieces = join_names([f"--piece {known.module}" for known in one.pieces], "or")
+            raise UsageError(f"{one.class_name} has {there} alone" + (f"; {pieces} shows more" if pieces else ""))
         text, language = one.files[file], "cpp" if file.endswith(".cpp") else "python"
     else:
         text, language = "\n".join(_STAGES[stage or "checked"](one)), "python"

@@ -29,6 +29,8 @@ def check(one: Mutant, *, with_cpp: bool) -> None:
     compiled = compiled_or_refused(one)
     if compiled is None:
         return
+    if "foreach.py" not in compiled.files:  # a rule without an update has one implementation
+        return
     found = foreach_unlike_for_loop(compiled, one.seed)
     kernel = re.sub(r"//.*", "", compiled.files.get("kernels.cpp", ""))  # rules with totals have none
     if with_cpp and kernel and kernel not in _built:

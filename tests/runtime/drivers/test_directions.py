@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import Parameter
 
+import thetac
 from tests.references.elements import ELEMENTS
 from tests.references.rules import rules
 from tests.support.every_optimizer import MINIMIZERS, ours
@@ -103,3 +104,32 @@ def test_histories_keep_the_size_that_a_group_asks_for() -> None:
     (history,) = directions._states.values()
     assert isinstance(history, History)
     assert history._size == 7
+
+
+def test_a_direction_that_reads_the_gradient_alone() -> None:
+    """Its function has no further arguments."""
+    steepest = thetac.load("""\
+optimizer: Steepest
+summary: The direction in which the loss falls most.
+driver: minimize
+hyperparameters:
+  lr:               {default: 0.25}
+  max_iter:         {default: 20, integer: true, doc: "most directions of a step"}
+  max_eval:         {default: none, none: max_iter * 5 / 4, integer: true, doc: "most evaluations"}
+  tolerance_grad:   {default: 1e-7, doc: "of the gradient"}
+  tolerance_change: {default: 1e-9, doc: "of the parameters"}
+  line_search_fn:   {default: none, choices: [none, strong_wolfe], checked: step, doc: "the search"}
+direction: |
+  d = -grad
+""")
+    param = Parameter(torch.ones(3, dtype=torch.float64))
+    optimizer = steepest([param])  # type: ignore[call-arg]
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        loss = param.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item()
+
+    assert optimizer.step(closure) == 3.0
+    assert param.abs().max() < 1e-3

@@ -169,9 +169,13 @@ def test_the_command_shows_pieces(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "waits for all parameters" in capsys.readouterr().out
     assert main(["show", str(spec), "--backend", "latex"]) == 0
     assert r"\textbf{perturb}" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        main(["show", "AdamW", "--piece", "perturb"])
-    assert "AdamW has no piece `perturb`: it has none" in capsys.readouterr().err
+    for arguments, message in (
+        (("AdamW", "--piece", "perturb"), "AdamW has no piece `perturb`: it has none"),
+        (("LBFGS", "--backend", "cpp"), "LBFGS has `class` alone; `--piece direction` shows more"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["show", *arguments])
+        assert message in capsys.readouterr().err
 
 
 def test_kernels_of_pieces_are_built_ahead_of_time() -> None:
