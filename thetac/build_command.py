@@ -86,7 +86,8 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     from thetac.runtime.drivers import history_cpp
     from thetac.runtime.drivers.minimize import Minimize
     from thetac.runtime.drivers.pieces import schemas_of
-    from thetac.runtime.implementations import launch_cpp
+    from thetac.runtime.drivers.two_point import TwoPoint
+    from thetac.runtime.implementations import copy_cpp, launch_cpp
     from thetac.runtime.implementations.fused import usual_dtypes
     from thetac.runtime.implementations.generated_modules import kernel_source
     from thetac.runtime.tensor_facts import compiled_reader
@@ -94,8 +95,11 @@ def _recipes(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[Recipe]:
     yield make_recipe(*compiled_reader.RECIPE)
     kinds = [getattr(torch, name) for name in dtypes]
     yield from (make_recipe(*launch_cpp.recipe_of_norm(kind)) for kind in kinds)
-    yield from (make_recipe(*history_cpp.recipe_of_products(kind)) for kind in kinds if kind in history_cpp.DTYPES)
     optimizers = _optimizers(names)
+    if any(issubclass(one, TwoPoint) for one in optimizers):
+        yield make_recipe(*copy_cpp.RECIPE)
+    if any(issubclass(one, Minimize) for one in optimizers):
+        yield from (make_recipe(*history_cpp.recipe_of_products(kind)) for kind in kinds if kind in history_cpp.DTYPES)
     rules = [one.schema for one in optimizers if not issubclass(one, Minimize)]
     for schema in (one for rule in rules for one in (rule, *schemas_of(rule).values())):
         source = kernel_source(schema.package)

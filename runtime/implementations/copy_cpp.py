@@ -22,7 +22,11 @@ from thetac.runtime.tensor_facts.memory import is_dense, is_plain
 # How many modes of torch's want to see operations.
 _active_modes = torch._C._len_torch_dispatch_stack
 
-SOURCE = Path(__file__).resolve().parents[1] / "cpp" / "copy.cpp"
+RECIPE: tuple[list[Path], dict[str, str], str] = (  # sources, macros, and what begins the object's file name
+    [Path(__file__).resolve().parents[1] / "cpp" / "copy.cpp"],
+    {},
+    "copy",
+)
 LEAST = 1 << 23  # bytes of all tensors, below which torch is as fast
 _PIECE = 1 << 20  # bytes that a thread takes at once
 
@@ -78,7 +82,7 @@ def _can_copy(one: Tensor, other: Tensor) -> bool:
 def _library() -> ctypes.CDLL | None:
     """Return the compiled object; None where it cannot be built, of which kernels warn."""
     try:
-        library = load_object([SOURCE], {}, "copy", ctypes.CDLL)
+        library = load_object(*RECIPE, ctypes.CDLL)
     except BuildError:
         return None
     library.thetac_copy.restype = None
