@@ -110,17 +110,21 @@ def missing_closure(optimizer: object) -> TypeError:
 @contextmanager
 def _made_state(schema: Schema, groups: Groups, state: dict[Tensor, Entry]) -> Iterator[None]:
     """Make the state of parameters with a gradient that have none; take it away again after an error."""
-    made: list[Tensor] = []
+    made: dict[Tensor, Entry] = {}  # with what was there: a checkpoint may have None for everything
     try:
         for group in groups:
             classes = ShapeClasses(schema, group)
             for param in group["params"]:
-                if param.grad is not None and not state.get(param):
-                    made.append(param)
+                entry = state.get(param, {})
+                if param.grad is not None and all(value is None for value in entry.values()):
+                    made[param] = dict(entry)
                     state[param].update(classes.of(param).new_state.of(param, param.grad))
         to_integers(schema, groups, state)
         yield
     except BaseException:
-        for param in made:
-            state.pop(param, None)
+        for param, before in made.items():
+            state[param].clear()
+            state[param].update(before)
+            if not before:
+                del state[param]
         raise
