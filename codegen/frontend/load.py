@@ -99,7 +99,6 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
     created = fields.choice("state_created", ("construction", "first_step"))
     driver = fields.text("driver") if fields.choice("driver", tuple(DRIVERS)) is not None else None
     entry = _entry(fields, diagnostics)
-    tree_keys = {one.key.text for one in tree.entries}
     sections = {key: _entries(fields, key, example) for key, example in _SECTIONS.items()}
     return Spec(
         path=path,
@@ -130,7 +129,7 @@ def _spec(tree: Mapping, path: str, diagnostics: Diagnostics) -> Spec:
         unreadable=frozenset(
             (
                 *(key for key, found in sections.items() if found is None),
-                *(key for key, found in (("driver", driver), ("entry", entry)) if found is None and key in tree_keys),
+                *(key for key, found in (("driver", driver), ("entry", entry)) if found is None and key in fields),
             )
         ),
         location=location,

@@ -428,6 +428,11 @@ def walk_statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
             statements.extend(reversed((*statement.then, *statement.orelse)))
 
 
+def expression_of(statement: Stmt) -> Expr:
+    """Return what a statement computes itself: the value of an assignment, the condition of a branch."""
+    return statement.value if isinstance(statement, Assign) else statement.condition
+
+
 def names_read(expression: Expr) -> tuple[str, ...]:
     """Return the names that an expression reads, each once, in order."""
     return tuple(dict.fromkeys(e.name for e in walk_expression(expression) if isinstance(e, Ref)))
@@ -435,8 +440,7 @@ def names_read(expression: Expr) -> tuple[str, ...]:
 
 def names_in_body(body: tuple[Stmt, ...]) -> frozenset[str]:
     """Return the names that some path through statements reads."""
-    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(body))
-    return frozenset(name for expression in expressions for name in names_read(expression))
+    return frozenset(name for statement in walk_statements(body) for name in names_read(expression_of(statement)))
 
 
 def assigned(body: tuple[Stmt, ...]) -> tuple[str, ...]:

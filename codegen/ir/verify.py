@@ -33,6 +33,7 @@ from thetac.codegen.ir.nodes import (
     Stmt,
     always_assigned,
     assigned,
+    expression_of,
     names_read,
     walk_expression,
     walk_statements,
@@ -108,7 +109,7 @@ def verify(rule: Rule, stage: Literal["checked", "decided", "features"]) -> None
         assert not unknown, f"{where}: {what} reads {sorted(unknown)}"
         _check_expression(expression, legal.ops, where)
     for statement in walk_statements(rule.body):
-        _check_expression(statement.condition if isinstance(statement, If) else statement.value, legal.ops, where)
+        _check_expression(expression_of(statement), legal.ops, where)
 
 
 def verify_fused(fused: Fused, rule: Rule) -> None:
@@ -182,7 +183,7 @@ def _verify_host(fused: Fused, where: str) -> None:
     changed = set(assigned(fused.host)) & set(fused.inputs) - {*fused.scalars, *fused.shared}
     assert not changed, f"{where}: the host assigns the inputs {sorted(changed)}"
     for statement in walk_statements(fused.host):
-        expression = statement.condition if isinstance(statement, If) else statement.value
+        expression = expression_of(statement)
         if not is_total(expression):
             _check_expression(expression, _HOST_OPS, f"{where}, host")
 

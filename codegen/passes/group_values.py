@@ -24,6 +24,7 @@ from thetac.codegen.ir.nodes import (
     Rule,
     State,
     Stmt,
+    expression_of,
     names_of,
     names_read,
     walk_expression,
@@ -104,7 +105,7 @@ def _names_in(rule: Rule) -> set[str]:
 
 def _read_in(rule: Rule) -> set[str]:
     """Return every name that an expression of the rule reads."""
-    expressions = [s.value if isinstance(s, Assign) else s.condition for s in walk_statements(rule.body)]
+    expressions = list(map(expression_of, walk_statements(rule.body)))
     expressions += [state.when for state in rule.states if state.when is not None]
     expressions += [state.init for state in rule.kept]
     expressions += [requirement.condition for requirement in rule.requirements]

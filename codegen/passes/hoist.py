@@ -27,6 +27,7 @@ from thetac.codegen.ir.nodes import (
     StateKind,
     Stmt,
     assigned,
+    expression_of,
     names_read,
     walk_statements,
 )
@@ -74,9 +75,7 @@ def hoist(rule: Rule) -> Fused:
 
 def _inputs(rule: Rule) -> tuple[str, ...]:
     firsts = dict.fromkeys(
-        first_argument(name)
-        for statement in walk_statements(rule.body)
-        for name in _firsts(statement.condition if isinstance(statement, If) else statement.value)
+        first_argument(name) for statement in walk_statements(rule.body) for name in _firsts(expression_of(statement))
     )
     return (
         *rule.names_of(StateKind.COUNTER),

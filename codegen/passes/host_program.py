@@ -20,6 +20,7 @@ from thetac.codegen.ir.nodes import (
     Stmt,
     always_assigned,
     assigned,
+    expression_of,
     names_read,
     walk_statements,
 )
@@ -43,7 +44,7 @@ def finish(host: Program, row: Row, unchanged: Mapping[str, str], inputs: tuple[
 
 def names_read_in(host: Program) -> frozenset[str]:
     """Return the names that some statement of the program reads."""
-    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(host))
+    expressions = map(expression_of, walk_statements(host))
     return frozenset(name for expression in expressions for name in names_read(expression))
 
 

@@ -60,7 +60,10 @@ class Curvature(Driven):
             RuntimeError: In a step that estimates, a gradient has no graph; or a GradScaler calls it.
             ValueError: Groups differ in what decides about estimates.
         """
-        self._refuse_scaler()
+        self._refuse_scaler(
+            "differentiates gradients, of which a GradScaler would scale the graph, too: use bfloat16 or float32, and "
+            "step without the scaler"
+        )
         self._check_can_step()
         check_agreement(self.schema, self.param_groups)
         taken: int = self.param_groups[0][STEPS_TAKEN]
@@ -146,16 +149,6 @@ class Curvature(Driven):
         finally:
             for param, grad in zip(params, own, strict=True):
                 param.grad = grad
-
-    def _refuse_scaler(self) -> None:
-        """Raise RuntimeError if a GradScaler has called the step: the graph of the gradients knows its scale."""
-        if getattr(self, "found_inf", None) is None:
-            return
-        del self.grad_scale, self.found_inf  # type: ignore[attr-defined]  # the scaler leaves them after an error
-        raise RuntimeError(
-            f"{type(self).__name__} differentiates gradients, of which a GradScaler would scale the graph, too: "
-            "use bfloat16 or float32, and step without the scaler"
-        )
 
 
 def _detach_gradient(param: Tensor) -> None:

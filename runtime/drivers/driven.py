@@ -35,3 +35,10 @@ class Driven(Optimizer):
             self._stepper = Stepper(self.schema)
         with torch.no_grad(), as_tensors(self.schema, self.param_groups, self.state):
             self._stepper.check(self.param_groups, self.state)
+
+    def _refuse_scaler(self, why: str) -> None:
+        """Raise RuntimeError if a GradScaler has called the step; the class and `why` are what it says."""
+        if getattr(self, "found_inf", None) is None:
+            return
+        del self.grad_scale, self.found_inf  # type: ignore[attr-defined]  # the scaler leaves them after an error
+        raise RuntimeError(f"{type(self).__name__} {why}")

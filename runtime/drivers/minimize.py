@@ -40,7 +40,6 @@ class Minimize(Optimizer):
     _why_not_traced = "a step that evaluates its closure along lines"
     _state_is_declared = False
     _directions: Directions | None = None  # made at the first step, and never pickled
-    _is_made = False  # whether the constructor is done
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, Any]) -> None:
         super().__init__(params, {**defaults, "max_eval": default_evaluations(defaults)})
@@ -48,7 +47,6 @@ class Minimize(Optimizer):
         if len(self.param_groups) != 1:
             raise self._has_groups()
         check_supported(self.schema.name, self.param_groups[0])
-        self._is_made = True
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over pickled or loaded attributes; raise before anything is changed if a checkpoint does not fit."""
@@ -56,7 +54,6 @@ class Minimize(Optimizer):
         check_entry(state["state"].get(params[0], {}), params)
         super().__setstate__(state)
         self._directions = None
-        self._is_made = True
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Take over a checkpoint, ours or torch's, in the middle of a run too.

@@ -52,7 +52,10 @@ class TwoPoint(Driven):
         if self._is_second:
             self.restore()
             return self._step(None)
-        self._refuse_scaler()
+        self._refuse_scaler(
+            "evaluates twice in a step, so scaler.step(optimizer) cannot run it: call optimizer.first_step() after "
+            "scaler.unscale_(optimizer), and optimizer.second_step(scaler) after the second backward"
+        )
         if closure is None:
             raise missing_closure(self)
         self._check_can_step()
@@ -145,17 +148,6 @@ class TwoPoint(Driven):
                 f"{type(self).__name__}: {what} comes before first_step or after second_step, which restores the "
                 "parameters; restore() does it without an update"
             )
-
-    def _refuse_scaler(self) -> None:
-        """Raise RuntimeError if a GradScaler has called the step, which would unscale only one of two evaluations."""
-        if getattr(self, "found_inf", None) is None:
-            return
-        del self.grad_scale, self.found_inf  # type: ignore[attr-defined]  # the scaler leaves them after an error
-        name = type(self).__name__
-        raise RuntimeError(
-            f"{name} evaluates twice in a step, so scaler.step(optimizer) cannot run it: call optimizer.first_step() "
-            "after scaler.unscale_(optimizer), and optimizer.second_step(scaler) after the second backward"
-        )
 
 
 class SecondStep:

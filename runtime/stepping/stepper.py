@@ -185,9 +185,7 @@ class Stepper:
             check_agreement(self.schema, groups)
         max_norm_of(groups)
         lists = [list(group["params"]) for group in groups]
-        gathered = gather(self.schema, groups, lists, state, RedistributedGradients(), takes_grads=self._takes_grads)
-        for member in gathered.members:
-            self._check_dtype(member)
+        gathered = self._gather(groups, lists, state, RedistributedGradients())
         make_plan(self.schema, groups, assign(self.schema, groups, gathered.members, may_be_skipped=False), None)
 
     @property
@@ -212,10 +210,8 @@ class Stepper:
     ) -> _New:
         """Gather and check everything, and make a new plan; `cause` says why no old one could be used."""
         schema = self.schema
-        gathered = gather(schema, groups, lists, state, placed, takes_grads=self._takes_grads)
+        gathered = self._gather(groups, lists, state, placed)
         members = gathered.members
-        for member in members:
-            self._check_dtype(member)
         if schema.shared:
             keep_as_tensors(schema, groups, in_all=is_traced())
         if is_observed:
@@ -230,6 +226,19 @@ class Stepper:
         self._seen = _seen(lists, members, self._seen)
         entries = {**state, **dict(gathered.created)}
         return _New(step, gathered, Listing(schema, lists, members, entries))
+
+    def _gather(
+        self,
+        groups: Sequence[dict[str, Any]],
+        lists: Sequence[list[Tensor]],
+        state: MutableMapping[Tensor, Entry],
+        placed: RedistributedGradients,
+    ) -> Gathered:
+        """Gather and check everything that a step is about."""
+        gathered = gather(self.schema, groups, lists, state, placed, takes_grads=self._takes_grads)
+        for member in gathered.members:
+            self._check_dtype(member)
+        return gathered
 
     def _check_dtype(self, member: Member) -> None:
         """Raise RuntimeError for state that was left behind when its parameter got another dtype.

@@ -36,6 +36,7 @@ from thetac.codegen.ir.nodes import (
     Rule,
     StateKind,
     Stmt,
+    expression_of,
     names_read,
     walk_statements,
 )
@@ -278,7 +279,7 @@ def _names_used_by(statement: Stmt) -> tuple[str, ...]:
 
 
 def _names_read_by(statement: Stmt) -> tuple[str, ...]:
-    return names_read(statement.value if isinstance(statement, Assign) else statement.condition)
+    return names_read(expression_of(statement))
 
 
 def _spine(tree: Tree) -> list[Apply]:

@@ -8,7 +8,18 @@ from __future__ import annotations
 import keyword
 from collections.abc import Container
 
-from thetac.codegen.ir.nodes import Assign, Call, If, Ref, Rule, StateKind, names_read, walk_expression, walk_statements
+from thetac.codegen.ir.nodes import (
+    Assign,
+    Call,
+    If,
+    Ref,
+    Rule,
+    StateKind,
+    expression_of,
+    names_read,
+    walk_expression,
+    walk_statements,
+)
 from thetac.options import IN_UPDATE
 from thetac.shape_numbers import SHAPE_NUMBERS, ShapeNumber
 
@@ -66,7 +77,7 @@ def list_names(rule: Rule) -> dict[str, str]:
 
 def names_read_in(rule: Rule) -> frozenset[str]:
     """Return the names that some statement of the body reads."""
-    expressions = (s.value if isinstance(s, Assign) else s.condition for s in walk_statements(rule.body))
+    expressions = map(expression_of, walk_statements(rule.body))
     return frozenset(name for expression in expressions for name in names_read(expression))
 
 

@@ -18,6 +18,7 @@ from thetac.codegen.ir.nodes import (
     Rule,
     State,
     StateKind,
+    expression_of,
     names_of,
     walk_expression,
     walk_statements,
@@ -98,7 +99,7 @@ def _mistakes(piece: Piece) -> Iterator[tuple[str, str, Location]]:
     for statement in walk_statements(piece.body):
         if isinstance(statement, Assign) and statement.target == "param":
             yield *no_param, statement.location
-        parts = [*walk_expression(statement.value if isinstance(statement, Assign) else statement.condition)]
+        parts = [*walk_expression(expression_of(statement))]
         asked = {
             id(argument)
             for part in parts

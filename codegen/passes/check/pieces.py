@@ -19,6 +19,7 @@ from thetac.codegen.ir.nodes import (
     StateKind,
     Stmt,
     assigned,
+    expression_of,
     names_of,
     walk_expression,
     walk_statements,
@@ -107,10 +108,10 @@ def _names(body: tuple[Stmt, ...]) -> Iterator[tuple[str, Location]]:
     for statement in walk_statements(body):
         if isinstance(statement, Assign):
             yield statement.target, statement.location
-        value = statement.value if isinstance(statement, Assign) else statement.condition
+        value = expression_of(statement)
         yield from ((part.name, part.location) for part in walk_expression(value) if isinstance(part, Ref))
 
 
 def _expressions(body: tuple[Stmt, ...]) -> Iterator[Expr]:
     for statement in walk_statements(body):
-        yield from walk_expression(statement.value if isinstance(statement, Assign) else statement.condition)
+        yield from walk_expression(expression_of(statement))

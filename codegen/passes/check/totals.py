@@ -23,6 +23,7 @@ from thetac.codegen.ir.nodes import (
     SparseMode,
     Stmt,
     compared,
+    expression_of,
     names_of,
     walk_statements,
 )
@@ -53,7 +54,7 @@ def check_totals(rule: Rule, diagnostics: Diagnostics) -> None:
     before = len(diagnostics)
     for branch in (statement for statement in rule.body if isinstance(statement, If)):
         for statement in walk_statements((branch,)):
-            for total in totals_in(statement.condition if isinstance(statement, If) else statement.value):
+            for total in totals_in(expression_of(statement)):
                 cause = f"`{total.op}` in a branch, where every parameter has to wait for the others"
                 diagnostics.add(total.location, cause, "compute it before the branch, and give it a name")
     if len(diagnostics) > before:
